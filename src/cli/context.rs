@@ -1,0 +1,147 @@
+//! The global options, resolved once, and what they open: store, models, device, progress.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use idiolect::corpus::Store;
+use idiolect::encoder::Encoder;
+use idiolect::lm::Lm;
+use idiolect::progress::Progress;
+
+/// Options that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Store: the SQLite file with users, items, reviews and all that is derived from them
+    #[arg(
+        long,
+        global = true,
+        env = "IDIOLECT_STORE",
+        value_name = "FILE",
+        default_value = "idiolect.sqlite"
+    )]
+    pub(crate) store: PathBuf,
+    /// Language model: a catalog name (`idiolect models list`) or the path of a GGUF file
+    #[arg(
+        long,
+        global = true,
+        env = "IDIOLECT_LM",
+        value_name = "NAME|PATH",
+        default_value = "smollm2-135m-instruct"
+    )]
+    pub(crate) lm: String,
+    /// Sentence encoder: a catalog name or the path of a folder
+    #[arg(
+        long,
+        global = true,
+        env = "IDIOLECT_ENCODER",
+        value_name = "NAME|PATH",
+        default_value = "all-minilm-l6-v2"
+    )]
+    pub(crate) encoder: String,
+    /// Device: auto, cpu, cuda:N or metal
+    #[arg(
+        long,
+        global = true,
+        env = "IDIOLECT_DEVICE",
+        value_name = "DEVICE",
+        default_value = "auto"
+    )]
+    pub(crate) device: String,
+    /// Worker threads on the CPU; 0 takes one a core
+    #[arg(long, global = true, env = "IDIOLECT_THREADS", value_name = "N", default_value_t = 0)]
+    pub(crate) threads: usize,
+    /// Folder that fetched models are kept in
+    #[arg(long, global = true, env = "IDIOLECT_MODELS", value_name = "DIR")]
+    pub(crate) models_dir: Option<PathBuf>,
+    /// Never open a connection, not even for `models fetch`
+    #[arg(long, global = true, env = "IDIOLECT_OFFLINE")]
+    pub(crate) offline: bool,
+    /// Print one JSON object on stdout instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress bars
+    #[arg(long, short, global = true, env = "IDIOLECT_QUIET")]
+    pub(crate) quiet: bool,
+}
+
+/// What a command runs in.
+pub(crate) struct Context {
+    pub(crate) globals: Globals,
+    stop: Arc<AtomicBool>,
+    bar: Mutex<Option<indicatif::ProgressBar>>,
+}
+
+impl Context {
+    pub(crate) fn new(globals: Globals) -> anyhow::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        ctrlc::set_handler(move || {
+            // The second Ctrl-C does not wait for a safe point; the store survives that too.
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        })?;
+        if globals.threads > 0 {
+            rayon::ThreadPoolBuilder::new().num_threads(globals.threads).build_global()?;
+        }
+        Ok(Self { globals, stop, bar: Mutex::new(None) })
+    }
+
+    pub(crate) fn store(&self) -> anyhow::Result<Store> {
+        Ok(Store::open(&self.globals.store)?)
+    }
+
+    pub(crate) fn device(&self) -> anyhow::Result<candle_core::Device> {
+        anyhow::bail!("not built yet")
+    }
+
+    pub(crate) fn lm(&self) -> anyhow::Result<Lm> {
+        anyhow::bail!("not built yet")
+    }
+
+    pub(crate) fn encoder(&self) -> anyhow::Result<Encoder> {
+        anyhow::bail!("not built yet")
+    }
+}
+
+impl Progress for Context {
+    fn begin(&self, what: &str, total: Option<u64>) {
+        if self.globals.quiet {
+            return;
+        }
+        let bar = match total {
+            Some(total) => indicatif::ProgressBar::new(total).with_style(
+                indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")
+                    .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+            ),
+            None => indicatif::ProgressBar::new_spinner(),
+        };
+        bar.set_message(what.to_owned());
+        if let Ok(mut slot) = self.bar.lock() {
+            *slot = Some(bar);
+        }
+    }
+
+    fn advance(&self, n: u64) {
+        if let Ok(slot) = self.bar.lock()
+            && let Some(bar) = slot.as_ref()
+        {
+            bar.inc(n);
+        }
+    }
+
+    fn end(&self) {
+        if let Ok(mut slot) = self.bar.lock()
+            && let Some(bar) = slot.take()
+        {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}

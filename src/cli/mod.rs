@@ -1,0 +1,104 @@
+//! One file a command.
+
+mod complete;
+mod context;
+mod demo;
+mod doctor;
+mod embed;
+mod import;
+mod index;
+mod lm;
+mod models;
+mod output;
+mod profile;
+mod representatives;
+mod split;
+mod users;
+mod write;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use context::{Context, Globals};
+
+/// Writes as one particular person would.
+#[derive(Debug, Parser)]
+#[command(name = "idiolect", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Data goes to stdout, progress and messages to stderr.
+
+Exit codes:
+  0    done
+  1    failed; the message says what, and what to do
+  2    the command line is wrong
+  130  stopped by Ctrl-C; what was done is kept";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the whole flow on the sample corpus
+    Demo(demo::Args),
+    /// List, fetch, verify and locate models
+    Models(models::Args),
+    /// Read reviews and items into the store
+    Import(import::Args),
+    /// Filter the corpus as DPL does and set reviews aside for evaluation
+    Split(split::Args),
+    /// Embed the reviews and build the index over users
+    Index(index::Args),
+    /// List users
+    Users(users::Args),
+    /// Show the peers chosen to stand for the others on an item, and why
+    Representatives(representatives::Args),
+    /// Show a user's differences by dimension and their profile
+    Profile(profile::Args),
+    /// Write as a user would
+    Write(write::Args),
+    /// Use the language model by itself
+    Lm(lm::Args),
+    /// Embed lines of text
+    Embed(embed::Args),
+    /// Show devices, instruction sets, models and the store
+    Doctor(doctor::Args),
+    /// Print shell completions
+    Completions(complete::Args),
+}
+
+/// Runs the program; the exit code is what the help promises.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = match Context::new(cli.globals) {
+        Ok(context) => context,
+        Err(error) => return output::failed(&error),
+    };
+    let done = match cli.command {
+        Command::Demo(args) => demo::run(args, &context),
+        Command::Models(args) => models::run(args, &context),
+        Command::Import(args) => import::run(args, &context),
+        Command::Split(args) => split::run(args, &context),
+        Command::Index(args) => index::run(args, &context),
+        Command::Users(args) => users::run(args, &context),
+        Command::Representatives(args) => representatives::run(args, &context),
+        Command::Profile(args) => profile::run(args, &context),
+        Command::Write(args) => write::run(args, &context),
+        Command::Lm(args) => lm::run(args, &context),
+        Command::Embed(args) => embed::run(args, &context),
+        Command::Doctor(args) => doctor::run(args, &context),
+        Command::Completions(args) => complete::run(args, &context),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if context.stop_requested() => {
+            output::note("stopped; what was done is kept");
+            ExitCode::from(130)
+        }
+        Err(error) => output::failed(&error),
+    }
+}

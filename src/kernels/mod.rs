@@ -1,0 +1,1 @@
+//! The hot loops, each with a plain twin that is its reference.

@@ -1,0 +1,9 @@
+//! Parse, run, report.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,1 @@
+//! One file a method, each readable as its paper's algorithm.

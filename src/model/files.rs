@@ -1,0 +1,43 @@
+//! Where a resolved model's files lie.
+
+use std::path::PathBuf;
+
+/// Files of a language model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LmFiles {
+    /// Catalog name, or the file's stem when named by path.
+    pub name: String,
+    /// The weights.
+    pub gguf: PathBuf,
+    /// A `tokenizer.json` that takes precedence over the GGUF's own vocabulary.
+    pub tokenizer: Option<PathBuf>,
+    /// SHA-256 of the GGUF, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// Files of a sentence encoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncoderFiles {
+    /// Catalog name, or the folder's name when named by path.
+    pub name: String,
+    /// Folder with `config.json`, `model.safetensors`, `tokenizer.json`, `modules.json`, `1_Pooling/`.
+    pub dir: PathBuf,
+    /// Pooling that the catalog states, for folders that do not carry it.
+    pub pooling: Option<Pooling>,
+    /// Longest input in tokens that the catalog states.
+    pub max_tokens: Option<usize>,
+    /// SHA-256 over the weights file, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// How token vectors become one sentence vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// Mean over the attended tokens.
+    Mean,
+    /// The first token's vector.
+    Cls,
+    /// The last attended token's vector.
+    Last,
+}

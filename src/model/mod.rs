@@ -1,0 +1,14 @@
+//! From files to weights: catalog, fetch, GGUF, safetensors, tokenizer, chat template.
+
+pub mod chat;
+pub mod gguf;
+pub mod tokenizer;
+
+mod error;
+mod files;
+
+pub use error::Error;
+pub use files::{EncoderFiles, LmFiles, Pooling};
+
+/// Result of this room.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

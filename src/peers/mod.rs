@@ -1,0 +1,1 @@
+//! User embeddings, the HNSW index, the choice of representatives.

@@ -1,0 +1,28 @@
+//! How long work tells how far it is, and hears that it should stop.
+//!
+//! The library prints nothing: whoever calls it passes a [`Progress`] and decides what is shown.
+
+/// Receiver of progress; also carries the wish to stop.
+pub trait Progress: Send + Sync {
+    /// A stage begins. `what` is a short present participle ("embedding reviews"); `total` is the
+    /// number of units if it is known.
+    fn begin(&self, what: &str, total: Option<u64>);
+    /// `n` more units are done, and already durable.
+    fn advance(&self, n: u64);
+    /// The stage that was begun last is over.
+    fn end(&self);
+    /// Whether the work should stop at the next safe point.
+    fn stop_requested(&self) -> bool {
+        false
+    }
+}
+
+/// Shows nothing and never stops.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _what: &str, _total: Option<u64>) {}
+    fn advance(&self, _n: u64) {}
+    fn end(&self) {}
+}

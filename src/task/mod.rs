@@ -1,0 +1,1 @@
+//! The task file: its fields, its standard, its prompt templates, and prompts that fit.
