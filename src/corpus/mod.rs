@@ -3,10 +3,12 @@
 mod error;
 mod key;
 mod store;
+mod view;
 
 pub use error::Error;
 pub use key::{Key, KeyBuilder};
 pub use store::{Counts, Store, UserSummary};
+pub use view::View;
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -53,4 +55,17 @@ pub struct StoredReview {
     /// The review.
     #[serde(flatten)]
     pub review: Review,
+}
+
+/// What is to be written: the user, the item, and what is given of the text.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Target {
+    /// Who writes.
+    pub user: String,
+    /// About what.
+    pub item: Item,
+    /// The rating the text goes with, if given.
+    pub rating: Option<f32>,
+    /// The title of the text, if given.
+    pub title: Option<String>,
 }
