@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use context::{Context, Globals};
+use idiolect::progress::Progress as _;
 
 /// Writes as one particular person would.
 #[derive(Debug, Parser)]

@@ -35,7 +35,7 @@ pub enum Error {
         context: usize,
     },
     /// A file that was needed is not where it was.
-    #[error("{0} is gone", .0.display())]
+    #[error("{path} is gone", path = .0.display())]
     Gone(PathBuf),
     /// Stopped on request.
     #[error("stopped")]
