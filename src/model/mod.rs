@@ -6,6 +6,7 @@ pub mod tokenizer;
 
 mod error;
 mod files;
+mod mmap;
 
 pub use error::Error;
 pub use files::{EncoderFiles, LmFiles, Pooling};
