@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use super::ReviewId;
+
 /// What can go wrong with the store and the importers.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -12,17 +14,72 @@ pub enum Error {
         /// SQLite's own error.
         source: rusqlite::Error,
     },
+    /// The file is no SQLite database, or its pages contradict each other.
+    #[error(
+        "store {path} is damaged ({source}); restore a copy, or move it away and import again",
+        path = path.display()
+    )]
+    Damaged {
+        /// File of the store.
+        path: PathBuf,
+        /// SQLite's own error.
+        source: rusqlite::Error,
+    },
+    /// The file is something else.
+    #[error("{path} is {what}, not a store of this program; name another file with --store", path = path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+    },
+    /// The store was written by a later version of the program.
+    #[error(
+        "store {path} has schema version {found}, this program knows versions up to {known}; use a newer idiolect",
+        path = path.display()
+    )]
+    NewerSchema {
+        /// File of the store.
+        path: PathBuf,
+        /// Version in the file.
+        found: i64,
+        /// Newest version this program reads.
+        known: i64,
+    },
+    /// There is no store yet.
+    #[error(
+        "there is no store at {path}; `idiolect import` makes one, --store names another",
+        path = path.display()
+    )]
+    NoStore {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// No such user.
-    #[error("user `{user}` is not in the store; `idiolect users` lists those that are")]
+    #[error("user `{user}` is not in the store{hint}; `idiolect users` lists those that are")]
     UnknownUser {
         /// The user asked for.
         user: String,
+        /// ` (near it: ...)`, or empty.
+        hint: String,
     },
     /// No such item.
-    #[error("item `{item}` is not in the store; import the items' metadata or check the id")]
+    #[error("item `{item}` is not in the store{hint}; import the items' metadata or check the id")]
     UnknownItem {
         /// The item asked for.
         item: String,
+        /// ` (near it: ...)`, or empty.
+        hint: String,
+    },
+    /// A vector that cannot be stored or was not stored whole.
+    #[error("vector of review {review} under `{stamp}`: {reason}", review = review.0)]
+    BadVector {
+        /// The review it belongs to.
+        review: ReviewId,
+        /// The stamp it stands under.
+        stamp: String,
+        /// What is wrong, and what was expected.
+        reason: String,
     },
     /// Stopped on request; what was done is kept.
     #[error("stopped; what was done is kept")]

@@ -1,12 +1,20 @@
 //! Users, items and reviews: the store and the importers.
 
+mod derived;
 mod error;
 mod key;
+mod nearest;
+mod place;
+mod schema;
 mod store;
+#[cfg(test)]
+mod store_tests;
+mod vectors;
 mod view;
 
 pub use error::Error;
 pub use key::{Key, KeyBuilder};
+pub use place::{Placed, Placement, Run};
 pub use store::{Counts, Store, UserSummary};
 pub use view::View;
 

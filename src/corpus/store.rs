@@ -1,14 +1,17 @@
 //! The SQLite file that is the truth; everything else can be made again from it.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Item, Key, Result, ReviewId, StoredReview};
+use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior};
 
-/// An open store.
+use super::schema::{self, sqlite_error};
+use super::{Error, Item, Result, Review, ReviewId, StoredReview, nearest};
+
+/// An open store. Several processes may have the same one open; a writer waits for another.
 pub struct Store {
-    #[allow(dead_code)]
-    connection: rusqlite::Connection,
+    path: PathBuf,
+    connection: Mutex<Connection>,
 }
 
 /// How much is in the store.
@@ -35,68 +38,210 @@ pub struct UserSummary {
     pub last: i64,
 }
 
-#[allow(unused_variables)]
 impl Store {
     /// Opens the store at `path`, creating and migrating it as needed.
     pub fn open(path: &Path) -> Result<Self> {
-        todo!()
+        if path.is_dir() {
+            return Err(Error::NotAStore { path: path.to_owned(), what: "a folder" });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)
+            .map_err(|source| sqlite_error(path, source))?;
+        Self::prepared(connection, path)
     }
+
+    /// Opens the store at `path`; one that is not there is an error and is not created.
+    pub fn open_existing(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(Error::NoStore { path: path.to_owned() });
+        }
+        Self::open(path)
+    }
+
     /// A store in memory, for tests and examples.
     pub fn in_memory() -> Result<Self> {
-        todo!()
+        let path = Path::new(":memory:");
+        let connection =
+            Connection::open_in_memory().map_err(|source| sqlite_error(path, source))?;
+        Self::prepared(connection, path)
     }
+
+    /// File of the store.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Counts of rows.
     pub fn counts(&self) -> Result<Counts> {
-        todo!()
+        let sql = "SELECT (SELECT count(*) FROM review),
+                          (SELECT count(DISTINCT user) FROM review),
+                          (SELECT count(*) FROM item)";
+        self.read(|connection| {
+            connection.query_row(sql, [], |row| {
+                let count = |column| row.get::<_, i64>(column).map(|n| n as u64);
+                Ok(Counts { reviews: count(0)?, users: count(1)?, items: count(2)? })
+            })
+        })
     }
+
     /// One item.
     pub fn item(&self, id: &str) -> Result<Item> {
-        todo!()
+        let sql = "SELECT name, title, description, categories FROM item WHERE name = ?1";
+        let found = self.read(|connection| {
+            connection.prepare_cached(sql)?.query_map([id], item_of_row)?.next().transpose()
+        })?;
+        match found {
+            Some(item) => Ok(item),
+            None => Err(self.unknown_item(id)?),
+        }
     }
+
     /// The user's reviews, oldest first; ties in time by row.
     pub fn history(&self, user: &str) -> Result<Vec<StoredReview>> {
-        todo!()
+        let sql = select_reviews("WHERE user.name = ?1 ORDER BY review.time, review.id");
+        let found = self.list(&sql, [user], review_of_row)?;
+        if found.is_empty() && !self.has("SELECT 1 FROM user WHERE name = ?1", user)? {
+            return Err(self.unknown_user(user)?);
+        }
+        Ok(found)
     }
+
     /// Reviews of an item, oldest first; empty for an item nobody reviewed.
     pub fn reviews_of(&self, item: &str) -> Result<Vec<StoredReview>> {
-        todo!()
+        let sql = select_reviews("WHERE item.name = ?1 ORDER BY review.time, review.id");
+        let found = self.list(&sql, [item], review_of_row)?;
+        if found.is_empty() && !self.has("SELECT 1 FROM item WHERE name = ?1", item)? {
+            return Err(self.unknown_item(item)?);
+        }
+        Ok(found)
     }
+
     /// Reviews by row, in the order asked for; rows that are gone are left out.
     pub fn reviews(&self, ids: &[ReviewId]) -> Result<Vec<StoredReview>> {
-        todo!()
+        let sql = select_reviews("WHERE review.id = ?1");
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                found.extend(statement.query_map([id.0], review_of_row)?.next().transpose()?);
+            }
+            Ok(found)
+        })
     }
+
     /// All rows of reviews, ascending.
     pub fn review_ids(&self) -> Result<Vec<ReviewId>> {
-        todo!()
+        self.list("SELECT id FROM review ORDER BY id", [], |row| row.get(0).map(ReviewId))
     }
-    /// Users with at least `at_least` reviews, most reviews first.
+
+    /// All items' ids, in order of the ids' bytes.
+    pub fn item_ids(&self) -> Result<Vec<String>> {
+        self.list("SELECT name FROM item ORDER BY name", [], |row| row.get(0))
+    }
+
+    /// Users with at least `at_least` reviews, most reviews first; ties by name.
     pub fn users(&self, at_least: u64) -> Result<Vec<UserSummary>> {
-        todo!()
+        let sql = "SELECT user.name, count(*), min(review.time), max(review.time)
+                   FROM review JOIN user ON user.id = review.user
+                   GROUP BY review.user HAVING count(*) >= ?1
+                   ORDER BY count(*) DESC, user.name";
+        self.list(sql, [i64::try_from(at_least).unwrap_or(i64::MAX)], |row| {
+            Ok(UserSummary {
+                user: row.get(0)?,
+                reviews: row.get::<_, i64>(1)? as u64,
+                first: row.get(2)?,
+                last: row.get(3)?,
+            })
+        })
     }
-    /// Rows of reviews that have no vector under `stamp`, ascending.
-    pub fn without_vector(&self, stamp: &str) -> Result<Vec<ReviewId>> {
-        todo!()
+
+    fn prepared(mut connection: Connection, path: &Path) -> Result<Self> {
+        schema::prepare(&mut connection, path)?;
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
-    /// Stores vectors under `stamp`, in one transaction.
-    pub fn put_vectors(&self, stamp: &str, vectors: &[(ReviewId, Vec<f32>)]) -> Result<()> {
-        todo!()
-    }
-    /// Vectors stored under `stamp`; rows without one are absent from the map.
-    pub fn vectors(&self, stamp: &str, ids: &[ReviewId]) -> Result<HashMap<ReviewId, Vec<f32>>> {
-        todo!()
-    }
-    /// The derived value stored under `key`.
-    pub fn derived(&self, kind: &str, key: &Key) -> Result<Option<String>> {
-        todo!()
-    }
-    /// Stores a derived value and the reviews it was made from; it goes when one of them goes.
-    pub fn put_derived(
+
+    /// Runs something that only reads.
+    pub(super) fn read<T>(
         &self,
-        kind: &str,
-        key: &Key,
-        value: &str,
-        made_from: &[ReviewId],
-    ) -> Result<()> {
-        todo!()
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        work(&self.connection()).map_err(|source| sqlite_error(&self.path, source))
     }
+
+    /// Runs something that writes, in one transaction: all of it is done or nothing.
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let fail = |source| sqlite_error(&self.path, source);
+        let mut connection = self.connection();
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+        let done = work(&transaction).map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+        Ok(done)
+    }
+
+    /// All rows of a query.
+    pub(super) fn list<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        self.read(|connection| {
+            connection.prepare_cached(sql)?.query_map(parameters, row)?.collect()
+        })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic elsewhere rolls its transaction back; the connection itself stays sound.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, sql: &str, name: &str) -> Result<bool> {
+        self.read(|connection| connection.prepare_cached(sql)?.exists([name]))
+    }
+
+    fn unknown_user(&self, user: &str) -> Result<Error> {
+        let names: Vec<String> = self.list("SELECT name FROM user", [], |row| row.get(0))?;
+        let hint = nearest::hint(user, names.iter().map(String::as_str));
+        Ok(Error::UnknownUser { user: user.to_owned(), hint })
+    }
+
+    fn unknown_item(&self, item: &str) -> Result<Error> {
+        let hint = nearest::hint(item, self.item_ids()?.iter().map(String::as_str));
+        Ok(Error::UnknownItem { item: item.to_owned(), hint })
+    }
+}
+
+/// A query for whole reviews; `rest` is everything after the joins.
+pub(super) fn select_reviews(rest: &str) -> String {
+    format!(
+        "SELECT review.id, user.name, item.name, review.rating, review.title, review.text, review.time
+         FROM review JOIN user ON user.id = review.user JOIN item ON item.id = review.item {rest}"
+    )
+}
+
+pub(super) fn review_of_row(row: &Row<'_>) -> rusqlite::Result<StoredReview> {
+    let review = Review {
+        user: row.get(1)?,
+        item: row.get(2)?,
+        rating: row.get(3)?,
+        title: row.get(4)?,
+        text: row.get(5)?,
+        time: row.get(6)?,
+    };
+    Ok(StoredReview { id: ReviewId(row.get(0)?), review })
+}
+
+pub(super) fn item_of_row(row: &Row<'_>) -> rusqlite::Result<Item> {
+    let categories: String = row.get(3)?;
+    let categories = serde_json::from_str(&categories).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, Box::new(error))
+    })?;
+    Ok(Item { id: row.get(0)?, title: row.get(1)?, description: row.get(2)?, categories })
 }

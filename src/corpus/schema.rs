@@ -1,0 +1,229 @@
+//! The tables, and the steps from each version of them to the next.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::{Error, Result};
+
+/// Marks an SQLite file as ours ("idio" in ASCII).
+const APPLICATION_ID: i64 = 0x6964_696f;
+
+/// How long to wait for another process that holds the store.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Step `i` takes a store from version `i` to version `i + 1`. A step that was ever released is
+/// never edited: stores written by it exist.
+const STEPS: &[&str] = &[CORPUS, DERIVED];
+
+/// Reviews are immutable: one that changes is deleted and inserted under a new id, which
+/// AUTOINCREMENT never gives out twice, so a vector or a difference can never be taken for another
+/// text's.
+const CORPUS: &str = "
+CREATE TABLE user(
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE item(
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    description TEXT NOT NULL,
+    categories TEXT NOT NULL
+) STRICT;
+CREATE TABLE review(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user INTEGER NOT NULL REFERENCES user(id),
+    item INTEGER NOT NULL REFERENCES item(id),
+    rating REAL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    UNIQUE(user, item)
+) STRICT;
+CREATE INDEX review_by_user ON review(user, time, id);
+CREATE INDEX review_by_item ON review(item, time, id);
+";
+
+/// What is made from reviews goes when one of them goes: vectors by the foreign key, derived values
+/// by the trigger (a foreign key would only remove the row that names the source).
+const DERIVED: &str = "
+CREATE TABLE stamp(
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    dimensions INTEGER NOT NULL
+) STRICT;
+CREATE TABLE vector(
+    review INTEGER NOT NULL REFERENCES review(id) ON DELETE CASCADE,
+    stamp INTEGER NOT NULL REFERENCES stamp(id) ON DELETE CASCADE,
+    value BLOB NOT NULL,
+    UNIQUE(review, stamp)
+) STRICT;
+CREATE INDEX vector_by_stamp ON vector(stamp);
+CREATE TABLE derived(
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    made INTEGER NOT NULL,
+    UNIQUE(kind, key)
+) STRICT;
+CREATE TABLE derived_source(
+    derived INTEGER NOT NULL REFERENCES derived(id) ON DELETE CASCADE,
+    review INTEGER NOT NULL REFERENCES review(id) ON DELETE CASCADE,
+    PRIMARY KEY(derived, review)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX derived_source_by_review ON derived_source(review);
+CREATE TRIGGER review_takes_derived BEFORE DELETE ON review BEGIN
+    DELETE FROM derived
+    WHERE id IN (SELECT derived FROM derived_source WHERE review = OLD.id);
+END;
+";
+
+/// Makes a fresh connection usable: checks that the file is ours and not newer than this program,
+/// sets the journal, and brings the tables up to date.
+pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
+    prepare_to(connection, path, STEPS)
+}
+
+fn prepare_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<()> {
+    let fail = |source| sqlite_error(path, source);
+    connection.busy_timeout(PATIENCE).map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let version = version_of_ours(connection, path, steps.len())?;
+    use_write_ahead_log(connection).map_err(fail)?;
+    // FULL: what is reported as done survives a loss of power too. Commits are few and large, or
+    // follow seconds of work of a model.
+    connection
+        .execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")
+        .map_err(fail)?;
+    if version == steps.len() {
+        return Ok(());
+    }
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
+    // Another process may have migrated while this one waited for the lock.
+    let version = version_of_ours(&transaction, path, steps.len())?;
+    for step in &steps[version..] {
+        transaction.execute_batch(step).map_err(fail)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fail)?;
+    transaction.pragma_update(None, "user_version", steps.len() as i64).map_err(fail)?;
+    transaction.commit().map_err(fail)
+}
+
+/// Version of the tables in the file; 0 for one that is still empty.
+fn version_of_ours(connection: &Connection, path: &Path, known: usize) -> Result<usize> {
+    let number = |sql: &str| {
+        connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .map_err(|source| sqlite_error(path, source))
+    };
+    let application = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    if application == 0 && version == 0 && tables == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION_ID {
+        let what = "an SQLite database of another program";
+        return Err(Error::NotAStore { path: path.to_owned(), what });
+    }
+    let known = known as i64;
+    if !(1..=known).contains(&version) {
+        return Err(Error::NewerSchema { path: path.to_owned(), found: version, known });
+    }
+    Ok(version as usize)
+}
+
+/// Readers and a writer do not block each other under the write-ahead log. The mode stays in the
+/// file, so only the first process has to win the lock for it; SQLite does not wait there by
+/// itself.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mode = |sql| connection.query_row(sql, [], |row| row.get::<_, String>(0));
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if matches!(mode("PRAGMA journal_mode")?.as_str(), "wal" | "memory") {
+            return Ok(());
+        }
+        match mode("PRAGMA journal_mode = WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            done => return done.map(drop),
+        }
+    }
+}
+
+/// Gives SQLite's error the path and, where the file is broken, a name of its own.
+pub(super) fn sqlite_error(path: &Path, source: rusqlite::Error) -> Error {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            Error::Damaged { path, source }
+        }
+        _ => Error::Sqlite { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn open(path: &Path, steps: &[&str]) -> Result<Connection> {
+        let mut connection = Connection::open(path).unwrap();
+        prepare_to(&mut connection, path, steps)?;
+        Ok(connection)
+    }
+
+    #[test]
+    fn an_old_store_is_brought_up_to_date_and_keeps_its_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.sqlite");
+        for version in 1..STEPS.len() {
+            let _ = std::fs::remove_file(&path);
+            let old = open(&path, &STEPS[..version]).unwrap();
+            old.execute("INSERT INTO user(name) VALUES ('ann')", []).unwrap();
+            drop(old);
+            let new = open(&path, STEPS).unwrap();
+            let read = |sql| new.query_row(sql, [], |r| r.get::<_, i64>(0)).unwrap();
+            assert_eq!(read("SELECT count(*) FROM user"), 1);
+            assert_eq!(read("SELECT count(*) FROM vector"), 0);
+            assert_eq!(read("PRAGMA user_version"), STEPS.len() as i64);
+        }
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_store_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sqlite");
+        drop(open(&path, &STEPS[..1]).unwrap());
+        let broken = [STEPS[0], "CREATE TABLE fine(x); CREATE TABLE user(x);"];
+        assert!(open(&path, &broken).is_err());
+        let again = open(&path, &STEPS[..1]).unwrap();
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'fine'";
+        assert_eq!(again.query_row(tables, [], |r| r.get::<_, i64>(0)).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_newer_store_and_a_strange_one_are_refused_untouched() {
+        let folder = tempfile::tempdir().unwrap();
+        let newer = folder.path().join("newer.sqlite");
+        let connection = open(&newer, STEPS).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        drop(connection);
+        assert!(matches!(open(&newer, STEPS), Err(Error::NewerSchema { found: 99, .. })));
+
+        let strange = folder.path().join("strange.sqlite");
+        Connection::open(&strange).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
+        let before = std::fs::read(&strange).unwrap();
+        assert!(matches!(open(&strange, STEPS), Err(Error::NotAStore { .. })));
+        assert_eq!(before, std::fs::read(&strange).unwrap());
+    }
+}

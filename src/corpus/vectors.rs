@@ -1,0 +1,129 @@
+//! The encoder's vectors, each under its review and the stamp of what made it.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Error, Result, ReviewId, Store};
+
+impl Store {
+    /// Rows of reviews that have no vector under `stamp`, ascending.
+    pub fn without_vector(&self, stamp: &str) -> Result<Vec<ReviewId>> {
+        let sql = "SELECT id FROM review AS r WHERE NOT EXISTS (
+                       SELECT 1 FROM vector WHERE vector.review = r.id
+                       AND vector.stamp = (SELECT id FROM stamp WHERE name = ?1))
+                   ORDER BY id";
+        self.list(sql, [stamp], |row| row.get(0).map(ReviewId))
+    }
+
+    /// Stores vectors under `stamp`, in one transaction; what a review had under it before is
+    /// replaced. A vector of a review that has gone meanwhile is left out.
+    ///
+    /// All vectors of a stamp have the same length; an empty one, one with a NaN or an infinity in
+    /// it, or one of another length is refused, and then nothing is stored.
+    pub fn put_vectors(&self, stamp: &str, vectors: &[(ReviewId, Vec<f32>)]) -> Result<()> {
+        let Some((first, vector)) = vectors.first() else {
+            return Ok(());
+        };
+        let dimensions = vector.len();
+        for (review, vector) in vectors {
+            check(stamp, *review, vector, dimensions)?;
+        }
+        let stored = self.write(|transaction| {
+            transaction
+                .prepare_cached("INSERT OR IGNORE INTO stamp(name, dimensions) VALUES (?1, ?2)")?
+                .execute(params![stamp, dimensions as i64])?;
+            let (stamp, stored): (i64, i64) = transaction
+                .prepare_cached("SELECT id, dimensions FROM stamp WHERE name = ?1")?
+                .query_row([stamp], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if stored != dimensions as i64 {
+                return Ok(stored);
+            }
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO vector(review, stamp, value)
+                 SELECT id, ?2, ?3 FROM review WHERE id = ?1
+                 ON CONFLICT(review, stamp) DO UPDATE SET value = excluded.value",
+            )?;
+            for (review, vector) in vectors {
+                let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+                insert.execute(params![review.0, stamp, bytes])?;
+            }
+            Ok(stored)
+        })?;
+        if stored != dimensions as i64 {
+            let reason = format!("it has {dimensions} numbers; those stored have {stored}");
+            return Err(bad(stamp, *first, reason));
+        }
+        Ok(())
+    }
+
+    /// Vectors stored under `stamp`; rows without one are absent from the map. A stored vector that
+    /// is cut short or holds a NaN is an error.
+    pub fn vectors(&self, stamp: &str, ids: &[ReviewId]) -> Result<HashMap<ReviewId, Vec<f32>>> {
+        let blobs = self.read(|connection| {
+            let stamp = connection
+                .prepare_cached("SELECT id, dimensions FROM stamp WHERE name = ?1")?
+                .query_row([stamp], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+                .optional()?;
+            let Some((stamp, dimensions)) = stamp else {
+                return Ok((0, Vec::new()));
+            };
+            let mut select = connection
+                .prepare_cached("SELECT value FROM vector WHERE review = ?1 AND stamp = ?2")?;
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                let blob: Option<Vec<u8>> =
+                    select.query_row([id.0, stamp], |row| row.get(0)).optional()?;
+                found.extend(blob.map(|blob| (*id, blob)));
+            }
+            Ok((dimensions as usize, found))
+        })?;
+        let (dimensions, found) = blobs;
+        found
+            .into_iter()
+            .map(|(id, blob)| {
+                let (numbers, rest) = blob.as_chunks::<4>();
+                let vector: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
+                if !rest.is_empty() {
+                    let reason = format!("{} stored bytes, no multiple of 4{MEND}", blob.len());
+                    return Err(bad(stamp, id, reason));
+                }
+                check(stamp, id, &vector, dimensions)?;
+                Ok((id, vector))
+            })
+            .collect()
+    }
+
+    /// Removes all vectors of `stamp`, so that they are made anew; returns how many there were.
+    pub fn drop_vectors(&self, stamp: &str) -> Result<usize> {
+        self.write(|transaction| {
+            let sql = "DELETE FROM vector WHERE stamp = (SELECT id FROM stamp WHERE name = ?1)";
+            let gone = transaction.execute(sql, [stamp])?;
+            transaction.execute("DELETE FROM stamp WHERE name = ?1", [stamp])?;
+            Ok(gone)
+        })
+    }
+}
+
+const MEND: &str = "; the store is damaged, restore a copy";
+
+fn check(stamp: &str, review: ReviewId, vector: &[f32], dimensions: usize) -> Result<()> {
+    if vector.is_empty() {
+        return Err(bad(stamp, review, "it is empty".to_owned()));
+    }
+    if vector.len() != dimensions {
+        let reason = format!("it has {} numbers, expected {dimensions}", vector.len());
+        return Err(bad(stamp, review, reason));
+    }
+    match vector.iter().position(|x| !x.is_finite()) {
+        Some(at) => {
+            let reason = format!("number {at} is {}, expected a finite one", vector[at]);
+            Err(bad(stamp, review, reason))
+        }
+        None => Ok(()),
+    }
+}
+
+fn bad(stamp: &str, review: ReviewId, reason: String) -> Error {
+    Error::BadVector { review, stamp: stamp.to_owned(), reason }
+}
