@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod gguf;
 pub mod tokenizer;
+pub mod weights;
 
 mod error;
 mod files;
