@@ -76,7 +76,7 @@ impl Architecture {
                 .unwrap_or(0),
         };
         architecture.activation()?;
-        if architecture.hidden_size % architecture.n_heads != 0 {
+        if !architecture.hidden_size.is_multiple_of(architecture.n_heads) {
             return Err(format!(
                 "hidden_size {} is no multiple of num_attention_heads {}",
                 architecture.hidden_size, architecture.n_heads

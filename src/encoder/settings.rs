@@ -163,6 +163,6 @@ pub(super) fn malformed(path: &Path, what: String) -> super::Error {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    Ok(serde_json::from_slice(&read_file(path)?)
-        .map_err(|error| malformed(path, format!("not the JSON expected: {error}")))?)
+    serde_json::from_slice(&read_file(path)?)
+        .map_err(|error| malformed(path, format!("not the JSON expected: {error}")))
 }
