@@ -1,7 +1,9 @@
-//! How the next token is chosen.
+//! How the next token is chosen: the settings.
+
+use super::{Error, Result};
 
 /// Settings of a sampler. Applied in this order: repetition penalty, DRY, temperature, top-k,
-/// min-p, top-p.
+/// min-p, top-p. The defaults choose the likeliest token and change nothing.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
@@ -19,9 +21,12 @@ pub struct Sampling {
     pub dry_multiplier: f32,
     /// See `dry_multiplier`.
     pub dry_base: f32,
-    /// Longest repeated run that is not penalised, tokens.
+    /// Length from which on a repeated run is penalised, tokens: what goes before a token must have
+    /// stood at least this long before it earlier.
     pub dry_allowed_length: usize,
-    /// How many of the last tokens the penalties look at; 0 means the whole sequence.
+    /// How many of the last tokens the penalties look at, prompt and completion together; 0 means
+    /// the whole sequence. Control tokens are never penalised, whatever the window holds: a
+    /// conversation is full of them, and a penalised end of turn would not come.
     pub penalty_window: usize,
     /// Seed of the generator.
     pub seed: u64,
@@ -41,5 +46,29 @@ impl Default for Sampling {
             penalty_window: 0,
             seed: 0,
         }
+    }
+}
+
+impl Sampling {
+    /// Whether every setting is within its range.
+    ///
+    /// # Errors
+    /// Names the first setting that is not, what it is, and what it may be.
+    pub fn check(&self) -> Result<()> {
+        let ranges = [
+            ("temperature", self.temperature, 0.0, f32::MAX),
+            ("top_p", self.top_p, 0.0, 1.0),
+            ("min_p", self.min_p, 0.0, 1.0),
+            ("repetition_penalty", self.repetition_penalty, f32::MIN_POSITIVE, f32::MAX),
+            ("dry_multiplier", self.dry_multiplier, 0.0, f32::MAX),
+            ("dry_base", self.dry_base, 1.0, f32::MAX),
+        ];
+        for (setting, got, least, most) in ranges {
+            // NaN is within no range.
+            if !(least..=most).contains(&got) {
+                return Err(Error::Sampling { setting, got, least, most });
+            }
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,267 @@
+//! Causal attention of new positions over a cache (arXiv 1706.03762, section 3.2.1), keys and values
+//! shared by groups of query heads (arXiv 2305.13245).
+
+use candle_core::{DType, Device, Result, Storage, Tensor};
+use rayon::prelude::*;
+
+use super::cache::View;
+
+/// Who may see whom: new position i sees all before the first new one, and the new ones up to i.
+#[derive(Debug, Clone)]
+pub(super) struct Mask {
+    /// `[n_new, n_new]`, 0 or minus infinity; `None` where one new position sees everything.
+    among_new: Option<Tensor>,
+}
+
+/// Most scores that are held at once by the portable path; above it, rows are taken in blocks.
+const MOST_SCORES: usize = 1 << 24;
+
+impl Mask {
+    /// The mask among `n_new` new positions.
+    pub(super) fn causal(n_new: usize, device: &Device) -> Result<Self> {
+        if n_new == 1 {
+            return Ok(Self { among_new: None });
+        }
+        let mask: Vec<f32> = (0..n_new)
+            .flat_map(|i| (0..n_new).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY }))
+            .collect();
+        Ok(Self { among_new: Some(Tensor::from_vec(mask, (n_new, n_new), device)?) })
+    }
+}
+
+/// `query`: `[n_heads, n_new, head_dim]`, its rows the last `n_new` positions of `cache`. Returns
+/// `[n_heads, n_new, head_dim]`.
+///
+/// Scores are scaled by `1 / sqrt(head_dim)`.
+pub(super) fn attend(query: &Tensor, cache: &View<'_>, mask: &Mask) -> Result<Tensor> {
+    match query.device() {
+        Device::Cpu if query.dim(1)? == 1 => one_row(query, cache),
+        _ => portable(query, cache, mask),
+    }
+}
+
+/// Any device: dense products over the joined runs.
+fn portable(query: &Tensor, cache: &View<'_>, mask: &Mask) -> Result<Tensor> {
+    let (n_heads, n_new, _) = query.dims3()?;
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    for (run, used) in cache.runs() {
+        keys.push(run.keys.narrow(1, 0, used)?);
+        values.push(run.values.narrow(1, 0, used)?);
+    }
+    let keys = Tensor::cat(&keys, 1)?;
+    let values = Tensor::cat(&values, 1)?;
+    let mask = match &mask.among_new {
+        Some(among_new) => {
+            let before = cache.len - n_new;
+            let open = Tensor::zeros((n_new, before), DType::F32, query.device())?;
+            Some(Tensor::cat(&[&open, among_new], 1)?)
+        }
+        None => None,
+    };
+    let block = (MOST_SCORES / (n_heads * cache.len)).clamp(1, n_new);
+    let mut rows = Vec::new();
+    for first in (0..n_new).step_by(block) {
+        let count = block.min(n_new - first);
+        let mask = mask.as_ref().map(|mask| mask.narrow(0, first, count)).transpose()?;
+        rows.push(portable_block(&query.narrow(1, first, count)?, &keys, &values, mask.as_ref())?);
+    }
+    match rows.len() {
+        1 => Ok(rows.remove(0)),
+        _ => Tensor::cat(&rows, 1),
+    }
+}
+
+/// `keys`, `values`: `[n_kv_heads, len, head_dim]`; `mask`: `[n_rows, len]`.
+fn portable_block(
+    query: &Tensor,
+    keys: &Tensor,
+    values: &Tensor,
+    mask: Option<&Tensor>,
+) -> Result<Tensor> {
+    let (n_heads, n_rows, head_dim) = query.dims3()?;
+    let (n_kv_heads, len, _) = keys.dims3()?;
+    let group = n_heads / n_kv_heads;
+    let query = (query.contiguous()? * (1.0 / (head_dim as f64).sqrt()))?;
+    let query = query.reshape((n_kv_heads, group * n_rows, head_dim))?;
+    let scores = query.matmul(&keys.transpose(1, 2)?)?.reshape((n_heads, n_rows, len))?;
+    let scores = match mask {
+        Some(mask) => scores.broadcast_add(mask)?,
+        None => scores,
+    };
+    let weights = candle_nn::ops::softmax_last_dim(&scores)?;
+    weights
+        .reshape((n_kv_heads, group * n_rows, len))?
+        .matmul(values)?
+        .reshape((n_heads, n_rows, head_dim))
+}
+
+/// CPU, one new position: reads the runs where they lie, since copying them together for every token
+/// costs more than the attention. Each run's part is joined with those before it by log-sum-exp
+/// (arXiv 2205.14135, section 3.1).
+fn one_row(query: &Tensor, cache: &View<'_>) -> Result<Tensor> {
+    let (n_heads, _, head_dim) = query.dims3()?;
+    let mut keys = Vec::new();
+    let mut values = Vec::new();
+    let mut n_kv_heads = 1;
+    for (run, _) in cache.runs() {
+        n_kv_heads = run.keys.dim(0)?;
+        keys.push(run.keys.storage_and_layout().0);
+        values.push(run.values.storage_and_layout().0);
+    }
+    let runs = keys
+        .iter()
+        .zip(&values)
+        .zip(cache.runs())
+        .map(|((keys, values), (_, used))| Ok((floats(keys)?, floats(values)?, used)))
+        .collect::<Result<Vec<_>>>()?;
+
+    let query = query.contiguous()?;
+    let (query_storage, layout) = query.storage_and_layout();
+    let query_floats = &floats(&query_storage)?[layout.start_offset()..][..n_heads * head_dim];
+    let group = n_heads / n_kv_heads;
+    let mut mixed = vec![0f32; n_heads * head_dim];
+    let one_head = |head: usize, mixed: &mut [f32]| {
+        let query = &query_floats[head * head_dim..][..head_dim];
+        let kv_head = head / group;
+        let runs = runs.iter().map(|(keys, values, used)| {
+            let run_len = keys.len() / n_kv_heads;
+            let part = kv_head * run_len..kv_head * run_len + used * head_dim;
+            (&keys[part.clone()], &values[part])
+        });
+        mix(query, runs, mixed);
+    };
+    // Below a few hundred positions handing the heads to other threads costs more than it saves.
+    if cache.len * n_heads < 2048 {
+        mixed.chunks_mut(head_dim).enumerate().for_each(|(head, mixed)| one_head(head, mixed));
+    } else {
+        mixed.par_chunks_mut(head_dim).enumerate().for_each(|(head, mixed)| one_head(head, mixed));
+    }
+    Tensor::from_vec(mixed, (n_heads, 1, head_dim), &Device::Cpu)
+}
+
+/// `mixed = Σ softmax(query · keyᵢ / √d) valueᵢ`; each run is `[n, head_dim]`, keys and values.
+fn mix<'a>(query: &[f32], runs: impl Iterator<Item = (&'a [f32], &'a [f32])>, mixed: &mut [f32]) {
+    let head_dim = query.len();
+    let scale = 1.0 / (head_dim as f32).sqrt();
+    let mut largest = f32::NEG_INFINITY;
+    let mut total = 0f32;
+    let mut weights = Vec::new();
+    for (keys, values) in runs {
+        weights.clear();
+        weights.extend(keys.chunks_exact(head_dim).map(|key| dot(query, key) * scale));
+        let new_largest = weights.iter().copied().fold(largest, f32::max);
+        let shrink = (largest - new_largest).exp();
+        largest = new_largest;
+        total *= shrink;
+        mixed.iter_mut().for_each(|x| *x *= shrink);
+        for (weight, value) in weights.iter_mut().zip(values.chunks_exact(head_dim)) {
+            *weight = (*weight - largest).exp();
+            total += *weight;
+            mixed.iter_mut().zip(value).for_each(|(x, v)| *x += *weight * v);
+        }
+    }
+    mixed.iter_mut().for_each(|x| *x /= total);
+}
+
+/// Sixteen sums side by side, so that the compiler may use whole registers.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut sums = [0f32; LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum::<f32>() + tail
+}
+
+fn floats(storage: &Storage) -> Result<&[f32]> {
+    match storage {
+        Storage::Cpu(cpu) => cpu.as_slice::<f32>(),
+        _ => candle_core::bail!("attention: a cache that is not in the CPU's memory"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::cache::Cache;
+    use super::super::config::{Config, Family};
+    use super::super::rope::RopeScaling;
+    use super::*;
+
+    /// Softmax attention written out, in f64.
+    fn by_hand(query: &[f64], keys: &[Vec<f64>], values: &[Vec<f64>]) -> Vec<f64> {
+        let scale = 1.0 / (query.len() as f64).sqrt();
+        let weights: Vec<f64> = keys
+            .iter()
+            .map(|key| (key.iter().zip(query).map(|(a, b)| a * b).sum::<f64>() * scale).exp())
+            .collect();
+        let total: f64 = weights.iter().sum();
+        (0..query.len())
+            .map(|d| weights.iter().zip(values).map(|(w, v)| w * v[d]).sum::<f64>() / total)
+            .collect()
+    }
+
+    fn noise(n: usize, seed: u64) -> Vec<f32> {
+        use rand::{RngExt, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        (0..n).map(|_| rng.random_range(-1.0f32..1.0)).collect()
+    }
+
+    #[test]
+    fn both_paths_equal_attention_written_out() {
+        let (n_heads, n_kv_heads, head_dim, len) = (4, 2, 24, 300);
+        let config = Config {
+            family: Family::Llama,
+            n_layers: 1,
+            n_embd: 1,
+            n_ff: 1,
+            n_heads,
+            n_kv_heads,
+            head_dim,
+            n_vocab: 1,
+            context: 512,
+            rms_eps: 0.0,
+            rope_base: 10_000.0,
+            rope_scaling: RopeScaling::None,
+        };
+        let device = Device::Cpu;
+        let keys = noise(n_kv_heads * len * head_dim, 1);
+        let values = noise(n_kv_heads * len * head_dim, 2);
+        let query = noise(n_heads * len * head_dim, 3);
+        let tensor = |x: &[f32], heads: usize| {
+            Tensor::from_slice(x, (heads, len, head_dim), &device).unwrap()
+        };
+        let mut cache = Cache::new(&config, &device);
+        cache.reserve(len).unwrap();
+        cache.write(0, &tensor(&keys, n_kv_heads), &tensor(&values, n_kv_heads)).unwrap();
+        let view = cache.layer(0, len);
+        let query_tensor = tensor(&query, n_heads);
+        let many = portable(&query_tensor, &view, &Mask::causal(len, &device).unwrap()).unwrap();
+        let last = query_tensor.narrow(1, len - 1, 1).unwrap().contiguous().unwrap();
+        let one = one_row(&last, &view).unwrap();
+
+        let row = |x: &[f32], head: usize, i: usize| -> Vec<f64> {
+            x[(head * len + i) * head_dim..][..head_dim].iter().map(|x| f64::from(*x)).collect()
+        };
+        for head in 0..n_heads {
+            let kv = head / (n_heads / n_kv_heads);
+            for position in [0, 1, 255, 256, 299] {
+                let rows = |x: &[f32]| (0..=position).map(|i| row(x, kv, i)).collect::<Vec<_>>();
+                let want = by_hand(&row(&query, head, position), &rows(&keys), &rows(&values));
+                let mut got = vec![many.get(head).unwrap().get(position).unwrap()];
+                if position == len - 1 {
+                    got.push(one.get(head).unwrap().get(0).unwrap());
+                }
+                for got in got {
+                    for (got, want) in got.to_vec1::<f32>().unwrap().iter().zip(&want) {
+                        assert!((f64::from(*got) - want).abs() < 1e-5, "{got} {want}");
+                    }
+                }
+            }
+        }
+    }
+}

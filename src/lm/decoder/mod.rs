@@ -1,0 +1,157 @@
+//! One decoder for the llama, qwen2 and qwen3 families: token ids and a cache in, logits out.
+//!
+//! What sets the families apart is declared in [`config`]; the pass itself is the same for all.
+
+use candle_core::{Device, Tensor};
+
+use super::{Error, Result};
+use crate::model::gguf::Gguf;
+
+mod attention;
+mod cache;
+pub mod config;
+mod layer;
+mod projection;
+pub mod rope;
+mod weights;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::{Cache, RUN};
+pub use config::Config;
+pub use projection::Precision;
+
+use layer::Segment;
+use rope::Rope;
+use weights::Weights;
+
+/// A loaded model. It holds no state of any sequence: that is the [`Cache`]'s.
+pub struct Decoder {
+    config: Config,
+    device: Device,
+    weights: Weights,
+    rope: Rope,
+}
+
+/// Tokens of one sequence to run, and the cache that holds what stands before them.
+pub struct Rows<'a> {
+    /// New tokens, in order; at least one.
+    pub tokens: &'a [u32],
+    /// Extended by them.
+    pub cache: &'a mut Cache,
+}
+
+/// How a decoder is loaded.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it runs.
+    pub device: Device,
+    /// In which form its weights are kept.
+    pub precision: Precision,
+    /// Longest sequence; `None` takes the model's own.
+    pub context: Option<usize>,
+}
+
+impl Decoder {
+    /// Reads config and weights.
+    ///
+    /// # Errors
+    /// The architecture is unknown, a tensor is missing or has another shape than the metadata
+    /// promises, or the context asked for is 0 or longer than the model's.
+    pub fn load(gguf: &Gguf, options: &Options) -> Result<Self> {
+        let mut config = Config::from_gguf(gguf)?;
+        if let Some(context) = options.context {
+            if context == 0 || context > config.context {
+                return Err(Error::Context { got: context, most: config.context });
+            }
+            config.context = context;
+        }
+        let device = options.device.clone();
+        let weights = Weights::load(gguf, &config, options.precision, &device)?;
+        let rope = Rope::new(
+            config.family.rope_kind(),
+            config.head_dim,
+            config.context,
+            config.rope_base,
+            config.rope_scaling,
+            weights.rope_divisors.as_deref(),
+            &device,
+        )?;
+        Ok(Self { config, device, weights, rope })
+    }
+
+    /// Shapes and constants.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// An empty cache for this model.
+    #[must_use]
+    pub fn cache(&self) -> Cache {
+        Cache::new(&self.config, &self.device)
+    }
+
+    /// Runs new tokens of any number of sequences through all layers and appends them to their
+    /// caches. Returns the last layer's output, `[n_rows, n_embd]`, the rows of all sequences one
+    /// after another; [`Decoder::logits`] makes logits of those that are wanted.
+    ///
+    /// On an error the caches are as they were.
+    ///
+    /// # Errors
+    /// A sequence is empty or grows beyond the context, a token id is not the vocabulary's, or a
+    /// tensor operation fails.
+    pub fn forward(&self, batch: &mut [Rows<'_>]) -> Result<Tensor> {
+        let mut ids = Vec::new();
+        let mut segments = Vec::with_capacity(batch.len());
+        for rows in batch.iter_mut() {
+            let n_rows = rows.tokens.len();
+            self.check(rows)?;
+            rows.cache.reserve(n_rows)?;
+            segments.push(Segment {
+                first_row: ids.len(),
+                n_rows,
+                start: rows.cache.len(),
+                mask: attention::Mask::causal(n_rows, &self.device)?,
+                cache: rows.cache,
+            });
+            ids.extend_from_slice(rows.tokens);
+        }
+        if ids.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        let n_rows = ids.len();
+        let mut x = self.weights.embedding.rows(&Tensor::from_vec(ids, n_rows, &self.device)?)?;
+        for (index, layer) in self.weights.layers.iter().enumerate() {
+            x = layer.forward(index, &self.config, &self.rope, &x, &mut segments)?;
+        }
+        for segment in &mut segments {
+            segment.cache.advance(segment.n_rows);
+        }
+        Ok(x)
+    }
+
+    /// Logits of the token after each row: `[n_rows, n_embd]` to `[n_rows, n_vocab]`, f32.
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        Ok(self.weights.head.forward(&self.weights.norm.forward(hidden)?)?)
+    }
+
+    fn check(&self, rows: &Rows<'_>) -> Result<()> {
+        let len = rows.cache.len();
+        if rows.tokens.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        if len + rows.tokens.len() > self.config.context {
+            return Err(Error::TooLong {
+                prompt: len,
+                max_tokens: rows.tokens.len(),
+                context: self.config.context,
+            });
+        }
+        match rows.tokens.iter().find(|id| **id as usize >= self.config.n_vocab) {
+            Some(id) => Err(Error::Token { id: *id, n_vocab: self.config.n_vocab }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Rotary position embedding: tables of cosines and sines, and the rotation.
+//!
+//! RoFormer (arXiv 2104.09864) section 3.4; the stretched variants are Position Interpolation
+//! (arXiv 2306.15595) and YaRN (arXiv 2309.00071) section 3.
+
+use candle_core::{Device, Result, Tensor};
+
+/// Which two elements of a head are one point in the plane that is turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RopeKind {
+    /// Elements 2i and 2i+1 (llama's order in GGUF).
+    Interleaved,
+    /// Elements i and i + head_dim/2 (NeoX, Qwen).
+    Halves,
+}
+
+/// How frequencies are stretched beyond the context the model was trained on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RopeScaling {
+    /// Not at all.
+    None,
+    /// Positions are divided by the factor.
+    Linear {
+        /// New context over old.
+        factor: f32,
+    },
+    /// Low frequencies are divided by the factor, high ones kept, with a ramp between.
+    Yarn {
+        /// New context over old.
+        factor: f32,
+        /// Context of the training, tokens.
+        original_context: usize,
+    },
+}
+
+/// Cosines and sines for every position.
+#[derive(Debug, Clone)]
+pub struct Rope {
+    kind: RopeKind,
+    /// `[context, head_dim / 2]`.
+    cos: Tensor,
+    /// `[context, head_dim / 2]`.
+    sin: Tensor,
+}
+
+/// Rotations of YaRN's ramp: pairs that turn more often than the first over the original context
+/// are kept, those that turn less often than the second are stretched.
+const YARN_FAST: f64 = 32.0;
+const YARN_SLOW: f64 = 1.0;
+
+impl Rope {
+    /// Tables for `context` positions. `divisors`, `[head_dim / 2]`, divide the frequencies one by
+    /// one (llama 3's `rope_freqs.weight`).
+    pub fn new(
+        kind: RopeKind,
+        head_dim: usize,
+        context: usize,
+        base: f32,
+        scaling: RopeScaling,
+        divisors: Option<&[f32]>,
+        device: &Device,
+    ) -> Result<Self> {
+        let half = head_dim / 2;
+        let (frequencies, magnitude) = frequencies(head_dim, base, scaling, divisors);
+        let mut cos = Vec::with_capacity(context * half);
+        let mut sin = Vec::with_capacity(context * half);
+        for position in 0..context {
+            for frequency in &frequencies {
+                // In f64, since the angle at position 100,000 has lost its digits in f32.
+                let angle = position as f64 * frequency;
+                cos.push((angle.cos() * magnitude) as f32);
+                sin.push((angle.sin() * magnitude) as f32);
+            }
+        }
+        Ok(Self {
+            kind,
+            cos: Tensor::from_vec(cos, (context, half), device)?,
+            sin: Tensor::from_vec(sin, (context, half), device)?,
+        })
+    }
+
+    /// Turns `x`, `[n_heads, n_tokens, head_dim]`, whose first token stands at `start`.
+    pub fn apply(&self, x: &Tensor, start: usize) -> Result<Tensor> {
+        let n_tokens = x.dim(1)?;
+        let cos = self.cos.narrow(0, start, n_tokens)?;
+        let sin = self.sin.narrow(0, start, n_tokens)?;
+        let x = x.contiguous()?.unsqueeze(0)?;
+        let turned = match self.kind {
+            RopeKind::Interleaved => candle_nn::rotary_emb::rope_i(&x, &cos, &sin)?,
+            RopeKind::Halves => candle_nn::rotary_emb::rope(&x, &cos, &sin)?,
+        };
+        turned.squeeze(0)
+    }
+}
+
+/// Radians a position for each pair, and the factor on cosines and sines.
+fn frequencies(
+    head_dim: usize,
+    base: f32,
+    scaling: RopeScaling,
+    divisors: Option<&[f32]>,
+) -> (Vec<f64>, f64) {
+    let base = f64::from(base);
+    let plain = (0..head_dim / 2).map(|pair| {
+        let divisor = divisors.map_or(1.0, |divisors| f64::from(divisors[pair]));
+        base.powf(-(2.0 * pair as f64) / head_dim as f64) / divisor
+    });
+    match scaling {
+        RopeScaling::None => (plain.collect(), 1.0),
+        RopeScaling::Linear { factor } => (plain.map(|f| f / f64::from(factor)).collect(), 1.0),
+        RopeScaling::Yarn { factor, original_context } => {
+            let factor = f64::from(factor);
+            let pair_that_turns = |times: f64| {
+                let length = original_context as f64 / (times * std::f64::consts::TAU);
+                head_dim as f64 * length.ln() / (2.0 * base.ln())
+            };
+            let low = pair_that_turns(YARN_FAST).floor().max(0.0);
+            let high = pair_that_turns(YARN_SLOW).ceil().min(head_dim as f64 - 1.0);
+            let stretched = plain
+                .enumerate()
+                .map(|(pair, f)| {
+                    let ramp = ((pair as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
+                    f * (1.0 - ramp) + f / factor * ramp
+                })
+                .collect();
+            (stretched, 1.0 + 0.1 * factor.max(1.0).ln())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn plain_frequencies_fall_from_one_by_the_base() {
+        let (f, magnitude) = frequencies(4, 10_000.0, RopeScaling::None, None);
+        assert_eq!(magnitude, 1.0);
+        assert!((f[0] - 1.0).abs() < 1e-12 && (f[1] - 0.01).abs() < 1e-12, "{f:?}");
+    }
+
+    #[test]
+    fn divisors_and_linear_scaling_divide() {
+        let (f, _) =
+            frequencies(4, 10_000.0, RopeScaling::Linear { factor: 4.0 }, Some(&[1.0, 8.0]));
+        assert!((f[0] - 0.25).abs() < 1e-12 && (f[1] - 0.01 / 32.0).abs() < 1e-12, "{f:?}");
+    }
+
+    #[test]
+    fn yarn_keeps_the_fast_and_stretches_the_slow() {
+        let scaling = RopeScaling::Yarn { factor: 4.0, original_context: 32_768 };
+        let (f, magnitude) = frequencies(128, 1_000_000.0, scaling, None);
+        let (plain, _) = frequencies(128, 1_000_000.0, RopeScaling::None, None);
+        assert_eq!(f[0], plain[0]);
+        assert!((f[63] - plain[63] / 4.0).abs() < 1e-15);
+        assert!((magnitude - 1.138_629_436).abs() < 1e-8, "{magnitude}");
+        // Between: 64 ln(32768 / (32 * 2 pi)) / ln(1e6) = 23.6, 64 ln(32768 / 2 pi) / ln(1e6) = 39.6.
+        assert_eq!(f[23], plain[23]);
+        assert!((f[40] - plain[40] / 4.0).abs() < 1e-15);
+        let ramp = (31.0 - 23.0) / (40.0 - 23.0);
+        assert!((f[31] / plain[31] - (1.0 - ramp * 0.75)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn turning_pairs_the_elements_of_its_kind() {
+        let device = Device::Cpu;
+        let x = Tensor::from_vec(vec![1f32, 0.0, 0.0, 0.0], (1, 1, 4), &device).unwrap();
+        let turned = |kind| {
+            let rope = Rope::new(kind, 4, 2, 10_000.0, RopeScaling::None, None, &device).unwrap();
+            rope.apply(&x, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let (c, s) = (1f32.cos(), 1f32.sin());
+        let close = |a: Vec<f32>, b: [f32; 4]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(close(turned(RopeKind::Interleaved), [c, s, 0.0, 0.0]));
+        assert!(close(turned(RopeKind::Halves), [c, 0.0, s, 0.0]));
+    }
+}

@@ -1,0 +1,84 @@
+//! What is asked of a language model, and what it answers.
+
+use super::{Chat, Sampling};
+
+/// What the model is asked to go on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompt {
+    /// A conversation, rendered by the model's own template.
+    Chat(Chat),
+    /// Raw text, encoded as data behind the model's BOS.
+    Text(String),
+    /// Raw text in which control tokens are control tokens. Never for text of users and items.
+    Markup(String),
+}
+
+/// A request for text.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What to go on from.
+    pub prompt: Prompt,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Most tokens to write.
+    pub max_tokens: usize,
+    /// Texts that end the completion; they are not part of it.
+    pub stop: Vec<String>,
+}
+
+/// Why a completion ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model ended its turn.
+    End,
+    /// A stop text was met.
+    Stop,
+    /// `max_tokens` were written.
+    Length,
+}
+
+/// A completed request.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Completion {
+    /// The text, without the stop text.
+    pub text: String,
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Tokens written, the end token not counted.
+    pub completion_tokens: usize,
+    /// Why it ended.
+    pub finish: Finish,
+}
+
+/// Log-probabilities of a given text.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Score {
+    /// Tokens of the continuation.
+    pub tokens: Vec<u32>,
+    /// Natural logarithm of each token's probability given all before it; as long as `tokens`.
+    pub logprobs: Vec<f32>,
+}
+
+impl Score {
+    /// Natural logarithm of the whole text's probability.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.logprobs.iter().map(|logprob| f64::from(*logprob)).sum()
+    }
+
+    /// Mean number of bits a token takes; `None` for an empty text.
+    #[must_use]
+    pub fn bits_per_token(&self) -> Option<f64> {
+        match self.logprobs.len() {
+            0 => None,
+            n => Some(-self.total() / n as f64 / std::f64::consts::LN_2),
+        }
+    }
+
+    /// Perplexity: 2 to the power of the bits per token; `None` for an empty text.
+    #[must_use]
+    pub fn perplexity(&self) -> Option<f64> {
+        self.bits_per_token().map(f64::exp2)
+    }
+}
