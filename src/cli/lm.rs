@@ -1,10 +1,254 @@
-//! `idiolect lm`.
+//! `idiolect lm`: the language model by itself.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{ArgGroup, Subcommand};
+use idiolect::lm::{Chat, Completion, Lm, Prompt, Request, Role, Sampling};
 
 use super::context::Context;
+use super::output;
+use super::wait::wait;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
 
-pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write on from a prompt
+    ///
+    /// The prompt is raw text behind the model's BOS, if it has one; with `--chat` it is a user's
+    /// turn, and the model answers.
+    #[command(after_help = COMPLETE_EXAMPLES)]
+    Complete(CompleteArgs),
+    /// Log-probability of every token of a text after a prompt; an empty prompt file scores the text
+    /// by itself
+    #[command(after_help = SCORE_EXAMPLES)]
+    Score(ScoreArgs),
+    /// Token ids of a text
+    Tokenize(TokenizeArgs),
+}
+
+const COMPLETE_EXAMPLES: &str = "\
+Examples:
+  idiolect lm complete --prompt 'The kettle is'
+  idiolect lm complete --chat --prompt 'Name three teas.' --temperature 0.8 --top-p 0.95 --seed 7
+  idiolect lm complete --prompt-file letter.txt --max-tokens 200 --stop '\\n\\n' --json";
+
+const SCORE_EXAMPLES: &str = "\
+Examples:
+  idiolect lm score --prompt-file before.txt --continuation-file after.txt
+  idiolect lm score --prompt-file /dev/null --continuation-file text.txt --json";
+
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("source").args(["prompt", "prompt_file"]).required(true))]
+struct CompleteArgs {
+    /// The prompt
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// A file with the prompt, taken as it is, with its last newline; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    prompt_file: Option<PathBuf>,
+    /// Take the prompt as a user's turn in the model's own template
+    #[arg(long)]
+    chat: bool,
+    /// System message of the conversation; needs --chat
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    system: Option<String>,
+    /// Let control markers in the prompt (`<|im_start|>`) be control tokens; without this they are
+    /// ordinary text
+    #[arg(long, conflicts_with = "chat")]
+    markup: bool,
+    /// Most tokens to write [default: 256, or what the window leaves]
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
+    /// A text that ends the completion; may be given more than once. `\n` and `\t` stand for newline
+    /// and tab
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Sampling")]
+pub(crate) struct SamplingArgs {
+    /// 0 takes the likeliest token; the higher, the more even the odds
+    #[arg(long, value_name = "T", default_value_t = Sampling::default().temperature)]
+    temperature: f32,
+    /// Keep the K likeliest tokens; 0 keeps all
+    #[arg(long, value_name = "K", default_value_t = Sampling::default().top_k)]
+    top_k: usize,
+    /// Keep the smallest set of tokens whose probability reaches P; 1 keeps all
+    #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p)]
+    top_p: f32,
+    /// Keep tokens at least P times as likely as the likeliest; 0 keeps all
+    #[arg(long, value_name = "P", default_value_t = Sampling::default().min_p)]
+    min_p: f32,
+    /// Makes tokens that were seen less likely; 1 is off
+    #[arg(long, value_name = "X", default_value_t = Sampling::default().repetition_penalty)]
+    repetition_penalty: f32,
+    /// DRY: makes it less likely to go on with a run of tokens that was seen; 0 is off, 0.8 is usual
+    #[arg(long, value_name = "X", default_value_t = Sampling::default().dry_multiplier)]
+    dry_multiplier: f32,
+    /// DRY: how the penalty grows with each further token of a run
+    #[arg(long, value_name = "X", default_value_t = Sampling::default().dry_base)]
+    dry_base: f32,
+    /// DRY: shortest run, in tokens, that is penalised for going on
+    #[arg(long, value_name = "N", default_value_t = Sampling::default().dry_allowed_length)]
+    dry_allowed_length: usize,
+    /// How many of the last tokens, prompt included, both penalties look at; 0 is all
+    #[arg(long, value_name = "N", default_value_t = Sampling::default().penalty_window)]
+    penalty_window: usize,
+    /// Seed of the draws
+    #[arg(long, value_name = "N", default_value_t = Sampling::default().seed)]
+    seed: u64,
+}
+
+#[derive(Debug, clap::Args)]
+struct ScoreArgs {
+    /// A file with the prompt, taken as it is; may be empty; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    prompt_file: PathBuf,
+    /// A file with the text to score, taken as it is
+    #[arg(long, value_name = "FILE")]
+    continuation_file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct TokenizeArgs {
+    /// The text; control markers in it are ordinary text
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    text: String,
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    match args.command {
+        Command::Complete(args) => complete(args, context),
+        Command::Score(args) => score(&args, context),
+        Command::Tokenize(args) => tokenize(&args, context),
+    }
+}
+
+fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
+    let text = match (&args.prompt, &args.prompt_file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(path)) => read_text(path)?,
+        (None, None) => bail!("give --prompt or --prompt-file"),
+    };
+    let sampling = args.sampling.resolve();
+    sampling.check()?;
+    let prompt = match (args.chat, args.markup) {
+        (true, _) => Prompt::Chat(conversation(args.system, text)),
+        (false, true) => Prompt::Markup(text),
+        (false, false) => Prompt::Text(text),
+    };
+    let lm = context.lm()?;
+    let max_tokens = match args.max_tokens {
+        Some(n) => n,
+        None => room_left(&lm, &prompt)?,
+    };
+    let stop = args.stop.iter().map(|stop| unescape(stop)).collect();
+    let request = Request { prompt, sampling, max_tokens, stop };
+    if context.globals.json {
+        let completion: Completion = wait(context, lm.complete(request))??;
+        return output::json(&completion);
+    }
+    // The text is written by this thread: a pipe that is slow must not hold up the engine.
+    let (send, receive) = std::sync::mpsc::channel::<String>();
+    let writer = std::thread::spawn(move || -> anyhow::Result<()> {
+        receive.iter().try_for_each(|piece| output::raw(piece.as_bytes()))
+    });
+    let answer = wait(
+        context,
+        lm.complete_streamed(request, move |piece| drop(send.send(piece.to_owned()))),
+    );
+    let written = writer.join().unwrap_or_else(|_| bail!("cannot write to stdout"));
+    answer??;
+    written?;
+    output::line("")
+}
+
+fn conversation(system: Option<String>, text: String) -> Chat {
+    let chat = Chat::default();
+    let chat = match system {
+        Some(system) => chat.with(Role::System, system),
+        None => chat,
+    };
+    chat.with(Role::User, text)
+}
+
+/// What is written where the command line does not say how much.
+const USUAL_LENGTH: usize = 256;
+
+fn room_left(lm: &Lm, prompt: &Prompt) -> anyhow::Result<usize> {
+    // A prompt that fills the window alone is refused by the request, with its figures.
+    let left = lm.context().saturating_sub(lm.count(prompt)?.max(1));
+    Ok(left.clamp(1, USUAL_LENGTH))
+}
+
+fn score(args: &ScoreArgs, context: &Context) -> anyhow::Result<()> {
+    let prompt = Prompt::Text(read_text(&args.prompt_file)?);
+    let continuation = read_text(&args.continuation_file)?;
+    let lm = context.lm()?;
+    let score = wait(context, lm.score(prompt, continuation))??;
+    if context.globals.json {
+        return output::json(&score);
+    }
+    let (Some(bits), Some(perplexity)) = (score.bits_per_token(), score.perplexity()) else {
+        bail!("{} is empty: there is nothing to score", args.continuation_file.display());
+    };
+    output::line(&format!(
+        "{} tokens, {bits:.4} bits per token, perplexity {perplexity:.4}, log-probability {:.4}",
+        score.tokens.len(),
+        score.total()
+    ))
+}
+
+fn tokenize(args: &TokenizeArgs, context: &Context) -> anyhow::Result<()> {
+    let lm = context.lm()?;
+    let tokens = lm.tokenize(&args.text)?;
+    if context.globals.json {
+        return output::json(&serde_json::json!({ "tokens": tokens }));
+    }
+    let ids: Vec<String> = tokens.iter().map(u32::to_string).collect();
+    output::line(&ids.join(" "))
+}
+
+impl SamplingArgs {
+    pub(crate) fn resolve(&self) -> Sampling {
+        Sampling {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            dry_multiplier: self.dry_multiplier,
+            dry_base: self.dry_base,
+            dry_allowed_length: self.dry_allowed_length,
+            penalty_window: self.penalty_window,
+            seed: self.seed,
+        }
+    }
+}
+
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes).context("read stdin")?;
+    } else {
+        bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        anyhow::anyhow!("{}: not UTF-8 from byte {at} on", path.display())
+    })
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("\\n", "\n").replace("\\t", "\t")
 }

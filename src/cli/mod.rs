@@ -14,6 +14,7 @@ mod profile;
 mod representatives;
 mod split;
 mod users;
+mod wait;
 mod write;
 
 use std::process::ExitCode;
