@@ -1,0 +1,322 @@
+//! Every format on every tier of this machine against the plain tier, bit for bit, and against
+//! candle's dequantized weights within the bound that int8 activations have.
+
+#![allow(clippy::unwrap_used)]
+
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, Tensor};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{PackedLinear, forward_many};
+use crate::kernels::{Error, Pool, Tier};
+
+const FORMATS: [GgmlDType; 11] = [
+    GgmlDType::F32,
+    GgmlDType::F16,
+    GgmlDType::BF16,
+    GgmlDType::Q4_0,
+    GgmlDType::Q4_1,
+    GgmlDType::Q5_0,
+    GgmlDType::Q5_1,
+    GgmlDType::Q8_0,
+    GgmlDType::Q4K,
+    GgmlDType::Q5K,
+    GgmlDType::Q6K,
+];
+
+const SHAPES: [(usize, usize); 4] = [(1, 32), (16, 96), (33, 256), (70, 512)];
+
+fn random(n: usize, seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Sums of three: heavier in the middle, with outliers as activations have them.
+    (0..n)
+        .map(|i| {
+            let x: f32 = (0..3).map(|_| rng.random_range(-1.0..1.0_f32)).sum();
+            if i % 61 == 7 { 12.0 * x } else { x }
+        })
+        .collect()
+}
+
+struct Case {
+    packed: PackedLinear,
+    weights: Vec<f32>,
+    rows: usize,
+    cols: usize,
+}
+
+fn case(dtype: GgmlDType, rows: usize, cols: usize, seed: u64) -> Option<Case> {
+    if !cols.is_multiple_of(dtype.block_size()) {
+        return None;
+    }
+    let values = Tensor::from_vec(random(rows * cols, seed), (rows, cols), &Device::Cpu).unwrap();
+    let quantized = QTensor::quantize(&values, dtype).unwrap();
+    let weights = quantized.dequantize(&Device::Cpu).unwrap();
+    let weights = weights.flatten_all().unwrap().to_vec1().unwrap();
+    let blocks = quantized.data().unwrap();
+    let packed =
+        PackedLinear::from_blocks(&blocks, dtype, rows, cols, Tier::PLAIN, &Pool::new(2)).unwrap();
+    Some(Case { packed, weights, rows, cols })
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    FORMATS.into_iter().flat_map(|dtype| {
+        SHAPES.into_iter().filter_map(move |(rows, cols)| case(dtype, rows, cols, 7))
+    })
+}
+
+fn forward(linear: &PackedLinear, x: &[f32], pool: &Pool) -> Vec<f32> {
+    let n = x.len() / linear.cols();
+    let mut y = vec![f32::NAN; n * linear.rows()];
+    linear.forward(x, n, &mut y, pool).unwrap();
+    y
+}
+
+fn bits(y: &[f32]) -> Vec<u32> {
+    // All NaNs count as one.
+    y.iter().map(|y| if y.is_nan() { f32::NAN.to_bits() } else { y.to_bits() }).collect()
+}
+
+#[test]
+fn a_row_comes_back_as_candle_dequantizes_it() {
+    for case in cases() {
+        let mut row = vec![0.0; case.cols];
+        for index in 0..case.rows {
+            case.packed.dequantize_row(index, &mut row).unwrap();
+            let expected = &case.weights[index * case.cols..(index + 1) * case.cols];
+            assert_eq!(row, expected, "{:?} row {index}", case.packed);
+        }
+        assert!(case.packed.dequantize_row(case.rows, &mut row).is_err());
+    }
+}
+
+#[test]
+fn products_lie_within_the_bound_of_int8_activations() {
+    let pool = Pool::new(2);
+    for case in cases() {
+        let n = 3;
+        let x = random(n * case.cols, 11);
+        let y = forward(&case.packed, &x, &pool);
+        for (i, x) in x.chunks(case.cols).enumerate() {
+            for (j, w) in case.weights.chunks(case.cols).enumerate() {
+                let mut exact = 0.0_f64;
+                let mut bound = 0.0_f64;
+                for (w, x) in w.chunks(32).zip(x.chunks(32)) {
+                    let largest = x.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+                    // Half a step of int8, and the rounding of some f32 operations.
+                    let step = if case.packed.packing.is_float() { 0.0 } else { 0.5001 / 127.0 };
+                    for (w, x) in w.iter().zip(x) {
+                        exact += f64::from(*w) * f64::from(*x);
+                        bound += f64::from(w.abs()) * f64::from(largest) * (step + 1e-5);
+                    }
+                }
+                let got = f64::from(y[i * case.rows + j]);
+                assert!(
+                    (got - exact).abs() <= bound,
+                    "{:?} [{i}, {j}]: {got} against {exact}, bound {bound}",
+                    case.packed
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn int8_activations_cost_well_below_a_percent() {
+    let pool = Pool::new(2);
+    for dtype in [GgmlDType::Q4_1, GgmlDType::Q8_0, GgmlDType::Q4K, GgmlDType::Q6K] {
+        let case = case(dtype, 64, 1536, 5).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let x: Vec<f32> = (0..1536).map(|_| rng.random_range(-1.0..1.0_f32)).collect();
+        let y = forward(&case.packed, &x, &pool);
+        let (mut error, mut power) = (0.0_f64, 0.0_f64);
+        for (w, y) in case.weights.chunks(case.cols).zip(&y) {
+            let exact: f64 = w.iter().zip(&x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+            error += (f64::from(*y) - exact).powi(2);
+            power += exact * exact;
+        }
+        assert!((error / power).sqrt() < 0.006, "{dtype:?}: {}", (error / power).sqrt());
+    }
+}
+
+#[test]
+fn every_tier_gives_the_bits_of_the_plain_one() {
+    let pool = Pool::new(2);
+    for case in cases() {
+        let mut linear = case.packed;
+        for n in [1, 2, 3, 7, 8, 9, 33] {
+            let x = random(n * case.cols, n as u64);
+            linear = linear.on_tier(Tier::PLAIN);
+            let expected = bits(&forward(&linear, &x, &pool));
+            for tier in Tier::available() {
+                linear = linear.on_tier(tier);
+                assert_eq!(bits(&forward(&linear, &x, &pool)), expected, "{linear:?}, n = {n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_alone_is_the_row_in_any_company_on_any_number_of_threads() {
+    let pools = [Pool::new(1), Pool::new(2), Pool::new(3)];
+    for dtype in FORMATS {
+        let case = case(dtype, 40, 256, 9).unwrap();
+        let mut linear = case.packed;
+        for tier in Tier::available() {
+            linear = linear.on_tier(tier);
+            let x = random(29 * case.cols, 4);
+            let together = forward(&linear, &x, &pools[0]);
+            for pool in &pools[1..] {
+                assert_eq!(forward(&linear, &x, pool), together);
+            }
+            for (x, together) in x.chunks(case.cols).zip(together.chunks(case.rows)) {
+                assert_eq!(forward(&linear, x, &pools[1]), together, "{linear:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn odd_inputs_give_what_arithmetic_says() {
+    let pool = Pool::new(2);
+    for dtype in FORMATS {
+        let case = case(dtype, 20, 256, 2).unwrap();
+        let mut linear = case.packed;
+        for tier in Tier::available() {
+            linear = linear.on_tier(tier);
+            let zeros = vec![0.0; 256];
+            assert!(forward(&linear, &zeros, &pool).iter().all(|y| *y == 0.0));
+
+            let denormal = vec![f32::from_bits(3); 256];
+            assert!(forward(&linear, &denormal, &pool).iter().all(|y| y.abs() < 1e-30));
+
+            let mut huge = random(256, 1);
+            huge.iter_mut().for_each(|x| *x *= 1e36);
+            let y = forward(&linear, &huge, &pool);
+            assert!(y.iter().all(|y| y.is_nan() || y.abs() > 1e30), "{linear:?}");
+
+            for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut x = random(3 * 256, 6);
+                let clean = forward(&linear, &x, &pool);
+                x[256 + 40] = poison;
+                let y = forward(&linear, &x, &pool);
+                assert!(y[20..40].iter().all(|y| !y.is_finite()), "{linear:?} {poison}");
+                assert_eq!(bits(&y[..20]), bits(&clean[..20]));
+                assert_eq!(bits(&y[40..]), bits(&clean[40..]));
+            }
+            assert!(forward(&linear, &[], &pool).is_empty());
+        }
+    }
+}
+
+#[test]
+fn blocks_of_any_bytes_pack_and_multiply_alike_on_every_tier() {
+    let pool = Pool::new(2);
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for dtype in FORMATS {
+        let (rows, cols) = (18, 256);
+        let n_bytes = rows * cols / dtype.block_size() * dtype.type_size();
+        let blocks: Vec<u8> = (0..n_bytes).map(|_| rng.random()).collect();
+        let packed =
+            PackedLinear::from_blocks(&blocks, dtype, rows, cols, Tier::PLAIN, &pool).unwrap();
+        let x = random(5 * cols, 3);
+        let expected = bits(&forward(&packed, &x, &pool));
+        let mut linear = packed;
+        for tier in Tier::available() {
+            linear = linear.on_tier(tier);
+            assert_eq!(bits(&forward(&linear, &x, &pool)), expected, "{linear:?}");
+        }
+    }
+}
+
+#[test]
+fn the_lowest_byte_of_q8_is_minus_128() {
+    let mut blocks = vec![0x80_u8; 34 * 16];
+    blocks
+        .as_chunks_mut::<34>()
+        .0
+        .iter_mut()
+        .for_each(|block| block[..2].copy_from_slice(&[0, 0x3c]));
+    let pool = Pool::new(1);
+    for tier in Tier::available() {
+        let linear =
+            PackedLinear::from_blocks(&blocks, GgmlDType::Q8_0, 16, 32, tier, &pool).unwrap();
+        let y = forward(&linear, &[127.0; 32], &pool);
+        assert_eq!(y, [-128.0 * 127.0 * 32.0; 16], "{tier}");
+        let y = forward(&linear, &[-127.0; 32], &pool);
+        assert_eq!(y, [128.0 * 127.0 * 32.0; 16], "{tier}");
+    }
+}
+
+#[test]
+fn matrices_that_share_an_input_give_what_each_gives() {
+    let pool = Pool::new(2);
+    let linears: Vec<_> =
+        FORMATS.into_iter().map(|d| case(d, 16 + d as usize % 5, 256, 4).unwrap().packed).collect();
+    let x = random(9 * 256, 5);
+    let mut ys: Vec<Vec<f32>> = linears.iter().map(|l| vec![0.0; 9 * l.rows()]).collect();
+    let all: Vec<_> = linears.iter().collect();
+    forward_many(&all, &x, 9, &mut ys.iter_mut().map(|y| &mut y[..]).collect::<Vec<_>>(), &pool)
+        .unwrap();
+    for (linear, y) in linears.iter().zip(&ys) {
+        assert_eq!(bits(&forward(linear, &x, &pool)), bits(y), "{linear:?}");
+    }
+}
+
+#[test]
+fn adding_gives_the_sum_of_both() {
+    let pool = Pool::new(2);
+    let case = case(GgmlDType::Q4_1, 33, 96, 4).unwrap();
+    let mut linear = case.packed;
+    for tier in Tier::available() {
+        linear = linear.on_tier(tier);
+        let x = random(5 * 96, 5);
+        let product = forward(&linear, &x, &pool);
+        let before = random(product.len(), 6);
+        let mut y = before.clone();
+        linear.forward_add(&x, 5, &mut y, &pool).unwrap();
+        let expected: Vec<f32> = before.iter().zip(&product).map(|(b, p)| b + p).collect();
+        assert_eq!(y, expected);
+    }
+}
+
+#[test]
+fn float_rows_need_no_whole_blocks() {
+    let pool = Pool::new(1);
+    let weights = random(5 * 37, 1);
+    let bytes: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let x = random(37, 2);
+    for tier in Tier::available() {
+        let linear = PackedLinear::from_blocks(&bytes, GgmlDType::F32, 5, 37, tier, &pool).unwrap();
+        for (y, w) in forward(&linear, &x, &pool).iter().zip(weights.chunks(37)) {
+            let exact: f64 = w.iter().zip(&x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+            assert!((f64::from(*y) - exact).abs() < 1e-4);
+        }
+    }
+}
+
+#[test]
+fn wrong_shapes_are_told() {
+    let pool = Pool::new(1);
+    let pack = |bytes: usize, dtype, rows, cols| {
+        PackedLinear::from_blocks(&vec![0; bytes], dtype, rows, cols, Tier::PLAIN, &pool)
+    };
+    assert!(matches!(pack(20, GgmlDType::Q4_1, 1, 31), Err(Error::Columns { .. })));
+    assert!(matches!(pack(21, GgmlDType::Q4_1, 1, 32), Err(Error::Length { .. })));
+    assert!(matches!(pack(84, GgmlDType::Q2K, 1, 256), Err(Error::Format(_))));
+    let linear = pack(20, GgmlDType::Q4_1, 1, 32).unwrap();
+    assert!(matches!(
+        linear.forward(&[0.0; 31], 1, &mut [0.0], &pool),
+        Err(Error::Length { what: "x", got: 31, expected: 32, .. })
+    ));
+    assert!(linear.forward(&[0.0; 32], 1, &mut [0.0; 2], &pool).is_err());
+    let wide = pack(40, GgmlDType::Q4_1, 1, 64).unwrap();
+    let mut ys = [[0.0], [0.0]];
+    let mut ys: Vec<&mut [f32]> = ys.iter_mut().map(|y| &mut y[..]).collect();
+    assert!(matches!(
+        forward_many(&[&linear, &wide], &[0.0; 32], 1, &mut ys, &pool),
+        Err(Error::SharedInput { .. })
+    ));
+    let nothing = pack(0, GgmlDType::Q4_1, 0, 32).unwrap();
+    nothing.forward(&[0.0; 32], 1, &mut [], &pool).unwrap();
+}

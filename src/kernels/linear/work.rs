@@ -1,0 +1,102 @@
+//! How a product is shared out among threads.
+
+#![allow(unsafe_code)]
+
+use super::activations::{Quantized, interleave, tiles};
+use super::tile::{Input, Job, most_rows, run};
+use super::{BLOCK, Output, PANEL, PackedLinear};
+use crate::kernels::error::check_length;
+use crate::kernels::shared::Shared;
+use crate::kernels::{Error, Pool, Result};
+
+/// Bytes of an input that stay near while a panel passes over them.
+const NEAR: usize = 384 << 10;
+/// Multiplications that make a task worth a fork.
+const LEAST_WORK: usize = 1 << 16;
+/// Tasks a thread, so that one whose core was taken away holds up little.
+const TASKS_A_THREAD: usize = 4;
+
+pub(crate) fn forward(
+    linears: &[&PackedLinear],
+    x: &[f32],
+    n: usize,
+    ys: &mut [&mut [f32]],
+    output: Output,
+    pool: &Pool,
+) -> Result<()> {
+    check_length("linear", "the outputs", ys.len(), linears.len())?;
+    let Some(first) = linears.first() else { return Ok(()) };
+    let (cols, tier) = (first.cols, first.tier);
+    check_length("linear", "x", x.len(), n * cols)?;
+    for (linear, y) in linears.iter().zip(ys.iter()) {
+        if linear.cols != cols {
+            return Err(Error::SharedInput { got: linear.cols, expected: cols });
+        }
+        check_length("linear", "y", y.len(), n * linear.rows)?;
+    }
+    if n == 0 {
+        return Ok(());
+    }
+    let tiles = tiles(n, most_rows(tier));
+    let floats = linears
+        .iter()
+        .any(|linear| linear.packing.is_float())
+        .then(|| interleave(x, cols, &tiles, pool));
+    let quantized = linears.iter().any(|linear| !linear.packing.is_float()).then(|| {
+        let offsets: Vec<_> = linears.iter().filter_map(|l| l.packing.offset()).collect();
+        Quantized::new(x, cols, &tiles, &offsets, tier, pool)
+    });
+
+    let blocks = cols.div_ceil(BLOCK);
+    let rows_near = (NEAR / cols.max(1)).max(tiles[0].rows);
+    let tiles_near = (rows_near / tiles[0].rows).max(1);
+    let n_groups = tiles.len().div_ceil(tiles_near);
+    let panels: Vec<usize> = linears.iter().map(|linear| linear.rows.div_ceil(PANEL)).collect();
+    let n_panels: usize = panels.iter().sum();
+    let least = (LEAST_WORK / (PANEL * cols * n.min(rows_near)).max(1)).max(1);
+    let each = n_panels.div_ceil(pool.threads() * TASKS_A_THREAD).max(least);
+    let n_shares = n_panels.div_ceil(each);
+    let ys: Vec<_> = ys.iter_mut().map(|y| Shared::new(y)).collect();
+
+    pool.run(n_groups * n_shares, |task| {
+        let (group, share) = (task / n_shares, task % n_shares);
+        let tiles = &tiles[group * tiles_near..tiles.len().min((group + 1) * tiles_near)];
+        for index in share * each..n_panels.min((share + 1) * each) {
+            let (which, panel) = locate(&panels, index);
+            let linear = linears[which];
+            let panel_bytes = linear.packing.panel_bytes(blocks);
+            let input = match (&floats, &quantized) {
+                (Some(floats), _) if linear.packing.is_float() => Input::Float(floats),
+                (_, Some(quantized)) => Input::Quantized(quantized),
+                _ => continue,
+            };
+            let job = Job {
+                packing: linear.packing,
+                panel: linear.data.bytes()[panel * panel_bytes..(panel + 1) * panel_bytes].as_ptr(),
+                blocks,
+                tiles,
+                input,
+                // In bounds: the panel's first channel is one of the matrix's rows.
+                y: ys[which].as_mut_ptr().wrapping_add(panel * PANEL),
+                stride: linear.rows,
+                channels: PANEL.min(linear.rows - panel * PANEL),
+                output,
+            };
+            // SAFETY: the panel is whole and packed so; tiles and input were made for this tier;
+            // lengths were checked, and no other task has this panel with these tiles.
+            unsafe { run(tier, &job) };
+        }
+    });
+    Ok(())
+}
+
+/// The matrix that a panel belongs to, and its number there.
+fn locate(panels: &[usize], mut index: usize) -> (usize, usize) {
+    for (which, &n) in panels.iter().enumerate() {
+        if index < n {
+            return (which, index);
+        }
+        index -= n;
+    }
+    (panels.len(), index)
+}

@@ -1,0 +1,297 @@
+//! Worker threads for loops of a few microseconds.
+//!
+//! A transformer layer forks and joins ten times in a fraction of a millisecond, so workers watch
+//! for the next job for a short while before they sleep, and the caller takes tasks as well. The
+//! caller waits only for tasks that a worker has begun: a worker whose core was taken away before
+//! that holds nothing up.
+
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long an idle worker watches for work before it sleeps.
+const WATCH: Duration = Duration::from_micros(60);
+/// Looks at the job word between two looks at the clock.
+const LOOKS: usize = 64;
+/// Low bits of the job word: tasks that nobody has taken. The rest numbers the jobs.
+const TASK_BITS: u32 = 24;
+const TASK_MASK: u64 = (1 << TASK_BITS) - 1;
+
+/// Threads that share the tasks of one job at a time. Dropping it ends them.
+pub struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    /// Held while a job runs.
+    busy: Mutex<u64>,
+}
+
+impl Pool {
+    /// Starts a pool of `threads` threads, the caller's own among them; 0 means one a core.
+    /// Where the system refuses a thread the pool has fewer.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        let threads = match threads {
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+            n => n,
+        };
+        let shared = Arc::new(Shared::new(threads - 1));
+        let workers = (0..threads - 1)
+            .map_while(|index| {
+                let shared = Arc::clone(&shared);
+                std::thread::Builder::new()
+                    .name(format!("kernel-{index}"))
+                    .spawn(move || shared.work(index))
+                    .ok()
+            })
+            .collect();
+        Self { shared, workers, busy: Mutex::new(0) }
+    }
+
+    /// Number of threads, the caller's own among them.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Calls `task` once for every index below `n_tasks`, on any thread and in any order, and
+    /// returns when all are done. When the pool is busy with another caller's job, or with the
+    /// one that this call stands in, all tasks run on the calling thread. A panic of a task is
+    /// handed on after the others have ended.
+    pub fn run(&self, n_tasks: usize, task: impl Fn(usize) + Sync) {
+        let alone = n_tasks < 2 || n_tasks as u64 > TASK_MASK || self.workers.is_empty();
+        let Some(mut job) = (if alone { None } else { self.busy.try_lock().ok() }) else {
+            (0..n_tasks).for_each(task);
+            return;
+        };
+        *job += 1;
+        self.shared.run(*job, n_tasks, &task, &self.workers);
+        let panic = self.shared.panic.lock().map_or(None, |mut slot| slot.take());
+        drop(job);
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({})", self.threads())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        for worker in self.workers.drain(..) {
+            worker.thread().unpark();
+            // A worker catches the panics of its tasks, so there is nothing to hand on.
+            let _ = worker.join();
+        }
+    }
+}
+
+/// Calls the closure behind the first argument with a task's index.
+type Call = unsafe fn(*const (), usize);
+
+struct Shared {
+    /// Number of the job, and how many of its tasks are untaken. Taking a task is one
+    /// compare-and-swap here, which fails once the job has changed.
+    job: AtomicU64,
+    /// The closure and its caller; written only while no task is untaken or unfinished.
+    closure: AtomicPtr<()>,
+    call: AtomicPtr<()>,
+    n_tasks: AtomicUsize,
+    unfinished: AtomicUsize,
+    sleeping: Vec<AtomicBool>,
+    closing: AtomicBool,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+impl Shared {
+    fn new(workers: usize) -> Self {
+        Self {
+            job: AtomicU64::new(0),
+            closure: AtomicPtr::new(std::ptr::null_mut()),
+            call: AtomicPtr::new(std::ptr::null_mut()),
+            n_tasks: AtomicUsize::new(0),
+            unfinished: AtomicUsize::new(0),
+            sleeping: (0..workers).map(|_| AtomicBool::new(false)).collect(),
+            closing: AtomicBool::new(false),
+            panic: Mutex::new(None),
+        }
+    }
+
+    fn run<T: Fn(usize) + Sync>(
+        &self,
+        number: u64,
+        n_tasks: usize,
+        task: &T,
+        workers: &[JoinHandle<()>],
+    ) {
+        let call: Call = call_closure::<T>;
+        self.closure.store(std::ptr::from_ref(task).cast_mut().cast(), Ordering::Relaxed);
+        self.call.store(call as *mut (), Ordering::Relaxed);
+        self.n_tasks.store(n_tasks, Ordering::Relaxed);
+        self.unfinished.store(n_tasks, Ordering::Relaxed);
+        // Sequentially consistent with the sleeper's flag: either it sees the job or we see it
+        // asleep.
+        self.job.store((number << TASK_BITS) | n_tasks as u64, Ordering::SeqCst);
+        for (worker, sleeping) in workers.iter().zip(&self.sleeping) {
+            if sleeping.load(Ordering::SeqCst) && sleeping.swap(false, Ordering::SeqCst) {
+                worker.thread().unpark();
+            }
+        }
+        self.take_tasks();
+        let mut looks = 0_usize;
+        while self.unfinished.load(Ordering::Acquire) != 0 {
+            looks += 1;
+            if looks > 4096 {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+    }
+
+    /// Takes and runs tasks of the present job until none is untaken.
+    fn take_tasks(&self) {
+        loop {
+            let word = self.job.load(Ordering::Acquire);
+            let untaken = word & TASK_MASK;
+            if untaken == 0 {
+                return;
+            }
+            let closure = self.closure.load(Ordering::Relaxed);
+            let call = self.call.load(Ordering::Relaxed);
+            let n_tasks = self.n_tasks.load(Ordering::Relaxed);
+            let taken =
+                self.job.compare_exchange(word, word - 1, Ordering::AcqRel, Ordering::Relaxed);
+            if taken.is_err() {
+                continue;
+            }
+            // SAFETY: `call` was made from a `Call` by `run`. The swap succeeded, so this job was
+            // still present with an untaken task after closure and caller were read: they belong
+            // to it, and `run` keeps the closure alive until this task is counted as finished.
+            let outcome = catch_unwind(AssertUnwindSafe(|| unsafe {
+                let call = std::mem::transmute::<*mut (), Call>(call);
+                call(closure, n_tasks - untaken as usize);
+            }));
+            if let Err(panic) = outcome
+                && let Ok(mut slot) = self.panic.lock()
+            {
+                slot.get_or_insert(panic);
+            }
+            self.unfinished.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    fn work(&self, index: usize) {
+        while !self.closing.load(Ordering::SeqCst) {
+            if self.watch() {
+                self.take_tasks();
+                continue;
+            }
+            self.sleeping[index].store(true, Ordering::SeqCst);
+            let idle = self.job.load(Ordering::SeqCst) & TASK_MASK == 0;
+            if idle && !self.closing.load(Ordering::SeqCst) {
+                std::thread::park();
+            }
+            self.sleeping[index].store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether an untaken task showed up within the time to watch.
+    fn watch(&self) -> bool {
+        let start = Instant::now();
+        loop {
+            for _ in 0..LOOKS {
+                if self.job.load(Ordering::Relaxed) & TASK_MASK != 0 {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            if start.elapsed() > WATCH || self.closing.load(Ordering::Relaxed) {
+                return false;
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `closure` points to a living `T`.
+unsafe fn call_closure<T: Fn(usize) + Sync>(closure: *const (), task: usize) {
+    // SAFETY: as the caller promises.
+    unsafe { (*closure.cast::<T>())(task) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once_whatever_the_number_of_threads() {
+        for threads in [1, 2, 3, 5] {
+            let pool = Pool::new(threads);
+            assert_eq!(pool.threads(), threads);
+            let rounds = if cfg!(miri) { 3 } else { 300 };
+            for n_tasks in (0..rounds).map(|round| round % 17) {
+                let counts: Vec<_> = (0..n_tasks).map(|_| AtomicUsize::new(0)).collect();
+                pool.run(n_tasks, |task| {
+                    counts[task].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn workers_wake_after_they_slept() {
+        let pool = Pool::new(2);
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(2));
+            let sum = AtomicUsize::new(0);
+            pool.run(100, |task| {
+                sum.fetch_add(task, Ordering::Relaxed);
+            });
+            assert_eq!(sum.into_inner(), 4950);
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_leaves_the_pool_usable() {
+        let pool = Pool::new(2);
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            pool.run(8, |task| assert!(task != 5, "task five"));
+        }));
+        assert!(caught.is_err());
+        let count = AtomicUsize::new(0);
+        pool.run(8, |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(count.into_inner(), 8);
+    }
+
+    #[test]
+    fn nested_and_concurrent_jobs_finish() {
+        let pool = Pool::new(2);
+        let count = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    pool.run(4, |_| {
+                        pool.run(4, |_| {
+                            count.fetch_add(1, Ordering::Relaxed);
+                        });
+                    });
+                });
+            }
+        });
+        assert_eq!(count.into_inner(), 48);
+    }
+}

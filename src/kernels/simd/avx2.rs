@@ -1,0 +1,283 @@
+//! Sixteen lanes in two AVX2 registers, with and without the VNNI byte dot product.
+
+#![allow(unsafe_code)]
+// Each body is one or a few instructions under the trait's contract.
+#![allow(unsafe_op_in_unsafe_fn)]
+
+use std::arch::x86_64::*;
+
+use super::Simd;
+
+/// Two 256-bit registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2;
+
+/// Two 256-bit registers and `vpdpbusd` on them.
+#[derive(Clone, Copy)]
+pub(crate) struct AvxVnni;
+
+type F2 = [__m256; 2];
+type I2 = [__m256i; 2];
+
+/// Sum of eight lanes: halves added to halves.
+#[inline(always)]
+pub(crate) unsafe fn sum_of_eight(a: __m256) -> f32 {
+    let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+}
+
+/// Largest of eight lanes.
+#[inline(always)]
+pub(crate) unsafe fn largest_of_eight(a: __m256) -> f32 {
+    let four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+    let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
+}
+
+#[inline(always)]
+unsafe fn int_sum_of_eight(a: __m256i) -> i32 {
+    let four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+    let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
+    _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
+}
+
+#[inline(always)]
+unsafe fn largest_int_of_eight(a: __m256i) -> i32 {
+    let four = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+    let two = _mm_max_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
+    _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32::<1>(two)))
+}
+
+/// 16 in each byte whose bit is set.
+#[inline(always)]
+unsafe fn sixteens(bits: u32) -> __m256i {
+    let spread = _mm256_shuffle_epi8(
+        _mm256_set1_epi32(bits as i32),
+        _mm256_setr_epi8(
+            0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3,
+            3, 3, 3,
+        ),
+    );
+    let place = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
+    let set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, place), place);
+    _mm256_and_si256(set, _mm256_set1_epi8(16))
+}
+
+#[inline(always)]
+unsafe fn dot_by_pairs(total: __m256i, w: __m256i, x: __m256i) -> __m256i {
+    // 2 * 127 * 127 fits the sixteen bits of a pair.
+    let pairs = _mm256_maddubs_epi16(w, x);
+    _mm256_add_epi32(total, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+}
+
+#[inline(always)]
+unsafe fn dot_centred(total: __m256i, w: __m256i, x: __m256i) -> __m256i {
+    // The weight's magnitude is at most 128 and takes its sign over to x, which is never -128:
+    // 2 * 128 * 127 fits the sixteen bits of a pair.
+    let centred = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
+    dot_by_pairs(total, _mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred))
+}
+
+#[inline(always)]
+unsafe fn bf16_half(from: *const u16) -> __m256 {
+    let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+}
+
+#[inline(always)]
+unsafe fn exponent_half(a: __m256, n: __m256) -> __m256 {
+    let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(n));
+    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), shifted))
+}
+
+#[inline(always)]
+unsafe fn two_bits_half<const PLACE: usize>(w: __m256i, plane: __m256i) -> __m256i {
+    let moved = match PLACE {
+        0 => _mm256_slli_epi16::<4>(plane),
+        1 => _mm256_slli_epi16::<2>(plane),
+        2 => plane,
+        _ => _mm256_srli_epi16::<2>(plane),
+    };
+    _mm256_or_si256(w, _mm256_and_si256(moved, _mm256_set1_epi8(0x30)))
+}
+
+macro_rules! two_registers {
+    ($name:ident, $wide_is_centred:literal, $dot:expr, $dot_wide:expr) => {
+        // SAFETY (all functions): the trait's contract gives AVX2, FMA and F16C (and AVX-VNNI),
+        // and pointers valid for the unaligned loads and stores.
+        impl Simd for $name {
+            type F = F2;
+            type I = I2;
+            type W = I2;
+            const ROWS: usize = 2;
+            const WIDE_IS_CENTRED: bool = $wide_is_centred;
+
+            #[inline(always)]
+            unsafe fn splat(x: f32) -> F2 {
+                [_mm256_set1_ps(x); 2]
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> F2 {
+                [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))]
+            }
+            #[inline(always)]
+            unsafe fn store(to: *mut f32, x: F2) {
+                _mm256_storeu_ps(to, x[0]);
+                _mm256_storeu_ps(to.add(8), x[1]);
+            }
+            #[inline(always)]
+            unsafe fn load_f16(from: *const u16) -> F2 {
+                [
+                    _mm256_cvtph_ps(_mm_loadu_si128(from.cast())),
+                    _mm256_cvtph_ps(_mm_loadu_si128(from.add(8).cast())),
+                ]
+            }
+            #[inline(always)]
+            unsafe fn load_bf16(from: *const u16) -> F2 {
+                [bf16_half(from), bf16_half(from.add(8))]
+            }
+            #[inline(always)]
+            unsafe fn load_u8(from: *const u8) -> F2 {
+                let all = _mm_loadu_si128(from.cast());
+                let high = _mm_unpackhi_epi64(all, all);
+                [
+                    _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(all)),
+                    _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(high)),
+                ]
+            }
+            #[inline(always)]
+            unsafe fn load_i8(from: *const i8) -> F2 {
+                let all = _mm_loadu_si128(from.cast());
+                let high = _mm_unpackhi_epi64(all, all);
+                [
+                    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(all)),
+                    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(high)),
+                ]
+            }
+
+            #[inline(always)]
+            unsafe fn add(a: F2, b: F2) -> F2 {
+                [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])]
+            }
+            #[inline(always)]
+            unsafe fn sub(a: F2, b: F2) -> F2 {
+                [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])]
+            }
+            #[inline(always)]
+            unsafe fn mul(a: F2, b: F2) -> F2 {
+                [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])]
+            }
+            #[inline(always)]
+            unsafe fn div(a: F2, b: F2) -> F2 {
+                [_mm256_div_ps(a[0], b[0]), _mm256_div_ps(a[1], b[1])]
+            }
+            #[inline(always)]
+            unsafe fn fma(a: F2, b: F2, c: F2) -> F2 {
+                [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])]
+            }
+            #[inline(always)]
+            unsafe fn max(a: F2, b: F2) -> F2 {
+                [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])]
+            }
+            #[inline(always)]
+            unsafe fn select_less(a: F2, b: F2, yes: F2, no: F2) -> F2 {
+                let first = _mm256_cmp_ps::<_CMP_LT_OQ>(a[0], b[0]);
+                let second = _mm256_cmp_ps::<_CMP_LT_OQ>(a[1], b[1]);
+                [_mm256_blendv_ps(no[0], yes[0], first), _mm256_blendv_ps(no[1], yes[1], second)]
+            }
+            #[inline(always)]
+            unsafe fn nan_or(a: F2, other: F2) -> F2 {
+                let first = _mm256_cmp_ps::<_CMP_UNORD_Q>(a[0], a[0]);
+                let second = _mm256_cmp_ps::<_CMP_UNORD_Q>(a[1], a[1]);
+                [_mm256_blendv_ps(other[0], a[0], first), _mm256_blendv_ps(other[1], a[1], second)]
+            }
+            #[inline(always)]
+            unsafe fn add_to_exponent(a: F2, n: F2) -> F2 {
+                [exponent_half(a[0], n[0]), exponent_half(a[1], n[1])]
+            }
+            #[inline(always)]
+            unsafe fn sum(a: F2) -> f32 {
+                sum_of_eight(_mm256_add_ps(a[0], a[1]))
+            }
+            #[inline(always)]
+            unsafe fn largest(a: F2) -> f32 {
+                largest_of_eight(_mm256_max_ps(a[0], a[1]))
+            }
+
+            #[inline(always)]
+            unsafe fn int_splat(x: i32) -> I2 {
+                [_mm256_set1_epi32(x); 2]
+            }
+            #[inline(always)]
+            unsafe fn int_add(a: I2, b: I2) -> I2 {
+                [_mm256_add_epi32(a[0], b[0]), _mm256_add_epi32(a[1], b[1])]
+            }
+            #[inline(always)]
+            unsafe fn int_sum(a: I2) -> i32 {
+                int_sum_of_eight(_mm256_add_epi32(a[0], a[1]))
+            }
+            #[inline(always)]
+            unsafe fn to_float(a: I2) -> F2 {
+                [_mm256_cvtepi32_ps(a[0]), _mm256_cvtepi32_ps(a[1])]
+            }
+            #[inline(always)]
+            unsafe fn largest_bits(a: F2) -> u32 {
+                let sign_off = _mm256_set1_epi32(0x7fff_ffff);
+                let first = _mm256_and_si256(_mm256_castps_si256(a[0]), sign_off);
+                let second = _mm256_and_si256(_mm256_castps_si256(a[1]), sign_off);
+                largest_int_of_eight(_mm256_max_epi32(first, second)) as u32
+            }
+            #[inline(always)]
+            unsafe fn round_scaled(a: F2, factor: F2) -> I2 {
+                let scaled = Self::mul(a, factor);
+                [_mm256_cvtps_epi32(scaled[0]), _mm256_cvtps_epi32(scaled[1])]
+            }
+            #[inline(always)]
+            unsafe fn store_bytes(to: *mut i8, a: I2) {
+                let words = _mm256_packs_epi32(a[0], a[1]);
+                let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+                let (low, high) =
+                    (_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+                _mm_storeu_si128(to.cast(), _mm_packs_epi16(low, high));
+            }
+
+            #[inline(always)]
+            unsafe fn bytes(from: *const u8) -> I2 {
+                [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(32).cast())]
+            }
+            #[inline(always)]
+            unsafe fn low_nibbles(w: I2) -> I2 {
+                let mask = _mm256_set1_epi8(15);
+                [_mm256_and_si256(w[0], mask), _mm256_and_si256(w[1], mask)]
+            }
+            #[inline(always)]
+            unsafe fn high_nibbles(w: I2) -> I2 {
+                Self::low_nibbles([_mm256_srli_epi16::<4>(w[0]), _mm256_srli_epi16::<4>(w[1])])
+            }
+            #[inline(always)]
+            unsafe fn with_fifth_bit(w: I2, bits: *const u8) -> I2 {
+                let first = sixteens(bits.cast::<u32>().read_unaligned());
+                let second = sixteens(bits.add(4).cast::<u32>().read_unaligned());
+                [_mm256_or_si256(w[0], first), _mm256_or_si256(w[1], second)]
+            }
+            #[inline(always)]
+            unsafe fn with_two_bits<const PLACE: usize>(w: I2, plane: I2) -> I2 {
+                [two_bits_half::<PLACE>(w[0], plane[0]), two_bits_half::<PLACE>(w[1], plane[1])]
+            }
+            #[inline(always)]
+            unsafe fn dot(total: I2, w: I2, x: *const i8) -> I2 {
+                let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
+                [$dot(total[0], w[0], x), $dot(total[1], w[1], x)]
+            }
+            #[inline(always)]
+            unsafe fn dot_wide(total: I2, w: I2, x: *const i8) -> I2 {
+                let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
+                [$dot_wide(total[0], w[0], x), $dot_wide(total[1], w[1], x)]
+            }
+        }
+    };
+}
+
+two_registers!(Avx2, true, dot_by_pairs, dot_centred);
+two_registers!(AvxVnni, false, _mm256_dpbusd_avx_epi32, _mm256_dpbusd_avx_epi32);

@@ -1,0 +1,172 @@
+//! Sixteen lanes in one AVX-512 register, with the VNNI byte dot product.
+
+#![allow(unsafe_code)]
+// Each body is one or a few instructions under the trait's contract.
+#![allow(unsafe_op_in_unsafe_fn)]
+
+use std::arch::x86_64::*;
+
+use super::Simd;
+
+/// One 512-bit register.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Vnni;
+
+#[inline(always)]
+unsafe fn upper(a: __m512) -> __m256 {
+    _mm512_extractf32x8_ps::<1>(a)
+}
+
+// SAFETY (all functions of this file): the trait's contract gives AVX-512 F, BW, DQ, VL, VNNI,
+// AVX2, FMA and F16C, and pointers valid for the unaligned loads and stores.
+impl Simd for Avx512Vnni {
+    type F = __m512;
+    type I = __m512i;
+    type W = __m512i;
+    const ROWS: usize = 8;
+    const WIDE_IS_CENTRED: bool = false;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::F {
+        _mm512_set1_ps(x)
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::F {
+        _mm512_loadu_ps(from)
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, x: Self::F) {
+        _mm512_storeu_ps(to, x);
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self::F {
+        _mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16) -> Self::F {
+        let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+    }
+    #[inline(always)]
+    unsafe fn load_u8(from: *const u8) -> Self::F {
+        _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast())))
+    }
+    #[inline(always)]
+    unsafe fn load_i8(from: *const i8) -> Self::F {
+        _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())))
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: Self::F, b: Self::F) -> Self::F {
+        _mm512_add_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn sub(a: Self::F, b: Self::F) -> Self::F {
+        _mm512_sub_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F {
+        _mm512_mul_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn div(a: Self::F, b: Self::F) -> Self::F {
+        _mm512_div_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        _mm512_fmadd_ps(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn max(a: Self::F, b: Self::F) -> Self::F {
+        _mm512_max_ps(a, b)
+    }
+    #[inline(always)]
+    unsafe fn select_less(a: Self::F, b: Self::F, yes: Self::F, no: Self::F) -> Self::F {
+        _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes)
+    }
+    #[inline(always)]
+    unsafe fn nan_or(a: Self::F, other: Self::F) -> Self::F {
+        _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), other, a)
+    }
+    #[inline(always)]
+    unsafe fn add_to_exponent(a: Self::F, n: Self::F) -> Self::F {
+        let shifted = _mm512_slli_epi32::<23>(_mm512_castps_si512(n));
+        _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), shifted))
+    }
+    #[inline(always)]
+    unsafe fn sum(a: Self::F) -> f32 {
+        let eight = _mm256_add_ps(_mm512_castps512_ps256(a), upper(a));
+        super::avx2::sum_of_eight(eight)
+    }
+    #[inline(always)]
+    unsafe fn largest(a: Self::F) -> f32 {
+        let eight = _mm256_max_ps(_mm512_castps512_ps256(a), upper(a));
+        super::avx2::largest_of_eight(eight)
+    }
+
+    #[inline(always)]
+    unsafe fn int_splat(x: i32) -> Self::I {
+        _mm512_set1_epi32(x)
+    }
+    #[inline(always)]
+    unsafe fn int_add(a: Self::I, b: Self::I) -> Self::I {
+        _mm512_add_epi32(a, b)
+    }
+    #[inline(always)]
+    unsafe fn int_sum(a: Self::I) -> i32 {
+        _mm512_reduce_add_epi32(a)
+    }
+    #[inline(always)]
+    unsafe fn to_float(a: Self::I) -> Self::F {
+        _mm512_cvtepi32_ps(a)
+    }
+    #[inline(always)]
+    unsafe fn largest_bits(a: Self::F) -> u32 {
+        let bits = _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7fff_ffff));
+        _mm512_reduce_max_epi32(bits) as u32
+    }
+    #[inline(always)]
+    unsafe fn round_scaled(a: Self::F, factor: Self::F) -> Self::I {
+        _mm512_cvtps_epi32(_mm512_mul_ps(a, factor))
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(to: *mut i8, a: Self::I) {
+        _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(a));
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(from: *const u8) -> Self::W {
+        _mm512_loadu_si512(from.cast())
+    }
+    #[inline(always)]
+    unsafe fn low_nibbles(w: Self::W) -> Self::W {
+        _mm512_and_si512(w, _mm512_set1_epi8(15))
+    }
+    #[inline(always)]
+    unsafe fn high_nibbles(w: Self::W) -> Self::W {
+        _mm512_and_si512(_mm512_srli_epi16::<4>(w), _mm512_set1_epi8(15))
+    }
+    #[inline(always)]
+    unsafe fn with_fifth_bit(w: Self::W, bits: *const u8) -> Self::W {
+        let mask = bits.cast::<u64>().read_unaligned();
+        _mm512_mask_add_epi8(w, mask, w, _mm512_set1_epi8(16))
+    }
+    #[inline(always)]
+    unsafe fn with_two_bits<const PLACE: usize>(w: Self::W, plane: Self::W) -> Self::W {
+        let moved = match PLACE {
+            0 => _mm512_slli_epi16::<4>(plane),
+            1 => _mm512_slli_epi16::<2>(plane),
+            2 => plane,
+            _ => _mm512_srli_epi16::<2>(plane),
+        };
+        _mm512_or_si512(w, _mm512_and_si512(moved, _mm512_set1_epi8(0x30)))
+    }
+    #[inline(always)]
+    unsafe fn dot(total: Self::I, w: Self::W, x: *const i8) -> Self::I {
+        _mm512_dpbusd_epi32(total, w, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()))
+    }
+    #[inline(always)]
+    unsafe fn dot_wide(total: Self::I, w: Self::W, x: *const i8) -> Self::I {
+        Self::dot(total, w, x)
+    }
+}

@@ -1,0 +1,155 @@
+//! Sixteen lanes, the same on every instruction set.
+//!
+//! A kernel is an `#[inline(always)]` function over [`Simd`], compiled inside a function that
+//! enables a tier's features (see [`per_tier`]). Lane operations are the IEEE ones, fused
+//! multiply-add included, and sums across lanes have one fixed tree, so a kernel gives the same
+//! bits on every tier.
+
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod plain;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::{Avx2, AvxVnni};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512Vnni;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
+pub(crate) use plain::Plain;
+
+/// Lanes of every vector.
+pub(crate) const LANES: usize = 16;
+
+/// Operations on sixteen lanes.
+///
+/// # Safety
+/// Every function wants the instruction set of its implementation, and pointers that are valid
+/// for the sixteen elements (or 64 bytes) that it touches; none asks for alignment.
+pub(crate) trait Simd: Copy + 'static {
+    /// Sixteen `f32`.
+    type F: Copy;
+    /// Sixteen `i32`.
+    type I: Copy;
+    /// 64 bytes: four columns of sixteen channels.
+    type W: Copy;
+    /// Most rows of a register tile; a power of two.
+    const ROWS: usize;
+    /// Whether [`Simd::dot_wide`] takes 128 off each weight by itself.
+    const WIDE_IS_CENTRED: bool;
+
+    unsafe fn splat(x: f32) -> Self::F;
+    unsafe fn load(from: *const f32) -> Self::F;
+    unsafe fn store(to: *mut f32, x: Self::F);
+    unsafe fn load_f16(from: *const u16) -> Self::F;
+    unsafe fn load_bf16(from: *const u16) -> Self::F;
+    unsafe fn load_u8(from: *const u8) -> Self::F;
+    unsafe fn load_i8(from: *const i8) -> Self::F;
+
+    unsafe fn add(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
+    unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c`, rounded once.
+    unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The larger; `b` where either is NaN.
+    unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
+    /// `yes` where `a < b`, else `no`; `no` where either is NaN.
+    unsafe fn select_less(a: Self::F, b: Self::F, yes: Self::F, no: Self::F) -> Self::F;
+    /// `a` where it is NaN, else `other`.
+    unsafe fn nan_or(a: Self::F, other: Self::F) -> Self::F;
+    /// Adds the low bits of `n`, shifted into the exponent, to `a`: `a * 2^n` for `n` that holds
+    /// an integer in its low mantissa bits and an `a` that stays normal.
+    unsafe fn add_to_exponent(a: Self::F, n: Self::F) -> Self::F;
+    /// Sum of the lanes: halves added to halves, down to one.
+    unsafe fn sum(a: Self::F) -> f32;
+    /// Largest lane; where NaNs are among them, any lane.
+    unsafe fn largest(a: Self::F) -> f32;
+
+    unsafe fn int_splat(x: i32) -> Self::I;
+    unsafe fn int_add(a: Self::I, b: Self::I) -> Self::I;
+    unsafe fn int_sum(a: Self::I) -> i32;
+    unsafe fn to_float(a: Self::I) -> Self::F;
+    /// The largest of the lanes' bit patterns without their signs: of NaN above infinity above
+    /// all finite numbers.
+    unsafe fn largest_bits(a: Self::F) -> u32;
+    /// `a * factor` rounded to the nearest integer, ties to even.
+    unsafe fn round_scaled(a: Self::F, factor: Self::F) -> Self::I;
+    /// Stores the lanes, which lie in -128..=127, as sixteen bytes.
+    unsafe fn store_bytes(to: *mut i8, a: Self::I);
+
+    unsafe fn bytes(from: *const u8) -> Self::W;
+    unsafe fn low_nibbles(w: Self::W) -> Self::W;
+    unsafe fn high_nibbles(w: Self::W) -> Self::W;
+    /// Adds 16 to each byte whose bit is set among the 64 at `bits`.
+    unsafe fn with_fifth_bit(w: Self::W, bits: *const u8) -> Self::W;
+    /// Adds 16 times the two bits at `2 * PLACE` of each byte of `plane`.
+    unsafe fn with_two_bits<const PLACE: usize>(w: Self::W, plane: Self::W) -> Self::W;
+    /// Adds to each lane the products of its four bytes of `w` (0 to 127) with the four signed
+    /// bytes at `x` (-127 to 127).
+    unsafe fn dot(total: Self::I, w: Self::W, x: *const i8) -> Self::I;
+    /// As [`Simd::dot`] for bytes of `w` up to 255; see [`Simd::WIDE_IS_CENTRED`].
+    unsafe fn dot_wide(total: Self::I, w: Self::W, x: *const i8) -> Self::I;
+}
+
+/// Defines an unsafe function that takes a tier before its arguments and runs a kernel compiled
+/// for it. Its safety is the kernel's; that the machine has the tier, [`Tier`](super::Tier) tells.
+macro_rules! per_tier {
+    (
+        $(#[$attribute:meta])*
+        unsafe fn $name:ident $(<$generic:ident: $bound:path>)? ($($arg:ident: $type:ty),* $(,)?)
+            $(-> $result:ty)? = $kernel:ident;
+    ) => {
+        $(#[$attribute])*
+        unsafe fn $name $(<$generic: $bound>)? (
+            tier: $crate::kernels::Tier, $($arg: $type),*
+        ) $(-> $result)? {
+            use $crate::kernels::tier::Set;
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+            unsafe fn avx512vnni $(<$generic: $bound>)? ($($arg: $type),*) $(-> $result)? {
+                // SAFETY: the features are enabled; the rest is the caller's promise.
+                unsafe { $kernel::<$crate::kernels::simd::Avx512Vnni $(, $generic)?>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avxvnni,avx2,fma,f16c")]
+            unsafe fn avxvnni $(<$generic: $bound>)? ($($arg: $type),*) $(-> $result)? {
+                // SAFETY: as above.
+                unsafe { $kernel::<$crate::kernels::simd::AvxVnni $(, $generic)?>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,f16c")]
+            unsafe fn avx2 $(<$generic: $bound>)? ($($arg: $type),*) $(-> $result)? {
+                // SAFETY: as above.
+                unsafe { $kernel::<$crate::kernels::simd::Avx2 $(, $generic)?>($($arg),*) }
+            }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon,dotprod")]
+            unsafe fn neon $(<$generic: $bound>)? ($($arg: $type),*) $(-> $result)? {
+                // SAFETY: as above.
+                unsafe { $kernel::<$crate::kernels::simd::Neon $(, $generic)?>($($arg),*) }
+            }
+            // SAFETY: a tier in hand is one that the machine has; the rest is the caller's
+            // promise.
+            unsafe {
+                match tier.0 {
+                    #[cfg(target_arch = "x86_64")]
+                    Set::Avx512Vnni => avx512vnni $(::<$generic>)? ($($arg),*),
+                    #[cfg(target_arch = "x86_64")]
+                    Set::AvxVnni => avxvnni $(::<$generic>)? ($($arg),*),
+                    #[cfg(target_arch = "x86_64")]
+                    Set::Avx2 => avx2 $(::<$generic>)? ($($arg),*),
+                    #[cfg(target_arch = "aarch64")]
+                    Set::Neon => neon $(::<$generic>)? ($($arg),*),
+                    Set::Plain => $kernel::<$crate::kernels::simd::Plain $(, $generic)?>($($arg),*),
+                }
+            }
+        }
+    };
+}
+pub(crate) use per_tier;
