@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use idiolect::corpus::Store;
 use idiolect::encoder::Encoder;
-use idiolect::lm::Lm;
+use idiolect::lm::{Lm, LoadOptions};
+use idiolect::model::catalog::{Catalog, default_models_dir};
+use idiolect::model::device;
+use idiolect::model::fetch::{Network, offline_by_environment};
 use idiolect::progress::Progress;
 
 /// Options that every command takes.
@@ -94,16 +97,38 @@ impl Context {
         Ok(Store::open(&self.globals.store)?)
     }
 
+    /// The models known by name, and the folder they are kept in.
+    pub(crate) fn catalog(&self) -> anyhow::Result<Catalog> {
+        let folder = match &self.globals.models_dir {
+            Some(folder) => folder.clone(),
+            None => default_models_dir()?,
+        };
+        Ok(Catalog::load(&folder)?)
+    }
+
+    /// Whether a connection may be opened.
+    pub(crate) fn network(&self) -> Network {
+        if self.globals.offline || offline_by_environment() {
+            return Network::Forbidden;
+        }
+        Network::Allowed
+    }
+
     pub(crate) fn device(&self) -> anyhow::Result<candle_core::Device> {
-        anyhow::bail!("not built yet")
+        Ok(device::choose(&self.globals.device)?)
     }
 
+    /// The language model of `--lm`, running.
     pub(crate) fn lm(&self) -> anyhow::Result<Lm> {
-        anyhow::bail!("not built yet")
+        let files = self.catalog()?.lm_with(&self.globals.lm, self)?;
+        let threads = self.globals.threads;
+        Ok(Lm::load(&files, &LoadOptions { device: self.device()?, threads, context: None })?)
     }
 
+    /// The sentence encoder of `--encoder`, loaded.
     pub(crate) fn encoder(&self) -> anyhow::Result<Encoder> {
-        anyhow::bail!("not built yet")
+        let files = self.catalog()?.encoder_with(&self.globals.encoder, self)?;
+        Ok(Encoder::load(&files, &self.device()?)?)
     }
 }
 

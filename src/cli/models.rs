@@ -1,10 +1,200 @@
 //! `idiolect models`.
 
+use std::path::{Path, PathBuf};
+
+use idiolect::model::catalog::{Catalog, Entry, Kind, Located, Place};
+use idiolect::model::fetch::fetch;
+use idiolect::model::verify::{FileReport, verify};
+use serde::Serialize;
+
 use super::context::Context;
+use super::output;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "\
+Examples:
+  idiolect models list
+  idiolect models fetch smollm2-135m-instruct all-minilm-l6-v2
+  idiolect models verify
+  idiolect --lm \"$(idiolect models path qwen3-0.6b)\" lm complete --prompt \"Dear\"
 
-pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+A model that is not listed is named by its path. To list your own, put a file like those of the
+project's models/ folder into the models folder.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show the models that are known by name, and which are on this machine
+    List,
+    /// Bring models to this machine
+    Fetch {
+        /// Names as `models list` shows them
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Read models whole and compare them with their hashes; without names, all on this machine
+    Verify {
+        /// Names as `models list` shows them
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Print where a model lies: a GGUF file, or an encoder's folder
+    Path {
+        /// Name as `models list` shows it
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let catalog = context.catalog()?;
+    match args.command {
+        Command::List => list(&catalog, context),
+        Command::Fetch { names } => fetch_all(&names, &catalog, context),
+        Command::Verify { names } => verify_all(&names, &catalog, context),
+        Command::Path { name } => path(&name, &catalog, context),
+    }
+}
+
+/// A line of `models list`.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    size: Option<u64>,
+    present: bool,
+    path: Option<PathBuf>,
+    place: Option<Place>,
+}
+
+fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
+    let listed: Vec<_> = catalog
+        .entries()
+        .map(|entry| {
+            let located = catalog.glimpse(entry);
+            Listed {
+                entry,
+                size: entry.size(),
+                present: located.is_some(),
+                place: located.as_ref().map(|located| located.place),
+                path: located.map(|located| shown_path(entry, &located)),
+            }
+        })
+        .collect();
+    if context.globals.json {
+        let folder = catalog.models_dir();
+        return output::json(&serde_json::json!({ "models_dir": folder, "models": listed }));
+    }
+    output::line(&format!(
+        "{:<24} {:<8} {:>6} {:<7} {:>8} {:<12} on this machine",
+        "name", "kind", "params", "format", "size", "licence"
+    ))?;
+    for model in &listed {
+        let kind = match model.entry.kind {
+            Kind::Lm => "lm",
+            Kind::Encoder => "encoder",
+        };
+        // The weights' size is known; what small files add may not be.
+        let known: u64 = model.entry.files.iter().filter_map(|file| file.size).sum();
+        let size = megabytes(known);
+        let place = match &model.path {
+            Some(path) => path.display().to_string(),
+            None => "no".to_owned(),
+        };
+        output::line(&format!(
+            "{:<24} {kind:<8} {:>6} {:<7} {size:>8} {:<12} {place}",
+            model.entry.name,
+            model.entry.parameters,
+            model.entry.quantization.as_deref().unwrap_or("F32"),
+            model.entry.licence,
+        ))?;
+    }
+    Ok(())
+}
+
+fn fetch_all(names: &[String], catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
+    // A misspelt name is told before anything is downloaded.
+    for name in names {
+        catalog.entry(name)?;
+    }
+    let mut fetched = Vec::new();
+    for name in names {
+        let entry = catalog.entry(name)?;
+        let done = fetch(catalog, name, context.network(), context)?;
+        let path = shown_path(entry, &done.located);
+        let origin = done.source.as_deref().unwrap_or("it was there already");
+        if context.globals.json {
+            fetched.push(serde_json::json!({ "name": name, "path": path, "source": done.source }));
+        } else {
+            output::line(&format!("{name}: {} ({origin})", path.display()))?;
+        }
+    }
+    if context.globals.json {
+        return output::json(&serde_json::json!({ "fetched": fetched }));
+    }
+    Ok(())
+}
+
+fn verify_all(names: &[String], catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
+    let entries: Vec<&Entry> = if names.is_empty() {
+        catalog.entries().filter(|entry| catalog.is_partly_here(entry)).collect()
+    } else {
+        names.iter().map(|name| catalog.entry(name)).collect::<Result<_, _>>()?
+    };
+    let mut reports: Vec<FileReport> = Vec::new();
+    for entry in entries {
+        reports.extend(verify(catalog, entry, context)?);
+    }
+    let n_wrong = reports.iter().filter(|report| report.problem.is_some()).count();
+    if context.globals.json {
+        output::json(&serde_json::json!({ "ok": n_wrong == 0, "files": reports }))?;
+    } else {
+        for report in &reports {
+            let verdict = report.problem.as_deref().unwrap_or("whole");
+            output::line(&format!("{}: {}: {verdict}", report.model, report.path.display()))?;
+        }
+        if reports.is_empty() {
+            output::note("no model is on this machine: `idiolect models fetch NAME` brings one");
+        }
+    }
+    match n_wrong {
+        0 => Ok(()),
+        1 => {
+            anyhow::bail!("1 file is not as it should be: `idiolect models fetch NAME` replaces it")
+        }
+        n => anyhow::bail!(
+            "{n} files are not as they should be: `idiolect models fetch NAME` replaces them"
+        ),
+    }
+}
+
+fn path(name: &str, catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
+    let path = match catalog.entry(name)?.kind {
+        Kind::Lm => catalog.lm_with(name, context)?.gguf,
+        Kind::Encoder => catalog.encoder_with(name, context)?.dir,
+    };
+    if context.globals.json {
+        return output::json(&serde_json::json!({ "path": path }));
+    }
+    output::line(&path.display().to_string())
+}
+
+/// What options take: the GGUF of a language model, the folder of an encoder.
+pub(super) fn shown_path(entry: &Entry, located: &Located) -> PathBuf {
+    let path = match entry.kind {
+        Kind::Lm => located.file(&entry.files[0]),
+        Kind::Encoder => located.folder.clone(),
+    };
+    absolute(&path)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
 }

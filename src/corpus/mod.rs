@@ -6,6 +6,7 @@ mod key;
 mod nearest;
 mod place;
 mod schema;
+mod state;
 mod store;
 #[cfg(test)]
 mod store_tests;
@@ -15,6 +16,7 @@ mod view;
 pub use error::Error;
 pub use key::{Key, KeyBuilder};
 pub use place::{Placed, Placement, Run};
+pub use state::StampCount;
 pub use store::{Counts, Store, UserSummary};
 pub use view::View;
 

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use super::catalog::Kind;
+
 /// What can go wrong between a model's name and its weights.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,4 +30,76 @@ pub enum Error {
     /// The chat template cannot be rendered.
     #[error("chat template: {0}")]
     Chat(String),
+    /// A catalog entry is not valid.
+    #[error("catalog entry {origin}: {what}")]
+    Entry {
+        /// The entry's file.
+        origin: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The catalog has no model of this name, and no file has it.
+    #[error(
+        "no model is named `{name}`{near}; `idiolect models list` shows all, and a path names any other"
+    )]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// Like ", did you mean `x` or `y`"; empty when nothing is near.
+        near: String,
+    },
+    /// The name is that of another kind of model.
+    #[error("`{name}` is {got}, expected {expected}")]
+    WrongKind {
+        /// The name asked for.
+        name: String,
+        /// What the catalog says it is.
+        got: Kind,
+        /// What was needed.
+        expected: Kind,
+    },
+    /// The model's files are not on this machine.
+    #[error("`{name}` is not on this machine: run `idiolect models fetch {name}`")]
+    NotFetched {
+        /// The model.
+        name: String,
+    },
+    /// A file is not the one the catalog, or the first fetch, names.
+    #[error("{path}: wrong SHA-256: got {got}, expected {expected}; {remedy}", path = path.display())]
+    WrongHash {
+        /// The file, or what it would have become.
+        path: PathBuf,
+        /// What the catalog or the record says.
+        expected: String,
+        /// What the file has.
+        got: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A source of a model failed; the next one is tried.
+    #[error("{0}")]
+    Source(String),
+    /// No source of a model could give its files.
+    #[error("`{name}` could not be fetched:{}", list(reasons))]
+    Fetch {
+        /// The model.
+        name: String,
+        /// Each source with its reason.
+        reasons: Vec<String>,
+    },
+    /// The device cannot be used.
+    #[error("device `{name}`: {what}")]
+    Device {
+        /// The device asked for.
+        name: String,
+        /// Why not, and what to do.
+        what: String,
+    },
+    /// Stopped on request.
+    #[error("stopped")]
+    Stopped,
+}
+
+fn list(reasons: &[String]) -> String {
+    reasons.iter().map(|reason| format!("\n  {reason}")).collect()
 }

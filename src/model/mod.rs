@@ -1,12 +1,17 @@
 //! From files to weights: catalog, fetch, GGUF, safetensors, tokenizer, chat template.
 
+pub mod catalog;
 pub mod chat;
+pub mod device;
+pub mod fetch;
 pub mod gguf;
 pub mod tokenizer;
+pub mod verify;
 pub mod weights;
 
 mod error;
 mod files;
+pub mod hash;
 mod mmap;
 
 pub use error::Error;

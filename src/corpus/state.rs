@@ -1,0 +1,46 @@
+//! What a store holds beside the corpus, for those who look after it.
+
+use super::{Result, Store};
+
+/// Vectors of one encoder.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StampCount {
+    /// Stamp of the encoder that made them.
+    pub stamp: String,
+    /// How many reviews have one.
+    pub vectors: u64,
+}
+
+impl Store {
+    /// Version of the tables.
+    pub fn schema_version(&self) -> Result<u64> {
+        self.read(|connection| {
+            connection
+                .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
+                .map(|version| version as u64)
+        })
+    }
+
+    /// How many vectors there are of each encoder, by stamp.
+    pub fn stamps(&self) -> Result<Vec<StampCount>> {
+        let sql = "SELECT stamp.name, count(vector.review) FROM stamp
+                   LEFT JOIN vector ON vector.stamp = stamp.id GROUP BY stamp.id ORDER BY stamp.name";
+        self.list(sql, [], |row| {
+            Ok(StampCount { stamp: row.get(0)?, vectors: row.get::<_, i64>(1)? as u64 })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_new_store_has_a_schema_and_no_vectors() {
+        let store = Store::in_memory().unwrap();
+        assert!(store.schema_version().unwrap() >= 1);
+        assert!(store.stamps().unwrap().is_empty());
+    }
+}

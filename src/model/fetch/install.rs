@@ -1,0 +1,130 @@
+//! Writes a model's files: verified while written, and under their names only when all are whole.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use super::io;
+use crate::model::catalog::ModelFile;
+use crate::model::hash::{Megabytes, hex};
+use crate::model::{Error, Result};
+use crate::progress::Progress;
+
+/// Start of the names of unfinished files.
+const PARTIAL: &str = ".partial-";
+
+/// Files on their way into a model's folder. Dropped before [`Installation::finish`], nothing of
+/// them stays.
+pub(super) struct Installation {
+    folder: PathBuf,
+    ready: Vec<(NamedTempFile, PathBuf)>,
+}
+
+impl Installation {
+    /// Begins to fill a folder; removes what an earlier attempt that was killed left of its own.
+    pub(super) fn begin(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|source| io("create", folder, source))?;
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+                // What cannot be removed harms nothing but space.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        Ok(Self { folder: folder.to_owned(), ready: Vec::new() })
+    }
+
+    /// Writes one file from `bytes`, durably, under a temporary name.
+    ///
+    /// # Errors
+    ///
+    /// The bytes cannot be read, or are not `file`'s by size or hash. `what` names them in messages.
+    pub(super) fn add(
+        &mut self,
+        file: &ModelFile,
+        bytes: &mut dyn Read,
+        what: &str,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let target = self.folder.join(&file.name);
+        let mut partial = self.partial()?;
+        let (size, sha256) = copy(bytes, &mut partial, &target, what, file.size, progress)?;
+        if let Some(expected) = file.size.filter(|expected| *expected != size) {
+            return Err(Error::Source(format!("{what} is {size} bytes, expected {expected}")));
+        }
+        if let Some(expected) = file.sha256.as_ref().filter(|expected| **expected != sha256) {
+            return Err(Error::WrongHash {
+                path: target,
+                expected: expected.clone(),
+                got: sha256,
+                remedy: format!(
+                    "{what} is not the file this catalog names; nothing was kept, fetch again or \
+                     from another source"
+                ),
+            });
+        }
+        partial.as_file().sync_all().map_err(|source| io("write", &target, source))?;
+        self.ready.push((partial, target));
+        Ok(())
+    }
+
+    /// Gives all files their names.
+    pub(super) fn finish(self) -> Result<()> {
+        for (partial, target) in self.ready {
+            if let Some(parent) = target.parent() {
+                std::fs::create_dir_all(parent).map_err(|source| io("create", parent, source))?;
+            }
+            partial.persist(&target).map_err(|error| io("write", &target, error.error))?;
+        }
+        // The names are durable once the folder is. Not every system lets a folder be synced.
+        if let Ok(folder) = std::fs::File::open(&self.folder) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+
+    fn partial(&self) -> Result<NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PARTIAL);
+        // A temporary file is private by default; a model is as readable as the user's other files.
+        #[cfg(unix)]
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        #[cfg(unix)]
+        builder.permissions(permissions);
+        builder
+            .tempfile_in(&self.folder)
+            .map_err(|source| io("create a file in", &self.folder, source))
+    }
+}
+
+/// Copies, and gives back size and hash. Stops one byte past `limit`: what is longer is wrong.
+fn copy(
+    from: &mut dyn Read,
+    to: &mut NamedTempFile,
+    target: &Path,
+    what: &str,
+    limit: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<(u64, String)> {
+    let mut from = from.take(limit.map_or(u64::MAX, |limit| limit.saturating_add(1)));
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut size = 0u64;
+    let mut megabytes = Megabytes::new(progress);
+    loop {
+        let n = match from.read(&mut buffer) {
+            Ok(0) => return Ok((size, hex(&hasher.finalize()))),
+            Ok(n) => n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::Source(format!("{what} cannot be read: {error}"))),
+        };
+        if progress.stop_requested() {
+            return Err(Error::Stopped);
+        }
+        hasher.update(&buffer[..n]);
+        to.write_all(&buffer[..n]).map_err(|source| io("write", target, source))?;
+        size += n as u64;
+        megabytes.advance(n as u64);
+    }
+}

@@ -1,0 +1,181 @@
+//! SHA-256 of files, remembered so that a start does not read gigabytes.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+
+use super::{Error, Result};
+use crate::progress::Progress;
+
+/// Lower-case hexadecimal of a digest.
+pub(crate) fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 of a file, read now. `progress` is told of each megabyte.
+pub fn sha256(path: &Path, progress: &dyn Progress) -> Result<String> {
+    let io = |source| Error::Io { operation: "read", path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(io)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; MEGABYTE];
+    let mut megabytes = Megabytes::new(progress);
+    loop {
+        let n = file.read(&mut buffer).map_err(io)?;
+        if n == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        if progress.stop_requested() {
+            return Err(Error::Stopped);
+        }
+        hasher.update(&buffer[..n]);
+        megabytes.advance(n as u64);
+    }
+}
+
+const MEGABYTE: usize = 1_000_000;
+
+/// Tells bytes as whole megabytes.
+pub(crate) struct Megabytes<'a> {
+    progress: &'a dyn Progress,
+    rest: u64,
+}
+
+impl<'a> Megabytes<'a> {
+    pub(crate) fn new(progress: &'a dyn Progress) -> Self {
+        Self { progress, rest: 0 }
+    }
+
+    /// Whole megabytes of a number of bytes, rounded up.
+    pub(crate) fn of(bytes: u64) -> u64 {
+        bytes.div_ceil(MEGABYTE as u64)
+    }
+
+    pub(crate) fn advance(&mut self, bytes: u64) {
+        self.rest += bytes;
+        let whole = self.rest / MEGABYTE as u64;
+        if whole > 0 {
+            self.progress.advance(whole);
+            self.rest %= MEGABYTE as u64;
+        }
+    }
+}
+
+/// What a file's hash was when it had this size and time.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Known {
+    size: u64,
+    /// Modification time in nanoseconds since 1970.
+    modified: u64,
+    sha256: String,
+}
+
+/// Hashes of files by path, size and modification time, kept in one file of the models folder. It
+/// is only a memory: where it cannot be read or written, hashes are computed again.
+#[derive(Debug, Clone)]
+pub(crate) struct HashMemory {
+    path: PathBuf,
+}
+
+impl HashMemory {
+    pub(crate) fn in_folder(models_dir: &Path) -> Self {
+        Self { path: models_dir.join(".hashes.json") }
+    }
+
+    /// The file's SHA-256, from memory when neither its size nor its time has changed.
+    pub(crate) fn sha256(&self, file: &Path, progress: &dyn Progress) -> Result<String> {
+        let stamp = stamp(file)?;
+        let Some((key, stamp)) = key(file).zip(stamp) else { return sha256(file, progress) };
+        if let Some(known) = self.read().get(&key)
+            && (known.size, known.modified) == stamp
+        {
+            return Ok(known.sha256.clone());
+        }
+        let sha256 = sha256(file, progress)?;
+        self.remember(key, Known { size: stamp.0, modified: stamp.1, sha256: sha256.clone() });
+        Ok(sha256)
+    }
+
+    fn read(&self) -> BTreeMap<String, Known> {
+        std::fs::read(&self.path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
+    }
+
+    fn remember(&self, key: String, known: Known) {
+        // Read again: another process may have written meanwhile. Whoever writes last may drop what
+        // another learned, which is then learned anew.
+        let mut all = self.read();
+        all.retain(|path, _| Path::new(path).exists());
+        all.insert(key, known);
+        let write = || -> std::io::Result<()> {
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder)?;
+            let file = tempfile::NamedTempFile::new_in(folder)?;
+            serde_json::to_writer_pretty(&file, &all)?;
+            file.persist(&self.path)?;
+            Ok(())
+        };
+        if let Err(error) = write() {
+            tracing::debug!("hashes are not remembered in {}: {error}", self.path.display());
+        }
+    }
+}
+
+fn key(file: &Path) -> Option<String> {
+    file.canonicalize().ok()?.to_str().map(str::to_owned)
+}
+
+fn stamp(file: &Path) -> Result<Option<(u64, u64)>> {
+    let io = |source| Error::Io { operation: "read", path: file.to_owned(), source };
+    let metadata = std::fs::metadata(file).map_err(io)?;
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let modified = modified.and_then(|since| u64::try_from(since.as_nanos()).ok());
+    Ok(modified.map(|modified| (metadata.len(), modified)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::progress::Silent;
+
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn a_hash_is_remembered_until_the_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "abc").unwrap();
+        let memory = HashMemory::in_folder(&folder.path().join("models"));
+        assert_eq!(memory.sha256(&file, &Silent).unwrap(), ABC);
+        // What is remembered is what is answered ...
+        let mut all = memory.read();
+        all.values_mut().next().unwrap().sha256 = "remembered".into();
+        std::fs::write(&memory.path, serde_json::to_vec(&all).unwrap()).unwrap();
+        assert_eq!(memory.sha256(&file, &Silent).unwrap(), "remembered");
+        // ... until the file changes.
+        std::fs::write(&file, "abcd").unwrap();
+        std::fs::write(&file, "abc").unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+        File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
+        assert_eq!(memory.sha256(&file, &Silent).unwrap(), ABC);
+    }
+
+    #[test]
+    fn a_memory_that_cannot_be_kept_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "abc").unwrap();
+        // A file stands where the folder would be.
+        let memory = HashMemory::in_folder(&file);
+        assert_eq!(memory.sha256(&file, &Silent).unwrap(), ABC);
+        let gone = memory.sha256(&folder.path().join("gone"), &Silent).unwrap_err();
+        assert!(gone.to_string().contains("gone"), "{gone}");
+    }
+}

@@ -1,0 +1,98 @@
+//! Reads models whole and compares them with what they should be.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::catalog::record::Record;
+use super::catalog::{Catalog, Entry, ModelFile};
+use super::gguf::Gguf;
+use super::hash::{Megabytes, sha256};
+use super::weights::check_safetensors;
+use super::{Error, Result};
+use crate::progress::Progress;
+
+/// What was found of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileReport {
+    /// The model it belongs to.
+    pub model: String,
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it; `None` when it is whole.
+    pub problem: Option<String>,
+    /// SHA-256 it should have, where known.
+    pub expected: Option<String>,
+    /// SHA-256 it has, where it could be read.
+    pub got: Option<String>,
+}
+
+impl Catalog {
+    /// Whether any file of the model is in its folder, or all are elsewhere on this machine.
+    #[must_use]
+    pub fn is_partly_here(&self, entry: &Entry) -> bool {
+        let own = self.own_folder(&entry.name);
+        entry.files.iter().any(|file| own.join(&file.name).exists())
+            || self.glimpse(entry).is_some()
+    }
+}
+
+/// Reads every file of a model: its hash, where one is known, and whether its format holds what its
+/// header promises. A wrong file is part of the report, not an error.
+pub fn verify(
+    catalog: &Catalog,
+    entry: &Entry,
+    progress: &dyn Progress,
+) -> Result<Vec<FileReport>> {
+    let entry = Record::read(catalog.models_dir(), &entry.name)?.complete(entry);
+    let own = catalog.own_folder(&entry.name);
+    let folder = catalog.glimpse(&entry).map_or(own, |located| located.folder);
+    let bytes = entry.files.iter().filter_map(|file| {
+        std::fs::metadata(folder.join(&file.name)).ok().map(|found| found.len())
+    });
+    progress.begin(&format!("verifying {} (MB)", entry.name), Some(Megabytes::of(bytes.sum())));
+    let reports = entry.files.iter().map(|file| report(&entry, &folder, file, progress)).collect();
+    progress.end();
+    reports
+}
+
+fn report(
+    entry: &Entry,
+    folder: &Path,
+    file: &ModelFile,
+    progress: &dyn Progress,
+) -> Result<FileReport> {
+    let path = folder.join(&file.name);
+    let (got, problem) = match examine(&path, file, progress) {
+        Ok(found) => found,
+        Err(Error::Stopped) => return Err(Error::Stopped),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let model = entry.name.clone();
+    Ok(FileReport { model, path, problem, expected: file.sha256.clone(), got })
+}
+
+fn examine(
+    path: &Path,
+    file: &ModelFile,
+    progress: &dyn Progress,
+) -> Result<(Option<String>, Option<String>)> {
+    let io = |source| Error::Io { operation: "read", path: path.to_owned(), source };
+    let size = std::fs::metadata(path).map_err(io)?.len();
+    if let Some(expected) = file.size.filter(|expected| *expected != size) {
+        return Ok((None, Some(format!("is {size} bytes, expected {expected}"))));
+    }
+    let got = sha256(path, progress)?;
+    if let Some(expected) = file.sha256.as_ref().filter(|expected| **expected != got) {
+        let problem = format!("wrong SHA-256: got {got}, expected {expected}");
+        return Ok((Some(got), Some(problem)));
+    }
+    let format = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gguf") => Gguf::open(path).map(|_| ()),
+        Some("safetensors") => {
+            std::fs::read(path).map_err(io).and_then(|bytes| check_safetensors(&bytes, path))
+        }
+        _ => Ok(()),
+    };
+    Ok((Some(got), format.err().map(|error| error.to_string())))
+}
