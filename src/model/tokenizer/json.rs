@@ -1,0 +1,163 @@
+//! A tokenizer from a `tokenizer.json` file, through the `tokenizers` crate.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::byte_level;
+use super::spm::SPACE;
+use super::vocab::{byte_token, looks_like_markup};
+use super::{Error, Result};
+
+/// The model and its splitting, with everything taken out that finds markers, adds tokens, cuts or
+/// pads.
+pub(super) struct Json {
+    /// For a text at the very beginning of a prompt.
+    first: tokenizers::Tokenizer,
+    /// For a text behind a marker, where that differs.
+    rest: Option<tokenizers::Tokenizer>,
+}
+
+/// What a `tokenizer.json` says beside how to encode.
+pub(super) struct Contents {
+    pub(super) json: Json,
+    /// Text of every token.
+    pub(super) texts: BTreeMap<u32, String>,
+    /// Ids of tokens that only markup yields, and whether each is a control token.
+    pub(super) markers: BTreeMap<u32, bool>,
+    /// Bytes of every token in running text.
+    pub(super) bytes: BTreeMap<u32, Vec<u8>>,
+    /// The token that the file's post-processor puts first, if any.
+    pub(super) prepended: Option<u32>,
+}
+
+impl Contents {
+    /// Reads the file's text; `path` is for messages.
+    pub(super) fn parse(text: &[u8], path: &Path) -> Result<Self> {
+        let malformed = |what: String| Error::Malformed { path: path.to_owned(), what };
+        let mut value: Value = serde_json::from_slice(text)
+            .map_err(|error| malformed(format!("not a tokenizer.json: {error}")))?;
+        let build = |value: &Value| {
+            tokenizers::Tokenizer::from_bytes(value.to_string())
+                .map_err(|error| malformed(format!("not a usable tokenizer.json: {error}")))
+        };
+        value["truncation"] = Value::Null;
+        value["padding"] = Value::Null;
+        let whole = build(&value)?;
+
+        let texts: BTreeMap<u32, String> =
+            whole.get_vocab(true).into_iter().map(|(text, id)| (id, text)).collect();
+        let added = whole.get_added_tokens_decoder();
+        let markers: BTreeMap<u32, bool> = added
+            .iter()
+            .filter(|(_, token)| token.special || looks_like_markup(&token.content))
+            .map(|(&id, token)| (id, token.special))
+            .collect();
+        let decoder = Alphabet::of(&value["decoder"]).ok_or_else(|| {
+            malformed(format!(
+                "decoder {} is not supported, expected ByteLevel, or a Sequence or Metaspace that \
+                 turns U+2581 into a space",
+                value["decoder"]["type"]
+            ))
+        })?;
+        let bytes = texts
+            .iter()
+            .map(|(&id, text)| {
+                let bytes = match (markers.get(&id), added.contains_key(&id)) {
+                    (Some(true), _) => Vec::new(),
+                    (Some(false), _) | (None, true) => text.clone().into_bytes(),
+                    (None, false) => decoder.bytes(text),
+                };
+                (id, bytes)
+            })
+            .collect();
+        let prepended = whole
+            .encode("", true)
+            .map_err(|error| malformed(format!("encode an empty text: {error}")))?
+            .get_ids()
+            .first()
+            .copied();
+
+        take_out(&mut value, &markers);
+        let first = build(&value)?;
+        let rest = behind_a_marker(&mut value).then(|| build(&value)).transpose()?;
+        Ok(Self { json: Json { first, rest }, texts, markers, bytes, prepended })
+    }
+}
+
+impl Json {
+    /// Encodes a text without markers.
+    pub(super) fn encode(&self, text: &str, at_start: bool, ids: &mut Vec<u32>) -> Result<()> {
+        let tokenizer = match &self.rest {
+            Some(rest) if !at_start => rest,
+            _ => &self.first,
+        };
+        let encoding = tokenizer.encode_fast(text, false).map_err(|error| {
+            Error::Tokenizer(format!("encode a text of {} bytes: {error}", text.len()))
+        })?;
+        ids.extend_from_slice(encoding.get_ids());
+        Ok(())
+    }
+}
+
+/// How tokens spell bytes.
+enum Alphabet {
+    Gpt2,
+    SentencePiece,
+}
+
+impl Alphabet {
+    fn of(decoder: &Value) -> Option<Self> {
+        match decoder["type"].as_str()? {
+            "ByteLevel" => Some(Self::Gpt2),
+            "Metaspace" | "ByteFallback" => Some(Self::SentencePiece),
+            "Replace" if decoder["content"] == " " => Some(Self::SentencePiece),
+            "Sequence" => decoder["decoders"].as_array()?.iter().find_map(Self::of),
+            _ => None,
+        }
+    }
+
+    fn bytes(&self, text: &str) -> Vec<u8> {
+        match self {
+            Self::Gpt2 => byte_level::to_bytes(text).unwrap_or_else(|| text.as_bytes().to_vec()),
+            Self::SentencePiece => match byte_token(text) {
+                Some(byte) => vec![byte],
+                None => text.replace(SPACE, " ").into_bytes(),
+            },
+        }
+    }
+}
+
+/// Takes the markers out of the added tokens and of the model's words, and all that adds tokens.
+fn take_out(value: &mut Value, markers: &BTreeMap<u32, bool>) {
+    let is_marker = |id: &Value| {
+        id.as_u64()
+            .and_then(|id| u32::try_from(id).ok())
+            .is_some_and(|id| markers.contains_key(&id))
+    };
+    value["post_processor"] = Value::Null;
+    if let Some(added) = value["added_tokens"].as_array_mut() {
+        added.retain(|token| !is_marker(&token["id"]));
+    }
+    let unknown = value["model"]["unk_token"].clone();
+    if let Some(words) = value["model"]["vocab"].as_object_mut() {
+        words.retain(|word, id| !is_marker(id) || unknown == word.as_str());
+    }
+}
+
+/// Changes a tokenizer that puts a space before the first text only; `false` if it does not.
+fn behind_a_marker(value: &mut Value) -> bool {
+    let mut changed = false;
+    let mut never = |part: &mut Value| {
+        if part["prepend_scheme"] == "first" {
+            part["prepend_scheme"] = "never".into();
+            changed = true;
+        }
+    };
+    never(&mut value["pre_tokenizer"]);
+    if let Some(parts) = value["pre_tokenizer"]["pretokenizers"].as_array_mut() {
+        parts.iter_mut().for_each(never);
+    }
+    changed
+}

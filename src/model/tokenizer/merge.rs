@@ -1,0 +1,111 @@
+//! The loop that both BPE and SentencePiece vocabularies share: join neighbours, best pair first.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// A run of bytes of the text that is being encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Symbol {
+    /// First byte.
+    pub(super) start: u32,
+    /// Number of bytes; 0 once it was joined to its left neighbour.
+    pub(super) len: u32,
+    /// What the vocabulary calls it.
+    pub(super) id: u32,
+    previous: u32,
+    next: u32,
+}
+
+/// What a vocabulary says about two neighbours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Join {
+    /// The smaller is joined first; of equal ones the leftmost.
+    pub(super) priority: u32,
+    /// Id of what they become.
+    pub(super) id: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// Buffers that are used again from word to word.
+#[derive(Debug, Default)]
+pub(super) struct Merger {
+    symbols: Vec<Symbol>,
+    /// Room for the heap; empty between words.
+    candidates: Vec<Reverse<Candidate>>,
+}
+
+/// Two neighbours that may be joined; ordered by priority, then from left to right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    priority: u32,
+    left: u32,
+    /// Bytes of both: another number means that one of them has changed since.
+    len: u32,
+    id: u32,
+}
+
+impl Merger {
+    /// Forgets the last word.
+    pub(super) fn clear(&mut self) {
+        self.symbols.clear();
+    }
+
+    /// Adds a symbol of `len` bytes behind those that are there.
+    pub(super) fn push(&mut self, len: u32, id: u32) {
+        let index = self.symbols.len() as u32;
+        let (start, previous) = match self.symbols.last_mut() {
+            Some(last) => {
+                last.next = index;
+                (last.start + last.len, index - 1)
+            }
+            None => (0, NONE),
+        };
+        self.symbols.push(Symbol { start, len, id, previous, next: NONE });
+    }
+
+    /// Joins neighbours until no pair can be joined. O(n log n) in the number of symbols.
+    pub(super) fn run(&mut self, join: impl Fn(&Symbol, &Symbol) -> Option<Join>) {
+        let mut first = std::mem::take(&mut self.candidates);
+        first.extend((0..self.symbols.len() as u32).filter_map(|left| self.candidate(left, &join)));
+        let mut heap = BinaryHeap::from(first);
+        while let Some(Reverse(best)) = heap.pop() {
+            let left = self.symbols[best.left as usize];
+            if left.len == 0 || left.next == NONE {
+                continue;
+            }
+            let right = self.symbols[left.next as usize];
+            if left.len + right.len != best.len {
+                continue;
+            }
+            self.symbols[left.next as usize].len = 0;
+            let joined = &mut self.symbols[best.left as usize];
+            (joined.len, joined.id, joined.next) = (best.len, best.id, right.next);
+            if right.next != NONE {
+                self.symbols[right.next as usize].previous = best.left;
+                heap.extend(self.candidate(best.left, &join));
+            }
+            if left.previous != NONE {
+                heap.extend(self.candidate(left.previous, &join));
+            }
+        }
+        self.candidates = heap.into_vec();
+    }
+
+    /// What is left, in order.
+    pub(super) fn symbols(&self) -> impl Iterator<Item = &Symbol> {
+        self.symbols.iter().filter(|symbol| symbol.len > 0)
+    }
+
+    /// A symbol and its right neighbour, if they may be joined.
+    fn candidate(
+        &self,
+        left: u32,
+        join: &impl Fn(&Symbol, &Symbol) -> Option<Join>,
+    ) -> Option<Reverse<Candidate>> {
+        let first = &self.symbols[left as usize];
+        let second = self.symbols.get(first.next as usize)?;
+        let Join { priority, id } = join(first, second)?;
+        Some(Reverse(Candidate { priority, left, len: first.len + second.len, id }))
+    }
+}
