@@ -81,6 +81,52 @@ pub enum Error {
         /// What is wrong, and what was expected.
         reason: String,
     },
+    /// A file of rows could not be opened.
+    #[error("cannot open {source_name}: {source}")]
+    Open {
+        /// The file.
+        source_name: String,
+        /// The system's own error.
+        source: std::io::Error,
+    },
+    /// A file of rows could not be read to its end.
+    #[error("reading {source_name} after line {line}: {source}; what was read before is kept")]
+    Read {
+        /// The file.
+        source_name: String,
+        /// The last line that was read.
+        line: u64,
+        /// The system's own error.
+        source: std::io::Error,
+    },
+    /// A row that cannot be read, where that ends the import.
+    #[error("{source_name}, line {line}: {reason}")]
+    Malformed {
+        /// The file.
+        source_name: String,
+        /// Number of the line, from 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A column that the map names is not in the file.
+    #[error(
+        "{source_name} has no column `{column}` (it has {present}); name the columns with --map user=...,item=...,text=..."
+    )]
+    NoColumn {
+        /// The file.
+        source_name: String,
+        /// The column looked for.
+        column: String,
+        /// The columns there are.
+        present: String,
+    },
+    /// A column map that cannot be understood.
+    #[error("column map: {reason}; expected user=...,item=...,text=...[,{FIELDS}=...]", FIELDS = super::import::OPTIONAL_FIELDS)]
+    BadMap {
+        /// What is wrong.
+        reason: String,
+    },
     /// Stopped on request; what was done is kept.
     #[error("stopped; what was done is kept")]
     Stopped,

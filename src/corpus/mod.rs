@@ -2,6 +2,7 @@
 
 mod derived;
 mod error;
+pub mod import;
 mod key;
 mod nearest;
 mod place;

@@ -1,0 +1,91 @@
+//! Amazon reviews of 2014: reviews are JSON lines, metadata lines are Python literals.
+
+use serde_json::Value;
+
+use super::entities::clean;
+use super::fields::{identifier, number, optional, rating, text, text_or_empty, texts};
+use crate::corpus::{Item, Review};
+
+pub(super) fn review(row: &Value) -> Result<Review, String> {
+    Ok(Review {
+        user: identifier(row, "reviewerID")?,
+        item: identifier(row, "asin")?,
+        rating: rating(row, "overall")?,
+        title: clean(&text_or_empty(row, "summary")?),
+        text: clean(&text(row, "reviewText")?),
+        time: number(row, "unixReviewTime")?.map_or(0, |seconds| seconds.floor() as i64),
+    })
+}
+
+pub(super) fn item(row: &Value) -> Result<Item, String> {
+    Ok(Item {
+        id: identifier(row, "asin")?,
+        title: clean(&text_or_empty(row, "title")?),
+        description: clean(&texts(row, "description")?.join(" ")),
+        categories: first_path(row)?.iter().map(|name| clean(name)).collect(),
+    })
+}
+
+/// An item stands under several category paths; the first is its main one.
+fn first_path(row: &Value) -> Result<Vec<String>, String> {
+    match optional(row, "categories") {
+        Some(Value::Array(paths)) if paths.iter().any(Value::is_array) => {
+            let first = paths.iter().find(|p| p.as_array().is_some_and(|p| !p.is_empty()));
+            first.map_or(Ok(Vec::new()), |path| {
+                texts(&serde_json::json!({ "categories": path }), "categories")
+            })
+        }
+        _ => texts(row, "categories"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::corpus::import::records::Syntax;
+
+    #[test]
+    fn a_review_and_its_item() {
+        let row = json!({
+            "reviewerID": "U", "asin": "0001", "reviewerName": "N", "helpful": [0, 1],
+            "reviewText": "Caf&eacute; &quot;x&quot;", "overall": 5.0, "summary": "S",
+            "unixReviewTime": 1_158_019_200, "reviewTime": "09 12, 2006"
+        });
+        let read = review(&row).unwrap();
+        assert_eq!((read.user.as_str(), read.item.as_str()), ("U", "0001"));
+        assert_eq!((read.text.as_str(), read.time), ("Café \"x\"", 1_158_019_200));
+
+        let line = r#"{'asin': '0001', 'title': "It's", 'price': 9.49, 'description': 'D &amp; E', 'related': {'also_bought': ['x']}, 'categories': [['CDs & Vinyl', 'Pop'], ['Digital Music']]}"#;
+        let read = item(&Syntax::JsonOrPython.parse(line.as_bytes()).unwrap()).unwrap();
+        assert_eq!((read.title.as_str(), read.description.as_str()), ("It's", "D & E"));
+        assert_eq!(read.categories, ["CDs & Vinyl", "Pop"]);
+    }
+
+    #[test]
+    fn an_item_needs_nothing_but_its_id() {
+        let bare = item(&json!({"asin": "1", "categories": [[]]})).unwrap();
+        assert_eq!((bare.title, bare.categories), (String::new(), vec![]));
+        assert!(item(&json!({"title": "t"})).unwrap_err().contains("`asin`"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_a_row_or_a_reason(line in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(row) = Syntax::JsonOrPython.parse(&line) {
+                let _ = (review(&row), item(&row));
+            }
+        }
+
+        #[test]
+        fn any_fields_are_a_row_or_a_reason(values in prop::collection::vec(crate::corpus::import::python_literal_tests::any_json(), 7)) {
+            let names = ["reviewerID", "asin", "reviewText", "summary", "overall", "unixReviewTime", "categories"];
+            let row: Value = names.iter().map(|n| (*n).to_owned()).zip(values).collect();
+            let _ = (review(&row), item(&row));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Bytes from a file or from standard input, unpacked, counted as they are read.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::corpus::{Error, Result};
+
+const BUFFER: usize = 128 * 1024;
+
+/// Where rows come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, packed with gzip or plain.
+    File(PathBuf),
+    /// Standard input, packed with gzip or plain.
+    Stdin,
+}
+
+impl Source {
+    /// `-` is standard input, anything else a file.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        match name {
+            "-" => Source::Stdin,
+            name => Source::File(name.into()),
+        }
+    }
+
+    /// The part of the name that tells the kind of the contents: lower case, without `.gz`.
+    pub(super) fn extension(&self) -> String {
+        let Source::File(path) = self else {
+            return String::new();
+        };
+        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        name.rsplit_once('.').map(|(_, end)| end.to_owned()).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::File(path) => path.display().fmt(f),
+            Source::Stdin => f.write_str("standard input"),
+        }
+    }
+}
+
+/// An open source.
+pub(super) struct Input {
+    pub(super) reader: Box<dyn BufRead>,
+    /// First bytes after unpacking, still to be read from `reader` too.
+    pub(super) head: Vec<u8>,
+    /// Size of the file as it lies on disk.
+    pub(super) size: Option<u64>,
+    read: Arc<AtomicU64>,
+}
+
+impl Input {
+    pub(super) fn open(source: &Source) -> Result<Self> {
+        let fail = |error| Error::Open { source_name: source.to_string(), source: error };
+        let read = Arc::new(AtomicU64::new(0));
+        let (raw, size): (Box<dyn Read>, _) = match source {
+            Source::Stdin => (Box::new(io::stdin()), None),
+            Source::File(path) => {
+                let file = File::open(path).map_err(fail)?;
+                let metadata = file.metadata().map_err(fail)?;
+                if metadata.is_dir() {
+                    return Err(fail(io::Error::other("is a folder, expected a file")));
+                }
+                let size = metadata.is_file().then_some(metadata.len());
+                (Box::new(file), size)
+            }
+        };
+        let counted = Counted { inner: raw, read: Arc::clone(&read) };
+        let (magic, packed) = peek(BufReader::with_capacity(BUFFER, counted), 2).map_err(fail)?;
+        let plain: Box<dyn BufRead> = if magic == [0x1f, 0x8b] {
+            Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(packed)))
+        } else {
+            Box::new(packed)
+        };
+        let (head, reader) = peek(plain, 64).map_err(fail)?;
+        if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+            return Err(fail(io::Error::other("is UTF-16; convert it to UTF-8 first")));
+        }
+        Ok(Self { reader: Box::new(reader), head, size, read })
+    }
+
+    /// Bytes read so far, as they lie on disk.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+}
+
+/// Up to `n` first bytes, and a reader that still gives them.
+fn peek<R: BufRead>(mut reader: R, n: u64) -> io::Result<(Vec<u8>, impl BufRead + use<R>)> {
+    let mut head = Vec::new();
+    reader.by_ref().take(n).read_to_end(&mut head)?;
+    Ok((head.clone(), Cursor::new(head).chain(reader)))
+}
+
+struct Counted<R> {
+    inner: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.read.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}

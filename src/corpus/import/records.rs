@@ -1,0 +1,357 @@
+//! Rows of any of the file shapes as one thing: a JSON object, or why it is none.
+
+use std::collections::VecDeque;
+use std::io;
+
+use serde_json::Value;
+
+use super::csv_row::CsvRow;
+use super::input::{Input, Source};
+use super::lines::{Elements, Lines, Piece};
+use super::python_literal;
+use crate::corpus::{Error, Result};
+
+/// Longest row of separated values over several lines, in bytes. Beyond it a quote that opened the
+/// row is taken for a stray one.
+const LONGEST_ROW: usize = 4 << 20;
+
+/// How a line that is not separated values is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syntax {
+    Json,
+    /// JSON, or a Python literal as `repr` prints it.
+    JsonOrPython,
+}
+
+/// A row and the number of the line it begins on, from 1.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) line: u64,
+    pub(super) row: Result<Value, String>,
+}
+
+/// The rows of one source.
+pub(super) struct Records {
+    source: Source,
+    input: Input,
+    shape: Shape,
+    syntax: Syntax,
+}
+
+enum Shape {
+    Lines(Lines),
+    Array(Elements),
+    Separated(Separated),
+}
+
+struct Separated {
+    lines: Lines,
+    delimiter: u8,
+    header: Vec<String>,
+    /// Lines that were read while looking for a closing quote and given back.
+    given_back: VecDeque<Piece>,
+}
+
+impl Records {
+    /// Opens a source; its name, or else its first bytes, tell the shape of the rows.
+    pub(super) fn open(source: &Source, syntax: Syntax) -> Result<Self> {
+        let mut input = Input::open(source)?;
+        skip_byte_order_mark(&mut input).map_err(|e| failed(source, 0, e))?;
+        let extension = source.extension();
+        let first = input.head.iter().copied().find(|b| !b.is_ascii_whitespace());
+        let shape = match (extension.as_str(), first) {
+            ("csv", _) => Shape::Separated(Separated::new(b',')),
+            ("tsv", _) => Shape::Separated(Separated::new(b'\t')),
+            ("jsonl" | "ndjson", _) => Shape::Lines(Lines::default()),
+            (_, Some(b'[')) => {
+                let quotes: &[u8] = if syntax == Syntax::Json { b"\"" } else { b"\"'" };
+                Shape::Array(Elements::new(quotes))
+            }
+            ("json", _) | (_, None | Some(b'{')) => Shape::Lines(Lines::default()),
+            _ => Shape::Separated(Separated::new(b',')),
+        };
+        let mut records = Self { source: source.clone(), input, shape, syntax };
+        if let Shape::Separated(separated) = &mut records.shape {
+            separated.read_header(&mut records.input, source)?;
+        }
+        Ok(records)
+    }
+
+    /// The names of the columns, if the shape has a header; empty for an empty file.
+    pub(super) fn header(&self) -> Option<&[String]> {
+        match &self.shape {
+            Shape::Separated(separated) => Some(&separated.header),
+            _ => None,
+        }
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Size on disk, if known.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.input.size
+    }
+
+    /// Bytes read so far, as they lie on disk.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.input.bytes_read()
+    }
+
+    /// The next row; blank lines are passed over.
+    pub(super) fn next(&mut self) -> Result<Option<Record>> {
+        let reader = self.input.reader.as_mut();
+        let at = self.shape.line();
+        let read = match &mut self.shape {
+            Shape::Separated(separated) => separated.next(reader),
+            Shape::Array(elements) => {
+                elements.next(reader).map(|p| p.map(|p| self.syntax.record(p)))
+            }
+            Shape::Lines(lines) => loop {
+                match lines.next(reader) {
+                    Ok(Some(Piece { bytes: Ok(bytes), .. })) if bytes.trim_ascii().is_empty() => {}
+                    read => break read.map(|p| p.map(|p| self.syntax.record(p))),
+                }
+            },
+        };
+        read.map_err(|error| failed(&self.source, at, error))
+    }
+}
+
+impl Shape {
+    fn line(&self) -> u64 {
+        match self {
+            Shape::Lines(lines) => lines.line(),
+            Shape::Array(elements) => elements.line(),
+            Shape::Separated(separated) => separated.lines.line(),
+        }
+    }
+}
+
+impl Syntax {
+    fn record(self, piece: Piece) -> Record {
+        Record { line: piece.line, row: piece.bytes.and_then(|bytes| self.parse(&bytes)) }
+    }
+
+    /// Reads one object.
+    pub(super) fn parse(self, bytes: &[u8]) -> Result<Value, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| invalid_utf8(&error))?;
+        let value = match serde_json::from_str::<Value>(text) {
+            Ok(value) => value,
+            Err(error) => {
+                // A JSON object begins with `{"`; `repr` prefers the other quote.
+                let json_like = text.trim_start_matches(['{', ' ']).starts_with('"');
+                let not_json = || format!("not JSON: {error}");
+                if self == Syntax::Json {
+                    return Err(not_json());
+                }
+                python_literal::parse(text)
+                    .map_err(|e| if json_like { not_json() } else { e.to_string() })?
+                    .into_json()
+            }
+        };
+        if !value.is_object() {
+            return Err(format!("{} where an object was expected", super::fields::kind(&value)));
+        }
+        Ok(value)
+    }
+}
+
+impl Separated {
+    fn new(delimiter: u8) -> Self {
+        let (lines, header) = (Lines::default(), Vec::new());
+        Self { lines, delimiter, header, given_back: VecDeque::new() }
+    }
+
+    fn read_header(&mut self, input: &mut Input, source: &Source) -> Result<()> {
+        let reader = input.reader.as_mut();
+        let Some(piece) = self.visible(reader).map_err(|e| failed(source, 0, e))? else {
+            return Ok(());
+        };
+        let line = piece.line;
+        let fail = |reason| Error::Malformed { source_name: source.to_string(), line, reason };
+        let mut row = CsvRow::new(self.delimiter);
+        row.take(&piece.bytes.map_err(fail)?);
+        if row.is_open() {
+            return Err(fail("a quote in the header is not closed".to_owned()));
+        }
+        let names: Result<Vec<String>, _> = row
+            .finish()
+            .into_iter()
+            .map(|f| String::from_utf8(f).map(|f| f.trim().to_owned()))
+            .collect();
+        self.header = names.map_err(|error| fail(invalid_utf8(&error.utf8_error())))?;
+        for (n, name) in self.header.iter().enumerate() {
+            if self.header[..n].contains(name) {
+                return Err(fail(format!("the header names column `{name}` twice")));
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<Record>> {
+        let Some(Piece { line, bytes }) = self.visible(reader)? else {
+            return Ok(None);
+        };
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(reason) => return Ok(Some(Record { line, row: Err(reason) })),
+        };
+        let mut row = CsvRow::new(self.delimiter);
+        row.take(&bytes);
+        let (mut further, mut length) = (Vec::new(), bytes.len());
+        while row.is_open() && length <= LONGEST_ROW {
+            let Some(piece) = self.physical(reader)? else { break };
+            if let Ok(bytes) = &piece.bytes {
+                length += bytes.len();
+                row.take(bytes);
+                further.push(piece);
+            } else {
+                self.given_back.push_front(piece);
+                break;
+            }
+        }
+        let row = if row.is_open() {
+            Err("a quote that opens here is never closed".to_owned())
+        } else if row.is_irregular() && !further.is_empty() {
+            Err("a stray quote: the next one has text after it".to_owned())
+        } else {
+            self.named(row.finish())
+        };
+        if row.is_err() {
+            // Only the first line is given up: what follows may be whole rows that a stray quote
+            // had swallowed.
+            for piece in further.into_iter().rev() {
+                self.given_back.push_front(piece);
+            }
+        }
+        Ok(Some(Record { line, row }))
+    }
+
+    fn named(&self, fields: Vec<Vec<u8>>) -> Result<Value, String> {
+        if fields.len() != self.header.len() {
+            let (n, expected) = (fields.len(), self.header.len());
+            return Err(format!("{n} fields, the header has {expected}"));
+        }
+        let mut object = serde_json::Map::with_capacity(fields.len());
+        for (name, field) in self.header.iter().zip(fields) {
+            let field = String::from_utf8(field).map_err(|e| invalid_utf8(&e.utf8_error()))?;
+            object.insert(name.clone(), Value::String(field));
+        }
+        Ok(Value::Object(object))
+    }
+
+    fn visible(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<Piece>> {
+        loop {
+            match self.physical(reader)? {
+                Some(Piece { bytes: Ok(bytes), .. }) if bytes.is_empty() => {}
+                piece => return Ok(piece),
+            }
+        }
+    }
+
+    fn physical(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<Piece>> {
+        match self.given_back.pop_front() {
+            Some(piece) => Ok(Some(piece)),
+            None => self.lines.next(reader),
+        }
+    }
+}
+
+fn skip_byte_order_mark(input: &mut Input) -> io::Result<()> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    if input.head.starts_with(MARK) {
+        io::Read::read_exact(&mut input.reader, &mut [0; MARK.len()])?;
+        input.head.drain(..MARK.len());
+    }
+    Ok(())
+}
+
+fn invalid_utf8(error: &std::str::Utf8Error) -> String {
+    format!("invalid UTF-8 after byte {}", error.valid_up_to())
+}
+
+fn failed(source: &Source, line: u64, error: io::Error) -> Error {
+    Error::Read { source_name: source.to_string(), line, source: error }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn records(name: &str, contents: &[u8]) -> Vec<(u64, Result<Value, String>)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, contents).unwrap();
+        let mut records = Records::open(&Source::File(path), Syntax::JsonOrPython).unwrap();
+        std::iter::from_fn(|| records.next().unwrap()).map(|r| (r.line, r.row)).collect()
+    }
+
+    #[test]
+    fn every_shape_gives_the_same_rows() {
+        let row = json!({"a": "x, \"y\"", "b": "é"});
+        let expected: Vec<_> = [2, 4].map(|line| (line, Ok(row.clone()))).into();
+        let csv = "\u{feff}a,b\r\n\"x, \"\"y\"\"\",é\r\n\r\n\"x, \"\"y\"\"\",é";
+        assert_eq!(records("f.csv", csv.as_bytes()), expected);
+        assert_eq!(
+            records("f.tsv", csv.replace("\",é", "\"\té").replace("a,", "a\t").as_bytes()),
+            expected
+        );
+        assert_eq!(records("unnamed", csv.as_bytes()), expected);
+        let lines = format!("\n{row}\r\n \n{{'a': 'x, \"y\"', 'b': '\\xe9'}}");
+        assert_eq!(records("f.json", lines.as_bytes()), expected);
+        assert_eq!(records("f.jsonl", lines.as_bytes()), expected);
+        let array = format!("[\n{row},\n\n{row}\n]\n");
+        assert_eq!(records("f.json", array.as_bytes()), expected);
+    }
+
+    #[test]
+    fn a_stray_quote_costs_its_own_line_only() {
+        let read = records("f.csv", b"a,b\n1,\"two\n3,4\n5,6\n");
+        assert_eq!(
+            read.iter().map(|(n, r)| (*n, r.is_ok())).collect::<Vec<_>>(),
+            [(2, false), (3, true), (4, true)]
+        );
+        let read = records("f.csv", b"a,b\n1,\"two\n3,4\n5,\"six\"\n7,8");
+        assert_eq!(read.iter().filter(|(_, r)| r.is_ok()).count(), 3, "{read:?}");
+        let whole = records("f.csv", b"a,b\n1,\"two\n\nthree\"\n");
+        assert_eq!(whole, [(2, Ok(json!({"a": "1", "b": "two\n\nthree"})))]);
+    }
+
+    #[test]
+    fn what_is_no_row_says_why() {
+        let read = records("f.jsonl", b"{\"a\": 1\n[1]\n{\"a\":\"\xff\"}\n{'a': }\n{\"a\": 1}");
+        let reasons: Vec<String> = read.into_iter().filter_map(|(_, r)| r.err()).collect();
+        assert_eq!(reasons.len(), 4);
+        assert!(reasons[0].starts_with("not JSON"), "{reasons:?}");
+        assert!(reasons[1].contains("a list where an object"), "{reasons:?}");
+        assert!(reasons[2].contains("invalid UTF-8 after byte 6"), "{reasons:?}");
+        assert!(reasons[3].contains("Python"), "{reasons:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_bytes_are_rows_or_reasons(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\n'), Just(b','), Just(b'[')], 0..120),
+            name in prop::sample::select(vec!["f.csv", "f.json", "f.jsonl", "f"]),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(name);
+            std::fs::write(&path, &bytes).unwrap();
+            if let Ok(mut records) = Records::open(&Source::File(path), Syntax::JsonOrPython) {
+                let mut n = 0;
+                while records.next().is_ok_and(|record| record.is_some()) {
+                    n += 1;
+                    prop_assert!(n <= bytes.len() + 1);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Any table: separated values with a header, or JSON objects, whose columns a map names.
+
+use serde_json::Value;
+
+use super::fields::{identifier, rating, text, text_or_empty, texts};
+use super::time;
+use crate::corpus::{Error, Item, Result, Review};
+
+/// The fields a map may leave out, as messages list them.
+pub const OPTIONAL_FIELDS: &str = "rating|title|time|item_title|item_description|item_categories";
+
+/// Which column holds which field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnMap {
+    user: Column,
+    item: Column,
+    text: Column,
+    rating: Column,
+    title: Column,
+    time: Column,
+    item_title: Column,
+    item_description: Column,
+    item_categories: Column,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Column {
+    name: String,
+    /// Whether the map names it, so that it has to be there.
+    named: bool,
+}
+
+impl Default for ColumnMap {
+    /// Every column has the name of its field.
+    fn default() -> Self {
+        let column = |name: &str| Column { name: name.to_owned(), named: false };
+        Self {
+            user: column("user"),
+            item: column("item"),
+            text: column("text"),
+            rating: column("rating"),
+            title: column("title"),
+            time: column("time"),
+            item_title: column("item_title"),
+            item_description: column("item_description"),
+            item_categories: column("item_categories"),
+        }
+    }
+}
+
+impl ColumnMap {
+    /// Reads `field=column` pairs with commas between them. Fields are `user`, `item`, `text`, and
+    /// those of [`OPTIONAL_FIELDS`]; one that is left out is the column of the field's own name.
+    pub fn parse(map: &str) -> Result<Self> {
+        let mut columns = Self::default();
+        for pair in map.split(',').filter(|pair| !pair.trim().is_empty()) {
+            let bad = |reason| Error::BadMap { reason };
+            let Some((field, name)) = pair.split_once('=') else {
+                return Err(bad(format!("`{}` has no `=`", pair.trim())));
+            };
+            let (field, name) = (field.trim(), name.trim());
+            let Some(column) = columns.column(field) else {
+                return Err(bad(format!("`{field}` is no field")));
+            };
+            if column.named {
+                return Err(bad(format!("`{field}` is named twice")));
+            }
+            if name.is_empty() {
+                return Err(bad(format!("`{field}` names no column")));
+            }
+            *column = Column { name: name.to_owned(), named: true };
+        }
+        Ok(columns)
+    }
+
+    /// Checks the header of a file of reviews; `items_apart` says that a file of items goes with it.
+    pub(super) fn check_reviews(
+        &self,
+        source_name: &str,
+        header: &[String],
+        items_apart: bool,
+    ) -> Result<()> {
+        let mut needed = vec![&self.user, &self.item, &self.text];
+        needed.extend([&self.rating, &self.title, &self.time].into_iter().filter(|c| c.named));
+        if !items_apart {
+            needed.extend(self.of_items().into_iter().filter(|c| c.named));
+        }
+        check(source_name, header, &needed)
+    }
+
+    /// Checks the header of a file of items.
+    pub(super) fn check_items(&self, source_name: &str, header: &[String]) -> Result<()> {
+        check(source_name, header, &[&self.item])
+    }
+
+    pub(super) fn review(&self, row: &Value) -> Result<(Review, Option<Item>), String> {
+        let review = Review {
+            user: identifier(row, &self.user.name)?,
+            item: identifier(row, &self.item.name)?,
+            rating: rating(row, &self.rating.name)?,
+            title: text_or_empty(row, &self.title.name)?,
+            text: text(row, &self.text.name)?,
+            time: time::seconds(row, &self.time.name)?,
+        };
+        let item = self.item(row)?;
+        let bare =
+            item.title.is_empty() && item.description.is_empty() && item.categories.is_empty();
+        Ok((review, (!bare).then_some(item)))
+    }
+
+    pub(super) fn item(&self, row: &Value) -> Result<Item, String> {
+        Ok(Item {
+            id: identifier(row, &self.item.name)?,
+            title: text_or_empty(row, &self.item_title.name)?,
+            description: texts(row, &self.item_description.name)?.join(" "),
+            categories: texts(row, &self.item_categories.name)?,
+        })
+    }
+
+    fn of_items(&self) -> [&Column; 3] {
+        [&self.item_title, &self.item_description, &self.item_categories]
+    }
+
+    fn column(&mut self, field: &str) -> Option<&mut Column> {
+        match field {
+            "user" => Some(&mut self.user),
+            "item" => Some(&mut self.item),
+            "text" => Some(&mut self.text),
+            "rating" => Some(&mut self.rating),
+            "title" => Some(&mut self.title),
+            "time" => Some(&mut self.time),
+            "item_title" => Some(&mut self.item_title),
+            "item_description" => Some(&mut self.item_description),
+            "item_categories" => Some(&mut self.item_categories),
+            _ => None,
+        }
+    }
+}
+
+fn check(source_name: &str, header: &[String], needed: &[&Column]) -> Result<()> {
+    let Some(column) = needed.iter().find(|column| !header.contains(&column.name)) else {
+        return Ok(());
+    };
+    let present: Vec<String> = header.iter().map(|name| format!("`{name}`")).collect();
+    Err(Error::NoColumn {
+        source_name: source_name.to_owned(),
+        column: column.name.clone(),
+        present: present.join(", "),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::corpus::import::python_literal_tests::any_json;
+
+    #[test]
+    fn columns_go_where_the_map_says() {
+        let map =
+            ColumnMap::parse("user=who, item=what,text=said,time=on,item_title=named").unwrap();
+        let row = json!({"who": 7, "what": "x", "said": "&amp; <br>", "on": "1970-01-02", "rating": "4", "named": "X"});
+        let (review, item) = map.review(&row).unwrap();
+        assert_eq!((review.user.as_str(), review.text.as_str()), ("7", "&amp; <br>"));
+        assert_eq!((review.time, review.rating), (86_400, Some(4.0)));
+        assert_eq!(item.unwrap().title, "X");
+        let (_, bare) =
+            ColumnMap::default().review(&json!({"user": "u", "item": "i", "text": ""})).unwrap();
+        assert_eq!(bare, None);
+    }
+
+    #[test]
+    fn maps_and_headers_that_do_not_fit_are_refused() {
+        for map in ["user", "who=user", "user=", "user=a,user=b", "=x"] {
+            assert!(matches!(ColumnMap::parse(map), Err(Error::BadMap { .. })), "{map}");
+        }
+        let header = ["user", "item", "text", "stars"].map(str::to_owned);
+        let map = ColumnMap::parse("rating=stars").unwrap();
+        assert!(map.check_reviews("f", &header, false).is_ok());
+        let map = ColumnMap::parse("rating=points").unwrap();
+        let message = map.check_reviews("f", &header, false).unwrap_err().to_string();
+        assert!(message.contains("`points`") && message.contains("`stars`"), "{message}");
+        let map = ColumnMap::parse("item_title=name").unwrap();
+        assert!(map.check_reviews("f", &header, true).is_ok());
+        assert!(map.check_reviews("f", &header, false).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_fields_are_a_row_or_a_reason(values in prop::collection::vec(any_json(), 9)) {
+            let names = ["user", "item", "text", "rating", "title", "time", "item_title", "item_description", "item_categories"];
+            let row: Value = names.iter().map(|n| (*n).to_owned()).zip(values).collect();
+            let map = ColumnMap::default();
+            let _ = (map.review(&row), map.item(&row));
+        }
+
+        #[test]
+        fn any_map_is_read_or_refused(map in "([a-z_=, ]|item|text|user)*") {
+            let _ = ColumnMap::parse(&map);
+        }
+    }
+}
