@@ -66,8 +66,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let format = match (args.format, &args.map) {
         (FormatName::Amazon2014, None) => Format::Amazon2014,
         (FormatName::Amazon2023, None) => Format::Amazon2023,
-        (FormatName::Table, None) => Format::Table(ColumnMap::default()),
-        (FormatName::Table, Some(map)) => Format::Table(ColumnMap::parse(map)?),
+        (FormatName::Table, None) => Format::Table(Box::default()),
+        (FormatName::Table, Some(map)) => Format::Table(Box::new(ColumnMap::parse(map)?)),
         (_, Some(_)) => {
             bail!("--map goes with --format table; the other formats have fixed fields")
         }

@@ -1,7 +1,7 @@
 //! Runs the program as a user runs it, in a folder of its own.
 
 // Each test file is a crate of its own and uses what it needs of this.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

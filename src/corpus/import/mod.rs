@@ -35,7 +35,7 @@ pub enum Format {
     /// Amazon Reviews 2023 (`user_id`, `parent_asin`, `text`, ...; times in milliseconds).
     Amazon2023,
     /// Any table or JSON lines whose columns the map names.
-    Table(ColumnMap),
+    Table(Box<ColumnMap>),
 }
 
 /// What to import.

@@ -192,7 +192,8 @@ impl Parser<'_> {
                 && !self.text[from..].starts_with("0x")
                 && self.at > from;
             let part = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_');
-            if !part && !(exponent && matches!(byte, b'-' | b'+')) {
+            let sign_of_exponent = exponent && matches!(byte, b'-' | b'+');
+            if !part && !sign_of_exponent {
                 break;
             }
             self.at += 1;

@@ -63,6 +63,9 @@ struct Batch {
     bytes: usize,
 }
 
+/// Puts a row into the batch, or gives its line and what is wrong with it.
+type Take = fn(&Import, Record, &mut Batch) -> Result<(), (u64, String)>;
+
 impl Import {
     /// Opens the files; nothing is stored yet.
     pub fn open(options: &ImportOptions) -> Result<Self> {
@@ -92,23 +95,14 @@ impl Import {
     pub fn run(mut self, store: &Store, progress: &dyn Progress) -> Result<(Report, Counts)> {
         let mut report = Report::default();
         let mut run = Run::default();
-        let (items, reviews) = (self.items.take(), self.reviews.take());
-        for (records, what) in [(items, "reading items"), (reviews, "reading reviews")] {
+        let stages: [(_, _, Take); 2] = [
+            (self.items.take(), "reading items", Self::take_item),
+            (self.reviews.take(), "reading reviews", Self::take_review),
+        ];
+        for (records, what, take) in stages {
             let Some(mut records) = records else { continue };
             progress.begin(what, records.size());
-            let done = match what {
-                "reading items" => {
-                    self.file(store, &mut run, &mut records, progress, &mut report, Self::take_item)
-                }
-                _ => self.file(
-                    store,
-                    &mut run,
-                    &mut records,
-                    progress,
-                    &mut report,
-                    Self::take_review,
-                ),
-            };
+            let done = self.file(store, &mut run, &mut records, progress, &mut report, take);
             progress.end();
             done?;
         }
@@ -122,7 +116,7 @@ impl Import {
         records: &mut Records,
         progress: &dyn Progress,
         report: &mut Report,
-        take: fn(&Self, Record, &mut Batch) -> Result<(), (u64, String)>,
+        take: Take,
     ) -> Result<()> {
         let mut batch = Batch::default();
         let mut told = 0;
