@@ -1,0 +1,63 @@
+use std::path::PathBuf;
+
+use crate::lm;
+
+/// What can go wrong with a task file and its prompts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Neither a built-in task nor a file.
+    #[error(
+        "task `{name}` is neither built in ({known}) nor a file that can be read: {source}",
+        known = .known.join(", ")
+    )]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The built-in tasks.
+        known: Vec<&'static str>,
+        /// Why the file cannot be read.
+        source: std::io::Error,
+    },
+    /// The file says something that cannot be.
+    #[error("task file {file}, line {line}, {field}: {message}", file = .file.display())]
+    Wrong {
+        /// The file, or the name of a built-in task.
+        file: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Path of the field, e.g. `stages.summary.user`.
+        field: String,
+        /// What was found and what is expected.
+        message: String,
+    },
+    /// A template failed on real fields.
+    #[error("task `{task}`, prompt of stage `{stage}`: {message}")]
+    Render {
+        /// The task.
+        task: String,
+        /// The stage.
+        stage: &'static str,
+        /// What the template engine says.
+        message: String,
+    },
+    /// Even with everything cut that may be cut, the prompt is too long.
+    #[error(
+        "prompt of stage `{stage}` has {prompt} tokens after every cut that the task allows; with \
+         {max_tokens} to write it exceeds the window of {context}; use a model with a longer \
+         window, or ask for fewer tokens or fewer past texts"
+    )]
+    TooSmall {
+        /// The stage.
+        stage: &'static str,
+        /// Tokens of the shortest prompt.
+        prompt: usize,
+        /// Tokens to write.
+        max_tokens: usize,
+        /// The model's window.
+        context: usize,
+    },
+    /// The language model could not count tokens.
+    #[error(transparent)]
+    Lm(#[from] lm::Error),
+}

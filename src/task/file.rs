@@ -1,0 +1,335 @@
+//! From the text of a task file to a checked task.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::draft::{Block, Draft, Field, Order, Part};
+use super::render::{Slot, TemplateError};
+use super::standard::Dimension;
+use super::{Ask, End, Error, Result, Stage, StageSpec, Step, Task};
+use crate::corpus::Key;
+use crate::lm::Sampling;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskFile {
+    name: Spanned<String>,
+    about: String,
+    n: Spanned<usize>,
+    k: Spanned<usize>,
+    retrieval: Spanned<Vec<Field>>,
+    shared: Spanned<String>,
+    fields: FieldNames,
+    standard: Spanned<Vec<Dimension>>,
+    stages: Stages,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FieldNames {
+    item_title: String,
+    item_description: String,
+    rating: String,
+    title: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Stages {
+    difference: Spanned<StageTable>,
+    summary: Spanned<StageTable>,
+    generation: Spanned<StageTable>,
+    non_perso: Spanned<StageTable>,
+    rag: Spanned<StageTable>,
+    scp: Spanned<StageTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StageTable {
+    max_tokens: Spanned<usize>,
+    share_of_window: Spanned<f64>,
+    #[serde(default)]
+    label: String,
+    sampling: Spanned<Sampling>,
+    system: Option<Spanned<String>>,
+    user: Option<Spanned<String>>,
+    turn: Option<Spanned<String>>,
+    #[serde(default)]
+    shorten: Vec<Spanned<StepTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepTable {
+    field: Option<String>,
+    to: Option<usize>,
+    drop: Option<Part>,
+    keep: Option<usize>,
+    from: Option<End>,
+}
+
+/// Text of the file, for messages with line numbers.
+struct Place<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
+    let place = Place { file, text };
+    let table: TaskFile = toml::from_str(text).map_err(|error| {
+        place.wrong(error.span().unwrap_or(0..0), "format", error.message().trim())
+    })?;
+    if table.name.get_ref().is_empty() {
+        return Err(place.wrong(table.name.span(), "name", "is empty"));
+    }
+    for (value, field) in [(&table.n, "n"), (&table.k, "k")] {
+        if *value.get_ref() == 0 {
+            return Err(place.wrong(value.span(), field, "is 0; at least 1 is needed"));
+        }
+    }
+    check_standard(&place, &table.standard)?;
+    check_retrieval(&place, &table.retrieval)?;
+
+    let Stages { difference, summary, generation, non_perso, rag, scp } = table.stages;
+    let tables = [difference, summary, generation, non_perso, rag, scp];
+    let mut stages = BTreeMap::new();
+    let mut spots = BTreeMap::new();
+    for (stage, table) in Stage::ALL.into_iter().zip(tables) {
+        let (spec, spans) = stage_spec(&place, stage, table)?;
+        stages.insert(stage, spec);
+        spots.insert(stage, spans);
+    }
+    let fields = &table.fields;
+    let task = Task {
+        name: table.name.into_inner(),
+        about: table.about,
+        n: table.n.into_inner(),
+        k: table.k.into_inner(),
+        standard: table.standard.into_inner(),
+        retrieval: table.retrieval.into_inner(),
+        hash: Key::of("task").with("file", text).finish(),
+        fields: [
+            (Field::ItemTitle, &fields.item_title),
+            (Field::ItemDescription, &fields.item_description),
+            (Field::Rating, &fields.rating),
+            (Field::Title, &fields.title),
+            (Field::Text, &fields.text),
+        ]
+        .into_iter()
+        .map(|(field, name)| (field.name(), name.clone()))
+        .collect(),
+        shared: table.shared.get_ref().clone(),
+        stages,
+    };
+    for stage in Stage::ALL {
+        for draft in samples(stage) {
+            task.try_render(stage, &draft).map_err(|error| {
+                let (span, field) = match error.slot {
+                    Slot::Shared => (table.shared.span(), "shared".to_owned()),
+                    slot => spots[&stage].place(stage, slot),
+                };
+                place.wrong_in_template(span, &field, &error)
+            })?;
+        }
+    }
+    Ok(task)
+}
+
+fn check_standard(place: &Place<'_>, standard: &Spanned<Vec<Dimension>>) -> Result<()> {
+    let dimensions = standard.get_ref();
+    if dimensions.is_empty() {
+        return Err(place.wrong(standard.span(), "standard", "has no dimension"));
+    }
+    for (i, dimension) in dimensions.iter().enumerate() {
+        let Dimension { key, name, .. } = dimension;
+        if key.is_empty() || name.trim().is_empty() {
+            return Err(place.wrong(standard.span(), "standard", "a key or name is empty"));
+        }
+        if dimensions[..i].iter().any(|d| d.key == *key || d.name == *name) {
+            let message = format!("dimension `{key}` or its name `{name}` occurs twice");
+            return Err(place.wrong(standard.span(), "standard", &message));
+        }
+    }
+    Ok(())
+}
+
+fn check_retrieval(place: &Place<'_>, retrieval: &Spanned<Vec<Field>>) -> Result<()> {
+    if retrieval.get_ref().is_empty() {
+        return Err(place.wrong(retrieval.span(), "retrieval", "names no field"));
+    }
+    if retrieval.get_ref().contains(&Field::Text) {
+        let message = "names `text`, which a target does not have";
+        return Err(place.wrong(retrieval.span(), "retrieval", message));
+    }
+    Ok(())
+}
+
+/// Where the templates of a stage stand in the file.
+struct Spots {
+    system: Option<Range<usize>>,
+    ask: Range<usize>,
+}
+
+impl Spots {
+    fn place(&self, stage: Stage, slot: Slot) -> (Range<usize>, String) {
+        let (span, key) = match slot {
+            Slot::System => (self.system.clone().unwrap_or_default(), "system"),
+            Slot::Turn => (self.ask.clone(), "turn"),
+            Slot::User | Slot::Shared => (self.ask.clone(), "user"),
+        };
+        (span, format!("stages.{}.{key}", stage.name()))
+    }
+}
+
+fn stage_spec(
+    place: &Place<'_>,
+    stage: Stage,
+    table: Spanned<StageTable>,
+) -> Result<(StageSpec, Spots)> {
+    let at = |key: &str| format!("stages.{}.{key}", stage.name());
+    let span = table.span();
+    let table = table.into_inner();
+    if *table.max_tokens.get_ref() == 0 {
+        return Err(place.wrong(table.max_tokens.span(), &at("max_tokens"), "is 0"));
+    }
+    let share = *table.share_of_window.get_ref();
+    if !(share > 0.0 && share < 1.0) {
+        let message = format!("is {share}; a number between 0 and 1 is needed");
+        return Err(place.wrong(table.share_of_window.span(), &at("share_of_window"), &message));
+    }
+    check_sampling(place, &table.sampling, &at("sampling"))?;
+    let (ask, ask_span) = match (table.user, table.turn) {
+        (Some(user), None) => (Ask::Once(user.get_ref().clone()), user.span()),
+        (None, Some(turn)) if stage.parts().contains(&Part::Past) => {
+            (Ask::EachPast(turn.get_ref().clone()), turn.span())
+        }
+        (None, Some(turn)) => {
+            let message = "this stage has no past texts to take turns over; give `user`";
+            return Err(place.wrong(turn.span(), &at("turn"), message));
+        }
+        _ => return Err(place.wrong(span, &at("user"), "give either `user` or `turn`")),
+    };
+    let shorten = table
+        .shorten
+        .into_iter()
+        .map(|step| {
+            let span = step.span();
+            step_of(stage, step.into_inner())
+                .map_err(|message| place.wrong(span, &at("shorten"), &message))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let spots = Spots { system: table.system.as_ref().map(Spanned::span), ask: ask_span };
+    let spec = StageSpec {
+        sampling: table.sampling.into_inner(),
+        label: table.label.trim().to_owned(),
+        max_tokens: table.max_tokens.into_inner(),
+        share_of_window: share,
+        system: table.system.map(Spanned::into_inner),
+        ask,
+        shorten,
+    };
+    Ok((spec, spots))
+}
+
+fn check_sampling(place: &Place<'_>, sampling: &Spanned<Sampling>, field: &str) -> Result<()> {
+    let s = sampling.get_ref();
+    let wrong = |message: &str| Err(place.wrong(sampling.span(), field, message));
+    if s.seed != 0 {
+        return wrong("the seed is the caller's; leave it out");
+    }
+    if !(s.temperature >= 0.0 && s.temperature.is_finite()) {
+        return wrong("temperature must be a number of at least 0");
+    }
+    if !(s.top_p > 0.0 && s.top_p <= 1.0) {
+        return wrong("top_p must be above 0 and at most 1");
+    }
+    if !(0.0..=1.0).contains(&s.min_p) {
+        return wrong("min_p must be between 0 and 1");
+    }
+    Ok(())
+}
+
+fn step_of(stage: Stage, step: StepTable) -> Result<Step, String> {
+    let known = |part: Part| {
+        if stage.parts().contains(&part) {
+            return Ok(part);
+        }
+        let parts: Vec<_> = stage.parts().iter().map(|p| p.name()).collect();
+        Err(format!("this stage has no part `{}`; it has {}", part.name(), parts.join(", ")))
+    };
+    match step {
+        StepTable { field: Some(name), to, drop: None, keep: None, from: None } => {
+            let (part, field) = name
+                .split_once('.')
+                .and_then(|(part, field)| {
+                    let part = Part::ALL.into_iter().find(|p| p.name() == part)?;
+                    Some((part, Field::ALL.into_iter().find(|f| f.name() == field)?))
+                })
+                .ok_or_else(|| format!("`{name}` is no field; write e.g. `past.text`"))?;
+            Ok(Step::Shorten { part: known(part)?, field, to: to.unwrap_or(0) })
+        }
+        StepTable { field: None, to: None, drop: Some(part), keep, from } => {
+            if !part.is_list() {
+                return Err(format!("`{}` is one block and cannot be dropped", part.name()));
+            }
+            let (keep, from) = (keep.unwrap_or(0), from.unwrap_or(End::Last));
+            Ok(Step::Drop { part: known(part)?, keep, from })
+        }
+        _ => Err("a step is either `field` with `to`, or `drop` with `keep` and `from`".to_owned()),
+    }
+}
+
+/// Drafts with every kind of gap, to try a stage's templates on.
+fn samples(stage: Stage) -> Vec<Draft> {
+    let full = Block {
+        item_title: "t".into(),
+        item_description: "d".into(),
+        rating: "4".into(),
+        title: "h".into(),
+        text: "x".into(),
+        ..Block::default()
+    };
+    let fill = |block: &Block, n: usize, order| {
+        stage.parts().iter().fold(Draft::new().ordered(order), |draft, &part| {
+            let n = if part.is_list() { n } else { 1 };
+            draft.with_all(part, std::iter::repeat_n(block.clone(), n))
+        })
+    };
+    vec![
+        fill(&full, 2, Order::UserFirst),
+        fill(&full, 1, Order::PeersFirst),
+        fill(&Block::default(), 2, Order::UserFirst),
+        fill(&full, 0, Order::UserFirst),
+    ]
+}
+
+impl Place<'_> {
+    fn wrong(&self, span: Range<usize>, field: &str, message: &str) -> Error {
+        self.wrong_at(self.line(span.start), field, message)
+    }
+
+    fn wrong_in_template(&self, span: Range<usize>, field: &str, error: &TemplateError) -> Error {
+        // A multi-line string's first line is the one after its opening quotes.
+        let opens_with_newline = self
+            .text
+            .get(span.clone())
+            .is_some_and(|s| s.trim_start_matches(['"', '\'']).starts_with(['\n', '\r']));
+        let first = self.line(span.start) + usize::from(opens_with_newline);
+        self.wrong_at(first + error.line.saturating_sub(1), field, &error.message)
+    }
+
+    fn wrong_at(&self, line: usize, field: &str, message: &str) -> Error {
+        let (file, field, message) = (self.file.into(), field.to_owned(), message.to_owned());
+        Error::Wrong { file, line, field, message }
+    }
+
+    fn line(&self, byte: usize) -> usize {
+        self.text.as_bytes().iter().take(byte).filter(|b| **b == b'\n').count() + 1
+    }
+}

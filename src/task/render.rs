@@ -1,0 +1,129 @@
+//! Templates and fields to a conversation.
+
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use super::draft::{Block, Draft, Part};
+use super::{Ask, Error, Field, Result, Stage, Task};
+use crate::lm::{Chat, Role};
+
+impl Task {
+    /// The conversation that a draft makes at one stage.
+    ///
+    /// Fields are values, never templates: whatever a text contains stands in the prompt as it is.
+    pub fn render(&self, stage: Stage, draft: &Draft) -> Result<Chat> {
+        self.try_render(stage, draft).map_err(|error| Error::Render {
+            task: self.name.clone(),
+            stage: stage.name(),
+            message: error.message,
+        })
+    }
+
+    /// As [`Task::render`]; the error says which template and which line of it.
+    pub(super) fn try_render(&self, stage: Stage, draft: &Draft) -> Result<Chat, TemplateError> {
+        let spec = self.stage(stage);
+        let mut chat = Chat::default();
+        if let Some(system) = &spec.system {
+            let text = self.text(Slot::System, system, &self.context(stage, draft, None))?;
+            chat = chat.with(Role::System, text);
+        }
+        match &spec.ask {
+            Ask::Once(user) => {
+                let text = self.text(Slot::User, user, &self.context(stage, draft, None))?;
+                Ok(chat.with(Role::User, text))
+            }
+            Ask::EachPast(turn) => {
+                let n_past = draft.part(Part::Past).count();
+                let asked = draft.part(Part::Past).chain(draft.part(Part::Target)).enumerate();
+                for (i, block) in asked {
+                    let context = self.context(stage, draft, Some((block, i)));
+                    chat = chat.with(Role::User, self.text(Slot::Turn, turn, &context)?);
+                    if i < n_past {
+                        chat = chat.with(Role::Assistant, block.get(Field::Text));
+                    }
+                }
+                Ok(chat)
+            }
+        }
+    }
+
+    fn context(&self, stage: Stage, draft: &Draft, turn: Option<(&Block, usize)>) -> Value {
+        let turn = turn.into_iter().flat_map(|(block, i)| {
+            [("turn", Value::from_serialize(block)), ("turn_number", Value::from(i + 1))]
+        });
+        let parts: Value = stage
+            .parts()
+            .iter()
+            .filter_map(|&part| {
+                let mut blocks = draft.part(part);
+                let value = if part.is_list() {
+                    Value::from_serialize(blocks.collect::<Vec<_>>())
+                } else {
+                    Value::from_serialize(blocks.next()?)
+                };
+                Some((part.name(), value))
+            })
+            .chain(turn)
+            .collect();
+        let labels: Value =
+            Stage::ALL.iter().map(|&s| (s.name(), self.stage(s).label.as_str())).collect();
+        context! {
+            fields => Value::from_serialize(&self.fields),
+            standard => Value::from_serialize(&self.standard),
+            labels,
+            label => self.stage(stage).label.as_str(),
+            order => Value::from_serialize(draft.order),
+            ..parts
+        }
+    }
+
+    fn text(&self, slot: Slot, template: &str, context: &Value) -> Result<String, TemplateError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_trim_blocks(true);
+        environment.set_lstrip_blocks(true);
+        // The shared macros stand before the template, so that every template has them.
+        let source = format!("{}\n{template}", self.shared);
+        let n_shared = self.shared.split('\n').count();
+        let rendered = environment.render_str(&source, context).map_err(|error| {
+            let line = error.line().unwrap_or(1);
+            let (slot, line) = match line.checked_sub(n_shared) {
+                None | Some(0) => (Slot::Shared, line),
+                Some(line) => (slot, line),
+            };
+            TemplateError { slot, line, message: error.to_string_without_place() }
+        })?;
+        Ok(rendered.trim().to_owned())
+    }
+}
+
+/// Which template of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Shared,
+    System,
+    User,
+    Turn,
+}
+
+/// What is wrong with a template, and where in it.
+#[derive(Debug)]
+pub(super) struct TemplateError {
+    pub(super) slot: Slot,
+    /// Line of the template, from 1.
+    pub(super) line: usize,
+    pub(super) message: String,
+}
+
+trait WithoutPlace {
+    fn to_string_without_place(&self) -> String;
+}
+
+impl WithoutPlace for minijinja::Error {
+    /// The engine counts lines of the joined source, which would mislead.
+    fn to_string_without_place(&self) -> String {
+        match self.detail() {
+            Some(detail) => format!("{}: {detail}", self.kind()),
+            None => self.kind().to_string(),
+        }
+    }
+}
