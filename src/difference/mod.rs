@@ -1,1 +1,41 @@
 //! What sets a user's texts apart, told by the language model, and the profile it makes.
+//!
+//! Everything the model answers here and in the methods goes through [`Calls`]: a prompt is fitted,
+//! its answer looked up in the store under the hash of all that makes it, and only computed if it is
+//! not there.
+
+mod calls;
+mod profile;
+mod tell;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use calls::{Answer, Call, Calls, Model, OnText, Reuse, Tally};
+pub use profile::{Profile, summarize};
+pub use tell::{Compared, Difference, Peers, Representing, tell};
+
+use crate::{corpus, lm, peers, task};
+
+/// Result of this room.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong while differences and profiles are made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store refused.
+    #[error(transparent)]
+    Corpus(#[from] corpus::Error),
+    /// No representatives could be chosen.
+    #[error(transparent)]
+    Peers(#[from] peers::Error),
+    /// The task's prompts cannot be made or do not fit.
+    #[error(transparent)]
+    Task(#[from] task::Error),
+    /// The language model failed.
+    #[error(transparent)]
+    Lm(#[from] lm::Error),
+    /// Stopped on request.
+    #[error("stopped; what was done is kept")]
+    Stopped,
+}

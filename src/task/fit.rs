@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn one_review_of_100_kb_fits() {
-        let draft = rag(0, 1, 20_000);
+        let draft = rag(0, 1, 30_000);
         let fitted = fit(&task(), Stage::Rag, &draft, &ByWords(2048), 256).unwrap();
         assert!(fitted.prompt_tokens + 256 <= 2048);
         let [cut] = fitted.cut.as_slice() else { panic!("{:?}", fitted.cut) };

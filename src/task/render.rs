@@ -1,6 +1,8 @@
 //! Templates and fields to a conversation.
 
-use minijinja::{Environment, UndefinedBehavior, Value, context};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::draft::{Block, Draft, Part};
 use super::{Ask, Error, Field, Result, Stage, Task};
@@ -47,40 +49,35 @@ impl Task {
     }
 
     fn context(&self, stage: Stage, draft: &Draft, turn: Option<(&Block, usize)>) -> Value {
-        let turn = turn.into_iter().flat_map(|(block, i)| {
-            [("turn", Value::from_serialize(block)), ("turn_number", Value::from(i + 1))]
+        let parts = stage.parts().iter().filter_map(|&part| {
+            let mut blocks = draft.part(part);
+            let value = if part.is_list() {
+                Value::from(Serde(blocks.collect::<Vec<_>>()))
+            } else {
+                Value::from(Serde(blocks.next()?))
+            };
+            Some((part.name(), value))
         });
-        let parts: Value = stage
-            .parts()
-            .iter()
-            .filter_map(|&part| {
-                let mut blocks = draft.part(part);
-                let value = if part.is_list() {
-                    Value::from_serialize(blocks.collect::<Vec<_>>())
-                } else {
-                    Value::from_serialize(blocks.next()?)
-                };
-                Some((part.name(), value))
-            })
-            .chain(turn)
-            .collect();
-        let labels: Value =
-            Stage::ALL.iter().map(|&s| (s.name(), self.stage(s).label.as_str())).collect();
-        context! {
-            fields => Value::from_serialize(&self.fields),
-            standard => Value::from_serialize(&self.standard),
-            labels,
-            label => self.stage(stage).label.as_str(),
-            order => Value::from_serialize(draft.order),
-            ..parts
-        }
+        let turn = turn.into_iter().flat_map(|(block, i)| {
+            [("turn", Value::from(Serde(block))), ("turn_number", Value::from(i + 1))]
+        });
+        let labels = Stage::ALL.iter().map(|&s| (s.name(), self.stage(s).label.as_str()));
+        let always = [
+            ("fields", Value::from(Serde(&self.fields))),
+            ("standard", Value::from(Serde(&self.standard))),
+            ("labels", Value::from_pairs(labels)),
+            ("label", Value::from(self.stage(stage).label.as_str())),
+            ("order", Value::from(Serde(draft.order))),
+        ];
+        Value::from_pairs(parts.chain(turn).chain(always))
     }
 
     fn text(&self, slot: Slot, template: &str, context: &Value) -> Result<String, TemplateError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+            environment.set_syntax(syntax);
+        }
         // The shared macros stand before the template, so that every template has them.
         let source = format!("{}\n{template}", self.shared);
         let n_shared = self.shared.split('\n').count();

@@ -1,0 +1,229 @@
+//! Calls of the language model, each computed once and kept under the hash of all that makes it.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::LocalBoxFuture;
+use serde::Serialize;
+
+use super::Result;
+use crate::corpus::{Key, ReviewId, Store};
+use crate::lm::{self, Completion, Finish, Lm, Prompt, Request, Sampling};
+use crate::task::{Cut, Draft, LabelStrip, Stage, Task, Window, fit, strip_label};
+
+/// Receives an answer's text as it comes.
+pub type OnText = Box<dyn FnMut(&str) + Send>;
+
+/// What is asked of a language model; [`Lm`] answers it, tests bring their own.
+pub trait Model: Window {
+    /// Hash of whatever makes the same request give other text.
+    fn fingerprint(&self) -> &str;
+    /// Completes a request; `on_text`, if given, gets the text in pieces.
+    fn complete(
+        &self,
+        request: Request,
+        on_text: Option<OnText>,
+    ) -> LocalBoxFuture<'_, lm::Result<Completion>>;
+}
+
+impl Model for Lm {
+    fn fingerprint(&self) -> &str {
+        Lm::fingerprint(self)
+    }
+
+    fn complete(
+        &self,
+        request: Request,
+        on_text: Option<OnText>,
+    ) -> LocalBoxFuture<'_, lm::Result<Completion>> {
+        match on_text {
+            Some(on_text) => Box::pin(self.complete_streamed(request, on_text)),
+            None => Box::pin(Lm::complete(self, request)),
+        }
+    }
+}
+
+/// Whether answers that are in the store are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reuse {
+    /// What is there is not computed again.
+    #[default]
+    Stored,
+    /// Everything is computed again and replaces what is there.
+    Nothing,
+}
+
+/// One question to the language model.
+pub struct Call<'a> {
+    /// Which of the task's prompts.
+    pub stage: Stage,
+    /// The fields of the prompt.
+    pub draft: Draft,
+    /// Reviews that the prompt shows or that its fields were made from.
+    pub made_from: &'a [ReviewId],
+    /// How tokens are chosen; its seed is the caller's, from which the call's own is derived.
+    pub sampling: Sampling,
+    /// Most tokens of the answer; `None` leaves it to the task.
+    pub max_tokens: Option<usize>,
+    /// Receives the text as it comes, all at once when it was stored.
+    pub on_text: Option<OnText>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The text, without the stage's label and surrounding white space.
+    pub text: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// What the prompt left out.
+    pub cut: Vec<Cut>,
+    /// Whether it was in the store.
+    pub reused: bool,
+}
+
+/// What calls have cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Tally {
+    /// Answers that were computed.
+    pub computed: usize,
+    /// Answers that were taken from the store.
+    pub reused: usize,
+    /// Tokens of the prompts of computed answers.
+    pub prompt_tokens: usize,
+    /// Tokens of computed answers.
+    pub completion_tokens: usize,
+    /// Tokens, prompts and answers together, that the stored answers had cost.
+    pub saved_tokens: usize,
+}
+
+/// Asks a language model on behalf of a task, and remembers.
+pub struct Calls<'a> {
+    store: &'a Store,
+    model: &'a dyn Model,
+    task: &'a Task,
+    reuse: Reuse,
+    tally: RefCell<Tally>,
+}
+
+impl<'a> Calls<'a> {
+    /// No call made yet.
+    #[must_use]
+    pub fn new(store: &'a Store, model: &'a dyn Model, task: &'a Task, reuse: Reuse) -> Self {
+        Self { store, model, task, reuse, tally: RefCell::default() }
+    }
+
+    /// What the calls so far have cost.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        *self.tally.borrow()
+    }
+
+    /// The task on whose behalf is asked.
+    #[must_use]
+    pub fn task(&self) -> &'a Task {
+        self.task
+    }
+
+    /// Answers a call out of the store, or by the language model and into the store.
+    ///
+    /// The key is made of the model, the task file, the stage, the fitted prompt, the sampling and
+    /// the seed; the sampler's own seed is drawn from the key, so no answer depends on which calls
+    /// were made before or beside it.
+    ///
+    /// # Errors
+    /// When the prompt cannot be made to fit, or the store or the model fails.
+    pub async fn answer(&self, call: Call<'_>) -> Result<Answer> {
+        let Call { stage, draft, made_from, sampling, max_tokens, on_text } = call;
+        let spec = self.task.stage(stage);
+        let max_tokens = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
+        let fitted = fit(self.task, stage, &draft, self.model, max_tokens)?;
+        let prompt = Prompt::Chat(fitted.chat);
+        let key = self.key(stage, &prompt, &sampling, max_tokens);
+        let finished = |completion: Completion, reused| Answer {
+            text: strip_label(&completion.text, &spec.label),
+            finish: completion.finish,
+            cut: fitted.cut,
+            reused,
+        };
+
+        if let Some(completion) = self.stored(stage, &key)? {
+            let cost = completion.prompt_tokens + completion.completion_tokens;
+            let mut tally = self.tally.borrow_mut();
+            tally.reused += 1;
+            tally.saved_tokens += cost;
+            let answer = finished(completion, true);
+            if let Some(mut on_text) = on_text {
+                on_text(&answer.text);
+            }
+            return Ok(answer);
+        }
+
+        let sampling = Sampling { seed: seed_of(&key), ..sampling };
+        let request = Request { prompt, sampling, max_tokens, stop: Vec::new() };
+        let completion = match on_text {
+            Some(on_text) => self.complete_streamed(request, &spec.label, on_text).await?,
+            None => self.model.complete(request, None).await?,
+        };
+        let value = serde_json::to_string(&completion).unwrap_or_default();
+        self.store.put_derived(stage.name(), &key, &value, made_from)?;
+        let mut tally = self.tally.borrow_mut();
+        tally.computed += 1;
+        tally.prompt_tokens += completion.prompt_tokens;
+        tally.completion_tokens += completion.completion_tokens;
+        Ok(finished(completion, false))
+    }
+
+    fn stored(&self, stage: Stage, key: &Key) -> Result<Option<Completion>> {
+        if self.reuse == Reuse::Nothing {
+            return Ok(None);
+        }
+        let value = self.store.derived(stage.name(), key)?;
+        // A value of an older form is computed anew.
+        Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
+    }
+
+    async fn complete_streamed(
+        &self,
+        request: Request,
+        label: &str,
+        on_text: OnText,
+    ) -> Result<Completion> {
+        let stream = Arc::new(Mutex::new((LabelStrip::new(label), on_text)));
+        let receiver = Arc::clone(&stream);
+        let on_piece: OnText = Box::new(move |piece| {
+            let (strip, on_text) = &mut *receiver.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = strip.push(piece);
+            if !text.is_empty() {
+                on_text(&text);
+            }
+        });
+        let completion = self.model.complete(request, Some(on_piece)).await?;
+        let (strip, on_text) = &mut *stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = strip.finish();
+        if !rest.is_empty() {
+            on_text(&rest);
+        }
+        Ok(completion)
+    }
+
+    fn key(&self, stage: Stage, prompt: &Prompt, sampling: &Sampling, max_tokens: usize) -> Key {
+        let mut key = Key::of(stage.name())
+            .with("model", self.model.fingerprint())
+            .with("task", self.task.hash())
+            .with("sampling", serde_json::to_vec(sampling).unwrap_or_default())
+            .with("max_tokens", max_tokens.to_le_bytes());
+        key = match prompt {
+            Prompt::Chat(chat) => {
+                key.with("prompt", serde_json::to_vec(chat).unwrap_or_default())
+            }
+            Prompt::Text(text) => key.with("prompt", text),
+        };
+        key.finish()
+    }
+}
+
+/// The first 64 bits of a key.
+fn seed_of(key: &Key) -> u64 {
+    key.as_str().get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
+}

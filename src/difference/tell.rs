@@ -1,0 +1,134 @@
+//! Differences told by the language model: one call for each item (DPL, difference extraction).
+
+use serde::Serialize;
+
+use super::{Call, Calls, Result};
+use crate::corpus::{Item, ReviewId, StoredReview, View};
+use crate::encoder::Encoder;
+use crate::lm::Sampling;
+use crate::peers::{self, Choice, ChoiceOptions, Representative};
+use crate::task::{Block, Cut, Draft, Order, Part, Stage, Told, split_by_dimension};
+
+/// Who chooses representatives; an [`Encoder`] does, tests bring their own.
+pub trait Peers {
+    /// See [`peers::choose`].
+    fn choose(
+        &self,
+        view: &View<'_>,
+        user: &str,
+        item: &str,
+        options: &ChoiceOptions,
+    ) -> peers::Result<Choice>;
+}
+
+impl Peers for Encoder {
+    fn choose(
+        &self,
+        view: &View<'_>,
+        user: &str,
+        item: &str,
+        options: &ChoiceOptions,
+    ) -> peers::Result<Choice> {
+        peers::choose(view, self, user, item, options)
+    }
+}
+
+/// A text of the user and the representatives that it is compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    /// What the texts are about.
+    pub item: Item,
+    /// The user's text.
+    pub own: StoredReview,
+    /// In the order of the choice.
+    pub representatives: Vec<Representative>,
+}
+
+/// A peer that a difference was told against.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Representing {
+    /// The peer.
+    pub user: String,
+    /// Their review.
+    pub review: ReviewId,
+    /// Cluster it stands for, where the choice formed clusters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<usize>,
+}
+
+/// What sets a user's text apart from the representatives' on one item.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// The item.
+    pub item: String,
+    /// Its title.
+    pub item_title: String,
+    /// The user's review.
+    pub review: ReviewId,
+    /// Whom it was compared with.
+    pub representatives: Vec<Representing>,
+    /// What was told, dimension by dimension, where the text can be split so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<Vec<Told>>,
+    /// What was told.
+    pub text: String,
+    /// What the prompt left out.
+    pub cut: Vec<Cut>,
+    /// Whether it was in the store.
+    pub reused: bool,
+}
+
+impl Compared {
+    /// The reviews a difference is made from, the user's own first.
+    #[must_use]
+    pub fn reviews(&self) -> Vec<ReviewId> {
+        let peers = self.representatives.iter().map(|r| r.review.id);
+        std::iter::once(self.own.id).chain(peers).collect()
+    }
+
+    fn draft(&self, order: Order) -> Draft {
+        Draft::new()
+            .ordered(order)
+            .with(Part::Own, Block::of_review(&self.own, &self.item))
+            .with_all(Part::Others, self.representatives.iter().map(|r| Block::of_peer(&r.review)))
+    }
+}
+
+/// Tells the difference on one item (methods: DPL step 4). The answer is free text.
+///
+/// # Errors
+/// Those of [`Calls::answer`].
+pub async fn tell(
+    calls: &Calls<'_>,
+    compared: &Compared,
+    order: Order,
+    seed: u64,
+    max_tokens: Option<usize>,
+) -> Result<Difference> {
+    let stage = Stage::Difference;
+    let answer = calls
+        .answer(Call {
+            stage,
+            draft: compared.draft(order),
+            made_from: &compared.reviews(),
+            sampling: Sampling { seed, ..calls.task().stage(stage).sampling.clone() },
+            max_tokens,
+            on_text: None,
+        })
+        .await?;
+    let representatives = compared.representatives.iter().map(|r| Representing {
+        user: r.review.review.user.clone(),
+        review: r.review.id,
+        cluster: r.cluster,
+    });
+    Ok(Difference {
+        item: compared.item.id.clone(),
+        item_title: compared.item.title.clone(),
+        review: compared.own.id,
+        representatives: representatives.collect(),
+        dimensions: split_by_dimension(&answer.text, &calls.task().standard),
+        text: answer.text,
+        cut: answer.cut,
+        reused: answer.reused,
+    })
+}

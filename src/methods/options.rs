@@ -1,0 +1,77 @@
+//! What a caller may choose.
+
+use crate::difference::Reuse;
+use crate::lm::Sampling;
+use crate::peers::{ChoiceOptions, Selector};
+use crate::task::{Order, Task};
+
+/// Settings of a method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Most past texts in a prompt, and most items compared (N).
+    pub n: usize,
+    /// How representatives are chosen; its `k` is also the number of other reviewers that an item
+    /// must have to be compared.
+    pub choice: ChoiceOptions,
+    /// Which text comes first where texts are compared.
+    pub order: Order,
+    /// Seed of the text.
+    pub seed: u64,
+    /// Seed of the differences and of the profile. Apart from `seed`, so that a second text of the
+    /// same user needs no second profile.
+    pub profile_seed: u64,
+    /// What differs from the task's sampling of the text.
+    pub sampling: SamplingOverrides,
+    /// Most tokens of the text; `None` leaves it to the task.
+    pub max_tokens: Option<usize>,
+    /// Most tokens of each difference and of the profile; `None` leaves it to the task.
+    pub profile_max_tokens: Option<usize>,
+    /// Whether stored answers are used.
+    pub reuse: Reuse,
+}
+
+impl Options {
+    /// The task's N and K, DPL's choice of representatives and order, and its seed of 42.
+    #[must_use]
+    pub fn of(task: &Task) -> Self {
+        Self {
+            n: task.n,
+            choice: ChoiceOptions { k: task.k, selector: Selector::Kmeans, seed: 42 },
+            order: Order::UserFirst,
+            seed: 42,
+            profile_seed: 42,
+            sampling: SamplingOverrides::default(),
+            max_tokens: None,
+            profile_max_tokens: None,
+            reuse: Reuse::Stored,
+        }
+    }
+}
+
+/// Settings of a sampler that replace the task's; see [`Sampling`].
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[allow(missing_docs)]
+pub struct SamplingOverrides {
+    pub temperature: Option<f32>,
+    pub top_k: Option<usize>,
+    pub top_p: Option<f32>,
+    pub min_p: Option<f32>,
+    pub repetition_penalty: Option<f32>,
+    pub dry_multiplier: Option<f32>,
+}
+
+impl SamplingOverrides {
+    /// `sampling` with what is set here.
+    #[must_use]
+    pub fn over(&self, sampling: &Sampling) -> Sampling {
+        Sampling {
+            temperature: self.temperature.unwrap_or(sampling.temperature),
+            top_k: self.top_k.unwrap_or(sampling.top_k),
+            top_p: self.top_p.unwrap_or(sampling.top_p),
+            min_p: self.min_p.unwrap_or(sampling.min_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(sampling.repetition_penalty),
+            dry_multiplier: self.dry_multiplier.unwrap_or(sampling.dry_multiplier),
+            ..sampling.clone()
+        }
+    }
+}

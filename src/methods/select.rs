@@ -1,0 +1,45 @@
+//! Which past reviews a prompt gets (DPL step 2).
+
+use std::collections::HashSet;
+
+use super::{Bm25, Past, Result};
+use crate::corpus::{Target, View};
+use crate::task::{Block, Task};
+
+/// The `n` past reviews that are most relevant to the target by BM25, most relevant first.
+///
+/// The query is made of the target's fields that the task names (for reviews: the new review's
+/// title and the item's description), a document of the same fields of a past review; the texts
+/// themselves are not searched. Among equals the newest comes first, so that a target which says
+/// nothing gets the newest reviews.
+pub(super) fn most_relevant(task: &Task, target: &Target, past: &[Past], n: usize) -> Vec<Past> {
+    let documents: Vec<String> = past
+        .iter()
+        .map(|(review, item)| task.retrieval_text(&Block::of_review(review, item)))
+        .collect();
+    let query = task.retrieval_text(&Block::of_target(target));
+    let top = Bm25::new(&documents).top(&query, n);
+    top.into_iter().map(|i| past[i].clone()).collect()
+}
+
+/// The newest `n`, newest first.
+pub(super) fn most_recent(past: &[Past], n: usize) -> Vec<Past> {
+    past.iter().rev().take(n).cloned().collect()
+}
+
+/// Those past reviews whose item at least `k` other users reviewed, as far as the view shows.
+pub(super) fn comparable(view: &View<'_>, past: &[Past], k: usize) -> Result<Vec<Past>> {
+    let mut comparable = Vec::new();
+    for (review, item) in past {
+        let reviews = view.reviews_of(&item.id)?;
+        let others: HashSet<&str> = reviews
+            .iter()
+            .map(|r| r.review.user.as_str())
+            .filter(|user| *user != review.review.user)
+            .collect();
+        if others.len() >= k {
+            comparable.push((review.clone(), item.clone()));
+        }
+    }
+    Ok(comparable)
+}
