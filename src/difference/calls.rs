@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Result;
 use crate::corpus::{Key, ReviewId, Store};
-use crate::lm::{self, Completion, Finish, Lm, Prompt, Request, Sampling};
+use crate::lm::{self, Chat, Completion, Finish, Lm, Prompt, Request, Sampling};
 use crate::task::{Cut, Draft, LabelStrip, Stage, Task, Window, fit, strip_label};
 
 /// Receives an answer's text as it comes.
@@ -138,8 +138,8 @@ impl<'a> Calls<'a> {
         let spec = self.task.stage(stage);
         let max_tokens = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
         let fitted = fit(self.task, stage, &draft, self.model, max_tokens)?;
+        let key = self.key(stage, &fitted.chat, &sampling, max_tokens);
         let prompt = Prompt::Chat(fitted.chat);
-        let key = self.key(stage, &prompt, &sampling, max_tokens);
         let finished = |completion: Completion, reused| Answer {
             text: strip_label(&completion.text, &spec.label),
             finish: completion.finish,
@@ -207,19 +207,14 @@ impl<'a> Calls<'a> {
         Ok(completion)
     }
 
-    fn key(&self, stage: Stage, prompt: &Prompt, sampling: &Sampling, max_tokens: usize) -> Key {
-        let mut key = Key::of(stage.name())
+    fn key(&self, stage: Stage, chat: &Chat, sampling: &Sampling, max_tokens: usize) -> Key {
+        Key::of(stage.name())
             .with("model", self.model.fingerprint())
             .with("task", self.task.hash())
+            .with("prompt", serde_json::to_vec(chat).unwrap_or_default())
             .with("sampling", serde_json::to_vec(sampling).unwrap_or_default())
-            .with("max_tokens", max_tokens.to_le_bytes());
-        key = match prompt {
-            Prompt::Chat(chat) => {
-                key.with("prompt", serde_json::to_vec(chat).unwrap_or_default())
-            }
-            Prompt::Text(text) => key.with("prompt", text),
-        };
-        key.finish()
+            .with("max_tokens", max_tokens.to_le_bytes())
+            .finish()
     }
 }
 

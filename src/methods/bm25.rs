@@ -72,7 +72,8 @@ impl Bm25 {
         let mut scores = vec![0.0; self.counts.len()];
         for word in words(query) {
             let Some(idf) = self.idf.get(word) else { continue };
-            for ((score, counts), length) in scores.iter_mut().zip(&self.counts).zip(&self.lengths) {
+            for ((score, counts), length) in scores.iter_mut().zip(&self.counts).zip(&self.lengths)
+            {
                 let count = counts.get(word).copied().map_or(0.0, f64::from);
                 let norm = K1 * (1.0 - B + B * float(*length) / self.mean_length);
                 *score += idf * (count * (K1 + 1.0) / (count + norm));

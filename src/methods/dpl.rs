@@ -114,11 +114,8 @@ async fn difference_on(
     if choice.representatives.is_empty() {
         return Ok(None);
     }
-    let compared = Compared {
-        item: item.clone(),
-        own: own.clone(),
-        representatives: choice.representatives,
-    };
+    let compared =
+        Compared { item: item.clone(), own: own.clone(), representatives: choice.representatives };
     let (seed, max_tokens) = (options.profile_seed, options.profile_max_tokens);
     let difference = tell(calls, &compared, options.order, seed, max_tokens).await?;
     material.progress.advance(1);

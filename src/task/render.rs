@@ -82,12 +82,12 @@ impl Task {
         let source = format!("{}\n{template}", self.shared);
         let n_shared = self.shared.split('\n').count();
         let rendered = environment.render_str(&source, context).map_err(|error| {
-            let line = error.line().unwrap_or(1);
+            let (line, message) = place_of(&error);
             let (slot, line) = match line.checked_sub(n_shared) {
                 None | Some(0) => (Slot::Shared, line),
                 Some(line) => (slot, line),
             };
-            TemplateError { slot, line, message: error.to_string_without_place() }
+            TemplateError { slot, line, message }
         })?;
         Ok(rendered.trim().to_owned())
     }
@@ -111,16 +111,14 @@ pub(super) struct TemplateError {
     pub(super) message: String,
 }
 
-trait WithoutPlace {
-    fn to_string_without_place(&self) -> String;
-}
-
-impl WithoutPlace for minijinja::Error {
-    /// The engine counts lines of the joined source, which would mislead.
-    fn to_string_without_place(&self) -> String {
-        match self.detail() {
-            Some(detail) => format!("{}: {detail}", self.kind()),
-            None => self.kind().to_string(),
-        }
-    }
+/// The line that is at fault, counted in the joined source, and what is wrong there.
+fn place_of(error: &minijinja::Error) -> (usize, String) {
+    let line = error.line().unwrap_or(1);
+    let Some(detail) = error.detail() else { return (line, error.kind().to_string()) };
+    // A name that is undefined fails in the macro it is handed to; the engine tells where it stood.
+    let origin = detail
+        .rsplit_once(" (from line ")
+        .and_then(|(what, line)| Some((line.strip_suffix(')')?.parse().ok()?, what)));
+    let (line, detail) = origin.unwrap_or((line, detail));
+    (line, format!("{}: {detail}", error.kind()))
 }

@@ -163,7 +163,12 @@ fn a_wrong_file_is_told_with_line_and_field() {
         ("n = 8", "n = 0", "n: is 0", line_of("n = 8")),
         ("n = 8", "n = \"x\"", "invalid type", line_of("n = 8")),
         ("n = 8", "n = 8\nm = 1", "unknown field `m`", line_of("n = 8") + 1),
-        (r#"["title", "item_description"]"#, r#"["text"]"#, "retrieval: names", line_of("retrieval = [")),
+        (
+            r#"["title", "item_description"]"#,
+            r#"["text"]"#,
+            "retrieval: names",
+            line_of("retrieval = ["),
+        ),
         (
             "The item to review\n{{ item(target)",
             "The item\n{{ item(targett)",

@@ -1,0 +1,132 @@
+//! A language model and a choice of peers that tests can look into.
+
+use std::cell::RefCell;
+
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+
+use super::{Model, OnText, Peers};
+use crate::corpus::{Key, View};
+use crate::lm::{self, Completion, Finish, Prompt, Request};
+use crate::peers::{self, Choice, ChoiceOptions, Origin, Representative};
+use crate::task::Window;
+use crate::task::testing::ByWords;
+
+/// Answers each request with a text that depends on the prompt and the seed, and remembers it.
+pub(crate) struct Scripted {
+    pub(crate) fingerprint: String,
+    pub(crate) window: ByWords,
+    pub(crate) requests: RefCell<Vec<Request>>,
+    /// Number of requests after which every further one fails.
+    pub(crate) fails_after: usize,
+}
+
+impl Scripted {
+    pub(crate) fn new() -> Self {
+        Self {
+            fingerprint: "scripted".to_owned(),
+            window: ByWords(100_000),
+            requests: RefCell::default(),
+            fails_after: usize::MAX,
+        }
+    }
+
+    pub(crate) fn n_requests(&self) -> usize {
+        self.requests.borrow().len()
+    }
+
+    /// All messages of the `i`-th request.
+    pub(crate) fn prompt(&self, i: usize) -> String {
+        text_of(&self.requests.borrow()[i].prompt)
+    }
+
+    fn answer(&self, request: &Request) -> lm::Result<Completion> {
+        let prompt = text_of(&request.prompt);
+        let prompt_tokens = self.window.count(&request.prompt)?;
+        assert!(prompt_tokens + request.max_tokens <= self.window.0, "the prompt does not fit");
+        if self.n_requests() >= self.fails_after {
+            return Err(lm::Error::Stopped);
+        }
+        let key = Key::of("answer")
+            .with("prompt", &prompt)
+            .with("seed", request.sampling.seed.to_le_bytes())
+            .finish();
+        self.requests.borrow_mut().push(request.clone());
+        let label = ["[Profile Summary]:", "[Review]:"]
+            .into_iter()
+            .find(|label| prompt.contains(&format!("Begin your answer with {label}")))
+            .unwrap_or_default();
+        let text = format!("{label} told {} \n", &key.as_str()[..12]);
+        Ok(Completion { text, prompt_tokens, completion_tokens: 3, finish: Finish::End })
+    }
+}
+
+impl Window for Scripted {
+    fn context(&self) -> usize {
+        self.window.context()
+    }
+    fn count(&self, prompt: &Prompt) -> lm::Result<usize> {
+        self.window.count(prompt)
+    }
+    fn count_text(&self, text: &str) -> lm::Result<usize> {
+        self.window.count_text(text)
+    }
+}
+
+impl Model for Scripted {
+    fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    fn complete(
+        &self,
+        request: Request,
+        on_text: Option<OnText>,
+    ) -> LocalBoxFuture<'_, lm::Result<Completion>> {
+        async move {
+            let completion = self.answer(&request)?;
+            if let Some(mut on_text) = on_text {
+                completion.text.split_inclusive(' ').for_each(&mut *on_text);
+            }
+            Ok(completion)
+        }
+        .boxed_local()
+    }
+}
+
+fn text_of(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Chat(chat) => chat.messages.iter().map(|m| format!("{}\n", m.content)).collect(),
+        Prompt::Text(text) | Prompt::Markup(text) => text.clone(),
+    }
+}
+
+/// Takes the first K other reviewers of the item.
+pub(crate) struct FirstPeers;
+
+impl Peers for FirstPeers {
+    fn choose(
+        &self,
+        view: &View<'_>,
+        user: &str,
+        item: &str,
+        options: &ChoiceOptions,
+    ) -> peers::Result<Choice> {
+        let mut others = view.reviews_of(item)?;
+        others.retain(|r| r.review.user != user);
+        let n_candidates = others.len();
+        let representatives = others
+            .into_iter()
+            .take(options.k)
+            .enumerate()
+            .map(|(i, review)| Representative {
+                review,
+                cluster: Some(i),
+                cluster_size: 1,
+                similarity: 0.0,
+                origin: Origin::SameItem,
+            })
+            .collect();
+        Ok(Choice { representatives, n_candidates, n_dropped: 0 })
+    }
+}
