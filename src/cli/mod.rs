@@ -12,6 +12,7 @@ mod models;
 mod output;
 mod profile;
 mod representatives;
+mod settings;
 mod split;
 mod users;
 mod wait;

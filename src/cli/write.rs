@@ -1,10 +1,213 @@
 //! `idiolect write`.
 
+use std::sync::mpsc;
+use std::thread;
+
+use anyhow::bail;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use idiolect::corpus::{Store, Target};
+use idiolect::difference::OnText;
+use idiolect::lm::Finish;
+use idiolect::methods::{Material, Method, Options, SamplingOverrides, Written};
+use idiolect::progress::Progress as _;
+use idiolect::task::Stage;
+use serde::Serialize;
+
 use super::context::Context;
+use super::output;
+use super::settings::{Settings, at_least_one, note_cuts};
+use super::wait::wait;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(
+    long_about = "Write as a user would\n\n\
+        If the user has written about the item already, that text is held out: it is in no prompt. \
+        All other texts of the user count as past, and peers' texts may be younger (DPL sets no \
+        limit in time; --before does). Without --json the text is written to stdout as it comes.",
+    after_help = EXAMPLES
+)]
+pub(crate) struct Args {
+    /// The user to write as
+    #[arg(long, value_name = "USER")]
+    user: String,
+    /// The item to write about
+    #[arg(long, value_name = "ITEM")]
+    item: String,
+    /// How to write:
+    /// non-perso (from the item alone),
+    /// rag (past texts in one prompt),
+    /// scp (past texts as the assistant's answers),
+    /// dpl (past texts and a profile of what sets the user apart).
+    /// The default is scp: language models below a billion parameters, like the default one, take up
+    /// a voice from a conversation, but hardly tell differences, which dpl lives on; with a larger
+    /// model choose dpl
+    #[arg(
+        long,
+        value_name = "METHOD",
+        default_value = "scp",
+        value_parser = PossibleValuesParser::new(Method::ALL.map(Method::name)).map(method)
+    )]
+    method: Method,
+    /// Rating that the text goes with
+    #[arg(long, value_name = "R", value_parser = finite)]
+    rating: Option<f32>,
+    /// Title that the text has
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    title: Option<String>,
+    /// Seed of the text; the profile has its own
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+    /// Most tokens of the text [default: the task's]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    max_tokens: Option<usize>,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+}
 
-pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+/// What differs from the task's sampling of the text.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Sampling of the text (instead of the task's)")]
+struct SamplingArgs {
+    /// 0 takes the likeliest token; the higher, the more even the odds
+    #[arg(long, value_name = "T")]
+    temperature: Option<f32>,
+    /// Keep the K likeliest tokens; 0 keeps all
+    #[arg(long, value_name = "K")]
+    top_k: Option<usize>,
+    /// Keep the smallest set of tokens whose probability reaches P; 1 keeps all
+    #[arg(long, value_name = "P")]
+    top_p: Option<f32>,
+    /// Keep tokens at least P times as likely as the likeliest; 0 keeps all
+    #[arg(long, value_name = "P")]
+    min_p: Option<f32>,
+    /// Makes tokens that were seen less likely; 1 is off
+    #[arg(long, value_name = "X")]
+    repetition_penalty: Option<f32>,
+    /// DRY: makes it less likely to go on with a run of tokens that was seen; 0 is off
+    #[arg(long, value_name = "X")]
+    dry_multiplier: Option<f32>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  idiolect write --user marta --item kettle-02
+  idiolect write --user marta --item kettle-02 --rating 2 --title 'Whistles, but flat' --seed 7
+  idiolect --lm qwen2.5-1.5b-instruct write --user marta --item kettle-02 --method dpl --json";
+
+/// The JSON object of the command.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    written: &'a Written,
+    user: &'a str,
+    item: &'a str,
+    seed: u64,
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let task = args.settings.task()?;
+    let options = Options {
+        seed: args.seed,
+        sampling: args.sampling.overrides(),
+        max_tokens: args.max_tokens,
+        ..args.settings.options(&task)
+    };
+    // Checked before anything is loaded.
+    options.sampling.over(&task.stage(Stage::Generation).sampling).check()?;
+    let store = Store::open_existing(&context.globals.store)?;
+    let item = store.item(&args.item)?;
+    let view = args.settings.view(&store, &args.user, Some(&item))?;
+    let target =
+        Target { user: args.user.clone(), item, rating: args.rating, title: args.title.clone() };
+    let lm = context.lm()?;
+    let encoder = args.method.needs_peers().then(|| context.encoder()).transpose()?;
+    let material = Material {
+        view,
+        model: &lm,
+        peers: encoder.as_ref().map(|encoder| encoder as _),
+        task: &task,
+        progress: context,
+    };
+    if context.globals.json {
+        context.begin("writing", None);
+        let written = wait(context, args.method.write(&material, &target, &options, None));
+        context.end();
+        let (user, item) = (args.user.as_str(), args.item.as_str());
+        return output::json(&Shown { written: &written??, user, item, seed: args.seed });
+    }
+    let written = stream(args.method, context, &material, &target, &options)?;
+    tell(&written, context);
+    Ok(())
+}
+
+/// Writes the text to stdout as it comes, from a thread of its own: a pipe that is slow must not
+/// hold up the engine.
+fn stream(
+    method: Method,
+    context: &Context,
+    material: &Material<'_>,
+    target: &Target,
+    options: &Options,
+) -> anyhow::Result<Written> {
+    let (send, receive) = mpsc::channel::<String>();
+    let writer = thread::spawn(move || -> anyhow::Result<()> {
+        receive.iter().try_for_each(|piece| output::raw(piece.as_bytes()))
+    });
+    let on_text: OnText = Box::new(move |piece| drop(send.send(piece.to_owned())));
+    let written = wait(context, method.write(material, target, options, Some(on_text)));
+    let shown = writer.join().unwrap_or_else(|_| bail!("cannot write to stdout"));
+    let written = written??;
+    shown?;
+    output::line("")?;
+    Ok(written)
+}
+
+/// What the text took, on stderr.
+fn tell(written: &Written, context: &Context) {
+    note_cuts(&written.cut);
+    if written.profile.as_ref().is_some_and(|profile| profile.differences.is_empty()) {
+        output::note("no past item has enough other reviewers, so the profile compares nothing");
+    }
+    if written.text.is_empty() {
+        output::note("the model ended its answer at once; another --seed may give a text");
+    }
+    if written.finish == Finish::Length {
+        output::note("the text reached its most tokens and was ended there; see --max-tokens");
+    }
+    if !context.globals.quiet {
+        output::note(&format!(
+            "{}: {} answers computed ({} prompt tokens, {} written), {} reused",
+            written.method.name(),
+            written.computed,
+            written.prompt_tokens,
+            written.completion_tokens,
+            written.reused
+        ));
+    }
+}
+
+fn method(name: String) -> Method {
+    Method::ALL.into_iter().find(|method| method.name() == name).unwrap_or(Method::Scp)
+}
+
+fn finite(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(rating) if rating.is_finite() => Ok(rating),
+        _ => Err("a number is needed, e.g. 4 or 3.5".to_owned()),
+    }
+}
+
+impl SamplingArgs {
+    fn overrides(&self) -> SamplingOverrides {
+        SamplingOverrides {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            dry_multiplier: self.dry_multiplier,
+        }
+    }
 }

@@ -95,7 +95,10 @@ async fn make_profile(
         return Err(Error::Stopped);
     }
     let (seed, max_tokens) = (options.profile_seed, options.profile_max_tokens);
-    Ok(summarize(calls, user, differences, past, seed, max_tokens).await?)
+    material.progress.begin("summing up", None);
+    let profile = summarize(calls, user, differences, past, seed, max_tokens).await;
+    material.progress.end();
+    Ok(profile?)
 }
 
 /// The difference on one item; nothing where all peers write like the user, so that no cluster but

@@ -243,14 +243,8 @@ fn check_sampling(place: &Place<'_>, sampling: &Spanned<Sampling>, field: &str) 
     if s.seed != 0 {
         return wrong("the seed is the caller's; leave it out");
     }
-    if !(s.temperature >= 0.0 && s.temperature.is_finite()) {
-        return wrong("temperature must be a number of at least 0");
-    }
-    if !(s.top_p > 0.0 && s.top_p <= 1.0) {
-        return wrong("top_p must be above 0 and at most 1");
-    }
-    if !(0.0..=1.0).contains(&s.min_p) {
-        return wrong("min_p must be between 0 and 1");
+    if let Err(error) = s.check() {
+        return wrong(&error.to_string());
     }
     Ok(())
 }
