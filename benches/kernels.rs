@@ -4,6 +4,8 @@
 //! for products, and in bytes of weights for single rows. Restrict with a filter such as
 //! `linear/n=512`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::hint::black_box;
 
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};

@@ -12,6 +12,7 @@ use super::sampler::{Sampler, Vocabulary};
 use super::sequence::{Completing, Job, Scoring, Ticket};
 use super::stop::StopStream;
 use super::{Completion, Error, Prompt, Request, Result, Score};
+use crate::kernels::Tier;
 use crate::model::LmFiles;
 use crate::model::chat::ChatTemplate;
 use crate::model::gguf::Gguf;
@@ -71,8 +72,10 @@ impl Lm {
             &gguf,
             &decoder::Options {
                 device: options.device.clone(),
-                precision: Precision::Stored,
+                precision: Precision::Packed,
                 context: options.context,
+                threads: options.threads,
+                tier: Tier::detect(),
             },
         )?;
         Self::start(files, &gguf, tokenizer, template, decoder, options.threads)

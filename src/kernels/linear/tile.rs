@@ -3,6 +3,8 @@
 #![allow(unsafe_code)]
 // Kernels run under the contracts of `Simd`, `Format` and `Job`.
 #![allow(unsafe_op_in_unsafe_fn)]
+// Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
+#![allow(clippy::needless_range_loop)]
 
 use super::activations::{Quantized, Tile};
 use super::format::{self, Float, Format, Packing};

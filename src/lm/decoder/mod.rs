@@ -2,9 +2,12 @@
 //!
 //! What sets the families apart is declared in [`config`]; the pass itself is the same for all.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor};
 
 use super::{Error, Result};
+use crate::kernels::{Pool, Tier};
 use crate::model::gguf::Gguf;
 
 mod attention;
@@ -23,6 +26,7 @@ pub use config::Config;
 pub use projection::Precision;
 
 use layer::Segment;
+use projection::Kernels;
 use rope::Rope;
 use weights::Weights;
 
@@ -51,6 +55,10 @@ pub struct Options {
     pub precision: Precision,
     /// Longest sequence; `None` takes the model's own.
     pub context: Option<usize>,
+    /// Worker threads of the kernels on the CPU; 0 means one a core.
+    pub threads: usize,
+    /// Instruction set of the kernels on the CPU.
+    pub tier: Tier,
 }
 
 impl Decoder {
@@ -68,7 +76,10 @@ impl Decoder {
             config.context = context;
         }
         let device = options.device.clone();
-        let weights = Weights::load(gguf, &config, options.precision, &device)?;
+        let packed = device.is_cpu() && options.precision == Precision::Packed;
+        let kernels = packed
+            .then(|| Kernels { tier: options.tier, pool: Arc::new(Pool::new(options.threads)) });
+        let weights = Weights::load(gguf, &config, options.precision, kernels.as_ref(), &device)?;
         let rope = Rope::new(
             config.family.rope_kind(),
             config.head_dim,
@@ -121,8 +132,7 @@ impl Decoder {
         if ids.is_empty() {
             return Err(Error::EmptyPrompt);
         }
-        let n_rows = ids.len();
-        let mut x = self.weights.embedding.rows(&Tensor::from_vec(ids, n_rows, &self.device)?)?;
+        let mut x = self.weights.embedding.rows(ids, &self.device)?;
         for (index, layer) in self.weights.layers.iter().enumerate() {
             x = layer.forward(index, &self.config, &self.rope, &x, &mut segments)?;
         }

@@ -17,7 +17,8 @@ use crate::model::gguf::Value;
 const FAMILIES: [&str; 3] = ["llama", "qwen2", "qwen3"];
 
 fn load(tiny: &Tiny, precision: Precision) -> Result<Decoder> {
-    let options = Options { device: Device::Cpu, precision, context: None };
+    let options =
+        Options { device: Device::Cpu, precision, context: None, threads: 2, tier: Tier::detect() };
     Decoder::load(&tiny.gguf(), &options)
 }
 
@@ -113,9 +114,11 @@ fn quantized_weights_stay_near_their_dequantized_twin() {
             let decoder = load(&tiny, precision).unwrap();
             logits(&decoder, &mut decoder.cache(), &tokens, &[50])
         };
-        let (stored, dense) = (of(Precision::Stored), of(Precision::Dequantized));
-        let difference = largest_difference(&stored, &dense);
-        assert!(difference < 0.1, "{architecture}: {difference}");
+        let dense = of(Precision::Dequantized);
+        for precision in [Precision::Stored, Precision::Packed] {
+            let difference = largest_difference(&of(precision), &dense);
+            assert!(difference < 0.1, "{architecture} {precision:?}: {difference}");
+        }
     }
 }
 
@@ -250,8 +253,13 @@ fn files_that_are_not_what_they_should_be_are_refused_by_name() {
 fn a_context_is_held_to() {
     let gguf = Tiny::new("llama").gguf();
     let with = |context| {
-        let options =
-            Options { device: Device::Cpu, precision: Precision::Stored, context: Some(context) };
+        let options = Options {
+            device: Device::Cpu,
+            precision: Precision::Stored,
+            context: Some(context),
+            threads: 1,
+            tier: Tier::PLAIN,
+        };
         Decoder::load(&gguf, &options)
     };
     for context in [0, 1025] {

@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 
 use super::config::{Bias, Config};
 use super::layer::{Attention, FeedForward, Layer, Norm};
-use super::projection::{Embedding, Linear, Precision, Projection};
+use super::projection::{Embedding, Kernels, Linear, Precision, Projection};
 use crate::lm::{Error, Result};
 use crate::model::gguf::Gguf;
 
@@ -29,24 +29,26 @@ impl Weights {
         gguf: &Gguf,
         config: &Config,
         precision: Precision,
+        kernels: Option<&Kernels>,
         device: &Device,
     ) -> Result<Self> {
-        let loader =
-            Loader { gguf, config, precision, device, taken: RefCell::new(HashSet::new()) };
+        let taken = RefCell::new(HashSet::new());
+        let loader = Loader { gguf, config, precision, kernels, device, taken };
         let embedding = loader.blocks("token_embd.weight", &[config.n_vocab, config.n_embd])?;
         let head = match loader.has("output.weight") {
-            true => loader.blocks("output.weight", &[config.n_vocab, config.n_embd])?,
-            false => Arc::clone(&embedding),
+            true => Some(loader.blocks("output.weight", &[config.n_vocab, config.n_embd])?),
+            false => None,
         };
+        let (embedding, head) = Embedding::with_head(embedding, head, precision, kernels)?;
         let rope_divisors = match loader.has("rope_freqs.weight") {
             true => Some(loader.rope_divisors()?),
             false => None,
         };
         let weights = Self {
-            embedding: Embedding::new(embedding)?,
+            embedding,
             layers: (0..config.n_layers).map(|i| loader.layer(i)).collect::<Result<_>>()?,
             norm: loader.norm("output_norm.weight", config.n_embd)?,
-            head: Projection::new(head, precision)?,
+            head,
             rope_divisors,
         };
         loader.refuse_leftovers()?;
@@ -58,6 +60,7 @@ struct Loader<'a> {
     gguf: &'a Gguf,
     config: &'a Config,
     precision: Precision,
+    kernels: Option<&'a Kernels>,
     device: &'a Device,
     taken: RefCell<HashSet<String>>,
 }
@@ -105,7 +108,7 @@ impl Loader<'_> {
             Bias::Optional if !self.has(&bias_name) => None,
             Bias::Optional | Bias::Required => Some(self.vector(&bias_name, n_out)?),
         };
-        Ok(Linear { projection: Projection::new(weights, self.precision)?, bias })
+        Ok(Linear { projection: Projection::new(weights, self.precision, self.kernels)?, bias })
     }
 
     fn norm(&self, name: &str, length: usize) -> Result<Norm> {
