@@ -49,7 +49,15 @@ fn the_main_job_needs_no_network() {
 
     let map = "user=user,item=item,text=text,rating=rating,title=title,time=time";
     let counts = run(&[
-        "import", "--format", "table", "--reviews", &reviews, "--items", &items, "--map", map,
+        "import",
+        "--format",
+        "table",
+        "--reviews",
+        &reviews,
+        "--items",
+        &items,
+        "--map",
+        map,
         "--json",
     ])
     .json();
@@ -60,13 +68,33 @@ fn the_main_job_needs_no_network() {
     let score = {
         sandbox.write("prompt", "The kettle is");
         sandbox.write("continuation", " loud.");
-        run(&["lm", "score", "--prompt-file", "prompt", "--continuation-file", "continuation", "--json"])
-            .json()
+        run(&[
+            "lm",
+            "score",
+            "--prompt-file",
+            "prompt",
+            "--continuation-file",
+            "continuation",
+            "--json",
+        ])
+        .json()
     };
     assert!(!score["logprobs"].as_array().unwrap().is_empty());
     let written = run(&[
-        "write", "--user", "harold", "--item", "kettle-brisk-15", "--method", "scp", "--seed", "1",
-        "--n", "2", "--max-tokens", "24", "--json",
+        "write",
+        "--user",
+        "harold",
+        "--item",
+        "kettle-brisk-15",
+        "--method",
+        "scp",
+        "--seed",
+        "1",
+        "--n",
+        "2",
+        "--max-tokens",
+        "24",
+        "--json",
     ])
     .json();
     assert!(written["completion_tokens"].as_u64().unwrap() > 0);

@@ -13,6 +13,9 @@ use idiolect::model::device;
 use idiolect::model::fetch::{Network, offline_by_environment};
 use idiolect::progress::Progress;
 
+/// The store where none is named.
+pub(crate) const DEFAULT_STORE: &str = "idiolect.sqlite";
+
 /// Options that every command takes.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
@@ -23,7 +26,7 @@ pub(crate) struct Globals {
         global = true,
         env = "IDIOLECT_STORE",
         value_name = "FILE",
-        default_value = "idiolect.sqlite"
+        default_value = DEFAULT_STORE
     )]
     pub(crate) store: PathBuf,
     /// Language model: a catalog name (`idiolect models list`) or the path of a GGUF file

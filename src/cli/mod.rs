@@ -11,6 +11,7 @@ mod lm;
 mod models;
 mod output;
 mod profile;
+mod prose;
 mod representatives;
 mod settings;
 mod split;
