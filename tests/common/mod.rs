@@ -6,6 +6,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use idiolect::model::catalog::{Catalog, default_models_dir};
+use idiolect::model::{EncoderFiles, LmFiles};
+
+/// What names other models than the catalog's default ones to the tests, and what hands them on to
+/// the program.
+const TEST_MODELS: [(&str, &str); 2] =
+    [("IDIOLECT_TEST_LM", "IDIOLECT_LM"), ("IDIOLECT_TEST_ENCODER", "IDIOLECT_ENCODER")];
+
 /// A folder to work in, gone when dropped, with the program run inside it.
 pub struct Sandbox {
     folder: tempfile::TempDir,
@@ -45,6 +53,11 @@ impl Sandbox {
             let name_text = name.to_string_lossy();
             if name_text.starts_with("IDIOLECT_") && !name_text.starts_with("IDIOLECT_TEST_") {
                 command.env_remove(name);
+            }
+        }
+        for (test, name) in TEST_MODELS {
+            if let Some(path) = std::env::var_os(test) {
+                command.env(name, path);
             }
         }
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
@@ -98,4 +111,37 @@ pub fn real_data(name: &str) -> Option<PathBuf> {
         return None;
     }
     Some(folder)
+}
+
+/// The language model that tests run on: `IDIOLECT_TEST_LM`, else the catalog's default one where it
+/// has been fetched; `None` otherwise, saying so.
+pub fn test_lm() -> Option<LmFiles> {
+    let name = named("IDIOLECT_TEST_LM", "smollm2-135m-instruct");
+    found(&name, catalog().and_then(|catalog| catalog.lm(&name).ok()))
+}
+
+/// The encoder that tests run on; see [`test_lm`].
+pub fn test_encoder() -> Option<EncoderFiles> {
+    let name = named("IDIOLECT_TEST_ENCODER", "all-minilm-l6-v2");
+    found(&name, catalog().and_then(|catalog| catalog.encoder(&name).ok()))
+}
+
+/// Whether the program, run without naming models, finds both.
+pub fn default_models_present() -> bool {
+    test_lm().is_some() && test_encoder().is_some()
+}
+
+fn named(variable: &str, name: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| name.to_owned())
+}
+
+fn catalog() -> Option<Catalog> {
+    Catalog::load(&default_models_dir().ok()?).ok()
+}
+
+fn found<T>(name: &str, model: Option<T>) -> Option<T> {
+    if model.is_none() {
+        eprintln!("skipped: {name} is not on this machine; `scripts/test` fetches the models");
+    }
+    model
 }
