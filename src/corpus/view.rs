@@ -52,6 +52,17 @@ impl<'a> View<'a> {
         Ok(self.visible(self.store.reviews_of(item)?))
     }
 
+    /// See [`Store::reviews`]; hidden ones are left out.
+    pub fn reviews(&self, ids: &[ReviewId]) -> Result<Vec<StoredReview>> {
+        Ok(self.visible(self.store.reviews(ids)?))
+    }
+
+    /// Whether nothing is hidden.
+    #[must_use]
+    pub fn shows_all(&self) -> bool {
+        self.held_out.is_none() && self.before.is_none()
+    }
+
     fn visible(&self, mut reviews: Vec<StoredReview>) -> Vec<StoredReview> {
         reviews.retain(|r| {
             Some(r.id) != self.held_out && self.before.is_none_or(|t| r.review.time < t)

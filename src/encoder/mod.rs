@@ -8,7 +8,7 @@ mod network;
 mod settings;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use candle_core::Device;
 use rayon::prelude::*;

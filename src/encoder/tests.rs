@@ -71,6 +71,19 @@ fn tiny_folder() -> tempfile::TempDir {
     dir
 }
 
+/// An encoder of a few words ("the kettle sings and leaks twice"), for tests of other rooms.
+pub(crate) fn tiny_encoder() -> Encoder {
+    let dir = tiny_folder();
+    Encoder::load(&files(dir.path()), &Device::Cpu).unwrap()
+}
+
+/// Another one: same words, other weights, so another stamp.
+pub(crate) fn other_tiny_encoder() -> Encoder {
+    let dir = tiny_folder();
+    write_weights(dir.path(), |x| x * 0.5);
+    Encoder::load(&files(dir.path()), &Device::Cpu).unwrap()
+}
+
 fn write_weights(dir: &Path, change: impl Fn(f32) -> f32) {
     let mut tensors = HashMap::new();
     let mut state = 1_u32;

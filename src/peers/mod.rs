@@ -1,26 +1,36 @@
-//! User embeddings, the HNSW index, the choice of representatives.
+//! User embeddings, the index over them, and the choice of representatives.
+//!
+//! A review's vector is the encoder's, stored under its stamp (`vectors`). A user's embedding is
+//! what remains of their reviews when each item's content is taken off (`user_embedding`). The
+//! index (`index`) finds users near a vector. Representatives stand for the others who wrote about
+//! an item (`representatives`, `selection`, `kmeans`), or about near ones where they are too few
+//! (`near_items`).
 
-use crate::corpus::{self, ReviewId, StoredReview, View};
-use crate::encoder::{self, Encoder};
-use crate::progress::Progress;
+mod error;
+mod index;
+mod kmeans;
+mod linear;
+mod near_items;
+mod representatives;
+mod selection;
+mod user_embedding;
+mod vectors;
+
+#[cfg(test)]
+mod tests;
+
+use crate::corpus::StoredReview;
+
+pub use error::Error;
+pub use index::{
+    BuildOptions, DEFAULT_EXACT_BELOW, Facts, IndexKind, PeerIndex, build_index, index_folder,
+};
+pub use representatives::choose;
+pub use user_embedding::{EmbeddingKind, ItemMeans, UserEmbedding, user_embedding};
+pub use vectors::ensure_vectors;
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What can go wrong among peers.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The store refused.
-    #[error(transparent)]
-    Corpus(#[from] corpus::Error),
-    /// The encoder failed.
-    #[error(transparent)]
-    Encoder(#[from] encoder::Error),
-    /// Stopped on request; what was done is kept.
-    #[error("stopped; what was done is kept")]
-    Stopped,
-}
 
 /// How representatives are chosen among the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -56,8 +66,11 @@ pub enum Origin {
     /// Too few reviewed the item: reviewed a near item, and is near the user in the index.
     NearItem {
         /// The item reviewed.
+        #[serde(skip)]
         item: String,
-        /// Cosine between the items' mean review vectors or, for unreviewed ones, their texts.
+        /// Cosine between the two items' mean review vectors, -1 to 1; where nobody reviewed the
+        /// item asked for, its title and description stand for its mean.
+        #[serde(rename = "item_similarity")]
         similarity: f32,
     },
 }
@@ -70,13 +83,25 @@ pub struct Representative {
     pub review: StoredReview,
     /// Cluster it stands for; `None` where the selector forms none.
     pub cluster: Option<usize>,
-    /// Members of that cluster.
+    /// Members of that cluster; 1 where there is none.
     pub cluster_size: usize,
-    /// Cosine between its vector and the user's own review's (or, without one, the user's mean).
+    /// Cosine between its vector and what [`Choice::compared_with`] names, -1 to 1.
     pub similarity: f32,
     /// Where it comes from.
     #[serde(flatten)]
     pub origin: Origin,
+}
+
+/// What candidates are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Anchor {
+    /// The user's own review of the item.
+    OwnReview,
+    /// The user has none visible: the mean of their other reviews.
+    OwnMean,
+    /// The user has no visible review at all: the mean of the candidates.
+    Candidates,
 }
 
 /// The outcome of a choice.
@@ -88,29 +113,6 @@ pub struct Choice {
     pub n_candidates: usize,
     /// Number of candidates that fell into the user's own cluster and were dropped.
     pub n_dropped: usize,
-}
-
-/// Embeds the reviews that have no vector under the encoder's stamp yet; returns how many were
-/// missing and how many texts had to be truncated.
-#[allow(unused_variables)]
-pub fn ensure_vectors(
-    view: &View<'_>,
-    encoder: &Encoder,
-    ids: &[ReviewId],
-    progress: &dyn Progress,
-) -> Result<(usize, usize)> {
-    todo!()
-}
-
-/// Chooses representatives for `user` on `item`. Vectors of the reviews needed are made where
-/// missing. An item with no other reviewer and no near one gives an empty choice.
-#[allow(unused_variables)]
-pub fn choose(
-    view: &View<'_>,
-    encoder: &Encoder,
-    user: &str,
-    item: &str,
-    options: &ChoiceOptions,
-) -> Result<Choice> {
-    todo!()
+    /// What similarities are measured against.
+    pub compared_with: Anchor,
 }

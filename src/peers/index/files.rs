@@ -1,0 +1,237 @@
+//! The index on disk.
+//!
+//! ```text
+//! STORE.index/facts.json        what it was made from; names the folder of this generation
+//! STORE.index/<generation>/     users.json, embeddings.f32, and the graph's two files
+//! STORE.index/lock              held while an index is made
+//! ```
+//!
+//! A generation is written whole and brought to disk before `facts.json` is replaced, in one rename:
+//! at any moment the index is the old one or the new one.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::graph::{self, Graph};
+use super::{EmbeddingKind, Error, IndexKind, IndexedUser, PeerIndex, Result, index_folder};
+use crate::corpus::Store;
+
+/// Version of the files; raised whenever they change.
+pub(super) const FORMAT: u32 = 1;
+
+const FACTS: &str = "facts.json";
+const USERS: &str = "users.json";
+const EMBEDDINGS: &str = "embeddings.f32";
+const LOCK: &str = "lock";
+
+/// What an index was made from and how.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Facts {
+    /// Version of the files.
+    pub format: u32,
+    /// Hash of all that made the index.
+    pub stamp: String,
+    /// Name of the encoder.
+    pub encoder: String,
+    /// Stamp of the encoder.
+    pub encoder_stamp: String,
+    /// Length of an embedding.
+    pub dimension: usize,
+    /// How embeddings were made, where a user allows it.
+    pub embedding: EmbeddingKind,
+    /// How neighbours are found.
+    pub index: IndexKind,
+    /// Reviews in the store.
+    pub reviews: usize,
+    /// Hash of which reviews these are.
+    pub content: String,
+    /// Users with an embedding.
+    pub users: usize,
+    /// Folder of the files.
+    pub generation: String,
+    /// SHA-256 of each file.
+    pub files: BTreeMap<String, String>,
+}
+
+/// The folder of the store's index; a store in memory has none.
+pub(super) fn folder_of(store: &Store) -> Result<PathBuf> {
+    if store.path() == Path::new(":memory:") {
+        return Err(Error::NoFolder);
+    }
+    Ok(index_folder(store.path()))
+}
+
+/// Reads what the index says of itself.
+pub(super) fn read_facts(folder: &Path) -> Result<Facts> {
+    let path = folder.join(FACTS);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NoIndex { path: folder.to_owned() });
+        }
+        Err(source) => return Err(Error::Io { operation: "read", path, source }),
+    };
+    let damaged = |what: String| Error::IndexDamaged { path: path.clone(), what };
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let format = value.get("format").and_then(serde_json::Value::as_u64);
+    if format != Some(u64::from(FORMAT)) {
+        return Err(Error::IndexMismatch {
+            path: folder.to_owned(),
+            what: "format",
+            got: format.map_or_else(|| "not told".to_owned(), |format| format.to_string()),
+            expected: FORMAT.to_string(),
+        });
+    }
+    serde_json::from_value(value).map_err(|error| damaged(error.to_string()))
+}
+
+/// Reads the files that the facts name, each checked by its hash first.
+pub(super) fn read_index(folder: &Path, facts: Facts) -> Result<PeerIndex> {
+    let generation = folder.join(&facts.generation);
+    let users_json = read_checked(&generation, USERS, &facts)?;
+    let damaged =
+        |name: &str, what: String| Error::IndexDamaged { path: generation.join(name), what };
+    let users: Vec<IndexedUser> =
+        serde_json::from_slice(&users_json).map_err(|e| damaged(USERS, e.to_string()))?;
+    let bytes = read_checked(&generation, EMBEDDINGS, &facts)?;
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    let embeddings: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let expected = facts.users * facts.dimension;
+    if users.len() != facts.users || embeddings.len() != expected || !rest.is_empty() {
+        let what = format!(
+            "holds {} numbers for {} users, expected {expected} for {}",
+            embeddings.len(),
+            users.len(),
+            facts.users
+        );
+        return Err(damaged(EMBEDDINGS, what));
+    }
+    let graph = match facts.index {
+        IndexKind::Exact => None,
+        IndexKind::Hnsw => {
+            for name in graph::FILES {
+                read_checked(&generation, name, &facts)?;
+            }
+            Some(Graph::load(&generation, facts.users)?)
+        }
+    };
+    Ok(PeerIndex { facts, users, embeddings, graph })
+}
+
+fn read_checked(generation: &Path, name: &str, facts: &Facts) -> Result<Vec<u8>> {
+    let path = generation.join(name);
+    let damaged = |what: String| Error::IndexDamaged { path: path.clone(), what };
+    let bytes = fs::read(&path).map_err(|error| damaged(error.to_string()))?;
+    let got = sha256(&bytes);
+    match facts.files.get(name) {
+        Some(expected) if *expected == got => Ok(bytes),
+        Some(expected) => Err(damaged(format!("SHA-256 is {got}, expected {expected}"))),
+        None => Err(damaged(format!("{FACTS} does not name it"))),
+    }
+}
+
+/// Keeps other processes from making an index in the same folder, until dropped.
+pub(super) struct Lock(#[allow(dead_code)] File);
+
+/// Makes the folder and takes its lock.
+pub(super) fn lock(folder: &Path) -> Result<Lock> {
+    fs::create_dir_all(folder).map_err(io("create", folder))?;
+    let path = folder.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::Busy { path: folder.to_owned() }),
+        Err(fs::TryLockError::Error(source)) => Err(Error::Io { operation: "lock", path, source }),
+    }
+}
+
+/// Writes a generation and makes it the index. The caller holds the lock.
+pub(super) fn write_index(folder: &Path, index: &mut PeerIndex) -> Result<()> {
+    let generation = free_name(folder, &index.facts.stamp);
+    let path = folder.join(&generation);
+    fs::create_dir(&path).map_err(io("create", &path))?;
+    let users = serde_json::to_vec(&index.users)
+        .map_err(|error| io("write", &path)(std::io::Error::other(error)))?;
+    let embeddings: Vec<u8> = index.embeddings.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let mut files = BTreeMap::new();
+    for (name, bytes) in [(USERS, users), (EMBEDDINGS, embeddings)] {
+        write_durably(&path.join(name), &bytes)?;
+        files.insert(name.to_owned(), sha256(&bytes));
+    }
+    if let Some(graph) = &index.graph {
+        graph.dump(&path)?;
+        for name in graph::FILES {
+            let file = path.join(name);
+            let bytes = fs::read(&file).map_err(io("read", &file))?;
+            File::open(&file).and_then(|f| f.sync_all()).map_err(io("sync", &file))?;
+            files.insert(name.to_owned(), sha256(&bytes));
+        }
+    }
+    sync_folder(&path)?;
+    index.facts.generation.clone_from(&generation);
+    index.facts.files = files;
+    let facts = serde_json::to_vec_pretty(&index.facts)
+        .map_err(|error| io("write", folder)(std::io::Error::other(error)))?;
+    let fresh = folder.join("facts.json.new");
+    write_durably(&fresh, &facts)?;
+    let target = folder.join(FACTS);
+    fs::rename(&fresh, &target).map_err(io("replace", &target))?;
+    sync_folder(folder)?;
+    remove_others(folder, &generation)
+}
+
+/// A name for a generation that no folder has: an earlier one of the same stamp may be damaged.
+fn free_name(folder: &Path, stamp: &str) -> String {
+    let short = stamp.get(..16).unwrap_or(stamp);
+    let mut name = short.to_owned();
+    let mut n = 1;
+    while folder.join(&name).exists() {
+        n += 1;
+        name = format!("{short}-{n}");
+    }
+    name
+}
+
+/// Removes generations that are not the current one, whole or half-written.
+fn remove_others(folder: &Path, current: &str) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(io("list", folder))? {
+        let entry = entry.map_err(io("list", folder))?;
+        let path = entry.path();
+        if path.is_dir() && entry.file_name() != current {
+            fs::remove_dir_all(&path).map_err(io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = File::create(path).map_err(io("create", path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("write", path))
+}
+
+fn sync_folder(path: &Path) -> Result<()> {
+    // Only Unix lets a folder be opened; elsewhere a rename is as durable as the system makes it.
+    if cfg!(unix) {
+        File::open(path).and_then(|folder| folder.sync_all()).map_err(io("sync", path))?;
+    }
+    Ok(())
+}
+
+fn io(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { operation, path, source }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
