@@ -8,7 +8,7 @@ use futures::future::LocalBoxFuture;
 use super::{Model, OnText, Peers};
 use crate::corpus::{Key, View};
 use crate::lm::{self, Completion, Finish, Prompt, Request};
-use crate::peers::{self, Choice, ChoiceOptions, Origin, Representative};
+use crate::peers::{self, Anchor, Choice, ChoiceOptions, Origin, Representative};
 use crate::task::Window;
 use crate::task::testing::ByWords;
 
@@ -127,6 +127,6 @@ impl Peers for FirstPeers {
                 origin: Origin::SameItem,
             })
             .collect();
-        Ok(Choice { representatives, n_candidates, n_dropped: 0 })
+        Ok(Choice { representatives, n_candidates, n_dropped: 0, compared_with: Anchor::OwnReview })
     }
 }
