@@ -1,0 +1,210 @@
+//! The only place that knows a chat template.
+//!
+//! A template is a program that a model's maker wrote; messages are data that anybody wrote. So the
+//! template is run with a placeholder in place of each message's text, and what it makes is split at
+//! them: whatever a message contains, it comes out as [`Piece::Data`] and yields no control token.
+//! A template therefore cannot look into a message either: one that strips `<think>` sections from
+//! earlier answers finds none.
+
+use minijinja::{Environment, context};
+use sha2::{Digest, Sha256};
+
+use self::placeholder::Placeholders;
+use super::{Error, Result, gguf::Gguf, tokenizer::Piece};
+
+mod environment;
+mod placeholder;
+#[cfg(test)]
+mod tests;
+
+/// Who speaks in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The rules of the conversation.
+    System,
+    /// The one who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl Role {
+    /// The name that templates use.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said: data, whatever it contains.
+    pub content: String,
+}
+
+/// A conversation that the model continues as the assistant.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Chat {
+    /// The messages so far, oldest first.
+    pub messages: Vec<Message>,
+    /// First words of the assistant's answer, put into its mouth; may be empty.
+    pub answer_start: String,
+}
+
+impl Chat {
+    /// Adds a message.
+    #[must_use]
+    pub fn with(mut self, role: Role, content: impl Into<String>) -> Self {
+        self.messages.push(Message { role, content: content.into() });
+        self
+    }
+}
+
+/// A model's chat template.
+#[derive(Debug)]
+pub struct ChatTemplate {
+    /// The compiled template, or why there is none.
+    environment: std::result::Result<Environment<'static>, String>,
+    bos: String,
+    eos: String,
+    fingerprint: String,
+}
+
+/// What models that know `<|im_start|>` but bring no template were trained on.
+const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + \
+                      message['content'] + '<|im_end|>\n' }}{% endfor %}{% if \
+                      add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+const NAME: &str = "chat";
+
+impl ChatTemplate {
+    /// From `tokenizer.chat_template`; ChatML when the file has none but its vocabulary has
+    /// `<|im_start|>`. A file with neither, or with a template that cannot be parsed, can still
+    /// complete plain text: then only [`ChatTemplate::render`] fails.
+    ///
+    /// # Errors
+    /// If the metadata are of the wrong kind.
+    pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
+        let tokens: &[String] = match gguf.value("tokenizer.ggml.tokens") {
+            Some(_) => gguf.strings("tokenizer.ggml.tokens")?,
+            None => &[],
+        };
+        let special = |name: &str| {
+            let id = gguf.value(&format!("tokenizer.ggml.{name}_token_id"))?.as_u64()?;
+            tokens.get(usize::try_from(id).ok()?).cloned()
+        };
+        let bos = special("bos").unwrap_or_default();
+        let eos = special("eos").unwrap_or_default();
+        if gguf.value("tokenizer.chat_template").is_some() {
+            return Ok(Self::from_source(gguf.string("tokenizer.chat_template")?, &bos, &eos));
+        }
+        if tokens.iter().any(|token| token == "<|im_start|>") {
+            return Ok(Self::from_source(CHATML, &bos, &eos));
+        }
+        let mut template = Self::from_source("", &bos, &eos);
+        template.environment = Err(format!(
+            "{} has no `tokenizer.chat_template` and no `<|im_start|>` in its vocabulary. Hint: use \
+             an instruction-tuned model, or complete plain text",
+            gguf.path().display()
+        ));
+        Ok(template)
+    }
+
+    /// From a Jinja template and the texts of the special tokens that it may name.
+    #[must_use]
+    pub fn from_source(source: &str, bos: &str, eos: &str) -> Self {
+        let mut hash = Sha256::new();
+        for part in ["chat template 1", source, bos, eos] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        Self {
+            environment: environment::build(NAME, source)
+                .map_err(|error| format!("cannot be parsed: {}", environment::describe(&error))),
+            bos: bos.to_owned(),
+            eos: eos.to_owned(),
+            fingerprint: hexadecimal(hash),
+        }
+    }
+
+    /// Renders a conversation, up to where the assistant's answer goes on.
+    ///
+    /// The text of all pieces together is what the template makes of the conversation, followed by
+    /// [`Chat::answer_start`]. Thinking is switched off where the template can; the date, where it
+    /// wants one, is a constant, so that the same conversation always gives the same text. Where the
+    /// template refuses or drops a system message, its text is put before the first user message.
+    ///
+    /// # Errors
+    /// If there is no template, if it refuses the conversation (its own message is passed on), or
+    /// if it does not give each message exactly once.
+    pub fn render(&self, chat: &Chat) -> Result<Vec<Piece>> {
+        let rendered = self.render_messages(&chat.messages);
+        let mut pieces = match (rendered, with_system_folded(&chat.messages)) {
+            (Ok(pieces), _) => pieces,
+            (Err(_), Some(folded)) => self.render_messages(&folded)?,
+            (Err(error), None) => return Err(error),
+        };
+        if !chat.answer_start.is_empty() {
+            pieces.push(Piece::Data(chat.answer_start.clone()));
+        }
+        Ok(pieces)
+    }
+
+    /// Hash of everything that decides how a conversation is rendered: SHA-256, lower-case
+    /// hexadecimal.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    fn render_messages(&self, messages: &[Message]) -> Result<Vec<Piece>> {
+        let environment = self.environment.as_ref().map_err(|why| Error::Chat(why.clone()))?;
+        let placeholders = Placeholders::new(&self.fingerprint, messages);
+        let shown: Vec<_> = messages
+            .iter()
+            .enumerate()
+            .map(|(index, message)| {
+                context! { role => message.role.name(), content => placeholders.shown(index) }
+            })
+            .collect();
+        let rendered = environment
+            .get_template(NAME)
+            .and_then(|template| {
+                template.render(context! {
+                    messages => shown,
+                    add_generation_prompt => true,
+                    bos_token => self.bos.as_str(),
+                    eos_token => self.eos.as_str(),
+                    tools => (),
+                    documents => (),
+                    enable_thinking => false,
+                })
+            })
+            .map_err(|error| Error::Chat(environment::describe(&error)))?;
+        placeholders.split(&rendered)
+    }
+}
+
+/// The conversation with a leading system message put before the first user's text.
+fn with_system_folded(messages: &[Message]) -> Option<Vec<Message>> {
+    let (system, rest) = messages.split_first()?;
+    let first_user = rest.iter().position(|message| message.role == Role::User)?;
+    if system.role != Role::System {
+        return None;
+    }
+    let mut folded = rest.to_vec();
+    let user = &mut folded[first_user];
+    user.content = format!("{}\n\n{}", system.content, user.content);
+    Some(folded)
+}
+
+fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

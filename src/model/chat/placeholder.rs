@@ -1,0 +1,104 @@
+//! Stand-ins for messages while a template runs.
+
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+use super::{Error, Message, Result, hexadecimal};
+use crate::model::tokenizer::Piece;
+
+/// One stand-in for each message that says anything.
+///
+/// A stand-in is a word of letters and digits that is made of a hash over all messages: nobody can
+/// write a message that contains it, and the same conversation always gets the same ones.
+pub(super) struct Placeholders<'a> {
+    messages: &'a [Message],
+    stem: String,
+}
+
+impl<'a> Placeholders<'a> {
+    pub(super) fn new(template: &str, messages: &'a [Message]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(template);
+        for message in messages {
+            hash.update((message.content.len() as u64).to_le_bytes());
+            hash.update(&message.content);
+        }
+        Self { messages, stem: format!("Q{}N", hexadecimal(hash)) }
+    }
+
+    /// What the template is given as a message's text: the white space around it is the message's
+    /// own, so that a template that trims does what it means to.
+    pub(super) fn shown(&self, index: usize) -> String {
+        let content = &self.messages[index].content;
+        let Some(core) = core(content) else { return content.clone() };
+        format!("{}{}{}", &content[..core.start], self.word(index), &content[core.end..])
+    }
+
+    /// Splits what the template made at the stand-ins and puts the messages in.
+    pub(super) fn split(&self, rendered: &str) -> Result<Vec<Piece>> {
+        let mut found: Vec<(Range<usize>, &str)> = Vec::new();
+        for (index, message) in self.messages.iter().enumerate() {
+            let Some(core) = core(&message.content) else { continue };
+            let word = self.word(index);
+            let places: Vec<usize> = rendered.match_indices(&word).map(|(at, _)| at).collect();
+            let [at] = places[..] else {
+                return Err(Error::Chat(format!(
+                    "the template gives the text of message {} ({:?}) {} times, expected once",
+                    index + 1,
+                    message.role,
+                    places.len()
+                )));
+            };
+            found.push(with_white_space(rendered, at..at + word.len(), &message.content, core));
+        }
+        found.sort_by_key(|(range, _)| range.start);
+
+        let mut pieces = Vec::with_capacity(2 * found.len() + 1);
+        let mut end = 0;
+        for (range, content) in found {
+            // White space between two messages belongs to one of them only.
+            let start = range.start.max(end);
+            let content = &content[start - range.start..];
+            if end < start {
+                pieces.push(Piece::Markup(rendered[end..start].to_owned()));
+            }
+            pieces.push(Piece::Data(content.to_owned()));
+            end = range.end;
+        }
+        if end < rendered.len() {
+            pieces.push(Piece::Markup(rendered[end..].to_owned()));
+        }
+        Ok(pieces)
+    }
+
+    fn word(&self, index: usize) -> String {
+        format!("{}{index}Q", self.stem)
+    }
+}
+
+/// Where the text without the white space around it lies; `None` if there is nothing else.
+fn core(content: &str) -> Option<Range<usize>> {
+    let start = content.len() - content.trim_start().len();
+    let end = content.trim_end().len();
+    (start < end).then_some(start..end)
+}
+
+/// Extends a stand-in's place by the message's own white space where the template left it.
+fn with_white_space<'a>(
+    rendered: &str,
+    word: Range<usize>,
+    content: &'a str,
+    core: Range<usize>,
+) -> (Range<usize>, &'a str) {
+    let (mut place, mut said) = (word.clone(), core.clone());
+    if rendered[..word.start].ends_with(&content[..core.start]) {
+        place.start -= core.start;
+        said.start = 0;
+    }
+    if rendered[word.end..].starts_with(&content[core.end..]) {
+        place.end += content.len() - core.end;
+        said.end = content.len();
+    }
+    (place, &content[said])
+}
