@@ -1,10 +1,178 @@
 //! `idiolect split`.
 
+use clap::ValueEnum;
+use idiolect::corpus::Store;
+use idiolect::corpus::split::{self, Left, Part, Preset, RepeatedTexts, Required, SplitParameters};
+
 use super::context::Context;
+use super::output;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Name of the split; one of the same name is replaced
+    #[arg(long, default_value = "default")]
+    name: String,
+    /// Thresholds to begin with; each can be set by its own option
+    #[arg(long, value_enum, default_value_t = PresetName::Dpl)]
+    preset: PresetName,
+    /// Shortest review, in characters [dpl: 200]
+    #[arg(long, value_name = "N")]
+    min_chars: Option<usize>,
+    /// Fields that must be there, with commas between them [dpl: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FIELD", num_args = 0..)]
+    require: Option<Vec<RequiredName>>,
+    /// Shortest item description, in characters [dpl: 100]
+    #[arg(long, value_name = "N")]
+    min_description: Option<usize>,
+    /// Longest item description, in characters [dpl: 2000]
+    #[arg(long, value_name = "N")]
+    max_description: Option<usize>,
+    /// What happens to reviews of one user with the same text [dpl: keep-newest]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    repeated_texts: Option<RepeatedTextsName>,
+    /// Fewest users of an item [dpl: 8]
+    #[arg(long, value_name = "N")]
+    item_users: Option<usize>,
+    /// Fewest reviews of a user [dpl: 18]
+    #[arg(long, value_name = "N")]
+    min_reviews: Option<usize>,
+    /// Most reviews of a user; one with more is left out [dpl: 500]
+    #[arg(long, value_name = "N")]
+    max_reviews: Option<usize>,
+    /// Fewest users who have an item in their profile [dpl: 5]
+    #[arg(long, value_name = "N")]
+    profile_item_users: Option<usize>,
+    /// Fewest reviews in a user's profile [dpl: 8]
+    #[arg(long, value_name = "N")]
+    profile_reviews: Option<usize>,
+    /// Of each user's newest reviews, how many are held out for training [dpl: 8]
+    #[arg(long, value_name = "N")]
+    train: Option<usize>,
+    /// How many after those for choosing settings [dpl: 1]
+    #[arg(long, value_name = "N")]
+    val: Option<usize>,
+    /// How many, the last, for testing [dpl: 1]
+    #[arg(long, value_name = "N")]
+    test: Option<usize>,
+}
 
-pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+const AFTER_HELP: &str = "\
+Items with too few users and users with too few reviews are dropped in turn until nothing changes.
+The same store and options give the same split.
+
+Examples:
+  idiolect split                        the thresholds of the paper
+  idiolect split --preset small         every user with 8 reviews or more, one for testing
+  idiolect split --name long --min-chars 400 --item-users 5";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum PresetName {
+    /// Those of the paper's data sets
+    Dpl,
+    /// For some thousand reviews: users with 8 or more, the last 2 held out (val, test)
+    Small,
+    /// No filter; the last review of every user with 2 or more is held out
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RequiredName {
+    Rating,
+    Title,
+    Time,
+    ItemTitle,
+    ItemCategories,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RepeatedTextsName {
+    KeepNewest,
+    KeepAll,
+}
+
+#[derive(serde::Serialize)]
+struct Printed<'a> {
+    name: &'a str,
+    preset: PresetName,
+    parameters: &'a SplitParameters,
+    users: u64,
+    items: u64,
+    reviews: u64,
+    train: usize,
+    val: usize,
+    test: usize,
+    left: &'a [Left],
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let store = Store::open_existing(&context.globals.store)?;
+    let parameters = parameters(&args);
+    let (split, left) = split::make(&store, &args.name, &parameters, context)?;
+    let n = |part| split.held_out(part).count();
+    let (train, val, test) = (n(Part::Train), n(Part::Val), n(Part::Test));
+    let Some(last) = left.last() else { return Ok(()) };
+    if context.globals.json {
+        let Left { users, items, reviews, .. } = *last;
+        let (name, preset, parameters) = (&args.name, args.preset, &parameters);
+        let left = &left;
+        return output::json(&Printed {
+            name,
+            preset,
+            parameters,
+            users,
+            items,
+            reviews,
+            train,
+            val,
+            test,
+            left,
+        });
+    }
+    output::line(&format!("{:>9} {:>9} {:>9}  after", "reviews", "users", "items"))?;
+    for l in &left {
+        output::line(&format!("{:>9} {:>9} {:>9}  {}", l.reviews, l.users, l.items, l.after))?;
+    }
+    output::line(&format!(
+        "split `{}`: {} users; held out for train {train}, val {val}, test {test}",
+        args.name, last.users
+    ))
+}
+
+fn parameters(args: &Args) -> SplitParameters {
+    let preset = SplitParameters::of(match args.preset {
+        PresetName::Dpl => Preset::Dpl,
+        PresetName::Small => Preset::Small,
+        PresetName::None => Preset::None,
+    });
+    let required = args.require.as_ref().map(|names| {
+        let of = |name: &RequiredName| match name {
+            RequiredName::Rating => Required::Rating,
+            RequiredName::Title => Required::Title,
+            RequiredName::Time => Required::Time,
+            RequiredName::ItemTitle => Required::ItemTitle,
+            RequiredName::ItemCategories => Required::ItemCategories,
+        };
+        names.iter().map(of).collect()
+    });
+    let repeated_texts = args.repeated_texts.map(|name| match name {
+        RepeatedTextsName::KeepNewest => RepeatedTexts::KeepNewest,
+        RepeatedTextsName::KeepAll => RepeatedTexts::KeepAll,
+    });
+    SplitParameters {
+        min_chars: args.min_chars.unwrap_or(preset.min_chars),
+        required: required.unwrap_or(preset.required),
+        min_description: args.min_description.unwrap_or(preset.min_description),
+        max_description: args.max_description.unwrap_or(preset.max_description),
+        repeated_texts: repeated_texts.unwrap_or(preset.repeated_texts),
+        item_users: args.item_users.unwrap_or(preset.item_users),
+        min_reviews: args.min_reviews.unwrap_or(preset.min_reviews),
+        max_reviews: args.max_reviews.unwrap_or(preset.max_reviews),
+        profile_item_users: args.profile_item_users.unwrap_or(preset.profile_item_users),
+        profile_reviews: args.profile_reviews.unwrap_or(preset.profile_reviews),
+        train: args.train.unwrap_or(preset.train),
+        val: args.val.unwrap_or(preset.val),
+        test: args.test.unwrap_or(preset.test),
+    }
 }

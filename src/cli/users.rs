@@ -1,10 +1,63 @@
 //! `idiolect users`.
 
+use idiolect::corpus::{Store, UserSummary, date};
+
 use super::context::Context;
+use super::output;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Only users with at least so many reviews
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    min_reviews: u64,
+    /// Only the first so many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
 
-pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+const AFTER_HELP: &str = "\
+Users with the most reviews come first.
+
+Example:
+  idiolect users --min-reviews 8 --limit 20";
+
+#[derive(serde::Serialize)]
+struct Printed<'a> {
+    /// How many there are, shown or not.
+    total: usize,
+    users: &'a [UserSummary],
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let store = Store::open_existing(&context.globals.store)?;
+    let users = store.users(args.min_reviews)?;
+    let total = users.len();
+    let shown = &users[..args.limit.unwrap_or(total).min(total)];
+    if context.globals.json {
+        return output::json(&Printed { total, users: shown });
+    }
+    if users.is_empty() {
+        output::note("no user has that many reviews");
+        return Ok(());
+    }
+    let width = shown.iter().map(|u| u.user.chars().count()).max().unwrap_or(0).max(4);
+    let mut table =
+        format!("{:<width$} {:>7}  {:<10}  {:<10}\n", "user", "reviews", "first", "last");
+    for user in shown {
+        // Names come from files; a line break in one must not look like another row.
+        let name = user.user.replace(char::is_control, "\u{fffd}");
+        let (first, last) = (day(user.first), day(user.last));
+        table.push_str(&format!("{name:<width$} {:>7}  {first:<10}  {last:<10}\n", user.reviews));
+    }
+    output::raw(table.as_bytes())?;
+    if shown.len() < total {
+        output::note(&format!("{} more users; --limit shows fewer or more", total - shown.len()));
+    }
+    Ok(())
+}
+
+/// The day, or a dash where the source gave no time.
+fn day(seconds: i64) -> String {
+    if seconds == 0 { "-".to_owned() } else { date::of_seconds(seconds) }
 }

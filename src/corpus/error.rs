@@ -127,6 +127,50 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// No such split.
+    #[error(
+        "there is no split `{name}` in the store{present}; `idiolect split --name {name}` makes it"
+    )]
+    UnknownSplit {
+        /// The split asked for.
+        name: String,
+        /// ` (it has ...)`, or empty.
+        present: String,
+    },
+    /// Reviews of a split have been replaced since it was made.
+    #[error(
+        "split `{name}` has lost {lost} of its {size} reviews to newer ones; make it again with `idiolect split --name {name}`"
+    )]
+    StaleSplit {
+        /// The split.
+        name: String,
+        /// Rows that are gone.
+        lost: u64,
+        /// Rows it was made with.
+        size: u64,
+    },
+    /// Nothing passes the filters of a split.
+    #[error("the filters leave no user: {funnel}; loosen them, or take --preset small or none")]
+    EmptySplit {
+        /// What each filter left.
+        funnel: String,
+    },
+    /// Split parameters that contradict each other.
+    #[error("split: {reason}")]
+    BadSplit {
+        /// What is wrong, and what is expected.
+        reason: String,
+    },
+    /// A stored text that this program did not write like this.
+    #[error("store {path}: {what} cannot be read: {reason}", path = path.display())]
+    Unreadable {
+        /// File of the store.
+        path: PathBuf,
+        /// What was to be read.
+        what: String,
+        /// Why it cannot.
+        reason: String,
+    },
     /// Stopped on request; what was done is kept.
     #[error("stopped; what was done is kept")]
     Stopped,

@@ -1,5 +1,6 @@
 //! Users, items and reviews: the store and the importers.
 
+pub mod date;
 mod derived;
 mod error;
 pub mod import;
@@ -7,6 +8,7 @@ mod key;
 mod nearest;
 mod place;
 mod schema;
+pub mod split;
 mod state;
 mod store;
 #[cfg(test)]

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Step `i` takes a store from version `i` to version `i + 1`. A step that was ever released is
 /// never edited: stores written by it exist.
-const STEPS: &[&str] = &[CORPUS, DERIVED];
+const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS];
 
 /// Reviews are immutable: one that changes is deleted and inserted under a new id, which
 /// AUTOINCREMENT never gives out twice, so a vector or a difference can never be taken for another
@@ -79,6 +79,24 @@ CREATE TRIGGER review_takes_derived BEFORE DELETE ON review BEGIN
     DELETE FROM derived
     WHERE id IN (SELECT derived FROM derived_source WHERE review = OLD.id);
 END;
+";
+
+/// A split loses rows with their reviews; `size` tells that it did.
+const SPLITS: &str = "
+CREATE TABLE split(
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    parameters TEXT NOT NULL,
+    size INTEGER NOT NULL
+) STRICT;
+CREATE TABLE split_row(
+    split INTEGER NOT NULL REFERENCES split(id) ON DELETE CASCADE,
+    rank INTEGER NOT NULL,
+    review INTEGER NOT NULL REFERENCES review(id) ON DELETE CASCADE,
+    part TEXT NOT NULL,
+    PRIMARY KEY(split, rank)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX split_row_by_review ON split_row(review);
 ";
 
 /// Makes a fresh connection usable: checks that the file is ours and not newer than this program,

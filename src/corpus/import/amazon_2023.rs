@@ -23,7 +23,9 @@ pub(super) fn item(row: &Value) -> Result<Item, String> {
     if categories.is_empty() {
         categories = texts(row, "main_category")?;
     }
-    let description: Vec<String> = texts(row, "description")?;
+    let mut description = texts(row, "description")?;
+    // The shop's own heading, not a part of what it says.
+    description.retain(|piece| piece.trim() != "Product Description");
     Ok(Item {
         id: item_id(row)?,
         title: clean(&text_or_empty(row, "title")?),
@@ -67,7 +69,7 @@ mod tests {
 
         let row = json!({
             "main_category": "Books", "title": "T", "parent_asin": "P1", "price": null,
-            "description": ["One.", "", "Two."], "categories": ["Books", "History"], "details": {}
+            "description": ["Product Description", "One.", "", "Two."], "categories": ["Books", "History"], "details": {}
         });
         let read = item(&row).unwrap();
         assert_eq!(read.description, "One. Two.");

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::fields;
+use crate::corpus::date::days_since_epoch;
 
 /// Above this a number counts milliseconds: as seconds it would lie after the year 5000.
 const FIRST_MILLISECOND: f64 = 1e11;
@@ -77,15 +78,6 @@ fn digits(text: &str) -> Option<i64> {
         return None;
     }
     text.parse().ok()
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar; years begin in March here, so that the leap day
-/// comes last.
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days_of_months = (153 * month + 2) / 5;
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    365 * year + leap_days + days_of_months + day - 1 - 719_468
 }
 
 #[cfg(test)]
