@@ -11,6 +11,8 @@ mod shared;
 mod simd;
 mod tier;
 
+pub mod attention;
+pub mod elementwise;
 pub mod linear;
 pub mod op;
 

@@ -11,6 +11,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(crate) mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod plain;
@@ -102,11 +103,11 @@ pub(crate) trait Simd: Copy + 'static {
 macro_rules! per_tier {
     (
         $(#[$attribute:meta])*
-        unsafe fn $name:ident $(<$generic:ident: $bound:path>)? ($($arg:ident: $type:ty),* $(,)?)
+        $vis:vis unsafe fn $name:ident $(<$generic:ident: $bound:path>)? ($($arg:ident: $type:ty),* $(,)?)
             $(-> $result:ty)? = $kernel:ident;
     ) => {
         $(#[$attribute])*
-        unsafe fn $name $(<$generic: $bound>)? (
+        $vis unsafe fn $name $(<$generic: $bound>)? (
             tier: $crate::kernels::Tier, $($arg: $type),*
         ) $(-> $result)? {
             use $crate::kernels::tier::Set;

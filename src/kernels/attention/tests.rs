@@ -1,0 +1,232 @@
+//! Attention against the formula in f64, every tier against the plain one, and every way to cut
+//! the same rows.
+
+#![allow(clippy::unwrap_used)]
+
+use half::f16;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{KvShape, RUN, Sequence, attend};
+use crate::kernels::{Pool, Tier};
+
+fn random(n: usize, seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..n).map(|_| rng.random_range(-2.0..2.0_f32)).collect()
+}
+
+fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
+}
+
+struct Case {
+    shape: KvShape,
+    n_heads: usize,
+    queries: Vec<f32>,
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    runs: Vec<Vec<f16>>,
+}
+
+impl Case {
+    fn new(n_heads: usize, n_kv_heads: usize, head_dim: usize, len: usize) -> Self {
+        let width = n_kv_heads * head_dim;
+        let (keys, values) = (random(len * width, 1), random(len * width, 2));
+        let queries = random(len * n_heads * head_dim, 3);
+        Self::of(KvShape { n_kv_heads, head_dim }, n_heads, queries, keys, values)
+    }
+
+    fn of(
+        shape: KvShape,
+        n_heads: usize,
+        queries: Vec<f32>,
+        keys: Vec<f32>,
+        values: Vec<f32>,
+    ) -> Self {
+        let width = shape.n_kv_heads * shape.head_dim;
+        let len = keys.len() / width;
+        // What was not written is NaN, which must not be seen; padding must be zero.
+        let unwritten = if shape.head_dim % 16 == 0 { f16::NAN } else { f16::ZERO };
+        let mut runs = vec![vec![unwritten; shape.run_len()]; len.div_ceil(RUN)];
+        for (position, (key, value)) in keys.chunks(width).zip(values.chunks(width)).enumerate() {
+            shape.write(&mut runs[position / RUN], position % RUN, key, value).unwrap();
+        }
+        Self { shape, n_heads, queries, keys, values, runs }
+    }
+
+    /// Rows `start .. start + n_rows`, run as one sequence of the batch.
+    fn rows(&self, start: usize, n_rows: usize, tier: Tier, pool: &Pool) -> Vec<f32> {
+        let width = self.n_heads * self.shape.head_dim;
+        let runs: Vec<&[f16]> = self.runs.iter().map(Vec::as_slice).collect();
+        let sequence = Sequence { runs: &runs, first_row: 0, n_rows, start };
+        let mut out = vec![f32::NAN; n_rows * width];
+        let queries = &self.queries[start * width..(start + n_rows) * width];
+        attend(self.shape, self.n_heads, queries, &[sequence], &mut out, tier, pool).unwrap();
+        out
+    }
+
+    fn exact(&self, position: usize, head: usize) -> Vec<f64> {
+        let dim = self.shape.head_dim;
+        let kv_head = head / (self.n_heads / self.shape.n_kv_heads);
+        let query = &self.queries[(position * self.n_heads + head) * dim..][..dim];
+        let row = |x: &[f32], i: usize| -> Vec<f64> {
+            x[(i * self.shape.n_kv_heads + kv_head) * dim..][..dim]
+                .iter()
+                .map(|x| f16::from_f32(*x).to_f64())
+                .collect()
+        };
+        let weights: Vec<f64> = (0..=position)
+            .map(|i| {
+                let key = row(&self.keys, i);
+                let score: f64 = key.iter().zip(query).map(|(k, q)| k * f64::from(*q)).sum();
+                (score / (dim as f64).sqrt()).exp()
+            })
+            .collect();
+        let total: f64 = weights.iter().sum();
+        let mut mixed = vec![0.0; dim];
+        for (i, weight) in weights.iter().enumerate() {
+            for (mixed, value) in mixed.iter_mut().zip(row(&self.values, i)) {
+                *mixed += weight / total * value;
+            }
+        }
+        mixed
+    }
+}
+
+const SHAPES: [(usize, usize, usize, usize); 6] = [
+    (9, 3, 64, 200),
+    (2, 2, 16, 64),
+    (14, 2, 64, 70),
+    (8, 1, 128, 130),
+    (3, 3, 24, 65),
+    (4, 2, 80, 1),
+];
+
+#[test]
+fn attention_is_what_its_formula_says() {
+    let pool = Pool::new(2);
+    for (n_heads, n_kv_heads, head_dim, len) in SHAPES {
+        let case = Case::new(n_heads, n_kv_heads, head_dim, len);
+        let out = case.rows(0, len, Tier::detect(), &pool);
+        for position in [0, 1, 15, 63, 64, 69, 129, 199].into_iter().filter(|p| *p < len) {
+            for head in 0..n_heads {
+                let got = &out[(position * n_heads + head) * head_dim..][..head_dim];
+                for (got, exact) in got.iter().zip(case.exact(position, head)) {
+                    assert!((f64::from(*got) - exact).abs() < 1e-5, "{got} {exact}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_tier_gives_the_bits_of_the_plain_one() {
+    let pool = Pool::new(2);
+    for (n_heads, n_kv_heads, head_dim, len) in SHAPES {
+        let case = Case::new(n_heads, n_kv_heads, head_dim, len);
+        let expected = bits(&case.rows(0, len, Tier::PLAIN, &pool));
+        for tier in Tier::available() {
+            assert_eq!(bits(&case.rows(0, len, tier, &pool)), expected, "{tier}");
+        }
+    }
+}
+
+#[test]
+fn a_row_is_the_same_decoded_alone_and_in_a_prefill_of_any_size() {
+    let pools = [Pool::new(1), Pool::new(2), Pool::new(3)];
+    for (n_heads, n_kv_heads, head_dim, len) in SHAPES {
+        let case = Case::new(n_heads, n_kv_heads, head_dim, len);
+        for tier in Tier::available() {
+            let whole = case.rows(0, len, tier, &pools[0]);
+            let width = n_heads * head_dim;
+            for portion in [1, 7, 100] {
+                for pool in &pools {
+                    let parts: Vec<f32> = (0..len)
+                        .step_by(portion)
+                        .flat_map(|start| case.rows(start, portion.min(len - start), tier, pool))
+                        .collect();
+                    assert_eq!(bits(&parts), bits(&whole), "{tier}, portions of {portion}");
+                }
+            }
+            assert_eq!(whole.len(), len * width);
+        }
+    }
+}
+
+#[test]
+fn sequences_of_a_batch_do_not_touch_each_other() {
+    let pool = Pool::new(2);
+    let (a, b) = (Case::new(6, 2, 32, 150), Case::new(6, 2, 32, 90));
+    let width = 6 * 32;
+    for tier in Tier::available() {
+        let runs: [Vec<&[f16]>; 2] =
+            [&a, &b].map(|case| case.runs.iter().map(Vec::as_slice).collect());
+        let sequences = [
+            Sequence { runs: &runs[0], first_row: 0, n_rows: 1, start: 149 },
+            Sequence { runs: &runs[1], first_row: 1, n_rows: 40, start: 50 },
+        ];
+        let mut queries = a.queries[149 * width..].to_vec();
+        queries.extend_from_slice(&b.queries[50 * width..]);
+        let mut out = vec![0.0; queries.len()];
+        attend(a.shape, 6, &queries, &sequences, &mut out, tier, &pool).unwrap();
+        assert_eq!(bits(&out[..width]), bits(&a.rows(149, 1, tier, &pool)));
+        assert_eq!(bits(&out[width..]), bits(&b.rows(50, 40, tier, &pool)));
+    }
+}
+
+#[test]
+fn odd_values_stay_with_the_rows_that_see_them() {
+    let pool = Pool::new(2);
+    let shape = KvShape { n_kv_heads: 1, head_dim: 16 };
+    let clean = Case::new(2, 1, 16, 100);
+    for poison in [f32::NAN, f32::INFINITY] {
+        let mut keys = clean.keys.clone();
+        keys[70 * 16 + 3] = f32::NAN;
+        let mut values = clean.values.clone();
+        values[90 * 16 + 1] = poison;
+        let spoilt = Case::of(shape, 2, clean.queries.clone(), keys, values);
+        let mut first = None;
+        for tier in Tier::available() {
+            let (was, is) = (clean.rows(0, 100, tier, &pool), spoilt.rows(0, 100, tier, &pool));
+            assert_eq!(bits(&was[..70 * 32]), bits(&is[..70 * 32]), "{tier}");
+            assert!(is[70 * 32..].iter().all(|x| x.is_nan()), "{tier}");
+            assert_eq!(first.get_or_insert_with(|| bits(&is)), &bits(&is));
+        }
+    }
+    // Scores far apart and equal ones.
+    let huge = Case::of(
+        shape,
+        2,
+        vec![1e4; 80 * 32],
+        (0..80 * 16).map(|i| (i / 16) as f32 * 100.0).collect(),
+        (0..80 * 16).map(|i| (i / 16) as f32).collect(),
+    );
+    let zero = Case::of(shape, 2, vec![0.0; 80 * 32], vec![0.0; 80 * 16], vec![2.0; 80 * 16]);
+    for tier in Tier::available() {
+        let out = huge.rows(0, 80, tier, &pool);
+        assert!(out.chunks(32).enumerate().all(|(i, row)| row.iter().all(|x| *x == i as f32)));
+        assert!(zero.rows(0, 80, tier, &pool).iter().all(|x| *x == 2.0));
+    }
+}
+
+#[test]
+fn wrong_shapes_are_told() {
+    let pool = Pool::new(1);
+    let shape = KvShape { n_kv_heads: 2, head_dim: 16 };
+    let run = vec![f16::ZERO; shape.run_len()];
+    let run: &[f16] = &run;
+    let try_with = |n_heads: usize, runs: &[&[f16]], start, n_queries: usize| {
+        let sequence = Sequence { runs, first_row: 0, n_rows: 1, start };
+        let mut out = vec![0.0; n_queries];
+        attend(shape, n_heads, &vec![0.0; n_queries], &[sequence], &mut out, Tier::PLAIN, &pool)
+    };
+    assert!(try_with(4, &[run], 0, 64).is_ok());
+    assert!(try_with(3, &[run], 0, 48).is_err());
+    assert!(try_with(4, &[run], 64, 64).is_err());
+    assert!(try_with(4, &[run], 0, 63).is_err());
+    assert!(try_with(4, &[&run[1..]], 0, 64).is_err());
+    assert!(shape.write(&mut [], 0, &[], &[]).is_err());
+    let mut run = run.to_vec();
+    assert!(shape.write(&mut run, 64, &[0.0; 32], &[0.0; 32]).is_err());
+    assert!(attend(shape, 4, &[], &[], &mut [], Tier::PLAIN, &pool).is_ok());
+}

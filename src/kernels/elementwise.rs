@@ -1,0 +1,408 @@
+//! What stands between the products: norms, rotations, activations, row statistics.
+//!
+//! All work on rows of `f32` in place or from slice to slice, the same bits on every tier, and
+//! each row by itself.
+
+#![allow(unsafe_code)]
+// Kernels run under the contract of `Simd`; the functions that call them check lengths.
+#![allow(unsafe_op_in_unsafe_fn)]
+
+use super::error::check_length;
+use super::shared::Shared;
+use super::simd::{LANES, Simd, math, per_tier};
+use super::{Error, Pool, Result, Tier};
+
+/// Elements that make a task worth a fork.
+const LEAST_WORK: usize = 1 << 13;
+
+/// Root-mean-square norm (arXiv 1910.07467) of each row of `x` `[n, weight.len()]`:
+/// `x / sqrt(mean(x²) + eps) * weight`. The sum of squares is taken in sixteen lanes, which are
+/// then added halves to halves.
+///
+/// # Errors
+/// `x` or `out` is not `[n, weight.len()]`.
+pub fn rms_norm(
+    x: &[f32],
+    weight: &[f32],
+    eps: f32,
+    out: &mut [f32],
+    tier: Tier,
+    pool: &Pool,
+) -> Result<()> {
+    let width = weight.len();
+    check_length("norm", "the output", out.len(), x.len())?;
+    check_rows("norm", x.len(), width)?;
+    by_rows(out, width, pool, |first, out| {
+        let x = &x[first * width..first * width + out.len()];
+        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            // SAFETY: three slices of equal length.
+            unsafe { rms_norm_row(tier, x, weight, eps, out) };
+        }
+    });
+    Ok(())
+}
+
+/// As [`rms_norm`], in place.
+///
+/// # Errors
+/// `x` is not `[n, weight.len()]`.
+pub fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32, tier: Tier) -> Result<()> {
+    check_rows("norm", x.len(), weight.len())?;
+    for row in x.chunks_exact_mut(weight.len()) {
+        // SAFETY: the row is as long as the weight.
+        unsafe { rms_norm_row_in_place(tier, row, weight, eps) };
+    }
+    Ok(())
+}
+
+/// `gate = silu(gate) * up` (arXiv 2002.05202), element by element.
+///
+/// # Errors
+/// The slices have different lengths.
+pub fn silu_times(gate: &mut [f32], up: &[f32], tier: Tier, pool: &Pool) -> Result<()> {
+    check_length("silu", "up", up.len(), gate.len())?;
+    by_rows(gate, LANES, pool, |first, gate| {
+        let up = &up[first * LANES..first * LANES + gate.len()];
+        // SAFETY: two slices of equal length.
+        unsafe { silu_times_all(tier, gate, up) };
+    });
+    Ok(())
+}
+
+/// Which two elements of a head are one point in the plane that is turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairs {
+    /// Elements `2 i` and `2 i + 1`.
+    Neighbours,
+    /// Elements `i` and `i + head_dim / 2`.
+    Halves,
+}
+
+/// Rotary position embedding (arXiv 2104.09864, section 3.4) of one row of heads,
+/// `[n_heads, 2 * cos.len()]`, by the angles whose cosines and sines are given.
+///
+/// # Errors
+/// The row is not whole heads, or there are not as many sines as cosines.
+pub fn rope(x: &mut [f32], pairs: Pairs, cos: &[f32], sin: &[f32], tier: Tier) -> Result<()> {
+    check_length("rope", "the sines", sin.len(), cos.len())?;
+    check_rows("rope", x.len(), 2 * cos.len())?;
+    for head in x.chunks_exact_mut(2 * cos.len()) {
+        // SAFETY: a head has an element for each cosine and each sine.
+        unsafe {
+            match pairs {
+                Pairs::Neighbours => rope_neighbours(tier, head, cos, sin),
+                Pairs::Halves => rope_halves(tier, head, cos, sin),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `x += y`.
+///
+/// # Errors
+/// The slices have different lengths.
+pub fn add(x: &mut [f32], y: &[f32]) -> Result<()> {
+    check_length("addition", "y", y.len(), x.len())?;
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+    Ok(())
+}
+
+/// Logarithm of the sum of the exponentials of a row; minus infinity of an empty one.
+#[must_use]
+pub fn log_sum_exp(row: &[f32], tier: Tier) -> f32 {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if largest == f32::NEG_INFINITY && !row.iter().any(|x| x.is_nan()) {
+        return f32::NEG_INFINITY;
+    }
+    // SAFETY: the kernel reads the slice within its length.
+    largest + unsafe { sum_of_exp(tier, row, largest) }.ln()
+}
+
+/// Turns a row of logits into log-probabilities.
+pub fn log_softmax_in_place(row: &mut [f32], tier: Tier) {
+    let norm = log_sum_exp(row, tier);
+    row.iter_mut().for_each(|x| *x -= norm);
+}
+
+fn check_rows(operation: &'static str, len: usize, width: usize) -> Result<()> {
+    if width > 0 && len.is_multiple_of(width) {
+        return Ok(());
+    }
+    let expected = "a whole number of rows";
+    Err(Error::Shape { operation, what: "the number of elements", got: len, expected })
+}
+
+/// Calls `work` with the number of the first row and the elements of runs of whole rows.
+fn by_rows(out: &mut [f32], width: usize, pool: &Pool, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let n_rows = out.len().div_ceil(width);
+    let each = (LEAST_WORK / width).max(1).max(n_rows.div_ceil(4 * pool.threads()));
+    let len = out.len();
+    let out = Shared::new(out);
+    pool.run(n_rows.div_ceil(each), |task| {
+        let first = task * each;
+        // SAFETY: each task has its own rows.
+        work(first, unsafe { out.part(first * width..len.min((first + each) * width)) });
+    });
+}
+
+per_tier! { unsafe fn rms_norm_row(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) = norm; }
+per_tier! { unsafe fn rms_norm_row_in_place(x: &mut [f32], weight: &[f32], eps: f32) = norm_self; }
+per_tier! { unsafe fn silu_times_all(gate: &mut [f32], up: &[f32]) = silu_loop; }
+per_tier! { unsafe fn rope_neighbours(x: &mut [f32], cos: &[f32], sin: &[f32]) = neighbours; }
+per_tier! { unsafe fn rope_halves(x: &mut [f32], cos: &[f32], sin: &[f32]) = halves; }
+per_tier! { unsafe fn sum_of_exp(row: &[f32], largest: f32) -> f32 = exp_loop; }
+
+#[inline(always)]
+unsafe fn norm<S: Simd>(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    norm_pointers::<S>(x.as_ptr(), weight, eps, out.as_mut_ptr());
+}
+
+#[inline(always)]
+unsafe fn norm_self<S: Simd>(x: &mut [f32], weight: &[f32], eps: f32) {
+    norm_pointers::<S>(x.as_ptr(), weight, eps, x.as_mut_ptr());
+}
+
+#[inline(always)]
+unsafe fn norm_pointers<S: Simd>(x: *const f32, weight: &[f32], eps: f32, out: *mut f32) {
+    let width = weight.len();
+    let mut squares = S::splat(0.0);
+    let mut at = 0;
+    while at + LANES <= width {
+        let v = S::load(x.add(at));
+        squares = S::fma(v, v, squares);
+        at += LANES;
+    }
+    if at < width {
+        let mut rest = [0.0; LANES];
+        std::ptr::copy_nonoverlapping(x.add(at), rest.as_mut_ptr(), width - at);
+        let v = S::load(rest.as_ptr());
+        squares = S::fma(v, v, squares);
+    }
+    let scale = 1.0 / (S::sum(squares) / width as f32 + eps).sqrt();
+    let factor = S::splat(scale);
+    let mut at = 0;
+    while at + LANES <= width {
+        let scaled = S::mul(S::load(x.add(at)), factor);
+        S::store(out.add(at), S::mul(scaled, S::load(weight.as_ptr().add(at))));
+        at += LANES;
+    }
+    for at in at..width {
+        *out.add(at) = *x.add(at) * scale * weight[at];
+    }
+}
+
+/// Calls `f` on sixteen elements of both slices at a time; the rest padded with zeros.
+#[inline(always)]
+unsafe fn silu_loop<S: Simd>(gate: &mut [f32], up: &[f32]) {
+    let (len, gate, up) = (gate.len(), gate.as_mut_ptr(), up.as_ptr());
+    let mut at = 0;
+    while at + LANES <= len {
+        let product = S::mul(math::silu::<S>(S::load(gate.add(at))), S::load(up.add(at)));
+        S::store(gate.add(at), product);
+        at += LANES;
+    }
+    if at < len {
+        let mut rest = [[0.0; LANES]; 2];
+        std::ptr::copy_nonoverlapping(gate.add(at), rest[0].as_mut_ptr(), len - at);
+        std::ptr::copy_nonoverlapping(up.add(at), rest[1].as_mut_ptr(), len - at);
+        let product = S::mul(math::silu::<S>(S::load(rest[0].as_ptr())), S::load(rest[1].as_ptr()));
+        S::store(rest[0].as_mut_ptr(), product);
+        std::ptr::copy_nonoverlapping(rest[0].as_ptr(), gate.add(at), len - at);
+    }
+}
+
+#[inline(always)]
+unsafe fn neighbours<S: Simd>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    for ((pair, cos), sin) in x.as_chunks_mut::<2>().0.iter_mut().zip(cos).zip(sin) {
+        let [a, b] = *pair;
+        *pair = [a * cos - b * sin, a * sin + b * cos];
+    }
+}
+
+#[inline(always)]
+unsafe fn halves<S: Simd>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let (first, second) = x.split_at_mut(cos.len());
+    for (((first, second), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+        let (a, b) = (*first, *second);
+        *first = a * cos - b * sin;
+        *second = a * sin + b * cos;
+    }
+}
+
+#[inline(always)]
+unsafe fn exp_loop<S: Simd>(row: &[f32], largest: f32) -> f32 {
+    let shift = S::splat(largest);
+    let mut sums = S::splat(0.0);
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    for chunk in chunks {
+        sums = S::add(sums, math::exp::<S>(S::sub(S::load(chunk.as_ptr()), shift)));
+    }
+    if !rest.is_empty() {
+        let mut padded = [f32::NEG_INFINITY; LANES];
+        padded[..rest.len()].copy_from_slice(rest);
+        sums = S::add(sums, math::exp::<S>(S::sub(S::load(padded.as_ptr()), shift)));
+    }
+    S::sum(sums)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    fn random(n: usize, seed: u64) -> Vec<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        (0..n).map(|_| rng.random_range(-4.0..4.0_f32)).collect()
+    }
+
+    fn bits(x: &[f32]) -> Vec<u32> {
+        x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
+    }
+
+    /// Runs `f` on every tier and expects the bits of the plain one, which are returned.
+    fn on_every_tier(f: impl Fn(Tier) -> Vec<f32>) -> Vec<f32> {
+        let plain = f(Tier::PLAIN);
+        for tier in Tier::available() {
+            assert_eq!(bits(&f(tier)), bits(&plain), "{tier}");
+        }
+        plain
+    }
+
+    per_tier! { unsafe fn exp_of(x: &[f32; 16], y: &mut [f32; 16]) = exp_sixteen; }
+
+    unsafe fn exp_sixteen<S: Simd>(x: &[f32; 16], y: &mut [f32; 16]) {
+        S::store(y.as_mut_ptr(), math::exp::<S>(S::load(x.as_ptr())));
+    }
+
+    fn exp(x: &[f32], tier: Tier) -> Vec<f32> {
+        let mut out = Vec::new();
+        for chunk in x.chunks(16) {
+            let mut padded = [0.0; 16];
+            padded[..chunk.len()].copy_from_slice(chunk);
+            let mut y = [0.0; 16];
+            // SAFETY: arrays of sixteen.
+            unsafe { exp_of(tier, &padded, &mut y) };
+            out.extend_from_slice(&y[..chunk.len()]);
+        }
+        out
+    }
+
+    #[test]
+    fn the_exponential_is_within_two_units_in_the_last_place() {
+        let x: Vec<f32> = (0..400_000).map(|i| -87.0 + 175.0 * i as f32 / 400_000.0).collect();
+        let y = on_every_tier(|tier| exp(&x, tier));
+        let worst = x.iter().zip(&y).fold(0.0_f64, |worst, (x, y)| {
+            let exact = f64::from(*x).exp();
+            let unit =
+                f64::from(f32::from_bits((exact as f32).to_bits() + 1)) - f64::from(exact as f32);
+            worst.max((f64::from(*y) - exact).abs() / unit)
+        });
+        assert!(worst < 2.0, "{worst}");
+        let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -87.1, 88.1, 0.0, -0.0, 1e-40];
+        let y = on_every_tier(|tier| exp(&odd, tier));
+        assert!(y[0].is_nan());
+        assert_eq!(y[1..], [f32::INFINITY, 0.0, 0.0, f32::INFINITY, 1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_norm_is_what_its_formula_says() {
+        let pools = [Pool::new(1), Pool::new(2)];
+        for width in [1, 15, 16, 33, 576] {
+            for n in [0, 1, 3, 40] {
+                let (x, weight) = (random(n * width, 1), random(width, 2));
+                let y = on_every_tier(|tier| {
+                    let mut out = vec![0.0; x.len()];
+                    rms_norm(&x, &weight, 1e-5, &mut out, tier, &pools[1]).unwrap();
+                    let mut alone = vec![0.0; x.len()];
+                    rms_norm(&x, &weight, 1e-5, &mut alone, tier, &pools[0]).unwrap();
+                    assert_eq!(out, alone);
+                    let mut same = x.clone();
+                    rms_norm_in_place(&mut same, &weight, 1e-5, tier).unwrap();
+                    assert_eq!(out, same);
+                    out
+                });
+                for (x, y) in x.chunks(width).zip(y.chunks(width)) {
+                    let mean: f64 =
+                        x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / width as f64;
+                    let scale = 1.0 / (mean + 1e-5).sqrt();
+                    for ((x, y), w) in x.iter().zip(y).zip(&weight) {
+                        let exact = f64::from(*x) * scale * f64::from(*w);
+                        assert!((f64::from(*y) - exact).abs() < 1e-5);
+                    }
+                }
+            }
+        }
+        assert!(
+            rms_norm(&[0.0; 3], &[1.0; 2], 0.0, &mut [0.0; 3], Tier::PLAIN, &pools[0]).is_err()
+        );
+    }
+
+    #[test]
+    fn the_activation_is_what_its_formula_says() {
+        let pool = Pool::new(2);
+        for n in [0, 1, 16, 37, 20_000] {
+            let (gate, up) = (random(n, 1), random(n, 2));
+            let y = on_every_tier(|tier| {
+                let mut y = gate.clone();
+                silu_times(&mut y, &up, tier, &pool).unwrap();
+                y
+            });
+            for ((y, gate), up) in y.iter().zip(&gate).zip(&up) {
+                let gate = f64::from(*gate);
+                let exact = gate / (1.0 + (-gate).exp()) * f64::from(*up);
+                assert!((f64::from(*y) - exact).abs() < 1e-5, "{y} {exact}");
+            }
+        }
+        let mut odd = [f32::NAN, 1e30, -1e30, -100.0];
+        silu_times(&mut odd, &[1.0; 4], Tier::detect(), &pool).unwrap();
+        assert!(odd[0].is_nan());
+        assert_eq!(odd[1..], [1e30, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_rotation_turns_pairs() {
+        let angles = random(20, 3);
+        let cos: Vec<f32> = angles.iter().map(|a| a.cos()).collect();
+        let sin: Vec<f32> = angles.iter().map(|a| a.sin()).collect();
+        let x = random(3 * 40, 4);
+        for pairs in [Pairs::Neighbours, Pairs::Halves] {
+            let y = on_every_tier(|tier| {
+                let mut y = x.clone();
+                rope(&mut y, pairs, &cos, &sin, tier).unwrap();
+                y
+            });
+            for (x, y) in x.chunks(40).zip(y.chunks(40)) {
+                for i in 0..20 {
+                    let (a, b) = match pairs {
+                        Pairs::Neighbours => (2 * i, 2 * i + 1),
+                        Pairs::Halves => (i, i + 20),
+                    };
+                    assert_eq!(y[a], x[a] * cos[i] - x[b] * sin[i]);
+                    assert_eq!(y[b], x[a] * sin[i] + x[b] * cos[i]);
+                }
+            }
+        }
+        assert!(rope(&mut [0.0; 7], Pairs::Halves, &[1.0], &[0.0], Tier::PLAIN).is_err());
+    }
+
+    #[test]
+    fn log_probabilities_sum_to_one() {
+        for n in [1, 16, 100, 49_152] {
+            let row = random(n, 5);
+            let norm = on_every_tier(|tier| vec![log_sum_exp(&row, tier)])[0];
+            let exact = row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln();
+            assert!((f64::from(norm) - exact).abs() < 1e-5, "{norm} {exact}");
+            let mut row = row;
+            log_softmax_in_place(&mut row, Tier::detect());
+            let total: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+            assert!((total - 1.0).abs() < 1e-5);
+        }
+        assert_eq!(log_sum_exp(&[], Tier::PLAIN), f32::NEG_INFINITY);
+        assert_eq!(log_sum_exp(&[f32::NEG_INFINITY; 3], Tier::PLAIN), f32::NEG_INFINITY);
+        assert!(log_sum_exp(&[0.0, f32::NAN], Tier::detect()).is_nan());
+    }
+}
