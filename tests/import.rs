@@ -229,6 +229,23 @@ fn a_file_that_is_no_store_is_left_alone() {
 }
 
 #[test]
+fn the_sample_comes_with_its_items_described() {
+    let sandbox = Sandbox::new();
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data/sample");
+    let path = |name: &str| sample.join(name).to_str().unwrap().to_owned();
+    let (reviews, items) = (path("reviews.jsonl"), path("items.jsonl"));
+    let read = import(&sandbox, "table", &reviews, &["--items", &items, "--strict"]).json();
+    assert!(read["users"].as_u64() >= Some(16) && read["duplicates"] == 0, "{read}");
+    let store = Store::open_existing(&sandbox.path("idiolect.sqlite")).unwrap();
+    for id in store.item_ids().unwrap() {
+        let item = store.item(&id).unwrap();
+        assert!(!item.title.is_empty() && !item.description.is_empty(), "{id}");
+        assert!(!item.categories.is_empty(), "{id}");
+    }
+    assert!(store.users(0).unwrap().iter().all(|u| u.reviews >= 9 && u.first > 0));
+}
+
+#[test]
 fn digital_music_gives_what_its_readme_says() {
     let Some(folder) = real_data("amazon-digital-music") else { return };
     let sandbox = Sandbox::new();

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     items: Option<String>,
     /// Columns of a table as FIELD=COLUMN,...; a field left out is the column of its own name.
     /// Fields: user, item, text, rating, title, time, item_title, item_description,
-    /// item_categories. Times are seconds, milliseconds or dates (2014-07-06T12:30:00Z)
+    /// item_categories; in the file of items also title, description, categories. Times are seconds, milliseconds or dates (2014-07-06T12:30:00Z)
     #[arg(long, value_name = "MAP")]
     map: Option<String>,
     /// Stop at the first malformed line instead of passing it over

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fields::{identifier, rating, text, text_or_empty, texts};
+use super::fields::{identifier, optional, rating, text, text_or_empty, texts};
 use super::time;
 use crate::corpus::{Error, Item, Result, Review};
 
@@ -102,18 +102,32 @@ impl ColumnMap {
             text: text(row, &self.text.name)?,
             time: time::seconds(row, &self.time.name)?,
         };
-        let item = self.item(row)?;
+        let names = self.of_items().map(|column| column.name.as_str());
+        let item = self.item_of(row, names)?;
         let bare =
             item.title.is_empty() && item.description.is_empty() && item.categories.is_empty();
         Ok((review, (!bare).then_some(item)))
     }
 
+    /// A row of a file of items. There a column that the map leaves out may also have the plain name:
+    /// `title`, `description`, `categories`.
     pub(super) fn item(&self, row: &Value) -> Result<Item, String> {
+        let plain = ["title", "description", "categories"];
+        let mut names = plain;
+        for ((name, column), plain) in names.iter_mut().zip(self.of_items()).zip(plain) {
+            let prefixed = column.named || optional(row, &column.name).is_some();
+            *name = if prefixed { &column.name } else { plain };
+        }
+        self.item_of(row, names)
+    }
+
+    fn item_of(&self, row: &Value, names: [&str; 3]) -> Result<Item, String> {
+        let [title, description, categories] = names;
         Ok(Item {
             id: identifier(row, &self.item.name)?,
-            title: text_or_empty(row, &self.item_title.name)?,
-            description: texts(row, &self.item_description.name)?.join(" "),
-            categories: texts(row, &self.item_categories.name)?,
+            title: text_or_empty(row, title)?,
+            description: texts(row, description)?.join(" "),
+            categories: texts(row, categories)?,
         })
     }
 
@@ -171,6 +185,21 @@ mod tests {
         let (_, bare) =
             ColumnMap::default().review(&json!({"user": "u", "item": "i", "text": ""})).unwrap();
         assert_eq!(bare, None);
+    }
+
+    #[test]
+    fn a_file_of_items_may_use_plain_names() {
+        let map = ColumnMap::parse("user=user,item=item,text=text,title=title").unwrap();
+        let plain =
+            json!({"item": "i", "title": "T", "description": ["D"], "categories": ["A", "B"]});
+        let prefixed = json!({"item": "i", "title": "-", "item_title": "T", "item_description": "D", "item_categories": ["A", "B"]});
+        assert_eq!(map.item(&plain), map.item(&prefixed));
+        assert_eq!(map.item(&plain).unwrap().title, "T");
+        // In a row of a review the plain title is the review's.
+        let row = json!({"user": "u", "item": "i", "text": "t", "title": "T"});
+        assert_eq!(map.review(&row).unwrap().1, None);
+        let named = ColumnMap::parse("item_title=name").unwrap();
+        assert_eq!(named.item(&plain).unwrap().title, "");
     }
 
     #[test]
