@@ -1,10 +1,114 @@
 //! `idiolect index`.
 
+use idiolect::corpus::Store;
+use idiolect::peers::{
+    BuildOptions, DEFAULT_EXACT_BELOW, EmbeddingKind, IndexKind, build_index, index_folder,
+};
+use serde::Serialize;
+
 use super::context::Context;
+use super::output;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(
+    long_about = "Embed the reviews and build the index over users\n\n\
+        Reviews that have no vector of the encoder yet are embedded; vectors are stored as they \
+        come, so that what is stopped goes on where it stopped. Then every user's embedding is \
+        computed and the index is written next to the store (STORE.index). What is up to date is \
+        not made again.",
+    after_help = EXAMPLES
+)]
+pub(crate) struct Args {
+    /// What a user's embedding is: their reviews with each item's content taken off, or the plain
+    /// mean of their reviews
+    #[arg(long, value_enum, default_value = "residual")]
+    embedding: EmbeddingName,
+    /// Below this number of users neighbours are found by an exact scan, from it on by a graph
+    #[arg(long, value_name = "USERS", default_value_t = DEFAULT_EXACT_BELOW)]
+    exact_below: usize,
+    /// Drop the encoder's vectors first and make all anew
+    #[arg(long)]
+    rebuild: bool,
+}
 
-pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum EmbeddingName {
+    Residual,
+    PlainMean,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  idiolect index
+  idiolect --encoder bge-small-en-v1.5 --store books.sqlite index --json";
+
+/// The JSON object of the command.
+#[derive(Serialize)]
+struct Done<'a> {
+    reviews: usize,
+    embedded: usize,
+    truncated: usize,
+    users: usize,
+    dimension: usize,
+    index: IndexKind,
+    embedding: EmbeddingKind,
+    encoder: &'a str,
+    stamp: &'a str,
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let store = Store::open_existing(&context.globals.store)?;
+    let encoder = context.encoder()?;
+    if args.rebuild {
+        store.drop_vectors(encoder.stamp())?;
+    }
+    let embedding = match args.embedding {
+        EmbeddingName::Residual => EmbeddingKind::Residual,
+        EmbeddingName::PlainMean => EmbeddingKind::PlainMean,
+    };
+    let options = BuildOptions { embedding, exact_below: args.exact_below };
+    let (index, embedded, truncated) = build_index(&store, &encoder, &options, context)?;
+    let facts = index.facts();
+    let done = Done {
+        reviews: facts.reviews,
+        embedded,
+        truncated,
+        users: facts.users,
+        dimension: facts.dimension,
+        index: facts.index,
+        embedding: facts.embedding,
+        encoder: &facts.encoder,
+        stamp: &facts.stamp,
+    };
+    if context.globals.json {
+        return output::json(&done);
+    }
+    tell(&done, context)
+}
+
+fn tell(done: &Done<'_>, context: &Context) -> anyhow::Result<()> {
+    if done.reviews == 0 {
+        output::note("the store holds no reviews; read some with `idiolect import`");
+    }
+    output::line(&format!(
+        "{} reviews, {} embedded now with {}{}",
+        done.reviews,
+        done.embedded,
+        done.encoder,
+        match done.truncated {
+            0 => String::new(),
+            n => format!("; {n} were longer than the encoder reads, their ends are left out"),
+        }
+    ))?;
+    let how = match done.index {
+        IndexKind::Exact => "compared one by one",
+        IndexKind::Hnsw => "linked in a graph",
+    };
+    let folder = index_folder(&context.globals.store);
+    output::line(&format!(
+        "{} users of {} numbers each, {how}, in {}",
+        done.users,
+        done.dimension,
+        folder.display()
+    ))
 }

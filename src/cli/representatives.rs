@@ -1,10 +1,156 @@
 //! `idiolect representatives`.
 
+use std::fmt::Write as _;
+
+use idiolect::corpus::{Store, View};
+use idiolect::peers::{
+    self, Anchor, Choice, ChoiceOptions, Origin, Representative, Selector, choose,
+};
+use serde::Serialize;
+
 use super::context::Context;
+use super::output;
+use super::settings::selector_parser;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(
+    long_about = "Show the peers chosen to stand for the others on an item, and why\n\n\
+        The reviews of all who wrote about the item are clustered by meaning into K+1; the cluster \
+        with the user's own review is dropped, and of each other one the review nearest to its \
+        middle is kept (DPL). Where too few wrote about the item, reviews of near items by near \
+        users are added.",
+    after_help = EXAMPLES
+)]
+pub(crate) struct Args {
+    /// The user
+    user: String,
+    /// The item
+    item: String,
+    /// Most representatives
+    #[arg(long, value_name = "K", default_value_t = 4)]
+    k: usize,
+    /// How they are chosen
+    #[arg(long, value_name = "HOW", default_value = "kmeans", value_parser = selector_parser())]
+    selector: Selector,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+}
 
-pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+const EXAMPLES: &str = "\
+Examples:
+  idiolect representatives marta kettle-02
+  idiolect representatives marta kettle-02 --k 2 --selector farthest --json";
+
+/// Characters of a review that are shown.
+const EXCERPT: usize = 300;
+
+/// The JSON object of the command.
+#[derive(Serialize)]
+struct Shown<'a> {
+    user: &'a str,
+    item: &'a str,
+    selector: Selector,
+    k: usize,
+    seed: u64,
+    compared_with: Anchor,
+    candidates: usize,
+    dropped: usize,
+    representatives: &'a [Representative],
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let store = Store::open_existing(&context.globals.store)?;
+    let view = View::all(&store);
+    // A name that is not there is told before the encoder is loaded.
+    view.history(&args.user).map_err(peers::Error::from)?;
+    let item = view.item(&args.item).map_err(peers::Error::from)?;
+    let encoder = context.encoder()?;
+    let options = ChoiceOptions { k: args.k, selector: args.selector, seed: args.seed };
+    let choice = choose(&view, &encoder, &args.user, &args.item, &options)?;
+    if context.globals.json {
+        return output::json(&Shown {
+            user: &args.user,
+            item: &args.item,
+            selector: args.selector,
+            k: args.k,
+            seed: args.seed,
+            compared_with: choice.compared_with,
+            candidates: choice.n_candidates,
+            dropped: choice.n_dropped,
+            representatives: &choice.representatives,
+        });
+    }
+    let title = if item.title.is_empty() { &args.item } else { &item.title };
+    output::raw(told(&choice, &args, title)?.as_bytes())
+}
+
+fn told(choice: &Choice, args: &Args, title: &str) -> anyhow::Result<String> {
+    let mut out = String::new();
+    let n_near = choice
+        .representatives
+        .iter()
+        .filter(|r| matches!(r.origin, Origin::NearItem { .. }))
+        .count();
+    writeln!(out, "{} on {title}: {} candidates", args.user, choice.n_candidates)?;
+    let compared = match choice.compared_with {
+        Anchor::OwnReview => "the user's own review of it",
+        Anchor::OwnMean => "the mean of the user's other reviews (none of this item)",
+        Anchor::Candidates => "the candidates' own mean (the user has no review)",
+    };
+    writeln!(out, "Similarity is that to {compared}.")?;
+    if choice.n_dropped > 0 {
+        writeln!(
+            out,
+            "{} candidates are dropped: they fell into the user's own cluster.",
+            choice.n_dropped
+        )?;
+    }
+    if n_near > 0 {
+        writeln!(
+            out,
+            "Too few others wrote about it: {n_near} of these are about near items, by users near \
+             to this one."
+        )?;
+    }
+    for representative in &choice.representatives {
+        one(&mut out, representative)?;
+    }
+    if choice.representatives.is_empty() {
+        writeln!(out, "Nobody else can stand for the others.")?;
+    }
+    Ok(out)
+}
+
+fn one(out: &mut String, representative: &Representative) -> anyhow::Result<()> {
+    let review = &representative.review.review;
+    write!(out, "\n{}", review.user)?;
+    if let Some(rating) = review.rating {
+        write!(out, ", rating {rating}")?;
+    }
+    if !review.title.is_empty() {
+        write!(out, ", \"{}\"", review.title)?;
+    }
+    write!(out, "\n  similarity {:.3}", representative.similarity)?;
+    if let Some(cluster) = representative.cluster {
+        let members = match representative.cluster_size {
+            1 => "itself alone".to_owned(),
+            n => format!("{n} reviews"),
+        };
+        write!(out, "; stands for cluster {cluster}: {members}")?;
+    }
+    if let Origin::NearItem { item, similarity } = &representative.origin {
+        write!(out, "; about {item}, similarity of the items {similarity:.3}")?;
+    }
+    writeln!(out, "\n  {}", excerpt(&review.text))?;
+    Ok(())
+}
+
+/// The beginning of a text on one line.
+fn excerpt(text: &str) -> String {
+    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match one_line.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}...", &one_line[..end]),
+        None => one_line,
+    }
 }

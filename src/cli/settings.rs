@@ -24,7 +24,7 @@ pub(crate) struct Settings {
         long,
         value_name = "NAME",
         default_value = "kmeans",
-        value_parser = PossibleValuesParser::new(SELECTORS.map(|(name, _)| name)).map(selector)
+        value_parser = selector_parser()
     )]
     selector: Selector,
     /// Seed of the choice of representatives, of the differences and of the profile
@@ -55,6 +55,11 @@ const SELECTORS: [(&str, Selector); 4] = [
     ("farthest", Selector::Farthest),
     ("random-member", Selector::RandomMember),
 ];
+
+/// Parses the name of a selector.
+pub(crate) fn selector_parser() -> impl TypedValueParser<Value = Selector> {
+    PossibleValuesParser::new(SELECTORS.map(|(name, _)| name)).map(selector)
+}
 
 fn selector(name: String) -> Selector {
     SELECTORS.iter().find(|(n, _)| *n == name).map_or(Selector::Kmeans, |(_, selector)| *selector)

@@ -2,22 +2,32 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use proptest::prelude::*;
 
 use super::{Encoder, Error};
+use crate::model::catalog::{Catalog, default_models_dir};
 use crate::model::{EncoderFiles, Pooling};
+
+#[path = "../../tests/common/tiny_encoder.rs"]
+mod tiny;
+
+pub(crate) use tiny::tiny_text;
+use tiny::{CONFIG, MODULES, POOLING, TOKENIZER, write_tiny_encoder, write_weights};
 
 /// The default encoder's folder, where there is one.
 fn real_encoder() -> Option<Encoder> {
-    let Some(dir) = std::env::var_os("IDIOLECT_TEST_ENCODER").map(PathBuf::from) else {
-        eprintln!("skipped: IDIOLECT_TEST_ENCODER names no folder");
+    let named = std::env::var_os("IDIOLECT_TEST_ENCODER").map(|dir| files(&PathBuf::from(dir)));
+    let found = named.or_else(|| {
+        Catalog::load(&default_models_dir().ok()?).ok()?.encoder("all-minilm-l6-v2").ok()
+    });
+    let Some(files) = found else {
+        eprintln!("skipped: neither IDIOLECT_TEST_ENCODER nor the default encoder is there");
         return None;
     };
-    Some(Encoder::load(&files(&dir), &Device::Cpu).unwrap())
+    Some(Encoder::load(&files, &Device::Cpu).unwrap())
 }
 
 fn files(dir: &Path) -> EncoderFiles {
@@ -30,44 +40,10 @@ fn files(dir: &Path) -> EncoderFiles {
     }
 }
 
-const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 8,
-    "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-    "hidden_act": "gelu", "max_position_embeddings": 12, "type_vocab_size": 2}"#;
-
-const TOKENIZER: &str = r#"{"version": "1.0", "truncation": null, "padding": null,
-    "added_tokens": [], "normalizer": null, "decoder": null,
-    "pre_tokenizer": {"type": "Whitespace"},
-    "post_processor": {"type": "TemplateProcessing",
-        "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}},
-                   {"Sequence": {"id": "A", "type_id": 0}},
-                   {"SpecialToken": {"id": "[SEP]", "type_id": 0}}],
-        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-        "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [1], "tokens": ["[CLS]"]},
-                           "[SEP]": {"id": "[SEP]", "ids": [2], "tokens": ["[SEP]"]}}},
-    "model": {"type": "WordLevel", "unk_token": "[UNK]",
-        "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "the": 3, "kettle": 4, "sings": 5,
-                  "and": 6, "leaks": 7, "twice": 8}}}"#;
-
-const MODULES: &str = r#"[
-    {"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
-    {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-    {"idx": 2, "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}]"#;
-
-const POOLING: &str = r#"{"pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true}"#;
-
-/// A whole model folder with tiny weights, different in every entry.
+/// The tiny folder, gone when dropped.
 fn tiny_folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("1_Pooling")).unwrap();
-    for (name, text) in [
-        ("config.json", CONFIG),
-        ("tokenizer.json", TOKENIZER),
-        ("modules.json", MODULES),
-        ("1_Pooling/config.json", POOLING),
-    ] {
-        std::fs::write(dir.path().join(name), text).unwrap();
-    }
-    write_weights(dir.path(), |x| x);
+    write_tiny_encoder(dir.path());
     dir
 }
 
@@ -82,39 +58,6 @@ pub(crate) fn other_tiny_encoder() -> Encoder {
     let dir = tiny_folder();
     write_weights(dir.path(), |x| x * 0.5);
     Encoder::load(&files(dir.path()), &Device::Cpu).unwrap()
-}
-
-fn write_weights(dir: &Path, change: impl Fn(f32) -> f32) {
-    let mut tensors = HashMap::new();
-    let mut state = 1_u32;
-    let mut put = |name: &str, shape: &[usize]| {
-        let values: Vec<f32> = (0..shape.iter().product())
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                change((state >> 8) as f32 / (1 << 24) as f32 - 0.5)
-            })
-            .collect();
-        tensors.insert(name.to_owned(), Tensor::from_vec(values, shape, &Device::Cpu).unwrap());
-    };
-    put("embeddings.word_embeddings.weight", &[9, 8]);
-    put("embeddings.position_embeddings.weight", &[12, 8]);
-    put("embeddings.token_type_embeddings.weight", &[2, 8]);
-    for norm in ["embeddings", "encoder.layer.0.attention.output", "encoder.layer.0.output"] {
-        put(&format!("{norm}.LayerNorm.weight"), &[8]);
-        put(&format!("{norm}.LayerNorm.bias"), &[8]);
-    }
-    for (name, from, to) in [
-        ("attention.self.query", 8, 8),
-        ("attention.self.key", 8, 8),
-        ("attention.self.value", 8, 8),
-        ("attention.output.dense", 8, 8),
-        ("intermediate.dense", 8, 16),
-        ("output.dense", 16, 8),
-    ] {
-        put(&format!("encoder.layer.0.{name}.weight"), &[to, from]);
-        put(&format!("encoder.layer.0.{name}.bias"), &[to]);
-    }
-    candle_core::safetensors::save(&tensors, dir.join("model.safetensors")).unwrap();
 }
 
 fn load_error(dir: &Path) -> String {

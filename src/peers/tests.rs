@@ -8,15 +8,8 @@ use super::linear::{cosine, norm};
 use super::*;
 use crate::corpus::{Item, Review, ReviewId, Store, View};
 use crate::encoder::Encoder;
-use crate::encoder::tests::{other_tiny_encoder, tiny_encoder};
+use crate::encoder::tests::{other_tiny_encoder, tiny_encoder, tiny_text as text};
 use crate::progress::Silent;
-
-const WORDS: [&str; 6] = ["the", "kettle", "sings", "and", "leaks", "twice"];
-
-/// A text of the tiny encoder's words, different for each number.
-fn text(number: usize) -> String {
-    (0..4).map(|i| WORDS[number / 6_usize.pow(i) % 6]).collect::<Vec<_>>().join(" ")
-}
 
 fn review(user: &str, item: &str, text: &str, time: i64) -> Review {
     let (user, item, text) = (user.to_owned(), item.to_owned(), text.to_owned());
