@@ -42,7 +42,7 @@ gus,toaster,Too expensive for two slices.,15,2
 ";
 
 const ITEMS: &str = "\
-item,title,description
+item,item_title,item_description
 kettle,Kettle,A kettle of 1.7 litres that boils water fast
 lamp,Lamp,A small lamp for the bedside
 toaster,Toaster,A toaster for two slices of bread
