@@ -127,7 +127,7 @@ fn representatives_stand_for_the_opinions_on_an_item() {
     run(&["import", "--format", "table", "--reviews", "more.csv"]).ok();
     let said = run(&["representatives", "gus", "toaster", "--k", "4"]).fails_with(1);
     assert!(said.contains("idiolect index"), "{said}");
-    assert_eq!(run(&["index", "--json"]).json()["embedded"], 1);
+    assert_eq!(run(&["index", "--json"]).json()["users"], 9);
     run(&["representatives", "gus", "toaster", "--k", "4"]).ok();
 }
 
