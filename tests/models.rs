@@ -436,13 +436,9 @@ fn a_damaged_gguf_is_a_clear_error_or_runs() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x41;
         fs::write(&copy, &bytes).unwrap();
-        let complete = ["lm", "complete", "--prompt", "a", "--max-tokens", "1", "--lm", lm];
-        for arguments in [&["doctor", "--lm", lm][..], &complete] {
-            let run = shop.run(arguments);
-            if run.code != Some(0) {
-                let said = run.fails_with(1);
-                assert!(!said.is_empty());
-            }
+        let run = shop.run(&["doctor", "--lm", lm]);
+        if run.code != Some(0) {
+            run.fails_with(1);
         }
     }
 }
