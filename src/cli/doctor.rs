@@ -1,10 +1,10 @@
 //! `idiolect doctor`.
 
 use idiolect::corpus::Store;
+use idiolect::encoder::Encoder;
 use idiolect::model::catalog::{Catalog, Kind};
 use idiolect::model::device;
 use idiolect::model::gguf::Gguf;
-use idiolect::model::weights::check_safetensors;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -195,9 +195,15 @@ fn lm(catalog: &Catalog, context: &Context) -> anyhow::Result<Value> {
 
 fn encoder(catalog: &Catalog, context: &Context) -> anyhow::Result<Value> {
     let files = catalog.encoder_with(&context.globals.encoder, context)?;
-    let weights = files.dir.join("model.safetensors");
-    check_safetensors(&std::fs::read(&weights)?, &weights)?;
-    Ok(json!({ "name": files.name, "path": files.dir, "sha256": files.sha256 }))
+    // Small enough to be loaded, which is the surest check.
+    let encoder = Encoder::load(&files, &candle_core::Device::Cpu)?;
+    Ok(json!({
+        "name": files.name,
+        "path": files.dir,
+        "sha256": files.sha256,
+        "dimension": encoder.dimension(),
+        "stamp": encoder.stamp(),
+    }))
 }
 
 fn store(context: &Context, problems: &mut Vec<Problem>) -> Value {
