@@ -405,9 +405,12 @@ fn a_damaged_gguf_is_a_clear_error_or_runs() {
     let table = whole.windows(17).position(|w| w == b"token_embd.weight").unwrap();
     for at in [0, 4, 8, 16, 24, 33, 60, table - 8, table + 3, table + 17, table + 21, table + 40] {
         file.write_all_at(&[whole[at] ^ 0x41], at as u64).unwrap();
-        let run = shop.run(&["doctor", "--lm", lm]);
-        if run.code != Some(0) {
-            run.fails_with(1);
+        let complete = ["lm", "complete", "--prompt", "a", "--max-tokens", "1", "--lm", lm];
+        for arguments in [&["doctor", "--lm", lm][..], &complete] {
+            let run = shop.run(arguments);
+            if run.code != Some(0) {
+                run.fails_with(1);
+            }
         }
         file.write_all_at(&whole[at..=at], at as u64).unwrap();
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use idiolect::corpus::Store;
 use idiolect::encoder::Encoder;
 use idiolect::lm::{Lm, LoadOptions};
 use idiolect::model::catalog::{Catalog, default_models_dir};
@@ -94,10 +93,6 @@ impl Context {
             rayon::ThreadPoolBuilder::new().num_threads(globals.threads).build_global()?;
         }
         Ok(Self { globals, stop, bar: Mutex::new(None) })
-    }
-
-    pub(crate) fn store(&self) -> anyhow::Result<Store> {
-        Ok(Store::open(&self.globals.store)?)
     }
 
     /// The models known by name, and the folder they are kept in.

@@ -65,16 +65,12 @@ pub enum Error {
         name: String,
     },
     /// A file is not the one the catalog, or the first fetch, names.
-    #[error("{path}: wrong SHA-256: got {got}, expected {expected}; {remedy}", path = path.display())]
+    #[error("{path}: wrong SHA-256: {what}", path = path.display())]
     WrongHash {
         /// The file, or what it would have become.
         path: PathBuf,
-        /// What the catalog or the record says.
-        expected: String,
-        /// What the file has.
-        got: String,
-        /// What to do.
-        remedy: String,
+        /// What was got, what was expected, and what to do.
+        what: String,
     },
     /// A source of a model failed; the next one is tried.
     #[error("{0}")]
@@ -98,6 +94,13 @@ pub enum Error {
     /// Stopped on request.
     #[error("stopped")]
     Stopped,
+}
+
+impl Error {
+    /// A file with another hash than the catalog or the record says.
+    pub(crate) fn wrong_hash(path: PathBuf, got: &str, expected: &str, remedy: &str) -> Self {
+        Self::WrongHash { path, what: format!("got {got}, expected {expected}; {remedy}") }
+    }
 }
 
 fn list(reasons: &[String]) -> String {

@@ -109,7 +109,7 @@ impl Catalog {
             let got = self.hashes.sha256(&path, progress)?;
             if got != *expected {
                 let remedy = format!("run `idiolect models fetch {}` to replace it", entry.name);
-                return Err(Error::WrongHash { path, expected: expected.clone(), got, remedy });
+                return Err(Error::wrong_hash(path, &got, expected, &remedy));
             }
         }
         Ok(())

@@ -125,12 +125,8 @@ fn verify(path: &Path, file: &ModelFile) -> Result<()> {
     if got == *expected {
         return Ok(());
     }
-    Err(Error::WrongHash {
-        path: path.to_owned(),
-        expected: expected.clone(),
-        got,
-        remedy: "it was removed from the cache; fetch again, or from another source".to_owned(),
-    })
+    let remedy = "it was removed from the cache; fetch again, or from another source";
+    Err(Error::wrong_hash(path.to_owned(), &got, expected, remedy))
 }
 
 /// Removes a file that was just downloaded from the cache: its name in the snapshot and its bytes.

@@ -54,15 +54,11 @@ impl Installation {
             return Err(Error::Source(format!("{what} is {size} bytes, expected {expected}")));
         }
         if let Some(expected) = file.sha256.as_ref().filter(|expected| **expected != sha256) {
-            return Err(Error::WrongHash {
-                path: target,
-                expected: expected.clone(),
-                got: sha256,
-                remedy: format!(
-                    "{what} is not the file this catalog names; nothing was kept, fetch again or \
-                     from another source"
-                ),
-            });
+            let remedy = format!(
+                "{what} is not the file this catalog names; nothing was kept, fetch again or from \
+                 another source"
+            );
+            return Err(Error::wrong_hash(target, &sha256, expected, &remedy));
         }
         partial.as_file().sync_all().map_err(|source| io("write", &target, source))?;
         self.ready.push((partial, target));
