@@ -1,0 +1,92 @@
+//! `idiolect lm` as a user runs it, on the default language model.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod common;
+
+use common::Sandbox;
+
+fn numbers(value: &serde_json::Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn complete_gives_the_same_text_twice_as_json_and_as_text() {
+    if common::test_lm().is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let prompt = "The kettle had been on the stove for an hour when";
+    let arguments = ["lm", "complete", "--prompt", prompt, "--max-tokens", "8"];
+    let json = sandbox.run(&[&arguments[..], &["--json"]].concat()).ok().json();
+    let text = json["text"].as_str().unwrap().to_owned();
+    assert_eq!((&json["completion_tokens"], &json["finish"]), (&8.into(), &"length".into()));
+    assert!(json["prompt_tokens"].as_u64().unwrap() > 8 && !text.trim().is_empty());
+
+    let file = sandbox.write("prompt.txt", prompt);
+    let streamed = sandbox
+        .run(&["lm", "complete", "--prompt-file", file.to_str().unwrap(), "--max-tokens", "8"])
+        .ok();
+    assert_eq!(streamed.stdout, format!("{text}\n"));
+
+    let threads = sandbox.run(&[&arguments[..], &["--json", "--threads", "1"]].concat()).ok();
+    assert_eq!(threads.json(), json);
+
+    let nothing = ["lm", "complete", "--prompt", prompt, "--max-tokens", "0", "--json"];
+    assert_eq!(sandbox.run(&nothing).ok().json()["text"], "");
+}
+
+#[test]
+fn score_and_complete_agree_on_the_likeliest_tokens() {
+    if common::test_lm().is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let before = "The capital of France is";
+    let greedy = ["lm", "complete", "--prompt", before, "--max-tokens", "4", "--json"];
+    let text = sandbox.run(&greedy).ok().json()["text"].as_str().unwrap().to_owned();
+    let prompt = sandbox.write("prompt.txt", before);
+    let score = |continuation: &str, prompt: &std::path::Path| {
+        let file = sandbox.write("continuation.txt", continuation);
+        let (prompt, file) = (prompt.to_str().unwrap(), file.to_str().unwrap());
+        let arguments =
+            ["lm", "score", "--prompt-file", prompt, "--continuation-file", file, "--json"];
+        sandbox.run(&arguments).ok().json()
+    };
+    let chosen = score(&text, &prompt);
+    let tokens = sandbox.run(&["lm", "tokenize", "--text", &text, "--json"]).ok().json();
+    assert_eq!(chosen["tokens"], tokens["tokens"]);
+    let chosen = numbers(&chosen["logprobs"]);
+    assert!(chosen.iter().all(|logprob| *logprob <= 0.0));
+    // The greedy choice, token by token, beats another text's first token.
+    let other = numbers(&score(" xylophone", &prompt)["logprobs"]);
+    assert!(chosen[0] > other[0]);
+
+    let empty = sandbox.write("empty.txt", "");
+    let alone = score("A text by itself.", &empty);
+    assert_eq!(numbers(&alone["logprobs"]).len(), numbers(&alone["tokens"]).len());
+    assert!(numbers(&alone["logprobs"]).iter().all(|logprob| logprob.is_finite()));
+}
+
+#[test]
+fn what_cannot_be_done_says_why() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["lm", "complete"]).fails_with(2);
+    sandbox.run(&["lm", "complete", "--prompt", "a", "--prompt-file", "b"]).fails_with(2);
+    let warm = ["lm", "complete", "--prompt", "a", "--top-p", "2"];
+    assert!(sandbox.run(&warm).fails_with(1).contains("top_p"));
+    let missing = ["lm", "complete", "--prompt-file", "nowhere.txt"];
+    assert!(sandbox.run(&missing).fails_with(1).contains("nowhere.txt"));
+    let broken = sandbox.write("broken.txt", b"ab\xff");
+    let broken = ["lm", "complete", "--prompt-file", broken.to_str().unwrap()];
+    assert!(sandbox.run(&broken).fails_with(1).contains("not UTF-8 from byte 2"));
+    let gguf = sandbox.write("broken.gguf", b"GGUF\x03\0\0\0");
+    let broken = ["lm", "tokenize", "--text", "a", "--lm", gguf.to_str().unwrap()];
+    assert!(sandbox.run(&broken).fails_with(1).contains("broken.gguf"));
+    if common::test_lm().is_none() {
+        return;
+    }
+    let long = ["lm", "complete", "--prompt", "a", "--max-tokens", "100000"];
+    let message = sandbox.run(&long).fails_with(1);
+    assert!(message.contains("100000") && message.contains("8192"), "{message}");
+}
