@@ -267,3 +267,7 @@ impl Lm {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "lm_tests.rs"]
+mod tests;

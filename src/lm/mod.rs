@@ -19,7 +19,6 @@ mod request;
 mod sampling;
 mod scheduler;
 mod sequence;
-mod utf8;
 
 #[cfg(test)]
 pub(crate) mod tiny;

@@ -7,9 +7,8 @@ use futures::channel::oneshot;
 use super::decoder::{Cache, RUN};
 use super::sampler::{Sampler, check_logits};
 use super::stop::{Released, StopStream};
-use super::utf8::Utf8Stream;
 use super::{Completion, Error, Finish, Result, Score};
-use crate::model::tokenizer::Tokenizer;
+use crate::model::tokenizer::{Tokenizer, Utf8Stream};
 
 /// Whether a sequence needs another unit of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

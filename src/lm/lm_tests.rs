@@ -1,0 +1,296 @@
+//! The engine as a caller sees it, on tiny models with random weights.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use candle_core::quantized::GgmlDType;
+use futures::executor::block_on;
+use futures::future::join_all;
+
+use super::*;
+use crate::lm::tiny::Tiny;
+use crate::lm::{Chat, Finish, Role, Sampling};
+use crate::model::gguf::Value;
+
+fn try_load(tiny: &Tiny, options: &LoadOptions) -> Result<Lm> {
+    let folder = tempfile::tempdir().unwrap();
+    let gguf = folder.path().join("tiny.gguf");
+    std::fs::write(&gguf, tiny.bytes()).unwrap();
+    let sha256 = "0".repeat(64);
+    let files = LmFiles { name: "tiny".to_owned(), gguf, tokenizer: None, sha256 };
+    Lm::load(&files, options)
+}
+
+fn load(tiny: &Tiny) -> Lm {
+    try_load(tiny, &LoadOptions::default()).unwrap()
+}
+
+fn lm() -> Lm {
+    load(&Tiny::new("llama"))
+}
+
+fn request(prompt: &str, max_tokens: usize) -> Request {
+    // Warm, since a random model soon goes round in circles when it is greedy.
+    let sampling = Sampling { temperature: 1.0, seed: 3, ..Sampling::default() };
+    Request { prompt: Prompt::Text(prompt.to_owned()), sampling, max_tokens, stop: Vec::new() }
+}
+
+fn long_text(n: usize) -> String {
+    "A long text of many words. ".chars().cycle().take(n).collect()
+}
+
+fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn the_same_request_gives_the_same_text_whatever_else_runs() {
+    let lm = lm();
+    let prompts = ["One", "Two is a longer prompt", "Three", &long_text(300)];
+    let alone: Vec<Completion> =
+        prompts.iter().map(|prompt| block_on(lm.complete(request(prompt, 30))).unwrap()).collect();
+    let together = block_on(join_all(prompts.iter().map(|p| lm.complete(request(p, 30)))));
+    for (alone, together) in alone.iter().zip(together) {
+        assert_eq!(*alone, together.unwrap());
+    }
+    assert_eq!(alone[3].prompt_tokens, 300);
+    let other_seed = Request {
+        sampling: Sampling { seed: 4, ..request("One", 30).sampling },
+        ..request("One", 30)
+    };
+    assert_ne!(block_on(lm.complete(other_seed)).unwrap().text, alone[0].text);
+}
+
+#[test]
+fn threads_and_a_cached_prefix_change_no_byte() {
+    let with = |threads| {
+        let options = LoadOptions { threads, ..LoadOptions::default() };
+        try_load(&Tiny::new("qwen3"), &options).unwrap()
+    };
+    let (one, two) = (with(1), with(2));
+    let prompt = long_text(700);
+    let fresh = block_on(one.score(Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
+    let other = block_on(two.score(Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
+    assert_eq!(fresh, other);
+    // A beginning of 512 tokens is known by now, to a request that goes on otherwise.
+    let text = block_on(one.complete(request(&prompt, 20))).unwrap();
+    assert_eq!(block_on(two.complete(request(&prompt, 20))).unwrap(), text);
+    assert_eq!(block_on(with(2).complete(request(&prompt, 20))).unwrap(), text);
+    let again = block_on(one.score(Prompt::Text(prompt), "and on".to_owned())).unwrap();
+    assert_eq!(again, fresh);
+}
+
+#[test]
+fn streamed_pieces_are_the_text() {
+    let lm = lm();
+    let pieces = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&pieces);
+    let completion = block_on(lm.complete_streamed(request("Say", 200), move |piece| {
+        assert!(!piece.is_empty());
+        seen.lock().unwrap().push_str(piece);
+    }))
+    .unwrap();
+    assert_eq!(*pieces.lock().unwrap(), completion.text);
+    assert!(completion.completion_tokens <= 200 && completion.prompt_tokens == 3);
+}
+
+#[test]
+fn a_stop_text_ends_the_completion_and_is_not_part_of_it() {
+    let lm = lm();
+    let whole = block_on(lm.complete(request("Say", 60))).unwrap().text;
+    let stop: String = whole.chars().skip(5).take(2).collect();
+    let at = whole.find(&stop).unwrap();
+    let stopped =
+        block_on(lm.complete(Request { stop: vec![stop], ..request("Say", 60) })).unwrap();
+    assert_eq!((stopped.text.as_str(), stopped.finish), (&whole[..at], Finish::Stop));
+}
+
+#[test]
+fn nothing_to_write_is_an_empty_text() {
+    let completion = block_on(lm().complete(request("Say", 0))).unwrap();
+    assert_eq!((completion.text.as_str(), completion.completion_tokens), ("", 0));
+    assert_eq!((completion.prompt_tokens, completion.finish), (3, Finish::Length));
+}
+
+#[test]
+fn an_empty_prompt_begins_at_bos_or_is_refused() {
+    let lm = lm();
+    let completion = block_on(lm.complete(request("", 5))).unwrap();
+    assert_eq!(completion.prompt_tokens, 1);
+    assert_eq!(lm.count(&Prompt::Text(String::new())).unwrap(), 0);
+    let score = block_on(lm.score(Prompt::Text(String::new()), "abc".to_owned())).unwrap();
+    assert_eq!((score.tokens.len(), score.logprobs.len()), (3, 3));
+    let nothing = block_on(lm.score(Prompt::Text("abc".to_owned()), String::new())).unwrap();
+    assert!(nothing.tokens.is_empty() && nothing.logprobs.is_empty());
+    assert_eq!((nothing.bits_per_token(), nothing.perplexity()), (None, None));
+}
+
+#[test]
+fn scores_are_log_softmax_of_the_decoders_logits() {
+    let tiny = Tiny::new("qwen2");
+    let lm = load(&tiny);
+    let (prompt, continuation) = (long_text(250), " and what follows it".to_owned());
+    let score = block_on(lm.score(Prompt::Text(prompt.clone()), continuation.clone())).unwrap();
+    assert_eq!(score.tokens, lm.tokenize(&continuation).unwrap());
+
+    let options = decoder::Options {
+        device: candle_core::Device::Cpu,
+        precision: Precision::Packed,
+        context: None,
+        threads: 1,
+        tier: Tier::detect(),
+    };
+    let decoder = Decoder::load(&tiny.gguf(), &options).unwrap();
+    let mut tokens = lm.tokenize(&prompt).unwrap();
+    let n_prompt = tokens.len();
+    tokens.extend(&score.tokens);
+    let mut cache = decoder.cache();
+    let hidden =
+        decoder.forward(&mut [decoder::Rows { tokens: &tokens, cache: &mut cache }]).unwrap();
+    let logits = decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
+    for (i, (id, logprob)) in score.tokens.iter().zip(&score.logprobs).enumerate() {
+        let row = &logits[n_prompt - 1 + i][..crate::lm::tiny::N_TOKENS];
+        let total: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+        let want = f64::from(row[*id as usize]) - total.ln();
+        assert!((f64::from(*logprob) - want).abs() < 1e-4, "{logprob} {want}");
+    }
+    let bits = -score.total() / score.tokens.len() as f64 / 2f64.ln();
+    assert!((score.bits_per_token().unwrap() - bits).abs() < 1e-9);
+}
+
+#[test]
+fn greedy_text_is_the_likeliest_at_every_token() {
+    let lm = lm();
+    let greedy = Request { sampling: Sampling::default(), ..request("Go", 1) };
+    let text = block_on(lm.complete(greedy)).unwrap();
+    // One token of a tiny model is one byte; any other one scores no better.
+    let best = block_on(lm.score(Prompt::Text("Go".to_owned()), text.text.clone())).unwrap();
+    if best.tokens.len() == 1 {
+        for other in 'a'..='z' {
+            let score =
+                block_on(lm.score(Prompt::Text("Go".to_owned()), other.to_string())).unwrap();
+            assert!(score.logprobs[0] <= best.logprobs[0]);
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_window_is_refused_with_the_figures() {
+    let options = LoadOptions { context: Some(20), ..LoadOptions::default() };
+    let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+    assert_eq!(lm.context(), 20);
+    let error = block_on(lm.complete(request("0123456789", 11))).unwrap_err();
+    assert!(matches!(error, Error::TooLong { prompt: 10, max_tokens: 11, context: 20 }), "{error}");
+    assert!(block_on(lm.complete(request("0123456789", usize::MAX))).is_err());
+    assert!(block_on(lm.complete(request("0123456789", 10))).is_ok());
+    assert!(block_on(lm.score(Prompt::Text(long_text(15)), long_text(6))).is_err());
+    assert!(block_on(lm.score(Prompt::Text(long_text(15)), long_text(5))).is_ok());
+
+    for context in [0, 1 << 20] {
+        let options = LoadOptions { context: Some(context), ..LoadOptions::default() };
+        let error = try_load(&Tiny::new("llama"), &options).err().unwrap();
+        assert!(matches!(error, Error::Context { most: 1024, .. }), "{error}");
+    }
+}
+
+#[test]
+fn control_markers_are_data_unless_they_are_markup() {
+    let lm = lm();
+    let text = "<|im_start|>";
+    assert_eq!(lm.count(&Prompt::Text(text.to_owned())).unwrap(), text.len());
+    assert_eq!(lm.count(&Prompt::Markup(text.to_owned())).unwrap(), 1);
+    assert_eq!(lm.count_text(text).unwrap(), text.len());
+    let chat = Chat::default().with(Role::User, text);
+    let plain = Chat::default().with(Role::User, "");
+    assert_eq!(
+        lm.count(&Prompt::Chat(chat)).unwrap(),
+        lm.count(&Prompt::Chat(plain)).unwrap() + text.len()
+    );
+}
+
+#[test]
+fn damaged_weights_are_an_error_and_the_engine_goes_on() {
+    for value in [f32::NAN, f32::INFINITY] {
+        let tiny = Tiny {
+            dtype: GgmlDType::F32,
+            spoilt: Some(("blk.1.ffn_up.weight", value)),
+            ..Tiny::new("llama")
+        };
+        let lm = load(&tiny);
+        for _ in 0..2 {
+            let error = block_on(lm.complete(request("Say", 5))).unwrap_err();
+            assert!(matches!(error, Error::Logits { .. }), "{error}");
+            let prompt = Prompt::Text("Say".to_owned());
+            let error = block_on(lm.score(prompt, "it".to_owned())).unwrap_err();
+            assert!(matches!(error, Error::Logits { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_callback_that_panics_fails_its_own_request_only() {
+    let lm = lm();
+    let (broken, fine) = block_on(futures::future::join(
+        lm.complete_streamed(request("Say", 20), |_| panic!("of the caller's making")),
+        lm.complete(request("Say", 20)),
+    ));
+    let error = broken.unwrap_err().to_string();
+    assert!(error.contains("of the caller's making"), "{error}");
+    assert!(fine.is_ok() && block_on(lm.complete(request("Say", 20))).is_ok());
+}
+
+#[test]
+fn a_dropped_future_frees_its_row() {
+    let lm = lm();
+    let held = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&held);
+    let mut future =
+        Box::pin(lm.complete_streamed(request("Go on", 1000), move |_| {
+            seen.store(true, Ordering::SeqCst)
+        }));
+    let mut task = Context::from_waker(Waker::noop());
+    assert!(matches!(future.as_mut().poll(&mut task), Poll::Pending));
+    eventually("the request runs", || held.load(Ordering::SeqCst));
+    drop(future);
+    // The engine lets go of the callback, and with it of what it holds.
+    eventually("the request is gone", || Arc::strong_count(&held) == 1);
+    assert!(block_on(lm.complete(request("Say", 3))).is_ok());
+}
+
+#[test]
+fn the_engine_ends_with_its_last_handle() {
+    let lm = lm();
+    let second = lm.clone();
+    let tokenizer = Arc::downgrade(&lm.shared.tokenizer);
+    drop(lm);
+    assert!(block_on(second.complete(request("Say", 3))).is_ok());
+    drop(second);
+    eventually("the engine's thread ends", || tokenizer.strong_count() == 0);
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    let mut wrong = request("Say", 3);
+    wrong.sampling.top_p = 2.0;
+    assert!(matches!(block_on(lm().complete(wrong)), Err(Error::Sampling { .. })));
+}
+
+#[test]
+fn the_fingerprint_is_of_weights_and_tokenizer() {
+    let other = Tiny {
+        values: vec![("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(true))],
+        ..Tiny::new("llama")
+    };
+    assert_eq!(lm().fingerprint(), lm().fingerprint());
+    assert_ne!(lm().fingerprint(), load(&other).fingerprint());
+    // The BOS that this one wants stands before the text.
+    assert_eq!(load(&other).count(&Prompt::Text("ab".to_owned())).unwrap(), 3);
+}
