@@ -28,6 +28,12 @@ impl LinearOp {
         Self { linears, pool }
     }
 
+    /// Its matrices.
+    #[must_use]
+    pub fn linears(&self) -> &[Arc<PackedLinear>] {
+        &self.linears
+    }
+
     /// Applies it to an `f32` tensor on the CPU, of any rank above 0.
     ///
     /// # Errors

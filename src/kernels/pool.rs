@@ -76,6 +76,17 @@ impl Pool {
             resume_unwind(panic);
         }
     }
+
+    /// Calls `work` once for every item, with its index, as [`Pool::run`] does.
+    pub fn for_each<T: Send>(&self, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
+        let n_items = items.len();
+        let items = super::shared::Shared::new(items);
+        self.run(n_items, |index| {
+            // SAFETY: each task has the item of its own index.
+            let item = unsafe { items.part(index..index + 1) };
+            work(index, &mut item[0]);
+        });
+    }
 }
 
 impl std::fmt::Debug for Pool {

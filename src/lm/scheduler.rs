@@ -75,7 +75,7 @@ impl Scheduler {
     /// Lets waiting requests in, in their order, as far as memory goes.
     fn admit(&mut self) {
         self.waiting.retain(|ticket| !ticket.job.is_cancelled());
-        let per_token = self.decoder.config().cache_bytes_per_token();
+        let per_token = self.decoder.cache().bytes_per_position();
         let bytes = |longest: usize| longest.next_multiple_of(RUN).saturating_mul(per_token);
         let mut taken: usize = self.active.iter().map(|sequence| bytes(sequence.longest())).sum();
         while let Some(ticket) = self.waiting.pop_front() {

@@ -17,10 +17,15 @@ pub(super) struct Mask {
 const MOST_SCORES: usize = 1 << 24;
 
 impl Mask {
+    /// The mask of one new position, or of a pass that needs none.
+    pub(super) fn none() -> Self {
+        Self { among_new: None }
+    }
+
     /// The mask among `n_new` new positions.
     pub(super) fn causal(n_new: usize, device: &Device) -> Result<Self> {
         if n_new == 1 {
-            return Ok(Self { among_new: None });
+            return Ok(Self::none());
         }
         let mask: Vec<f32> = (0..n_new)
             .flat_map(|i| (0..n_new).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY }))

@@ -14,6 +14,7 @@ mod attention;
 mod cache;
 pub mod config;
 mod layer;
+mod packed;
 mod projection;
 pub mod rope;
 mod weights;
@@ -26,6 +27,7 @@ pub use config::Config;
 pub use projection::Precision;
 
 use layer::Segment;
+use packed::Packed;
 use projection::Kernels;
 use rope::Rope;
 use weights::Weights;
@@ -36,6 +38,8 @@ pub struct Decoder {
     device: Device,
     weights: Weights,
     rope: Rope,
+    /// The same weights for the pass on the CPU.
+    packed: Option<Packed>,
 }
 
 /// Tokens of one sequence to run, and the cache that holds what stands before them.
@@ -89,7 +93,11 @@ impl Decoder {
             weights.rope_divisors.as_deref(),
             &device,
         )?;
-        Ok(Self { config, device, weights, rope })
+        let packed = match &kernels {
+            Some(kernels) => Packed::new(&weights, &config, &rope, kernels)?,
+            None => None,
+        };
+        Ok(Self { config, device, weights, rope, packed })
     }
 
     /// Shapes and constants.
@@ -101,7 +109,10 @@ impl Decoder {
     /// An empty cache for this model.
     #[must_use]
     pub fn cache(&self) -> Cache {
-        Cache::new(&self.config, &self.device)
+        match &self.packed {
+            Some(_) => Cache::packed(&self.config),
+            None => Cache::new(&self.config, &self.device),
+        }
     }
 
     /// Runs new tokens of any number of sequences through all layers and appends them to their
@@ -124,7 +135,10 @@ impl Decoder {
                 first_row: ids.len(),
                 n_rows,
                 start: rows.cache.len(),
-                mask: attention::Mask::causal(n_rows, &self.device)?,
+                mask: match self.packed {
+                    Some(_) => attention::Mask::none(),
+                    None => attention::Mask::causal(n_rows, &self.device)?,
+                },
                 cache: rows.cache,
             });
             ids.extend_from_slice(rows.tokens);
@@ -133,8 +147,15 @@ impl Decoder {
             return Err(Error::EmptyPrompt);
         }
         let mut x = self.weights.embedding.rows(ids, &self.device)?;
-        for (index, layer) in self.weights.layers.iter().enumerate() {
-            x = layer.forward(index, &self.config, &self.rope, &x, &mut segments)?;
+        if let Some(packed) = &self.packed {
+            let shape = x.dims2()?;
+            let mut rows: Vec<f32> = x.flatten_all()?.to_vec1()?;
+            packed.forward(&mut rows, &mut segments)?;
+            x = Tensor::from_vec(rows, shape, &self.device)?;
+        } else {
+            for (index, layer) in self.weights.layers.iter().enumerate() {
+                x = layer.forward(index, &self.config, &self.rope, &x, &mut segments)?;
+            }
         }
         for segment in &mut segments {
             segment.cache.advance(segment.n_rows);
@@ -144,6 +165,9 @@ impl Decoder {
 
     /// Logits of the token after each row: `[n_rows, n_embd]` to `[n_rows, n_vocab]`, f32.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        if let Some(packed) = &self.packed {
+            return Ok(packed.logits(hidden)?);
+        }
         Ok(self.weights.head.forward(&self.weights.norm.forward(hidden)?)?)
     }
 

@@ -79,6 +79,11 @@ impl Rope {
         })
     }
 
+    /// Cosines and sines, `[context][head_dim / 2]` each.
+    pub(super) fn tables(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        Ok((self.cos.flatten_all()?.to_vec1()?, self.sin.flatten_all()?.to_vec1()?))
+    }
+
     /// Turns `x`, `[n_heads, n_tokens, head_dim]`, whose first token stands at `start`.
     pub fn apply(&self, x: &Tensor, start: usize) -> Result<Tensor> {
         let n_tokens = x.dim(1)?;

@@ -275,3 +275,61 @@ fn a_context_is_held_to() {
     assert!(matches!(error, Error::Token { id: 9999, .. }), "{error}");
     assert!(decoder.forward(&mut []).is_err());
 }
+
+/// What the packed pass promises beyond nearness: the same bits.
+fn all_logits(decoder: &Decoder, tokens: &[u32], portion: usize) -> Vec<Vec<f32>> {
+    logits(decoder, &mut decoder.cache(), tokens, &[portion])
+}
+
+fn packed(tiny: &Tiny, threads: usize, tier: Tier) -> Decoder {
+    let options =
+        Options { device: Device::Cpu, precision: Precision::Packed, context: None, threads, tier };
+    Decoder::load(&tiny.gguf(), &options).unwrap()
+}
+
+#[test]
+fn the_packed_pass_gives_the_same_bits_however_it_is_cut_threaded_and_computed() {
+    for architecture in FAMILIES {
+        let tiny = Tiny::new(architecture);
+        let tokens = prompt(150);
+        let whole = all_logits(&packed(&tiny, 1, Tier::detect()), &tokens, 150);
+        let decoder = packed(&tiny, 2, Tier::detect());
+        for portion in [1, 7, 64, 100] {
+            assert_eq!(all_logits(&decoder, &tokens, portion), whole, "{architecture} {portion}");
+        }
+        for tier in Tier::available() {
+            assert_eq!(all_logits(&packed(&tiny, 2, tier), &tokens, 33), whole, "{tier}");
+        }
+    }
+}
+
+#[test]
+fn the_packed_pass_gives_a_sequence_the_same_bits_in_any_company() {
+    let decoder = packed(&Tiny::new("qwen3"), 2, Tier::detect());
+    let prompts: Vec<Vec<u32>> = [1, 20, 33, 70].map(prompt).to_vec();
+    let mut caches: Vec<Cache> = prompts.iter().map(|_| decoder.cache()).collect();
+    let mut batch: Vec<Rows<'_>> =
+        prompts.iter().zip(&mut caches).map(|(tokens, cache)| Rows { tokens, cache }).collect();
+    let hidden = decoder.forward(&mut batch).unwrap();
+    let together = decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
+    let mut rows = together.into_iter();
+    for tokens in &prompts {
+        let own: Vec<Vec<f32>> = rows.by_ref().take(tokens.len()).collect();
+        assert_eq!(own, all_logits(&decoder, tokens, 64));
+    }
+}
+
+#[test]
+fn forks_of_a_packed_cache_do_not_see_each_other() {
+    let decoder = packed(&Tiny::new("llama"), 2, Tier::detect());
+    let tokens = prompt(300);
+    let mut original = decoder.cache();
+    logits(&decoder, &mut original, &tokens, &[256]);
+    let mut fork = original.fork();
+    let want = logits(&decoder, &mut original.fork(), &[5, 6, 7], &[1]);
+    logits(&decoder, &mut fork, &[200, 201, 202, 203], &[4]);
+    assert_eq!(logits(&decoder, &mut original, &[5, 6, 7], &[3]), want);
+    fork.truncate(300);
+    assert_eq!(logits(&decoder, &mut fork, &[5, 6, 7], &[1]), want);
+    assert_eq!(original.bytes(), 2 * RUN * original.bytes_per_position());
+}
