@@ -10,7 +10,7 @@ use minijinja::{Environment, context};
 use sha2::{Digest, Sha256};
 
 use self::placeholder::Placeholders;
-use super::{Error, Result, gguf::Gguf, tokenizer::Piece};
+use super::{Error, Result, gguf::Gguf, hash::hex, tokenizer::Piece};
 
 mod environment;
 mod placeholder;
@@ -130,7 +130,7 @@ impl ChatTemplate {
                 .map_err(|error| format!("cannot be parsed: {}", environment::describe(&error))),
             bos: bos.to_owned(),
             eos: eos.to_owned(),
-            fingerprint: hexadecimal(hash),
+            fingerprint: hex(&hash.finalize()),
         }
     }
 
@@ -203,8 +203,4 @@ fn with_system_folded(messages: &[Message]) -> Option<Vec<Message>> {
     let user = &mut folded[first_user];
     user.content = format!("{}\n\n{}", system.content, user.content);
     Some(folded)
-}
-
-fn hexadecimal(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use super::{Error, Message, Result, hexadecimal};
+use super::{Error, Message, Result};
+use crate::model::hash::hex;
 use crate::model::tokenizer::Piece;
 
 /// One stand-in for each message that says anything.
@@ -24,7 +25,7 @@ impl<'a> Placeholders<'a> {
             hash.update((message.content.len() as u64).to_le_bytes());
             hash.update(&message.content);
         }
-        Self { messages, stem: format!("Q{}N", hexadecimal(hash)) }
+        Self { messages, stem: format!("Q{}N", hex(&hash.finalize())) }
     }
 
     /// What the template is given as a message's text: the white space around it is the message's

@@ -1,6 +1,6 @@
 //! A tokenizer from a `tokenizer.json` file, through the `tokenizers` crate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -10,8 +10,7 @@ use super::spm::SPACE;
 use super::vocab::{byte_token, looks_like_markup};
 use super::{Error, Result};
 
-/// The model and its splitting, with everything taken out that finds markers, adds tokens, cuts or
-/// pads.
+/// The model and its splitting, with everything taken out that finds or adds tokens, cuts or pads.
 pub(super) struct Json {
     /// For a text at the very beginning of a prompt.
     first: tokenizers::Tokenizer,
@@ -26,10 +25,20 @@ pub(super) struct Contents {
     pub(super) texts: BTreeMap<u32, String>,
     /// Ids of tokens that only markup yields, and whether each is a control token.
     pub(super) markers: BTreeMap<u32, bool>,
+    /// Ids of added tokens that any text yields.
+    pub(super) literals: BTreeSet<u32>,
     /// Bytes of every token in running text.
     pub(super) bytes: BTreeMap<u32, Vec<u8>>,
     /// The token that the file's post-processor puts first, if any.
     pub(super) prepended: Option<u32>,
+}
+
+/// An entry of `added_tokens`.
+#[derive(serde::Deserialize)]
+struct Added {
+    id: u32,
+    content: String,
+    special: bool,
 }
 
 impl Contents {
@@ -46,14 +55,16 @@ impl Contents {
         value["padding"] = Value::Null;
         let whole = build(&value)?;
 
-        let texts: BTreeMap<u32, String> =
-            whole.get_vocab(true).into_iter().map(|(text, id)| (id, text)).collect();
-        let added = whole.get_added_tokens_decoder();
-        let markers: BTreeMap<u32, bool> = added
-            .iter()
-            .filter(|(_, token)| token.special || looks_like_markup(&token.content))
-            .map(|(&id, token)| (id, token.special))
-            .collect();
+        let added: Vec<Added> = serde_json::from_value(value["added_tokens"].clone())
+            .map_err(|error| malformed(format!("`added_tokens`: {error}")))?;
+        let mut texts: BTreeMap<u32, String> =
+            whole.get_vocab(false).into_iter().map(|(text, id)| (id, text)).collect();
+        texts.extend(added.iter().map(|token| (token.id, token.content.clone())));
+        let (markers, literals): (Vec<&Added>, Vec<&Added>) =
+            added.iter().partition(|token| token.special || looks_like_markup(&token.content));
+        let markers: BTreeMap<u32, bool> =
+            markers.into_iter().map(|token| (token.id, token.special)).collect();
+        let literals: BTreeSet<u32> = literals.into_iter().map(|token| token.id).collect();
         let decoder = Alphabet::of(&value["decoder"]).ok_or_else(|| {
             malformed(format!(
                 "decoder {} is not supported, expected ByteLevel, or a Sequence or Metaspace that \
@@ -64,7 +75,7 @@ impl Contents {
         let bytes = texts
             .iter()
             .map(|(&id, text)| {
-                let bytes = match (markers.get(&id), added.contains_key(&id)) {
+                let bytes = match (markers.get(&id), literals.contains(&id)) {
                     (Some(true), _) => Vec::new(),
                     (Some(false), _) | (None, true) => text.clone().into_bytes(),
                     (None, false) => decoder.bytes(text),
@@ -82,12 +93,12 @@ impl Contents {
         take_out(&mut value, &markers);
         let first = build(&value)?;
         let rest = behind_a_marker(&mut value).then(|| build(&value)).transpose()?;
-        Ok(Self { json: Json { first, rest }, texts, markers, bytes, prepended })
+        Ok(Self { json: Json { first, rest }, texts, markers, literals, bytes, prepended })
     }
 }
 
 impl Json {
-    /// Encodes a text without markers.
+    /// Encodes a text without added tokens.
     pub(super) fn encode(&self, text: &str, at_start: bool, ids: &mut Vec<u32>) -> Result<()> {
         let tokenizer = match &self.rest {
             Some(rest) if !at_start => rest,
@@ -129,7 +140,7 @@ impl Alphabet {
     }
 }
 
-/// Takes the markers out of the added tokens and of the model's words, and all that adds tokens.
+/// Takes out the added tokens, the model's words that are markers, and all that adds tokens.
 fn take_out(value: &mut Value, markers: &BTreeMap<u32, bool>) {
     let is_marker = |id: &Value| {
         id.as_u64()
@@ -137,9 +148,9 @@ fn take_out(value: &mut Value, markers: &BTreeMap<u32, bool>) {
             .is_some_and(|id| markers.contains_key(&id))
     };
     value["post_processor"] = Value::Null;
-    if let Some(added) = value["added_tokens"].as_array_mut() {
-        added.retain(|token| !is_marker(&token["id"]));
-    }
+    // The crate numbers added tokens by itself, from the model's size on: found here instead, they
+    // keep the ids that the file gives them.
+    value["added_tokens"] = Value::Array(Vec::new());
     let unknown = value["model"]["unk_token"].clone();
     if let Some(words) = value["model"]["vocab"].as_object_mut() {
         words.retain(|word, id| !is_marker(id) || unknown == word.as_str());

@@ -18,7 +18,7 @@ use self::merge::Merger;
 use self::pretokenizer::PreTokenizer;
 use self::spm::Spm;
 use self::vocab::{Use, Vocab};
-use super::{Error, Result, gguf::Gguf};
+use super::{Error, Result, gguf::Gguf, hash::hex};
 
 mod bpe;
 mod byte_level;
@@ -57,6 +57,9 @@ pub struct Tokenizer {
     bos: Option<u32>,
     fingerprint: String,
 }
+
+/// Far more than any vocabulary has; keeps a broken file from asking for all memory.
+const MOST_TOKENS: usize = 1 << 24;
 
 enum Model {
     Bpe(Bpe),
@@ -109,7 +112,7 @@ impl Tokenizer {
             ends: vocab.ends()?,
             bos,
             model,
-            fingerprint: hexadecimal(hash),
+            fingerprint: hex(&hash.finalize()),
         })
     }
 
@@ -146,6 +149,12 @@ impl Tokenizer {
             None => contents.prepended,
         };
         let n_listed = texts.last_key_value().map_or(0, |(&id, _)| id as usize + 1);
+        if n_listed > MOST_TOKENS {
+            return Err(Error::Malformed {
+                path: path.to_owned(),
+                what: format!("has a token id {}, expected less than {MOST_TOKENS}", n_listed - 1),
+            });
+        }
         let n_vocab = vocab.as_ref().map_or(n_listed, |vocab| vocab.len().max(n_listed));
         let mut bytes = vec![Box::<[u8]>::default(); n_vocab];
         for (id, spelled) in contents.bytes {
@@ -158,7 +167,9 @@ impl Tokenizer {
             markers: Markers::new(
                 contents.markers.keys().filter_map(|id| Some((texts.get(id)?.as_str(), *id))),
             ),
-            literals: Markers::default(),
+            literals: Markers::new(
+                contents.literals.iter().filter_map(|id| Some((texts.get(id)?.as_str(), *id))),
+            ),
             bytes,
             control: contents
                 .markers
@@ -169,7 +180,7 @@ impl Tokenizer {
             ends,
             bos,
             model: Model::Json(Box::new(contents.json)),
-            fingerprint: hexadecimal(hash),
+            fingerprint: hex(&hash.finalize()),
         })
     }
 
@@ -299,7 +310,8 @@ impl Tokenizer {
             )));
         }
         let from = ids.len();
-        for stretch in self.literals.split(text) {
+        for (index, stretch) in self.literals.split(text).into_iter().enumerate() {
+            let at_start = at_start && index == 0;
             match (stretch, &self.model) {
                 (Stretch::Marker(id), _) => ids.push(id),
                 (Stretch::Text(text), Model::Bpe(bpe)) => bpe.encode(text, merger, ids)?,
@@ -398,8 +410,4 @@ fn same_tokens(contents: &Contents, vocab: &Vocab<'_>, path: &Path) -> Result<()
         }
     }
     Ok(())
-}
-
-fn hexadecimal(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
