@@ -1,6 +1,6 @@
 //! `index`, `representatives` and `embed` as a user runs them, with the real encoder.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod common;
 

@@ -1,7 +1,9 @@
 //! The networks that are carried, one sequence at a time.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::safetensors::BufferedSafetensors;
+use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
+use candle_nn::var_builder::SimpleBackend;
 use candle_transformers::models::{bert, xlm_roberta};
 
 /// Shape of a network, from its `config.json`.
@@ -173,7 +175,8 @@ impl Network {
         safetensors: Vec<u8>,
         device: &Device,
     ) -> candle_core::Result<Self> {
-        let tensors = VarBuilder::from_buffered_safetensors(safetensors, DType::F32, device)?;
+        let tensors = Transposed(BufferedSafetensors::new(safetensors)?);
+        let tensors = VarBuilder::from_backend(Box::new(tensors), DType::F32, device.clone());
         let weights = match architecture.family {
             Family::Bert => {
                 let config = architecture.bert().map_err(candle_core::Error::msg)?;
@@ -206,5 +209,42 @@ impl Network {
             }
         };
         hidden.squeeze(0)
+    }
+}
+
+/// Gives matrices laid out by columns.
+///
+/// A linear layer multiplies by its weight's transpose, which candle's product copies number by
+/// number on every call; of a matrix laid out by columns the transpose is laid out by rows and is
+/// copied in runs. Embedding tables, which are read by rows, stay as they are.
+struct Transposed(BufferedSafetensors);
+
+impl SimpleBackend for Transposed {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        hints: candle_nn::Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        let tensor = SimpleBackend::get(&self.0, shape, name, hints, dtype, device)?;
+        if tensor.rank() == 2 && !name.contains("embeddings") {
+            return tensor.t()?.contiguous()?.t();
+        }
+        Ok(tensor)
+    }
+
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        self.0.get_unchecked(name, dtype, device)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.0.contains_tensor(name)
     }
 }
