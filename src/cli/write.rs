@@ -9,7 +9,6 @@ use idiolect::corpus::{Store, Target};
 use idiolect::difference::OnText;
 use idiolect::lm::Finish;
 use idiolect::methods::{Material, Method, Options, SamplingOverrides, Written};
-use idiolect::progress::Progress as _;
 use idiolect::task::Stage;
 use serde::Serialize;
 
@@ -131,11 +130,9 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         progress: context,
     };
     if context.globals.json {
-        context.begin("writing", None);
-        let written = wait(context, args.method.write(&material, &target, &options, None));
-        context.end();
+        let written = wait(context, args.method.write(&material, &target, &options, None))??;
         let (user, item) = (args.user.as_str(), args.item.as_str());
-        return output::json(&Shown { written: &written??, user, item, seed: args.seed });
+        return output::json(&Shown { written: &written, user, item, seed: args.seed });
     }
     let written = stream(args.method, context, &material, &target, &options)?;
     tell(&written, context);

@@ -33,7 +33,9 @@ pub(super) async fn write(
         .with(Part::Target, Block::of_target(target))
         .with_all(Part::Past, past.iter().map(|(review, item)| Block::of_review(review, item)))
         .with(Part::Profile, Block::of_profile(&target.user, &profile.summary));
-    let answer = write_text(&calls, Stage::Generation, draft, &made_from, options, on_text).await?;
+    let answer =
+        write_text(material, &calls, Stage::Generation, draft, &made_from, options, on_text)
+            .await?;
 
     let mut written = Written::new(Method::Dpl, answer, &calls, &past);
     let cut_before = profile.differences.iter().flat_map(|d| &d.cut).chain(&profile.cut).cloned();

@@ -183,6 +183,7 @@ impl<'a> Material<'a> {
 
 /// The last call of every method: the text itself.
 async fn write_text(
+    material: &Material<'_>,
     calls: &Calls<'_>,
     stage: Stage,
     draft: Draft,
@@ -193,7 +194,17 @@ async fn write_text(
     let sampling = options.sampling.over(&calls.task().stage(stage).sampling);
     let sampling = Sampling { seed: options.seed, ..sampling };
     let max_tokens = options.max_tokens;
-    Ok(calls.answer(Call { stage, draft, made_from, sampling, max_tokens, on_text }).await?)
+    // A text that is shown as it comes is its own progress.
+    let silent = on_text.is_none();
+    if silent {
+        material.progress.begin("writing", None);
+    }
+    let call = Call { stage, draft, made_from, sampling, max_tokens, on_text };
+    let answer = calls.answer(call).await;
+    if silent {
+        material.progress.end();
+    }
+    Ok(answer?)
 }
 
 fn ids(past: &[Past]) -> Vec<ReviewId> {

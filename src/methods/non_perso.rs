@@ -13,6 +13,7 @@ pub(super) async fn write(
 ) -> Result<Written> {
     let calls = material.calls(options);
     let draft = Draft::new().with(Part::Target, Block::of_target(target));
-    let answer = write_text(&calls, Stage::NonPerso, draft, &[], options, on_text).await?;
+    let answer =
+        write_text(material, &calls, Stage::NonPerso, draft, &[], options, on_text).await?;
     Ok(Written::new(Method::NonPerso, answer, &calls, &[]))
 }

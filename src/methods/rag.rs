@@ -19,6 +19,7 @@ pub(super) async fn write(
     let draft = Draft::new()
         .with(Part::Target, Block::of_target(target))
         .with_all(Part::Past, past.iter().map(|(review, item)| Block::of_review(review, item)));
-    let answer = write_text(&calls, Stage::Rag, draft, &ids(&past), options, on_text).await?;
+    let answer =
+        write_text(material, &calls, Stage::Rag, draft, &ids(&past), options, on_text).await?;
     Ok(Written::new(Method::Rag, answer, &calls, &past))
 }

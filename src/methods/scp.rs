@@ -24,6 +24,7 @@ pub(super) async fn write(
     let draft = Draft::new()
         .with_all(Part::Past, turns.iter().map(|(review, item)| Block::of_review(review, item)))
         .with(Part::Target, Block::of_target(target));
-    let answer = write_text(&calls, Stage::Scp, draft, &ids(&turns), options, on_text).await?;
+    let answer =
+        write_text(material, &calls, Stage::Scp, draft, &ids(&turns), options, on_text).await?;
     Ok(Written::new(Method::Scp, answer, &calls, &turns))
 }
