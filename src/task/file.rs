@@ -21,6 +21,7 @@ struct TaskFile {
     about: String,
     n: Spanned<usize>,
     k: Spanned<usize>,
+    field_share: Spanned<f64>,
     retrieval: Spanned<Vec<Field>>,
     shared: Spanned<String>,
     fields: FieldNames,
@@ -93,6 +94,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
             return Err(place.wrong(value.span(), field, "is 0; at least 1 is needed"));
         }
     }
+    check_share(&place, &table.field_share, "field_share")?;
     check_standard(&place, &table.standard)?;
     check_retrieval(&place, &table.retrieval)?;
 
@@ -111,6 +113,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
         about: table.about,
         n: table.n.into_inner(),
         k: table.k.into_inner(),
+        field_share: table.field_share.into_inner(),
         standard: table.standard.into_inner(),
         retrieval: table.retrieval.into_inner(),
         hash: Key::of("task").with("file", text).finish(),
@@ -198,11 +201,7 @@ fn stage_spec(
     if *table.max_tokens.get_ref() == 0 {
         return Err(place.wrong(table.max_tokens.span(), &at("max_tokens"), "is 0"));
     }
-    let share = *table.share_of_window.get_ref();
-    if !(share > 0.0 && share < 1.0) {
-        let message = format!("is {share}; a number between 0 and 1 is needed");
-        return Err(place.wrong(table.share_of_window.span(), &at("share_of_window"), &message));
-    }
+    check_share(place, &table.share_of_window, &at("share_of_window"))?;
     check_sampling(place, &table.sampling, &at("sampling"))?;
     let (ask, ask_span) = match (table.user, table.turn) {
         (Some(user), None) => (Ask::Once(user.get_ref().clone()), user.span()),
@@ -229,12 +228,21 @@ fn stage_spec(
         sampling: table.sampling.into_inner(),
         label: table.label.trim().to_owned(),
         max_tokens: table.max_tokens.into_inner(),
-        share_of_window: share,
+        share_of_window: table.share_of_window.into_inner(),
         system: table.system.map(Spanned::into_inner),
         ask,
         shorten,
     };
     Ok((spec, spots))
+}
+
+fn check_share(place: &Place<'_>, share: &Spanned<f64>, field: &str) -> Result<()> {
+    let value = *share.get_ref();
+    if value > 0.0 && value < 1.0 {
+        return Ok(());
+    }
+    let message = format!("is {value}; a number between 0 and 1 is needed");
+    Err(place.wrong(share.span(), field, &message))
 }
 
 fn check_sampling(place: &Place<'_>, sampling: &Spanned<Sampling>, field: &str) -> Result<()> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::draft::{Draft, Field, Part, Source};
 use super::shorten::WordCounter;
-use super::{End, Error, Result, Stage, Step, Task};
+use super::{End, Error, Result, Stage, Step, Task, share_of};
 use crate::lm::{self, Chat, Lm, Prompt};
 
 /// What fitting asks of a language model; [`Lm`] answers it, tests bring their own.
@@ -57,7 +57,8 @@ pub struct Fitted {
 
 /// Renders a draft so that it and `max_tokens` of answer fit the window.
 ///
-/// The task's steps are taken in order, each no further than needed: a step that shortens cuts the
+/// No field gets more than the task's share of the window, so that one endless text does not fill it.
+/// Then, as long as the prompt is too long, the task's steps are taken in order, each no further than needed: a step that shortens cuts the
 /// longest of its fields down to a common length; a step that drops leaves out one block after
 /// another. Texts are cut at the ends of sentences or words. The same draft and window always give
 /// the same prompt.
@@ -74,6 +75,7 @@ pub fn fit(
     let count = |text: &str| window.count_text(text);
     let mut words = WordCounter::new(&count);
     let mut short = draft.clone();
+    limit_fields(&mut short, share_of(window.context(), task.field_share), &mut words)?;
     let mut steps = task.stage(stage).shorten.iter().peekable();
     loop {
         let chat = task.render(stage, &short)?;
@@ -96,6 +98,24 @@ pub fn fit(
             steps.next();
         }
     }
+}
+
+fn limit_fields(
+    draft: &mut Draft,
+    most: usize,
+    words: &mut WordCounter<'_, lm::Error>,
+) -> Result<()> {
+    for placed in &mut draft.blocks {
+        for field in Field::ALL {
+            let text = placed.block.get_mut(field);
+            // No tokenizer makes more tokens than bytes, and most texts are short: they need no count.
+            if text.len() > most {
+                let head = words.measure(text)?.head(text, most).len();
+                text.truncate(head);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Takes one step, to free `excess` tokens if it can; says whether it made anything shorter.
@@ -196,7 +216,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn task() -> Task {
-        Task::load("review").unwrap()
+        // The steps are what most of these tests are about.
+        Task { field_share: 0.9, ..Task::load("review").unwrap() }
     }
 
     fn rag(description_words: usize, n_past: usize, words: usize) -> Draft {
@@ -264,6 +285,10 @@ mod tests {
         assert_eq!(cut.field, "past.text");
         assert!(cut.of_tokens > 20_000);
         assert!(cut.kept_tokens > 1300, "{cut:?}");
+        // As the task ships, it does not even get the window to itself.
+        let task = Task::load("review").unwrap();
+        let fitted = fit(&task, Stage::Rag, &draft, &ByWords(2048), 256).unwrap();
+        assert!((192..=256).contains(&fitted.cut[0].kept_tokens), "{:?}", fitted.cut);
     }
 
     proptest! {

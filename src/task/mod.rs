@@ -100,6 +100,8 @@ pub struct Task {
     pub k: usize,
     /// The dimensions of a difference.
     pub standard: Vec<Dimension>,
+    /// Most of the window that a single field may take, 0 to 1.
+    field_share: f64,
     /// Fields that a past text is found by: [`Field::Title`] and the item's.
     pub retrieval: Vec<Field>,
     /// Hash of the file; part of every key.
@@ -200,12 +202,11 @@ impl StageSpec {
     /// Most tokens of an answer in a window of `context` tokens.
     #[must_use]
     pub fn max_tokens(&self, context: usize) -> usize {
-        #[allow(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss
-        )]
-        let share = (context as f64 * self.share_of_window) as usize;
-        self.max_tokens.min(share).max(1)
+        self.max_tokens.min(share_of(context, self.share_of_window)).max(1)
     }
+}
+
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn share_of(context: usize, share: f64) -> usize {
+    (context as f64 * share) as usize
 }
