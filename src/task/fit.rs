@@ -110,8 +110,10 @@ fn limit_fields(
             let text = placed.block.get_mut(field);
             // No tokenizer makes more tokens than bytes, and most texts are short: they need no count.
             if text.len() > most {
-                let head = words.measure(text)?.head(text, most).len();
-                text.truncate(head);
+                let measured = words.measure(text)?;
+                if measured.tokens > most {
+                    text.truncate(measured.head(text, most).len());
+                }
             }
         }
     }
