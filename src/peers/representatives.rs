@@ -52,8 +52,12 @@ pub fn choose(
     // By user, so that the choice does not hang on the order of rows.
     candidates.sort_by(|a, b| a.review.review.user.cmp(&b.review.review.user));
 
-    let ids: Vec<ReviewId> =
-        candidates.iter().map(|c| c.review.id).chain(history.iter().map(|r| r.id)).collect();
+    // The user's other reviews are looked at only where there is none of this item.
+    let compared: Vec<ReviewId> = match own {
+        Some(own) => vec![own.id],
+        None => history.iter().map(|r| r.id).collect(),
+    };
+    let ids: Vec<ReviewId> = candidates.iter().map(|c| c.review.id).chain(compared).collect();
     let vectors = vectors_of(view, encoder, &ids)?;
     candidates.retain(|c| vectors.contains_key(&c.review.id));
     let own = own.and_then(|review| vectors.get(&review.id)).map(Vec::as_slice);
