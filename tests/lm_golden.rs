@@ -98,14 +98,18 @@ fn perplexity_is_llama_cpps_and_the_dequantized_twins() {
          twin's: {ours_off:.4}, llama.cpp's {theirs_off:.4}",
         perplexity(&twin)
     );
-    assert!((all / perplexity(&twin) - 1.0).abs() < 0.005, "{all} {}", perplexity(&twin));
+    // Activations of 8 bits cost something, ours and llama.cpp's (measured 2026-11-22: 0.57 % and
+    // 0.49 % of perplexity): no more than llama.cpp's, but for chance, whose standard error over
+    // these tokens is 0.0018.
+    let cost = |perplexity_of: f64| (perplexity_of / perplexity(&twin)).ln().abs();
+    assert!(cost(all) < cost(theirs) + 0.002, "{} {}", cost(all), cost(theirs));
     // Both quantize activations to 8 bits; neither may be much further from the truth.
     assert!(ours_off < 1.1 * theirs_off, "{ours_off} {theirs_off}");
 }
 
-/// Tokens until ours and llama.cpp's part, of at most 32 each. On 2026-11-22 two of the ten prompts
-/// were identical to the end; the others parted where the two likeliest tokens were less than 0.32
-/// apart in the logits, half of the time with the dequantized twin on our side.
+/// On 2026-11-22 four of the ten prompts were identical to the end (174 tokens agreed before the
+/// others parted); the others parted where llama.cpp's token was at most 0.26 behind ours in the
+/// logits.
 #[test]
 fn greedy_tokens_part_from_llama_cpps_only_where_two_are_nearly_alike() {
     let Some(decoder) = model(Precision::Packed) else { return };
