@@ -1,7 +1,7 @@
 //! The thread that owns the model.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use super::decoder::Decoder;
@@ -58,11 +58,8 @@ fn serve(inbox: Receiver<Ticket>, mut scheduler: Scheduler) {
             let Ok(ticket) = inbox.recv() else { return };
             scheduler.add(ticket);
         }
-        loop {
-            match inbox.try_recv() {
-                Ok(ticket) => scheduler.add(ticket),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
+        while let Ok(ticket) = inbox.try_recv() {
+            scheduler.add(ticket);
         }
         scheduler.step();
     }

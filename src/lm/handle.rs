@@ -269,5 +269,5 @@ impl Lm {
 }
 
 #[cfg(test)]
-#[path = "lm_tests.rs"]
+#[path = "handle_tests.rs"]
 mod tests;

@@ -13,7 +13,7 @@ pub mod stop;
 mod dry;
 mod engine;
 mod error;
-mod lm;
+mod handle;
 mod prefixes;
 mod request;
 mod sampling;
@@ -24,7 +24,7 @@ mod sequence;
 pub(crate) mod tiny;
 
 pub use error::Error;
-pub use lm::{Lm, LoadOptions};
+pub use handle::{Lm, LoadOptions};
 pub use request::{Completion, Finish, Prompt, Request, Score};
 pub use sampling::Sampling;
 
