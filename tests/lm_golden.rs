@@ -69,10 +69,11 @@ fn perplexity(logprobs: &[f64]) -> f64 {
     (-logprobs.iter().sum::<f64>() / logprobs.len() as f64).exp()
 }
 
-/// Root of the mean squared difference of the first `n`.
-fn distance(a: &[f64], b: &[f64], n: usize) -> f64 {
-    let squares: f64 = a[..n].iter().zip(&b[..n]).map(|(a, b)| (a - b) * (a - b)).sum();
-    (squares / n as f64).sqrt()
+/// Root of the mean squared difference.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let squares: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+    (squares / a.len() as f64).sqrt()
 }
 
 fn next_logits(decoder: &Decoder, cache: &mut Cache, tokens: &[u32]) -> Vec<f32> {
@@ -91,11 +92,10 @@ fn perplexity_is_llama_cpps_and_the_dequantized_twins() {
     assert!((all / theirs - 1.0).abs() < 0.005, "{all} {theirs}");
 
     let twin = logprobs(&model(Precision::Dequantized).unwrap(), &golden.tokens);
-    let (ours_off, theirs_off) =
-        (distance(&ours, &twin, 256), distance(&golden.logprobs, &twin, 256));
+    let (ours_off, theirs_off) = (distance(&ours, &twin), distance(&golden.logprobs, &twin));
     eprintln!(
-        "dequantized twin {:.4}; root mean square distance of the first log-probabilities from the \
-         twin's: {ours_off:.4}, llama.cpp's {theirs_off:.4}",
+        "dequantized twin {:.4}; root mean square distance of log-probabilities from the twin's: \
+         {ours_off:.4}, llama.cpp's {theirs_off:.4}",
         perplexity(&twin)
     );
     // Activations of 8 bits cost something, ours and llama.cpp's (measured 2026-11-22: 0.57 % and
