@@ -117,6 +117,25 @@ pub(crate) enum Offset {
     Halves,
 }
 
+impl Offset {
+    pub(crate) const ALL: [Self; 4] = [Self::Eight, Self::Sixteen, Self::Wide, Self::Halves];
+
+    /// Sums a block and row.
+    pub(crate) fn sums(self) -> usize {
+        if self == Self::Halves { 2 } else { 1 }
+    }
+
+    /// Binary logarithm of it.
+    pub(crate) fn shift(self) -> u32 {
+        match self {
+            Self::Eight => 3,
+            Self::Sixteen => 4,
+            Self::Wide => 7,
+            Self::Halves => 5,
+        }
+    }
+}
+
 /// A quantized format as its kernel reads it.
 ///
 /// # Safety

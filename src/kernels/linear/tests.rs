@@ -99,17 +99,8 @@ fn products_lie_within_the_bound_of_int8_activations() {
         let y = forward(&case.packed, &x, &pool);
         for (i, x) in x.chunks(case.cols).enumerate() {
             for (j, w) in case.weights.chunks(case.cols).enumerate() {
-                let mut exact = 0.0_f64;
-                let mut bound = 0.0_f64;
-                for (w, x) in w.chunks(32).zip(x.chunks(32)) {
-                    let largest = x.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-                    // Half a step of int8, and the rounding of some f32 operations.
-                    let step = if case.packed.packing.is_float() { 0.0 } else { 0.5001 / 127.0 };
-                    for (w, x) in w.iter().zip(x) {
-                        exact += f64::from(*w) * f64::from(*x);
-                        bound += f64::from(w.abs()) * f64::from(largest) * (step + 1e-5);
-                    }
-                }
+                let step = if case.packed.packing.is_float() { 0.0 } else { 0.5001 / 127.0 };
+                let (exact, bound) = exact_and_bound(w, x, |_, _| step);
                 let got = f64::from(y[i * case.rows + j]);
                 assert!(
                     (got - exact).abs() <= bound,
@@ -137,6 +128,48 @@ fn int8_activations_cost_well_below_a_percent() {
         }
         assert!((error / power).sqrt() < 0.006, "{dtype:?}: {}", (error / power).sqrt());
     }
+}
+
+#[test]
+fn one_large_value_does_not_spoil_its_block() {
+    let pool = Pool::new(2);
+    for dtype in [GgmlDType::Q4_0, GgmlDType::Q4_1, GgmlDType::Q8_0, GgmlDType::Q6K] {
+        let case = case(dtype, 33, 512, 5).unwrap();
+        let mut x = random(5 * 512, 3);
+        // In the second and the fourth row; the others of their tile have no such value.
+        x[512 + 70] = 300.0;
+        x[3 * 512 + 300] = -500.0;
+        let y = forward(&case.packed, &x, &pool);
+        for (x, y) in x.chunks(512).zip(y.chunks(33)) {
+            for (w, y) in case.weights.chunks(512).zip(y) {
+                let (exact, bound) =
+                    exact_and_bound(w, x, |largest, root_mean_square| {
+                        match largest > 8.0 * root_mean_square {
+                            true => 0.51 / 127.0 / 127.0,
+                            false => 0.5001 / 127.0,
+                        }
+                    });
+                assert!((f64::from(*y) - exact).abs() < bound, "{dtype:?}: {y} {exact} {bound}");
+            }
+        }
+    }
+}
+
+/// The product, and the most that int8 can be off where `step` says by how much of a block's
+/// largest magnitude (given it and the row's root mean square) each of its elements can be.
+fn exact_and_bound(w: &[f32], x: &[f32], step: impl Fn(f32, f32) -> f64) -> (f64, f64) {
+    let root_mean_square = (x.iter().map(|x| x * x).sum::<f32>() / x.len() as f32).sqrt();
+    let (mut exact, mut bound) = (0.0, 0.0);
+    for (w, x) in w.chunks(32).zip(x.chunks(32)) {
+        let largest = x.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+        // And the rounding of some f32 operations.
+        let most = f64::from(largest) * (step(largest, root_mean_square) + 1e-5);
+        for (w, x) in w.iter().zip(x) {
+            exact += f64::from(*w) * f64::from(*x);
+            bound += f64::from(w.abs()) * most;
+        }
+    }
+    (exact, bound)
 }
 
 #[test]

@@ -6,7 +6,7 @@
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
 
-use super::activations::{Quantized, Tile};
+use super::activations::{Quantized, Tile, View};
 use super::format::{self, Float, Format, Packing};
 use super::{BLOCK, Output, PANEL};
 use crate::kernels::Tier;
@@ -19,6 +19,8 @@ pub(crate) struct Job<'a> {
     pub(crate) panel: *const u8,
     pub(crate) blocks: usize,
     pub(crate) tiles: &'a [Tile],
+    /// Number of the first of these tiles in the input.
+    pub(crate) first_tile: usize,
     pub(crate) input: Input<'a>,
     /// The first of the panel's results of row 0; rows of results lie `stride` apart.
     pub(crate) y: *mut f32,
@@ -74,12 +76,13 @@ unsafe fn rows_constant<S: Simd>() -> usize {
 #[inline(always)]
 unsafe fn all_tiles<S: Simd, Q: Format>(job: &Job<'_>) {
     let Input::Quantized(input) = job.input else { return };
-    for &at in job.tiles {
+    for (index, &at) in job.tiles.iter().enumerate() {
+        let number = job.first_tile + index;
         match at.rows {
-            8 if S::ROWS >= 8 => tile::<S, Q, 8>(job, input, at.first),
-            4 if S::ROWS >= 4 => tile::<S, Q, 4>(job, input, at.first),
-            2 => tile::<S, Q, 2>(job, input, at.first),
-            _ => tile::<S, Q, 1>(job, input, at.first),
+            8 if S::ROWS >= 8 => tile::<S, Q, 8>(job, input, at, number),
+            4 if S::ROWS >= 4 => tile::<S, Q, 4>(job, input, at, number),
+            2 => tile::<S, Q, 2>(job, input, at, number),
+            _ => tile::<S, Q, 1>(job, input, at, number),
         }
     }
 }
@@ -88,80 +91,113 @@ unsafe fn all_tiles<S: Simd, Q: Format>(job: &Job<'_>) {
 unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
     job: &Job<'_>,
     input: &Quantized,
-    first: usize,
+    at: Tile,
+    number: usize,
 ) {
-    let from = first * job.blocks;
-    let mut x = input.values.as_ptr().add(from * BLOCK);
-    let mut row_scales = input.scales.as_ptr().add(from);
-    let mut row_sums = input.sums.as_ptr().add(from);
-    let mut quants = job.panel;
-    let scales = job.panel.add(job.blocks * Q::PACKING.quant_bytes());
-    let corrected = match Q::PACKING.offset() {
+    let offset = match Q::PACKING.offset() {
         Some(format::Offset::Wide) if S::WIDE_IS_CENTRED => None,
         other => other,
     };
-    let per_block = if Q::HALVES { 2 * ROWS } else { ROWS };
-    let mut corrections = match corrected {
-        Some(offset) => {
-            let each = if Q::HALVES { 2 } else { 1 };
-            input.corrections[offset as usize].as_ptr().add(from * each)
-        }
-        None => std::ptr::null(),
-    };
     let mut total = [S::splat(0.0); ROWS];
+    let view = input.tile(at, offset);
     for block in 0..job.blocks {
-        let mut first = [S::int_splat(0); ROWS];
-        let mut second = [S::int_splat(0); ROWS];
-        if corrected.is_some() {
-            for row in 0..ROWS {
-                first[row] = S::int_splat(*corrections.add(row));
-                if Q::HALVES {
-                    second[row] = S::int_splat(*corrections.add(ROWS + row));
-                }
-            }
-            corrections = corrections.add(per_block);
+        let products = products::<S, Q, ROWS>(job, &view, block, block, offset.is_some());
+        for row in 0..ROWS {
+            total[row] = products.add_to(total[row], row);
         }
-        for c in 0..4 {
-            let (low, high) = Q::pair::<S>(quants, c);
-            let (x_low, x_high) = (x.add(4 * c * ROWS), x.add(4 * (c + 4) * ROWS));
-            for row in 0..ROWS {
-                first[row] = Q::dot::<S>(first[row], low, x_low.add(4 * row));
-            }
-            for row in 0..ROWS {
-                // Two chains where rows are too few to hide the dot product's latency.
-                if Q::HALVES || ROWS < 4 {
-                    second[row] = Q::dot::<S>(second[row], high, x_high.add(4 * row));
-                } else {
-                    first[row] = Q::dot::<S>(first[row], high, x_high.add(4 * row));
-                }
-            }
-        }
-        if Q::HALVES {
-            let scale = [Q::scale::<S>(scales, block, 0), Q::scale::<S>(scales, block, 1)];
-            for row in 0..ROWS {
-                let x_scale = S::splat(*row_scales.add(row));
-                for (dot, scale) in [first[row], second[row]].into_iter().zip(scale) {
-                    total[row] = S::fma(S::mul(scale, x_scale), S::to_float(dot), total[row]);
-                }
-            }
-        } else {
-            let scale = Q::scale::<S>(scales, block, 0);
-            let min = Q::min::<S>(scales, block);
-            for row in 0..ROWS {
-                let dot = if ROWS < 4 { S::int_add(first[row], second[row]) } else { first[row] };
-                let both = S::mul(scale, S::splat(*row_scales.add(row)));
-                total[row] = S::fma(both, S::to_float(dot), total[row]);
-                if Q::HAS_MIN {
-                    total[row] = S::fma(min, S::splat(*row_sums.add(row)), total[row]);
-                }
-            }
-        }
-        quants = quants.add(Q::PACKING.quant_bytes());
-        x = x.add(BLOCK * ROWS);
-        row_scales = row_scales.add(ROWS);
-        row_sums = row_sums.add(ROWS);
     }
-    store::<S, ROWS>(job, first, total);
+    if let Some((blocks, view)) = input.extra(number, offset) {
+        for (index, &(block, rows)) in blocks.iter().enumerate() {
+            let products = products::<S, Q, ROWS>(job, &view, index, block, offset.is_some());
+            for row in 0..ROWS {
+                if (rows >> row) & 1 == 1 {
+                    total[row] = products.add_to(total[row], row);
+                }
+            }
+        }
+    }
+    store::<S, ROWS>(job, at.first, total);
+}
+
+/// What a block adds to each row's total.
+struct Products<S: Simd, Q: Format, const ROWS: usize> {
+    dots: [[S::I; ROWS]; 2],
+    scales: [S::F; 2],
+    min: S::F,
+    row_scales: *const f32,
+    row_sums: *const f32,
+    format: std::marker::PhantomData<Q>,
+}
+
+/// Dot products of the panel's block `block` with the digits' block `index`.
+#[inline(always)]
+unsafe fn products<S: Simd, Q: Format, const ROWS: usize>(
+    job: &Job<'_>,
+    view: &View,
+    index: usize,
+    block: usize,
+    is_corrected: bool,
+) -> Products<S, Q, ROWS> {
+    let x = view.values.add(index * BLOCK * ROWS);
+    let quants = job.panel.add(block * Q::PACKING.quant_bytes());
+    let scales = job.panel.add(job.blocks * Q::PACKING.quant_bytes());
+    let mut first = [S::int_splat(0); ROWS];
+    let mut second = [S::int_splat(0); ROWS];
+    if is_corrected {
+        let sums = if Q::HALVES { 2 } else { 1 };
+        let corrections = view.corrections.add(index * sums * ROWS);
+        for row in 0..ROWS {
+            first[row] = S::int_splat(*corrections.add(row));
+            if Q::HALVES {
+                second[row] = S::int_splat(*corrections.add(ROWS + row));
+            }
+        }
+    }
+    for c in 0..4 {
+        let (low, high) = Q::pair::<S>(quants, c);
+        let (x_low, x_high) = (x.add(4 * c * ROWS), x.add(4 * (c + 4) * ROWS));
+        for row in 0..ROWS {
+            first[row] = Q::dot::<S>(first[row], low, x_low.add(4 * row));
+        }
+        for row in 0..ROWS {
+            // Two chains where rows are too few to hide the dot product's latency.
+            if Q::HALVES || ROWS < 4 {
+                second[row] = Q::dot::<S>(second[row], high, x_high.add(4 * row));
+            } else {
+                first[row] = Q::dot::<S>(first[row], high, x_high.add(4 * row));
+            }
+        }
+    }
+    if !Q::HALVES && ROWS < 4 {
+        for row in 0..ROWS {
+            first[row] = S::int_add(first[row], second[row]);
+        }
+    }
+    let scale = Q::scale::<S>(scales, block, 0);
+    Products {
+        dots: [first, second],
+        scales: [scale, if Q::HALVES { Q::scale::<S>(scales, block, 1) } else { scale }],
+        min: Q::min::<S>(scales, block),
+        row_scales: view.scales.add(index * ROWS),
+        row_sums: view.sums.add(index * ROWS),
+        format: std::marker::PhantomData,
+    }
+}
+
+impl<S: Simd, Q: Format, const ROWS: usize> Products<S, Q, ROWS> {
+    #[inline(always)]
+    unsafe fn add_to(&self, total: S::F, row: usize) -> S::F {
+        let row_scale = S::splat(*self.row_scales.add(row));
+        let mut total = total;
+        for half in 0..if Q::HALVES { 2 } else { 1 } {
+            let both = S::mul(self.scales[half], row_scale);
+            total = S::fma(both, S::to_float(self.dots[half][row]), total);
+        }
+        if Q::HAS_MIN {
+            total = S::fma(self.min, S::splat(*self.row_sums.add(row)), total);
+        }
+        total
+    }
 }
 
 #[inline(always)]

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::activations::{Quantized, interleave, tiles};
+use super::format::Offset;
 use super::tile::{Input, Job, most_rows, run};
 use super::{BLOCK, Output, PANEL, PackedLinear};
 use crate::kernels::error::check_length;
@@ -43,7 +44,10 @@ pub(crate) fn forward(
         .any(|linear| linear.packing.is_float())
         .then(|| interleave(x, cols, &tiles, pool));
     let quantized = linears.iter().any(|linear| !linear.packing.is_float()).then(|| {
-        let offsets: Vec<_> = linears.iter().filter_map(|l| l.packing.offset()).collect();
+        let offsets: Vec<_> = Offset::ALL
+            .into_iter()
+            .filter(|offset| linears.iter().any(|l| l.packing.offset() == Some(*offset)))
+            .collect();
         Quantized::new(x, cols, &tiles, &offsets, tier, pool)
     });
 
@@ -75,6 +79,7 @@ pub(crate) fn forward(
                 panel: linear.data.bytes()[panel * panel_bytes..(panel + 1) * panel_bytes].as_ptr(),
                 blocks,
                 tiles,
+                first_tile: group * tiles_near,
                 input,
                 // In bounds: the panel's first channel is one of the matrix's rows.
                 y: ys[which].as_mut_ptr().wrapping_add(panel * PANEL),

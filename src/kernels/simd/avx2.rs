@@ -36,13 +36,6 @@ pub(crate) unsafe fn largest_of_eight(a: __m256) -> f32 {
 }
 
 #[inline(always)]
-unsafe fn int_sum_of_eight(a: __m256i) -> i32 {
-    let four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
-    let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
-    _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
-}
-
-#[inline(always)]
 unsafe fn largest_int_of_eight(a: __m256i) -> i32 {
     let four = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
     let two = _mm_max_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
@@ -212,10 +205,6 @@ macro_rules! two_registers {
             #[inline(always)]
             unsafe fn int_add(a: I2, b: I2) -> I2 {
                 [_mm256_add_epi32(a[0], b[0]), _mm256_add_epi32(a[1], b[1])]
-            }
-            #[inline(always)]
-            unsafe fn int_sum(a: I2) -> i32 {
-                int_sum_of_eight(_mm256_add_epi32(a[0], a[1]))
             }
             #[inline(always)]
             unsafe fn to_float(a: I2) -> F2 {

@@ -113,10 +113,6 @@ impl Simd for Avx512Vnni {
         _mm512_add_epi32(a, b)
     }
     #[inline(always)]
-    unsafe fn int_sum(a: Self::I) -> i32 {
-        _mm512_reduce_add_epi32(a)
-    }
-    #[inline(always)]
     unsafe fn to_float(a: Self::I) -> Self::F {
         _mm512_cvtepi32_ps(a)
     }

@@ -74,7 +74,6 @@ pub(crate) trait Simd: Copy + 'static {
 
     unsafe fn int_splat(x: i32) -> Self::I;
     unsafe fn int_add(a: Self::I, b: Self::I) -> Self::I;
-    unsafe fn int_sum(a: Self::I) -> i32;
     unsafe fn to_float(a: Self::I) -> Self::F;
     /// The largest of the lanes' bit patterns without their signs: of NaN above infinity above
     /// all finite numbers.

@@ -198,10 +198,6 @@ impl Simd for Neon {
         four!(i => vaddq_s32(a[i], b[i]))
     }
     #[inline(always)]
-    unsafe fn int_sum(a: I4) -> i32 {
-        vaddvq_s32(vaddq_s32(vaddq_s32(a[0], a[1]), vaddq_s32(a[2], a[3])))
-    }
-    #[inline(always)]
     unsafe fn to_float(a: I4) -> F4 {
         four!(i => vcvtq_f32_s32(a[i]))
     }

@@ -108,10 +108,6 @@ impl Simd for Plain {
         std::array::from_fn(|i| a[i].wrapping_add(b[i]))
     }
     #[inline(always)]
-    unsafe fn int_sum(a: Self::I) -> i32 {
-        a.iter().sum()
-    }
-    #[inline(always)]
     unsafe fn to_float(a: Self::I) -> Self::F {
         a.map(|x| x as f32)
     }
