@@ -43,14 +43,36 @@ fn strange_corpus(sandbox: &Sandbox) {
         .collect();
     sandbox.write("items.jsonl", items.join("\n"));
     sandbox
-        .run(&["import", "--format", "table", "--reviews", "reviews.jsonl", "--items", "items.jsonl"])
+        .run(&[
+            "import",
+            "--format",
+            "table",
+            "--reviews",
+            "reviews.jsonl",
+            "--items",
+            "items.jsonl",
+        ])
         .ok();
 }
 
 fn write(sandbox: &Sandbox, user: &str, item: &str, method: &str) -> Run {
     sandbox.run(&[
-        "write", "--user", user, "--item", item, "--method", method, "--n", "2", "--k", "2",
-        "--max-tokens", "6", "--profile-max-tokens", "6", "--json",
+        "write",
+        "--user",
+        user,
+        "--item",
+        item,
+        "--method",
+        method,
+        "--n",
+        "2",
+        "--k",
+        "2",
+        "--max-tokens",
+        "6",
+        "--profile-max-tokens",
+        "6",
+        "--json",
     ])
 }
 

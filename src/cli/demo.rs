@@ -9,7 +9,6 @@ use idiolect::encoder::Encoder;
 use idiolect::lm::Lm;
 use idiolect::methods::{Material, Method, Options, Written};
 use idiolect::peers::{self, Choice};
-use idiolect::progress::Progress as _;
 use idiolect::task::Task;
 use serde::Serialize;
 
@@ -78,10 +77,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let mut written = Vec::new();
     // DPL first: its differences and its profile are shown before any text.
     for method in METHODS.into_iter().rev() {
-        context.begin(&format!("writing ({})", method.name()), None);
-        let made = wait(context, method.write(&material, &target, &options, None));
-        context.end();
-        let made = made??;
+        let made = wait(context, method.write(&material, &target, &options, None))??;
         if let Some(profile) = &made.profile {
             show.text(&profile::in_words(profile, &task))?;
         }
