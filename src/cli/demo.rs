@@ -21,6 +21,10 @@ const ITEMS: &str = include_str!("../../data/sample/items.jsonl");
 const COLUMNS: &str = "user=user,item=item,text=text,rating=rating,title=title,time=time";
 /// The demo's own store, so that trying the program leaves the user's untouched.
 const DEMO_STORE: &str = "idiolect-demo.sqlite";
+/// Most tokens of a text, and of each difference and the profile: `write` takes the task's, this is
+/// to end soon.
+const TEXT_TOKENS: usize = 160;
+const PROFILE_TOKENS: usize = 120;
 /// Written in this order, shown beside the real text.
 const METHODS: [Method; 3] = [Method::NonPerso, Method::Scp, Method::Dpl];
 
@@ -30,13 +34,13 @@ const METHODS: [Method; 3] = [Method::NonPerso, Method::Scp, Method::Dpl];
         Imports the sample, whose texts were written for this project, into idiolect-demo.sqlite \
         (or --store), takes one user, sets their newest review aside, and shows who they are, the \
         representatives they are compared with, the differences, the profile, and the text that \
-        was set aside beside what three methods write in its place. A second run finds \
-        everything in the store.",
-    after_help = "Examples:\n  idiolect demo\n  idiolect demo --user doreen --seed 7"
+        was set aside beside what three methods write in its place. Answers are kept short so that \
+        it ends soon. A second run finds everything in the store.",
+    after_help = "Examples:\n  idiolect demo\n  idiolect demo --user harold --seed 7"
 )]
 pub(crate) struct Args {
     /// A user of the sample; data/sample/README.md says who they are
-    #[arg(long, value_name = "USER", default_value = "doreen")]
+    #[arg(long, value_name = "USER", default_value = "mina")]
     user: String,
     /// Seed of the texts
     #[arg(long, value_name = "N", default_value_t = 42)]
@@ -65,7 +69,12 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let held_out = history.pop().context("the user has no reviews")?;
     let Some(newest) = history.last() else { bail!("`{}` has a single review", args.user) };
     let view = View::all(&store).without(held_out.id);
-    let options = Options { seed: args.seed, ..Options::of(&task) };
+    let options = Options {
+        seed: args.seed,
+        max_tokens: Some(TEXT_TOKENS),
+        profile_max_tokens: Some(PROFILE_TOKENS),
+        ..Options::of(&task)
+    };
     let target = target(&store, &held_out)?;
     let choice = peers::choose(&view, &encoder, &args.user, &newest.review.item, &options.choice)?;
 

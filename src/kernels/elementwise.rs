@@ -187,8 +187,8 @@ unsafe fn norm_pointers<S: Simd>(x: *const f32, weight: &[f32], eps: f32, out: *
         S::store(out.add(at), S::mul(scaled, S::load(weight.as_ptr().add(at))));
         at += LANES;
     }
-    for at in at..width {
-        *out.add(at) = *x.add(at) * scale * weight[at];
+    for (at, weight) in weight.iter().enumerate().skip(at) {
+        *out.add(at) = *x.add(at) * scale * weight;
     }
 }
 

@@ -46,7 +46,7 @@ impl Case {
         let width = shape.n_kv_heads * shape.head_dim;
         let len = keys.len() / width;
         // What was not written is NaN, which must not be seen; padding must be zero.
-        let unwritten = if shape.head_dim % 16 == 0 { f16::NAN } else { f16::ZERO };
+        let unwritten = if shape.head_dim.is_multiple_of(16) { f16::NAN } else { f16::ZERO };
         let mut runs = vec![vec![unwritten; shape.run_len()]; len.div_ceil(RUN)];
         for (position, (key, value)) in keys.chunks(width).zip(values.chunks(width)).enumerate() {
             shape.write(&mut runs[position / RUN], position % RUN, key, value).unwrap();

@@ -13,7 +13,7 @@ const LOWEST: f32 = -87.0;
 /// Adding it leaves a number rounded to an integer in the low bits of the mantissa.
 const ROUNDER: f32 = 12_582_912.0;
 /// The natural logarithm of 2 in two parts, the first short enough for exact multiples.
-const LN_2_HIGH: f32 = 0.693_359_375;
+const LN_2_HIGH: f32 = 355.0 / 512.0;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// `e^x`, within 2 units in the last place for -87 <= x <= 88; NaN of NaN.
