@@ -1,6 +1,6 @@
 //! With no network at all, everything but `models fetch` works.
 
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! The hot loops, each with a plain twin that is its reference.
 //!
-//! Every kernel is written once over sixteen lanes ([`simd`]) and compiled for each [`Tier`]; the
+//! Every kernel is written once over sixteen lanes (`simd`) and compiled for each [`Tier`]; the
 //! lanes of the plain tier are ordinary arrays. Sums are taken in one order that belongs to the
 //! result and not to the instruction set, so all tiers give the same bits, and an element of a
 //! result depends neither on the other rows of a batch nor on the number of threads.
