@@ -39,7 +39,10 @@ fn strange_corpus(sandbox: &Sandbox) {
     sandbox.write("reviews.jsonl", lines.join("\n"));
     let items: Vec<String> = ["hinge-0", "hinge-1", "hinge-2", "unreviewed"]
         .iter()
-        .map(|id| json!({"item": id, "title": id, "description": "x ".repeat(3000)}).to_string())
+        .map(|id| {
+            json!({"item": id, "title": id, "description": "A hinge for a door. ".repeat(12)})
+                .to_string()
+        })
         .collect();
     sandbox.write("items.jsonl", items.join("\n"));
     sandbox
