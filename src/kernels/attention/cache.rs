@@ -1,6 +1,7 @@
 //! How keys and values lie in a run.
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use crate::kernels::error::check_length;
 use crate::kernels::simd::LANES;
@@ -47,16 +48,19 @@ impl KvShape {
         }
         let (run_keys, run_values) = run.split_at_mut(n_heads * self.head_len());
         let panel = offset / LANES * self.padded_dim() * LANES + offset % LANES;
-        for (run, keys) in run_keys.chunks_exact_mut(self.head_len()).zip(keys.chunks_exact(dim)) {
+        let mut narrow = vec![f16::ZERO; n_heads * dim];
+        to_f16(keys, &mut narrow);
+        for (run, keys) in run_keys.chunks_exact_mut(self.head_len()).zip(narrow.chunks_exact(dim))
+        {
             for (place, key) in run[panel..].iter_mut().step_by(LANES).zip(keys) {
-                *place = to_f16(*key);
+                *place = *key;
             }
         }
+        to_f16(values, &mut narrow);
         for (run, values) in
-            run_values.chunks_exact_mut(self.head_len()).zip(values.chunks_exact(dim))
+            run_values.chunks_exact_mut(self.head_len()).zip(narrow.chunks_exact(dim))
         {
-            let places = &mut run[offset * self.padded_dim()..][..dim];
-            places.iter_mut().zip(values).for_each(|(place, value)| *place = to_f16(*value));
+            run[offset * self.padded_dim()..][..dim].copy_from_slice(values);
         }
         Ok(())
     }
@@ -72,8 +76,12 @@ impl KvShape {
     }
 }
 
-fn to_f16(x: f32) -> f16 {
+fn to_f16(wide: &[f32], narrow: &mut [f16]) {
     const LARGEST: f32 = 65_504.0;
-    // `clamp` keeps NaN.
-    f16::from_f32(x.clamp(-LARGEST, LARGEST))
+    for (wide, narrow) in wide.chunks(LANES).zip(narrow.chunks_mut(LANES)) {
+        let mut within = [0.0; LANES];
+        // `clamp` keeps NaN.
+        within.iter_mut().zip(wide).for_each(|(to, x)| *to = x.clamp(-LARGEST, LARGEST));
+        narrow.convert_from_f32_slice(&within[..wide.len()]);
+    }
 }

@@ -98,7 +98,7 @@ unsafe fn all_runs<S: Simd>(unit: &Unit<'_>, first_run: usize, n_runs: usize, st
                 out: if fresh { own } else { part.as_mut_ptr() },
             };
             match rows {
-                8 if S::ROWS >= 8 => tile_of::<S, 8, 1>(&tile),
+                8 if S::ROWS >= 8 => by_width::<S, 8>(&tile),
                 4 => by_width::<S, 4>(&tile),
                 3 => by_width::<S, 3>(&tile),
                 2 => by_width::<S, 2>(&tile),
@@ -133,8 +133,8 @@ struct Tile<'a> {
     out: *mut f32,
 }
 
-/// Two vectors side by side where there are registers for them: few rows alone do not hide the
-/// latency of a multiply-add.
+/// Two vectors side by side where there are registers for them: then few rows hide the latency of
+/// a multiply-add, and many share each load of a query's element.
 #[inline(always)]
 unsafe fn by_width<S: Simd, const ROWS: usize>(tile: &Tile<'_>) {
     if S::ROWS >= 8 {

@@ -260,7 +260,7 @@ unsafe fn quantize_tile<S: Simd>(
 /// name: its scale is NaN.
 #[inline(always)]
 unsafe fn quantize_block<S: Simd>(x: [S::F; 2]) -> (f32, f32, [i8; BLOCK]) {
-    let largest = f32::from_bits(S::largest_bits(x[0]).max(S::largest_bits(x[1])));
+    let largest = f32::from_bits(S::largest_bits(x[0], x[1]));
     let (scale, inverse) = scale_of(largest);
     let mut bytes = [0; BLOCK];
     if inverse > 0.0 {

@@ -36,7 +36,7 @@ pub(crate) unsafe fn largest_of_eight(a: __m256) -> f32 {
 }
 
 #[inline(always)]
-unsafe fn largest_int_of_eight(a: __m256i) -> i32 {
+pub(crate) unsafe fn largest_int_of_eight(a: __m256i) -> i32 {
     let four = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
     let two = _mm_max_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
     _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32::<1>(two)))
@@ -211,11 +211,14 @@ macro_rules! two_registers {
                 [_mm256_cvtepi32_ps(a[0]), _mm256_cvtepi32_ps(a[1])]
             }
             #[inline(always)]
-            unsafe fn largest_bits(a: F2) -> u32 {
+            unsafe fn largest_bits(a: F2, b: F2) -> u32 {
                 let sign_off = _mm256_set1_epi32(0x7fff_ffff);
-                let first = _mm256_and_si256(_mm256_castps_si256(a[0]), sign_off);
-                let second = _mm256_and_si256(_mm256_castps_si256(a[1]), sign_off);
-                largest_int_of_eight(_mm256_max_epi32(first, second)) as u32
+                let mut larger = _mm256_setzero_si256();
+                for x in [a[0], a[1], b[0], b[1]] {
+                    let bits = _mm256_and_si256(_mm256_castps_si256(x), sign_off);
+                    larger = _mm256_max_epi32(larger, bits);
+                }
+                largest_int_of_eight(larger) as u32
             }
             #[inline(always)]
             unsafe fn round_scaled(a: F2, factor: F2) -> I2 {

@@ -117,9 +117,14 @@ impl Simd for Avx512Vnni {
         _mm512_cvtepi32_ps(a)
     }
     #[inline(always)]
-    unsafe fn largest_bits(a: Self::F) -> u32 {
-        let bits = _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7fff_ffff));
-        _mm512_reduce_max_epi32(bits) as u32
+    unsafe fn largest_bits(a: Self::F, b: Self::F) -> u32 {
+        let sign_off = _mm512_set1_epi32(0x7fff_ffff);
+        let a = _mm512_and_si512(_mm512_castps_si512(a), sign_off);
+        let b = _mm512_and_si512(_mm512_castps_si512(b), sign_off);
+        let larger = _mm512_max_epi32(a, b);
+        let upper = _mm512_extracti64x4_epi64::<1>(larger);
+        let eight = _mm256_max_epi32(_mm512_castsi512_si256(larger), upper);
+        super::avx2::largest_int_of_eight(eight) as u32
     }
     #[inline(always)]
     unsafe fn round_scaled(a: Self::F, factor: Self::F) -> Self::I {

@@ -75,9 +75,9 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn int_splat(x: i32) -> Self::I;
     unsafe fn int_add(a: Self::I, b: Self::I) -> Self::I;
     unsafe fn to_float(a: Self::I) -> Self::F;
-    /// The largest of the lanes' bit patterns without their signs: of NaN above infinity above
-    /// all finite numbers.
-    unsafe fn largest_bits(a: Self::F) -> u32;
+    /// The largest of all lanes' bit patterns without their signs: of NaN above infinity above all
+    /// finite numbers.
+    unsafe fn largest_bits(a: Self::F, b: Self::F) -> u32;
     /// `a * factor` rounded to the nearest integer, ties to even.
     unsafe fn round_scaled(a: Self::F, factor: Self::F) -> Self::I;
     /// Stores the lanes, which lie in -128..=127, as sixteen bytes.

@@ -202,8 +202,11 @@ impl Simd for Neon {
         four!(i => vcvtq_f32_s32(a[i]))
     }
     #[inline(always)]
-    unsafe fn largest_bits(a: F4) -> u32 {
-        let bits = four!(i => vandq_u32(vreinterpretq_u32_f32(a[i]), vdupq_n_u32(0x7fff_ffff)));
+    unsafe fn largest_bits(a: F4, b: F4) -> u32 {
+        let bits = four!(i => vmaxq_u32(
+            vandq_u32(vreinterpretq_u32_f32(a[i]), vdupq_n_u32(0x7fff_ffff)),
+            vandq_u32(vreinterpretq_u32_f32(b[i]), vdupq_n_u32(0x7fff_ffff)),
+        ));
         vmaxvq_u32(vmaxq_u32(vmaxq_u32(bits[0], bits[1]), vmaxq_u32(bits[2], bits[3])))
     }
     #[inline(always)]

@@ -112,8 +112,8 @@ impl Simd for Plain {
         a.map(|x| x as f32)
     }
     #[inline(always)]
-    unsafe fn largest_bits(a: Self::F) -> u32 {
-        a.into_iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
+    unsafe fn largest_bits(a: Self::F, b: Self::F) -> u32 {
+        a.into_iter().chain(b).fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
     }
     #[inline(always)]
     unsafe fn round_scaled(a: Self::F, factor: Self::F) -> Self::I {
