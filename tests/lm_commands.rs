@@ -69,6 +69,26 @@ fn score_and_complete_agree_on_the_likeliest_tokens() {
 }
 
 #[test]
+fn requests_are_written_down_and_end_tokens_masked() {
+    if common::test_lm().is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("requests.jsonl");
+    let prompt = "Say yes.";
+    let arguments =
+        ["lm", "complete", "--chat", "--prompt", prompt, "--max-tokens", "40", "--json"];
+    let record = ["--ignore-end", "--tier", "plain", "--record-requests", path.to_str().unwrap()];
+    let written = sandbox.run(&[&arguments[..], &record].concat()).ok().json();
+    assert_eq!((&written["completion_tokens"], &written["finish"]), (&40.into(), &"length".into()));
+    let line: serde_json::Value =
+        serde_json::from_str(std::fs::read_to_string(path).unwrap().trim()).unwrap();
+    let ids = line["prompts"][0].as_array().unwrap();
+    assert_eq!(ids.len() as u64, written["prompt_tokens"].as_u64().unwrap());
+    assert_eq!((&line["verb"], &line["outcome"]), (&"complete".into(), &"answered".into()));
+}
+
+#[test]
 fn what_cannot_be_done_says_why() {
     let sandbox = Sandbox::new();
     sandbox.run(&["lm", "complete"]).fails_with(2);
@@ -80,6 +100,13 @@ fn what_cannot_be_done_says_why() {
     let broken = sandbox.write("broken.txt", b"ab\xff");
     let broken = ["lm", "complete", "--prompt-file", broken.to_str().unwrap()];
     assert!(sandbox.run(&broken).fails_with(1).contains("not UTF-8 from byte 2"));
+    let unknown = ["lm", "complete", "--prompt", "a", "--tier", "sse9"];
+    if common::test_lm().is_some() {
+        assert!(sandbox.run(&unknown).fails_with(1).contains("`sse9` is no instruction set"));
+        let elsewhere = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+        let missing = ["lm", "complete", "--prompt", "a", "--tier", elsewhere];
+        assert!(sandbox.run(&missing).fails_with(1).contains("it has:"));
+    }
     let gguf = sandbox.write("broken.gguf", b"GGUF\x03\0\0\0");
     let broken = ["lm", "tokenize", "--text", "a", "--lm", gguf.to_str().unwrap()];
     assert!(sandbox.run(&broken).fails_with(1).contains("broken.gguf"));

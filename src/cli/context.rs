@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context as _;
 use idiolect::encoder::Encoder;
+use idiolect::kernels::Tier;
 use idiolect::lm::{Lm, LoadOptions};
 use idiolect::model::catalog::{Catalog, default_models_dir};
 use idiolect::model::device;
@@ -58,6 +60,14 @@ pub(crate) struct Globals {
     /// Worker threads on the CPU; 0 takes one a core
     #[arg(long, global = true, env = "IDIOLECT_THREADS", value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
+    /// Instruction set of the CPU's kernels: auto (the widest that this machine has), avx512vnni,
+    /// avxvnni, avx2, neon or plain
+    #[arg(long, global = true, env = "IDIOLECT_TIER", value_name = "NAME", default_value = "auto")]
+    pub(crate) tier: String,
+    /// Write every request to the language model into FILE, token ids and all, as a JSON line; a
+    /// file that is there is replaced
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) record_requests: Option<PathBuf>,
     /// Folder that fetched models are kept in
     #[arg(long, global = true, env = "IDIOLECT_MODELS", value_name = "DIR")]
     pub(crate) models_dir: Option<PathBuf>,
@@ -119,8 +129,23 @@ impl Context {
     /// The language model of `--lm`, running.
     pub(crate) fn lm(&self) -> anyhow::Result<Lm> {
         let files = self.catalog()?.lm_with(&self.globals.lm, self)?;
-        let threads = self.globals.threads;
-        Ok(Lm::load(&files, &LoadOptions { device: self.device()?, threads, context: None })?)
+        Ok(Lm::load(&files, &self.load_options()?)?)
+    }
+
+    /// How the language model is loaded.
+    pub(crate) fn load_options(&self) -> anyhow::Result<LoadOptions> {
+        Ok(LoadOptions {
+            device: self.device()?,
+            threads: self.globals.threads,
+            tier: self.tier()?,
+            record: self.globals.record_requests.clone(),
+            ..LoadOptions::default()
+        })
+    }
+
+    /// The instruction set of `--tier`.
+    pub(crate) fn tier(&self) -> anyhow::Result<Tier> {
+        Tier::parse(&self.globals.tier).context("--tier")
     }
 
     /// The sentence encoder of `--encoder`, loaded.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Subcommand};
-use idiolect::lm::{Chat, Completion, Lm, Prompt, Request, Role, Sampling};
+use idiolect::lm::{Chat, Completion, EndToken, Lm, Prompt, Request, Role, Sampling};
 
 use super::context::Context;
 use super::output;
@@ -70,6 +70,9 @@ struct CompleteArgs {
     /// and tab
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    /// Never choose the tokens that end a turn: write the most tokens whatever the model says
+    #[arg(long)]
+    ignore_end: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
 }
@@ -153,7 +156,8 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
         None => room_left(&lm, &prompt)?,
     };
     let stop = args.stop.iter().map(|stop| unescape(stop)).collect();
-    let request = Request { prompt, sampling, max_tokens, stop };
+    let end_token = if args.ignore_end { EndToken::Masked } else { EndToken::Ends };
+    let request = Request { prompt, sampling, max_tokens, stop, end_token };
     if context.globals.json {
         let completion: Completion = wait(context, lm.complete(request))??;
         return output::json(&completion);

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Result;
 use crate::corpus::{Key, ReviewId, Store};
-use crate::lm::{self, Chat, Completion, Finish, Lm, Prompt, Request, Sampling};
+use crate::lm::{self, Chat, Completion, EndToken, Finish, Lm, Prompt, Request, Sampling};
 use crate::task::{Cut, Draft, LabelStrip, Stage, Task, Window, fit, strip_label};
 
 /// Receives an answer's text as it comes.
@@ -160,7 +160,8 @@ impl<'a> Calls<'a> {
         }
 
         let sampling = Sampling { seed: seed_of(&key), ..sampling };
-        let request = Request { prompt, sampling, max_tokens, stop: Vec::new() };
+        let request =
+            Request { prompt, sampling, max_tokens, stop: Vec::new(), end_token: EndToken::Ends };
         let completion = match on_text {
             Some(on_text) => self.complete_streamed(request, &spec.label, on_text).await?,
             None => self.model.complete(request, None).await?,

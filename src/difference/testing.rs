@@ -98,6 +98,7 @@ fn text_of(prompt: &Prompt) -> String {
     match prompt {
         Prompt::Chat(chat) => chat.messages.iter().map(|m| format!("{}\n", m.content)).collect(),
         Prompt::Text(text) | Prompt::Markup(text) => text.clone(),
+        Prompt::Tokens(ids) => format!("{ids:?}"),
     }
 }
 

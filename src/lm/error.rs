@@ -102,6 +102,16 @@ pub enum Error {
         /// What is wrong with them.
         what: String,
     },
+    /// Recorded requests cannot be written or read.
+    #[error("{operation} recorded requests {path}: {what}", path = path.display())]
+    Record {
+        /// `read` or `write`.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        what: String,
+    },
     /// A file that was needed is not where it was.
     #[error("{path} is gone", path = .0.display())]
     Gone(PathBuf),

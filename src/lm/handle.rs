@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::decoder::{self, Decoder, Precision};
 use super::engine::Engine;
+use super::record::{Recorded, Recorder, Verb};
 use super::sampler::{Sampler, Vocabulary};
 use super::sequence::{Completing, Job, Scoring, Ticket};
 use super::stop::StopStream;
-use super::{Completion, Error, Prompt, Request, Result, Score};
+use super::{Completion, EndToken, Error, Prompt, Request, Result, Score};
 use crate::kernels::Tier;
 use crate::model::LmFiles;
 use crate::model::chat::ChatTemplate;
@@ -34,11 +35,22 @@ pub struct LoadOptions {
     pub threads: usize,
     /// Longest sequence, prompt and completion together; `None` takes the model's own.
     pub context: Option<usize>,
+    /// Instruction set of the kernels on the CPU.
+    pub tier: Tier,
+    /// A file that every request is written to, token by token, as a JSON line ([`Recorded`]); one
+    /// that is there is replaced.
+    pub record: Option<PathBuf>,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { device: candle_core::Device::Cpu, threads: 0, context: None }
+        Self {
+            device: candle_core::Device::Cpu,
+            threads: 0,
+            context: None,
+            tier: Tier::detect(),
+            record: None,
+        }
     }
 }
 
@@ -53,6 +65,7 @@ struct Shared {
     template: ChatTemplate,
     vocabulary: Arc<Vocabulary>,
     engine: Engine,
+    recorder: Option<Recorder>,
 }
 
 impl Lm {
@@ -75,10 +88,10 @@ impl Lm {
                 precision: Precision::Packed,
                 context: options.context,
                 threads: options.threads,
-                tier: Tier::detect(),
+                tier: options.tier,
             },
         )?;
-        Self::start(files, &gguf, tokenizer, template, decoder, options.threads)
+        Self::start(files, &gguf, tokenizer, template, decoder, options)
     }
 
     fn start(
@@ -87,7 +100,7 @@ impl Lm {
         tokenizer: Tokenizer,
         template: ChatTemplate,
         decoder: Decoder,
-        threads: usize,
+        options: &LoadOptions,
     ) -> Result<Self> {
         let n_vocab = decoder.config().n_vocab;
         if tokenizer.n_vocab() > n_vocab {
@@ -114,7 +127,8 @@ impl Lm {
             hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
         };
         let tokenizer = Arc::new(tokenizer);
-        let engine = Engine::start(decoder, Arc::clone(&tokenizer), threads)?;
+        let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
+        let engine = Engine::start(decoder, Arc::clone(&tokenizer), options.threads)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 name: files.name.clone(),
@@ -126,6 +140,7 @@ impl Lm {
                 template,
                 vocabulary: Arc::new(vocabulary),
                 engine,
+                recorder,
             }),
         })
     }
@@ -193,7 +208,18 @@ impl Lm {
     ) -> Result<Completion> {
         let tokens = self.begin(&request.prompt)?;
         self.check_window(tokens.len(), request.max_tokens)?;
-        let sampler = Sampler::new(&request.sampling, Arc::clone(&self.shared.vocabulary))?;
+        let mut sampler = Sampler::new(&request.sampling, Arc::clone(&self.shared.vocabulary))?;
+        if request.end_token == EndToken::Masked {
+            sampler = sampler.never(self.shared.tokenizer.ends().collect());
+        }
+        let recording = self.shared.recorder.as_ref().map(|recorder| {
+            recorder.begin(Recorded {
+                sampling: Some(request.sampling.clone()),
+                stop: request.stop.clone(),
+                max_tokens: request.max_tokens,
+                ..Recorded::new(Verb::Complete, vec![tokens.clone()])
+            })
+        });
         let (reply, answer) = oneshot::channel();
         let job = Completing::new(
             sampler,
@@ -203,7 +229,11 @@ impl Lm {
             tokens.len(),
             reply,
         );
-        self.ask(tokens, Job::Complete(Box::new(job)), answer).await
+        let answer = self.ask(tokens, Job::Complete(Box::new(job)), answer).await;
+        if let Some(recording) = recording {
+            recording.end(answer.as_ref().ok().map(|answer| answer.completion_tokens))?;
+        }
+        answer
     }
 
     /// Log-probability of every token of `continuation` after `prompt`. Prompt and continuation are
@@ -219,11 +249,21 @@ impl Lm {
             return Ok(Score { tokens: continuation, logprobs: Vec::new() });
         }
         let n_prompt = tokens.len();
+        let recording = self.shared.recorder.as_ref().map(|recorder| {
+            recorder.begin(Recorded {
+                continuation: continuation.clone(),
+                ..Recorded::new(Verb::Score, vec![tokens.clone()])
+            })
+        });
         // Nothing stands behind the last token, so it need not be run.
         tokens.extend_from_slice(&continuation[..continuation.len() - 1]);
         let (reply, answer) = oneshot::channel();
         let job = Scoring::new(n_prompt, continuation, reply);
-        self.ask(tokens, Job::Score(job), answer).await
+        let answer = self.ask(tokens, Job::Score(job), answer).await;
+        if let Some(recording) = recording {
+            recording.end(answer.as_ref().ok().map(|answer| answer.tokens.len()))?;
+        }
+        answer
     }
 
     async fn ask<T>(
@@ -255,8 +295,18 @@ impl Lm {
             Prompt::Chat(chat) => self.shared.template.render(chat)?,
             Prompt::Text(text) => vec![Piece::Data(text.clone())],
             Prompt::Markup(text) => vec![Piece::Markup(text.clone())],
+            Prompt::Tokens(ids) => return self.known(ids),
         };
         Ok(self.shared.tokenizer.encode_pieces(&pieces)?)
+    }
+
+    /// The ids, if all are the tokenizer's.
+    fn known(&self, ids: &[u32]) -> Result<Vec<u32>> {
+        let n_vocab = self.shared.tokenizer.n_vocab();
+        match ids.iter().find(|id| **id as usize >= n_vocab) {
+            Some(id) => Err(Error::Token { id: *id, n_vocab }),
+            None => Ok(ids.to_vec()),
+        }
     }
 
     fn check_window(&self, prompt: usize, max_tokens: usize) -> Result<()> {

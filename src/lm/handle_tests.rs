@@ -36,7 +36,13 @@ fn lm() -> Lm {
 fn request(prompt: &str, max_tokens: usize) -> Request {
     // Warm, since a random model soon goes round in circles when it is greedy.
     let sampling = Sampling { temperature: 1.0, seed: 3, ..Sampling::default() };
-    Request { prompt: Prompt::Text(prompt.to_owned()), sampling, max_tokens, stop: Vec::new() }
+    Request {
+        prompt: Prompt::Text(prompt.to_owned()),
+        sampling,
+        max_tokens,
+        stop: Vec::new(),
+        end_token: EndToken::Ends,
+    }
 }
 
 fn long_text(n: usize) -> String {
@@ -293,4 +299,70 @@ fn the_fingerprint_is_of_weights_and_tokenizer() {
     assert_ne!(lm().fingerprint(), load(&other).fingerprint());
     // The BOS that this one wants stands before the text.
     assert_eq!(load(&other).count(&Prompt::Text("ab".to_owned())).unwrap(), 3);
+}
+
+#[test]
+fn masked_end_tokens_are_never_written() {
+    // A model whose every token is as likely as the next would end at once.
+    let lm = lm();
+    let prompts = (0..12).map(|seed| {
+        let sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
+        let prompt = Prompt::Tokens(vec![65, 66, 67]);
+        Request { prompt, sampling, ..request("", 120) }
+    });
+    let requests: Vec<Request> = prompts.collect();
+    let finishes = |end_token| {
+        let asked = requests.iter().map(|r| lm.complete(Request { end_token, ..r.clone() }));
+        let done = block_on(join_all(asked)).into_iter().map(Result::unwrap);
+        done.map(|completion| (completion.finish, completion.completion_tokens)).collect::<Vec<_>>()
+    };
+    assert!(finishes(EndToken::Ends).iter().any(|(finish, _)| *finish == Finish::End));
+    assert!(finishes(EndToken::Masked).iter().all(|done| *done == (Finish::Length, 120)));
+}
+
+#[test]
+fn token_ids_are_a_prompt_like_its_text() {
+    let lm = lm();
+    let text = Prompt::Text("Say".to_owned());
+    let ids = Prompt::Tokens(lm.tokenize("Say").unwrap());
+    let complete = |prompt| block_on(lm.complete(Request { prompt, ..request("", 12) })).unwrap();
+    assert_eq!(complete(text), complete(ids));
+    let beyond = Prompt::Tokens(vec![0, 100_000]);
+    assert!(matches!(lm.count(&beyond), Err(Error::Token { id: 100_000, .. })));
+}
+
+#[test]
+fn requests_are_recorded_as_they_went_to_the_model() {
+    use crate::lm::{Outcome, Recorded, Verb};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("requests.jsonl");
+    let options = LoadOptions { record: Some(path.clone()), ..LoadOptions::default() };
+    let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+    let both = join_all(["One", "Two"].map(|prompt| lm.complete(request(prompt, 5))));
+    let written = block_on(both);
+    block_on(lm.score(Prompt::Text("Say".to_owned()), "and on".to_owned())).unwrap();
+    block_on(lm.complete(request("too long", 1020))).unwrap_err();
+    {
+        let mut dropped = Box::pin(lm.complete(request("Dropped", 900)));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(dropped.as_mut().poll(&mut context), Poll::Pending));
+    }
+    let recorded = Recorded::read(&path).unwrap();
+    assert_eq!(recorded.len(), 4, "a request that was refused never went to the model");
+    let mut first_two: Vec<&Recorded> = recorded[..2].iter().collect();
+    first_two.sort_by_key(|request| request.started);
+    for (place, (request, answer)) in first_two.iter().zip(written).enumerate() {
+        let answer = answer.unwrap();
+        assert_eq!((request.started, request.verb), (place as u64, Verb::Complete));
+        assert_eq!(request.completion_tokens, answer.completion_tokens);
+        assert_eq!(request.prompts, [lm.tokenize(["One", "Two"][place]).unwrap()]);
+        assert_eq!((request.max_tokens, request.outcome), (5, Outcome::Answered));
+    }
+    assert_eq!((recorded[0].ended, recorded[1].ended), (2, 3));
+    assert_eq!((recorded[2].verb, recorded[2].started, recorded[2].ended), (Verb::Score, 4, 5));
+    assert_eq!(recorded[2].continuation, lm.tokenize("and on").unwrap());
+    assert_eq!((recorded[3].outcome, recorded[3].started), (Outcome::Dropped, 6));
+    std::fs::write(&path, "{}\n").unwrap();
+    let error = Recorded::read(&path).unwrap_err().to_string();
+    assert!(error.contains("requests.jsonl") && error.contains("line 1"), "{error}");
 }

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod handle;
 mod prefixes;
+mod record;
 mod request;
 mod sampling;
 mod scheduler;
@@ -25,7 +26,8 @@ pub(crate) mod tiny;
 
 pub use error::Error;
 pub use handle::{Lm, LoadOptions};
-pub use request::{Completion, Finish, Prompt, Request, Score};
+pub use record::{Outcome, Recorded, Verb};
+pub use request::{Completion, EndToken, Finish, Prompt, Request, Score};
 pub use sampling::Sampling;
 
 /// Result of this room.

@@ -11,6 +11,8 @@ pub enum Prompt {
     Text(String),
     /// Raw text in which control tokens are control tokens. Never for text of users and items.
     Markup(String),
+    /// Token ids, taken as they are.
+    Tokens(Vec<u32>),
 }
 
 /// A request for text.
@@ -24,6 +26,19 @@ pub struct Request {
     pub max_tokens: usize,
     /// Texts that end the completion; they are not part of it.
     pub stop: Vec<String>,
+    /// Whether the model may end the completion.
+    pub end_token: EndToken,
+}
+
+/// What becomes of the tokens by which a model ends its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EndToken {
+    /// The first of them ends the completion.
+    #[default]
+    Ends,
+    /// They are never chosen, so that `max_tokens` are written unless a stop text comes: for
+    /// measurements of a given length.
+    Masked,
 }
 
 /// Why a completion ended.

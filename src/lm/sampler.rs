@@ -67,6 +67,7 @@ pub struct Sampler {
     settings: Sampling,
     vocabulary: Arc<Vocabulary>,
     rng: ChaCha8Rng,
+    never: Vec<u32>,
 }
 
 impl Sampler {
@@ -78,7 +79,14 @@ impl Sampler {
             settings: settings.clone(),
             vocabulary,
             rng: ChaCha8Rng::seed_from_u64(settings.seed),
+            never: Vec::new(),
         })
+    }
+
+    /// The same sampler, which never chooses any of these tokens.
+    #[must_use]
+    pub fn never(self, never: Vec<u32>) -> Self {
+        Self { never, ..self }
     }
 
     /// Chooses the token that follows `before` (prompt and completion so far). `logits` are those of
@@ -87,6 +95,11 @@ impl Sampler {
     /// # Errors
     /// A logit is NaN or plus infinity, or none is above minus infinity.
     pub fn choose(&mut self, logits: &mut [f32], before: &[u32]) -> Result<u32> {
+        for id in &self.never {
+            if let Some(logit) = logits.get_mut(*id as usize) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
         check_logits(logits)?;
         self.penalise(logits, before);
         if self.settings.temperature == 0.0 {

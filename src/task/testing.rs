@@ -18,6 +18,7 @@ impl Window for ByWords {
                 chat.messages.iter().map(|m| Ok(self.count_text(&m.content)? + 2)).sum()
             }
             Prompt::Text(text) | Prompt::Markup(text) => self.count_text(text),
+            Prompt::Tokens(ids) => Ok(ids.len()),
         }
     }
     fn count_text(&self, text: &str) -> lm::Result<usize> {

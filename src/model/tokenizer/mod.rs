@@ -156,6 +156,11 @@ impl Tokenizer {
         self.ends.contains(&id)
     }
 
+    /// All tokens that a completion ends at.
+    pub fn ends(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ends.iter().copied()
+    }
+
     /// Whether this is a control token, which no data yields.
     #[must_use]
     pub fn is_control(&self, id: u32) -> bool {
