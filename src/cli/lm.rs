@@ -157,7 +157,7 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
     };
     let stop = args.stop.iter().map(|stop| unescape(stop)).collect();
     let end_token = if args.ignore_end { EndToken::Masked } else { EndToken::Ends };
-    let request = Request { prompt, sampling, max_tokens, stop, end_token };
+    let request = Request { prompt, sampling, max_tokens, stop, end_token, constraint: None };
     if context.globals.json {
         let completion: Completion = wait(context, lm.complete(request))??;
         return output::json(&completion);

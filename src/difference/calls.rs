@@ -160,8 +160,14 @@ impl<'a> Calls<'a> {
         }
 
         let sampling = Sampling { seed: seed_of(&key), ..sampling };
-        let request =
-            Request { prompt, sampling, max_tokens, stop: Vec::new(), end_token: EndToken::Ends };
+        let request = Request {
+            prompt,
+            sampling,
+            max_tokens,
+            stop: Vec::new(),
+            end_token: EndToken::Ends,
+            constraint: None,
+        };
         let completion = match on_text {
             Some(on_text) => self.complete_streamed(request, &spec.label, on_text).await?,
             None => self.model.complete(request, None).await?,

@@ -93,6 +93,9 @@ pub enum Error {
         /// Most it may be.
         most: f32,
     },
+    /// A constraint is wrong, or no text that it allows can be written.
+    #[error("constraint: {0}")]
+    Constraint(String),
     /// The model computed something that is no distribution.
     #[error(
         "the model gave logits that are no distribution ({what}); its weights are damaged: run \

@@ -1,18 +1,19 @@
 //! The handle of a running language model.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::channel::oneshot;
 use sha2::{Digest, Sha256};
 
+use super::constraint::{Constrained, Grammars};
 use super::decoder::{self, Decoder, Precision};
 use super::engine::Engine;
 use super::record::{Recorded, Recorder, Verb};
 use super::sampler::{Sampler, Vocabulary};
 use super::sequence::{Completing, Job, Scoring, Ticket};
 use super::stop::StopStream;
-use super::{Completion, EndToken, Error, Prompt, Request, Result, Score};
+use super::{Completion, Constraint, EndToken, Error, Prompt, Request, Result, Score};
 use crate::kernels::Tier;
 use crate::model::LmFiles;
 use crate::model::chat::ChatTemplate;
@@ -64,6 +65,8 @@ struct Shared {
     tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
     vocabulary: Arc<Vocabulary>,
+    /// What constraints need; made when the first one comes.
+    grammars: OnceLock<Result<Grammars, String>>,
     engine: Engine,
     recorder: Option<Recorder>,
 }
@@ -139,6 +142,7 @@ impl Lm {
                 tokenizer,
                 template,
                 vocabulary: Arc::new(vocabulary),
+                grammars: OnceLock::new(),
                 engine,
                 recorder,
             }),
@@ -190,8 +194,8 @@ impl Lm {
     /// Completes a prompt. Dropping the future cancels it.
     ///
     /// # Errors
-    /// Prompt and `max_tokens` do not fit the window, a sampling setting is out of its range, or the
-    /// model computes no distribution.
+    /// Prompt and `max_tokens` do not fit the window, a sampling setting is out of its range, the
+    /// constraint is wrong or cannot be satisfied, or the model computes no distribution.
     pub async fn complete(&self, request: Request) -> Result<Completion> {
         self.complete_streamed(request, |_| ()).await
     }
@@ -212,6 +216,10 @@ impl Lm {
         if request.end_token == EndToken::Masked {
             sampler = sampler.never(self.shared.tokenizer.ends().collect());
         }
+        let constraint = match &request.constraint {
+            Some(constraint) => Some(self.constrain(constraint, &request)?),
+            None => None,
+        };
         let recording = self.shared.recorder.as_ref().map(|recorder| {
             recorder.begin(Recorded {
                 sampling: Some(request.sampling.clone()),
@@ -223,6 +231,7 @@ impl Lm {
         let (reply, answer) = oneshot::channel();
         let job = Completing::new(
             sampler,
+            constraint,
             StopStream::new(&request.stop),
             Box::new(on_text),
             request.max_tokens,
@@ -264,6 +273,21 @@ impl Lm {
             recording.end(answer.as_ref().ok().map(|answer| answer.tokens.len()))?;
         }
         answer
+    }
+
+    fn constrain(&self, constraint: &Constraint, request: &Request) -> Result<Constrained> {
+        if !request.stop.is_empty() {
+            let what = "stop texts cannot be combined with a constraint; leave one of them out";
+            return Err(Error::Constraint(what.to_owned()));
+        }
+        if request.end_token == EndToken::Masked {
+            let what = "a constrained text ends where it must; do not mask the end tokens";
+            return Err(Error::Constraint(what.to_owned()));
+        }
+        let grammars =
+            self.shared.grammars.get_or_init(|| Grammars::new(&self.shared.tokenizer)).as_ref();
+        let grammars = grammars.map_err(|what| Error::Constraint(what.clone()))?;
+        grammars.begin(constraint, request.max_tokens)
     }
 
     async fn ask<T>(

@@ -42,6 +42,7 @@ fn request(prompt: &str, max_tokens: usize) -> Request {
         max_tokens,
         stop: Vec::new(),
         end_token: EndToken::Ends,
+        constraint: None,
     }
 }
 

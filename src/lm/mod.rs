@@ -10,6 +10,8 @@ pub mod decoder;
 pub mod sampler;
 pub mod stop;
 
+mod closing;
+mod constraint;
 mod dry;
 mod engine;
 mod error;
@@ -24,6 +26,7 @@ mod sequence;
 #[cfg(test)]
 pub(crate) mod tiny;
 
+pub use constraint::Constraint;
 pub use error::Error;
 pub use handle::{Lm, LoadOptions};
 pub use record::{Outcome, Recorded, Verb};

@@ -1,6 +1,6 @@
 //! What is asked of a language model, and what it answers.
 
-use super::{Chat, Sampling};
+use super::{Chat, Constraint, Sampling};
 
 /// What the model is asked to go on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Request {
     pub stop: Vec<String>,
     /// Whether the model may end the completion.
     pub end_token: EndToken,
+    /// What the text must be; cannot be combined with `stop` or a masked end.
+    pub constraint: Option<Constraint>,
 }
 
 /// What becomes of the tokens by which a model ends its turn.
@@ -45,11 +47,12 @@ pub enum EndToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
-    /// The model ended its turn.
+    /// The model ended its turn, or wrote all that the constraint allows.
     End,
     /// A stop text was met.
     Stop,
-    /// `max_tokens` were written.
+    /// `max_tokens` were written. A constrained text was brought to an end in time, by force, and
+    /// satisfies its constraint all the same.
     Length,
 }
 

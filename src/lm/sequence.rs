@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use futures::channel::oneshot;
 
+use super::constraint::Constrained;
 use super::decoder::{Cache, RUN};
 use super::sampler::{Sampler, check_logits};
 use super::stop::{Released, StopStream};
@@ -42,6 +43,7 @@ pub(super) type OnText = Box<dyn FnMut(&str) + Send>;
 
 pub(super) struct Completing {
     sampler: Sampler,
+    constraint: Option<Constrained>,
     stop: StopStream,
     utf8: Utf8Stream,
     on_text: OnText,
@@ -161,6 +163,7 @@ impl Sequence {
 impl Completing {
     pub(super) fn new(
         sampler: Sampler,
+        constraint: Option<Constrained>,
         stop: StopStream,
         on_text: OnText,
         max_tokens: usize,
@@ -174,7 +177,7 @@ impl Completing {
             finish: Finish::Length,
         };
         let utf8 = Utf8Stream::default();
-        Self { sampler, stop, utf8, on_text, max_tokens, completion, reply }
+        Self { sampler, constraint, stop, utf8, on_text, max_tokens, completion, reply }
     }
 
     fn take(
@@ -183,7 +186,13 @@ impl Completing {
         tokens: &mut Vec<u32>,
         tokenizer: &Tokenizer,
     ) -> Result<Turn> {
-        let id = self.sampler.choose(logits, tokens)?;
+        if let Some(constraint) = &mut self.constraint {
+            constraint.mask(logits)?;
+        }
+        let mut id = self.sampler.choose(logits, tokens)?;
+        if let Some(constraint) = &mut self.constraint {
+            id = constraint.take(id)?;
+        }
         if tokenizer.is_end(id) {
             return Ok(self.end(Finish::End));
         }
@@ -197,6 +206,9 @@ impl Completing {
                 return Ok(Turn::Done);
             }
             Released::Text(text) => self.show(&text),
+        }
+        if let Some(finish) = self.constraint.as_ref().and_then(Constrained::finish) {
+            return Ok(self.end(finish));
         }
         match self.completion.completion_tokens == self.max_tokens {
             true => Ok(self.end(Finish::Length)),

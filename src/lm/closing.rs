@@ -1,0 +1,146 @@
+//! A short way from where a constrained text stands to an end that its grammar accepts.
+//!
+//! The grammar's parser tells what may come next, not how far an end is. So a way is looked for
+//! byte by byte on a copy of the parser: what is forced is taken; then what closes (a quote, a
+//! bracket); then what lets the next byte close; then anything that is allowed, something else
+//! each time, so that no choice is made for ever. For JSON this is the shortest way but for odd
+//! schemas; of a regular expression it is some short way, or none is found.
+
+use std::sync::Arc;
+
+use llguidance::Matcher;
+use llguidance::toktrie::{ApproximateTokEnv, TokTrie, TokenizerEnv};
+
+/// Longest way in bytes.
+const LONGEST: usize = 1024;
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Free,
+}
+
+/// As much of the text so far as must be known to close it.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    form: Form,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Text {
+    pub(super) fn new(form: Form) -> Self {
+        Self { form, in_string: false, escaped: false }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.form == Form::Free {
+            return;
+        }
+        for byte in bytes {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_string => self.escaped = true,
+                b'"' => self.in_string = !self.in_string,
+                _ => {}
+            }
+        }
+    }
+
+    /// Bytes that bring the text nearer to its end, best first.
+    fn closing(&self) -> &'static [u8] {
+        match (self.form, self.in_string) {
+            (Form::Free, _) => b"",
+            (Form::Json, true) => b"\"",
+            (Form::Json, false) => b"}],:",
+        }
+    }
+
+    /// All bytes, those that lead to an end soonest first.
+    fn candidates(&self) -> impl Iterator<Item = u8> {
+        let first: &[u8] = match (self.form, self.in_string) {
+            (Form::Json, false) => b"0123456789-.\"ntf[{",
+            (Form::Json, true) | (Form::Free, _) => b"-0123456789",
+        };
+        let rest = (b' '..=b'~').chain([b'\n', b'\t']).chain(0x80..=0xF4);
+        first.iter().copied().chain(rest.filter(move |byte| !first.contains(byte)))
+    }
+}
+
+/// The tokens of single bytes, and of whatever else there is.
+pub(super) struct Bytes {
+    env: Arc<ApproximateTokEnv>,
+    ids: Vec<Option<u32>>,
+}
+
+impl Bytes {
+    pub(super) fn of(env: Arc<ApproximateTokEnv>) -> Self {
+        let ids = (0..=255).map(|byte| env.tok_trie().token_id_at_bytes(&[byte])).collect();
+        Self { env, ids }
+    }
+
+    fn id(&self, byte: u8) -> Option<u32> {
+        self.ids[usize::from(byte)]
+    }
+
+    pub(super) fn trie(&self) -> &TokTrie {
+        self.env.tok_trie()
+    }
+}
+
+/// Tokens from the state of `matcher`, whose text is `text`, to an end; none where it may end
+/// already. `None` where no way was found.
+pub(super) fn way(matcher: &Matcher, text: &Text, bytes: &Bytes) -> Option<Vec<u32>> {
+    let mut ahead = matcher.clone();
+    let mut text = text.clone();
+    let mut way = Vec::new();
+    let mut n_guessed = 0;
+    while way.len() < LONGEST {
+        if ahead.is_stopped() {
+            return ahead.stop_reason().is_ok().then(|| bytes.trie().greedy_tokenize(&way));
+        }
+        if ahead.is_accepting().ok()? {
+            return Some(bytes.trie().greedy_tokenize(&way));
+        }
+        let mut next = ahead.compute_ff_bytes();
+        if next.is_empty() {
+            let (byte, guessed) = choose(&mut ahead, &text, bytes, n_guessed)?;
+            n_guessed = if guessed { n_guessed + 1 } else { 0 };
+            next.push(byte);
+        }
+        for byte in &next {
+            ahead.consume_token(bytes.id(*byte)?).ok()?;
+        }
+        text.push(&next);
+        way.extend_from_slice(&next);
+    }
+    None
+}
+
+/// The next byte, and whether it is but a guess.
+fn choose(ahead: &mut Matcher, text: &Text, bytes: &Bytes, n_guessed: usize) -> Option<(u8, bool)> {
+    for byte in text.closing() {
+        if ahead.validate_tokens(&[bytes.id(*byte)?]).ok()? == 1 {
+            return Some((*byte, false));
+        }
+    }
+    let end = Some(bytes.trie().eos_token());
+    let closing: Vec<u32> =
+        text.closing().iter().map(|byte| bytes.id(*byte)).chain([end]).flatten().collect();
+    let mut allowed = Vec::new();
+    for byte in text.candidates() {
+        let Some(id) = bytes.id(byte) else { continue };
+        if ahead.validate_tokens(&[id]).ok()? == 0 {
+            continue;
+        }
+        for close in &closing {
+            if ahead.validate_tokens(&[id, *close]).ok()? == 2 {
+                return Some((byte, false));
+            }
+        }
+        allowed.push(byte);
+    }
+    let byte = *allowed.get(n_guessed % allowed.len().max(1))?;
+    Some((byte, true))
+}
