@@ -1,4 +1,4 @@
-use crate::model;
+use crate::{kernels, model};
 
 /// What can go wrong in the encoder.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +10,25 @@ pub enum Error {
     /// A tensor operation failed.
     #[error("encoder: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// A kernel refused a shape.
+    #[error("encoder: {0}")]
+    Kernel(#[from] kernels::Error),
+    /// Int8 was asked for where there are no kernels for it.
+    #[error("encoder: no int8 here: {0}; use f32")]
+    NoInt8(String),
+    /// The tokenizer gave an id, or the text a position, that the network has no embedding for.
+    #[error(
+        "encoder: no embedding for token {id} at position {position}; the network has {n_words} \
+         tokens, so tokenizer.json and model.safetensors do not belong together"
+    )]
+    NoEmbedding {
+        /// The token.
+        id: u32,
+        /// Its position.
+        position: usize,
+        /// Tokens of the network.
+        n_words: usize,
+    },
     /// The network gave NaN or infinity.
     #[error(
         "encoder `{encoder}` gave a vector with NaN or infinity for {text}; the weights are \

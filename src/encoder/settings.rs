@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::Result;
-use super::network::Architecture;
+use super::architecture::Architecture;
 use crate::model::{EncoderFiles, Error, Pooling};
 
 /// Settings of an encoder, each from the file that has the say.

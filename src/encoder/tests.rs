@@ -17,20 +17,24 @@ mod tiny;
 pub(crate) use tiny::tiny_text;
 use tiny::{CONFIG, MODULES, POOLING, TOKENIZER, write_tiny_encoder, write_weights};
 
-/// The default encoder's folder, where there is one.
+/// The default encoder, where there is one.
 fn real_encoder() -> Option<Encoder> {
+    Some(Encoder::load(&real_files()?, &Device::Cpu).unwrap())
+}
+
+/// The default encoder's folder, where there is one.
+pub(super) fn real_files() -> Option<EncoderFiles> {
     let named = std::env::var_os("IDIOLECT_TEST_ENCODER").map(|dir| files(&PathBuf::from(dir)));
     let found = named.or_else(|| {
         Catalog::load(&default_models_dir().ok()?).ok()?.encoder("all-minilm-l6-v2").ok()
     });
-    let Some(files) = found else {
+    if found.is_none() {
         eprintln!("skipped: neither IDIOLECT_TEST_ENCODER nor the default encoder is there");
-        return None;
-    };
-    Some(Encoder::load(&files, &Device::Cpu).unwrap())
+    }
+    found
 }
 
-fn files(dir: &Path) -> EncoderFiles {
+pub(super) fn files(dir: &Path) -> EncoderFiles {
     EncoderFiles {
         name: "under-test".to_owned(),
         dir: dir.to_owned(),
@@ -41,7 +45,7 @@ fn files(dir: &Path) -> EncoderFiles {
 }
 
 /// The tiny folder, gone when dropped.
-fn tiny_folder() -> tempfile::TempDir {
+pub(super) fn tiny_folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     write_tiny_encoder(dir.path());
     dir
@@ -64,7 +68,7 @@ fn load_error(dir: &Path) -> String {
     Encoder::load(&files(dir), &Device::Cpu).unwrap_err().to_string()
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
     };
@@ -99,22 +103,6 @@ fn vectors_are_those_of_sentence_transformers() {
             case.vector.iter().zip(&got.vector).map(|(a, b)| (a - b).abs()).fold(0.0_f32, f32::max);
         assert!(largest < 2e-5, "{}: largest difference {largest}", case.name);
         assert_eq!((got.n_tokens, got.truncated), (case.n_tokens, case.truncated), "{}", case.name);
-    }
-}
-
-#[test]
-fn a_vector_depends_neither_on_company_nor_on_threads() {
-    let Some(encoder) = real_encoder() else { return };
-    let long = "My aunt keeps this lamp beside the piano and swears by it. ".repeat(12);
-    let texts = ["a", "It hums.", long.as_str(), "", "Returned it after nine days, twice mended."];
-    let together = encoder.encode(&texts).unwrap();
-    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let three_threads = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-    for (text, expected) in texts.iter().zip(&together) {
-        for pool in [&one_thread, &three_threads] {
-            let alone = pool.install(|| encoder.encode(&[text])).unwrap();
-            assert_eq!(&alone[0], expected, "the very bits, for {text:?}");
-        }
     }
 }
 

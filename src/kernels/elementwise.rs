@@ -125,7 +125,7 @@ pub fn log_softmax_in_place(row: &mut [f32], tier: Tier) {
     row.iter_mut().for_each(|x| *x -= norm);
 }
 
-fn check_rows(operation: &'static str, len: usize, width: usize) -> Result<()> {
+pub(crate) fn check_rows(operation: &'static str, len: usize, width: usize) -> Result<()> {
     if width > 0 && len.is_multiple_of(width) {
         return Ok(());
     }
@@ -134,7 +134,12 @@ fn check_rows(operation: &'static str, len: usize, width: usize) -> Result<()> {
 }
 
 /// Calls `work` with the number of the first row and the elements of runs of whole rows.
-fn by_rows(out: &mut [f32], width: usize, pool: &Pool, work: impl Fn(usize, &mut [f32]) + Sync) {
+pub(crate) fn by_rows(
+    out: &mut [f32],
+    width: usize,
+    pool: &Pool,
+    work: impl Fn(usize, &mut [f32]) + Sync,
+) {
     let n_rows = out.len().div_ceil(width);
     let each = (LEAST_WORK / width).max(1).max(n_rows.div_ceil(4 * pool.threads()));
     let len = out.len();

@@ -11,8 +11,11 @@ mod shared;
 mod simd;
 mod tier;
 
+pub mod activation;
 pub mod attention;
+pub mod bidirectional;
 pub mod elementwise;
+pub mod layer_norm;
 pub mod linear;
 pub mod op;
 

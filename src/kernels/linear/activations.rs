@@ -319,24 +319,3 @@ fn scale_of(largest: f32) -> (f32, f32) {
     }
     (largest / 127.0, 127.0 / largest)
 }
-
-/// Interleaves `x` `[n, cols]` for the float kernels: `[tile][column][row]`, columns padded with
-/// zeros to whole blocks.
-pub(crate) fn interleave(x: &[f32], cols: usize, tiles: &[Tile], pool: &Pool) -> Vec<f32> {
-    let padded = cols.next_multiple_of(BLOCK);
-    let n = tiles.last().map_or(0, |tile| tile.first + tile.rows);
-    let mut values = vec![0.0; n * padded];
-    let out = Shared::new(&mut values);
-    pool.run(tiles.len(), |index| {
-        let Tile { first, rows } = tiles[index];
-        // SAFETY: tiles do not overlap, and each task takes its own.
-        let out = unsafe { out.part(first * padded..(first + rows) * padded) };
-        for row in 0..rows {
-            let x = &x[(first + row) * cols..(first + row + 1) * cols];
-            for (out, &x) in out[row..].iter_mut().step_by(rows).zip(x) {
-                *out = x;
-            }
-        }
-    });
-    values
-}

@@ -1,4 +1,4 @@
-//! The register tiles: one panel against one tile of rows.
+//! The register tiles: one panel, or two of float weights, against one tile of rows.
 
 #![allow(unsafe_code)]
 // Kernels run under the contracts of `Simd`, `Format` and `Job`.
@@ -6,18 +6,31 @@
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
 
+use std::ops::Range;
+
 use super::activations::{Quantized, Tile, View};
 use super::format::{self, Float, Format, Packing};
 use super::{BLOCK, Output, PANEL};
 use crate::kernels::Tier;
 use crate::kernels::simd::{Simd, per_tier};
 
-/// One panel against some tiles.
+/// Panels of float weights that a tile is multiplied with at once: as many sums as hide the latency
+/// of a multiply-add, and two of them for each element of the input that is loaded.
+pub(crate) const FLOAT_PANELS: usize = 2;
+
+/// Blocks of float weights that stay in the nearest cache while tiles pass over them.
+const BLOCKS_NEAR: usize = 8;
+
+/// Panels against some tiles.
 pub(crate) struct Job<'a> {
     pub(crate) packing: Packing,
     /// The panel: `blocks` blocks of quants, then the scales.
     pub(crate) panel: *const u8,
+    /// Panels from there on, at most [`FLOAT_PANELS`] of float weights and one of quantized ones.
+    pub(crate) panels: usize,
     pub(crate) blocks: usize,
+    /// Columns of the matrix: the distance of rows of a float input.
+    pub(crate) cols: usize,
     pub(crate) tiles: &'a [Tile],
     /// Number of the first of these tiles in the input.
     pub(crate) first_tile: usize,
@@ -25,7 +38,7 @@ pub(crate) struct Job<'a> {
     /// The first of the panel's results of row 0; rows of results lie `stride` apart.
     pub(crate) y: *mut f32,
     pub(crate) stride: usize,
-    /// Channels of the panel that the matrix has.
+    /// Channels of the panels that the matrix has.
     pub(crate) channels: usize,
     pub(crate) output: Output,
 }
@@ -34,6 +47,7 @@ pub(crate) struct Job<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Input<'a> {
     Quantized(&'a Quantized),
+    /// Row by row, as the caller has it.
     Float(&'a [f32]),
 }
 
@@ -116,7 +130,7 @@ unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
             }
         }
     }
-    store::<S, ROWS>(job, at.first, total);
+    store::<S, ROWS>(job, at.first, 0, total);
 }
 
 /// What a block adds to each row's total.
@@ -202,13 +216,34 @@ impl<S: Simd, Q: Format, const ROWS: usize> Products<S, Q, ROWS> {
 
 #[inline(always)]
 unsafe fn all_float_tiles<S: Simd, T: Float>(job: &Job<'_>) {
-    let Input::Float(input) = job.input else { return };
+    // What is written can wait in `y` until its last blocks are added, what is added can not.
+    let each = match job.output {
+        Output::Write => job.blocks.div_ceil(job.blocks.div_ceil(BLOCKS_NEAR).max(1)).max(1),
+        Output::Add => job.blocks.max(1),
+    };
+    let mut first = 0;
+    loop {
+        let blocks = first..job.blocks.min(first + each);
+        if job.panels == 2 {
+            float_tiles::<S, T, 2>(job, blocks);
+        } else {
+            float_tiles::<S, T, 1>(job, blocks);
+        }
+        first += each;
+        if first >= job.blocks {
+            return;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &Job<'_>, blocks: Range<usize>) {
     for &at in job.tiles {
         match at.rows {
-            8 if S::ROWS >= 8 => float_tile::<S, T, 8>(job, input, at.first),
-            4 if S::ROWS >= 4 => float_tile::<S, T, 4>(job, input, at.first),
-            2 => float_tile::<S, T, 2>(job, input, at.first),
-            _ => float_tile::<S, T, 1>(job, input, at.first),
+            8 if S::ROWS >= 8 => float_tile::<S, T, 8, WIDTH>(job, at.first, blocks.clone()),
+            4 if S::ROWS >= 4 => float_tile::<S, T, 4, WIDTH>(job, at.first, blocks.clone()),
+            2 => float_tile::<S, T, 2, WIDTH>(job, at.first, blocks.clone()),
+            _ => float_tile::<S, T, 1, WIDTH>(job, at.first, blocks.clone()),
         }
     }
 }
@@ -216,39 +251,95 @@ unsafe fn all_float_tiles<S: Simd, T: Float>(job: &Job<'_>) {
 /// Each block is summed from zero and then added, so that a long row loses no more bits than a
 /// block does.
 #[inline(always)]
-unsafe fn float_tile<S: Simd, T: Float, const ROWS: usize>(
+unsafe fn float_tile<S: Simd, T: Float, const ROWS: usize, const WIDTH: usize>(
     job: &Job<'_>,
-    input: &[f32],
     first: usize,
+    blocks: Range<usize>,
 ) {
-    let mut x = input.as_ptr().add(first * job.blocks * BLOCK);
-    let mut weights = job.panel;
-    let mut total = [S::splat(0.0); ROWS];
-    for _ in 0..job.blocks {
-        let mut part = [S::splat(0.0); ROWS];
-        for _ in 0..BLOCK {
-            let w = T::load::<S>(weights);
+    let Input::Float(x) = job.input else { return };
+    let x = x.as_ptr().add(first * job.cols);
+    let mut total = [[S::splat(0.0); ROWS]; WIDTH];
+    if blocks.start > 0 {
+        for panel in 0..WIDTH {
             for row in 0..ROWS {
-                part[row] = S::fma(w, S::splat(*x.add(row)), part[row]);
+                total[panel][row] = load_result::<S>(job, first + row, panel);
             }
-            weights = weights.add(PANEL * T::BYTES);
-            x = x.add(ROWS);
-        }
-        for row in 0..ROWS {
-            total[row] = S::add(total[row], part[row]);
         }
     }
-    store::<S, ROWS>(job, first, total);
+    for block in blocks {
+        let columns = BLOCK.min(job.cols - block * BLOCK);
+        let part = if columns == BLOCK {
+            float_block::<S, T, ROWS, WIDTH>(job, x, block, BLOCK)
+        } else {
+            float_block::<S, T, ROWS, WIDTH>(job, x, block, columns)
+        };
+        for panel in 0..WIDTH {
+            for row in 0..ROWS {
+                total[panel][row] = S::add(total[panel][row], part[panel][row]);
+            }
+        }
+    }
+    for (panel, total) in total.into_iter().enumerate() {
+        store::<S, ROWS>(job, first, panel, total);
+    }
 }
 
 #[inline(always)]
-unsafe fn store<S: Simd, const ROWS: usize>(job: &Job<'_>, first: usize, total: [S::F; ROWS]) {
+unsafe fn float_block<S: Simd, T: Float, const ROWS: usize, const WIDTH: usize>(
+    job: &Job<'_>,
+    x: *const f32,
+    block: usize,
+    columns: usize,
+) -> [[S::F; ROWS]; WIDTH] {
+    let block_bytes = BLOCK * PANEL * T::BYTES;
+    let weights = job.panel.add(block * block_bytes);
+    let x = x.add(block * BLOCK);
+    let mut part = [[S::splat(0.0); ROWS]; WIDTH];
+    for column in 0..columns {
+        let mut w = [S::splat(0.0); WIDTH];
+        for panel in 0..WIDTH {
+            let at = panel * job.blocks * block_bytes + column * PANEL * T::BYTES;
+            w[panel] = T::load::<S>(weights.add(at));
+        }
+        for row in 0..ROWS {
+            let x = S::splat(*x.add(row * job.cols + column));
+            for panel in 0..WIDTH {
+                part[panel][row] = S::fma(w[panel], x, part[panel][row]);
+            }
+        }
+    }
+    part
+}
+
+/// The results of a row that lie in `y`.
+#[inline(always)]
+unsafe fn load_result<S: Simd>(job: &Job<'_>, row: usize, panel: usize) -> S::F {
+    let y = job.y.add(row * job.stride + panel * PANEL);
+    let channels = job.channels - panel * PANEL;
+    if channels >= PANEL {
+        return S::load(y);
+    }
+    let mut lanes = [0.0; PANEL];
+    for (channel, lane) in lanes.iter_mut().enumerate().take(channels) {
+        *lane = *y.add(channel);
+    }
+    S::load(lanes.as_ptr())
+}
+
+#[inline(always)]
+unsafe fn store<S: Simd, const ROWS: usize>(
+    job: &Job<'_>,
+    first: usize,
+    panel: usize,
+    total: [S::F; ROWS],
+) {
+    let channels = job.channels - panel * PANEL;
     for (row, &total) in total.iter().enumerate() {
-        let y = job.y.add((first + row) * job.stride);
-        if job.channels < PANEL {
+        let y = job.y.add((first + row) * job.stride + panel * PANEL);
+        if channels < PANEL {
             let mut lanes = [0.0; PANEL];
             S::store(lanes.as_mut_ptr(), total);
-            for (channel, &lane) in lanes.iter().enumerate().take(job.channels) {
+            for (channel, &lane) in lanes.iter().enumerate().take(channels) {
                 let y = y.add(channel);
                 *y = if job.output == Output::Add { *y + lane } else { lane };
             }

@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use super::activations::{Quantized, interleave, tiles};
+use super::activations::{Quantized, tiles};
 use super::format::Offset;
-use super::tile::{Input, Job, most_rows, run};
+use super::tile::{FLOAT_PANELS, Input, Job, most_rows, run};
 use super::{BLOCK, Output, PANEL, PackedLinear};
 use crate::kernels::error::check_length;
 use crate::kernels::shared::Shared;
@@ -39,10 +39,7 @@ pub(crate) fn forward(
         return Ok(());
     }
     let tiles = tiles(n, most_rows(tier));
-    let floats = linears
-        .iter()
-        .any(|linear| linear.packing.is_float())
-        .then(|| interleave(x, cols, &tiles, pool));
+    let some_float = linears.iter().any(|linear| linear.packing.is_float());
     let quantized = linears.iter().any(|linear| !linear.packing.is_float()).then(|| {
         let offsets: Vec<_> = Offset::ALL
             .into_iter()
@@ -52,43 +49,52 @@ pub(crate) fn forward(
     });
 
     let blocks = cols.div_ceil(BLOCK);
-    let rows_near = (NEAR / cols.max(1)).max(tiles[0].rows);
+    let row_bytes = if some_float { 4 * cols } else { cols };
+    let rows_near = (NEAR / row_bytes.max(1)).max(tiles[0].rows);
     let tiles_near = (rows_near / tiles[0].rows).max(1);
     let n_groups = tiles.len().div_ceil(tiles_near);
     let panels: Vec<usize> = linears.iter().map(|linear| linear.rows.div_ceil(PANEL)).collect();
     let n_panels: usize = panels.iter().sum();
     let least = (LEAST_WORK / (PANEL * cols * n.min(rows_near)).max(1)).max(1);
     let each = n_panels.div_ceil(pool.threads() * TASKS_A_THREAD).max(least);
+    let each = if some_float { each.next_multiple_of(FLOAT_PANELS) } else { each };
     let n_shares = n_panels.div_ceil(each);
     let ys: Vec<_> = ys.iter_mut().map(|y| Shared::new(y)).collect();
 
     pool.run(n_groups * n_shares, |task| {
         let (group, share) = (task / n_shares, task % n_shares);
         let tiles = &tiles[group * tiles_near..tiles.len().min((group + 1) * tiles_near)];
-        for index in share * each..n_panels.min((share + 1) * each) {
+        let mut index = share * each;
+        let end = n_panels.min(index + each);
+        while index < end {
             let (which, panel) = locate(&panels, index);
             let linear = linears[which];
+            let most = if linear.packing.is_float() { FLOAT_PANELS } else { 1 };
+            let width = most.min(end - index).min(panels[which] - panel);
+            index += width;
             let panel_bytes = linear.packing.panel_bytes(blocks);
-            let input = match (&floats, &quantized) {
-                (Some(floats), _) if linear.packing.is_float() => Input::Float(floats),
-                (_, Some(quantized)) => Input::Quantized(quantized),
-                _ => continue,
+            let input = match &quantized {
+                Some(quantized) if !linear.packing.is_float() => Input::Quantized(quantized),
+                _ => Input::Float(x),
             };
             let job = Job {
                 packing: linear.packing,
-                panel: linear.data.bytes()[panel * panel_bytes..(panel + 1) * panel_bytes].as_ptr(),
+                panel: linear.data.bytes()[panel * panel_bytes..(panel + width) * panel_bytes]
+                    .as_ptr(),
+                panels: width,
                 blocks,
+                cols,
                 tiles,
                 first_tile: group * tiles_near,
                 input,
                 // In bounds: the panel's first channel is one of the matrix's rows.
                 y: ys[which].as_mut_ptr().wrapping_add(panel * PANEL),
                 stride: linear.rows,
-                channels: PANEL.min(linear.rows - panel * PANEL),
+                channels: (width * PANEL).min(linear.rows - panel * PANEL),
                 output,
             };
-            // SAFETY: the panel is whole and packed so; tiles and input were made for this tier;
-            // lengths were checked, and no other task has this panel with these tiles.
+            // SAFETY: the panels are whole and packed so; tiles and input were made for this tier;
+            // lengths were checked, and no other task has these panels with these tiles.
             unsafe { run(tier, &job) };
         }
     });

@@ -1,0 +1,346 @@
+//! Attention in which every row of a text sees all rows of that text, and of no other.
+//!
+//! A task takes some heads of one text. Scores of up to eight rows against [`RUN`] positions are
+//! all that is kept at a time; the softmax of a longer text is joined from its runs (arXiv
+//! 2205.14135, section 3.1). Keys lie by panels of sixteen positions, `[panel][dim][16]`, values
+//! `[position][dim]`; both and the queries are copied once, with their biases, and padded: heads to
+//! sixteen elements, positions to [`STEP`].
+
+#![allow(unsafe_code)]
+// Kernels run under the contract of `Simd` and of `Head`.
+#![allow(unsafe_op_in_unsafe_fn)]
+// Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
+#![allow(clippy::needless_range_loop)]
+
+use std::ops::Range;
+
+use super::error::check_length;
+use super::shared::Shared;
+use super::simd::{LANES, Simd, math, per_tier};
+use super::{Error, Pool, Result, Tier};
+
+/// Positions whose scores are held at a time.
+const RUN: usize = 128;
+/// Positions of two panels, which are scored side by side.
+const STEP: usize = 2 * LANES;
+/// Most rows of a tile.
+const MOST_ROWS: usize = 8;
+/// Texts a thread from which on a text's heads stay together.
+const TEXTS_A_THREAD: usize = 4;
+
+/// Projections of the rows of some texts, one after another, `[n_rows, n_heads * head_dim]`, and
+/// the bias that each row still lacks.
+#[derive(Debug, Clone, Copy)]
+pub struct Projection<'a> {
+    /// The rows.
+    pub rows: &'a [f32],
+    /// `[n_heads * head_dim]`.
+    pub bias: &'a [f32],
+}
+
+impl Projection<'_> {
+    /// Some elements of a row, with their bias.
+    fn with_bias(&self, row: usize, part: &Range<usize>) -> impl Iterator<Item = f32> {
+        let row = &self.rows[row * self.bias.len()..][part.clone()];
+        row.iter().zip(&self.bias[part.clone()]).map(|(x, bias)| x + bias)
+    }
+}
+
+/// Queries, keys and values.
+#[derive(Debug, Clone, Copy)]
+pub struct Projections<'a> {
+    /// Number of heads.
+    pub n_heads: usize,
+    /// Queries; scores are scaled by `1 / sqrt(head_dim)`.
+    pub queries: Projection<'a>,
+    /// Keys.
+    pub keys: Projection<'a>,
+    /// Values.
+    pub values: Projection<'a>,
+}
+
+/// Attention (arXiv 1706.03762, equation 1) of each of the `texts`, which are ranges of rows that
+/// do not overlap, over itself. `out` is `[n_rows, n_heads * head_dim]`; rows of no text stay as
+/// they are.
+///
+/// # Errors
+/// A length does not fit the shape, or the texts are not ascending ranges of the rows.
+pub fn attend(
+    projections: &Projections<'_>,
+    texts: &[Range<usize>],
+    out: &mut [f32],
+    tier: Tier,
+    pool: &Pool,
+) -> Result<()> {
+    let Projections { n_heads, queries, .. } = *projections;
+    let width = queries.bias.len();
+    check(projections, texts, out)?;
+    let head_dim = width / n_heads;
+    let out = Shared::new(out);
+    let n_shares = if texts.len() >= pool.threads() * TEXTS_A_THREAD { 1 } else { n_heads };
+    pool.run(texts.len() * n_shares, |task| {
+        let text = &texts[task / n_shares];
+        let share = task % n_shares;
+        let mut head = Head::new(text.len(), head_dim);
+        for index in share * n_heads / n_shares..(share + 1) * n_heads / n_shares {
+            head.fill(projections, text, index);
+            // SAFETY: the head was laid out for its length and dimensions.
+            unsafe { mix_head(tier, &mut head) };
+            for (row, mixed) in head.mixed.chunks_exact(head.dim).enumerate() {
+                let at = (text.start + row) * width + index * head_dim;
+                // SAFETY: texts do not overlap, and each task has its own heads of its own text.
+                unsafe { out.part(at..at + head_dim) }.copy_from_slice(&mixed[..head_dim]);
+            }
+        }
+    });
+    Ok(())
+}
+
+fn check(projections: &Projections<'_>, texts: &[Range<usize>], out: &[f32]) -> Result<()> {
+    const OPERATION: &str = "bidirectional attention";
+    let Projections { n_heads, queries, keys, values } = *projections;
+    let width = queries.bias.len();
+    if n_heads == 0 || width == 0 || !width.is_multiple_of(n_heads) {
+        let expected = "a divisor of the rows' width, not 0";
+        return Err(Error::Shape { operation: OPERATION, what: "n_heads", got: n_heads, expected });
+    }
+    check_length(OPERATION, "the keys' bias", keys.bias.len(), width)?;
+    check_length(OPERATION, "the values' bias", values.bias.len(), width)?;
+    let n_rows = out.len() / width;
+    for (what, len) in [
+        ("the output", out.len()),
+        ("the queries", queries.rows.len()),
+        ("the keys", keys.rows.len()),
+        ("the values", values.rows.len()),
+    ] {
+        check_length(OPERATION, what, len, n_rows * width)?;
+    }
+    let mut end = 0;
+    for text in texts {
+        if text.start < end || text.end < text.start || text.end > n_rows {
+            let expected = "ascending ranges of the rows";
+            let got = text.start;
+            return Err(Error::Shape { operation: OPERATION, what: "a text", got, expected });
+        }
+        end = text.end;
+    }
+    Ok(())
+}
+
+/// One head of one text.
+struct Head {
+    n: usize,
+    head_dim: usize,
+    /// `head_dim` padded.
+    dim: usize,
+    /// `[row][dim]`, scaled.
+    queries: Vec<f32>,
+    /// `[panel][dim][16]`, an even number of panels.
+    keys: Vec<f32>,
+    /// `[position][dim]`.
+    values: Vec<f32>,
+    /// `[row][dim]`.
+    mixed: Vec<f32>,
+}
+
+impl Head {
+    fn new(n: usize, head_dim: usize) -> Self {
+        let dim = head_dim.next_multiple_of(LANES);
+        let zeros = |n: usize| vec![0.0; n * dim];
+        Self {
+            n,
+            head_dim,
+            dim,
+            queries: zeros(n),
+            keys: zeros(n.next_multiple_of(STEP)),
+            values: zeros(n),
+            mixed: zeros(n),
+        }
+    }
+
+    /// Copies a head of a text's projections; what is padding stays zero.
+    fn fill(&mut self, projections: &Projections<'_>, text: &Range<usize>, index: usize) {
+        let Projections { queries, keys, values, .. } = projections;
+        let (dim, head_dim) = (self.dim, self.head_dim);
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        let part = index * head_dim..(index + 1) * head_dim;
+        for position in 0..self.n {
+            let to = self.queries[position * dim..][..head_dim].iter_mut();
+            to.zip(queries.with_bias(text.start + position, &part))
+                .for_each(|(to, x)| *to = x * scale);
+            let to = self.values[position * dim..][..head_dim].iter_mut();
+            to.zip(values.with_bias(text.start + position, &part)).for_each(|(to, x)| *to = x);
+            let first = position / LANES * LANES * dim + position % LANES;
+            let to = self.keys[first..].iter_mut().step_by(LANES);
+            to.zip(keys.with_bias(text.start + position, &part)).for_each(|(to, x)| *to = x);
+        }
+    }
+}
+
+per_tier! { unsafe fn mix_head(head: &mut Head) = all_tiles; }
+
+#[inline(always)]
+unsafe fn all_tiles<S: Simd>(head: &mut Head) {
+    let out = head.mixed.as_mut_ptr();
+    let mut first = 0;
+    while first < head.n {
+        let rows = S::ROWS.min(1 << (head.n - first).ilog2());
+        let out = out.add(first * head.dim);
+        match rows {
+            8 if S::ROWS >= 8 => tile::<S, 8>(head, first, out),
+            4 if S::ROWS >= 4 => tile::<S, 4>(head, first, out),
+            2 => tile::<S, 2>(head, first, out),
+            _ => tile::<S, 1>(head, first, out),
+        }
+        first += rows;
+    }
+}
+
+/// What a row has seen: its largest score, and the sum of the weights relative to that.
+#[derive(Clone, Copy)]
+struct Seen {
+    largest: f32,
+    sum: f32,
+}
+
+/// Attention of `ROWS` rows from `first` on, to `out` `[ROWS][dim]`.
+#[inline(always)]
+unsafe fn tile<S: Simd, const ROWS: usize>(head: &Head, first: usize, out: *mut f32) {
+    let mut seen = [Seen { largest: f32::NEG_INFINITY, sum: 0.0 }; MOST_ROWS];
+    let mut weights = [[0.0_f32; RUN]; ROWS];
+    let mut start = 0;
+    while start < head.n {
+        let n = RUN.min(head.n - start);
+        score::<S, ROWS>(head, first, start, n, &mut weights);
+        // What the sums so far are worth beside the new ones.
+        let mut keep = [0.0; MOST_ROWS];
+        for row in 0..ROWS {
+            keep[row] = soften::<S>(&mut weights[row], n, &mut seen[row]);
+        }
+        let is_first = start == 0;
+        let mut chunk = 0;
+        while chunk + 2 <= head.dim / LANES {
+            mix::<S, ROWS, 2>(head, &weights, start, n, is_first, &keep, chunk, out);
+            chunk += 2;
+        }
+        if chunk < head.dim / LANES {
+            mix::<S, ROWS, 1>(head, &weights, start, n, is_first, &keep, chunk, out);
+        }
+        start += RUN;
+    }
+    for row in 0..ROWS {
+        let sum = S::splat(seen[row].sum);
+        for chunk in 0..head.dim / LANES {
+            let at = out.add(row * head.dim + chunk * LANES);
+            S::store(at, S::div(S::load(at), sum));
+        }
+    }
+}
+
+/// Scores of positions `start .. start + n`; those beyond, up to a whole step, are minus infinity.
+#[inline(always)]
+unsafe fn score<S: Simd, const ROWS: usize>(
+    head: &Head,
+    first: usize,
+    start: usize,
+    n: usize,
+    weights: &mut [[f32; RUN]; ROWS],
+) {
+    let dim = head.dim;
+    let queries = head.queries.as_ptr().add(first * dim);
+    let mut at = 0;
+    while at < n {
+        let keys = head.keys.as_ptr().add((start + at) * dim);
+        let mut total = [[S::splat(0.0); ROWS]; 2];
+        for d in 0..head.head_dim {
+            let low = S::load(keys.add(d * LANES));
+            let high = S::load(keys.add((dim + d) * LANES));
+            for row in 0..ROWS {
+                let query = S::splat(*queries.add(row * dim + d));
+                total[0][row] = S::fma(low, query, total[0][row]);
+                total[1][row] = S::fma(high, query, total[1][row]);
+            }
+        }
+        for row in 0..ROWS {
+            let to = weights[row].as_mut_ptr().add(at);
+            S::store(to, total[0][row]);
+            S::store(to.add(LANES), total[1][row]);
+        }
+        at += STEP;
+    }
+    for row in weights {
+        row[n..n.next_multiple_of(STEP)].fill(f32::NEG_INFINITY);
+    }
+}
+
+/// Turns scores into weights relative to the largest score that the row has seen, and returns the
+/// factor that brings earlier weights down to it.
+#[inline(always)]
+unsafe fn soften<S: Simd>(weights: &mut [f32; RUN], n: usize, seen: &mut Seen) -> f32 {
+    let at = weights.as_mut_ptr();
+    let mut largest = S::load(at);
+    for i in (LANES..n).step_by(LANES) {
+        largest = S::max(largest, S::load(at.add(i)));
+    }
+    let largest = S::largest(largest);
+    let largest = if seen.largest > largest { seen.largest } else { largest };
+    let shift = S::splat(largest);
+    let mut sum = S::splat(0.0);
+    for i in (0..n).step_by(LANES) {
+        let weight = math::exp::<S>(S::sub(S::load(at.add(i)), shift));
+        S::store(at.add(i), weight);
+        sum = S::add(sum, weight);
+    }
+    let mut factor = [0.0; LANES];
+    S::store(factor.as_mut_ptr(), math::exp::<S>(S::splat(seen.largest - largest)));
+    let keep = factor[0];
+    *seen = Seen { largest, sum: seen.sum.mul_add(keep, S::sum(sum)) };
+    keep
+}
+
+/// Adds the weighted values of some positions in `WIDTH` times sixteen dimensions.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)] // Registers and pointers of one loop.
+unsafe fn mix<S: Simd, const ROWS: usize, const WIDTH: usize>(
+    head: &Head,
+    weights: &[[f32; RUN]; ROWS],
+    start: usize,
+    n: usize,
+    is_first: bool,
+    keep: &[f32; MOST_ROWS],
+    chunk: usize,
+    out: *mut f32,
+) {
+    let dim = head.dim;
+    let out = out.add(chunk * LANES);
+    let mut total = [[S::splat(0.0); ROWS]; WIDTH];
+    if !is_first {
+        for row in 0..ROWS {
+            let keep = S::splat(keep[row]);
+            for column in 0..WIDTH {
+                total[column][row] = S::mul(S::load(out.add(row * dim + column * LANES)), keep);
+            }
+        }
+    }
+    let values = head.values.as_ptr().add(start * dim + chunk * LANES);
+    for position in 0..n {
+        let mut value = [S::splat(0.0); WIDTH];
+        for column in 0..WIDTH {
+            value[column] = S::load(values.add(position * dim + column * LANES));
+        }
+        for row in 0..ROWS {
+            let weight = S::splat(weights[row][position]);
+            for column in 0..WIDTH {
+                total[column][row] = S::fma(value[column], weight, total[column][row]);
+            }
+        }
+    }
+    for row in 0..ROWS {
+        for column in 0..WIDTH {
+            S::store(out.add(row * dim + column * LANES), total[column][row]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
