@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 use idiolect::kernels::Tier;
-use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, RUN, Rows};
+use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, Rows};
 use idiolect::model::gguf::Gguf;
 
 fn main() {
@@ -63,7 +63,7 @@ fn main() {
 fn prefill(decoder: &Decoder, n: usize) -> Cache {
     let tokens: Vec<u32> = (0..n as u32).map(|i| (i * i * 31 + i * 7) % 40_000).collect();
     let mut cache = decoder.cache();
-    for chunk in tokens.chunks(RUN) {
+    for chunk in tokens.chunks(256) {
         let hidden = decoder.forward(&mut [Rows { tokens: chunk, cache: &mut cache }]).unwrap();
         if cache.len() == n {
             decoder.logits(&hidden.narrow(0, chunk.len() - 1, 1).unwrap()).unwrap();

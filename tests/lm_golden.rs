@@ -7,8 +7,11 @@ mod common;
 
 use candle_core::Device;
 use idiolect::kernels::Tier;
-use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, RUN, Rows};
+use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, Rows};
 use idiolect::model::gguf::Gguf;
+
+/// Tokens of a pass.
+const CHUNK: usize = 256;
 
 #[derive(serde::Deserialize)]
 struct Golden {
@@ -51,7 +54,7 @@ fn model(precision: Precision) -> Option<Decoder> {
 fn logprobs(decoder: &Decoder, tokens: &[u32]) -> Vec<f64> {
     let mut cache = decoder.cache();
     let mut logprobs = Vec::new();
-    for (chunk, next) in tokens.chunks(RUN).zip(tokens[1..].chunks(RUN)) {
+    for (chunk, next) in tokens.chunks(CHUNK).zip(tokens[1..].chunks(CHUNK)) {
         let hidden = decoder.forward(&mut [Rows { tokens: chunk, cache: &mut cache }]).unwrap();
         for first in (0..next.len()).step_by(64) {
             let count = 64.min(next.len() - first);

@@ -68,6 +68,18 @@ pub(crate) struct Globals {
     /// file that is there is replaced
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) record_requests: Option<PathBuf>,
+    /// Most memory of all KV caches together, in MiB
+    #[arg(
+        long,
+        global = true,
+        env = "IDIOLECT_KV_BUDGET",
+        value_name = "MIB",
+        default_value_t = 1024
+    )]
+    pub(crate) kv_budget: usize,
+    /// Compute every prompt from its beginning, even where another one began alike
+    #[arg(long, global = true)]
+    pub(crate) no_shared_prefixes: bool,
     /// Folder that fetched models are kept in
     #[arg(long, global = true, env = "IDIOLECT_MODELS", value_name = "DIR")]
     pub(crate) models_dir: Option<PathBuf>,
@@ -139,6 +151,8 @@ impl Context {
             threads: self.globals.threads,
             tier: self.tier()?,
             record: self.globals.record_requests.clone(),
+            kv_budget: self.globals.kv_budget.saturating_mul(1 << 20),
+            share_prefixes: !self.globals.no_shared_prefixes,
             ..LoadOptions::default()
         })
     }

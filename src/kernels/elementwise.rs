@@ -108,23 +108,6 @@ pub fn add(x: &mut [f32], y: &[f32]) -> Result<()> {
     Ok(())
 }
 
-/// Logarithm of the sum of the exponentials of a row; minus infinity of an empty one.
-#[must_use]
-pub fn log_sum_exp(row: &[f32], tier: Tier) -> f32 {
-    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if largest == f32::NEG_INFINITY && !row.iter().any(|x| x.is_nan()) {
-        return f32::NEG_INFINITY;
-    }
-    // SAFETY: the kernel reads the slice within its length.
-    largest + unsafe { sum_of_exp(tier, row, largest) }.ln()
-}
-
-/// Turns a row of logits into log-probabilities.
-pub fn log_softmax_in_place(row: &mut [f32], tier: Tier) {
-    let norm = log_sum_exp(row, tier);
-    row.iter_mut().for_each(|x| *x -= norm);
-}
-
 pub(crate) fn check_rows(operation: &'static str, len: usize, width: usize) -> Result<()> {
     if width > 0 && len.is_multiple_of(width) {
         return Ok(());
@@ -156,7 +139,6 @@ per_tier! { unsafe fn rms_norm_row_in_place(x: &mut [f32], weight: &[f32], eps: 
 per_tier! { unsafe fn silu_times_all(gate: &mut [f32], up: &[f32]) = silu_loop; }
 per_tier! { unsafe fn rope_neighbours(x: &mut [f32], cos: &[f32], sin: &[f32]) = neighbours; }
 per_tier! { unsafe fn rope_halves(x: &mut [f32], cos: &[f32], sin: &[f32]) = halves; }
-per_tier! { unsafe fn sum_of_exp(row: &[f32], largest: f32) -> f32 = exp_loop; }
 
 #[inline(always)]
 unsafe fn norm<S: Simd>(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
@@ -233,22 +215,6 @@ unsafe fn halves<S: Simd>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
         *first = a * cos - b * sin;
         *second = a * sin + b * cos;
     }
-}
-
-#[inline(always)]
-unsafe fn exp_loop<S: Simd>(row: &[f32], largest: f32) -> f32 {
-    let shift = S::splat(largest);
-    let mut sums = S::splat(0.0);
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        sums = S::add(sums, math::exp::<S>(S::sub(S::load(chunk.as_ptr()), shift)));
-    }
-    if !rest.is_empty() {
-        let mut padded = [f32::NEG_INFINITY; LANES];
-        padded[..rest.len()].copy_from_slice(rest);
-        sums = S::add(sums, math::exp::<S>(S::sub(S::load(padded.as_ptr()), shift)));
-    }
-    S::sum(sums)
 }
 
 #[cfg(test)]
@@ -392,22 +358,5 @@ mod tests {
             }
         }
         assert!(rope(&mut [0.0; 7], Pairs::Halves, &[1.0], &[0.0], Tier::PLAIN).is_err());
-    }
-
-    #[test]
-    fn log_probabilities_sum_to_one() {
-        for n in [1, 16, 100, 49_152] {
-            let row = random(n, 5);
-            let norm = on_every_tier(|tier| vec![log_sum_exp(&row, tier)])[0];
-            let exact = row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln();
-            assert!((f64::from(norm) - exact).abs() < 1e-5, "{norm} {exact}");
-            let mut row = row;
-            log_softmax_in_place(&mut row, Tier::detect());
-            let total: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
-            assert!((total - 1.0).abs() < 1e-5);
-        }
-        assert_eq!(log_sum_exp(&[], Tier::PLAIN), f32::NEG_INFINITY);
-        assert_eq!(log_sum_exp(&[f32::NEG_INFINITY; 3], Tier::PLAIN), f32::NEG_INFINITY);
-        assert!(log_sum_exp(&[0.0, f32::NAN], Tier::detect()).is_nan());
     }
 }

@@ -18,6 +18,7 @@ pub mod elementwise;
 pub mod layer_norm;
 pub mod linear;
 pub mod op;
+pub mod softmax;
 
 pub use error::{Error, Result};
 pub use linear::PackedLinear;

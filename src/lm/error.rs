@@ -70,6 +70,19 @@ pub enum Error {
         /// The model's window.
         context: usize,
     },
+    /// A request needs more memory than its engine may take.
+    #[error(
+        "{tokens} tokens need {needed} bytes of KV cache, the budget is {budget}; shorten the \
+         prompt or raise the budget with --kv-budget"
+    )]
+    Budget {
+        /// Tokens of all prompts and of what is to be written.
+        tokens: usize,
+        /// Bytes that they need.
+        needed: usize,
+        /// Bytes there may be.
+        budget: usize,
+    },
     /// There is nothing to go on from.
     #[error("the prompt is empty, and the model names no token to begin with; give it some text")]
     EmptyPrompt,

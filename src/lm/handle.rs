@@ -3,17 +3,16 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use futures::channel::oneshot;
 use sha2::{Digest, Sha256};
 
-use super::constraint::{Constrained, Grammars};
-use super::decoder::{self, Decoder, Precision};
+use super::constraint::Grammars;
+use super::decoder::{self, Cache, Decoder, Precision};
 use super::engine::Engine;
-use super::record::{Recorded, Recorder, Verb};
-use super::sampler::{Sampler, Vocabulary};
-use super::sequence::{Completing, Job, Scoring, Ticket};
-use super::stop::StopStream;
-use super::{Completion, Constraint, EndToken, Error, Prompt, Request, Result, Score};
+use super::record::Recorder;
+use super::sampler::Vocabulary;
+use super::scheduler::{Limits, Scheduler};
+use super::stats::{Counters, Stats};
+use super::{Error, Prompt, Result};
 use crate::kernels::Tier;
 use crate::model::LmFiles;
 use crate::model::chat::ChatTemplate;
@@ -24,7 +23,7 @@ use crate::model::tokenizer::{Piece, Tokenizer};
 /// with the last handle.
 #[derive(Clone)]
 pub struct Lm {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// How a model is loaded.
@@ -41,6 +40,11 @@ pub struct LoadOptions {
     /// A file that every request is written to, token by token, as a JSON line ([`Recorded`]); one
     /// that is there is replaced.
     pub record: Option<PathBuf>,
+    /// Most bytes of all KV caches together, those of requests that run and those kept for later
+    /// ones that begin alike.
+    pub kv_budget: usize,
+    /// Whether requests that begin alike compute their beginning once.
+    pub share_prefixes: bool,
 }
 
 impl Default for LoadOptions {
@@ -51,24 +55,30 @@ impl Default for LoadOptions {
             context: None,
             tier: Tier::detect(),
             record: None,
+            kv_budget: 1 << 30,
+            share_prefixes: true,
         }
     }
 }
 
-struct Shared {
+pub(super) struct Shared {
     name: String,
     fingerprint: String,
-    path: PathBuf,
-    context: usize,
+    pub(super) path: PathBuf,
+    pub(super) context: usize,
     /// What stands before the first token where the prompt is empty.
     start_token: Option<u32>,
-    tokenizer: Arc<Tokenizer>,
+    pub(super) tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
-    vocabulary: Arc<Vocabulary>,
+    pub(super) vocabulary: Arc<Vocabulary>,
     /// What constraints need; made when the first one comes.
-    grammars: OnceLock<Result<Grammars, String>>,
-    engine: Engine,
-    recorder: Option<Recorder>,
+    pub(super) grammars: OnceLock<Result<Grammars, String>>,
+    /// The empty cache that those of all requests are made from.
+    pub(super) cache: Cache,
+    pub(super) kv_budget: usize,
+    counters: Arc<Counters>,
+    pub(super) engine: Engine,
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl Lm {
@@ -131,7 +141,18 @@ impl Lm {
         };
         let tokenizer = Arc::new(tokenizer);
         let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
-        let engine = Engine::start(decoder, Arc::clone(&tokenizer), options.threads)?;
+        let counters = Arc::new(Counters::default());
+        let limits =
+            Limits { kv_budget: options.kv_budget, share_prefixes: options.share_prefixes };
+        let cache = decoder.cache();
+        let scheduler = Scheduler::new(
+            decoder,
+            Arc::clone(&tokenizer),
+            options.tier,
+            limits,
+            Arc::clone(&counters),
+        );
+        let engine = Engine::start(scheduler, options.threads)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 name: files.name.clone(),
@@ -143,6 +164,9 @@ impl Lm {
                 template,
                 vocabulary: Arc::new(vocabulary),
                 grammars: OnceLock::new(),
+                cache,
+                kv_budget: options.kv_budget,
+                counters,
                 engine,
                 recorder,
             }),
@@ -165,6 +189,12 @@ impl Lm {
     #[must_use]
     pub fn context(&self) -> usize {
         self.shared.context
+    }
+
+    /// What the engine has done since it was loaded.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.stats()
     }
 
     /// Number of tokens of a prompt.
@@ -191,122 +221,8 @@ impl Lm {
         Ok(self.shared.tokenizer.encode(text)?)
     }
 
-    /// Completes a prompt. Dropping the future cancels it.
-    ///
-    /// # Errors
-    /// Prompt and `max_tokens` do not fit the window, a sampling setting is out of its range, the
-    /// constraint is wrong or cannot be satisfied, or the model computes no distribution.
-    pub async fn complete(&self, request: Request) -> Result<Completion> {
-        self.complete_streamed(request, |_| ()).await
-    }
-
-    /// As [`Lm::complete`]; `on_text` gets whole UTF-8 pieces as they come, on the engine's thread.
-    /// Together they are the completion's text.
-    ///
-    /// # Errors
-    /// As [`Lm::complete`].
-    pub async fn complete_streamed(
-        &self,
-        request: Request,
-        on_text: impl FnMut(&str) + Send + 'static,
-    ) -> Result<Completion> {
-        let tokens = self.begin(&request.prompt)?;
-        self.check_window(tokens.len(), request.max_tokens)?;
-        let mut sampler = Sampler::new(&request.sampling, Arc::clone(&self.shared.vocabulary))?;
-        if request.end_token == EndToken::Masked {
-            sampler = sampler.never(self.shared.tokenizer.ends().collect());
-        }
-        let constraint = match &request.constraint {
-            Some(constraint) => Some(self.constrain(constraint, &request)?),
-            None => None,
-        };
-        let recording = self.shared.recorder.as_ref().map(|recorder| {
-            recorder.begin(Recorded {
-                sampling: Some(request.sampling.clone()),
-                stop: request.stop.clone(),
-                max_tokens: request.max_tokens,
-                ..Recorded::new(Verb::Complete, vec![tokens.clone()])
-            })
-        });
-        let (reply, answer) = oneshot::channel();
-        let job = Completing::new(
-            sampler,
-            constraint,
-            StopStream::new(&request.stop),
-            Box::new(on_text),
-            request.max_tokens,
-            tokens.len(),
-            reply,
-        );
-        let answer = self.ask(tokens, Job::Complete(Box::new(job)), answer).await;
-        if let Some(recording) = recording {
-            recording.end(answer.as_ref().ok().map(|answer| answer.completion_tokens))?;
-        }
-        answer
-    }
-
-    /// Log-probability of every token of `continuation` after `prompt`. Prompt and continuation are
-    /// encoded apart. After an empty prompt the text stands behind the model's BOS.
-    ///
-    /// # Errors
-    /// Both together do not fit the window, or the model computes no distribution.
-    pub async fn score(&self, prompt: Prompt, continuation: String) -> Result<Score> {
-        let mut tokens = self.begin(&prompt)?;
-        let continuation = self.tokenize(&continuation)?;
-        self.check_window(tokens.len(), continuation.len())?;
-        if continuation.is_empty() {
-            return Ok(Score { tokens: continuation, logprobs: Vec::new() });
-        }
-        let n_prompt = tokens.len();
-        let recording = self.shared.recorder.as_ref().map(|recorder| {
-            recorder.begin(Recorded {
-                continuation: continuation.clone(),
-                ..Recorded::new(Verb::Score, vec![tokens.clone()])
-            })
-        });
-        // Nothing stands behind the last token, so it need not be run.
-        tokens.extend_from_slice(&continuation[..continuation.len() - 1]);
-        let (reply, answer) = oneshot::channel();
-        let job = Scoring::new(n_prompt, continuation, reply);
-        let answer = self.ask(tokens, Job::Score(job), answer).await;
-        if let Some(recording) = recording {
-            recording.end(answer.as_ref().ok().map(|answer| answer.tokens.len()))?;
-        }
-        answer
-    }
-
-    fn constrain(&self, constraint: &Constraint, request: &Request) -> Result<Constrained> {
-        if !request.stop.is_empty() {
-            let what = "stop texts cannot be combined with a constraint; leave one of them out";
-            return Err(Error::Constraint(what.to_owned()));
-        }
-        if request.end_token == EndToken::Masked {
-            let what = "a constrained text ends where it must; do not mask the end tokens";
-            return Err(Error::Constraint(what.to_owned()));
-        }
-        let grammars =
-            self.shared.grammars.get_or_init(|| Grammars::new(&self.shared.tokenizer)).as_ref();
-        let grammars = grammars.map_err(|what| Error::Constraint(what.clone()))?;
-        grammars.begin(constraint, request.max_tokens)
-    }
-
-    async fn ask<T>(
-        &self,
-        tokens: Vec<u32>,
-        job: Job,
-        answer: oneshot::Receiver<Result<T>>,
-    ) -> Result<T> {
-        self.shared.engine.send(Ticket { tokens, job })?;
-        match answer.await {
-            Ok(answer) => answer,
-            Err(oneshot::Canceled) => {
-                Err(Error::Engine(format!("of {} ended unasked", self.shared.path.display())))
-            }
-        }
-    }
-
     /// The prompt's tokens; never none, since there must be something to go on from.
-    fn begin(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+    pub(super) fn begin(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         let tokens = self.encode(prompt)?;
         if !tokens.is_empty() {
             return Ok(tokens);
@@ -330,14 +246,6 @@ impl Lm {
         match ids.iter().find(|id| **id as usize >= n_vocab) {
             Some(id) => Err(Error::Token { id: *id, n_vocab }),
             None => Ok(ids.to_vec()),
-        }
-    }
-
-    fn check_window(&self, prompt: usize, max_tokens: usize) -> Result<()> {
-        let context = self.shared.context;
-        match prompt.checked_add(max_tokens) {
-            Some(total) if total <= context => Ok(()),
-            _ => Err(Error::TooLong { prompt, max_tokens, context }),
         }
     }
 }

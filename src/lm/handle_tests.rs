@@ -12,8 +12,11 @@ use futures::executor::block_on;
 use futures::future::join_all;
 
 use super::*;
+use crate::kernels::Tier;
 use crate::lm::tiny::Tiny;
-use crate::lm::{Chat, Finish, Role, Sampling};
+use crate::lm::{
+    Chat, Completion, EndToken, Finish, Request, Role, Sampling, SteeredRequest, WeightedSum,
+};
 use crate::model::gguf::Value;
 
 fn try_load(tiny: &Tiny, options: &LoadOptions) -> Result<Lm> {
@@ -366,4 +369,101 @@ fn requests_are_recorded_as_they_went_to_the_model() {
     std::fs::write(&path, "{}\n").unwrap();
     let error = Recorded::read(&path).unwrap_err().to_string();
     assert!(error.contains("requests.jsonl") && error.contains("line 1"), "{error}");
+}
+
+fn steered(prompts: &[&str], weights: &[f32], max_tokens: usize) -> SteeredRequest {
+    let Request { sampling, stop, .. } = request("", max_tokens);
+    SteeredRequest {
+        prompts: prompts.iter().map(|prompt| Prompt::Text((*prompt).to_owned())).collect(),
+        rule: Box::new(WeightedSum(weights.to_vec())),
+        sampling,
+        max_tokens,
+        stop,
+        constraint: None,
+    }
+}
+
+#[test]
+fn one_prompt_of_weight_one_is_written_as_without_a_rule() {
+    let lm = lm();
+    let (long, other) = (long_text(200), "Another one");
+    let plain = block_on(lm.complete(request(&long, 40))).unwrap();
+    let one = block_on(lm.complete_steered(steered(&[&long], &[1.0], 40))).unwrap();
+    assert_eq!(one, plain);
+    // Prompts of other lengths that weigh nothing change nothing.
+    for prompts in [[&long, other], [&long, &long]] {
+        let two = block_on(lm.complete_steered(steered(&prompts, &[1.0, 0.0], 40))).unwrap();
+        assert_eq!((&two.text, two.completion_tokens), (&plain.text, plain.completion_tokens));
+        assert_eq!(two.prompt_tokens, prompts.iter().map(|prompt| prompt.len()).sum::<usize>());
+    }
+    let mixed = block_on(lm.complete_steered(steered(&[&long, other], &[0.2, 0.8], 40))).unwrap();
+    assert_ne!(mixed.text, plain.text);
+    assert!(block_on(lm.complete_steered(steered(&[], &[], 4))).is_err());
+}
+
+#[test]
+fn steered_scores_are_those_of_the_combined_distribution() {
+    let lm = lm();
+    let prompts = [long_text(130), "Say".to_owned()].map(Prompt::Text);
+    let text = " and what follows".to_owned();
+    let score = |weights: &[f32]| {
+        let rule = Box::new(WeightedSum(weights.to_vec()));
+        block_on(lm.score_steered(&prompts, rule, text.clone())).unwrap()
+    };
+    for (index, weights) in [[1.0, 0.0], [0.0, 1.0]].iter().enumerate() {
+        let plain = block_on(lm.score(prompts[index].clone(), text.clone())).unwrap();
+        for (a, b) in score(weights).logprobs.iter().zip(&plain.logprobs) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+    }
+    // Over all tokens they are a distribution.
+    let total: f64 = (0..crate::lm::tiny::N_TOKENS as u32)
+        .filter_map(|id| {
+            let text = String::from_utf8(lm.shared.tokenizer.bytes(id).to_vec()).ok()?;
+            let rule = Box::new(WeightedSum(vec![2.0, -0.5]));
+            (lm.tokenize(&text).ok()?.len() == 1).then_some(())?;
+            Some(block_on(lm.score_steered(&prompts, rule, text)).unwrap().total().exp())
+        })
+        .sum();
+    assert!(total > 0.2 && total < 1.0 + 1e-4, "{total}");
+}
+
+#[test]
+fn what_does_not_fit_the_budget_is_refused_with_the_figures() {
+    let options = LoadOptions { kv_budget: 64 << 10, ..LoadOptions::default() };
+    let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+    // Four runs of 16 KiB.
+    assert!(block_on(lm.complete(request(&long_text(250), 6))).is_ok());
+    let error = block_on(lm.complete(request(&long_text(250), 7))).unwrap_err();
+    assert!(
+        matches!(error, Error::Budget { tokens: 257, needed: 81_920, budget: 65_536 }),
+        "{error}"
+    );
+    let two = steered(&[&long_text(120), &long_text(150)], &[1.0, 1.0], 8);
+    assert!(matches!(block_on(lm.complete_steered(two)), Err(Error::Budget { .. })));
+    // Many at once take their turns.
+    let all = block_on(join_all((0..9).map(|_| lm.complete(request(&long_text(200), 20)))));
+    assert!(all.into_iter().all(|answer| answer.is_ok()));
+    assert!(lm.stats().kv_peak_bytes <= 64 << 10);
+}
+
+#[test]
+fn prompts_that_begin_alike_compute_their_beginning_once() {
+    let answers = |share_prefixes| {
+        let options = LoadOptions { share_prefixes, ..LoadOptions::default() };
+        let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+        let prompts = (0..8).map(|i| format!("{} number {i}", long_text(500)));
+        let asked = prompts.map(|prompt| {
+            let lm = lm.clone();
+            async move { lm.complete(request(&prompt, 10)).await.unwrap() }
+        });
+        (block_on(join_all(asked)), lm.stats())
+    };
+    let (shared, with) = answers(true);
+    let (apart, without) = answers(false);
+    assert_eq!(shared, apart);
+    assert_eq!(without.reused_tokens, 0);
+    assert_eq!(with.reused_tokens + with.prompt_rows, without.prompt_rows);
+    assert!(with.prompt_rows < 600, "{with:?}");
+    assert!(with.kv_peak_bytes < without.kv_peak_bytes);
 }

@@ -1,5 +1,6 @@
 //! What is asked of a language model, and what it answers.
 
+use super::steering::Rule;
 use super::{Chat, Constraint, Sampling};
 
 /// What the model is asked to go on from.
@@ -41,6 +42,22 @@ pub enum EndToken {
     /// They are never chosen, so that `max_tokens` are written unless a stop text comes: for
     /// measurements of a given length.
     Masked,
+}
+
+/// A request for a text that several prompts agree on by a rule.
+pub struct SteeredRequest {
+    /// What to go on from; at least one.
+    pub prompts: Vec<Prompt>,
+    /// Combines what the model says after each prompt, in their order.
+    pub rule: Box<dyn Rule>,
+    /// How tokens are chosen from what the rule gives. Penalties read the first prompt.
+    pub sampling: Sampling,
+    /// Most tokens to write.
+    pub max_tokens: usize,
+    /// Texts that end the completion; they are not part of it.
+    pub stop: Vec<String>,
+    /// What the text must be; cannot be combined with `stop`.
+    pub constraint: Option<Constraint>,
 }
 
 /// Why a completion ended.

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::dry;
 use super::{Error, Result, Sampling};
+use crate::kernels::{Tier, softmax};
 
 /// What the penalties must know of a vocabulary.
 #[derive(Debug, Clone, Default)]
@@ -151,30 +152,38 @@ impl Sampler {
 /// `logits` are finite or minus infinity, at least one of them finite.
 #[must_use]
 pub fn distribution(logits: &[f32], settings: &Sampling) -> Vec<(u32, f64)> {
-    let temperature = f64::from(settings.temperature);
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weight = |logit: f32| ((f64::from(logit) - f64::from(largest)) / temperature).exp();
+    let tier = Tier::detect();
+    let largest = softmax::largest(logits, tier);
+    let mut weights = vec![0.0; logits.len()];
+    let total =
+        f64::from(softmax::exp_scaled(logits, largest, settings.temperature, &mut weights, tier));
 
     // A token's share of the likeliest one's probability is its weight: min-p needs no sum.
     // Weights of 0 can never be drawn.
-    let least = f64::from(settings.min_p).max(f64::MIN_POSITIVE);
-    let mut kept: Vec<(u32, f64)> = logits
+    let mut least = settings.min_p.max(f32::MIN_POSITIVE);
+    if settings.min_p == 0.0 && settings.top_k == 0 && settings.top_p < 1.0 {
+        // All weights below this together are less than half of what top-p leaves out.
+        let left_out = 0.5 * (1.0 - f64::from(settings.top_p)) * total;
+        least = least.max((left_out / logits.len() as f64) as f32);
+    }
+    let mut kept: Vec<(u32, f64)> = weights
         .iter()
         .enumerate()
-        .map(|(id, logit)| (id as u32, weight(*logit)))
-        .filter(|(_, weight)| *weight >= least)
+        .filter(|(_, weight)| **weight >= least)
+        .map(|(id, weight)| (id as u32, f64::from(*weight)))
         .collect();
     let by_weight = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
 
-    if settings.top_k > 0 && settings.top_k < logits.len() {
-        // Top-k comes first by definition, but the k likeliest of those above a floor are the same
-        // tokens as those above the floor of the k likeliest.
-        if settings.top_k < kept.len() {
-            kept.select_nth_unstable_by(settings.top_k - 1, by_weight);
-            kept.truncate(settings.top_k);
-        }
+    // Top-k comes first by definition, but the k likeliest of those above a floor are the same
+    // tokens as those above the floor of the k likeliest.
+    if settings.top_k > 0 && settings.top_k < kept.len() {
+        kept.select_nth_unstable_by(settings.top_k - 1, by_weight);
+        kept.truncate(settings.top_k);
     }
-    let total: f64 = kept.iter().map(|(_, weight)| weight).sum();
+    let total = match settings.min_p == 0.0 && settings.top_k == 0 {
+        true => total,
+        false => kept.iter().map(|(_, weight)| weight).sum(),
+    };
     if settings.top_p < 1.0 {
         keep_top_p(&mut kept, f64::from(settings.top_p) * total, by_weight);
     } else {
@@ -219,29 +228,22 @@ fn keep_top_p(
 
 /// The likeliest token; ties go to the lowest id.
 fn likeliest(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (id, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = id;
-        }
-    }
-    best as u32
+    softmax::index_of_largest(logits, Tier::detect()) as u32
 }
 
 /// # Errors
 /// A logit is NaN or plus infinity, or none is above minus infinity.
 pub(super) fn check_logits(logits: &[f32]) -> Result<()> {
-    let mut some = false;
-    for (id, logit) in logits.iter().enumerate() {
-        if logit.is_nan() || *logit == f32::INFINITY {
-            return Err(Error::Logits { what: format!("{logit} for token {id}") });
-        }
-        some |= logit.is_finite();
+    let largest = softmax::largest(logits, Tier::detect());
+    if largest.is_finite() {
+        return Ok(());
     }
-    match some {
-        true => Ok(()),
-        false => Err(Error::Logits { what: "no finite one".to_owned() }),
-    }
+    let odd = logits.iter().position(|logit| logit.is_nan() || *logit == f32::INFINITY);
+    let what = match odd {
+        Some(id) => format!("{} for token {id}", logits[id]),
+        None => "no finite one".to_owned(),
+    };
+    Err(Error::Logits { what })
 }
 
 #[cfg(test)]

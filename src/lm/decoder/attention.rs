@@ -240,7 +240,7 @@ mod tests {
         let tensor = |x: &[f32], heads: usize| {
             Tensor::from_slice(x, (heads, len, head_dim), &device).unwrap()
         };
-        let mut cache = Cache::new(&config, &device);
+        let mut cache = Cache::on_device(&config, &device);
         cache.reserve(len).unwrap();
         cache.write(0, &tensor(&keys, n_kv_heads), &tensor(&values, n_kv_heads)).unwrap();
         let view = cache.layer(0, len);

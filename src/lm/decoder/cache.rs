@@ -3,84 +3,51 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use half::f16;
-use half::slice::HalfBitsSliceExt;
 
 use super::config::Config;
-use crate::kernels::attention::{self, KvShape};
-
-/// Positions of one run. Runs begin at multiples of this in every sequence, and so do the chunks of
-/// a prefill: the sums over a run are the same whoever shares it.
-pub const RUN: usize = 256;
+use super::run::{Layout, Place, Run, RunLayer};
+use crate::kernels::attention::KvShape;
 
 /// Keys and values of a sequence, layer by layer.
 ///
-/// Positions are kept in runs of [`RUN`]. A fork shares all runs; whoever writes into a shared run
-/// gets a copy of it first, so at most one run is ever copied and full ones never are.
+/// Positions are kept in runs of [`Cache::run_len`]. A fork shares all runs; whoever writes into a
+/// shared run gets a copy of it first, so at most one run is ever copied and full ones never are.
 #[derive(Debug, Clone)]
 pub struct Cache {
-    n_layers: usize,
-    n_kv_heads: usize,
-    head_dim: usize,
-    place: Place,
+    layout: Arc<Layout>,
     runs: Vec<Arc<Run>>,
     len: usize,
 }
 
-/// Where runs lie.
+/// A run that several caches may hold.
 #[derive(Debug, Clone)]
-enum Place {
-    /// In tensors, f32.
-    Device(Device),
-    /// In the kernels' layout, f16.
-    Packed(KvShape),
-}
-
-/// Keys and values of up to [`RUN`] positions.
-#[derive(Debug)]
-enum Run {
-    Tensors(Vec<RunLayer>),
-    /// Bits of f16: `[layer][RUN / 64]` runs of the kernels.
-    Packed(Vec<u16>),
-}
-
-/// The kernels' runs within one of ours.
-const PARTS: usize = RUN / attention::RUN;
-
-/// One layer's part of a run; both are `[n_kv_heads, RUN, head_dim]`, f32, contiguous, and undefined
-/// past the positions that were written.
-#[derive(Debug, Clone)]
-pub(super) struct RunLayer {
-    pub(super) keys: Tensor,
-    pub(super) values: Tensor,
-}
+pub(in crate::lm) struct SharedRun(Arc<Run>);
 
 /// What attention sees of a cache: one layer, up to and with the positions just written.
 pub(super) struct View<'a> {
-    runs: &'a [Arc<Run>],
+    cache: &'a Cache,
     layer: usize,
     pub(super) len: usize,
 }
 
 impl Cache {
-    /// An empty cache for models of this shape.
-    #[must_use]
-    pub fn new(config: &Config, device: &Device) -> Self {
-        Self {
-            n_layers: config.n_layers,
-            n_kv_heads: config.n_kv_heads,
-            head_dim: config.head_dim,
-            place: Place::Device(device.clone()),
-            runs: Vec::new(),
-            len: 0,
-        }
+    /// An empty cache; caches made from one by [`Cache::empty`] are counted together.
+    pub(super) fn new(config: &Config, place: Place) -> Self {
+        let shape = KvShape { n_kv_heads: config.n_kv_heads, head_dim: config.head_dim };
+        let layout = Arc::new(Layout::new(config.n_layers, shape, place));
+        Self { layout, runs: Vec::new(), len: 0 }
     }
 
-    /// An empty cache in the kernels' layout.
-    pub(super) fn packed(config: &Config) -> Self {
-        let shape = KvShape { n_kv_heads: config.n_kv_heads, head_dim: config.head_dim };
-        Self { place: Place::Packed(shape), ..Self::new(config, &Device::Cpu) }
+    pub(super) fn on_device(config: &Config, device: &Device) -> Self {
+        Self::new(config, Place::Device(device.clone()))
+    }
+
+    /// An empty cache of the same kind.
+    #[must_use]
+    pub fn empty(&self) -> Self {
+        Self { layout: Arc::clone(&self.layout), runs: Vec::new(), len: 0 }
     }
 
     /// Positions it holds.
@@ -105,24 +72,62 @@ impl Cache {
     pub fn truncate(&mut self, len: usize) {
         if len < self.len {
             self.len = len;
-            self.runs.truncate(len.div_ceil(RUN));
+            self.runs.truncate(len.div_ceil(self.run_len()));
         }
+    }
+
+    /// Positions of a run.
+    #[must_use]
+    pub fn run_len(&self) -> usize {
+        self.layout.positions()
+    }
+
+    /// Bytes of a run, all layers.
+    #[must_use]
+    pub fn run_bytes(&self) -> usize {
+        self.layout.bytes()
     }
 
     /// Bytes of its runs, those shared with forks counted in full.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.runs.len() * RUN * self.bytes_per_position()
+        self.runs.len() * self.run_bytes()
     }
 
-    /// Bytes of one position, all layers.
+    /// Bytes of the runs of all caches made from the same decoder, each run counted once.
     #[must_use]
-    pub fn bytes_per_position(&self) -> usize {
-        let per_layer = match &self.place {
-            Place::Device(_) => 2 * self.n_kv_heads * self.head_dim * size_of::<f32>(),
-            Place::Packed(shape) => shape.run_len() / attention::RUN * size_of::<f16>(),
-        };
-        self.n_layers * per_layer
+    pub fn living_bytes(&self) -> usize {
+        self.layout.living_bytes()
+    }
+
+    /// Number of its runs.
+    pub(in crate::lm) fn n_runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Whether the last run is not full and somebody else holds it too, so that writing copies it.
+    pub(in crate::lm) fn is_tail_shared(&self) -> bool {
+        !self.len.is_multiple_of(self.run_len())
+            && self.runs.last().is_some_and(|run| Arc::strong_count(run) > 1)
+    }
+
+    /// What tells its runs from all others that live.
+    pub(in crate::lm) fn run_identities(&self) -> impl Iterator<Item = usize> {
+        self.runs.iter().map(|run| Arc::as_ptr(run).addr())
+    }
+
+    /// Its runs in order.
+    pub(in crate::lm) fn shared_runs(&self) -> impl ExactSizeIterator<Item = SharedRun> {
+        self.runs.iter().map(|run| SharedRun(Arc::clone(run)))
+    }
+
+    /// Appends `n` positions of a run made at this place of a sequence by the same tokens. What the
+    /// cache holds must be whole runs.
+    pub(in crate::lm) fn append_shared(&mut self, run: SharedRun, n: usize) {
+        debug_assert!(self.len.is_multiple_of(self.run_len()) && n <= self.run_len());
+        self.runs.truncate(self.len / self.run_len());
+        self.runs.push(run.0);
+        self.len += n;
     }
 
     /// Makes room for `n` more positions that nobody else sees.
@@ -130,76 +135,51 @@ impl Cache {
         if n == 0 {
             return Ok(());
         }
-        if let Some(tail) = self.runs.get_mut(self.len / RUN)
+        let run_len = self.run_len();
+        if let Some(tail) = self.runs.get_mut(self.len / run_len)
             && Arc::get_mut(tail).is_none()
         {
-            *tail = Arc::new(tail.copy()?);
+            *tail = Arc::new(self.layout.copy(tail)?);
         }
-        while self.runs.len() * RUN < self.len + n {
-            self.runs.push(Arc::new(self.blank_run()?));
+        while self.runs.len() * run_len < self.len + n {
+            self.runs.push(Arc::new(self.layout.blank()?));
         }
         Ok(())
-    }
-
-    fn blank_run(&self) -> Result<Run> {
-        let device = match &self.place {
-            Place::Device(device) => device,
-            Place::Packed(shape) => {
-                return Ok(Run::Packed(vec![0; self.n_layers * PARTS * shape.run_len()]));
-            }
-        };
-        let shape = (self.n_kv_heads, RUN, self.head_dim);
-        let zeros = || Tensor::zeros(shape, DType::F32, device);
-        (0..self.n_layers)
-            .map(|_| Ok(RunLayer { keys: zeros()?, values: zeros()? }))
-            .collect::<Result<_>>()
-            .map(Run::Tensors)
     }
 
     /// The kernels' runs of one layer that hold the `n` positions behind those that count, in order;
     /// the first of them begins at or before the first of these positions.
     pub(super) fn packed_tail(&mut self, layer: usize, n: usize) -> Result<Vec<&mut [f16]>> {
-        let Place::Packed(shape) = self.place else {
-            bail!("cache: in tensors, expected f16 runs")
-        };
-        let wanted = self.len / attention::RUN..(self.len + n).div_ceil(attention::RUN);
-        let first_run = self.len / RUN;
-        let mut tail = Vec::with_capacity(wanted.len());
-        for (index, run) in self.runs.iter_mut().enumerate().skip(first_run) {
-            let Some(Run::Packed(bits)) = Arc::get_mut(run) else {
-                bail!("cache: run {index} is shared, expected a copy of its own")
-            };
-            let layer = &mut bits[layer * PARTS * shape.run_len()..][..PARTS * shape.run_len()];
-            for (part, bits) in layer.chunks_exact_mut(shape.run_len()).enumerate() {
-                if wanted.contains(&(index * PARTS + part)) {
-                    tail.push(bits.reinterpret_cast_mut());
-                }
-            }
-        }
-        Ok(tail)
+        let (run_len, shape) = (self.run_len(), self.layout.shape);
+        let wanted = self.len / run_len..(self.len + n).div_ceil(run_len);
+        let runs = self.runs.get_mut(wanted).unwrap_or_default();
+        runs.iter_mut()
+            .map(|run| match Arc::get_mut(run) {
+                Some(run) => run.packed_mut(layer, shape),
+                None => bail!("cache: a shared run, expected a copy of its own"),
+            })
+            .collect()
     }
 
     /// The kernels' runs of one layer, up to the `n` positions behind those that count.
-    pub(super) fn packed_runs(&self, layer: usize, n: usize) -> Vec<&[f16]> {
-        let Place::Packed(shape) = self.place else { return Vec::new() };
+    pub(super) fn packed_runs(&self, layer: usize, n: usize) -> Result<Vec<&[f16]>> {
         self.runs
             .iter()
-            .flat_map(|run| run.packed(layer, shape).chunks_exact(shape.run_len()))
-            .map(|bits| bits.reinterpret_cast())
-            .take((self.len + n).div_ceil(attention::RUN))
+            .take((self.len + n).div_ceil(self.run_len()))
+            .map(|run| run.packed(layer, self.layout.shape))
             .collect()
     }
 
     /// Writes one layer's keys and values, `[n_kv_heads, n, head_dim]`, behind the positions it
     /// holds. [`Cache::reserve`] must have made room; [`Cache::advance`] makes them count.
     pub(super) fn write(&self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<()> {
-        let n = keys.dim(1)?;
+        let (n, run_len) = (keys.dim(1)?, self.run_len());
         let mut written = 0;
         while written < n {
             let position = self.len + written;
-            let offset = position % RUN;
-            let count = (RUN - offset).min(n - written);
-            let run = self.runs[position / RUN].tensors(layer)?;
+            let offset = position % run_len;
+            let count = (run_len - offset).min(n - written);
+            let run = self.runs[position / run_len].tensors(layer)?;
             run.keys.slice_set(&keys.narrow(1, written, count)?.contiguous()?, 1, offset)?;
             run.values.slice_set(&values.narrow(1, written, count)?.contiguous()?, 1, offset)?;
             written += count;
@@ -209,7 +189,7 @@ impl Cache {
 
     /// One layer, with the `n` positions written last.
     pub(super) fn layer(&self, layer: usize, n: usize) -> View<'_> {
-        View { runs: &self.runs, layer, len: self.len + n }
+        View { cache: self, layer, len: self.len + n }
     }
 
     /// Counts the `n` positions that every layer has written.
@@ -218,41 +198,29 @@ impl Cache {
     }
 }
 
-impl Run {
-    fn copy(&self) -> Result<Self> {
-        let layers = match self {
-            Self::Packed(bits) => return Ok(Self::Packed(bits.clone())),
-            Self::Tensors(layers) => layers,
-        };
-        layers
-            .iter()
-            .map(|layer| Ok(RunLayer { keys: layer.keys.copy()?, values: layer.values.copy()? }))
-            .collect::<Result<_>>()
-            .map(Self::Tensors)
+impl SharedRun {
+    /// Whether somebody else holds it too.
+    pub(in crate::lm) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
-    /// One layer's bits; nothing where the run lies in tensors.
-    fn packed(&self, layer: usize, shape: KvShape) -> &[u16] {
-        let Self::Packed(bits) = self else { return &[] };
-        bits.chunks_exact(PARTS * shape.run_len()).nth(layer).unwrap_or_default()
-    }
-
-    fn tensors(&self, layer: usize) -> Result<&RunLayer> {
-        match self {
-            Self::Tensors(layers) => Ok(&layers[layer]),
-            Self::Packed(_) => bail!("cache: in f16 runs, expected tensors"),
-        }
+    /// What tells it from all other runs that live.
+    #[cfg(test)]
+    pub(in crate::lm) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 }
 
 impl View<'_> {
     /// The runs in order, each with the number of its positions that count.
     pub(super) fn runs(&self) -> impl Iterator<Item = (&RunLayer, usize)> {
-        self.runs
+        let run_len = self.cache.run_len();
+        self.cache
+            .runs
             .iter()
             .enumerate()
-            .filter_map(|(index, run)| {
-                let used = self.len.saturating_sub(index * RUN).min(RUN);
+            .filter_map(move |(index, run)| {
+                let used = self.len.saturating_sub(index * run_len).min(run_len);
                 run.tensors(self.layer).ok().map(|tensors| (tensors, used))
             })
             .take_while(|(_, used)| *used > 0)

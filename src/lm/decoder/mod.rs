@@ -17,12 +17,14 @@ mod layer;
 mod packed;
 mod projection;
 pub mod rope;
+mod run;
 mod weights;
 
 #[cfg(test)]
 mod tests;
 
-pub use cache::{Cache, RUN};
+pub use cache::Cache;
+pub(super) use cache::SharedRun;
 pub use config::Config;
 pub use projection::Precision;
 
@@ -40,6 +42,8 @@ pub struct Decoder {
     rope: Rope,
     /// The same weights for the pass on the CPU.
     packed: Option<Packed>,
+    /// The empty one that all others are made from.
+    cache: Cache,
 }
 
 /// Tokens of one sequence to run, and the cache that holds what stands before them.
@@ -97,7 +101,11 @@ impl Decoder {
             Some(kernels) => Packed::new(&weights, &config, &rope, kernels)?,
             None => None,
         };
-        Ok(Self { config, device, weights, rope, packed })
+        let cache = match &packed {
+            Some(_) => Cache::new(&config, run::Place::Packed),
+            None => Cache::on_device(&config, &device),
+        };
+        Ok(Self { config, device, weights, rope, packed, cache })
     }
 
     /// Shapes and constants.
@@ -109,10 +117,7 @@ impl Decoder {
     /// An empty cache for this model.
     #[must_use]
     pub fn cache(&self) -> Cache {
-        match &self.packed {
-            Some(_) => Cache::packed(&self.config),
-            None => Cache::new(&self.config, &self.device),
-        }
+        self.cache.empty()
     }
 
     /// Runs new tokens of any number of sequences through all layers and appends them to their
@@ -163,12 +168,38 @@ impl Decoder {
         Ok(x)
     }
 
+    /// Whether a row's result depends on its own sequence alone, bit for bit, whatever else is in
+    /// the batch and however the sequence was cut into portions.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.packed.is_some()
+    }
+
+    /// Bytes of the runs of all living caches, each counted once.
+    #[must_use]
+    pub fn cache_bytes(&self) -> usize {
+        self.cache.living_bytes()
+    }
+
     /// Logits of the token after each row: `[n_rows, n_embd]` to `[n_rows, n_vocab]`, f32.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         if let Some(packed) = &self.packed {
             return Ok(packed.logits(hidden)?);
         }
         Ok(self.weights.head.forward(&self.weights.norm.forward(hidden)?)?)
+    }
+
+    /// Logits of the token after each of some rows of `hidden` `[n, n_embd]`, one after the other,
+    /// `[rows.len()][n_vocab]`.
+    pub fn logits_of(&self, hidden: &Tensor, rows: &[u32]) -> Result<Vec<f32>> {
+        let wanted = Tensor::new(rows, hidden.device())?;
+        let logits = self.logits(&hidden.index_select(&wanted, 0)?)?;
+        Ok(logits.flatten_all()?.to_vec1()?)
+    }
+
+    /// Worker threads of the pass on the CPU.
+    pub(super) fn pool(&self) -> Option<&Pool> {
+        self.packed.as_ref().map(Packed::pool)
     }
 
     fn check(&self, rows: &Rows<'_>) -> Result<()> {

@@ -99,6 +99,10 @@ impl Packed {
         }))
     }
 
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Runs the rows `x`, `[n_rows, n_embd]`, through all layers in place and writes their keys and
     /// values to the segments' caches.
     pub(super) fn forward(&self, x: &mut [f32], segments: &mut [Segment<'_>]) -> Result<()> {
@@ -142,7 +146,7 @@ impl Packed {
         let runs: Vec<Vec<&[f16]>> = segments
             .iter()
             .map(|segment| segment.cache.packed_runs(index, segment.n_rows))
-            .collect();
+            .collect::<Result<_>>()?;
         let sequences: Vec<Sequence<'_>> = segments
             .iter()
             .zip(&runs)

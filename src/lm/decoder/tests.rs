@@ -331,5 +331,9 @@ fn forks_of_a_packed_cache_do_not_see_each_other() {
     assert_eq!(logits(&decoder, &mut original, &[5, 6, 7], &[3]), want);
     fork.truncate(300);
     assert_eq!(logits(&decoder, &mut fork, &[5, 6, 7], &[1]), want);
-    assert_eq!(original.bytes(), 2 * RUN * original.bytes_per_position());
+    assert_eq!(original.bytes(), 5 * original.run_bytes());
+    // The fork has its own fifth run, of which it forgot what it wrote.
+    assert_eq!(decoder.cache_bytes(), 6 * original.run_bytes());
+    drop((original, fork));
+    assert_eq!(decoder.cache_bytes(), 0);
 }

@@ -1,0 +1,132 @@
+//! What a completion does with the logits it is given: choose, show, stop.
+
+use futures::channel::oneshot;
+
+use super::constraint::Constrained;
+use super::sampler::Sampler;
+use super::stop::{Released, StopStream};
+use super::{Completion, Error, Finish, Result};
+use crate::model::tokenizer::{Tokenizer, Utf8Stream};
+
+/// Receiver of text as it comes.
+pub(super) type OnText = Box<dyn FnMut(&str) + Send>;
+
+pub(super) struct Completing {
+    sampler: Sampler,
+    constraint: Option<Constrained>,
+    stop: StopStream,
+    utf8: Utf8Stream,
+    on_text: OnText,
+    max_tokens: usize,
+    completion: Completion,
+    reply: oneshot::Sender<Result<Completion>>,
+}
+
+/// What came of a row of logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// The text goes on with this token.
+    Token(u32),
+    Done,
+}
+
+impl Completing {
+    pub(super) fn new(
+        sampler: Sampler,
+        constraint: Option<Constrained>,
+        stop: StopStream,
+        on_text: OnText,
+        max_tokens: usize,
+        prompt_tokens: usize,
+        reply: oneshot::Sender<Result<Completion>>,
+    ) -> Self {
+        let completion = Completion {
+            text: String::new(),
+            prompt_tokens,
+            completion_tokens: 0,
+            finish: Finish::Length,
+        };
+        let utf8 = Utf8Stream::default();
+        Self { sampler, constraint, stop, utf8, on_text, max_tokens, completion, reply }
+    }
+
+    pub(super) fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    /// Tokens written so far.
+    pub(super) fn n_written(&self) -> usize {
+        self.completion.completion_tokens
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.reply.is_canceled()
+    }
+
+    /// Chooses what follows `before`, prompt and text so far.
+    pub(super) fn take(
+        &mut self,
+        logits: &mut [f32],
+        before: &[u32],
+        tokenizer: &Tokenizer,
+    ) -> Result<Choice> {
+        if let Some(constraint) = &mut self.constraint {
+            constraint.mask(logits)?;
+        }
+        let mut id = self.sampler.choose(logits, before)?;
+        if let Some(constraint) = &mut self.constraint {
+            id = constraint.take(id)?;
+        }
+        if tokenizer.is_end(id) {
+            self.end(Finish::End);
+            return Ok(Choice::Done);
+        }
+        self.completion.completion_tokens += 1;
+        let text = self.utf8.push(tokenizer.bytes(id));
+        match self.stop.push(&text) {
+            Released::Stopped(text) => {
+                self.show(&text);
+                self.completion.finish = Finish::Stop;
+                return Ok(Choice::Done);
+            }
+            Released::Text(text) => self.show(&text),
+        }
+        if let Some(finish) = self.constraint.as_ref().and_then(Constrained::finish) {
+            self.end(finish);
+            return Ok(Choice::Done);
+        }
+        if self.completion.completion_tokens == self.max_tokens {
+            self.end(Finish::Length);
+            return Ok(Choice::Done);
+        }
+        Ok(Choice::Token(id))
+    }
+
+    pub(super) fn answer(self, error: Option<Error>) {
+        let answer = error.map_or(Ok(self.completion), Err);
+        // Nobody may be waiting any more; that is no error.
+        drop(self.reply.send(answer));
+    }
+
+    /// Lets out what was held back. A character that the last token left unfinished is shown as
+    /// U+FFFD.
+    fn end(&mut self, finish: Finish) {
+        self.completion.finish = finish;
+        let unfinished = self.utf8.finish();
+        let held = match self.stop.push(&unfinished) {
+            Released::Text(text) => text + &self.stop.finish(),
+            Released::Stopped(text) => {
+                self.completion.finish = Finish::Stop;
+                text
+            }
+        };
+        self.show(&held);
+    }
+
+    fn show(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.completion.text.push_str(text);
+            (self.on_text)(text);
+        }
+    }
+}

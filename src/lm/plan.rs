@@ -1,0 +1,105 @@
+//! Which rows run next: one of every text that is being written, and portions of prompts and scored
+//! texts beside them.
+
+use std::ops::Range;
+
+use super::job::{Job, Work};
+
+/// Rows of prompts and scored texts in a pass. More gain little, and whoever writes waits for them.
+const PORTION: usize = 256;
+/// Least rows of one lane in a pass, so that many lanes do not all crawl.
+const LEAST: usize = 64;
+
+/// Rows of one lane that run in the next pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) job: usize,
+    pub(super) lane: usize,
+    /// Positions; the first is the one behind the cache.
+    pub(super) rows: Range<usize>,
+}
+
+/// The rows of the next pass, in the order of jobs and lanes. `turn` counts passes: where not all
+/// portions find room, another lane comes first each time. `multiple`: portions end at multiples of
+/// it where they can.
+pub(super) fn plan(jobs: &[Job], turn: usize, multiple: usize) -> Vec<Unit> {
+    let mut units = Vec::new();
+    // Jobs and lanes that wait for a portion.
+    let mut waiting = Vec::new();
+    for (job_index, job) in jobs.iter().enumerate() {
+        let in_prompt = job.lanes.iter().any(|lane| lane.is_in_prompt());
+        let alone = job.lanes.len() == 1;
+        match (&job.work, in_prompt) {
+            (Work::Complete(_), false) => {
+                units.extend(job.lanes.iter().enumerate().map(|(lane_index, lane)| Unit {
+                    job: job_index,
+                    lane: lane_index,
+                    rows: lane.cache.len()..lane.cache.len() + 1,
+                }));
+            }
+            (Work::Score(_), false) => waiting.push((job_index, None)),
+            (_, true) if alone => waiting.push((job_index, Some(0))),
+            (_, true) => {
+                let lanes = job.lanes.iter().enumerate();
+                let lanes = lanes.filter(|(_, lane)| lane.is_in_prompt());
+                waiting.extend(lanes.map(|(index, _)| (job_index, Some(index))));
+            }
+        }
+    }
+    waiting.retain(|(job, lane)| {
+        let lanes = &jobs[*job].lanes;
+        lane.map_or_else(|| lanes.iter().all(|lane| lane.begun), |lane| lanes[lane].begun)
+    });
+    if waiting.is_empty() {
+        return units;
+    }
+    let share = PORTION.div_ceil(waiting.len()).max(LEAST);
+    let mut left = PORTION;
+    let n_waiting = waiting.len();
+    waiting.rotate_left(turn % n_waiting);
+    for (job, lane) in waiting {
+        if left == 0 {
+            break;
+        }
+        let most = share.min(left);
+        let taken = match lane {
+            Some(lane) => vec![prompt_portion(jobs, job, lane, most, multiple)],
+            None => text_portions(jobs, job, most),
+        };
+        left = left.saturating_sub(taken.iter().map(|unit| unit.rows.len()).sum());
+        units.extend(taken);
+    }
+    units.sort_by_key(|unit| (unit.job, unit.lane));
+    units
+}
+
+/// The next rows of a prompt. Where the job has no other lane to wait for, they reach into the text.
+fn prompt_portion(jobs: &[Job], job: usize, lane: usize, most: usize, multiple: usize) -> Unit {
+    let the_job = &jobs[job];
+    let the_lane = &the_job.lanes[lane];
+    let start = the_lane.cache.len();
+    let last = match the_job.lanes.len() {
+        1 => the_lane.tokens.len(),
+        _ => the_lane.first_wanted(),
+    };
+    let mut end = (start + most).min(last);
+    let even = end / multiple * multiple;
+    if end < last && even > start {
+        end = even;
+    }
+    Unit { job, lane, rows: start..end }
+}
+
+/// The next rows of a scored text, as many of each lane.
+fn text_portions(jobs: &[Job], job: usize, most: usize) -> Vec<Unit> {
+    let lanes = &jobs[job].lanes;
+    let each = (most / lanes.len()).max(1);
+    lanes
+        .iter()
+        .enumerate()
+        .map(|(index, lane)| {
+            let start = lane.cache.len();
+            Unit { job, lane: index, rows: start..(start + each).min(lane.tokens.len()) }
+        })
+        .collect()
+}

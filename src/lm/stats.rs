@@ -1,0 +1,61 @@
+//! Counts of what the engine did.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What an engine has done since it was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Stats {
+    /// Rows of prompts that were computed.
+    pub prompt_rows: u64,
+    /// Tokens of prompts that were not computed, since another sequence had done so.
+    pub reused_tokens: u64,
+    /// Rows whose logits were computed: tokens written and positions scored.
+    pub logit_rows: u64,
+    /// Passes of the decoder.
+    pub passes: u64,
+    /// Bytes of all KV caches after the last pass, each run counted once.
+    pub kv_bytes: usize,
+    /// Most that `kv_bytes` ever was.
+    pub kv_peak_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    prompt_rows: AtomicU64,
+    reused_tokens: AtomicU64,
+    logit_rows: AtomicU64,
+    passes: AtomicU64,
+    kv_bytes: AtomicUsize,
+    kv_peak_bytes: AtomicUsize,
+}
+
+impl Counters {
+    pub(super) fn add_prompt_rows(&self, n: usize) {
+        self.prompt_rows.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_reused(&self, n: usize) {
+        self.reused_tokens.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_pass(&self, logit_rows: usize) {
+        self.passes.fetch_add(1, Ordering::Relaxed);
+        self.logit_rows.fetch_add(logit_rows as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_kv_bytes(&self, n: usize) {
+        self.kv_bytes.store(n, Ordering::Relaxed);
+        self.kv_peak_bytes.fetch_max(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            prompt_rows: self.prompt_rows.load(Ordering::Relaxed),
+            reused_tokens: self.reused_tokens.load(Ordering::Relaxed),
+            logit_rows: self.logit_rows.load(Ordering::Relaxed),
+            passes: self.passes.load(Ordering::Relaxed),
+            kv_bytes: self.kv_bytes.load(Ordering::Relaxed),
+            kv_peak_bytes: self.kv_peak_bytes.load(Ordering::Relaxed),
+        }
+    }
+}

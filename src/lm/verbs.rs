@@ -1,0 +1,225 @@
+//! What a language model can be asked.
+
+use std::sync::Arc;
+
+use futures::channel::oneshot;
+
+use super::completing::{Completing, OnText};
+use super::constraint::{Constrained, Grammars};
+use super::handle::Lm;
+use super::job::{Job, Lane, Work};
+use super::record::{Recorded, Verb};
+use super::sampler::Sampler;
+use super::scoring::Scoring;
+use super::steering::Rule;
+use super::stop::StopStream;
+use super::{
+    Completion, Constraint, EndToken, Error, Prompt, Request, Result, Sampling, Score,
+    SteeredRequest,
+};
+
+/// A text to be written behind one prompt or several.
+struct Writing {
+    prompts: Vec<Prompt>,
+    rule: Option<Box<dyn Rule>>,
+    sampling: Sampling,
+    max_tokens: usize,
+    stop: Vec<String>,
+    end_token: EndToken,
+    constraint: Option<Constraint>,
+}
+
+impl Lm {
+    /// Completes a prompt. Dropping the future cancels it.
+    ///
+    /// # Errors
+    /// Prompt and `max_tokens` do not fit the window or the KV budget, a sampling setting is out of
+    /// its range, the constraint is wrong or cannot be satisfied, or the model computes no
+    /// distribution.
+    pub async fn complete(&self, request: Request) -> Result<Completion> {
+        self.complete_streamed(request, |_| ()).await
+    }
+
+    /// As [`Lm::complete`]; `on_text` gets whole UTF-8 pieces as they come, on a thread of the
+    /// engine. Together they are the completion's text.
+    ///
+    /// # Errors
+    /// As [`Lm::complete`].
+    pub async fn complete_streamed(
+        &self,
+        request: Request,
+        on_text: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Completion> {
+        let Request { prompt, sampling, max_tokens, stop, end_token, constraint } = request;
+        let prompts = vec![prompt];
+        let rule = None;
+        let writing = Writing { prompts, rule, sampling, max_tokens, stop, end_token, constraint };
+        self.write(writing, Box::new(on_text)).await
+    }
+
+    /// Completes several prompts with one text: at every token their log-probabilities are combined
+    /// by the rule, one token is chosen from what comes out, and it is appended to all of them.
+    /// `prompt_tokens` of the completion are those of all prompts together.
+    ///
+    /// # Errors
+    /// As [`Lm::complete`]; no prompts; the rule gives something that is no distribution.
+    pub async fn complete_steered(&self, request: SteeredRequest) -> Result<Completion> {
+        let SteeredRequest { prompts, rule, sampling, max_tokens, stop, constraint } = request;
+        let (rule, end_token) = (Some(rule), EndToken::Ends);
+        let writing = Writing { prompts, rule, sampling, max_tokens, stop, end_token, constraint };
+        self.write(writing, Box::new(|_| ())).await
+    }
+
+    /// Log-probability of every token of `continuation` after `prompt`. Prompt and continuation are
+    /// encoded apart. After an empty prompt the text stands behind the model's BOS.
+    ///
+    /// # Errors
+    /// Both together do not fit the window or the KV budget, or the model computes no distribution.
+    pub async fn score(&self, prompt: Prompt, continuation: String) -> Result<Score> {
+        self.look_up(&[prompt], None, &continuation).await
+    }
+
+    /// Log-probability of every token of `continuation` under the distributions that the rule makes
+    /// of those after each prompt.
+    ///
+    /// # Errors
+    /// As [`Lm::score`]; no prompts; the rule gives something that is no distribution.
+    pub async fn score_steered(
+        &self,
+        prompts: &[Prompt],
+        rule: Box<dyn Rule>,
+        continuation: String,
+    ) -> Result<Score> {
+        self.look_up(prompts, Some(rule), &continuation).await
+    }
+
+    async fn write(&self, writing: Writing, on_text: OnText) -> Result<Completion> {
+        let Writing { prompts, rule, sampling, max_tokens, stop, end_token, constraint } = writing;
+        let prompts = self.begin_all(&prompts)?;
+        let prompt_tokens = prompts.iter().map(Vec::len).sum();
+        let mut sampler = Sampler::new(&sampling, Arc::clone(&self.shared.vocabulary))?;
+        if end_token == EndToken::Masked {
+            sampler = sampler.never(self.shared.tokenizer.ends().collect());
+        }
+        let constraint = match &constraint {
+            Some(constraint) => Some(self.constrain(constraint, max_tokens, &stop, end_token)?),
+            None => None,
+        };
+        let lanes = self.lanes(&prompts, &[], max_tokens)?;
+        let recording = self.shared.recorder.as_ref().map(|recorder| {
+            let verb = rule.as_ref().map_or(Verb::Complete, |_| Verb::CompleteSteered);
+            let asked = Recorded::new(verb, prompts);
+            recorder.begin(Recorded {
+                sampling: Some(sampling),
+                stop: stop.clone(),
+                max_tokens,
+                ..asked
+            })
+        });
+        let (reply, answer) = oneshot::channel();
+        let stop = StopStream::new(&stop);
+        let completing =
+            Completing::new(sampler, constraint, stop, on_text, max_tokens, prompt_tokens, reply);
+        let work = Work::Complete(Box::new(completing));
+        let answer = self.ask(Job { lanes, rule, work }, answer).await;
+        if let Some(recording) = recording {
+            recording.end(answer.as_ref().ok().map(|answer| answer.completion_tokens))?;
+        }
+        answer
+    }
+
+    async fn look_up(
+        &self,
+        prompts: &[Prompt],
+        rule: Option<Box<dyn Rule>>,
+        continuation: &str,
+    ) -> Result<Score> {
+        let prompts = self.begin_all(prompts)?;
+        let continuation = self.tokenize(continuation)?;
+        // Nothing stands behind the last token, so it need not be run.
+        let run = continuation.split_last().map_or(&[][..], |(_, others)| others);
+        let lanes = self.lanes(&prompts, run, usize::from(!continuation.is_empty()))?;
+        if continuation.is_empty() {
+            return Ok(Score { tokens: continuation, logprobs: Vec::new() });
+        }
+        let recording = self.shared.recorder.as_ref().map(|recorder| {
+            let asked = Recorded::new(Verb::Score, prompts);
+            recorder.begin(Recorded { continuation: continuation.clone(), ..asked })
+        });
+        let (reply, answer) = oneshot::channel();
+        let work = Work::Score(Scoring::new(continuation, reply));
+        let answer = self.ask(Job { lanes, rule, work }, answer).await;
+        if let Some(recording) = recording {
+            recording.end(answer.as_ref().ok().map(|answer| answer.tokens.len()))?;
+        }
+        answer
+    }
+
+    fn constrain(
+        &self,
+        constraint: &Constraint,
+        max_tokens: usize,
+        stop: &[String],
+        end_token: EndToken,
+    ) -> Result<Constrained> {
+        if !stop.is_empty() {
+            let what = "stop texts cannot be combined with a constraint; leave one of them out";
+            return Err(Error::Constraint(what.to_owned()));
+        }
+        if end_token == EndToken::Masked {
+            let what = "a constrained text ends where it must; do not mask the end tokens";
+            return Err(Error::Constraint(what.to_owned()));
+        }
+        let grammars =
+            self.shared.grammars.get_or_init(|| Grammars::new(&self.shared.tokenizer)).as_ref();
+        let grammars = grammars.map_err(|what| Error::Constraint(what.clone()))?;
+        grammars.begin(constraint, max_tokens)
+    }
+
+    /// Lanes of prompts that go on with the tokens `text` and up to `n_more` others.
+    fn lanes(&self, prompts: &[Vec<u32>], text: &[u32], n_more: usize) -> Result<Vec<Lane>> {
+        let n_text = text.len().saturating_add(n_more);
+        let mut n_runs: usize = 0;
+        let mut lanes = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            self.check_window(prompt.len(), n_text)?;
+            let tokens = [prompt, text].concat();
+            let cache = self.shared.cache.empty();
+            let longest = prompt.len() + n_text;
+            n_runs += longest.div_ceil(cache.run_len());
+            lanes.push(Lane::new(tokens, prompt.len(), longest, cache));
+        }
+        let needed = n_runs.saturating_mul(self.shared.cache.run_bytes());
+        let budget = self.shared.kv_budget;
+        if needed > budget {
+            let tokens = lanes.iter().map(|lane| lane.longest).sum();
+            return Err(Error::Budget { tokens, needed, budget });
+        }
+        Ok(lanes)
+    }
+
+    async fn ask<T>(&self, job: Job, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
+        self.shared.engine.send(job)?;
+        match answer.await {
+            Ok(answer) => answer,
+            Err(oneshot::Canceled) => {
+                Err(Error::Engine(format!("of {} ended unasked", self.shared.path.display())))
+            }
+        }
+    }
+
+    fn begin_all(&self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
+        if prompts.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        prompts.iter().map(|prompt| self.begin(prompt)).collect()
+    }
+
+    fn check_window(&self, prompt: usize, max_tokens: usize) -> Result<()> {
+        let context = self.shared.context;
+        match prompt.checked_add(max_tokens) {
+            Some(total) if total <= context => Ok(()),
+            _ => Err(Error::TooLong { prompt, max_tokens, context }),
+        }
+    }
+}
