@@ -37,6 +37,48 @@ fn complete_gives_the_same_text_twice_as_json_and_as_text() {
 }
 
 #[test]
+fn a_completion_is_held_to_a_schema_or_a_regular_expression() {
+    if common::test_lm().is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let schema = r#"{
+        "type": "object",
+        "properties": {
+            "sentiment": { "enum": ["positive", "negative"] },
+            "stars": { "type": "integer", "minimum": 1, "maximum": 5 },
+            "why": { "type": "string", "maxLength": 60 }
+        },
+        "required": ["sentiment", "stars", "why"],
+        "additionalProperties": false
+    }"#;
+    let schema = sandbox.write("schema.json", schema);
+    let schema = schema.to_str().unwrap();
+    let ask = ["lm", "complete", "--chat", "--prompt", "Judge this review: It leaks. I hate it."];
+    let ask = |more: &[&str]| sandbox.run(&[&ask[..], more].concat());
+    for seed in ["1", "2", "3"] {
+        let sampled = ["--json-schema", schema, "--temperature", "1", "--seed", seed, "--json"];
+        let text = ask(&sampled).ok().json()["text"].as_str().unwrap().to_owned();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!((1..=5).contains(&value["stars"].as_i64().unwrap()), "{text}");
+        assert!(value["why"].as_str().unwrap().chars().count() <= 60, "{text}");
+        assert_eq!(value.as_object().unwrap().len(), 3, "{text}");
+    }
+    let stars = ask(&["--regex", "[1-5] stars?"]).ok().stdout;
+    let (number, word) = stars.trim_end().split_once(' ').unwrap();
+    assert!(matches!(number, "1" | "2" | "3" | "4" | "5") && word.starts_with("star"), "{stars}");
+
+    let short = ask(&["--json-schema", schema, "--max-tokens", "5"]).fails_with(1);
+    assert!(short.contains("allow more"), "{}", short);
+    let wrong = ask(&["--regex", "[1-5"]).fails_with(1);
+    assert!(wrong.contains("unclosed character class"), "{}", wrong);
+    let broken = sandbox.write("broken.json", "{");
+    let broken = ask(&["--json-schema", broken.to_str().unwrap()]).fails_with(1);
+    assert!(broken.contains("broken.json is no JSON"), "{}", broken);
+    ask(&["--json-schema", schema, "--stop", "x"]).fails_with(2);
+}
+
+#[test]
 fn score_and_complete_agree_on_the_likeliest_tokens() {
     if common::test_lm().is_none() {
         return;

@@ -145,6 +145,47 @@ fn a_profile_is_shown_and_used_again() {
 }
 
 #[test]
+fn constrained_differences_can_always_be_read() {
+    let Some(world) = World::new(&[]) else { return };
+    let short = ["--max-tokens", "90", "--n", "2", "--k", "3", "--differences", "constrained"];
+    let profile =
+        |user: &str, more: &[&str]| world.run(&[&["profile", user], &short[..], more].concat());
+    for user in ["ann", "eli"] {
+        let made = profile(user, &["--json"]).json();
+        let differences = made["differences"].as_array().unwrap();
+        assert_eq!(differences.len(), 2);
+        for difference in differences {
+            let told = difference["dimensions"].as_array().unwrap();
+            let dimensions: Vec<_> =
+                told.iter().map(|t| t["dimension"].as_str().unwrap()).collect();
+            assert_eq!(dimensions, ["writing", "emotional", "semantic"]);
+            for told in told {
+                let text = told["text"].as_str().unwrap();
+                assert!((1..=240).contains(&text.chars().count()), "{difference}");
+            }
+        }
+        assert_eq!((count(&made, "computed"), count(&made, "reused")), (3, 0));
+        assert_eq!(count(&profile(user, &["--json"]).json(), "reused"), 3);
+        let shown = profile(user, &[]).ok().stdout;
+        assert!(shown.starts_with("Writing style\n"), "{shown}");
+        assert!(!shown.contains("Differences told as a whole"), "{shown}");
+    }
+    // The free ones are others, and too few tokens are an error that says how many are needed.
+    assert_eq!(
+        count(
+            &world
+                .run(&["profile", "ann", "--n", "2", "--k", "3", "--max-tokens", "9", "--json"])
+                .json(),
+            "reused"
+        ),
+        0
+    );
+    let few = world.run(&[&["profile", "ann"], &["--max-tokens", "9"][..], &short[2..]].concat());
+    let few = few.fails_with(1);
+    assert!(few.contains("JSON schema") && few.contains("allow more"), "{few}");
+}
+
+#[test]
 fn odd_corners_are_answered() {
     let Some(world) = World::new(&[]) else { return };
     // An item that nobody reviewed and that has neither title nor description.

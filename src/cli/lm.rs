@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Subcommand};
-use idiolect::lm::{Chat, Completion, EndToken, Lm, Prompt, Request, Role, Sampling};
+use idiolect::lm::{Chat, Completion, Constraint, EndToken, Lm, Prompt, Request, Role, Sampling};
 
 use super::context::Context;
 use super::output;
@@ -37,6 +37,8 @@ const COMPLETE_EXAMPLES: &str = "\
 Examples:
   idiolect lm complete --prompt 'The kettle is'
   idiolect lm complete --chat --prompt 'Name three teas.' --temperature 0.8 --top-p 0.95 --seed 7
+  idiolect lm complete --chat --prompt 'Rate: It leaks.' --regex '[1-5] stars?'
+  idiolect lm complete --chat --prompt-file letter.txt --json-schema answer.json
   idiolect lm complete --prompt-file letter.txt --max-tokens 200 --stop '\\n\\n' --json";
 
 const SCORE_EXAMPLES: &str = "\
@@ -73,6 +75,18 @@ struct CompleteArgs {
     /// Never choose the tokens that end a turn: write the most tokens whatever the model says
     #[arg(long)]
     ignore_end: bool,
+    /// A file with a JSON schema that the completion is held to: it is one JSON value, on one line;
+    /// `-` is stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stop", "ignore_end"])]
+    json_schema: Option<PathBuf>,
+    /// A regular expression that the whole completion is held to
+    #[arg(
+        long,
+        value_name = "R",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["stop", "ignore_end", "json_schema"]
+    )]
+    regex: Option<String>,
     #[command(flatten)]
     sampling: SamplingArgs,
 }
@@ -150,6 +164,7 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
         (false, true) => Prompt::Markup(text),
         (false, false) => Prompt::Text(text),
     };
+    let constraint = constraint(args.json_schema.as_deref(), args.regex)?;
     let lm = context.lm()?;
     let max_tokens = match args.max_tokens {
         Some(n) => n,
@@ -157,7 +172,7 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
     };
     let stop = args.stop.iter().map(|stop| unescape(stop)).collect();
     let end_token = if args.ignore_end { EndToken::Masked } else { EndToken::Ends };
-    let request = Request { prompt, sampling, max_tokens, stop, end_token, constraint: None };
+    let request = Request { prompt, sampling, max_tokens, stop, end_token, constraint };
     if context.globals.json {
         let completion: Completion = wait(context, lm.complete(request))??;
         return output::json(&completion);
@@ -175,6 +190,14 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
     answer??;
     written?;
     output::line("")
+}
+
+/// What the command line holds the completion to.
+fn constraint(schema: Option<&Path>, regex: Option<String>) -> anyhow::Result<Option<Constraint>> {
+    let Some(path) = schema else { return Ok(regex.map(Constraint::Regex)) };
+    let schema = serde_json::from_str(&read_text(path)?)
+        .with_context(|| format!("{} is no JSON", path.display()))?;
+    Ok(Some(Constraint::JsonSchema(schema)))
 }
 
 fn conversation(system: Option<String>, text: String) -> Chat {

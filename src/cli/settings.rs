@@ -5,7 +5,7 @@ use idiolect::corpus::{Item, Store, View};
 use idiolect::difference::Reuse;
 use idiolect::methods::Options;
 use idiolect::peers::{ChoiceOptions, Selector};
-use idiolect::task::{Cut, Order, Task};
+use idiolect::task::{Cut, Order, Task, Telling};
 
 use super::output;
 
@@ -40,6 +40,15 @@ pub(crate) struct Settings {
     /// share the start of the prompt; DPL puts the user's first
     #[arg(long)]
     peers_first: bool,
+    /// How differences are told: free (as the model likes, as in DPL) or constrained (a JSON object
+    /// with one short statement for each dimension, which the model is held to)
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "free",
+        value_parser = PossibleValuesParser::new(["free", "constrained"]).map(telling)
+    )]
+    differences: Telling,
     /// See only what was written before TIME, in seconds since 1970; without this, peers' texts may
     /// be younger than the one that is written, as in DPL
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
@@ -65,6 +74,10 @@ fn selector(name: String) -> Selector {
     SELECTORS.iter().find(|(n, _)| *n == name).map_or(Selector::Kmeans, |(_, selector)| *selector)
 }
 
+fn telling(form: String) -> Telling {
+    if form == "constrained" { Telling::Constrained } else { Telling::Free }
+}
+
 /// A parser of numbers from 1.
 pub(crate) fn at_least_one() -> impl TypedValueParser<Value = usize> {
     clap::value_parser!(u32).range(1..).map(|n| n as usize)
@@ -84,6 +97,7 @@ impl Settings {
                 selector: self.selector,
                 seed: self.profile_seed,
             },
+            telling: self.differences,
             order: if self.peers_first { Order::PeersFirst } else { Order::UserFirst },
             profile_seed: self.profile_seed,
             profile_max_tokens: self.profile_max_tokens,

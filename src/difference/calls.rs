@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::Result;
 use crate::corpus::{Key, ReviewId, Store};
-use crate::lm::{self, Chat, Completion, EndToken, Finish, Lm, Prompt, Request, Sampling};
+use crate::lm::{
+    self, Chat, Completion, Constraint, EndToken, Finish, Lm, Prompt, Request, Sampling,
+};
 use crate::task::{Cut, Draft, LabelStrip, Stage, Task, Window, fit, strip_label};
 
 /// Receives an answer's text as it comes.
@@ -65,6 +67,8 @@ pub struct Call<'a> {
     pub sampling: Sampling,
     /// Most tokens of the answer; `None` leaves it to the task.
     pub max_tokens: Option<usize>,
+    /// What the answer must be.
+    pub constraint: Option<Constraint>,
     /// Receives the text as it comes, all at once when it was stored.
     pub on_text: Option<OnText>,
 }
@@ -127,18 +131,18 @@ impl<'a> Calls<'a> {
 
     /// Answers a call out of the store, or by the language model and into the store.
     ///
-    /// The key is made of the model, the task file, the stage, the fitted prompt, the sampling and
-    /// the seed; the sampler's own seed is drawn from the key, so no answer depends on which calls
+    /// The key is made of the model, the task file, the stage, the fitted prompt, the sampling, the
+    /// seed and the constraint; the sampler's own seed is drawn from the key, so no answer depends on which calls
     /// were made before or beside it.
     ///
     /// # Errors
     /// When the prompt cannot be made to fit, or the store or the model fails.
     pub async fn answer(&self, call: Call<'_>) -> Result<Answer> {
-        let Call { stage, draft, made_from, sampling, max_tokens, on_text } = call;
+        let Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text } = call;
         let spec = self.task.stage(stage);
         let max_tokens = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
         let fitted = fit(self.task, stage, &draft, self.model, max_tokens)?;
-        let key = self.key(stage, &fitted.chat, &sampling, max_tokens);
+        let key = self.key(stage, &fitted.chat, &sampling, max_tokens, constraint.as_ref());
         let prompt = Prompt::Chat(fitted.chat);
         let finished = |completion: Completion, reused| Answer {
             text: strip_label(&completion.text, &spec.label),
@@ -166,7 +170,7 @@ impl<'a> Calls<'a> {
             max_tokens,
             stop: Vec::new(),
             end_token: EndToken::Ends,
-            constraint: None,
+            constraint,
         };
         let completion = match on_text {
             Some(on_text) => self.complete_streamed(request, &spec.label, on_text).await?,
@@ -214,14 +218,26 @@ impl<'a> Calls<'a> {
         Ok(completion)
     }
 
-    fn key(&self, stage: Stage, chat: &Chat, sampling: &Sampling, max_tokens: usize) -> Key {
-        Key::of(stage.name())
+    fn key(
+        &self,
+        stage: Stage,
+        chat: &Chat,
+        sampling: &Sampling,
+        max_tokens: usize,
+        constraint: Option<&Constraint>,
+    ) -> Key {
+        let key = Key::of(stage.name())
             .with("model", self.model.fingerprint())
             .with("task", self.task.hash())
             .with("prompt", serde_json::to_vec(chat).unwrap_or_default())
             .with("sampling", serde_json::to_vec(sampling).unwrap_or_default())
-            .with("max_tokens", max_tokens.to_le_bytes())
-            .finish()
+            .with("max_tokens", max_tokens.to_le_bytes());
+        match constraint {
+            Some(constraint) => {
+                key.with("constraint", serde_json::to_vec(constraint).unwrap_or_default()).finish()
+            }
+            None => key.finish(),
+        }
     }
 }
 

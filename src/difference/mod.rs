@@ -5,6 +5,7 @@
 //! not there.
 
 mod calls;
+mod constrained;
 mod profile;
 mod tell;
 #[cfg(test)]
@@ -35,6 +36,16 @@ pub enum Error {
     /// The language model failed.
     #[error(transparent)]
     Lm(#[from] lm::Error),
+    /// An answer that must have a form has another. No constrained model writes it.
+    #[error("the {stage} on `{item}` was told in a form that cannot be read: {answer}")]
+    Form {
+        /// Which of the task's prompts.
+        stage: &'static str,
+        /// The item.
+        item: String,
+        /// The beginning of the answer.
+        answer: String,
+    },
     /// Stopped on request.
     #[error("stopped; what was done is kept")]
     Stopped,

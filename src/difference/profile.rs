@@ -69,6 +69,7 @@ pub async fn summarize(
             made_from: &made_from(&differences, &reviews),
             sampling: Sampling { seed, ..calls.task().stage(stage).sampling.clone() },
             max_tokens,
+            constraint: None,
             on_text: None,
         })
         .await?;

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Call, Calls, Result};
+use super::{Call, Calls, Error, Result, constrained};
 use crate::corpus::{Item, ReviewId, StoredReview, View};
 use crate::encoder::Encoder;
 use crate::lm::Sampling;
 use crate::peers::{self, Choice, ChoiceOptions, Representative};
-use crate::task::{Block, Cut, Draft, Order, Part, Stage, Told, split_by_dimension};
+use crate::task::{Block, Cut, Draft, Order, Part, Stage, Telling, Told, split_by_dimension};
 
 /// Who chooses representatives; an [`Encoder`] does, tests bring their own.
 pub trait Peers {
@@ -86,36 +86,57 @@ impl Compared {
         std::iter::once(self.own.id).chain(peers).collect()
     }
 
-    fn draft(&self, order: Order) -> Draft {
+    fn draft(&self, order: Order, telling: Telling) -> Draft {
         Draft::new()
             .ordered(order)
+            .told(telling)
             .with(Part::Own, Block::of_review(&self.own, &self.item))
             .with_all(Part::Others, self.representatives.iter().map(|r| Block::of_peer(&r.review)))
     }
 }
 
-/// Tells the difference on one item (methods: DPL step 4). The answer is free text.
+/// Tells the difference on one item (methods: DPL step 4).
+///
+/// A free answer is split by dimension where it keeps to their names. A constrained one is a JSON
+/// object of statements, so that it always is.
 ///
 /// # Errors
-/// Those of [`Calls::answer`].
+/// Those of [`Calls::answer`], one of them being that the most tokens are too few for the form.
 pub async fn tell(
     calls: &Calls<'_>,
     compared: &Compared,
     order: Order,
+    telling: Telling,
     seed: u64,
     max_tokens: Option<usize>,
 ) -> Result<Difference> {
-    let stage = Stage::Difference;
+    let (stage, task) = (Stage::Difference, calls.task());
     let answer = calls
         .answer(Call {
             stage,
-            draft: compared.draft(order),
+            draft: compared.draft(order, telling),
             made_from: &compared.reviews(),
-            sampling: Sampling { seed, ..calls.task().stage(stage).sampling.clone() },
+            sampling: Sampling { seed, ..task.stage(stage).sampling.clone() },
             max_tokens,
+            constraint: match telling {
+                Telling::Free => None,
+                Telling::Constrained => Some(constrained::constraint(task)),
+            },
             on_text: None,
         })
         .await?;
+    let (dimensions, text) = match telling {
+        Telling::Free => (split_by_dimension(&answer.text, &task.standard), answer.text),
+        Telling::Constrained => {
+            let told = constrained::parse(&answer.text, task).ok_or_else(|| Error::Form {
+                stage: stage.name(),
+                item: compared.item.id.clone(),
+                answer: answer.text.chars().take(120).collect(),
+            })?;
+            let text = constrained::in_words(&told, task);
+            (Some(told), text)
+        }
+    };
     let representatives = compared.representatives.iter().map(|r| Representing {
         user: r.review.review.user.clone(),
         review: r.review.id,
@@ -126,8 +147,8 @@ pub async fn tell(
         item_title: compared.item.title.clone(),
         review: compared.own.id,
         representatives: representatives.collect(),
-        dimensions: split_by_dimension(&answer.text, &calls.task().standard),
-        text: answer.text,
+        dimensions,
+        text,
         cut: answer.cut,
         reused: answer.reused,
     })

@@ -7,7 +7,7 @@ use futures::future::LocalBoxFuture;
 
 use super::{Model, OnText, Peers};
 use crate::corpus::{Key, View};
-use crate::lm::{self, Completion, Finish, Prompt, Request};
+use crate::lm::{self, Completion, Constraint, Finish, Prompt, Request};
 use crate::peers::{self, Anchor, Choice, ChoiceOptions, Origin, Representative};
 use crate::task::Window;
 use crate::task::testing::ByWords;
@@ -56,6 +56,19 @@ impl Scripted {
             .into_iter()
             .find(|label| prompt.contains(&format!("Begin your answer with {label}")))
             .unwrap_or_default();
+        if let Some(Constraint::JsonSchema(schema)) = &request.constraint {
+            let names = schema["properties"].as_object().into_iter().flatten();
+            let told = format!("told {}", &key.as_str()[..12]);
+            let fields: serde_json::Map<_, _> =
+                names.map(|(name, _)| (name.clone(), told.clone().into())).collect();
+            let text = serde_json::Value::Object(fields).to_string();
+            return Ok(Completion {
+                text,
+                prompt_tokens,
+                completion_tokens: 9,
+                finish: Finish::End,
+            });
+        }
         let text = format!("{label} told {} \n", &key.as_str()[..12]);
         Ok(Completion { text, prompt_tokens, completion_tokens: 3, finish: Finish::End })
     }

@@ -11,17 +11,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::lm::tiny::Tiny;
-use crate::lm::{Completion, EndToken, Lm, LoadOptions, Prompt, Request, Sampling};
-use crate::model::LmFiles;
+use crate::lm::tiny;
+use crate::lm::{Completion, EndToken, Lm, Prompt, Request, Sampling};
 use crate::model::gguf::Gguf;
 
 fn lm() -> Lm {
-    let folder = tempfile::tempdir().unwrap();
-    let gguf = folder.path().join("tiny.gguf");
-    std::fs::write(&gguf, Tiny::new("llama").bytes()).unwrap();
-    let files = LmFiles { name: "tiny".into(), gguf, tokenizer: None, sha256: "0".repeat(64) };
-    Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap()
+    tiny::lm("llama")
 }
 
 fn request(constraint: Constraint, max_tokens: usize, seed: u64) -> Request {

@@ -7,6 +7,8 @@ use candle_core::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::{Lm, LoadOptions};
+use crate::model::LmFiles;
 use crate::model::gguf::Gguf;
 use crate::model::gguf::Value;
 use crate::model::gguf::writer::Writer;
@@ -37,6 +39,15 @@ pub(crate) struct Tiny {
 /// Tokens: 256 bytes, then `<|endoftext|>`, `<|im_start|>`, `<|im_end|>`; padded to a round number.
 pub(crate) const N_TOKENS: usize = 259;
 const N_VOCAB: usize = 288;
+
+/// A running model of one family with random weights.
+pub(crate) fn lm(architecture: &'static str) -> Lm {
+    let folder = tempfile::tempdir().unwrap();
+    let gguf = folder.path().join("tiny.gguf");
+    std::fs::write(&gguf, Tiny::new(architecture).bytes()).unwrap();
+    let files = LmFiles { name: "tiny".into(), gguf, tokenizer: None, sha256: "0".repeat(64) };
+    Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap()
+}
 
 impl Tiny {
     pub(crate) fn new(architecture: &'static str) -> Self {

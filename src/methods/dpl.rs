@@ -122,7 +122,8 @@ async fn difference_on(
     let compared =
         Compared { item: item.clone(), own: own.clone(), representatives: choice.representatives };
     let (seed, max_tokens) = (options.profile_seed, options.profile_max_tokens);
-    let difference = tell(calls, &compared, options.order, seed, max_tokens).await?;
+    let difference =
+        tell(calls, &compared, options.order, options.telling, seed, max_tokens).await?;
     material.progress.advance(1);
     Ok(Some((item.clone(), difference)))
 }

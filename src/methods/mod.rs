@@ -199,7 +199,8 @@ async fn write_text(
     if silent {
         material.progress.begin("writing", None);
     }
-    let call = Call { stage, draft, made_from, sampling, max_tokens, on_text };
+    let constraint = None;
+    let call = Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text };
     let answer = calls.answer(call).await;
     if silent {
         material.progress.end();

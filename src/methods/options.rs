@@ -3,7 +3,7 @@
 use crate::difference::Reuse;
 use crate::lm::Sampling;
 use crate::peers::{ChoiceOptions, Selector};
-use crate::task::{Order, Task};
+use crate::task::{Order, Task, Telling};
 
 /// Settings of a method.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Options {
     pub choice: ChoiceOptions,
     /// Which text comes first where texts are compared.
     pub order: Order,
+    /// In which form differences are told.
+    pub telling: Telling,
     /// Seed of the text.
     pub seed: u64,
     /// Seed of the differences and of the profile. Apart from `seed`, so that a second text of the
@@ -38,6 +40,7 @@ impl Options {
             n: task.n,
             choice: ChoiceOptions { k: task.k, selector: Selector::Kmeans, seed: 42 },
             order: Order::UserFirst,
+            telling: Telling::Free,
             seed: 42,
             profile_seed: 42,
             sampling: SamplingOverrides::default(),

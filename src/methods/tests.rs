@@ -11,6 +11,7 @@ use crate::difference::Reuse;
 use crate::difference::testing::{FirstPeers, Scripted};
 use crate::lm::Prompt;
 use crate::progress::Silent;
+use crate::task::Telling;
 
 /// `ann` has reviewed items 0 to 5; `b` to `f` each of items 0 to 3; `ann` and `b` items 4 and 5;
 /// nobody item 6; `loner` item 7 alone.
@@ -118,6 +119,36 @@ fn dpl_tells_differences_sums_up_and_writes() {
 }
 
 #[test]
+fn constrained_differences_are_told_by_dimension() {
+    let world = World::new();
+    let free = world.write(Method::Dpl, &world.options()).unwrap();
+    let constrained = Options { telling: Telling::Constrained, ..world.options() };
+    let written = world.write(Method::Dpl, &constrained).unwrap();
+    // Nothing that was told freely is taken for them.
+    assert_eq!((written.computed, written.reused), (free.computed, 0));
+    let first = world.model.prompt(free.computed);
+    let form = r#"{"Writing style": "...", "Emotional style": "...", "Semantic style": "..."}"#;
+    assert!(first.contains(form) && first.contains("240 characters"), "{first}");
+    assert!(!world.model.prompt(0).contains("JSON"));
+
+    let profile = written.profile.as_ref().unwrap();
+    let summary = world.model.prompt(free.computed + 4);
+    for difference in &profile.differences {
+        let told = difference.dimensions.as_ref().unwrap();
+        let dimensions: Vec<_> = told.iter().map(|told| told.dimension.as_str()).collect();
+        assert_eq!(dimensions, ["writing", "emotional", "semantic"]);
+        for told in told {
+            assert!(told.text.starts_with("told "), "{told:?}");
+        }
+        // The summary is made of words, not of JSON.
+        let text = format!("[Difference]: Writing style: {}\nEmotional style: ", told[0].text);
+        assert!(summary.contains(&text), "{summary}");
+    }
+    let again = world.write(Method::Dpl, &constrained).unwrap();
+    assert_eq!((again.computed, again.profile.unwrap().summary), (0, profile.summary.clone()));
+}
+
+#[test]
 fn a_second_run_computes_nothing() {
     for method in Method::ALL {
         let world = World::new();
@@ -150,6 +181,7 @@ fn any_change_of_an_ingredient_is_computed_anew() {
         Options { max_tokens: Some(9), ..base.clone() },
         Options { profile_max_tokens: Some(9), ..base.clone() },
         Options { order: crate::task::Order::PeersFirst, ..base.clone() },
+        Options { telling: Telling::Constrained, ..base.clone() },
         sampling(SamplingOverrides { temperature: Some(0.1), ..SamplingOverrides::default() }),
         sampling(SamplingOverrides { dry_multiplier: Some(0.5), ..SamplingOverrides::default() }),
     ];

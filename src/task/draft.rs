@@ -210,6 +210,18 @@ pub enum Order {
     PeersFirst,
 }
 
+/// In which form differences are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Telling {
+    /// As the model likes (DPL as published).
+    #[default]
+    Free,
+    /// As a JSON object with one statement of bounded length for each dimension; the sampler keeps
+    /// the model to it, so that it can always be read.
+    Constrained,
+}
+
 /// The blocks of one prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Draft {
@@ -217,6 +229,8 @@ pub struct Draft {
     pub(super) blocks: Vec<Placed>,
     /// See [`Order`].
     pub(super) order: Order,
+    /// See [`Telling`].
+    pub(super) telling: Telling,
 }
 
 /// A block and its part.
@@ -251,6 +265,12 @@ impl Draft {
     #[must_use]
     pub fn ordered(self, order: Order) -> Self {
         Self { order, ..self }
+    }
+
+    /// Sets the form of differences.
+    #[must_use]
+    pub fn told(self, telling: Telling) -> Self {
+        Self { telling, ..self }
     }
 
     /// Blocks of one part that are still in the prompt.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::draft::{Block, Draft, Field, Order, Part};
+use super::draft::{Block, Draft, Field, Order, Part, Telling};
 use super::render::{Slot, TemplateError};
 use super::standard::Dimension;
 use super::{Ask, End, Error, Result, Stage, StageSpec, Step, Task};
@@ -26,6 +26,8 @@ struct TaskFile {
     shared: Spanned<String>,
     fields: FieldNames,
     standard: Spanned<Vec<Dimension>>,
+    #[serde(default)]
+    statement_characters: Option<Spanned<usize>>,
     stages: Stages,
 }
 
@@ -97,6 +99,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
     check_share(&place, &table.field_share, "field_share")?;
     check_standard(&place, &table.standard)?;
     check_retrieval(&place, &table.retrieval)?;
+    let statement_characters = statement_characters(&place, table.statement_characters)?;
 
     let Stages { difference, summary, generation, non_perso, rag, scp } = table.stages;
     let tables = [difference, summary, generation, non_perso, rag, scp];
@@ -115,6 +118,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
         k: table.k.into_inner(),
         field_share: table.field_share.into_inner(),
         standard: table.standard.into_inner(),
+        statement_characters,
         retrieval: table.retrieval.into_inner(),
         hash: Key::of("task").with("file", text).finish(),
         fields: [
@@ -160,6 +164,23 @@ fn check_standard(place: &Place<'_>, standard: &Spanned<Vec<Dimension>>) -> Resu
         }
     }
     Ok(())
+}
+
+/// A constrained statement where the task does not say how long it may be, and the longest that it
+/// may ask for: each character more is a state more of the automaton that counts them.
+const STATEMENT_CHARACTERS: usize = 240;
+const LONGEST_STATEMENT: usize = 2000;
+
+fn statement_characters(place: &Place<'_>, given: Option<Spanned<usize>>) -> Result<usize> {
+    let Some(given) = given else { return Ok(STATEMENT_CHARACTERS) };
+    let span = given.span();
+    match given.into_inner() {
+        n @ 1..=LONGEST_STATEMENT => Ok(n),
+        n => {
+            let message = format!("is {n}; 1 to {LONGEST_STATEMENT} are possible");
+            Err(place.wrong(span, "statement_characters", &message))
+        }
+    }
 }
 
 fn check_retrieval(place: &Place<'_>, retrieval: &Spanned<Vec<Field>>) -> Result<()> {
@@ -308,6 +329,7 @@ fn samples(stage: Stage) -> Vec<Draft> {
         fill(&full, 1, Order::PeersFirst),
         fill(&Block::default(), 2, Order::UserFirst),
         fill(&full, 0, Order::UserFirst),
+        fill(&full, 2, Order::UserFirst).told(Telling::Constrained),
     ]
 }
 

@@ -17,7 +17,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use draft::{Block, Draft, Field, Order, Part, Source};
+pub use draft::{Block, Draft, Field, Order, Part, Source, Telling};
 pub use error::Error;
 pub use fit::{Cut, Fitted, Window, fit};
 pub use label::{LabelStrip, strip_label};
@@ -100,6 +100,9 @@ pub struct Task {
     pub k: usize,
     /// The dimensions of a difference.
     pub standard: Vec<Dimension>,
+    /// Most characters of what is told along one dimension, where differences are
+    /// [constrained](Telling::Constrained).
+    pub statement_characters: usize,
     /// Most of the window that a single field may take, 0 to 1.
     field_share: f64,
     /// Fields that a past text is found by: [`Field::Title`] and the item's.

@@ -68,6 +68,8 @@ impl Task {
             ("labels", Value::from_pairs(labels)),
             ("label", Value::from(self.stage(stage).label.as_str())),
             ("order", Value::from(Serde(draft.order))),
+            ("differences", Value::from(Serde(draft.telling))),
+            ("statement_characters", Value::from(self.statement_characters)),
         ];
         Value::from_pairs(parts.chain(turn).chain(always))
     }

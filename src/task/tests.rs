@@ -162,6 +162,12 @@ fn a_wrong_file_is_told_with_line_and_field() {
     let cases = [
         ("n = 8", "n = 0", "n: is 0", line_of("n = 8")),
         ("n = 8", "n = \"x\"", "invalid type", line_of("n = 8")),
+        (
+            "statement_characters = 240",
+            "statement_characters = 0",
+            "statement_characters: is 0; 1 to 2000 are possible",
+            line_of("statement_characters = 240"),
+        ),
         ("n = 8", "n = 8\nm = 1", "unknown field `m`", line_of("n = 8") + 1),
         (
             r#"["title", "item_description"]"#,
