@@ -1,6 +1,6 @@
 //! Constraints on models with random weights: nothing but the constraint keeps these in form.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::time::{Duration, Instant};
 
