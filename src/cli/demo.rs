@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use idiolect::corpus::import::{ColumnMap, Format, Import, ImportOptions, OnMalformed, Source};
 use idiolect::corpus::{Counts, Item, Store, StoredReview, Target, View};
 use idiolect::encoder::Encoder;
 use idiolect::lm::Lm;
@@ -14,17 +13,10 @@ use serde::Serialize;
 
 use super::context::{Context, DEFAULT_STORE};
 use super::wait::wait;
-use super::{output, profile, prose};
+use super::{output, profile, prose, sample};
 
-const REVIEWS: &str = include_str!("../../data/sample/reviews.jsonl");
-const ITEMS: &str = include_str!("../../data/sample/items.jsonl");
-const COLUMNS: &str = "user=user,item=item,text=text,rating=rating,title=title,time=time";
 /// The demo's own store, so that trying the program leaves the user's untouched.
 const DEMO_STORE: &str = "idiolect-demo.sqlite";
-/// Most tokens of a text, and of each difference and the profile: `write` takes the task's, this is
-/// to end soon.
-const TEXT_TOKENS: usize = 160;
-const PROFILE_TOKENS: usize = 120;
 /// Written in this order, shown beside the real text.
 const METHODS: [Method; 3] = [Method::NonPerso, Method::Scp, Method::Dpl];
 
@@ -40,7 +32,7 @@ const METHODS: [Method; 3] = [Method::NonPerso, Method::Scp, Method::Dpl];
 )]
 pub(crate) struct Args {
     /// A user of the sample; data/sample/README.md says who they are
-    #[arg(long, value_name = "USER", default_value = "mina")]
+    #[arg(long, value_name = "USER", default_value = sample::USER)]
     user: String,
     /// Seed of the texts
     #[arg(long, value_name = "N", default_value_t = 42)]
@@ -61,7 +53,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let (lm, encoder) = (context.lm()?, context.encoder()?);
     let path = store_path(context);
     let store = Store::open(&path)?;
-    let counts = import(&store, context)?;
+    let counts = sample::import(&store, context)?;
     let task = Task::load(Task::DEFAULT)?;
     peers::ensure_vectors(&View::all(&store), &encoder, &store.review_ids()?, context)?;
 
@@ -71,11 +63,11 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let view = View::all(&store).without(held_out.id);
     let options = Options {
         seed: args.seed,
-        max_tokens: Some(TEXT_TOKENS),
-        profile_max_tokens: Some(PROFILE_TOKENS),
+        max_tokens: Some(sample::TEXT_TOKENS),
+        profile_max_tokens: Some(sample::PROFILE_TOKENS),
         ..Options::of(&task)
     };
-    let target = target(&store, &held_out)?;
+    let target = sample::target(&store, &held_out)?;
     let choice = peers::choose(&view, &encoder, &args.user, &newest.review.item, &options.choice)?;
 
     let show = Show { context, path: &path, counts, lm: &lm, encoder: &encoder };
@@ -108,34 +100,6 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 fn store_path(context: &Context) -> PathBuf {
     let chosen = &context.globals.store;
     if chosen == Path::new(DEFAULT_STORE) { PathBuf::from(DEMO_STORE) } else { chosen.clone() }
-}
-
-/// Brings the sample into the store; rows that are there already stay as they are.
-fn import(store: &Store, context: &Context) -> anyhow::Result<Counts> {
-    let folder = tempfile::tempdir().context("a folder for the sample")?;
-    let place = |name: &str, text: &str| -> anyhow::Result<Option<Source>> {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-        Ok(Some(Source::of(&path.to_string_lossy())))
-    };
-    let import = Import::open(&ImportOptions {
-        format: Format::Table(Box::new(ColumnMap::parse(COLUMNS)?)),
-        reviews: place("reviews.jsonl", REVIEWS)?,
-        items: place("items.jsonl", ITEMS)?,
-        on_malformed: OnMalformed::Stop,
-    })?;
-    Ok(import.run(store, context)?.1)
-}
-
-/// What DPL is given of the text to write: its rating and its title.
-fn target(store: &Store, held_out: &StoredReview) -> anyhow::Result<Target> {
-    let review = &held_out.review;
-    Ok(Target {
-        user: review.user.clone(),
-        item: store.item(&review.item)?,
-        rating: review.rating,
-        title: Some(review.title.clone()).filter(|title| !title.is_empty()),
-    })
 }
 
 /// Prints the parts of the demo as they come; prints nothing with `--json`.

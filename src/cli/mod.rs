@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod bench;
 mod complete;
 mod context;
 mod demo;
@@ -13,6 +14,7 @@ mod output;
 mod profile;
 mod prose;
 mod representatives;
+mod sample;
 mod settings;
 mod split;
 mod users;
@@ -69,6 +71,8 @@ enum Command {
     Lm(lm::Args),
     /// Embed lines of text
     Embed(embed::Args),
+    /// Measure how fast this machine is with these models
+    Bench(bench::Args),
     /// Show devices, instruction sets, models and the store
     Doctor(doctor::Args),
     /// Print shell completions
@@ -94,6 +98,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Write(args) => write::run(args, &context),
         Command::Lm(args) => lm::run(args, &context),
         Command::Embed(args) => embed::run(args, &context),
+        Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
         Command::Completions(args) => complete::run(args, &context),
     };

@@ -1,0 +1,145 @@
+//! `idiolect bench`: how fast this machine is with these models.
+
+mod decoding;
+mod machine;
+mod replay;
+mod rounds;
+mod whole;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::context::Context;
+use super::output;
+use super::settings::at_least_one;
+use machine::Machine;
+use rounds::Measured;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    long_about = "Measure how fast this machine is with these models\n\n\
+        The models of --lm and --encoder are measured on the device of --device, with --threads \
+        and --tier: prompts (prefill), one text and several at a time written on after nothing and \
+        after long prompts (decode, batched-decode), a text scored, the sample corpus embedded and \
+        indexed, and one whole personalization of the sample corpus by dpl. Each is run once to \
+        warm up and then --runs times, in turns with the others; what counts is the median. \
+        Nothing is read from or written to the store.",
+    after_help = EXAMPLES
+)]
+pub(crate) struct Args {
+    /// Measure this alone; may be given more than once. `replay` is measured only where it is named
+    #[arg(long, value_enum, value_name = "NAME")]
+    only: Vec<Name>,
+    /// How often each is measured
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one())]
+    runs: usize,
+    /// Lengths of the prompts, in tokens
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [512, 2048, 4096],
+          value_parser = at_least_one())]
+    prompt: Vec<usize>,
+    /// How many tokens stand before a text that is written [default: 0 and 2048 for one text, 0 for
+    /// several]
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    depth: Vec<usize>,
+    /// How many texts are written together
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [8, 32],
+          value_parser = at_least_one())]
+    sequences: Vec<usize>,
+    /// How many tokens of each text are written
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one())]
+    tokens: usize,
+    /// Requests to replay, as `--record-requests` writes them; each file is a job, whose requests are
+    /// sent in their order and beside each other as they were. Lengths are those recorded; the most
+    /// likely tokens are taken
+    #[arg(long, value_name = "FILE", required_if_eq("only", "replay"))]
+    requests: Vec<PathBuf>,
+    /// How many jobs are replayed at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one())]
+    jobs: usize,
+    /// Replay all runs on one engine, so that later ones find the prompts of earlier ones in its
+    /// cache; without this each begins with an empty one
+    #[arg(long)]
+    keep_cache: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  idiolect bench
+  idiolect bench --only prefill --only decode --runs 9 --json
+  idiolect --device cuda:0 --lm qwen2.5-1.5b-instruct bench --depth 0,4096 --sequences 8,64
+  idiolect --record-requests job.jsonl write --user marta --item kettle-02 --method dpl
+  idiolect bench --only replay --requests job.jsonl";
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Name {
+    /// Tokens a second of a prompt
+    Prefill,
+    /// Tokens a second of one text
+    Decode,
+    /// Tokens a second of several texts that are written together, all their tokens
+    BatchedDecode,
+    /// Tokens a second of a text of 512 that is scored
+    Score,
+    /// Texts a second of the sample corpus that are embedded
+    Embed,
+    /// Reviews a second of the sample corpus that are embedded, stored and indexed
+    Index,
+    /// Seconds that dpl takes for one text, from the first difference on
+    Personalize,
+    /// Seconds that recorded requests take
+    Replay,
+}
+
+/// The JSON object of the command.
+#[derive(Serialize)]
+struct Report {
+    machine: Machine,
+    results: Vec<Measured>,
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let mut machine = Machine::of(context)?;
+    let mut results = Vec::new();
+    // One room after the other, so that each is alone in memory.
+    results.extend(decoding::measure(&args, context)?);
+    results.extend(whole::measure_score(&args, context)?);
+    results.extend(whole::measure_encoder(&args, context)?);
+    results.extend(whole::measure_personalization(&args, context)?);
+    if args.measures(Name::Replay) {
+        results.push(replay::measure(&args, context)?);
+    }
+    machine.look_at_memory();
+    if context.globals.json {
+        return output::json(&Report { machine, results });
+    }
+    output::line(&machine.in_words())?;
+    output::line(&rounds::table(&results))
+}
+
+impl Args {
+    fn measures(&self, name: Name) -> bool {
+        match self.only.is_empty() {
+            true => name != Name::Replay,
+            false => self.only.contains(&name),
+        }
+    }
+}
+
+impl Name {
+    /// As it stands in results and behind `--only`.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Prefill => "prefill",
+            Self::Decode => "decode",
+            Self::BatchedDecode => "batched-decode",
+            Self::Score => "score",
+            Self::Embed => "embed",
+            Self::Index => "index",
+            Self::Personalize => "personalize",
+            Self::Replay => "replay",
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Recorded requests, sent again.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt, iter};
+use idiolect::lm::{EndToken, Lm, Outcome, Prompt, Recorded, Request, Sampling, Verb};
+use idiolect::progress::Progress as _;
+use serde_json::json;
+
+use super::super::context::Context;
+use super::super::output;
+use super::super::wait::wait;
+use super::machine::resident;
+use super::rounds::{Measured, Unit, What, timed};
+use super::{Args, Name};
+
+pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Measured> {
+    let jobs: Vec<Vec<Recorded>> =
+        args.requests.iter().map(|path| job(path)).collect::<anyhow::Result<_>>()?;
+    let requests = || jobs.iter().flatten();
+    let prompt_tokens: usize = requests().map(prompt_tokens).sum();
+    let completion_tokens: usize = requests().map(|request| request.completion_tokens).sum();
+
+    let (mut taken, mut residents) = (Vec::new(), Vec::new());
+    let mut engine = None;
+    for _ in 0..args.runs {
+        let lm = match engine.take() {
+            Some(lm) => lm,
+            None => context.lm()?,
+        };
+        context.begin("replay", Some(requests().count() as u64));
+        let duration = timed(|| wait(context, replay(&lm, &jobs, args.jobs, context))?);
+        context.end();
+        taken.push(duration?);
+        residents.push(resident("VmRSS"));
+        // An engine that is dropped is off its thread a moment later; the next is another one.
+        engine = args.keep_cache.then_some(lm);
+    }
+    let what = What {
+        name: Name::Replay.as_str(),
+        n_tokens: prompt_tokens + completion_tokens,
+        n_seq: requests().count(),
+        depth: 0,
+        unit: Unit::Seconds,
+    };
+    let mut measured = what.measured(&taken);
+    let seconds: Vec<f64> = taken.iter().map(std::time::Duration::as_secs_f64).collect();
+    for (name, value) in [
+        ("prompt_tokens", json!(prompt_tokens)),
+        ("completion_tokens", json!(completion_tokens)),
+        ("resident_bytes", json!(residents)),
+        ("seconds", json!(seconds)),
+    ] {
+        measured.more.insert(name.to_owned(), value);
+    }
+    Ok(measured)
+}
+
+/// The requests of a file, in the order of their starts.
+fn job(path: &Path) -> anyhow::Result<Vec<Recorded>> {
+    let mut requests = Recorded::read(path)?;
+    if let Some(other) = requests.iter().find(|request| request.verb != Verb::Complete) {
+        bail!(
+            "replay {}: {:?} requests cannot be replayed, only those that write",
+            path.display(),
+            other.verb
+        );
+    }
+    let n = requests.len();
+    requests.retain(|request| request.outcome == Outcome::Answered);
+    if requests.len() < n {
+        let unanswered = n - requests.len();
+        output::note(&format!("{}: {unanswered} unanswered requests left out", path.display()));
+    }
+    requests.sort_by_key(|request| request.started);
+    Ok(requests)
+}
+
+fn prompt_tokens(request: &Recorded) -> usize {
+    request.prompts.iter().map(Vec::len).sum()
+}
+
+/// Sends all jobs, so many at a time.
+async fn replay(
+    lm: &Lm,
+    jobs: &[Vec<Recorded>],
+    at_a_time: usize,
+    context: &Context,
+) -> anyhow::Result<()> {
+    iter(jobs)
+        .map(|job| replay_job(lm, job, context))
+        .buffer_unordered(at_a_time)
+        .try_for_each(|()| futures::future::ready(Ok(())))
+        .await
+}
+
+/// Sends a job's requests, each as soon as those are answered that had been when it was first sent.
+async fn replay_job(lm: &Lm, job: &[Recorded], context: &Context) -> anyhow::Result<()> {
+    let mut waiting: VecDeque<&Recorded> = job.iter().collect();
+    let mut running = FuturesUnordered::new();
+    // Ends, as recorded, of what is not answered yet.
+    let mut open: Vec<u64> = job.iter().map(|request| request.ended).collect();
+    loop {
+        while let Some(request) = waiting.front()
+            && open.iter().all(|ended| *ended > request.started)
+        {
+            let request = *request;
+            waiting.pop_front();
+            running.push(async move { send(lm, request).await.map(|()| request.ended) });
+        }
+        let Some(ended) = running.next().await else { break };
+        let ended = ended?;
+        open.retain(|other| *other != ended);
+        context.advance(1);
+    }
+    match waiting.front() {
+        None => Ok(()),
+        Some(request) => {
+            bail!("request {} comes after one that never ends; record anew", request.started)
+        }
+    }
+}
+
+async fn send(lm: &Lm, recorded: &Recorded) -> anyhow::Result<()> {
+    let prompt = recorded.prompts.first().context("a recorded request has no prompt")?;
+    let request = Request {
+        prompt: Prompt::Tokens(prompt.clone()),
+        sampling: Sampling::default(),
+        max_tokens: recorded.completion_tokens,
+        stop: Vec::new(),
+        end_token: EndToken::Masked,
+    };
+    let completion = lm.complete(request).await?;
+    if completion.completion_tokens != recorded.completion_tokens {
+        bail!(
+            "{} tokens were written where {} were recorded",
+            completion.completion_tokens,
+            recorded.completion_tokens
+        );
+    }
+    Ok(())
+}

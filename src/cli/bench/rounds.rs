@@ -1,0 +1,183 @@
+//! Runs in turns, and what comes out of them.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use idiolect::progress::Progress as _;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::super::context::Context;
+
+/// Something that is measured.
+pub(super) struct Case<'a> {
+    pub(super) what: What,
+    /// Runs it once and says what it took, without preparations.
+    pub(super) once: Box<dyn FnMut() -> anyhow::Result<Duration> + 'a>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct What {
+    pub(super) name: &'static str,
+    /// Tokens that are run, of all sequences together.
+    pub(super) n_tokens: usize,
+    /// Sequences that run together.
+    pub(super) n_seq: usize,
+    /// Tokens that stand before those that are measured, of each sequence.
+    pub(super) depth: usize,
+    /// What is counted and by what it is divided.
+    pub(super) unit: Unit,
+}
+
+/// What a figure means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) enum Unit {
+    #[default]
+    #[serde(rename = "tokens/s")]
+    TokensPerSecond,
+    #[serde(rename = "texts/s")]
+    TextsPerSecond,
+    #[serde(rename = "reviews/s")]
+    ReviewsPerSecond,
+    #[serde(rename = "s")]
+    Seconds,
+}
+
+/// The figures of all runs.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Measured {
+    #[serde(flatten)]
+    pub(super) what: What,
+    pub(super) runs: usize,
+    pub(super) median: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
+    /// What else is known of it.
+    #[serde(flatten)]
+    pub(super) more: Map<String, Value>,
+}
+
+/// Runs every case once to warm up and then `runs` times, in turns: whatever else the machine does
+/// meanwhile falls on all of them alike.
+pub(super) fn measure(
+    cases: &mut [Case<'_>],
+    runs: usize,
+    context: &Context,
+) -> anyhow::Result<Vec<Measured>> {
+    let mut taken = vec![Vec::new(); cases.len()];
+    for run in 0..=runs {
+        for (case, taken) in cases.iter_mut().zip(&mut taken) {
+            if context.stop_requested() {
+                anyhow::bail!("stopped");
+            }
+            context.begin(&format!("{} {}", case.what.name, case.what.sizes()), None);
+            let duration = (case.once)();
+            context.end();
+            let duration = duration?;
+            if run > 0 {
+                taken.push(duration);
+            }
+        }
+    }
+    let measured = cases.iter().zip(&taken).map(|(case, taken)| case.what.measured(taken));
+    Ok(measured.collect())
+}
+
+impl What {
+    /// Figures out of what each run took; at least one.
+    pub(super) fn measured(&self, taken: &[Duration]) -> Measured {
+        let mut figures: Vec<f64> = taken.iter().map(|taken| self.figure(*taken)).collect();
+        figures.sort_by(f64::total_cmp);
+        let n = figures.len();
+        let median = (figures[(n - 1) / 2] + figures[n / 2]) / 2.0;
+        let (min, max) = (figures[0], figures[n - 1]);
+        Measured { what: self.clone(), runs: n, median, min, max, more: Map::new() }
+    }
+
+    fn figure(&self, taken: Duration) -> f64 {
+        let count = match self.unit {
+            Unit::Seconds => return taken.as_secs_f64(),
+            Unit::TokensPerSecond => self.n_tokens,
+            Unit::TextsPerSecond | Unit::ReviewsPerSecond => self.n_seq,
+        };
+        count as f64 / taken.as_secs_f64().max(1e-9)
+    }
+
+    fn sizes(&self) -> String {
+        format!("{} tokens, {} together, {} before", self.n_tokens, self.n_seq, self.depth)
+    }
+}
+
+/// Runs `work` and says what it took.
+pub(super) fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<Duration> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed())
+}
+
+/// All figures as lines of text.
+pub(super) fn table(results: &[Measured]) -> String {
+    let mut table = format!(
+        "{:<16}{:>8}{:>6}{:>7}{:>11}{:>11}{:>11}  unit",
+        "what", "tokens", "seqs", "depth", "median", "min", "max"
+    );
+    for Measured { what, median, min, max, more, .. } in results {
+        let What { name, n_tokens, n_seq, depth, unit } = what;
+        // Writing to a text cannot fail.
+        let _ = write!(
+            table,
+            "\n{name:<16}{n_tokens:>8}{n_seq:>6}{depth:>7}{:>11}{:>11}{:>11}  {}",
+            shown(*median),
+            shown(*min),
+            shown(*max),
+            serde_json::to_value(unit)
+                .ok()
+                .and_then(|u| Some(u.as_str()?.to_owned()))
+                .unwrap_or_default(),
+        );
+        for (name, value) in more {
+            let _ = write!(table, "\n  {}: {value}", name.replace('_', " "));
+        }
+    }
+    table
+}
+
+fn shown(figure: f64) -> String {
+    match figure {
+        f if f >= 100.0 => format!("{f:.0}"),
+        f if f >= 10.0 => format!("{f:.1}"),
+        f => format!("{f:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn what(unit: Unit) -> What {
+        What { name: "decode", n_tokens: 100, n_seq: 4, depth: 0, unit }
+    }
+
+    #[test]
+    fn the_median_lies_between_the_smallest_and_the_largest() {
+        let taken = [4.0, 1.0, 2.0, 10.0].map(Duration::from_secs_f64);
+        let seconds = what(Unit::Seconds).measured(&taken);
+        assert_eq!((seconds.median, seconds.min, seconds.max), (3.0, 1.0, 10.0));
+        let rates = what(Unit::TokensPerSecond).measured(&taken[..3]);
+        assert_eq!((rates.median, rates.min, rates.max), (50.0, 25.0, 100.0));
+        assert_eq!(what(Unit::TextsPerSecond).measured(&taken[..1]).median, 1.0);
+    }
+
+    #[test]
+    fn the_table_says_what_the_json_says() {
+        let mut measured = what(Unit::TokensPerSecond).measured(&[Duration::from_millis(400)]);
+        measured.more.insert("prompt_tokens".to_owned(), 7.into());
+        let json = serde_json::to_value(&measured).unwrap_or_default();
+        assert_eq!((&json["unit"], &json["n_seq"]), (&"tokens/s".into(), &4.into()));
+        assert_eq!((&json["median"], &json["prompt_tokens"]), (&250.0.into(), &7.into()));
+        let table = table(&[measured]);
+        assert!(table.contains("250") && table.contains("tokens/s"), "{table}");
+        assert!(table.contains("prompt tokens: 7"), "{table}");
+    }
+}

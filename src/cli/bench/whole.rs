@@ -1,0 +1,171 @@
+//! What a person waits for: a text scored, texts embedded, an index built, one personalization.
+
+use anyhow::{Context as _, bail};
+use idiolect::corpus::{Store, View};
+use idiolect::difference::Reuse;
+use idiolect::encoder::Encoder;
+use idiolect::lm::{Lm, Prompt};
+use idiolect::methods::{Material, Method, Options, Written};
+use idiolect::peers::{BuildOptions, build_index};
+use idiolect::progress::{Progress as _, Silent};
+use idiolect::task::Task;
+use tempfile::TempDir;
+
+use super::super::context::Context;
+use super::super::sample;
+use super::super::wait::wait;
+use super::rounds::{Case, Measured, Unit, What, measure as rounds, timed};
+use super::{Args, Name};
+
+/// Tokens of the text that is scored.
+const SCORED: usize = 512;
+
+pub(super) fn measure_score(args: &Args, context: &Context) -> anyhow::Result<Vec<Measured>> {
+    if !args.measures(Name::Score) {
+        return Ok(Vec::new());
+    }
+    let (lm, sample) = (context.lm()?, Sample::new()?);
+    let text = text_of(&lm, &sample.texts()?.join(" "))?;
+    let what = What {
+        name: Name::Score.as_str(),
+        n_tokens: lm.count_text(&text)?,
+        n_seq: 1,
+        depth: 0,
+        unit: Unit::TokensPerSecond,
+    };
+    // Log-probabilities are no part of any cache: every run computes all of them.
+    let score =
+        || timed(|| Ok(wait(context, lm.score(Prompt::Text(String::new()), text.clone()))??));
+    rounds(&mut [Case { what, once: Box::new(score) }], args.runs, context)
+}
+
+/// The beginning of a text, whole words, as long as is scored.
+fn text_of(lm: &Lm, text: &str) -> anyhow::Result<String> {
+    let mut words: Vec<&str> = text.split(' ').take(SCORED).collect();
+    while lm.count_text(&words.join(" "))? > SCORED {
+        words.pop();
+    }
+    let mut text = words.join(" ");
+    while lm.count_text(&text)? < SCORED {
+        text.push_str(" the");
+    }
+    Ok(text)
+}
+
+pub(super) fn measure_encoder(args: &Args, context: &Context) -> anyhow::Result<Vec<Measured>> {
+    if !args.measures(Name::Embed) && !args.measures(Name::Index) {
+        return Ok(Vec::new());
+    }
+    let encoder = context.encoder()?;
+    let texts = Sample::new()?.texts()?;
+    let what = |name: Name, unit| What {
+        name: name.as_str(),
+        n_tokens: 0,
+        n_seq: texts.len(),
+        depth: 0,
+        unit,
+    };
+    let mut cases = Vec::new();
+    if args.measures(Name::Embed) {
+        let n_tokens = encoder.encode(&texts)?.iter().map(|embedding| embedding.n_tokens).sum();
+        cases.push(Case {
+            what: What { n_tokens, ..what(Name::Embed, Unit::TextsPerSecond) },
+            once: Box::new(|| timed(|| Ok(encoder.encode(&texts)?))),
+        });
+    }
+    if args.measures(Name::Index) {
+        cases.push(Case {
+            what: what(Name::Index, Unit::ReviewsPerSecond),
+            once: Box::new(|| {
+                let sample = Sample::new()?;
+                let options = BuildOptions::default();
+                timed(|| Ok(build_index(&sample.store, &encoder, &options, &Silent)?))
+            }),
+        });
+    }
+    rounds(&mut cases, args.runs, context)
+}
+
+pub(super) fn measure_personalization(
+    args: &Args,
+    context: &Context,
+) -> anyhow::Result<Vec<Measured>> {
+    if !args.measures(Name::Personalize) {
+        return Ok(Vec::new());
+    }
+    let (encoder, sample) = (context.encoder()?, Sample::new()?);
+    build_index(&sample.store, &encoder, &BuildOptions::default(), &Silent)?;
+    let mut taken = Vec::new();
+    let mut written = None;
+    // Too long to be warmed up; a fresh engine each time, whose cache is empty.
+    for _ in 0..args.runs {
+        let lm = context.lm()?;
+        context.begin("personalize", None);
+        let duration = timed(|| {
+            written = Some(personalize(&lm, &encoder, &sample.store, context)?);
+            Ok(())
+        });
+        context.end();
+        taken.push(duration?);
+    }
+    let written = written.context("nothing was measured")?;
+    let what = What {
+        name: Name::Personalize.as_str(),
+        n_tokens: written.prompt_tokens + written.completion_tokens,
+        n_seq: written.computed,
+        depth: 0,
+        unit: Unit::Seconds,
+    };
+    let mut measured = what.measured(&taken);
+    measured.more.insert("prompt_tokens".to_owned(), written.prompt_tokens.into());
+    measured.more.insert("completion_tokens".to_owned(), written.completion_tokens.into());
+    Ok(vec![measured])
+}
+
+/// Writes the newest review of a user anew.
+fn personalize(
+    lm: &Lm,
+    encoder: &Encoder,
+    store: &Store,
+    context: &Context,
+) -> anyhow::Result<Written> {
+    let task = Task::load(Task::DEFAULT)?;
+    let Some(held_out) = store.history(sample::USER)?.pop() else {
+        bail!("the sample has no review by {}", sample::USER);
+    };
+    let material = Material {
+        view: View::all(store).without(held_out.id),
+        model: lm,
+        peers: Some(encoder as _),
+        task: &task,
+        progress: &Silent,
+    };
+    let options = Options {
+        max_tokens: Some(sample::TEXT_TOKENS),
+        profile_max_tokens: Some(sample::PROFILE_TOKENS),
+        reuse: Reuse::Nothing,
+        ..Options::of(&task)
+    };
+    let target = sample::target(store, &held_out)?;
+    Ok(wait(context, Method::Dpl.write(&material, &target, &options, None))??)
+}
+
+/// The sample corpus in a store of its own, gone when dropped.
+struct Sample {
+    store: Store,
+    _folder: TempDir,
+}
+
+impl Sample {
+    fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("a folder for the sample")?;
+        let store = Store::open(&folder.path().join("sample.sqlite"))?;
+        sample::import(&store, &Silent)?;
+        Ok(Self { store, _folder: folder })
+    }
+
+    fn texts(&self) -> anyhow::Result<Vec<String>> {
+        let reviews = self.store.reviews(&self.store.review_ids()?)?;
+        Ok(reviews.into_iter().map(|stored| stored.review.text).collect())
+    }
+}

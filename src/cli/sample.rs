@@ -1,0 +1,45 @@
+//! The sample corpus, which is compiled into the program.
+
+use anyhow::Context as _;
+use idiolect::corpus::import::{ColumnMap, Format, Import, ImportOptions, OnMalformed, Source};
+use idiolect::corpus::{Counts, Store, StoredReview, Target};
+use idiolect::progress::Progress;
+
+const REVIEWS: &str = include_str!("../../data/sample/reviews.jsonl");
+const ITEMS: &str = include_str!("../../data/sample/items.jsonl");
+const COLUMNS: &str = "user=user,item=item,text=text,rating=rating,title=title,time=time";
+
+/// The user that is shown and measured unless another is named.
+pub(crate) const USER: &str = "mina";
+/// Most tokens of a text, and of each difference and the profile, where it is to end soon; `write`
+/// takes the task's.
+pub(crate) const TEXT_TOKENS: usize = 160;
+pub(crate) const PROFILE_TOKENS: usize = 120;
+
+/// Brings the sample into the store; rows that are there already stay as they are.
+pub(crate) fn import(store: &Store, progress: &dyn Progress) -> anyhow::Result<Counts> {
+    let folder = tempfile::tempdir().context("a folder for the sample")?;
+    let place = |name: &str, text: &str| -> anyhow::Result<Option<Source>> {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        Ok(Some(Source::of(&path.to_string_lossy())))
+    };
+    let import = Import::open(&ImportOptions {
+        format: Format::Table(Box::new(ColumnMap::parse(COLUMNS)?)),
+        reviews: place("reviews.jsonl", REVIEWS)?,
+        items: place("items.jsonl", ITEMS)?,
+        on_malformed: OnMalformed::Stop,
+    })?;
+    Ok(import.run(store, progress)?.1)
+}
+
+/// What DPL is given of the text to write: its rating and its title.
+pub(crate) fn target(store: &Store, held_out: &StoredReview) -> anyhow::Result<Target> {
+    let review = &held_out.review;
+    Ok(Target {
+        user: review.user.clone(),
+        item: store.item(&review.item)?,
+        rating: review.rating,
+        title: Some(review.title.clone()).filter(|title| !title.is_empty()),
+    })
+}
