@@ -23,17 +23,20 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Measured
     let prompt_tokens: usize = requests().map(prompt_tokens).sum();
     let completion_tokens: usize = requests().map(|request| request.completion_tokens).sum();
 
-    let (mut taken, mut residents) = (Vec::new(), Vec::new());
-    let mut engine = None;
+    let (mut taken, mut residents, mut reused) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut engine, mut kv_peak) = (None, 0);
     for _ in 0..args.runs {
         let lm = match engine.take() {
             Some(lm) => lm,
             None => context.lm()?,
         };
+        let before = lm.stats().reused_tokens;
         context.begin("replay", Some(requests().count() as u64));
         let duration = timed(|| wait(context, replay(&lm, &jobs, args.jobs, context))?);
         context.end();
         taken.push(duration?);
+        reused.push(lm.stats().reused_tokens - before);
+        kv_peak = kv_peak.max(lm.stats().kv_peak_bytes);
         residents.push(resident("VmRSS"));
         // An engine that is dropped is off its thread a moment later; the next is another one.
         engine = args.keep_cache.then_some(lm);
@@ -50,6 +53,8 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Measured
     for (name, value) in [
         ("prompt_tokens", json!(prompt_tokens)),
         ("completion_tokens", json!(completion_tokens)),
+        ("reused_tokens", json!(reused)),
+        ("kv_peak_bytes", json!(kv_peak)),
         ("resident_bytes", json!(residents)),
         ("seconds", json!(seconds)),
     ] {
@@ -131,6 +136,7 @@ async fn send(lm: &Lm, recorded: &Recorded) -> anyhow::Result<()> {
         max_tokens: recorded.completion_tokens,
         stop: Vec::new(),
         end_token: EndToken::Masked,
+        constraint: None,
     };
     let completion = lm.complete(request).await?;
     if completion.completion_tokens != recorded.completion_tokens {
