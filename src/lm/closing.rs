@@ -1,67 +1,67 @@
 //! A short way from where a constrained text stands to an end that its grammar accepts.
 //!
-//! The grammar's parser tells what may come next, not how far an end is. So a way is looked for
-//! byte by byte on a copy of the parser: what is forced is taken; then what closes (a quote, a
-//! bracket); then what lets the next byte close; then anything that is allowed, something else
-//! each time, so that no choice is made for ever. For JSON this is the shortest way but for odd
-//! schemas; of a regular expression it is some short way, or none is found.
+//! The grammar's parser tells what may come next, not how far an end is. Of a regular expression the
+//! automaton tells it ([`shortest_match`](super::shortest_match)). For JSON a way is looked for byte
+//! by byte on a copy of the parser: what is forced is taken; then what closes (a quote, a bracket);
+//! then what lets the next byte close; then anything that is allowed, something else each time, so
+//! that no choice is made for ever. But for odd schemas this is the shortest.
 
 use std::sync::Arc;
 
 use llguidance::Matcher;
 use llguidance::toktrie::{ApproximateTokEnv, TokTrie, TokenizerEnv};
 
+use super::shortest_match::Walk;
+
 /// Longest way in bytes.
 const LONGEST: usize = 1024;
 
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    Json,
-    Free,
-}
-
 /// As much of the text so far as must be known to close it.
 #[derive(Debug, Clone)]
-pub(super) struct Text {
-    form: Form,
-    in_string: bool,
-    escaped: bool,
+pub(super) enum Text {
+    Json {
+        in_string: bool,
+        escaped: bool,
+    },
+    Matching(Walk),
+    /// Nothing is known of its form.
+    Other,
 }
 
 impl Text {
-    pub(super) fn new(form: Form) -> Self {
-        Self { form, in_string: false, escaped: false }
-    }
+    pub(super) const JSON: Self = Self::Json { in_string: false, escaped: false };
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        if self.form == Form::Free {
-            return;
-        }
-        for byte in bytes {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' if self.in_string => self.escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                _ => {}
+        match self {
+            Self::Matching(walk) => walk.push(bytes),
+            Self::Other => {}
+            Self::Json { in_string, escaped } => {
+                for byte in bytes {
+                    match byte {
+                        _ if *escaped => *escaped = false,
+                        b'\\' if *in_string => *escaped = true,
+                        b'"' => *in_string = !*in_string,
+                        _ => {}
+                    }
+                }
             }
         }
     }
 
     /// Bytes that bring the text nearer to its end, best first.
     fn closing(&self) -> &'static [u8] {
-        match (self.form, self.in_string) {
-            (Form::Free, _) => b"",
-            (Form::Json, true) => b"\"",
-            (Form::Json, false) => b"}],:",
+        match self {
+            Self::Json { in_string: true, .. } => b"\"",
+            Self::Json { in_string: false, .. } => b"}],:",
+            Self::Matching(_) | Self::Other => b"",
         }
     }
 
     /// All bytes, those that lead to an end soonest first.
     fn candidates(&self) -> impl Iterator<Item = u8> {
-        let first: &[u8] = match (self.form, self.in_string) {
-            (Form::Json, false) => b"0123456789-.\"ntf[{",
-            (Form::Json, true) | (Form::Free, _) => b"-0123456789",
+        let first: &[u8] = match self {
+            Self::Json { in_string: false, .. } => b"0123456789-.\"ntf[{",
+            _ => b"-0123456789",
         };
         let rest = (b' '..=b'~').chain([b'\n', b'\t']).chain(0x80..=0xF4);
         first.iter().copied().chain(rest.filter(move |byte| !first.contains(byte)))
@@ -92,6 +92,13 @@ impl Bytes {
 /// Tokens from the state of `matcher`, whose text is `text`, to an end; none where it may end
 /// already. `None` where no way was found.
 pub(super) fn way(matcher: &Matcher, text: &Text, bytes: &Bytes) -> Option<Vec<u32>> {
+    if let Text::Matching(walk) = text {
+        let way = bytes.trie().greedy_tokenize(&walk.shortest()?);
+        let mut ahead = matcher.clone();
+        ahead.consume_tokens(&way).ok()?;
+        let ends = ahead.is_stopped() || ahead.is_accepting().ok()?;
+        return (ends && ahead.stop_reason().is_ok()).then_some(way);
+    }
     let mut ahead = matcher.clone();
     let mut text = text.clone();
     let mut way = Vec::new();

@@ -18,7 +18,8 @@ use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 use serde_json::Value;
 
-use super::closing::{self, Bytes, Form, Text};
+use super::closing::{self, Bytes, Text};
+use super::shortest_match::Walk;
 use super::{Error, Finish, Result};
 use crate::model::tokenizer::Tokenizer;
 
@@ -86,10 +87,14 @@ impl Grammars {
     /// # Errors
     /// It is wrong, nothing satisfies it, or nothing that does is known to fit.
     pub(super) fn begin(&self, constraint: &Constraint, max_tokens: usize) -> Result<Constrained> {
-        let (what, form, grammar) = match constraint {
-            Constraint::JsonSchema(schema) => ("JSON schema", Form::Json, of_schema(schema)?),
+        let (what, text, grammar) = match constraint {
+            Constraint::JsonSchema(schema) => ("JSON schema", Text::JSON, of_schema(schema)?),
             Constraint::Regex(regex) => {
-                ("regular expression", Form::Free, TopLevelGrammar::from_regex(regex))
+                let what = "regular expression";
+                let walk = Walk::new(regex)
+                    .map_err(|error| Error::Constraint(format!("{what}: {error}")))?;
+                let text = walk.map_or(Text::Other, Text::Matching);
+                (what, text, TopLevelGrammar::from_regex(regex))
             }
         };
         let wrong = |error: &str| Error::Constraint(format!("{what}: {}", first_part(error)));
@@ -105,7 +110,7 @@ impl Grammars {
         let mut constrained = Constrained {
             what,
             matcher,
-            text: Text::new(form),
+            text,
             bytes: Arc::clone(&self.bytes),
             ends: Arc::clone(&self.ends),
             left: max_tokens,
@@ -115,13 +120,13 @@ impl Grammars {
             finish: None,
         };
         constrained.look();
+        // A way that was guessed may be far from the shortest.
+        let guessed = matches!(constrained.text, Text::Other);
         match constrained.way.as_ref().map(Vec::len) {
-            Some(needed) if needed > max_tokens && form == Form::Json => {
-                Err(Error::Constraint(format!(
-                    "{what}: the shortest text found that satisfies it takes {needed} tokens, and \
+            Some(needed) if needed > max_tokens && !guessed => Err(Error::Constraint(format!(
+                "{what}: the shortest text found that satisfies it takes {needed} tokens, and \
                  {max_tokens} may be written; allow more"
-                )))
-            }
+            ))),
             None | Some(1..) if max_tokens == 0 => Err(constrained.unfinished()),
             _ => Ok(constrained),
         }
@@ -156,8 +161,10 @@ fn short(value: &Value) -> String {
     value.to_string().chars().take(60).collect()
 }
 
-/// Errors of the parser, without the state that it adds.
+/// Errors of the parser, without its state and the grammar that an expression was made into.
 fn first_part(error: &str) -> &str {
+    let error = error.split_once("(in regex): ").map_or(error, |(_, rest)| rest);
+    let error = error.split("\n   1 | ").next().unwrap_or(error);
     error.split("\n<").next().unwrap_or(error).trim()
 }
 

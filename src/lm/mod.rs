@@ -29,6 +29,7 @@ mod request;
 mod sampling;
 mod scheduler;
 mod scoring;
+mod shortest_match;
 mod stats;
 mod steering;
 mod tree;

@@ -1,0 +1,209 @@
+//! The shortest way to a match of a regular expression, from any place inside of one.
+//!
+//! For each state of the expression's automaton (Thompson's, over bytes) the number of bytes to a
+//! match is known beforehand, by a search backwards from the match; a text is then followed through
+//! sets of states, and the nearest of them says what comes next.
+
+use std::collections::{HashSet, VecDeque};
+use std::error::Error as _;
+use std::sync::Arc;
+
+use regex_automata::nfa::thompson::{Config, NFA, State, Transition, WhichCaptures};
+use regex_automata::util::primitives::StateID;
+
+/// Most bytes that an automaton may take.
+const MOST_BYTES: usize = 8 << 20;
+/// A state from which no match can be reached.
+const NEVER: u32 = u32::MAX;
+/// What is written where there is a choice, best first.
+const PREFERRED: &[u8] = b"-0aA ";
+
+/// An automaton that knows how far each state is from a match.
+#[derive(Debug)]
+struct Distances {
+    nfa: NFA,
+    /// Bytes to a match, by state.
+    to_match: Vec<u32>,
+}
+
+/// A text on its way to a match.
+#[derive(Debug, Clone)]
+pub(super) struct Walk {
+    distances: Arc<Distances>,
+    /// Where it may be, steps without a byte taken.
+    at: Vec<StateID>,
+}
+
+impl Walk {
+    /// Begins a text that the whole expression is to match; `None` where its automaton is too large.
+    ///
+    /// # Errors
+    /// What is wrong with the expression, and where.
+    pub(super) fn new(regex: &str) -> Result<Option<Self>, String> {
+        let config =
+            Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(MOST_BYTES));
+        let nfa = match NFA::compiler().configure(config).build(regex) {
+            Ok(nfa) => nfa,
+            Err(error) if error.size_limit().is_some() => return Ok(None),
+            Err(error) => {
+                return Err(error.source().map_or(error.to_string(), ToString::to_string));
+            }
+        };
+        let to_match = distances(&nfa);
+        let start = nfa.start_anchored();
+        let mut walk = Self { distances: Arc::new(Distances { nfa, to_match }), at: Vec::new() };
+        walk.at = walk.closure([start]);
+        Ok(Some(walk))
+    }
+
+    /// Goes on with these bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let nfa = &self.distances.nfa;
+            let next = self.at.iter().flat_map(|id| transitions(nfa.state(*id)));
+            let next: Vec<StateID> = next
+                .filter(|transition| (transition.start..=transition.end).contains(byte))
+                .map(|transition| transition.next)
+                .collect();
+            self.at = self.closure(next);
+        }
+    }
+
+    /// The fewest bytes to a match; `None` where no match can follow.
+    pub(super) fn shortest(&self) -> Option<Vec<u8>> {
+        let Distances { nfa, to_match } = &*self.distances;
+        let distance = |id: &StateID| to_match[id.as_usize()];
+        let mut bytes = Vec::new();
+        let mut at = self.clone();
+        loop {
+            let nearest = at.at.iter().map(distance).min().filter(|nearest| *nearest != NEVER)?;
+            if nearest == 0 {
+                return Some(bytes);
+            }
+            let ways: Vec<Transition> = at
+                .at
+                .iter()
+                .flat_map(|id| transitions(nfa.state(*id)))
+                .filter(|way| distance(&way.next) == nearest - 1)
+                .collect();
+            let has = |byte: u8| ways.iter().any(|way| (way.start..=way.end).contains(&byte));
+            let preferred = PREFERRED.iter().copied().find(|byte| has(*byte));
+            let byte = preferred.or_else(|| ways.first().map(|way| way.start))?;
+            bytes.push(byte);
+            at.push(&[byte]);
+        }
+    }
+
+    /// These states and those that are reached from them without a byte.
+    fn closure(&self, states: impl IntoIterator<Item = StateID>) -> Vec<StateID> {
+        let mut seen: HashSet<StateID> = HashSet::new();
+        let mut open: VecDeque<StateID> = states.into_iter().collect();
+        let mut closed = Vec::new();
+        while let Some(id) = open.pop_front() {
+            if seen.insert(id) {
+                closed.push(id);
+                open.extend(steps(self.distances.nfa.state(id)));
+            }
+        }
+        closed
+    }
+}
+
+/// Bytes to a match, by state: a breadth-first search backwards, in which a step without a byte
+/// costs nothing.
+fn distances(nfa: &NFA) -> Vec<u32> {
+    let states = nfa.states();
+    let mut before: Vec<Vec<(u32, bool)>> = vec![Vec::new(); states.len()];
+    let mut to_match = vec![NEVER; states.len()];
+    let mut open = VecDeque::new();
+    for (id, state) in states.iter().enumerate() {
+        for next in steps(state) {
+            before[next.as_usize()].push((id as u32, false));
+        }
+        for transition in transitions(state) {
+            before[transition.next.as_usize()].push((id as u32, true));
+        }
+        if matches!(state, State::Match { .. }) {
+            to_match[id] = 0;
+            open.push_back(id as u32);
+        }
+    }
+    while let Some(id) = open.pop_front() {
+        let distance = to_match[id as usize];
+        for &(before, takes_byte) in &before[id as usize] {
+            let distance = distance + u32::from(takes_byte);
+            if distance < to_match[before as usize] {
+                to_match[before as usize] = distance;
+                match takes_byte {
+                    true => open.push_back(before),
+                    false => open.push_front(before),
+                }
+            }
+        }
+    }
+    to_match
+}
+
+/// Steps that take no byte. Anchors are such steps: the parser allows them at the ends only.
+fn steps(state: &State) -> Vec<StateID> {
+    match state {
+        State::Look { next, .. } | State::Capture { next, .. } => vec![*next],
+        State::Union { alternates } => alternates.to_vec(),
+        State::BinaryUnion { alt1, alt2 } => vec![*alt1, *alt2],
+        _ => Vec::new(),
+    }
+}
+
+/// Steps that take a byte.
+fn transitions(state: &State) -> Vec<Transition> {
+    match state {
+        State::ByteRange { trans } => vec![*trans],
+        State::Sparse(sparse) => sparse.transitions.to_vec(),
+        State::Dense(dense) => (0..=255)
+            .filter_map(|byte| {
+                Some(Transition { start: byte, end: byte, next: dense.matches_byte(byte)? })
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn shortest(regex: &str, text: &str) -> Option<String> {
+        let mut walk = Walk::new(regex).unwrap().unwrap();
+        walk.push(text.as_bytes());
+        walk.shortest().map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn the_way_is_the_shortest_from_wherever_the_text_stands() {
+        for (regex, text, way) in [
+            ("", "", Some("")),
+            ("yes|no|maybe", "", Some("no")),
+            ("yes|no|maybe", "ma", Some("ybe")),
+            ("yes|no|maybe", "x", None),
+            ("[a-z]{3,5}-[0-9]{4}", "ab", Some("a-0000")),
+            ("[a-z]{3,5}-[0-9]{4}", "abcde", Some("-0000")),
+            (r"^[\w.]+@[a-z]+\.(com|io)$", "me", Some("@a.io")),
+            ("(ab)*", "ab", Some("")),
+            ("(ab)*", "aba", Some("b")),
+            ("[é-ü]x", "é", Some("x")),
+        ] {
+            assert_eq!(shortest(regex, text).as_deref(), way, "{regex} behind {text:?}");
+        }
+        // In the middle of a character.
+        let mut walk = Walk::new("é+").unwrap().unwrap();
+        walk.push(&"é".as_bytes()[..1]);
+        assert_eq!(walk.shortest().unwrap(), "é".as_bytes()[1..]);
+    }
+
+    #[test]
+    fn what_is_wrong_or_too_large_is_told() {
+        assert!(Walk::new("a(b").unwrap_err().contains("unclosed group"));
+        assert!(Walk::new(r"\pL{5000}").unwrap().is_none());
+    }
+}
