@@ -7,6 +7,7 @@
 //! and in decoding, whoever shares the run, on any tier and any number of threads.
 
 mod cache;
+mod share;
 mod tile;
 mod work;
 

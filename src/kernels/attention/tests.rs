@@ -174,6 +174,59 @@ fn sequences_of_a_batch_do_not_touch_each_other() {
     }
 }
 
+/// Rows that are decoded by sequences with common runs, in a batch with a long prefill.
+#[test]
+fn shared_runs_change_no_bit() {
+    for (n_heads, n_kv_heads, head_dim) in [(9, 3, 64), (2, 2, 16), (14, 2, 32)] {
+        let trunk = Case::new(n_heads, n_kv_heads, head_dim, 330);
+        let width = n_heads * head_dim;
+        // Sequences branch off after so many runs of the trunk, or off another branch.
+        let own: Vec<Vec<Vec<f16>>> = (0..7)
+            .map(|i| {
+                let other = Case::new(n_heads, n_kv_heads, head_dim, 64 * (1 + i % 3));
+                other.runs.iter().map(|run| run.iter().rev().copied().collect()).collect()
+            })
+            .collect();
+        let branches = [5, 5, 4, 4, 2, 1, 0];
+        let paths: Vec<Vec<&[f16]>> = branches
+            .iter()
+            .zip(&own)
+            .map(|(n, own)| {
+                trunk.runs[..*n].iter().chain(own).map(Vec::as_slice).collect::<Vec<_>>()
+            })
+            .collect();
+        let copies: Vec<Vec<Vec<f16>>> =
+            paths.iter().map(|path| path.iter().map(|run| run.to_vec()).collect()).collect();
+        let apart: Vec<Vec<&[f16]>> =
+            copies.iter().map(|path| path.iter().map(Vec::as_slice).collect()).collect();
+        let trunk_runs: Vec<&[f16]> = trunk.runs.iter().map(Vec::as_slice).collect();
+        let queries = random((paths.len() + 2 + 100) * width, 9);
+        let run = |paths: &[Vec<&[f16]>], tier: Tier, pool: &Pool| {
+            let mut sequences: Vec<Sequence<'_>> = paths
+                .iter()
+                .enumerate()
+                .map(|(row, runs)| {
+                    let start = runs.len() * RUN - 1 - row;
+                    Sequence { runs, first_row: row, n_rows: 1, start }
+                })
+                .collect();
+            let first_row = paths.len();
+            sequences.push(Sequence { runs: &trunk_runs, first_row, n_rows: 2, start: 319 });
+            let first_row = first_row + 2;
+            sequences.push(Sequence { runs: &trunk_runs, first_row, n_rows: 100, start: 200 });
+            let mut out = vec![f32::NAN; queries.len()];
+            attend(trunk.shape, n_heads, &queries, &sequences, &mut out, tier, pool).unwrap();
+            bits(&out)
+        };
+        for tier in Tier::available() {
+            let expected = run(&apart, tier, &Pool::new(1));
+            for threads in [1, 2, 5] {
+                assert!(run(&paths, tier, &Pool::new(threads)) == expected, "{tier}, {threads}");
+            }
+        }
+    }
+}
+
 #[test]
 fn odd_values_stay_with_the_rows_that_see_them() {
     let pool = Pool::new(2);

@@ -12,7 +12,7 @@ use super::RUN;
 use crate::kernels::simd::{LANES, Simd, math, per_tier};
 
 /// Most rows of a tile.
-const MOST_ROWS: usize = 8;
+pub(super) const MOST_ROWS: usize = 8;
 
 /// Rows that share a key head and see the same runs, save for the last.
 pub(crate) struct Unit<'a> {

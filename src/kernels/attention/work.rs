@@ -4,13 +4,14 @@
 
 use half::f16;
 
+use super::share::{Piece, Plan, plan};
 use super::tile::{Unit, attend_runs, finish, state_len};
 use super::{KvShape, RUN};
 use crate::kernels::error::check_length;
 use crate::kernels::shared::Shared;
 use crate::kernels::{Error, Pool, Result, Tier};
 
-/// Tasks a thread below which the runs of a row are shared out as well.
+/// Tasks a thread below which the runs of a block are shared out as well.
 const TASKS_A_THREAD: usize = 4;
 
 /// New rows of one sequence, and what they see.
@@ -28,16 +29,17 @@ pub struct Sequence<'a> {
 
 /// One key head of the rows of one sequence that lie in one run.
 #[derive(Clone, Copy)]
-struct Block<'a> {
-    sequence: Sequence<'a>,
-    kv_head: usize,
+pub(super) struct Block<'a> {
+    pub(super) sequence: Sequence<'a>,
+    pub(super) kv_head: usize,
     /// First position and number of positions.
     first: usize,
-    count: usize,
+    pub(super) count: usize,
 }
 
 impl Block<'_> {
-    fn n_runs(&self) -> usize {
+    /// Runs that its rows see.
+    pub(super) fn n_runs(&self) -> usize {
         self.first / RUN + 1
     }
 }
@@ -66,16 +68,18 @@ pub fn attend(
     let out = Shared::new(out);
     let wanted = pool.threads() * TASKS_A_THREAD;
 
-    let unit_of = |block: &Block<'_>, work: &mut dyn FnMut(&Unit<'_>)| {
-        let (queries, positions) = gather(shape, n_heads, queries, block);
+    // The members of a unit share a key head, and the runs that are asked about.
+    let unit_of = |members: &[&Block<'_>], work: &mut dyn FnMut(&Unit<'_>)| {
+        let (queries, positions) = gather(shape, n_heads, queries, members);
+        let [first, ..] = members else { return };
         work(&Unit {
             queries: &queries,
             n_rows: positions.len(),
             dim,
             positions: &positions,
-            runs: block.sequence.runs,
-            keys_at: block.kv_head * shape.head_len(),
-            values_at: (shape.n_kv_heads + block.kv_head) * shape.head_len(),
+            runs: first.sequence.runs,
+            keys_at: first.kv_head * shape.head_len(),
+            values_at: (shape.n_kv_heads + first.kv_head) * shape.head_len(),
         });
     };
     let scatter = |block: &Block<'_>, mixed: &[f32]| {
@@ -98,49 +102,50 @@ pub fn attend(
         scatter(block, &mixed);
     };
 
-    let n_runs: usize = blocks.iter().map(Block::n_runs).sum();
-    if blocks.len() >= wanted || n_runs <= blocks.len() {
+    let Plan { whole, pieces, joined } = plan(&blocks, group, wanted);
+    // The states of the blocks whose runs are taken in pieces, `[run][row]`.
+    let mut states: Vec<Vec<f32>> = blocks.iter().map(|_| Vec::new()).collect();
+    for &index in &joined {
+        let block = &blocks[index];
+        states[index] = vec![0.0; block.n_runs() * block.count * group * state_len(dim)];
+    }
+    {
+        let states: Vec<_> = states.iter_mut().map(|states| Shared::new(states)).collect();
+        let one_piece = |piece: &Piece| {
+            let members: Vec<&Block<'_>> = piece.blocks.iter().map(|i| &blocks[*i]).collect();
+            let n_rows: usize = members.iter().map(|block| block.count * group).sum();
+            let mut found = vec![0.0; piece.n_runs * n_rows * state_len(dim)];
+            unit_of(&members, &mut |unit| {
+                // SAFETY: a state for each run and row; `check` has seen that the runs are there.
+                unsafe { attend_runs(tier, unit, piece.first_run, piece.n_runs, &mut found) };
+            });
+            for (run, mut found) in found.chunks_exact(n_rows * state_len(dim)).enumerate() {
+                for (index, block) in piece.blocks.iter().zip(&members) {
+                    let len = block.count * group * state_len(dim);
+                    let at = (piece.first_run + run) * len;
+                    // SAFETY: pieces do not overlap.
+                    unsafe { states[*index].part(at..at + len) }.copy_from_slice(&found[..len]);
+                    found = &found[len..];
+                }
+            }
+        };
         // Later blocks see more and come first.
-        pool.run(blocks.len(), |task| {
-            let block = &blocks[blocks.len() - 1 - task];
+        pool.run(whole.len() + pieces.len(), |task| {
+            let Some(task) = task.checked_sub(pieces.len()) else {
+                return one_piece(&pieces[task]);
+            };
+            let block = &blocks[whole[whole.len() - 1 - task]];
             let mut states = vec![0.0; block.count * group * state_len(dim)];
-            unit_of(block, &mut |unit| {
+            unit_of(&[block], &mut |unit| {
                 // SAFETY: one state a row; `check` has seen that the runs are there and whole.
                 unsafe { attend_runs(tier, unit, 0, block.n_runs(), &mut states) };
             });
             end(block, &mut states);
         });
-        return Ok(());
-    }
-
-    // Few blocks: their runs are shared out too, and joined afterwards.
-    let each = n_runs.div_ceil(wanted);
-    let mut states: Vec<Vec<f32>> = blocks
-        .iter()
-        .map(|block| vec![0.0; block.n_runs() * block.count * group * state_len(dim)])
-        .collect();
-    let pieces: Vec<(usize, usize)> = blocks
-        .iter()
-        .enumerate()
-        .flat_map(|(index, block)| (0..block.n_runs()).step_by(each).map(move |run| (index, run)))
-        .collect();
-    {
-        let states: Vec<_> = states.iter_mut().map(|states| Shared::new(states)).collect();
-        pool.run(pieces.len(), |task| {
-            let (index, first) = pieces[task];
-            let block = &blocks[index];
-            let n_runs = each.min(block.n_runs() - first);
-            let run_len = block.count * group * state_len(dim);
-            // SAFETY: pieces do not overlap.
-            let states = unsafe { states[index].part(first * run_len..(first + n_runs) * run_len) };
-            // SAFETY: a state for each run and row; `check` has seen that the runs are there.
-            unit_of(block, &mut |unit| unsafe {
-                attend_runs(tier, unit, first, n_runs, states);
-            });
-        });
     }
     let states = Shared::new(&mut states);
-    pool.run(blocks.len(), |index| {
+    pool.run(joined.len(), |task| {
+        let index = joined[task];
         // SAFETY: each task has its own block's.
         let states = unsafe { states.part(index..index + 1) };
         end(&blocks[index], &mut states[0]);
@@ -202,26 +207,29 @@ fn cut<'a>(shape: KvShape, sequences: &[Sequence<'a>]) -> Vec<Block<'a>> {
     blocks
 }
 
-/// Queries of a block, scaled and padded, `[position][head of the group][dim]`, and the position
-/// of each row.
+/// Queries of some blocks, scaled and padded, `[block][position][head of the group][dim]`, and the
+/// position of each row.
 fn gather(
     shape: KvShape,
     n_heads: usize,
     queries: &[f32],
-    block: &Block<'_>,
+    blocks: &[&Block<'_>],
 ) -> (Vec<f32>, Vec<usize>) {
     let (group, dim) = (n_heads / shape.n_kv_heads, shape.padded_dim());
     let scale = 1.0 / (shape.head_dim as f32).sqrt();
-    let mut rows = vec![0.0; block.count * group * dim];
-    let mut positions = Vec::with_capacity(block.count * group);
+    let n_rows: usize = blocks.iter().map(|block| block.count * group).sum();
+    let mut rows = vec![0.0; n_rows * dim];
+    let mut positions = Vec::with_capacity(n_rows);
     let mut places = rows.chunks_exact_mut(dim);
-    for position in block.first..block.first + block.count {
-        let row = block.sequence.first_row + position - block.sequence.start;
-        for head in block.kv_head * group..(block.kv_head + 1) * group {
-            let query = &queries[(row * n_heads + head) * shape.head_dim..][..shape.head_dim];
-            positions.push(position);
-            if let Some(place) = places.next() {
-                place.iter_mut().zip(query).for_each(|(place, x)| *place = x * scale);
+    for block in blocks {
+        for position in block.first..block.first + block.count {
+            let row = block.sequence.first_row + position - block.sequence.start;
+            for head in block.kv_head * group..(block.kv_head + 1) * group {
+                let query = &queries[(row * n_heads + head) * shape.head_dim..][..shape.head_dim];
+                positions.push(position);
+                if let Some(place) = places.next() {
+                    place.iter_mut().zip(query).for_each(|(place, x)| *place = x * scale);
+                }
             }
         }
     }
