@@ -347,7 +347,8 @@ fn requests_are_recorded_as_they_went_to_the_model() {
     block_on(lm.score(Prompt::Text("Say".to_owned()), "and on".to_owned())).unwrap();
     block_on(lm.complete(request("too long", 1020))).unwrap_err();
     {
-        let mut dropped = Box::pin(lm.complete(request("Dropped", 900)));
+        let endless = Request { end_token: EndToken::Masked, ..request("Dropped", 900) };
+        let mut dropped = Box::pin(lm.complete(endless));
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(dropped.as_mut().poll(&mut context), Poll::Pending));
     }
