@@ -29,7 +29,8 @@ use crate::model::tokenizer::Tokenizer;
 pub enum Constraint {
     /// One JSON value that this schema describes, written on one line as `{"a": 1, "b": [2, 3]}`,
     /// the fields of an object in the schema's order. Schemas with keywords that cannot be kept to
-    /// (`not`, `uniqueItems`, ...) are refused.
+    /// (`not`, `uniqueItems`, ...) are refused; words that are no keywords mean nothing, as the
+    /// standard has it.
     JsonSchema(Value),
     /// A text that this regular expression matches as a whole: the syntax of the `regex` crate,
     /// without word boundaries and the like; `^` and `$` may stand at the ends.
@@ -234,7 +235,8 @@ impl Constrained {
             forced.pop_front();
             return self.consume(id).and_then(|()| self.settle(id));
         }
-        let fresh = self.way.take().filter(|_| self.look_in <= 1);
+        let last_way = self.way.take();
+        let fresh = last_way.filter(|way| self.look_in <= 1 && way.len() <= self.left);
         let before = fresh.map(|way| (way, self.matcher.clone(), self.text.clone()));
         self.consume(id)?;
         self.look_in -= 1;
@@ -298,8 +300,12 @@ impl Constrained {
     }
 
     fn failed(&self, error: &dyn std::fmt::Display) -> Error {
-        let (what, error) = (self.what, error.to_string());
-        Error::Constraint(format!("{what}: the text could not go on: {}", first_part(&error)))
+        let error = error.to_string();
+        let why = match first_part(&error) {
+            stop if stop == StopReason::NoExtensionBias.to_string() => "no token is allowed next",
+            other => other,
+        };
+        Error::Constraint(format!("{}: the text could not go on: {why}", self.what))
     }
 
     fn unfinished(&self) -> Error {

@@ -342,25 +342,69 @@ fn masks_of_a_real_vocabulary_are_quick_and_allow_no_control_token() {
         *field = line.clone();
     }
     for (what, schema) in [("lengths", statements()), ("patterns", lines)] {
-        for seed in 0..4 {
-            let text = timed(what, &grammars, &tokenizer, &schema, seed);
-            let value: Value = serde_json::from_str(&text).unwrap();
+        for seed in 0..3 {
+            // The same steps each time; the quickest of them was the least disturbed.
+            let runs: Vec<Timed> =
+                (0..5).map(|_| timed(&grammars, &tokenizer, &schema, seed)).collect();
+            let quickest = |times: fn(&Timed) -> &Vec<Duration>| -> Vec<Duration> {
+                (0..times(&runs[0]).len())
+                    .map(|i| runs.iter().map(|run| times(run)[i]).min().unwrap())
+                    .collect()
+            };
+            let (masks, takes) = (quickest(|run| &run.masks), quickest(|run| &run.takes));
+            let mean = |times: &[Duration]| times.iter().sum::<Duration>() / times.len() as u32;
+            eprintln!(
+                "{what}: {} tokens, mask {:?} on average, at most {:?}; take {:?}, at most {:?}",
+                masks.len(),
+                mean(&masks),
+                masks.iter().max().unwrap(),
+                mean(&takes),
+                takes.iter().max().unwrap(),
+            );
+            assert!(mean(&masks) < Duration::from_millis(1), "{masks:?}");
+            let value: Value = serde_json::from_str(&runs[0].text).unwrap();
             assert_eq!(value.as_object().unwrap().len(), 3, "{value}");
         }
     }
 }
 
-/// Writes under a schema with even logits, and tells what a mask and a token took.
-fn timed(
-    what: &str,
-    grammars: &Grammars,
-    tokenizer: &Tokenizer,
-    schema: &Value,
-    seed: u64,
-) -> String {
-    let start = Instant::now();
+/// Vocabularies of other families: pieces with spaces, bytes that two tokens stand for, marks.
+#[test]
+fn every_kind_of_vocabulary_can_be_held_to_a_form() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/fixtures/tokenizers");
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        eprintln!("skipped: {folder} is not there");
+        return;
+    };
+    let mut n_tried = 0;
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|extension| extension != "gguf") {
+            continue;
+        }
+        // Families that no decoder is there for.
+        let Ok(tokenizer) = Tokenizer::from_gguf(&Gguf::open(&path).unwrap()) else { continue };
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let grammars = Grammars::new(&tokenizer).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for seed in 0..3 {
+            let text = timed(&grammars, &tokenizer, &statements(), seed).text;
+            let value: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(value.as_object().unwrap().len(), 3, "{name}: {value}");
+        }
+        n_tried += 1;
+    }
+    assert!(n_tried >= 5, "{n_tried} vocabularies");
+}
+
+/// A text and what its steps took.
+struct Timed {
+    text: String,
+    masks: Vec<Duration>,
+    takes: Vec<Duration>,
+}
+
+/// Writes under a schema with even logits.
+fn timed(grammars: &Grammars, tokenizer: &Tokenizer, schema: &Value, seed: u64) -> Timed {
     let mut constrained = grammars.begin(&Constraint::JsonSchema(schema.clone()), 400).unwrap();
-    let compiled = start.elapsed();
     let settings = Sampling { temperature: 1.0, seed, ..Sampling::default() };
     let mut sampler = crate::lm::sampler::Sampler::new(&settings, Arc::default()).unwrap();
     let (mut masks, mut takes, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
@@ -378,15 +422,5 @@ fn timed(
         takes.push(start.elapsed());
         bytes.extend_from_slice(tokenizer.bytes(id));
     }
-    let mean = |times: &[Duration]| times.iter().sum::<Duration>() / times.len() as u32;
-    eprintln!(
-        "{what}: compiled in {compiled:?}; {} tokens, mask {:?} on average, at most {:?}; take \
-         {:?}, at most {:?}",
-        masks.len(),
-        mean(&masks),
-        masks.iter().max().unwrap(),
-        mean(&takes),
-        takes.iter().max().unwrap(),
-    );
-    String::from_utf8(bytes).unwrap()
+    Timed { text: String::from_utf8(bytes).unwrap(), masks, takes }
 }
