@@ -48,6 +48,15 @@ impl Text {
         }
     }
 
+    /// Whether it may end here, as far as this much tells.
+    pub(super) fn may_end(&self) -> bool {
+        match self {
+            Self::Json { in_string, .. } => !in_string,
+            Self::Matching(walk) => walk.is_match(),
+            Self::Other => true,
+        }
+    }
+
     /// Bytes that bring the text nearer to its end, best first.
     fn closing(&self) -> &'static [u8] {
         match self {

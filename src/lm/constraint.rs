@@ -225,11 +225,7 @@ impl Constrained {
     /// The token is not allowed, or it is the last one and the constraint is not satisfied.
     pub(super) fn take(&mut self, id: u32) -> Result<u32> {
         if self.ends.contains(&id) {
-            return match self.matcher.is_accepting() {
-                Ok(true) => Ok(id),
-                Ok(false) => Err(self.unfinished()),
-                Err(error) => Err(self.failed(&error)),
-            };
+            return self.end().map(|()| id);
         }
         if let Some(forced) = &mut self.forced {
             forced.pop_front();
@@ -255,7 +251,7 @@ impl Constrained {
         match next {
             Some(next) => self.consume(next).and_then(|()| self.settle(next)),
             // It may end right here.
-            None => Ok(self.ends[0]),
+            None => self.end().map(|()| self.ends[0]),
         }
     }
 
@@ -283,20 +279,27 @@ impl Constrained {
 
     /// Whether the text is over with this token.
     fn settle(&mut self, id: u32) -> Result<u32> {
-        if self.matcher.is_stopped() {
-            if !self.matcher.stop_reason().is_ok() {
-                return Err(self.failed(&self.matcher.stop_reason()));
-            }
-            let finish = if self.forced.is_some() { Finish::Length } else { Finish::End };
-            self.finish = Some(finish);
-        } else if self.left == 0 || self.forced.as_ref().is_some_and(VecDeque::is_empty) {
-            match self.matcher.is_accepting() {
-                Ok(true) => self.finish = Some(Finish::Length),
-                Ok(false) => return Err(self.unfinished()),
-                Err(error) => return Err(self.failed(&error)),
-            }
+        let stopped = self.matcher.is_stopped();
+        if stopped || self.left == 0 || self.forced.as_ref().is_some_and(VecDeque::is_empty) {
+            self.end()?;
+            let by_itself = stopped && self.forced.is_none();
+            self.finish = Some(if by_itself { Finish::End } else { Finish::Length });
         }
         Ok(id)
+    }
+
+    /// Whether the text may end here.
+    fn end(&mut self) -> Result<()> {
+        if !self.matcher.stop_reason().is_ok() {
+            return Err(self.failed(&self.matcher.stop_reason()));
+        }
+        match self.matcher.is_accepting() {
+            // The automaton is a second opinion on the grammar.
+            Ok(true) if self.text.may_end() => Ok(()),
+            Ok(true) => Err(self.failed(&"two readings of it differ")),
+            Ok(false) => Err(self.unfinished()),
+            Err(error) => Err(self.failed(&error)),
+        }
     }
 
     fn failed(&self, error: &dyn std::fmt::Display) -> Error {

@@ -69,6 +69,12 @@ impl Walk {
         }
     }
 
+    /// Whether the text is a match.
+    pub(super) fn is_match(&self) -> bool {
+        let distance = |id: &StateID| self.distances.to_match[id.as_usize()];
+        self.at.iter().any(|id| distance(id) == 0)
+    }
+
     /// The fewest bytes to a match; `None` where no match can follow.
     pub(super) fn shortest(&self) -> Option<Vec<u8>> {
         let Distances { nfa, to_match } = &*self.distances;
@@ -195,6 +201,12 @@ mod tests {
         ] {
             assert_eq!(shortest(regex, text).as_deref(), way, "{regex} behind {text:?}");
         }
+        let mut walk = Walk::new("a+b?").unwrap().unwrap();
+        let matches = ["a", "b", "b"].map(|more| {
+            walk.push(more.as_bytes());
+            walk.is_match()
+        });
+        assert_eq!(matches, [true, true, false]);
         // In the middle of a character.
         let mut walk = Walk::new("é+").unwrap().unwrap();
         walk.push(&"é".as_bytes()[..1]);
