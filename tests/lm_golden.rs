@@ -9,6 +9,8 @@ use candle_core::Device;
 use idiolect::kernels::Tier;
 use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, Rows};
 use idiolect::model::gguf::Gguf;
+use idiolect::model::tokenizer::Tokenizer;
+use sha2::{Digest, Sha256};
 
 /// Tokens of a pass.
 const CHUNK: usize = 256;
@@ -20,6 +22,15 @@ struct Golden {
     tokens: Vec<u32>,
     logprobs: Vec<f64>,
     greedy: Vec<Greedy>,
+    long: Long,
+}
+
+#[derive(serde::Deserialize)]
+struct Long {
+    window: usize,
+    n_tokens: usize,
+    sha256: String,
+    perplexity: f64,
 }
 
 #[derive(serde::Deserialize)]
@@ -105,6 +116,37 @@ fn perplexity_is_llama_cpps_and_the_dequantized_twins() {
     assert!((all / exact - 1.0).abs() < 0.005, "{all} {exact}");
     // Both quantize activations to 8 bits; neither may be much further from the truth.
     assert!(ours_off < 1.1 * theirs_off, "{ours_off} {theirs_off}");
+}
+
+/// The texts of the sample corpus, more than 20,000 tokens, in windows that begin anew.
+#[test]
+fn perplexity_of_a_long_text_is_the_dequantized_twins_and_no_worse_than_llama_cpps() {
+    let Some(decoder) = model(Precision::Packed) else { return };
+    let long = golden().long;
+    let texts: Vec<String> = include_str!("../data/sample/reviews.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].clone())
+        .map(|text| text.as_str().unwrap().to_owned())
+        .collect();
+    let gguf = Gguf::open(&common::test_lm().unwrap().gguf).unwrap();
+    let tokens = Tokenizer::from_gguf(&gguf).unwrap().encode(&texts.join("\n\n")).unwrap();
+    let ids: Vec<String> = tokens.iter().map(u32::to_string).collect();
+    let hash = Sha256::digest(ids.join(","));
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((tokens.len(), hash), (long.n_tokens, long.sha256));
+    assert!(tokens.len() > 20_000);
+    let of = |decoder: &Decoder| {
+        let windows = tokens.chunks(long.window);
+        perplexity(&windows.flat_map(|window| logprobs(decoder, window)).collect::<Vec<_>>())
+    };
+    let start = std::time::Instant::now();
+    let (ours, theirs) = (of(&decoder), long.perplexity);
+    eprintln!("{} tokens in {:.1} s", tokens.len(), start.elapsed().as_secs_f64());
+    let twin = of(&model(Precision::Dequantized).unwrap());
+    eprintln!("the twin in {:.1} s", start.elapsed().as_secs_f64());
+    eprintln!("perplexity {ours:.4}, dequantized twin {twin:.4}, llama.cpp {theirs:.4}");
+    assert!((ours / twin - 1.0).abs() < 0.003, "{ours} {twin}");
+    assert!(ours <= theirs, "{ours} {theirs}");
 }
 
 /// On 2026-11-22 four of the ten prompts were identical to the end (174 tokens agreed before the

@@ -1,0 +1,112 @@
+//! Which blocks see the same runs, so that these are read once for all of them.
+//!
+//! Rows that are decoded fill a tile badly, a few to a key head; the rows of sequences that share
+//! runs fill it together. Each row's state of each run is the same bits in any company, and the
+//! states are joined in the order of the runs, so sharing changes nothing but the speed.
+
+use super::tile::MOST_ROWS;
+use super::work::Block;
+
+/// How blocks are shared out among tasks.
+pub(super) struct Plan {
+    /// Blocks that one task each takes from end to end.
+    pub(super) whole: Vec<usize>,
+    pub(super) pieces: Vec<Piece>,
+    /// Blocks whose runs lie in pieces.
+    pub(super) joined: Vec<usize>,
+}
+
+/// Some runs that some blocks of one key head see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) blocks: Vec<usize>,
+    pub(super) first_run: usize,
+    pub(super) n_runs: usize,
+}
+
+/// `group`: query heads of a key head; `wanted`: tasks that keep all threads busy.
+pub(super) fn plan(blocks: &[Block<'_>], group: usize, wanted: usize) -> Plan {
+    let cut_up = blocks.len() < wanted;
+    let mut plan = Plan { whole: Vec::new(), pieces: Vec::new(), joined: Vec::new() };
+    let n_kv_heads = blocks.iter().map(|block| block.kv_head + 1).max().unwrap_or(0);
+    let mut sparse: Vec<Vec<usize>> = vec![Vec::new(); n_kv_heads];
+    for (index, block) in blocks.iter().enumerate() {
+        if block.count * group < MOST_ROWS {
+            sparse[block.kv_head].push(index);
+        } else {
+            plan.alone(blocks, index, cut_up);
+        }
+    }
+    for members in sparse {
+        for gang in by_run(blocks, &members, 0) {
+            match gang[..] {
+                [index] => plan.alone(blocks, index, cut_up),
+                _ => {
+                    plan.joined.extend(&gang);
+                    plan.together(blocks, gang, 0);
+                }
+            }
+        }
+    }
+    let n_runs: usize = plan.pieces.iter().map(|piece| piece.n_runs).sum();
+    let each = n_runs.div_ceil(wanted).max(1);
+    plan.pieces = plan.pieces.iter().flat_map(|piece| piece.cut(each)).collect();
+    plan
+}
+
+impl Plan {
+    /// A block that shares nothing.
+    fn alone(&mut self, blocks: &[Block<'_>], index: usize, cut_up: bool) {
+        let n_runs = blocks[index].n_runs();
+        if cut_up && n_runs > 1 {
+            self.pieces.push(Piece { blocks: vec![index], first_run: 0, n_runs });
+            self.joined.push(index);
+        } else {
+            self.whole.push(index);
+        }
+    }
+
+    /// Blocks that share the runs before `first_run` and that one.
+    fn together(&mut self, blocks: &[Block<'_>], gang: Vec<usize>, first_run: usize) {
+        let shortest = gang.iter().map(|index| blocks[*index].n_runs()).min().unwrap_or(0);
+        let share = |run: &usize| gang.iter().all(|index| same(blocks, gang[0], *index, *run));
+        let n_runs = match gang.len() {
+            1 => shortest - first_run,
+            _ => (first_run..shortest).take_while(share).count(),
+        };
+        let after = first_run + n_runs;
+        let rest: Vec<usize> =
+            gang.iter().copied().filter(|index| blocks[*index].n_runs() > after).collect();
+        self.pieces.push(Piece { blocks: gang, first_run, n_runs });
+        for gang in by_run(blocks, &rest, after) {
+            self.together(blocks, gang, after);
+        }
+    }
+}
+
+impl Piece {
+    fn cut(&self, each: usize) -> impl Iterator<Item = Self> {
+        let end = self.first_run + self.n_runs;
+        (self.first_run..end).step_by(each).map(move |first_run| Self {
+            blocks: self.blocks.clone(),
+            first_run,
+            n_runs: each.min(end - first_run),
+        })
+    }
+}
+
+/// Sorts blocks by the run that they see at a place.
+fn by_run(blocks: &[Block<'_>], members: &[usize], run: usize) -> Vec<Vec<usize>> {
+    let mut gangs: Vec<Vec<usize>> = Vec::new();
+    for &index in members {
+        match gangs.iter_mut().find(|gang| same(blocks, gang[0], index, run)) {
+            Some(gang) => gang.push(index),
+            None => gangs.push(vec![index]),
+        }
+    }
+    gangs
+}
+
+fn same(blocks: &[Block<'_>], a: usize, b: usize, run: usize) -> bool {
+    std::ptr::eq(blocks[a].sequence.runs[run], blocks[b].sequence.runs[run])
+}
