@@ -78,6 +78,7 @@ unsafe fn all_runs<S: Simd>(unit: &Unit<'_>, first_run: usize, n_runs: usize, st
     let mut part = vec![0.0; MOST_ROWS * len];
     for index in 0..n_runs {
         let run = unit.runs[first_run + index];
+        let next = unit.runs.get(first_run + index + 1).unwrap_or(&run);
         let run_start = (first_run + index) * RUN;
         let mut first = 0;
         while first < n_rows {
@@ -93,6 +94,7 @@ unsafe fn all_runs<S: Simd>(unit: &Unit<'_>, first_run: usize, n_runs: usize, st
                 queries: queries.as_ptr().add(first * dim),
                 keys: run.as_ptr().cast::<u16>().add(unit.keys_at),
                 values: run.as_ptr().cast::<u16>().add(unit.values_at),
+                next_keys: next.as_ptr().cast::<u16>().add(unit.keys_at),
                 dim,
                 visible: &visible,
                 out: if fresh { own } else { part.as_mut_ptr() },
@@ -127,6 +129,8 @@ struct Tile<'a> {
     queries: *const f32,
     keys: *const u16,
     values: *const u16,
+    /// Keys of the run that comes after; the run's own where none does.
+    next_keys: *const u16,
     dim: usize,
     visible: &'a [usize; MOST_ROWS],
     /// States of the rows.
@@ -156,6 +160,11 @@ unsafe fn tile_of<S: Simd, const ROWS: usize, const WIDTH: usize>(tile: &Tile<'_
         let mut total = [[S::splat(0.0); ROWS]; WIDTH];
         let keys = tile.keys.add(panel * dim * LANES);
         for d in 0..dim {
+            if ROWS < MOST_ROWS {
+                // A line is two sixteens; as many are asked for as were read.
+                let at = (panel * dim + d * WIDTH) * LANES;
+                (0..WIDTH).step_by(2).for_each(|i| S::prefetch(tile.values.add(at + 2 * i).cast()));
+            }
             for column in 0..WIDTH {
                 let key = S::load_f16(keys.add((column * dim + d) * LANES));
                 for row in 0..ROWS {
@@ -213,6 +222,10 @@ unsafe fn mix<S: Simd, const ROWS: usize, const WIDTH: usize>(
     let values = tile.values.add(chunk * LANES);
     let mut total = [[S::splat(0.0); ROWS]; WIDTH];
     for position in 0..all {
+        if ROWS < MOST_ROWS {
+            let at = (chunk * RUN + position * WIDTH) * LANES;
+            S::prefetch(tile.next_keys.add(at).cast());
+        }
         for column in 0..WIDTH {
             let value = S::load_f16(values.add(position * dim + column * LANES));
             for row in 0..ROWS {

@@ -21,6 +21,11 @@ pub(crate) const FLOAT_PANELS: usize = 2;
 /// Blocks of float weights that stay in the nearest cache while tiles pass over them.
 const BLOCKS_NEAR: usize = 8;
 
+/// Bytes that are asked for ahead while a panel is read for the first time: memory answers later than
+/// a core could use it, and the hardware looks ahead only to the end of a page.
+const AHEAD: usize = 2048;
+const LINE: usize = 64;
+
 /// Panels against some tiles.
 pub(crate) struct Job<'a> {
     pub(crate) packing: Packing,
@@ -115,6 +120,12 @@ unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
     let mut total = [S::splat(0.0); ROWS];
     let view = input.tile(at, offset);
     for block in 0..job.blocks {
+        if number == job.first_tile {
+            let next = job.panel.wrapping_add(block * Q::PACKING.quant_bytes() + AHEAD);
+            for at in (0..Q::PACKING.quant_bytes()).step_by(LINE) {
+                S::prefetch(next.wrapping_add(at));
+            }
+        }
         let products = products::<S, Q, ROWS>(job, &view, block, block, offset.is_some());
         for row in 0..ROWS {
             total[row] = products.add_to(total[row], row);

@@ -111,6 +111,10 @@ macro_rules! two_registers {
                 [_mm256_set1_ps(x); 2]
             }
             #[inline(always)]
+            unsafe fn prefetch(from: *const u8) {
+                _mm_prefetch::<_MM_HINT_T0>(from.cast());
+            }
+            #[inline(always)]
             unsafe fn load(from: *const f32) -> F2 {
                 [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))]
             }

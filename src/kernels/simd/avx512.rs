@@ -31,6 +31,10 @@ impl Simd for Avx512Vnni {
         _mm512_set1_ps(x)
     }
     #[inline(always)]
+    unsafe fn prefetch(from: *const u8) {
+        _mm_prefetch::<_MM_HINT_T0>(from.cast());
+    }
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::F {
         _mm512_loadu_ps(from)
     }

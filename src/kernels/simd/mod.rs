@@ -45,6 +45,8 @@ pub(crate) trait Simd: Copy + 'static {
     const WIDE_IS_CENTRED: bool;
 
     unsafe fn splat(x: f32) -> Self::F;
+    /// Asks for the cache line at `from`, which may lie outside of any allocation.
+    unsafe fn prefetch(from: *const u8);
     unsafe fn load(from: *const f32) -> Self::F;
     unsafe fn store(to: *mut f32, x: Self::F);
     unsafe fn load_f16(from: *const u16) -> Self::F;

@@ -104,6 +104,8 @@ impl Simd for Neon {
         [vdupq_n_f32(x); 4]
     }
     #[inline(always)]
+    unsafe fn prefetch(_from: *const u8) {}
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> F4 {
         four!(i => vld1q_f32(from.add(4 * i)))
     }

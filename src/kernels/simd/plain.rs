@@ -26,6 +26,8 @@ impl Simd for Plain {
         [x; LANES]
     }
     #[inline(always)]
+    unsafe fn prefetch(_from: *const u8) {}
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> Self::F {
         unsafe { from.cast::<Self::F>().read_unaligned() }
     }
