@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Storage, Tensor};
 
 use super::{Error, Result};
 use crate::kernels::{Pool, Tier};
@@ -183,18 +183,29 @@ impl Decoder {
 
     /// Logits of the token after each row: `[n_rows, n_embd]` to `[n_rows, n_vocab]`, f32.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        if let Some(packed) = &self.packed {
-            return Ok(packed.logits(hidden)?);
-        }
-        Ok(self.weights.head.forward(&self.weights.norm.forward(hidden)?)?)
+        let n_rows = hidden.dim(0)?;
+        let rows: Vec<u32> = (0..n_rows as u32).collect();
+        let mut logits = Vec::new();
+        self.logits_of(hidden, &rows, &mut logits)?;
+        Ok(Tensor::from_vec(logits, (n_rows, self.config.n_vocab), &Device::Cpu)?)
     }
 
     /// Logits of the token after each of some rows of `hidden` `[n, n_embd]`, one after the other,
-    /// `[rows.len()][n_vocab]`.
-    pub fn logits_of(&self, hidden: &Tensor, rows: &[u32]) -> Result<Vec<f32>> {
+    /// `[rows.len()][n_vocab]`; they take the place of what is in `logits`.
+    pub fn logits_of(&self, hidden: &Tensor, rows: &[u32], logits: &mut Vec<f32>) -> Result<()> {
+        if let Some(packed) = &self.packed {
+            let (storage, layout) = hidden.storage_and_layout();
+            let (Storage::Cpu(storage), Some((start, end))) =
+                (&*storage, layout.contiguous_offsets())
+            else {
+                return Err(Error::Engine("was given hidden states that are not its own".into()));
+            };
+            return Ok(packed.logits(&storage.as_slice()?[start..end], rows, logits)?);
+        }
         let wanted = Tensor::new(rows, hidden.device())?;
-        let logits = self.logits(&hidden.index_select(&wanted, 0)?)?;
-        Ok(logits.flatten_all()?.to_vec1()?)
+        let hidden = self.weights.norm.forward(&hidden.index_select(&wanted, 0)?)?;
+        *logits = self.weights.head.forward(&hidden)?.flatten_all()?.to_vec1()?;
+        Ok(())
     }
 
     /// Worker threads of the pass on the CPU.

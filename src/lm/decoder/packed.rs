@@ -3,9 +3,9 @@
 //! Every row's result depends on its own sequence alone, bit for bit: neither on the other rows of
 //! the batch, nor on how a prompt was cut into portions, nor on threads or instruction set.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Device, Error, Result, Tensor};
+use candle_core::{Error, Result, Tensor};
 use half::f16;
 
 use super::config::Config;
@@ -28,6 +28,8 @@ pub(super) struct Packed {
     n_heads: usize,
     tier: Tier,
     pool: Arc<Pool>,
+    /// Kept from pass to pass, since fresh memory costs more than what is done in it.
+    buffers: Mutex<Buffers>,
 }
 
 struct PackedLayer {
@@ -96,6 +98,7 @@ impl Packed {
             n_heads: config.n_heads,
             tier: kernels.tier,
             pool: Arc::clone(&kernels.pool),
+            buffers: Mutex::default(),
         }))
     }
 
@@ -106,7 +109,7 @@ impl Packed {
     /// Runs the rows `x`, `[n_rows, n_embd]`, through all layers in place and writes their keys and
     /// values to the segments' caches.
     pub(super) fn forward(&self, x: &mut [f32], segments: &mut [Segment<'_>]) -> Result<()> {
-        let mut buffers = Buffers::default();
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         for (index, layer) in self.layers.iter().enumerate() {
             self.attention(index, layer, x, segments, &mut buffers)?;
             self.feed_forward(layer, x, &mut buffers)?;
@@ -114,15 +117,17 @@ impl Packed {
         Ok(())
     }
 
-    /// Logits of rows of hidden states: `[n_rows, n_embd]` to `[n_rows, n_vocab]`.
-    pub(super) fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let n_rows = hidden.dim(0)?;
-        let hidden: Vec<f32> = hidden.flatten_all()?.to_vec1()?;
-        let mut normed = vec![0.0; hidden.len()];
-        self.norm.forward(&hidden, &mut normed, self.tier, &self.pool)?;
-        let mut logits = vec![0.0; n_rows * self.head.rows()];
-        self.head.forward(&normed, n_rows, &mut logits, &self.pool).map_err(Error::wrap)?;
-        Tensor::from_vec(logits, (n_rows, self.head.rows()), &Device::Cpu)
+    /// Logits of some rows of hidden states `[n, n_embd]`, one after the other:
+    /// `[rows.len()][n_vocab]`.
+    pub(super) fn logits(&self, hidden: &[f32], rows: &[u32], logits: &mut Vec<f32>) -> Result<()> {
+        let width = self.norm.weight.len();
+        let mut normed = vec![0.0; rows.len() * width];
+        for (row, normed) in rows.iter().zip(normed.chunks_exact_mut(width)) {
+            let hidden = &hidden[*row as usize * width..][..width];
+            self.norm.forward(hidden, normed, self.tier, &self.pool)?;
+        }
+        logits.resize(rows.len() * self.head.rows(), 0.0);
+        self.head.forward(&normed, rows.len(), logits, &self.pool).map_err(Error::wrap)
     }
 
     fn attention(

@@ -25,6 +25,8 @@ pub(super) struct Scheduler {
     tree: PrefixTree,
     counters: Arc<Counters>,
     turn: usize,
+    /// Kept from pass to pass, since fresh memory is dear.
+    logits: Vec<f32>,
 }
 
 /// What the caches may take, and whether requests share them.
@@ -53,6 +55,7 @@ impl Scheduler {
             tree: PrefixTree::default(),
             counters,
             turn: 0,
+            logits: Vec::new(),
         }
     }
 

@@ -100,8 +100,10 @@ impl Scheduler {
                     _ => counts.push((wish.job, wish.lanes.len())),
                 }
             }
-            let mut logits = self.decoder.logits_of(hidden, &rows)?;
+            let mut logits = std::mem::take(&mut self.logits);
+            self.decoder.logits_of(hidden, &rows, &mut logits)?;
             self.share_out(&mut logits, &counts, &mut outcomes);
+            self.logits = logits;
         }
         Ok(outcomes)
     }

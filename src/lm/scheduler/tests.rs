@@ -164,7 +164,8 @@ impl World {
             for (cache, new) in caches.iter_mut().zip(&next) {
                 let hidden = self.decoder.forward(&mut [Rows { tokens: new, cache }]).unwrap();
                 let last = [new.len() as u32 - 1];
-                let mut logits = self.decoder.logits_of(&hidden, &last).unwrap();
+                let mut logits = Vec::new();
+                self.decoder.logits_of(&hidden, &last, &mut logits).unwrap();
                 logits.truncate(N_TOKENS);
                 rows.push(logits);
             }
