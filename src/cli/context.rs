@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use idiolect::encoder::Encoder;
+use idiolect::encoder::{self, Encoder, Precision};
 use idiolect::kernels::Tier;
 use idiolect::lm::{Lm, LoadOptions};
 use idiolect::model::catalog::{Catalog, default_models_dir};
@@ -48,6 +48,17 @@ pub(crate) struct Globals {
         default_value = "all-minilm-l6-v2"
     )]
     pub(crate) encoder: String,
+    /// Arithmetic of the sentence encoder: f32, or int8, which is more than twice as fast on the CPU
+    /// and moves vectors a little (cosine above 0.995); vectors of both are kept apart
+    #[arg(
+        long,
+        global = true,
+        env = "IDIOLECT_ENCODER_PRECISION",
+        value_name = "NAME",
+        value_enum,
+        default_value = "f32"
+    )]
+    pub(crate) encoder_precision: PrecisionName,
     /// Device: auto, cpu, cuda:N or metal
     #[arg(
         long,
@@ -92,6 +103,13 @@ pub(crate) struct Globals {
     /// No progress bars
     #[arg(long, short, global = true, env = "IDIOLECT_QUIET")]
     pub(crate) quiet: bool,
+}
+
+/// A precision as the command line names it.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum PrecisionName {
+    F32,
+    Int8,
 }
 
 /// What a command runs in.
@@ -164,8 +182,23 @@ impl Context {
 
     /// The sentence encoder of `--encoder`, loaded.
     pub(crate) fn encoder(&self) -> anyhow::Result<Encoder> {
+        self.encoder_on(self.device()?)
+    }
+
+    /// The sentence encoder of `--encoder`, loaded onto a device.
+    pub(crate) fn encoder_on(&self, device: candle_core::Device) -> anyhow::Result<Encoder> {
         let files = self.catalog()?.encoder_with(&self.globals.encoder, self)?;
-        Ok(Encoder::load(&files, &self.device()?)?)
+        let precision = match self.globals.encoder_precision {
+            PrecisionName::F32 => Precision::F32,
+            PrecisionName::Int8 => Precision::Int8,
+        };
+        let options = encoder::Options {
+            device,
+            precision,
+            threads: self.globals.threads,
+            tier: self.tier()?,
+        };
+        Ok(Encoder::load_with(&files, &options)?)
     }
 }
 

@@ -1,7 +1,6 @@
 //! `idiolect doctor`.
 
 use idiolect::corpus::Store;
-use idiolect::encoder::Encoder;
 use idiolect::model::catalog::{Catalog, Kind};
 use idiolect::model::device;
 use idiolect::model::gguf::Gguf;
@@ -196,11 +195,12 @@ fn lm(catalog: &Catalog, context: &Context) -> anyhow::Result<Value> {
 fn encoder(catalog: &Catalog, context: &Context) -> anyhow::Result<Value> {
     let files = catalog.encoder_with(&context.globals.encoder, context)?;
     // Small enough to be loaded, which is the surest check.
-    let encoder = Encoder::load(&files, &candle_core::Device::Cpu)?;
+    let encoder = context.encoder_on(candle_core::Device::Cpu)?;
     Ok(json!({
         "name": files.name,
         "path": files.dir,
         "sha256": files.sha256,
+        "precision": encoder.precision().name(),
         "dimension": encoder.dimension(),
         "stamp": encoder.stamp(),
     }))

@@ -32,7 +32,7 @@ Examples:
   echo 'It hums.' | idiolect embed --file -";
 
 /// Lines embedded at a time.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// Numbers of a vector that the summary shows.
 const SHOWN: usize = 4;

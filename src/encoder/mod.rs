@@ -48,6 +48,17 @@ pub enum Precision {
     Int8,
 }
 
+impl Precision {
+    /// `f32` or `int8`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
 /// How an encoder is loaded.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -143,7 +154,7 @@ impl Encoder {
             .with("tokenizer", settings::sha256(&tokenizer_json))
             .with("settings", settings.fingerprint());
         if options.precision == Precision::Int8 {
-            stamp = stamp.with("precision", "int8");
+            stamp = stamp.with("precision", options.precision.name());
         }
         Ok(Self {
             name: files.name.clone(),

@@ -8,7 +8,7 @@ use crate::encoder::Encoder;
 use crate::progress::{Progress, Silent};
 
 /// Reviews embedded between two commits to the store, and between two looks at the wish to stop.
-const BATCH: usize = 32;
+const BATCH: usize = 128;
 
 /// Reviews read at once when all of them are gone through.
 const CHUNK: usize = 2048;
