@@ -6,8 +6,6 @@
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
 
-use std::ops::Range;
-
 use super::activations::{Quantized, Tile, View};
 use super::format::{self, Float, Format, Packing};
 use super::{BLOCK, Output, PANEL};
@@ -17,9 +15,6 @@ use crate::kernels::simd::{Simd, per_tier};
 /// Panels of float weights that a tile is multiplied with at once: as many sums as hide the latency
 /// of a multiply-add, and two of them for each element of the input that is loaded.
 pub(crate) const FLOAT_PANELS: usize = 2;
-
-/// Blocks of float weights that stay in the nearest cache while tiles pass over them.
-const BLOCKS_NEAR: usize = 8;
 
 /// Bytes that are asked for ahead while a panel is read for the first time: memory answers later than
 /// a core could use it, and the hardware looks ahead only to the end of a page.
@@ -141,7 +136,9 @@ unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
             }
         }
     }
-    store::<S, ROWS>(job, at.first, 0, total);
+    for row in 0..ROWS {
+        store::<S>(job, at.first + row, 0, total[row]);
+    }
 }
 
 /// What a block adds to each row's total.
@@ -227,34 +224,23 @@ impl<S: Simd, Q: Format, const ROWS: usize> Products<S, Q, ROWS> {
 
 #[inline(always)]
 unsafe fn all_float_tiles<S: Simd, T: Float>(job: &Job<'_>) {
-    // What is written can wait in `y` until its last blocks are added, what is added can not.
-    let each = match job.output {
-        Output::Write => job.blocks.div_ceil(job.blocks.div_ceil(BLOCKS_NEAR).max(1)).max(1),
-        Output::Add => job.blocks.max(1),
-    };
-    let mut first = 0;
-    loop {
-        let blocks = first..job.blocks.min(first + each);
-        if job.panels == 2 {
-            float_tiles::<S, T, 2>(job, blocks);
-        } else {
-            float_tiles::<S, T, 1>(job, blocks);
-        }
-        first += each;
-        if first >= job.blocks {
-            return;
-        }
+    if job.panels == FLOAT_PANELS {
+        float_tiles::<S, T, FLOAT_PANELS>(job);
+    } else {
+        float_tiles::<S, T, 1>(job);
     }
 }
 
 #[inline(always)]
-unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &Job<'_>, blocks: Range<usize>) {
+unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &Job<'_>) {
+    let Input::Float(x) = job.input else { return };
     for &at in job.tiles {
+        let x = x.as_ptr().add(at.first * job.cols);
         match at.rows {
-            8 if S::ROWS >= 8 => float_tile::<S, T, 8, WIDTH>(job, at.first, blocks.clone()),
-            4 if S::ROWS >= 4 => float_tile::<S, T, 4, WIDTH>(job, at.first, blocks.clone()),
-            2 => float_tile::<S, T, 2, WIDTH>(job, at.first, blocks.clone()),
-            _ => float_tile::<S, T, 1, WIDTH>(job, at.first, blocks.clone()),
+            8 if S::ROWS >= 8 => float_tile::<S, T, 8, WIDTH>(job, x, at.first),
+            4 if S::ROWS >= 4 => float_tile::<S, T, 4, WIDTH>(job, x, at.first),
+            2 => float_tile::<S, T, 2, WIDTH>(job, x, at.first),
+            _ => float_tile::<S, T, 1, WIDTH>(job, x, at.first),
         }
     }
 }
@@ -264,100 +250,54 @@ unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &Job<'_>, bloc
 #[inline(always)]
 unsafe fn float_tile<S: Simd, T: Float, const ROWS: usize, const WIDTH: usize>(
     job: &Job<'_>,
+    x: *const f32,
     first: usize,
-    blocks: Range<usize>,
 ) {
-    let Input::Float(x) = job.input else { return };
-    let x = x.as_ptr().add(first * job.cols);
+    let panel_bytes = job.blocks * BLOCK * PANEL * T::BYTES;
     let mut total = [[S::splat(0.0); ROWS]; WIDTH];
-    if blocks.start > 0 {
-        for panel in 0..WIDTH {
+    let mut start = 0;
+    while start < job.cols {
+        let mut part = [[S::splat(0.0); ROWS]; WIDTH];
+        for column in start..job.cols.min(start + BLOCK) {
+            let weights = job.panel.add(column * PANEL * T::BYTES);
+            let mut w = [S::splat(0.0); WIDTH];
+            for panel in 0..WIDTH {
+                w[panel] = T::load::<S>(weights.add(panel * panel_bytes));
+            }
             for row in 0..ROWS {
-                total[panel][row] = load_result::<S>(job, first + row, panel);
+                let x = S::splat(*x.add(row * job.cols + column));
+                for panel in 0..WIDTH {
+                    part[panel][row] = S::fma(w[panel], x, part[panel][row]);
+                }
             }
         }
-    }
-    for block in blocks {
-        let columns = BLOCK.min(job.cols - block * BLOCK);
-        let part = if columns == BLOCK {
-            float_block::<S, T, ROWS, WIDTH>(job, x, block, BLOCK)
-        } else {
-            float_block::<S, T, ROWS, WIDTH>(job, x, block, columns)
-        };
         for panel in 0..WIDTH {
             for row in 0..ROWS {
                 total[panel][row] = S::add(total[panel][row], part[panel][row]);
             }
         }
+        start += BLOCK;
     }
-    for (panel, total) in total.into_iter().enumerate() {
-        store::<S, ROWS>(job, first, panel, total);
-    }
-}
-
-#[inline(always)]
-unsafe fn float_block<S: Simd, T: Float, const ROWS: usize, const WIDTH: usize>(
-    job: &Job<'_>,
-    x: *const f32,
-    block: usize,
-    columns: usize,
-) -> [[S::F; ROWS]; WIDTH] {
-    let block_bytes = BLOCK * PANEL * T::BYTES;
-    let weights = job.panel.add(block * block_bytes);
-    let x = x.add(block * BLOCK);
-    let mut part = [[S::splat(0.0); ROWS]; WIDTH];
-    for column in 0..columns {
-        let mut w = [S::splat(0.0); WIDTH];
-        for panel in 0..WIDTH {
-            let at = panel * job.blocks * block_bytes + column * PANEL * T::BYTES;
-            w[panel] = T::load::<S>(weights.add(at));
-        }
+    for panel in 0..WIDTH {
         for row in 0..ROWS {
-            let x = S::splat(*x.add(row * job.cols + column));
-            for panel in 0..WIDTH {
-                part[panel][row] = S::fma(w[panel], x, part[panel][row]);
-            }
+            store::<S>(job, first + row, panel, total[panel][row]);
         }
     }
-    part
 }
 
-/// The results of a row that lie in `y`.
 #[inline(always)]
-unsafe fn load_result<S: Simd>(job: &Job<'_>, row: usize, panel: usize) -> S::F {
-    let y = job.y.add(row * job.stride + panel * PANEL);
+unsafe fn store<S: Simd>(job: &Job<'_>, row: usize, panel: usize, total: S::F) {
     let channels = job.channels - panel * PANEL;
+    let y = job.y.add(row * job.stride + panel * PANEL);
     if channels >= PANEL {
-        return S::load(y);
+        let total = if job.output == Output::Add { S::add(S::load(y), total) } else { total };
+        S::store(y, total);
+        return;
     }
     let mut lanes = [0.0; PANEL];
-    for (channel, lane) in lanes.iter_mut().enumerate().take(channels) {
-        *lane = *y.add(channel);
-    }
-    S::load(lanes.as_ptr())
-}
-
-#[inline(always)]
-unsafe fn store<S: Simd, const ROWS: usize>(
-    job: &Job<'_>,
-    first: usize,
-    panel: usize,
-    total: [S::F; ROWS],
-) {
-    let channels = job.channels - panel * PANEL;
-    for (row, &total) in total.iter().enumerate() {
-        let y = job.y.add((first + row) * job.stride + panel * PANEL);
-        if channels < PANEL {
-            let mut lanes = [0.0; PANEL];
-            S::store(lanes.as_mut_ptr(), total);
-            for (channel, &lane) in lanes.iter().enumerate().take(channels) {
-                let y = y.add(channel);
-                *y = if job.output == Output::Add { *y + lane } else { lane };
-            }
-        } else if job.output == Output::Add {
-            S::store(y, S::add(S::load(y), total));
-        } else {
-            S::store(y, total);
-        }
+    S::store(lanes.as_mut_ptr(), total);
+    for (channel, &lane) in lanes.iter().enumerate().take(channels) {
+        let y = y.add(channel);
+        *y = if job.output == Output::Add { *y + lane } else { lane };
     }
 }
