@@ -38,14 +38,6 @@ pub struct Projection<'a> {
     pub bias: &'a [f32],
 }
 
-impl Projection<'_> {
-    /// Some elements of a row, with their bias.
-    fn with_bias(&self, row: usize, part: &Range<usize>) -> impl Iterator<Item = f32> {
-        let row = &self.rows[row * self.bias.len()..][part.clone()];
-        row.iter().zip(&self.bias[part.clone()]).map(|(x, bias)| x + bias)
-    }
-}
-
 /// Queries, keys and values.
 #[derive(Debug, Clone, Copy)]
 pub struct Projections<'a> {
@@ -83,9 +75,11 @@ pub fn attend(
         let share = task % n_shares;
         let mut head = Head::new(text.len(), head_dim);
         for index in share * n_heads / n_shares..(share + 1) * n_heads / n_shares {
-            head.fill(projections, text, index);
-            // SAFETY: the head was laid out for its length and dimensions.
-            unsafe { mix_head(tier, &mut head) };
+            // SAFETY: the head was laid out for the text's length and the projections' dimensions.
+            unsafe {
+                fill_head(tier, &mut head, projections, text.start, index);
+                mix_head(tier, &mut head);
+            }
             for (row, mixed) in head.mixed.chunks_exact(head.dim).enumerate() {
                 let at = (text.start + row) * width + index * head_dim;
                 // SAFETY: texts do not overlap, and each task has its own heads of its own text.
@@ -157,24 +151,59 @@ impl Head {
             mixed: zeros(n),
         }
     }
+}
 
-    /// Copies a head of a text's projections; what is padding stays zero.
-    fn fill(&mut self, projections: &Projections<'_>, text: &Range<usize>, index: usize) {
-        let Projections { queries, keys, values, .. } = projections;
-        let (dim, head_dim) = (self.dim, self.head_dim);
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        let part = index * head_dim..(index + 1) * head_dim;
-        for position in 0..self.n {
-            let to = self.queries[position * dim..][..head_dim].iter_mut();
-            to.zip(queries.with_bias(text.start + position, &part))
-                .for_each(|(to, x)| *to = x * scale);
-            let to = self.values[position * dim..][..head_dim].iter_mut();
-            to.zip(values.with_bias(text.start + position, &part)).for_each(|(to, x)| *to = x);
-            let first = position / LANES * LANES * dim + position % LANES;
-            let to = self.keys[first..].iter_mut().step_by(LANES);
-            to.zip(keys.with_bias(text.start + position, &part)).for_each(|(to, x)| *to = x);
+per_tier! {
+    /// Copies a head of a text's projections, with their biases; what is padding stays zero.
+    ///
+    /// # Safety
+    /// `head` was made for the text's length and the projections' dimensions, which were checked.
+    unsafe fn fill_head(
+        head: &mut Head, projections: &Projections<'_>, start: usize, index: usize,
+    ) = copy_head;
+}
+
+#[inline(always)]
+unsafe fn copy_head<S: Simd>(
+    head: &mut Head,
+    projections: &Projections<'_>,
+    start: usize,
+    index: usize,
+) {
+    let Projections { queries, keys, values, .. } = projections;
+    let (dim, head_dim) = (head.dim, head.head_dim);
+    let (width, first) = (queries.bias.len(), index * head_dim);
+    let scale = S::splat(1.0 / (head_dim as f32).sqrt());
+    for position in 0..head.n {
+        let at = (start + position) * width + first;
+        let panel = head.keys.as_mut_ptr().add(position / LANES * LANES * dim + position % LANES);
+        for d in (0..head_dim).step_by(LANES) {
+            let n = LANES.min(head_dim - d);
+            let of = |projection: &Projection<'_>| {
+                let (row, bias) = (projection.rows.as_ptr(), projection.bias.as_ptr());
+                S::add(few::<S>(row.add(at + d), n), few::<S>(bias.add(first + d), n))
+            };
+            let to = position * dim + d;
+            S::store(head.queries.as_mut_ptr().add(to), S::mul(of(queries), scale));
+            S::store(head.values.as_mut_ptr().add(to), of(values));
+            let mut lanes = [0.0; LANES];
+            S::store(lanes.as_mut_ptr(), of(keys));
+            for (lane, key) in lanes.into_iter().enumerate() {
+                *panel.add((d + lane) * LANES) = key;
+            }
         }
     }
+}
+
+/// The first `n` of sixteen elements, and zeros.
+#[inline(always)]
+unsafe fn few<S: Simd>(from: *const f32, n: usize) -> S::F {
+    if n == LANES {
+        return S::load(from);
+    }
+    let mut lanes = [0.0; LANES];
+    std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), n);
+    S::load(lanes.as_ptr())
 }
 
 per_tier! { unsafe fn mix_head(head: &mut Head) = all_tiles; }
@@ -184,15 +213,21 @@ unsafe fn all_tiles<S: Simd>(head: &mut Head) {
     let out = head.mixed.as_mut_ptr();
     let mut first = 0;
     while first < head.n {
-        let rows = S::ROWS.min(1 << (head.n - first).ilog2());
-        let out = out.add(first * head.dim);
+        let left = head.n - first;
+        // The last rows make a whole tile with some before them, which come out the same again.
+        let (rows, at) = match left.checked_sub(S::ROWS) {
+            None if head.n >= S::ROWS => (S::ROWS, head.n - S::ROWS),
+            None => (1 << left.ilog2(), first),
+            Some(_) => (S::ROWS, first),
+        };
+        let out = out.add(at * head.dim);
         match rows {
-            8 if S::ROWS >= 8 => tile::<S, 8>(head, first, out),
-            4 if S::ROWS >= 4 => tile::<S, 4>(head, first, out),
-            2 => tile::<S, 2>(head, first, out),
-            _ => tile::<S, 1>(head, first, out),
+            8 if S::ROWS >= 8 => tile::<S, 8>(head, at, out),
+            4 if S::ROWS >= 4 => tile::<S, 4>(head, at, out),
+            2 => tile::<S, 2>(head, at, out),
+            _ => tile::<S, 1>(head, at, out),
         }
-        first += rows;
+        first = at + rows;
     }
 }
 

@@ -226,14 +226,14 @@ unsafe fn quantize_tile<S: Simd>(
         for row in 0..rows {
             let from = x.as_ptr().add(row * cols + block * BLOCK);
             let block_of_row = [S::load(from), S::load(from.add(LANES))];
-            let (largest, scale, bytes) = quantize_block::<S>(block_of_row);
-            put::<S>(&mut digits, block, row, rows, scale, &bytes);
+            let quantized = quantize_block::<S>(block_of_row);
+            put::<S>(&mut digits, block, row, rows, &quantized);
             // Not where anything is infinite or NaN.
-            if largest > large[row] {
+            if quantized.largest > large[row] {
                 rows_with_more |= 1 << row;
-                let step = S::splat(-scale);
+                let step = S::splat(-quantized.scale);
                 for (half, x) in block_of_row.into_iter().enumerate() {
-                    let digit = S::load_i8(bytes.as_ptr().add(half * LANES));
+                    let digit = S::load_i8(quantized.bytes.as_ptr().add(half * LANES));
                     S::store(rests[row].as_mut_ptr().add(half * LANES), S::fma(digit, step, x));
                 }
             }
@@ -249,28 +249,38 @@ unsafe fn quantize_tile<S: Simd>(
         let mut digits = DigitsMut { values, scales, sums, corrections };
         for (row, rest) in rests.iter().enumerate().take(rows) {
             let rest = [S::load(rest.as_ptr()), S::load(rest.as_ptr().add(LANES))];
-            let (_, scale, bytes) = quantize_block::<S>(rest);
-            put::<S>(&mut digits, index, row, rows, scale, &bytes);
+            put::<S>(&mut digits, index, row, rows, &quantize_block::<S>(rest));
         }
         rests = [[0.0; BLOCK]; 8];
     }
 }
 
-/// Largest magnitude, scale and int8 of a block. A block that is not finite has no int8 worth the
-/// name: its scale is NaN.
+/// One row's block.
+struct Block {
+    /// Its largest magnitude.
+    largest: f32,
+    scale: f32,
+    bytes: [i8; BLOCK],
+    /// Sums of the first and of the second half of the bytes.
+    halves: [i32; 2],
+}
+
+/// Quantizes a block. One that is not finite has no int8 worth the name: its scale is NaN.
 #[inline(always)]
-unsafe fn quantize_block<S: Simd>(x: [S::F; 2]) -> (f32, f32, [i8; BLOCK]) {
+unsafe fn quantize_block<S: Simd>(x: [S::F; 2]) -> Block {
     let largest = f32::from_bits(S::largest_bits(x[0], x[1]));
     let (scale, inverse) = scale_of(largest);
-    let mut bytes = [0; BLOCK];
+    let mut block = Block { largest, scale, bytes: [0; BLOCK], halves: [0; 2] };
     if inverse > 0.0 {
         let factor = S::splat(inverse);
         for (half, x) in x.into_iter().enumerate() {
             let rounded = S::round_scaled(x, factor);
-            S::store_bytes(bytes.as_mut_ptr().add(half * LANES), rounded);
+            S::store_bytes(block.bytes.as_mut_ptr().add(half * LANES), rounded);
+            // Integers far below 2^24: the sum is exact in any order.
+            block.halves[half] = S::sum(S::to_float(rounded)) as i32;
         }
     }
-    (largest, scale, bytes)
+    block
 }
 
 /// Writes a row's block to its place in a tile of `rows` rows.
@@ -280,20 +290,17 @@ unsafe fn put<S: Simd>(
     block: usize,
     row: usize,
     rows: usize,
-    scale: f32,
-    bytes: &[i8; BLOCK],
+    quantized: &Block,
 ) {
+    let Block { scale, bytes, halves, .. } = quantized;
     let values = digits.values.as_mut_ptr().add(block * BLOCK * rows + 4 * row);
     for group in 0..8 {
         let four = bytes.as_ptr().add(4 * group).cast::<[u8; 4]>().read();
         values.add(4 * group * rows).cast::<[u8; 4]>().write_unaligned(four);
     }
-    let halves = [0, 1].map(|half| {
-        bytes[half * LANES..(half + 1) * LANES].iter().map(|byte| i32::from(*byte)).sum::<i32>()
-    });
     let at = block * rows + row;
     let sum = halves[0] + halves[1];
-    digits.scales[at] = scale;
+    digits.scales[at] = *scale;
     digits.sums[at] = scale * sum as f32;
     for offset in Offset::ALL {
         let part = &mut *digits.corrections[offset as usize];

@@ -12,6 +12,9 @@ use crate::kernels::{Error, Pool, Result};
 
 /// Bytes of an input that stay near while a panel passes over them.
 const NEAR: usize = 384 << 10;
+/// The same of a float input: wide rows, which a tile reads again for each pair of panels, while the
+/// panels come from further away.
+const FLOATS_NEAR: usize = 768 << 10;
 /// Multiplications that make a task worth a fork.
 const LEAST_WORK: usize = 1 << 16;
 /// Tasks a thread, so that one whose core was taken away holds up little.
@@ -49,8 +52,8 @@ pub(crate) fn forward(
     });
 
     let blocks = cols.div_ceil(BLOCK);
-    let row_bytes = if some_float { 4 * cols } else { cols };
-    let rows_near = (NEAR / row_bytes.max(1)).max(tiles[0].rows);
+    let rows_near = if some_float { FLOATS_NEAR / (4 * cols).max(1) } else { NEAR / cols.max(1) };
+    let rows_near = rows_near.max(tiles[0].rows);
     let tiles_near = (rows_near / tiles[0].rows).max(1);
     let n_groups = tiles.len().div_ceil(tiles_near);
     let panels: Vec<usize> = linears.iter().map(|linear| linear.rows.div_ceil(PANEL)).collect();
