@@ -220,27 +220,11 @@ unsafe fn halves<S: Simd>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
     use super::*;
+    use crate::kernels::testing::{self, on_every_tier};
 
     fn random(n: usize, seed: u64) -> Vec<f32> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        (0..n).map(|_| rng.random_range(-4.0..4.0_f32)).collect()
-    }
-
-    fn bits(x: &[f32]) -> Vec<u32> {
-        x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
-    }
-
-    /// Runs `f` on every tier and expects the bits of the plain one, which are returned.
-    fn on_every_tier(f: impl Fn(Tier) -> Vec<f32>) -> Vec<f32> {
-        let plain = f(Tier::PLAIN);
-        for tier in Tier::available() {
-            assert_eq!(bits(&f(tier)), bits(&plain), "{tier}");
-        }
-        plain
+        testing::random(n, 4.0, seed)
     }
 
     per_tier! { unsafe fn exp_of(x: &[f32; 16], y: &mut [f32; 16]) = exp_sixteen; }

@@ -11,6 +11,9 @@ mod shared;
 mod simd;
 mod tier;
 
+#[cfg(test)]
+mod testing;
+
 pub mod activation;
 pub mod attention;
 pub mod bidirectional;

@@ -132,29 +132,13 @@ unsafe fn each<S: Simd>(row: &[f32], mut work: impl FnMut(S::F, usize)) {
 
 #[cfg(test)]
 mod tests {
-    use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
     use super::*;
+    use crate::kernels::testing::{self, on_every_tier};
 
     const LENGTHS: [usize; 8] = [1, 5, 15, 16, 17, 100, 1000, 49_152];
 
     fn random(n: usize, seed: u64) -> Vec<f32> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        (0..n).map(|_| rng.random_range(-20.0..20.0_f32)).collect()
-    }
-
-    fn bits(x: &[f32]) -> Vec<u32> {
-        x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
-    }
-
-    /// Runs `f` on every tier and expects the bits of the plain one, which are returned.
-    fn on_every_tier(f: impl Fn(Tier) -> Vec<f32>) -> Vec<f32> {
-        let plain = f(Tier::PLAIN);
-        for tier in Tier::available() {
-            assert_eq!(bits(&f(tier)), bits(&plain), "{tier}");
-        }
-        plain
+        testing::random(n, 20.0, seed)
     }
 
     #[test]

@@ -2,19 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
 use super::*;
+use crate::kernels::testing::{self, bits};
 
 fn random(n: usize, seed: u64) -> Vec<f32> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..n).map(|_| rng.random_range(-2.0..2.0_f32)).collect()
-}
-
-/// All NaNs count as one.
-fn bits(x: &[f32]) -> Vec<u32> {
-    x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
+    testing::random(n, 2.0, seed)
 }
 
 struct Case {

@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{PackedLinear, forward_many};
+use crate::kernels::testing::bits;
 use crate::kernels::{Error, Pool, Tier};
 
 const FORMATS: [GgmlDType; 11] = [
@@ -70,11 +71,6 @@ fn forward(linear: &PackedLinear, x: &[f32], pool: &Pool) -> Vec<f32> {
     let mut y = vec![f32::NAN; n * linear.rows()];
     linear.forward(x, n, &mut y, pool).unwrap();
     y
-}
-
-fn bits(y: &[f32]) -> Vec<u32> {
-    // All NaNs count as one.
-    y.iter().map(|y| if y.is_nan() { f32::NAN.to_bits() } else { y.to_bits() }).collect()
 }
 
 #[test]
