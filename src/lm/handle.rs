@@ -37,7 +37,7 @@ pub struct LoadOptions {
     pub context: Option<usize>,
     /// Instruction set of the kernels on the CPU.
     pub tier: Tier,
-    /// A file that every request is written to, token by token, as a JSON line ([`Recorded`]); one
+    /// A file that every request is written to, token by token, as a JSON line ([`super::Recorded`]); one
     /// that is there is replaced.
     pub record: Option<PathBuf>,
     /// Most bytes of all KV caches together, those of requests that run and those kept for later

@@ -1,10 +1,10 @@
 //! Attention in which every row of a text sees all rows of that text, and of no other.
 //!
-//! A task takes some heads of one text. Scores of up to eight rows against [`RUN`] positions are
+//! A task takes some heads of one text. Scores of up to eight rows against `RUN` positions are
 //! all that is kept at a time; the softmax of a longer text is joined from its runs (arXiv
 //! 2205.14135, section 3.1). Keys lie by panels of sixteen positions, `[panel][dim][16]`, values
 //! `[position][dim]`; both and the queries are copied once, with their biases, and padded: heads to
-//! sixteen elements, positions to [`STEP`].
+//! sixteen elements, positions to `STEP`.
 
 #![allow(unsafe_code)]
 // Kernels run under the contract of `Simd` and of `Head`.
