@@ -10,6 +10,44 @@
 //! ```
 //!
 //! Each module is a room; a room uses only rooms above it in this list.
+//!
+//! One text, from a store that `idiolect import` made:
+//!
+//! ```no_run
+//! use idiolect::corpus::{Store, Target, View};
+//! use idiolect::encoder::Encoder;
+//! use idiolect::lm::{Lm, LoadOptions};
+//! use idiolect::methods::{Material, Method, Options};
+//! use idiolect::model::catalog::{Catalog, default_models_dir};
+//! use idiolect::progress::Silent;
+//! use idiolect::task::Task;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let catalog = Catalog::load(&default_models_dir()?)?;
+//! let lm = Lm::load(&catalog.lm("smollm2-135m-instruct")?, &LoadOptions::default())?;
+//! let device = candle_core::Device::Cpu;
+//! let encoder = Encoder::load(&catalog.encoder("all-minilm-l6-v2")?, &device)?;
+//! let store = Store::open_existing("idiolect.sqlite".as_ref())?;
+//! let task = Task::load(Task::DEFAULT)?;
+//! let target = Target {
+//!     user: "marta".to_owned(),
+//!     item: store.item("kettle-02")?,
+//!     rating: Some(2.0),
+//!     title: Some("Whistles, but flat".to_owned()),
+//! };
+//! let material = Material {
+//!     view: View::all(&store),
+//!     model: &lm,
+//!     peers: Some(&encoder),
+//!     task: &task,
+//!     progress: &Silent,
+//! };
+//! let options = Options::of(&task);
+//! let written = Method::Dpl.write(&material, &target, &options, None);
+//! println!("{}", futures::executor::block_on(written)?.text);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod progress;
 
