@@ -2,13 +2,14 @@
 
 use super::{Item, Result, ReviewId, Store, StoredReview};
 
-/// The store without the text that is to be written, and, where asked, without what came later.
+/// The store without the texts that are held out, and, where asked, without what came later.
 ///
 /// Methods and peers read reviews through a view only, so that no held-out text can reach a prompt.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct View<'a> {
     store: &'a Store,
-    held_out: Option<ReviewId>,
+    /// Ascending.
+    held_out: Vec<ReviewId>,
     before: Option<i64>,
 }
 
@@ -16,13 +17,31 @@ impl<'a> View<'a> {
     /// Everything in the store.
     #[must_use]
     pub fn all(store: &'a Store) -> Self {
-        Self { store, held_out: None, before: None }
+        Self { store, held_out: Vec::new(), before: None }
     }
 
-    /// Hides one review.
+    /// Hides one review, beside those that are hidden already.
     #[must_use]
     pub fn without(self, held_out: ReviewId) -> Self {
-        Self { held_out: Some(held_out), ..self }
+        self.without_all([held_out])
+    }
+
+    /// Hides reviews, beside those that are hidden already.
+    #[must_use]
+    pub fn without_all(mut self, held_out: impl IntoIterator<Item = ReviewId>) -> Self {
+        self.held_out.extend(held_out);
+        self.held_out.sort_unstable();
+        self.held_out.dedup();
+        self
+    }
+
+    /// Hides what a user wrote about an item, if anything.
+    ///
+    /// # Errors
+    /// The user is unknown, or the store cannot be read.
+    pub fn without_text(self, user: &str, item: &str) -> Result<Self> {
+        let written = self.store.history(user)?;
+        Ok(self.without_all(written.iter().filter(|r| r.review.item == item).map(|r| r.id)))
     }
 
     /// Hides every review written at or after `time` (seconds since the epoch).
@@ -60,12 +79,13 @@ impl<'a> View<'a> {
     /// Whether nothing is hidden.
     #[must_use]
     pub fn shows_all(&self) -> bool {
-        self.held_out.is_none() && self.before.is_none()
+        self.held_out.is_empty() && self.before.is_none()
     }
 
     fn visible(&self, mut reviews: Vec<StoredReview>) -> Vec<StoredReview> {
         reviews.retain(|r| {
-            Some(r.id) != self.held_out && self.before.is_none_or(|t| r.review.time < t)
+            self.held_out.binary_search(&r.id).is_err()
+                && self.before.is_none_or(|t| r.review.time < t)
         });
         reviews
     }

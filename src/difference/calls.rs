@@ -1,15 +1,17 @@
 //! Calls of the language model, each computed once and kept under the hash of all that makes it.
 
 use std::cell::RefCell;
+use std::ops::Add;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::LocalBoxFuture;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Result;
 use crate::corpus::{Key, ReviewId, Store};
 use crate::lm::{
-    self, Chat, Completion, Constraint, EndToken, Finish, Lm, Prompt, Request, Sampling,
+    self, Chat, Completion, Constraint, EndToken, Finish, Lm, Prompt, Request, Sampling, Score,
 };
 use crate::task::{Cut, Draft, LabelStrip, Stage, Task, Window, fit, strip_label};
 
@@ -26,6 +28,8 @@ pub trait Model: Window {
         request: Request,
         on_text: Option<OnText>,
     ) -> LocalBoxFuture<'_, lm::Result<Completion>>;
+    /// Log-probability of every token of `continuation` after `prompt`.
+    fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>>;
 }
 
 impl Model for Lm {
@@ -42,6 +46,10 @@ impl Model for Lm {
             Some(on_text) => Box::pin(self.complete_streamed(request, on_text)),
             None => Box::pin(Lm::complete(self, request)),
         }
+    }
+
+    fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>> {
+        Box::pin(Lm::score(self, prompt, continuation))
     }
 }
 
@@ -86,7 +94,7 @@ pub struct Answer {
     pub reused: bool,
 }
 
-/// What calls have cost.
+/// What calls have cost; a scored text counts as an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Tally {
     /// Answers that were computed.
@@ -95,18 +103,32 @@ pub struct Tally {
     pub reused: usize,
     /// Tokens of the prompts of computed answers.
     pub prompt_tokens: usize,
-    /// Tokens of computed answers.
+    /// Tokens of computed answers and of scored texts with their labels.
     pub completion_tokens: usize,
     /// Tokens, prompts and answers together, that the stored answers had cost.
     pub saved_tokens: usize,
 }
 
+impl Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            computed: self.computed + other.computed,
+            reused: self.reused + other.reused,
+            prompt_tokens: self.prompt_tokens + other.prompt_tokens,
+            completion_tokens: self.completion_tokens + other.completion_tokens,
+            saved_tokens: self.saved_tokens + other.saved_tokens,
+        }
+    }
+}
+
 /// Asks a language model on behalf of a task, and remembers.
 pub struct Calls<'a> {
-    store: &'a Store,
-    model: &'a dyn Model,
-    task: &'a Task,
-    reuse: Reuse,
+    pub(super) store: &'a Store,
+    pub(super) model: &'a dyn Model,
+    pub(super) task: &'a Task,
+    pub(super) reuse: Reuse,
     tally: RefCell<Tally>,
 }
 
@@ -151,11 +173,8 @@ impl<'a> Calls<'a> {
             reused,
         };
 
-        if let Some(completion) = self.stored(stage, &key)? {
-            let cost = completion.prompt_tokens + completion.completion_tokens;
-            let mut tally = self.tally.borrow_mut();
-            tally.reused += 1;
-            tally.saved_tokens += cost;
+        if let Some(completion) = self.stored::<Completion>(stage.name(), &key)? {
+            self.count_reused(completion.prompt_tokens + completion.completion_tokens);
             let answer = finished(completion, true);
             if let Some(mut on_text) = on_text {
                 on_text(&answer.text);
@@ -178,20 +197,31 @@ impl<'a> Calls<'a> {
         };
         let value = serde_json::to_string(&completion).unwrap_or_default();
         self.store.put_derived(stage.name(), &key, &value, made_from)?;
-        let mut tally = self.tally.borrow_mut();
-        tally.computed += 1;
-        tally.prompt_tokens += completion.prompt_tokens;
-        tally.completion_tokens += completion.completion_tokens;
+        self.count_computed(completion.prompt_tokens, completion.completion_tokens);
         Ok(finished(completion, false))
     }
 
-    fn stored(&self, stage: Stage, key: &Key) -> Result<Option<Completion>> {
+    /// What is stored under the key, if that may be used.
+    pub(super) fn stored<T: DeserializeOwned>(&self, kind: &str, key: &Key) -> Result<Option<T>> {
         if self.reuse == Reuse::Nothing {
             return Ok(None);
         }
-        let value = self.store.derived(stage.name(), key)?;
+        let value = self.store.derived(kind, key)?;
         // A value of an older form is computed anew.
         Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
+    }
+
+    pub(super) fn count_reused(&self, saved_tokens: usize) {
+        let mut tally = self.tally.borrow_mut();
+        tally.reused += 1;
+        tally.saved_tokens += saved_tokens;
+    }
+
+    pub(super) fn count_computed(&self, prompt_tokens: usize, completion_tokens: usize) {
+        let mut tally = self.tally.borrow_mut();
+        tally.computed += 1;
+        tally.prompt_tokens += prompt_tokens;
+        tally.completion_tokens += completion_tokens;
     }
 
     async fn complete_streamed(

@@ -7,12 +7,14 @@
 mod calls;
 mod constrained;
 mod profile;
+mod scores;
 mod tell;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use calls::{Answer, Call, Calls, Model, OnText, Reuse, Tally};
 pub use profile::{Profile, summarize};
+pub use scores::{ScoreCall, Scored};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
 
 use crate::{corpus, lm, peers, task};

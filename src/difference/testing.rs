@@ -7,16 +7,19 @@ use futures::future::LocalBoxFuture;
 
 use super::{Model, OnText, Peers};
 use crate::corpus::{Key, View};
-use crate::lm::{self, Completion, Constraint, Finish, Prompt, Request};
+use crate::lm::{self, Completion, Constraint, Finish, Prompt, Request, Score};
 use crate::peers::{self, Anchor, Choice, ChoiceOptions, Origin, Representative};
 use crate::task::Window;
 use crate::task::testing::ByWords;
 
-/// Answers each request with a text that depends on the prompt and the seed, and remembers it.
+/// Answers each request with a text that depends on the prompt and the seed, scores each word by
+/// the prompt and itself, and remembers what was asked.
 pub(crate) struct Scripted {
     pub(crate) fingerprint: String,
     pub(crate) window: ByWords,
     pub(crate) requests: RefCell<Vec<Request>>,
+    /// Prompt and continuation of each score.
+    pub(crate) scores: RefCell<Vec<(Prompt, String)>>,
     /// Number of requests after which every further one fails.
     pub(crate) fails_after: usize,
 }
@@ -27,6 +30,7 @@ impl Scripted {
             fingerprint: "scripted".to_owned(),
             window: ByWords(100_000),
             requests: RefCell::default(),
+            scores: RefCell::default(),
             fails_after: usize::MAX,
         }
     }
@@ -105,9 +109,25 @@ impl Model for Scripted {
         }
         .boxed_local()
     }
+
+    fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>> {
+        async move {
+            let n_tokens = self.window.count(&prompt)? + self.window.count_text(&continuation)?;
+            assert!(n_tokens <= self.window.0, "the prompt does not fit");
+            let logprob = |word: &str| {
+                let key = Key::of("score").with("prompt", text_of(&prompt)).with("word", word);
+                -f32::from(key.finish().as_str().as_bytes()[0])
+            };
+            let logprobs: Vec<f32> = continuation.split_whitespace().map(logprob).collect();
+            let tokens = (0..logprobs.len() as u32).collect();
+            self.scores.borrow_mut().push((prompt, continuation));
+            Ok(Score { tokens, logprobs })
+        }
+        .boxed_local()
+    }
 }
 
-fn text_of(prompt: &Prompt) -> String {
+pub(crate) fn text_of(prompt: &Prompt) -> String {
     match prompt {
         Prompt::Chat(chat) => chat.messages.iter().map(|m| format!("{}\n", m.content)).collect(),
         Prompt::Text(text) | Prompt::Markup(text) => text.clone(),

@@ -3,19 +3,19 @@
 use futures::future::try_join_all;
 
 use super::select::{comparable, most_recent, most_relevant};
-use super::{Error, Material, Method, Options, Past, Result, Written, ids, write_text};
+use super::{Error, Material, Method, Options, Past, Prepared, Result};
 use crate::corpus::{Item, Target};
-use crate::difference::{Calls, Compared, Difference, OnText, Profile, Tally, summarize, tell};
+use crate::difference::{Calls, Compared, Difference, Profile, Tally, summarize, tell};
 use crate::task::{Block, Draft, Part, Stage};
 
-pub(super) async fn write(
+pub(super) async fn prepare(
     material: &Material<'_>,
     target: &Target,
     options: &Options,
-    on_text: Option<OnText>,
-) -> Result<Written> {
+) -> Result<Prepared> {
     // Step 1: the user's texts; whose items have enough other reviewers to compare them with.
-    let history = material.some_history(&target.user, Method::Dpl)?;
+    let history = material.past(target, options, Method::Dpl)?;
+    let author = options.author(target);
     let shared = comparable(&material.view, &history, options.choice.k)?;
 
     // Step 2: retrieve twice. The lists can differ.
@@ -24,23 +24,19 @@ pub(super) async fn write(
 
     // Steps 3 to 5: representatives, differences, summary.
     let calls = material.calls(options);
-    let profile = make_profile(material, &calls, &target.user, &compared, &past, options).await?;
+    let profile = match history.is_empty() {
+        true => None,
+        false => Some(make_profile(material, &calls, author, &compared, &past, options).await?),
+    };
 
     // Steps 6 and 7: the text, without its label.
-    let mut made_from = profile.made_from();
-    made_from.extend(ids(&past));
+    let summary = profile.as_ref().map_or("", |profile| profile.summary.as_str());
     let draft = Draft::new()
         .with(Part::Target, Block::of_target(target))
         .with_all(Part::Past, past.iter().map(|(review, item)| Block::of_review(review, item)))
-        .with(Part::Profile, Block::of_profile(&target.user, &profile.summary));
-    let answer =
-        write_text(material, &calls, Stage::Generation, draft, &made_from, options, on_text)
-            .await?;
-
-    let mut written = Written::new(Method::Dpl, answer, &calls, &past);
-    let cut_before = profile.differences.iter().flat_map(|d| &d.cut).chain(&profile.cut).cloned();
-    written.cut.splice(0..0, cut_before);
-    Ok(Written { profile: Some(profile), ..written })
+        .with(Part::Profile, Block::of_profile(author, summary));
+    let prepared = Prepared::of(Method::Dpl, Stage::Generation, draft, &past);
+    Ok(prepared.after(profile, calls.tally()))
 }
 
 /// A profile and what it took.
@@ -65,7 +61,7 @@ pub async fn profile(
     target: Option<&Target>,
     options: &Options,
 ) -> Result<Profiled> {
-    let history = material.some_history(user, Method::Dpl)?;
+    let history = material.history_of(user, Method::Dpl)?;
     let shared = comparable(&material.view, &history, options.choice.k)?;
     let choose = |past: &[Past]| match target {
         Some(target) => most_relevant(material.task, target, past, options.n),

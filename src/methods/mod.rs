@@ -9,6 +9,7 @@ mod dpl;
 mod error;
 mod non_perso;
 mod options;
+mod prepared;
 mod rag;
 mod scp;
 mod select;
@@ -18,15 +19,16 @@ mod tests;
 pub use bm25::Bm25;
 pub use dpl::{Profiled, profile};
 pub use error::Error;
-pub use options::{Options, SamplingOverrides};
+pub use options::{History, Options, SamplingOverrides};
+pub use prepared::{Given, Prepared};
 
 use serde::Serialize;
 
 use crate::corpus::{Item, ReviewId, StoredReview, Target, View};
-use crate::difference::{Answer, Call, Calls, Model, OnText, Peers, Profile};
-use crate::lm::{Finish, Sampling};
+use crate::difference::{Calls, Model, OnText, Peers, Profile};
+use crate::lm::Finish;
 use crate::progress::Progress;
-use crate::task::{Cut, Draft, Stage, Task};
+use crate::task::{Cut, Task};
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -66,13 +68,33 @@ impl Method {
         self == Self::Dpl
     }
 
-    /// Writes the target. The same material, options and seeds give the same text.
-    ///
-    /// `on_text`, if given, gets the text as it comes.
+    /// Does everything up to the last call: retrieval, differences, summaries.
     ///
     /// # Errors
     /// [`Error::NoHistory`] where the method needs past texts and the view shows none; otherwise
     /// whatever the store, the encoder or the language model fails with.
+    pub async fn prepare(
+        self,
+        material: &Material<'_>,
+        target: &Target,
+        options: &Options,
+    ) -> Result<Prepared> {
+        let material = &material.narrowed(target, options)?;
+        match self {
+            Self::NonPerso => Ok(non_perso::prepare(target)),
+            Self::Rag => rag::prepare(material, target, options),
+            Self::Scp => scp::prepare(material, target, options),
+            Self::Dpl => dpl::prepare(material, target, options).await,
+        }
+    }
+
+    /// Writes the target: [`Method::prepare`] and [`Prepared::write`]. The same material, options
+    /// and seeds give the same text.
+    ///
+    /// `on_text`, if given, gets the text as it comes.
+    ///
+    /// # Errors
+    /// Those of both.
     pub async fn write(
         self,
         material: &Material<'_>,
@@ -80,17 +102,13 @@ impl Method {
         options: &Options,
         on_text: Option<OnText>,
     ) -> Result<Written> {
-        match self {
-            Self::NonPerso => non_perso::write(material, target, options, on_text).await,
-            Self::Rag => rag::write(material, target, options, on_text).await,
-            Self::Scp => scp::write(material, target, options, on_text).await,
-            Self::Dpl => dpl::write(material, target, options, on_text).await,
-        }
+        let prepared = self.prepare(material, target, options).await?;
+        prepared.write(material, options, on_text).await
     }
 }
 
 /// What a method works with.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Material<'a> {
     /// What may be seen of the corpus.
     pub view: View<'a>,
@@ -132,25 +150,6 @@ pub struct Written {
     pub profile: Option<Profile>,
 }
 
-impl Written {
-    fn new(method: Method, answer: Answer, calls: &Calls<'_>, past: &[Past]) -> Self {
-        let tally = calls.tally();
-        Self {
-            text: answer.text,
-            method,
-            cut: answer.cut,
-            prompt_tokens: tally.prompt_tokens,
-            completion_tokens: tally.completion_tokens,
-            reused: tally.reused,
-            computed: tally.computed,
-            saved_tokens: tally.saved_tokens,
-            finish: answer.finish,
-            past: ids(past),
-            profile: None,
-        }
-    }
-}
-
 /// A past review of the user and what it is about.
 pub(crate) type Past = (StoredReview, Item);
 
@@ -172,40 +171,30 @@ impl<'a> Material<'a> {
     }
 
     /// As [`Material::history`], where there must be some.
-    fn some_history(&self, user: &str, method: Method) -> Result<Vec<Past>> {
+    fn history_of(&self, user: &str, method: Method) -> Result<Vec<Past>> {
         let past = self.history(user)?;
         if past.is_empty() {
             return Err(Error::NoHistory { user: user.to_owned(), method: method.name() });
         }
         Ok(past)
     }
-}
 
-/// The last call of every method: the text itself.
-async fn write_text(
-    material: &Material<'_>,
-    calls: &Calls<'_>,
-    stage: Stage,
-    draft: Draft,
-    made_from: &[ReviewId],
-    options: &Options,
-    on_text: Option<OnText>,
-) -> Result<Answer> {
-    let sampling = options.sampling.over(&calls.task().stage(stage).sampling);
-    let sampling = Sampling { seed: options.seed, ..sampling };
-    let max_tokens = options.max_tokens;
-    // A text that is shown as it comes is its own progress.
-    let silent = on_text.is_none();
-    if silent {
-        material.progress.begin("writing", None);
+    /// The past that the options ask for; empty only where they ask for nobody's.
+    fn past(&self, target: &Target, options: &Options, method: Method) -> Result<Vec<Past>> {
+        match options.history {
+            History::None => Ok(Vec::new()),
+            History::Own | History::Of(_) => self.history_of(options.author(target), method),
+        }
     }
-    let constraint = None;
-    let call = Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text };
-    let answer = calls.answer(call).await;
-    if silent {
-        material.progress.end();
+
+    /// Where another user's past is used, hides what they wrote about the target's item.
+    fn narrowed(&self, target: &Target, options: &Options) -> Result<Self> {
+        let view = match &options.history {
+            History::Of(user) => self.view.clone().without_text(user, &target.item.id)?,
+            History::Own | History::None => self.view.clone(),
+        };
+        Ok(Self { view, ..*self })
     }
-    Ok(answer?)
 }
 
 fn ids(past: &[Past]) -> Vec<ReviewId> {

@@ -1,9 +1,24 @@
 //! What a caller may choose.
 
+use crate::corpus::Target;
 use crate::difference::Reuse;
 use crate::lm::Sampling;
 use crate::peers::{ChoiceOptions, Selector};
 use crate::task::{Order, Task, Telling};
+
+/// Whose past a text is written from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum History {
+    /// The target's user's.
+    #[default]
+    Own,
+    /// Another user's, whose own text about the target's item is hidden: the control that a method
+    /// which tells users apart must not pass for the right one. Item, rating and title stay the
+    /// target's.
+    Of(String),
+    /// Nobody's: the method's prompt without past texts and without a profile.
+    None,
+}
 
 /// Settings of a method.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,11 +43,23 @@ pub struct Options {
     pub max_tokens: Option<usize>,
     /// Most tokens of each difference and of the profile; `None` leaves it to the task.
     pub profile_max_tokens: Option<usize>,
+    /// Whose past is used.
+    pub history: History,
+    /// Tokens that count where a text is scored, from its first; `None` counts all.
+    pub score_limit: Option<usize>,
     /// Whether stored answers are used.
     pub reuse: Reuse,
 }
 
 impl Options {
+    /// Whose past is used; the target's user's also where it is nobody's.
+    pub(super) fn author<'a>(&'a self, target: &'a Target) -> &'a str {
+        match &self.history {
+            History::Of(user) => user,
+            History::Own | History::None => &target.user,
+        }
+    }
+
     /// The task's N and K, DPL's choice of representatives and order, and its seed of 42.
     #[must_use]
     pub fn of(task: &Task) -> Self {
@@ -46,6 +73,8 @@ impl Options {
             sampling: SamplingOverrides::default(),
             max_tokens: None,
             profile_max_tokens: None,
+            history: History::Own,
+            score_limit: None,
             reuse: Reuse::Stored,
         }
     }

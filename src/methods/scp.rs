@@ -5,26 +5,21 @@
 //! relevant last, next to the target, where small models look most.
 
 use super::select::most_relevant;
-use super::{Material, Method, Options, Result, Written, ids, write_text};
+use super::{Material, Method, Options, Prepared, Result};
 use crate::corpus::Target;
-use crate::difference::OnText;
 use crate::task::{Block, Draft, Part, Stage};
 
-pub(super) async fn write(
+pub(super) fn prepare(
     material: &Material<'_>,
     target: &Target,
     options: &Options,
-    on_text: Option<OnText>,
-) -> Result<Written> {
-    let history = material.some_history(&target.user, Method::Scp)?;
+) -> Result<Prepared> {
+    let history = material.past(target, options, Method::Scp)?;
     let mut turns = most_relevant(material.task, target, &history, options.n);
     turns.reverse();
 
-    let calls = material.calls(options);
     let draft = Draft::new()
         .with_all(Part::Past, turns.iter().map(|(review, item)| Block::of_review(review, item)))
         .with(Part::Target, Block::of_target(target));
-    let answer =
-        write_text(material, &calls, Stage::Scp, draft, &ids(&turns), options, on_text).await?;
-    Ok(Written::new(Method::Scp, answer, &calls, &turns))
+    Ok(Prepared::of(Method::Scp, Stage::Scp, draft, &turns))
 }

@@ -1,6 +1,8 @@
 //! The methods over a small corpus, a scripted language model and peers chosen in order.
 #![allow(clippy::unwrap_used)]
 
+mod scores;
+
 use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;

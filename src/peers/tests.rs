@@ -115,7 +115,7 @@ fn what_a_view_hides_is_neither_chosen_nor_compared_with() {
             let choice = choose(&view, &encoder, user, item, &settings).unwrap();
             (told(&choice), choice.representatives.iter().map(|r| r.similarity).collect::<Vec<_>>())
         };
-        assert_eq!(of(hidden), of(View::all(&other).without(own)), "{user} on {item}");
+        assert_eq!(of(hidden.clone()), of(View::all(&other).without(own)), "{user} on {item}");
     }
 
     let early = View::all(&store).before(105);

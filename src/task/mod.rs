@@ -202,6 +202,16 @@ impl Task {
 }
 
 impl StageSpec {
+    /// What an answer is expected to begin with: the label that the prompt asks for. In a
+    /// conversation of past texts there is none, since the answers that it shows stand without.
+    #[must_use]
+    pub fn opening(&self) -> &str {
+        match self.ask {
+            Ask::Once(_) => &self.label,
+            Ask::EachPast(_) => "",
+        }
+    }
+
     /// Most tokens of an answer in a window of `context` tokens.
     #[must_use]
     pub fn max_tokens(&self, context: usize) -> usize {

@@ -1,0 +1,176 @@
+//! Given texts scored under the prompts that would have them written.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Calls, Result};
+use crate::corpus::{Key, ReviewId};
+use crate::lm::{self, Prompt};
+use crate::task::{Cut, Draft, Stage, Window, fit};
+
+/// Kind under which scores are stored.
+const KIND: &str = "score";
+
+/// Tokens kept behind the last one that counts, so that where a text is cut cannot change how it is
+/// split into tokens before.
+const MARGIN: usize = 8;
+
+/// A given text and the prompt it is scored under.
+pub struct ScoreCall<'a> {
+    /// Which of the task's prompts.
+    pub stage: Stage,
+    /// The fields of the prompt.
+    pub draft: Draft,
+    /// Reviews that the prompt shows or that its fields were made from, and the scored one.
+    pub made_from: &'a [ReviewId],
+    /// The text.
+    pub text: &'a str,
+    /// Tokens of the text that count, from its first; `None` counts all.
+    pub limit: Option<usize>,
+    /// Most tokens that the prompt leaves room for where it is completed; `None` leaves it to the
+    /// task.
+    pub max_tokens: Option<usize>,
+}
+
+/// How likely a given text is under a prompt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scored {
+    /// Tokens of the text that count.
+    pub n_tokens: usize,
+    /// Natural logarithm of their probability given all before them, 0 for an empty text.
+    pub log_probability: f64,
+    /// Natural logarithm of each one's probability given all before it, `[n_tokens]`.
+    pub logprobs: Vec<f32>,
+    /// What the prompt left out.
+    pub cut: Vec<Cut>,
+    /// Whether it was in the store.
+    pub reused: bool,
+}
+
+impl Scored {
+    /// Bits that all counted tokens take together.
+    #[must_use]
+    pub fn bits(&self) -> f64 {
+        -self.log_probability / std::f64::consts::LN_2
+    }
+
+    /// Mean number of bits a token takes; `None` for an empty text.
+    #[must_use]
+    pub fn bits_per_token(&self) -> Option<f64> {
+        (self.n_tokens > 0).then(|| self.bits() / self.n_tokens as f64)
+    }
+}
+
+/// What the store keeps: no tokens, from which the text could be read.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    prompt_tokens: usize,
+    continuation_tokens: usize,
+    logprobs: Vec<f32>,
+}
+
+impl Calls<'_> {
+    /// Scores a text under the prompt that [`Calls::answer`] would complete, out of the store, or by
+    /// the language model and into the store.
+    ///
+    /// The text stands where the answer would: behind the label, where the prompt asks for one
+    /// ([`opening`](crate::task::StageSpec::opening)), and one space. The label is conditioned on and
+    /// not counted; the space belongs to the text, as it does to words in most vocabularies. White
+    /// space around the text is left out. The prompt leaves room for `max_tokens`, as for an answer,
+    /// or for the text where that is longer, so that it does not depend on the text as long as the
+    /// text is not longer than an answer may be.
+    ///
+    /// # Errors
+    /// When the prompt cannot be made to fit, or the store or the model fails.
+    pub async fn score(&self, call: ScoreCall<'_>) -> Result<Scored> {
+        let ScoreCall { stage, draft, made_from, text, limit, max_tokens } = call;
+        let spec = self.task.stage(stage);
+        let opening = spec.opening();
+        let text = head(self.model, text.trim(), limit)?;
+        let continuation = match opening {
+            "" => text.to_owned(),
+            opening => format!("{opening} {text}"),
+        };
+        let n_opening = self.model.count_text(opening)?;
+        let continuation_tokens = self.model.count_text(&continuation)?;
+        let room = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
+        let fitted = fit(self.task, stage, &draft, self.model, room.max(continuation_tokens))?;
+        let prompt_tokens = fitted.prompt_tokens;
+        let key = Key::of(KIND)
+            .with("model", self.model.fingerprint())
+            .with("prompt", serde_json::to_vec(&fitted.chat).unwrap_or_default())
+            .with("opening", opening)
+            .with("text", text)
+            .with("limit", limit.unwrap_or(usize::MAX).to_le_bytes())
+            .finish();
+        let scored = |logprobs: Vec<f32>, reused| Scored {
+            n_tokens: logprobs.len(),
+            log_probability: logprobs.iter().map(|logprob| f64::from(*logprob)).sum(),
+            logprobs,
+            cut: fitted.cut,
+            reused,
+        };
+        if let Some(kept) = self.stored::<Kept>(KIND, &key)? {
+            self.count_reused(kept.prompt_tokens + kept.continuation_tokens);
+            return Ok(scored(kept.logprobs, true));
+        }
+        let score = self.model.score(Prompt::Chat(fitted.chat), continuation).await?;
+        let counted = score.logprobs.iter().skip(n_opening).take(limit.unwrap_or(usize::MAX));
+        let kept =
+            Kept { prompt_tokens, continuation_tokens, logprobs: counted.copied().collect() };
+        let value = serde_json::to_string(&kept).unwrap_or_default();
+        self.store.put_derived(KIND, &key, &value, made_from)?;
+        self.count_computed(prompt_tokens, continuation_tokens);
+        Ok(scored(kept.logprobs, false))
+    }
+}
+
+/// The start of a text that holds its first `limit` tokens, cut between words; the whole text where
+/// it is hardly longer.
+fn head<'t>(
+    window: &(impl Window + ?Sized),
+    text: &'t str,
+    limit: Option<usize>,
+) -> lm::Result<&'t str> {
+    let Some(enough) = limit.map(|limit| limit.saturating_add(MARGIN)) else { return Ok(text) };
+    // No tokenizer makes more tokens than bytes.
+    if text.len() <= enough {
+        return Ok(text);
+    }
+    let mut ends: Vec<usize> = text
+        .char_indices()
+        .filter(|&(at, c)| c.is_whitespace() && !text[..at].ends_with(char::is_whitespace))
+        .map(|(at, _)| at)
+        .collect();
+    ends.push(text.len());
+    let (mut least, mut most) = (0, ends.len() - 1);
+    while least < most {
+        let middle = usize::midpoint(least, most);
+        if window.count_text(&text[..ends[middle]])? >= enough {
+            most = middle;
+        } else {
+            least = middle + 1;
+        }
+    }
+    Ok(&text[..ends[most]])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::task::testing::ByWords;
+
+    #[test]
+    fn a_long_text_is_cut_a_little_behind_the_limit() {
+        let text: String = (0..100).map(|i| format!("w{i}  ")).collect();
+        let text = text.trim();
+        let window = ByWords(1000);
+        assert_eq!(head(&window, text, None).unwrap(), text);
+        assert_eq!(head(&window, text, Some(100)).unwrap(), text);
+        let short = head(&window, text, Some(10)).unwrap();
+        assert_eq!(window.count_text(short).unwrap(), 10 + MARGIN);
+        assert!(text.starts_with(short) && short.ends_with("w17"));
+        assert_eq!(head(&window, &"x".repeat(500), Some(3)).unwrap().len(), 500);
+    }
+}
