@@ -63,3 +63,5 @@ pub mod task;
 
 pub mod difference;
 pub mod methods;
+
+pub mod evaluate;

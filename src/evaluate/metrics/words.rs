@@ -1,0 +1,79 @@
+//! Words as ROUGE counts them, and their numbers.
+
+use std::collections::HashMap;
+
+/// A text in lower case, with a space for every character that is not `a-z` or `0-9`; what stands
+/// between spaces are the words of `rouge-score` 0.1.2 (default tokenizer, no stemmer).
+pub(super) fn lowered(text: &str) -> String {
+    let mut lowered = String::with_capacity(text.len());
+    for c in text.chars() {
+        lowered.push(match c {
+            'a'..='z' | '0'..='9' => c,
+            'A'..='Z' => c.to_ascii_lowercase(),
+            // The only others whose lower case has a letter of ASCII.
+            '\u{130}' => 'i',
+            '\u{212a}' => 'k',
+            _ => ' ',
+        });
+        if c == '\u{130}' {
+            // Its lower case ends in a combining dot, which is no letter.
+            lowered.push(' ');
+        }
+    }
+    lowered
+}
+
+/// The words of a [`lowered`] text.
+pub(super) fn words(lowered: &str) -> impl Iterator<Item = &str> {
+    lowered.split(' ').filter(|word| !word.is_empty())
+}
+
+/// Numbers for words, from 0 in order of first sight.
+#[derive(Debug, Default)]
+pub(super) struct Vocabulary<'a> {
+    ids: HashMap<&'a str, u32>,
+}
+
+impl<'a> Vocabulary<'a> {
+    /// The number of a word, a new one if it was not seen before.
+    pub(super) fn id(&mut self, word: &'a str) -> u32 {
+        let next = self.ids.len() as u32;
+        *self.ids.entry(word).or_insert(next)
+    }
+
+    /// Numbers given so far.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Vec<String> {
+        words(&lowered(text)).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn splits_at_everything_but_letters_and_digits_of_ascii() {
+        assert_eq!(
+            of("It's 3.5 GB -- naïve_test!"),
+            ["it", "s", "3", "5", "gb", "na", "ve", "test"]
+        );
+        assert_eq!(of("İstanbul 5\u{212a}"), ["i", "stanbul", "5k"]);
+        assert_eq!(of("…!?—"), [""; 0]);
+        assert_eq!(of(""), [""; 0]);
+    }
+
+    #[test]
+    fn every_character_is_lowered_as_unicode_says() {
+        for c in char::MIN..=char::MAX {
+            let plain: String = c
+                .to_lowercase()
+                .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { ' ' })
+                .collect();
+            assert_eq!(lowered(&c.to_string()), plain, "{c:?}");
+        }
+    }
+}
