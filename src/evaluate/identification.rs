@@ -1,0 +1,270 @@
+//! Who wrote this? The true user's rank among others, by closeness to what each wrote.
+
+use std::collections::BTreeMap;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use super::statistics::{Estimate, PerUser, Settings};
+use super::stylometry::{Profile, Space};
+use super::{Error, Result, seed::seed_for};
+
+/// How users are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct IdentifyOptions {
+    /// Candidates, the true user among them; fewer where there are not as many users.
+    pub n_candidates: usize,
+    /// Texts that are taken together as one; single texts tell little.
+    pub together: usize,
+    /// Seed of the choice of candidates.
+    pub seed: u64,
+}
+
+impl Default for IdentifyOptions {
+    fn default() -> Self {
+        Self { n_candidates: 50, together: 1, seed: 0 }
+    }
+}
+
+/// A text, or several taken together, held against candidates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// As whom it was written.
+    pub user: String,
+    /// Its closeness to that user's own texts; the higher, the closer.
+    pub to_user: f64,
+    /// Its closeness to those of each other candidate.
+    pub to_others: Vec<f64>,
+}
+
+impl Trial {
+    /// Others that are closer, and others that are as close.
+    fn ahead(&self) -> (usize, usize) {
+        let closer = self.to_others.iter().filter(|other| **other > self.to_user).count();
+        let alike = self.to_others.iter().filter(|other| **other == self.to_user).count();
+        (closer, alike)
+    }
+
+    /// One over the rank of the user, the mean over the ranks that those as close share.
+    #[must_use]
+    pub fn reciprocal_rank(&self) -> f64 {
+        let (closer, alike) = self.ahead();
+        let ranks = closer + 1..=closer + 1 + alike;
+        ranks.map(|rank| 1.0 / rank as f64).sum::<f64>() / (1 + alike) as f64
+    }
+
+    /// Chance of the user being the first among those as close.
+    #[must_use]
+    pub fn recall_at_1(&self) -> f64 {
+        match self.ahead() {
+            (0, alike) => 1.0 / (1 + alike) as f64,
+            _ => 0.0,
+        }
+    }
+
+    /// Share of the others that are less close, those as close counted by half; a half where there
+    /// are no others.
+    #[must_use]
+    pub fn auc(&self) -> f64 {
+        let (closer, alike) = self.ahead();
+        match self.to_others.len() {
+            0 => 0.5,
+            n => 1.0 - (closer as f64 + 0.5 * alike as f64) / n as f64,
+        }
+    }
+}
+
+/// How well users were found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Identification {
+    /// Mean reciprocal rank, over users.
+    pub mrr: Estimate,
+    /// Share of trials whose user comes first, over users.
+    pub recall_at_1: Estimate,
+    /// Chance that the user is closer than another, over users.
+    pub auc: Estimate,
+    /// What guessing would give.
+    pub chance: Chance,
+    /// Number of trials.
+    pub n_trials: usize,
+    /// Candidates of a trial, the fewest.
+    pub n_candidates: usize,
+}
+
+/// What guessing gives.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Chance {
+    /// Mean reciprocal rank: `(1 + 1/2 + ... + 1/n) / n`.
+    pub mrr: f64,
+    /// `1 / n`.
+    pub recall_at_1: f64,
+    /// A half.
+    pub auc: f64,
+}
+
+impl Chance {
+    /// Among `n` candidates, the true user among them.
+    #[must_use]
+    pub fn among(n: usize) -> Self {
+        let equal = Trial { user: String::new(), to_user: 0.0, to_others: vec![0.0; n.max(1) - 1] };
+        Self { mrr: equal.reciprocal_rank(), recall_at_1: equal.recall_at_1(), auc: equal.auc() }
+    }
+}
+
+/// Holds texts written as users against what those and others wrote themselves.
+///
+/// `own` has the profile of every user's own texts, best of ones that no method saw. `written` has
+/// the texts as each user, in order; a rest that is too small to be taken together is left out. The
+/// ceiling is the same on real texts that are not in `own`, the floor on texts that do not depend on
+/// the user.
+///
+/// # Errors
+/// [`Error::TooFew`] where a user of `written` has no own texts.
+pub fn trials(
+    space: &dyn Space,
+    written: &BTreeMap<&str, Vec<&str>>,
+    own: &BTreeMap<&str, Profile>,
+    options: &IdentifyOptions,
+) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    for (user, texts) in written {
+        let Some(to_user) = own.get(user) else {
+            let operation = "identify a user";
+            return Err(Error::TooFew { operation, what: "own texts", got: 0, needed: 1 });
+        };
+        let others = candidates(user, own, options);
+        for texts in texts.chunks_exact(options.together.max(1)) {
+            let text = space.profile(texts);
+            trials.push(Trial {
+                user: (*user).to_owned(),
+                to_user: space.similarity(&text, to_user),
+                to_others: others.iter().map(|other| space.similarity(&text, other)).collect(),
+            });
+        }
+    }
+    Ok(trials)
+}
+
+/// The same others for all texts of a user, drawn without regard to any other user's.
+fn candidates<'a>(
+    user: &str,
+    own: &'a BTreeMap<&str, Profile>,
+    options: &IdentifyOptions,
+) -> Vec<&'a Profile> {
+    let mut others: Vec<&Profile> =
+        own.iter().filter(|(other, _)| **other != user).map(|(_, profile)| profile).collect();
+    let mut random = ChaCha8Rng::seed_from_u64(seed_for(options.seed, &[user]));
+    others.shuffle(&mut random);
+    others.truncate(options.n_candidates.saturating_sub(1));
+    others
+}
+
+/// Sums up trials: averaged for each user, then over users.
+///
+/// # Errors
+/// No trials, or a closeness that is not finite.
+pub fn identify(trials: &[Trial], settings: &Settings) -> Result<Identification> {
+    let operation = "identify users";
+    let Some(n_candidates) = trials.iter().map(|trial| trial.to_others.len() + 1).min() else {
+        return Err(Error::TooFew { operation, what: "trials", got: 0, needed: 1 });
+    };
+    for trial in trials {
+        let closeness = trial.to_others.iter().chain([&trial.to_user]);
+        if let Some(value) = closeness.copied().find(|closeness| !closeness.is_finite()) {
+            return Err(Error::NotFinite { operation, of: trial.user.clone(), value });
+        }
+    }
+    let mean = |of: fn(&Trial) -> f64| {
+        PerUser::averaged(trials.iter().map(|trial| (trial.user.clone(), of(trial))))?
+            .mean(settings)
+    };
+    Ok(Identification {
+        mrr: mean(Trial::reciprocal_rank)?,
+        recall_at_1: mean(Trial::recall_at_1)?,
+        auc: mean(Trial::auc)?,
+        chance: Chance::among(n_candidates),
+        n_trials: trials.len(),
+        n_candidates,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn trial(user: &str, to_user: f64, to_others: &[f64]) -> Trial {
+        Trial { user: user.to_owned(), to_user, to_others: to_others.to_owned() }
+    }
+
+    #[test]
+    fn ranks_and_ties() {
+        let first = trial("u", 0.9, &[0.1, 0.8, 0.3]);
+        assert_eq!((first.reciprocal_rank(), first.recall_at_1(), first.auc()), (1.0, 1.0, 1.0));
+        let third = trial("u", 0.2, &[0.1, 0.8, 0.3]);
+        assert_eq!((third.reciprocal_rank(), third.recall_at_1()), (1.0 / 3.0, 0.0));
+        assert!((third.auc() - 1.0 / 3.0).abs() < 1e-12);
+        let shared = trial("u", 0.8, &[0.1, 0.8, 0.8]);
+        let expected = (1.0 + 0.5 + 1.0 / 3.0) / 3.0;
+        assert!((shared.reciprocal_rank() - expected).abs() < 1e-12);
+        assert!((shared.recall_at_1() - 1.0 / 3.0).abs() < 1e-12);
+        assert!((shared.auc() - 2.0 / 3.0).abs() < 1e-12);
+        let fifty = Chance::among(50);
+        // The fiftieth harmonic number is 4.499205.
+        assert!((fifty.mrr - 4.499_205 / 50.0).abs() < 1e-7);
+        assert_eq!((fifty.recall_at_1, fifty.auc), (0.02, 0.5));
+    }
+
+    #[test]
+    fn trials_are_averaged_by_user_first() {
+        let trials = [
+            trial("u", 1.0, &[0.0]),
+            trial("u", 1.0, &[0.0]),
+            trial("u", 1.0, &[0.0]),
+            trial("v", 0.0, &[1.0]),
+        ];
+        let found = identify(&trials, &Settings::default()).unwrap();
+        assert_eq!((found.mrr.value, found.recall_at_1.value, found.auc.value), (0.75, 0.5, 0.5));
+        assert_eq!((found.n_trials, found.n_candidates, found.auc.n), (4, 2, 2));
+        assert!(identify(&[], &Settings::default()).is_err());
+        let wrong = [trial("u", f64::NAN, &[0.0])];
+        assert!(identify(&wrong, &Settings::default()).is_err());
+    }
+
+    #[test]
+    fn candidates_are_seeded_and_texts_are_taken_together() {
+        struct Length;
+        impl Space for Length {
+            fn name(&self) -> &'static str {
+                "length"
+            }
+            fn profile(&self, texts: &[&str]) -> Profile {
+                Profile::new(vec![(0, texts.iter().map(|text| text.len()).sum::<usize>() as f64)])
+            }
+            fn similarity(&self, a: &Profile, b: &Profile) -> f64 {
+                if a == b { 1.0 } else { 0.0 }
+            }
+        }
+        let users: Vec<String> = (0..80).map(|i| format!("u{i}")).collect();
+        let own: BTreeMap<&str, Profile> = users
+            .iter()
+            .enumerate()
+            .map(|(i, user)| (user.as_str(), Profile::new(vec![(0, 2.0 * i as f64)])))
+            .collect();
+        let written = BTreeMap::from([("u3", vec!["abc", "def", "gh", "ijkl", "m"])]);
+        let options = IdentifyOptions { together: 2, ..IdentifyOptions::default() };
+        let trials = trials(&Length, &written, &own, &options).unwrap();
+        assert_eq!(trials.iter().map(|t| t.to_others.len()).collect::<Vec<_>>(), [49, 49]);
+        assert_eq!(trials.iter().map(|t| t.to_user).collect::<Vec<_>>(), [1.0, 1.0]);
+        let of = |seed| {
+            let options = IdentifyOptions { seed, ..options };
+            candidates("u3", &own, &options).into_iter().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+        let stranger = BTreeMap::from([("nobody", vec!["abc"])]);
+        assert!(super::trials(&Length, &stranger, &own, &options).is_err());
+    }
+}

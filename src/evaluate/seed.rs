@@ -1,0 +1,11 @@
+//! Seeds of single draws.
+
+use crate::corpus::Key;
+
+/// A seed for one draw among many, of the caller's seed and what the draw is for: so one draw more
+/// changes no other.
+pub(super) fn seed_for(seed: u64, what: &[&str]) -> u64 {
+    let key = Key::of("draw").with("seed", seed.to_le_bytes());
+    let key = what.iter().fold(key, |key, part| key.with("for", part)).finish();
+    key.as_str().get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(seed)
+}

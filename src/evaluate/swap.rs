@@ -1,0 +1,152 @@
+//! The swap test: whose text is whose?
+//!
+//! Two users, one item, rating and title the same for both. A method that writes as each of them
+//! gives two texts; set against both users' own held-out texts, they should fit better as they are
+//! than exchanged. Length, fluency and genre are on both sides of the scales and cancel.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Result;
+use super::statistics::{Estimate, Interval, Settings, mean_of_pairs, sign_flip_p};
+use super::stylometry::{Profile, Space};
+
+/// How close the texts written for two users on one item come to what the users wrote themselves.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Crossing {
+    /// One user.
+    pub a: String,
+    /// The other.
+    pub b: String,
+    /// The item both texts are about.
+    pub item: String,
+    /// Closeness of the text written as A to A's own texts; the higher, the closer.
+    pub a_to_a: f64,
+    /// Of the text written as B to B's.
+    pub b_to_b: f64,
+    /// Of the text written as A to B's.
+    pub a_to_b: f64,
+    /// Of the text written as B to A's.
+    pub b_to_a: f64,
+}
+
+impl Crossing {
+    /// Measures two texts, `written` as A and as B, against both users' `own` texts.
+    #[must_use]
+    pub fn measured(
+        space: &dyn Space,
+        (a, b): (&str, &str),
+        item: &str,
+        written: (&str, &str),
+        own: (&Profile, &Profile),
+    ) -> Self {
+        let (as_a, as_b) = (space.profile(&[written.0]), space.profile(&[written.1]));
+        Self {
+            a: a.to_owned(),
+            b: b.to_owned(),
+            item: item.to_owned(),
+            a_to_a: space.similarity(&as_a, own.0),
+            b_to_b: space.similarity(&as_b, own.1),
+            a_to_b: space.similarity(&as_a, own.1),
+            b_to_a: space.similarity(&as_b, own.0),
+        }
+    }
+
+    /// 1 where the texts fit better as they are, 0 where they fit better exchanged, a half where
+    /// they fit alike: two equal texts always do. Not a number where a closeness is none.
+    #[must_use]
+    pub fn score(&self) -> f64 {
+        let (straight, crossed) = (self.a_to_a + self.b_to_b, self.a_to_b + self.b_to_a);
+        match straight.partial_cmp(&crossed) {
+            Some(std::cmp::Ordering::Greater) => 1.0,
+            Some(std::cmp::Ordering::Equal) => 0.5,
+            Some(std::cmp::Ordering::Less) => 0.0,
+            None => f64::NAN,
+        }
+    }
+}
+
+/// Outcome of the swap test.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SwapTest {
+    /// Share of pairs whose texts fit better as they are, ties counted by half; 0.5 is chance. The
+    /// interval knows which pairs share a user ([`mean_of_pairs`]) and stays within 0 and 1.
+    pub accuracy: Estimate,
+    /// Two-sided p-value of chance, by exchanging the texts of random pairs; exact where no text
+    /// belongs to two pairs, as [`choose_pairs`](super::pairs::choose_pairs) sees to.
+    pub p: f64,
+    /// Share of pairs that fit alike.
+    pub ties: f64,
+}
+
+/// Runs the swap test. Several crossings of the same users and item (seeds of a method) are averaged
+/// first. The ceiling is the test on the users' real texts of the item; the floor, texts that do not
+/// depend on the user, is 0.5 by construction.
+///
+/// # Errors
+/// No crossings, or a closeness that is not finite.
+pub fn swap_test(crossings: &[Crossing], settings: &Settings) -> Result<SwapTest> {
+    let mut scores: BTreeMap<(&str, &str, &str), Vec<f64>> = BTreeMap::new();
+    for crossing in crossings {
+        let (a, b) = (crossing.a.as_str(), crossing.b.as_str());
+        let key = (a.min(b), a.max(b), crossing.item.as_str());
+        scores.entry(key).or_default().push(crossing.score());
+    }
+    let pairs: Vec<(&str, &str, f64)> = scores
+        .iter()
+        .map(|((a, b, _), of_seeds)| (*a, *b, of_seeds.iter().sum::<f64>() / of_seeds.len() as f64))
+        .collect();
+    let accuracy = mean_of_pairs(&pairs, settings)?;
+    let within = |Interval { low, high }| Interval { low: low.max(0.0), high: high.min(1.0) };
+    let from_chance: Vec<f64> = pairs.iter().map(|(.., score)| score - 0.5).collect();
+    let n_tied = scores.values().flatten().filter(|score| **score == 0.5).count();
+    Ok(SwapTest {
+        accuracy: Estimate { interval: accuracy.interval.map(within), ..accuracy },
+        p: sign_flip_p(&from_chance, settings)?,
+        ties: n_tied as f64 / crossings.len() as f64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn crossing(a: &str, b: &str, item: &str, straight: f64, crossed: f64) -> Crossing {
+        Crossing {
+            a: a.to_owned(),
+            b: b.to_owned(),
+            item: item.to_owned(),
+            a_to_a: straight,
+            b_to_b: 0.25,
+            a_to_b: 0.25,
+            b_to_a: crossed,
+        }
+    }
+
+    #[test]
+    fn seeds_are_averaged_and_either_user_may_come_first() {
+        let crossings = [
+            crossing("a", "b", "x", 0.9, 0.1),
+            crossing("b", "a", "x", 0.1, 0.9),
+            crossing("c", "d", "x", 0.9, 0.1),
+            crossing("e", "f", "x", 0.9, 0.1),
+            crossing("g", "h", "y", 0.3, 0.3),
+        ];
+        let test = swap_test(&crossings, &Settings::default()).unwrap();
+        assert_eq!((test.accuracy.value, test.accuracy.n), (0.75, 4));
+        assert_eq!(test.ties, 0.2);
+        let interval = test.accuracy.interval.unwrap();
+        assert!(interval.low >= 0.5 && interval.high <= 1.0, "{interval:?}");
+        // Two pairs tell: flips reach as far in 2 of 4 cases.
+        assert_eq!(test.p, 0.5);
+    }
+
+    #[test]
+    fn a_closeness_that_is_no_number_is_refused() {
+        let crossings = [crossing("a", "b", "x", f64::NAN, 0.1)];
+        assert!(swap_test(&crossings, &Settings::default()).is_err());
+        assert!(swap_test(&[], &Settings::default()).is_err());
+    }
+}
