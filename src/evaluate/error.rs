@@ -1,3 +1,5 @@
+use crate::difference;
+
 /// What can go wrong while texts are measured and compared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,5 +34,18 @@ pub enum Error {
     Unpaired {
         /// The user.
         user: String,
+    },
+    /// A prompt, the store or the language model failed.
+    #[error(transparent)]
+    Difference(#[from] difference::Error),
+    /// A judge answered in another form than asked. No constrained model does.
+    #[error("the {stage} answered `{answer}`, expected {expected}; judge with another model")]
+    Form {
+        /// Which of the task's prompts.
+        stage: &'static str,
+        /// What can be read.
+        expected: &'static str,
+        /// The answer.
+        answer: String,
     },
 }

@@ -3,8 +3,11 @@
 //!
 //! `metrics` compares predicted texts with reference texts. Each control (`swap`, `identification`,
 //! `wrong_users`) tells personalization from what any good text shares; `stylometry` is a closeness
-//! that no method was made with; `statistics` says how sure a figure is.
+//! that no method was made with; `statistics` says how sure a figure is; `synthetic` makes users whose
+//! style is known, on whom the controls are themselves tested.
 
+#[cfg(test)]
+mod controls_tests;
 mod error;
 pub mod identification;
 pub mod metrics;
@@ -13,6 +16,7 @@ mod seed;
 pub mod statistics;
 pub mod stylometry;
 pub mod swap;
+pub mod synthetic;
 pub mod wrong_users;
 
 pub use error::Error;

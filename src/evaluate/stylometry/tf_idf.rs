@@ -10,9 +10,10 @@ use crate::evaluate::{Error, Result};
 /// Lengths of the runs, in characters.
 const LENGTHS: RangeInclusive<usize> = 3..=5;
 
-/// Cosine of TF-IDF vectors over runs of three to five characters: `(1 + ln tf)(1 + ln((1 + n) / (1
-/// + df)))`, each text's vector of length 1, as scikit-learn's `TfidfVectorizer` with `sublinear_tf`
-/// has it. Runs that the population lacks count, with a df of 0.
+/// Cosine of TF-IDF vectors over runs of three to five characters. The weight of a run is
+/// `(1 + ln tf) * (1 + ln((1 + n) / (1 + df)))`, and each text's vector has length 1, as in
+/// scikit-learn's `TfidfVectorizer` with `sublinear_tf`. Runs that the population lacks count too,
+/// with a df of 0.
 #[derive(Debug, Clone)]
 pub struct TfIdf {
     n_texts: f64,
