@@ -18,7 +18,7 @@ pub(crate) const FLOAT_PANELS: usize = 2;
 
 /// Bytes that are asked for ahead while a panel is read for the first time: memory answers later than
 /// a core could use it, and the hardware looks ahead only to the end of a page.
-const AHEAD: usize = 2048;
+const AHEAD: usize = 4096;
 const LINE: usize = 64;
 
 /// Panels against some tiles.
@@ -114,10 +114,12 @@ unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
     };
     let mut total = [S::splat(0.0); ROWS];
     let view = input.tile(at, offset);
+    let step = Q::PACKING.panel_bytes(job.blocks) / job.blocks.max(1);
     for block in 0..job.blocks {
         if number == job.first_tile {
-            let next = job.panel.wrapping_add(block * Q::PACKING.quant_bytes() + AHEAD);
-            for at in (0..Q::PACKING.quant_bytes()).step_by(LINE) {
+            // The scales behind the quants have their share in each block's step.
+            let next = job.panel.wrapping_add(block * step + AHEAD);
+            for at in (0..step).step_by(LINE) {
                 S::prefetch(next.wrapping_add(at));
             }
         }
