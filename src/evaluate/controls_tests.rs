@@ -1,9 +1,10 @@
 //! The controls on users whose style is known: do they find a method that has it, and only such?
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::identification::{IdentifyOptions, identify, trials};
+use super::metrics::Rouge;
 use super::pairs::{Pair, PairOptions, Partner, choose_pairs};
 use super::statistics::{PerUser, Settings, Verdict, compare};
 use super::stylometry::{Delta, Features, Profile, Space, TfIdf};
@@ -152,19 +153,6 @@ fn identification_finds_users_above_chance_and_better_in_several_texts() {
     }
 }
 
-/// Harmonic mean of precision and recall over words, as in ROUGE-1.
-fn words_in_common(text: &str, reference: &str) -> f64 {
-    let count = |text: &str| {
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        text.split_whitespace().for_each(|word| *counts.entry(word.to_owned()).or_default() += 1);
-        counts
-    };
-    let (ours, theirs) = (count(text), count(reference));
-    let common: usize = ours.iter().map(|(w, n)| *n.min(theirs.get(w).unwrap_or(&0))).sum();
-    let total: usize = ours.values().chain(theirs.values()).sum();
-    2.0 * common as f64 / total as f64
-}
-
 /// Whether a method does better with the right user's style than with matched others'.
 fn wrong_user_gain(world: &World) -> Verdict {
     let item_of = |review: &Review| &world.items[place(world, &review.item)];
@@ -191,10 +179,10 @@ fn wrong_user_gain(world: &World) -> Verdict {
             for other in &others {
                 assert_ne!(other.user, author.name);
                 let as_other = world.write(self::author(world, &other.user), i, 1).text;
-                wrong.push((author.name.as_str(), words_in_common(&as_other, &target.text)));
+                wrong.push((author.name.as_str(), Rouge::of(&as_other, &target.text).rouge_l));
             }
             let as_self = world.write(author, i, 1).text;
-            right.push((author.name.as_str(), words_in_common(&as_self, &target.text)));
+            right.push((author.name.as_str(), Rouge::of(&as_self, &target.text).rouge_l));
         }
     }
     let (right, wrong) = (PerUser::averaged(right).unwrap(), PerUser::averaged(wrong).unwrap());
@@ -205,4 +193,50 @@ fn wrong_user_gain(world: &World) -> Verdict {
 fn the_right_user_gains_over_matched_others_only_where_there_is_a_style() {
     assert_eq!(wrong_user_gain(&world(0)), Verdict::Higher);
     assert_eq!(wrong_user_gain(&world(60)), Verdict::NoDifferenceShown);
+}
+
+#[derive(serde::Deserialize)]
+struct SampleReview {
+    user: String,
+    text: String,
+    time: i64,
+}
+
+/// The invented people of data/sample were written to be told apart.
+#[test]
+fn the_voices_of_the_sample_are_found_by_their_newest_texts() {
+    let lines = include_str!("../../data/sample/reviews.jsonl").lines();
+    let reviews: Vec<SampleReview> =
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut by_user: BTreeMap<&str, Vec<&SampleReview>> = BTreeMap::new();
+    reviews.iter().for_each(|review| by_user.entry(&review.user).or_default().push(review));
+    by_user.values_mut().for_each(|of_user| of_user.sort_by_key(|review| review.time));
+    let texts = |reviews: &[&SampleReview]| -> Vec<String> {
+        reviews.iter().map(|review| review.text.clone()).collect()
+    };
+    let population: Vec<String> = reviews.iter().map(|review| review.text.clone()).collect();
+    let spaces: [Box<dyn Space>; 3] = [
+        Box::new(Delta::fit(Features::FunctionWords, &population).unwrap()),
+        Box::new(Delta::fit(Features::Trigrams(500), &population).unwrap()),
+        Box::new(TfIdf::fit(&population).unwrap()),
+    ];
+    for (space, least_auc) in spaces.iter().zip([0.7, 0.8, 0.8]) {
+        let split = |of_user: &[&SampleReview]| {
+            let (past, newest) = of_user.split_at(of_user.len() - 3);
+            (texts(past), texts(newest))
+        };
+        let split: BTreeMap<&str, (Vec<String>, Vec<String>)> =
+            by_user.iter().map(|(user, of_user)| (*user, split(of_user))).collect();
+        let strings: fn(&[String]) -> Vec<&str> =
+            |texts| texts.iter().map(String::as_str).collect();
+        let own = split.iter().map(|(user, (past, _))| (*user, space.profile(&strings(past))));
+        let own: BTreeMap<&str, Profile> = own.collect();
+        let newest = split.iter().map(|(user, (_, newest))| (*user, strings(newest))).collect();
+        let trials = trials(space.as_ref(), &newest, &own, &IdentifyOptions::default()).unwrap();
+        let found = identify(&trials, &Settings::default()).unwrap();
+        let name = space.name();
+        assert_eq!((found.n_candidates, found.n_trials), (16, 48));
+        assert!(found.auc.value > least_auc, "{name}: {found:?}");
+        assert!(found.mrr.interval.unwrap().low > found.chance.mrr, "{name}: {found:?}");
+    }
 }

@@ -3,13 +3,15 @@
 //!
 //! `metrics` compares predicted texts with reference texts. Each control (`swap`, `identification`,
 //! `wrong_users`) tells personalization from what any good text shares; `stylometry` is a closeness
-//! that no method was made with; `statistics` says how sure a figure is; `synthetic` makes users whose
-//! style is known, on whom the controls are themselves tested.
+//! that no method was made with; `judge` asks a language model how near a text comes to the
+//! reference; `statistics` says how sure a figure is; `synthetic` makes users whose style is known,
+//! on whom the controls are themselves tested.
 
 #[cfg(test)]
 mod controls_tests;
 mod error;
 pub mod identification;
+pub mod judge;
 pub mod metrics;
 pub mod pairs;
 mod seed;

@@ -42,11 +42,7 @@ const N_VOCAB: usize = 288;
 
 /// A running model of one family with random weights.
 pub(crate) fn lm(architecture: &'static str) -> Lm {
-    let folder = tempfile::tempdir().unwrap();
-    let gguf = folder.path().join("tiny.gguf");
-    std::fs::write(&gguf, Tiny::new(architecture).bytes()).unwrap();
-    let files = LmFiles { name: "tiny".into(), gguf, tokenizer: None, sha256: "0".repeat(64) };
-    Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap()
+    Tiny::new(architecture).lm()
 }
 
 impl Tiny {
@@ -67,6 +63,15 @@ impl Tiny {
             without: None,
             spoilt: None,
         }
+    }
+
+    /// The running model.
+    pub(crate) fn lm(&self) -> Lm {
+        let folder = tempfile::tempdir().unwrap();
+        let gguf = folder.path().join("tiny.gguf");
+        std::fs::write(&gguf, self.bytes()).unwrap();
+        let files = LmFiles { name: "tiny".into(), gguf, tokenizer: None, sha256: "0".repeat(64) };
+        Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap()
     }
 
     pub(crate) fn gguf(&self) -> Gguf {

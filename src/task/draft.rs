@@ -11,7 +11,7 @@ use crate::corpus::{Item, Review, ReviewId, StoredReview, Target};
 pub enum Part {
     /// The item to write about, with the rating and title that are given.
     Target,
-    /// The user's own text that is compared.
+    /// The user's own text that is compared, or that others are held against.
     Own,
     /// Texts of representatives about the same item.
     Others,
@@ -21,12 +21,21 @@ pub enum Part {
     Past,
     /// The profile; `text` is its summary.
     Profile,
+    /// Texts that are judged.
+    Judged,
 }
 
 impl Part {
     /// All parts.
-    pub const ALL: [Self; 6] =
-        [Self::Target, Self::Own, Self::Others, Self::Compared, Self::Past, Self::Profile];
+    pub const ALL: [Self; 7] = [
+        Self::Target,
+        Self::Own,
+        Self::Others,
+        Self::Compared,
+        Self::Past,
+        Self::Profile,
+        Self::Judged,
+    ];
 
     /// Name in templates and task files.
     #[must_use]
@@ -38,13 +47,14 @@ impl Part {
             Self::Compared => "compared",
             Self::Past => "past",
             Self::Profile => "profile",
+            Self::Judged => "judged",
         }
     }
 
     /// Whether templates see a list.
     #[must_use]
     pub fn is_list(self) -> bool {
-        matches!(self, Self::Others | Self::Compared | Self::Past)
+        matches!(self, Self::Others | Self::Compared | Self::Past | Self::Judged)
     }
 }
 

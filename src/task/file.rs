@@ -50,6 +50,8 @@ struct Stages {
     non_perso: Spanned<StageTable>,
     rag: Spanned<StageTable>,
     scp: Spanned<StageTable>,
+    judge: Spanned<StageTable>,
+    judge_pair: Spanned<StageTable>,
 }
 
 #[derive(Deserialize)]
@@ -101,8 +103,9 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
     check_retrieval(&place, &table.retrieval)?;
     let statement_characters = statement_characters(&place, table.statement_characters)?;
 
-    let Stages { difference, summary, generation, non_perso, rag, scp } = table.stages;
-    let tables = [difference, summary, generation, non_perso, rag, scp];
+    let Stages { difference, summary, generation, non_perso, rag, scp, judge, judge_pair } =
+        table.stages;
+    let tables = [difference, summary, generation, non_perso, rag, scp, judge, judge_pair];
     let mut stages = BTreeMap::new();
     let mut spots = BTreeMap::new();
     for (stage, table) in Stage::ALL.into_iter().zip(tables) {

@@ -53,12 +53,24 @@ pub enum Stage {
     Rag,
     /// Writes in a conversation whose past answers are the user's texts.
     Scp,
+    /// Gives points to a text, held against the one that the user really wrote.
+    Judge,
+    /// Says which of two texts comes nearer to the one that the user really wrote.
+    JudgePair,
 }
 
 impl Stage {
     /// All stages.
-    pub const ALL: [Self; 6] =
-        [Self::Difference, Self::Summary, Self::Generation, Self::NonPerso, Self::Rag, Self::Scp];
+    pub const ALL: [Self; 8] = [
+        Self::Difference,
+        Self::Summary,
+        Self::Generation,
+        Self::NonPerso,
+        Self::Rag,
+        Self::Scp,
+        Self::Judge,
+        Self::JudgePair,
+    ];
 
     /// Name in task files and messages.
     #[must_use]
@@ -70,6 +82,8 @@ impl Stage {
             Self::NonPerso => "non-perso",
             Self::Rag => "rag",
             Self::Scp => "scp",
+            Self::Judge => "judge",
+            Self::JudgePair => "judge-pair",
         }
     }
 
@@ -82,6 +96,7 @@ impl Stage {
             Self::Generation => &[Part::Target, Part::Past, Part::Profile],
             Self::NonPerso => &[Part::Target],
             Self::Rag | Self::Scp => &[Part::Target, Part::Past],
+            Self::Judge | Self::JudgePair => &[Part::Target, Part::Own, Part::Judged],
         }
     }
 }
