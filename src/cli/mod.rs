@@ -9,6 +9,7 @@ mod embed;
 mod import;
 mod index;
 mod lm;
+mod metrics;
 mod models;
 mod output;
 mod profile;
@@ -69,6 +70,8 @@ enum Command {
     Write(write::Args),
     /// Use the language model by itself
     Lm(lm::Args),
+    /// Compare predicted texts with reference texts: ROUGE, BLEU, METEOR and more
+    Metrics(metrics::Args),
     /// Embed lines of text
     Embed(embed::Args),
     /// Measure how fast this machine is with these models
@@ -97,6 +100,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Profile(args) => profile::run(args, &context),
         Command::Write(args) => write::run(args, &context),
         Command::Lm(args) => lm::run(args, &context),
+        Command::Metrics(args) => metrics::run(args, &context),
         Command::Embed(args) => embed::run(args, &context),
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),

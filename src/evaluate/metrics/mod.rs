@@ -1,9 +1,38 @@
 //! Scores of predicted texts against reference texts, a pair at a time and over all pairs.
 //!
-//! ROUGE (`rouge`, over the longest common subsequences of `lcs`) sees a text as `words` does.
+//! | metric | equal to | tokens |
+//! |---|---|---|
+//! | ROUGE-1, ROUGE-L (`rouge`, `lcs`) | `rouge-score` 0.1.2 | `words` |
+//! | BLEU (`bleu`) | `sacrebleu` 2.5.1 | `tokens_13a` |
+//! | METEOR (`meteor`, `porter`, `wordnet`) | NLTK 3.10 | `punkt`, then `nltk_words` |
+//! | distinct-1/2, copied runs (`words_used`) | | `words` |
+//!
+//! WordNet and Punkt's English parameters are data that is not part of this program; `language_data`
+//! reads them where they are named, and a METEOR without them goes by another name
+//! ([`MeteorVariant`]).
 
+mod bleu;
+mod error;
+mod language_data;
 mod lcs;
+mod meteor;
+mod nltk_words;
+mod porter;
+mod punkt;
+mod python;
 mod rouge;
+mod scores;
+mod tokens_13a;
+mod wordnet;
 mod words;
+mod words_used;
 
+#[cfg(test)]
+mod tests;
+
+pub use bleu::{Bleu, BleuCounts};
+pub use error::Error;
+pub use meteor::{Meteor, MeteorVariant};
 pub use rouge::Rouge;
+pub use scores::{Pair, PairScores, Scores, score};
+pub use words_used::{COPIED_WORDS, Copied, Distinct};

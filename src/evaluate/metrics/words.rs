@@ -41,6 +41,11 @@ impl<'a> Vocabulary<'a> {
         *self.ids.entry(word).or_insert(next)
     }
 
+    /// The number of a word that was seen before.
+    pub(super) fn known(&self, word: &str) -> Option<u32> {
+        self.ids.get(word).copied()
+    }
+
     /// Numbers given so far.
     pub(super) fn len(&self) -> usize {
         self.ids.len()

@@ -1,0 +1,209 @@
+//! `idiolect metrics`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use idiolect::evaluate::metrics::{
+    COPIED_WORDS, Copied, Meteor, MeteorVariant, Pair, Scores, score,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::output;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// File with the predicted texts, a JSON string a line
+    #[arg(long, value_name = "FILE")]
+    predictions: PathBuf,
+    /// File with the reference texts, line by line those of the predictions
+    #[arg(long, value_name = "FILE")]
+    references: PathBuf,
+    /// File with the person's other texts, a JSON list of strings a line: how much of each
+    /// prediction is copied from them
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    /// File with texts of others, likewise
+    #[arg(long, value_name = "FILE")]
+    peers: Option<PathBuf>,
+    /// WordNet's folder (of Debian's `wordnet-base`: /usr/share/wordnet) or NLTK's data folder;
+    /// without it METEOR knows no synonyms
+    #[arg(long, env = "IDIOLECT_WORDNET", value_name = "DIR")]
+    wordnet: Option<PathBuf>,
+}
+
+const AFTER_HELP: &str = "\
+ROUGE is equal to rouge-score 0.1.2 (f-measure, no stemmer), BLEU to sacrebleu 2.5.1 (13a, exp).
+METEOR has one of three names, by the data it has; values of different names are not comparable:
+  meteor             NLTK's: WordNet, and Punkt's English parameters (NLTK's data folder with
+                     corpora/wordnet and tokenizers/punkt_tab)
+  meteor_no_punkt    WordNet alone: every abbreviation ends a sentence
+  meteor_exact_stem  no data: equal words and equal stems
+
+Examples:
+  idiolect metrics --predictions p.jsonl --references r.jsonl
+  idiolect metrics --predictions p.jsonl --references r.jsonl --wordnet ~/nltk_data --json";
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let predictions: Vec<String> = read(&args.predictions, A_STRING)?;
+    let references: Vec<String> = read(&args.references, A_STRING)?;
+    same_length(&args.predictions, predictions.len(), &args.references, references.len())?;
+    if predictions.is_empty() {
+        bail!(
+            "{} has no lines; write a text a line, each a JSON string",
+            args.predictions.display()
+        );
+    }
+    let lists = |path: &Option<PathBuf>| -> anyhow::Result<Option<Vec<Vec<String>>>> {
+        let Some(path) = path else { return Ok(None) };
+        let lists = read(path, A_LIST)?;
+        same_length(&args.predictions, predictions.len(), path, lists.len())?;
+        Ok(Some(lists))
+    };
+    let (history, peers) = (lists(&args.history)?, lists(&args.peers)?);
+    let meteor = match &args.wordnet {
+        Some(folder) => Meteor::open(folder).context("--wordnet")?,
+        None => Meteor::exact_stem(),
+    };
+    let pairs: Vec<Pair> = predictions
+        .iter()
+        .zip(&references)
+        .enumerate()
+        .map(|(i, (prediction, reference))| Pair {
+            prediction,
+            reference,
+            history: history.as_ref().map(|lists| lists[i].as_slice()),
+            peers: peers.as_ref().map(|lists| lists[i].as_slice()),
+        })
+        .collect();
+    let scores = score(&pairs, &meteor);
+    if context.globals.json {
+        return output::json(&as_json(&scores));
+    }
+    output::raw(table(&scores).as_bytes())
+}
+
+fn as_json(scores: &Scores) -> Value {
+    let bleu = scores.bleu;
+    let counts = |copied: Copied| json!({"share": copied.share(), "n_copied": copied.n_copied, "n_runs": copied.n_runs});
+    let mut object = json!({
+        "n": scores.pairs.len(),
+        "rouge1": scores.rouge.rouge1,
+        "rougeL": scores.rouge.rouge_l,
+        "bleu": bleu.score,
+        "brevity_penalty": bleu.brevity_penalty,
+        "length_ratio": bleu.length_ratio,
+        "prediction_tokens": scores.pairs.iter().map(|pair| pair.bleu.prediction_len).sum::<u64>(),
+        "reference_tokens": scores.pairs.iter().map(|pair| pair.bleu.reference_len).sum::<u64>(),
+        scores.meteor_variant.name(): scores.meteor,
+        "distinct1": scores.distinct.distinct1,
+        "distinct2": scores.distinct.distinct2,
+    });
+    for (name, copied) in [
+        ("copied_from_history", scores.copied_from_history),
+        ("copied_from_peers", scores.copied_from_peers),
+    ] {
+        if let Some(copied) = copied {
+            object[name] = counts(copied);
+        }
+    }
+    object
+}
+
+fn table(scores: &Scores) -> String {
+    let bleu = scores.bleu;
+    let meteor = match scores.meteor_variant {
+        MeteorVariant::Full => "NLTK's: exact, stem, WordNet",
+        MeteorVariant::NoPunkt => "exact, stem, WordNet; no Punkt parameters",
+        MeteorVariant::ExactStem => "exact and stem only; --wordnet DIR adds synonyms",
+    };
+    let mut rows = vec![
+        ("n", scores.pairs.len().to_string(), "pairs".to_owned()),
+        ("rouge1", four(scores.rouge.rouge1), "f-measure, no stemmer".to_owned()),
+        ("rougeL", four(scores.rouge.rouge_l), "f-measure, no stemmer".to_owned()),
+        ("bleu", four(bleu.score), "of the corpus, 0 to 100; 13a, exp, case kept".to_owned()),
+        ("brevity_penalty", four(bleu.brevity_penalty), "part of bleu".to_owned()),
+        (
+            "length_ratio",
+            four(bleu.length_ratio),
+            "tokens (13a) predicted over expected".to_owned(),
+        ),
+        (scores.meteor_variant.name(), four(scores.meteor), meteor.to_owned()),
+        ("distinct1", four(scores.distinct.distinct1), "distinct words over words".to_owned()),
+        ("distinct2", four(scores.distinct.distinct2), "distinct pairs over words".to_owned()),
+    ];
+    for (name, copied) in [
+        ("copied_from_history", scores.copied_from_history),
+        ("copied_from_peers", scores.copied_from_peers),
+    ] {
+        if let Some(copied) = copied {
+            let note =
+                format!("{} of {} runs of {COPIED_WORDS} words", copied.n_copied, copied.n_runs);
+            rows.push((name, copied.share().map_or("-".to_owned(), four), note));
+        }
+    }
+    rows.iter().map(|(name, value, note)| format!("{name:<19} {value:>9}  {note}\n")).collect()
+}
+
+fn four(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+/// What a line must hold.
+const A_STRING: &str = "a JSON string, such as \"It hums.\"";
+const A_LIST: &str = "a JSON list of strings, such as [\"It hums.\"]";
+
+/// Reads a file of one JSON value a line.
+fn read<T: DeserializeOwned>(path: &Path, expected: &str) -> anyhow::Result<Vec<T>> {
+    let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lines = bytes.split(|&byte| byte == b'\n').zip(1..);
+    lines
+        .map(|(line, number)| {
+            serde_json::from_slice(line).map_err(|_| {
+                anyhow::anyhow!(
+                    "{}, line {number}: expected {expected}, got {}",
+                    path.display(),
+                    found(line)
+                )
+            })
+        })
+        .collect()
+}
+
+/// What stands in a line that is not what was expected.
+fn found(line: &[u8]) -> String {
+    if line.trim_ascii().is_empty() {
+        return "an empty line".to_owned();
+    }
+    match serde_json::from_slice(line) {
+        Ok(Value::Null) => "null".to_owned(),
+        Ok(Value::Bool(_)) => "a truth value".to_owned(),
+        Ok(Value::Number(_)) => "a number".to_owned(),
+        Ok(Value::String(_)) => "a string".to_owned(),
+        Ok(Value::Array(_)) => "a list".to_owned(),
+        Ok(Value::Object(_)) => "an object".to_owned(),
+        Err(error) => {
+            let message = error.to_string();
+            let reason = message.split(" at line").next().unwrap_or_default();
+            format!("what is no JSON ({reason}, column {})", error.column())
+        }
+    }
+}
+
+fn same_length(a: &Path, n_a: usize, b: &Path, n_b: usize) -> anyhow::Result<()> {
+    if n_a != n_b {
+        bail!(
+            "{} has {n_a} lines and {} has {n_b}; write a line for each prediction, in the same order",
+            a.display(),
+            b.display()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! All metrics over many pairs.
+
+use rayon::prelude::*;
+
+use super::{Bleu, BleuCounts, Copied, Distinct, Meteor, MeteorVariant, Rouge};
+
+/// A predicted text, the text it is compared with, and texts it may have copied from.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    /// What was written.
+    pub prediction: &'a str,
+    /// What the person wrote.
+    pub reference: &'a str,
+    /// The person's other texts, if copies from them are to be looked for.
+    pub history: Option<&'a [String]>,
+    /// Texts of others, likewise.
+    pub peers: Option<&'a [String]>,
+}
+
+/// Metrics of one pair.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct PairScores {
+    /// ROUGE-1 and ROUGE-L.
+    pub rouge: Rouge,
+    /// What BLEU counts; [`BleuCounts::sentence`] is the pair's own value.
+    pub bleu: BleuCounts,
+    /// METEOR in the variant of the [`Meteor`] that computed it.
+    pub meteor: f64,
+    /// Runs copied from the history.
+    pub copied_from_history: Option<Copied>,
+    /// Runs copied from peers.
+    pub copied_from_peers: Option<Copied>,
+}
+
+/// Metrics over pairs.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Scores {
+    /// Each pair's, in their order.
+    pub pairs: Vec<PairScores>,
+    /// Means over pairs; 0 where there are none.
+    pub rouge: Rouge,
+    /// Of the corpus.
+    pub bleu: Bleu,
+    /// Mean over pairs; 0 where there are none.
+    pub meteor: f64,
+    /// What [`Self::meteor`] and the pairs' values are to be called.
+    pub meteor_variant: MeteorVariant,
+    /// Variety of the predictions.
+    pub distinct: Distinct,
+    /// Over the runs of all pairs that have a history.
+    pub copied_from_history: Option<Copied>,
+    /// Over the runs of all pairs that have peers.
+    pub copied_from_peers: Option<Copied>,
+}
+
+/// Scores pairs, in parallel; the result does not depend on the number of threads.
+#[must_use]
+pub fn score(pairs: &[Pair], meteor: &Meteor) -> Scores {
+    let of_pairs: Vec<PairScores> = pairs
+        .par_iter()
+        .map(|pair| PairScores {
+            rouge: Rouge::of(pair.prediction, pair.reference),
+            bleu: BleuCounts::of(pair.prediction, pair.reference),
+            meteor: meteor.score(pair.prediction, pair.reference),
+            copied_from_history: pair.history.map(|texts| Copied::of(pair.prediction, texts)),
+            copied_from_peers: pair.peers.map(|texts| Copied::of(pair.prediction, texts)),
+        })
+        .collect();
+    let mean = |value: fn(&PairScores) -> f64| mean(of_pairs.iter().map(value));
+    let copied = |value: fn(&PairScores) -> Option<Copied>| {
+        of_pairs.iter().filter_map(value).reduce(|a, b| [a, b].into_iter().sum())
+    };
+    Scores {
+        rouge: Rouge {
+            rouge1: mean(|pair| pair.rouge.rouge1),
+            rouge_l: mean(|pair| pair.rouge.rouge_l),
+        },
+        bleu: of_pairs.iter().map(|pair| pair.bleu).sum::<BleuCounts>().corpus(),
+        meteor: mean(|pair| pair.meteor),
+        meteor_variant: meteor.variant(),
+        distinct: Distinct::of(pairs.iter().map(|pair| pair.prediction)),
+        copied_from_history: copied(|pair| pair.copied_from_history),
+        copied_from_peers: copied(|pair| pair.copied_from_peers),
+        pairs: of_pairs,
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = values.len().max(1);
+    values.sum::<f64>() / n as f64
+}
