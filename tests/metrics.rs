@@ -137,7 +137,7 @@ fn wrong_files_are_named_with_line_and_reason() {
         ("{\"text\": 1}\n\"b\"", good, &[], "got an object"),
         ("[\"a\"]\n\"b\"", good, &[], "got a list"),
         ("It hums.\nb", good, &[], "p.jsonl, line 1: "),
-        ("\"a\n\"b\"", good, &[], "got what is no JSON (control character"),
+        ("\"a\n\"b\"", good, &[], "got what is no JSON (EOF while parsing a string, column 2)"),
         ("\"\\ud800\"\n\"b\"", good, &[], "got what is no JSON"),
         ("", "", &[], "p.jsonl has no lines; write"),
         (good, good, &["--history", "none.jsonl"], "read none.jsonl: "),

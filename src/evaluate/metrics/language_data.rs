@@ -21,7 +21,7 @@ impl Place {
         if folder.is_dir() {
             return Some(Self::Folder(folder));
         }
-        archive.is_file().then(|| Self::Archive(archive, inside))
+        archive.is_file().then_some(Self::Archive(archive, inside))
     }
 
     /// The text of a file.

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | ROUGE-1, ROUGE-L (`rouge`, `lcs`) | `rouge-score` 0.1.2 | `words` |
 //! | BLEU (`bleu`) | `sacrebleu` 2.5.1 | `tokens_13a` |
-//! | METEOR (`meteor`, `porter`, `wordnet`) | NLTK 3.10 | `punkt`, then `nltk_words` |
+//! | METEOR (`meteor`, `porter`, `wordnet`) | NLTK 3.10 | `punkt`, `punkt_text`, then `nltk_words` |
 //! | distinct-1/2, copied runs (`words_used`) | | `words` |
 //!
 //! WordNet and Punkt's English parameters are data that is not part of this program; `language_data`
@@ -19,6 +19,7 @@ mod meteor;
 mod nltk_words;
 mod porter;
 mod punkt;
+mod punkt_text;
 mod python;
 mod rouge;
 mod scores;

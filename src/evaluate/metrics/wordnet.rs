@@ -192,7 +192,10 @@ fn is_set(data: &str, offset: usize) -> bool {
     let mut fields = line.split(' ');
     let is_its_own = fields.next() == Some(format!("{offset:08}").as_str());
     let n = fields.nth(2).and_then(|n| usize::from_str_radix(n, 16).ok());
-    is_its_own && n.is_some_and(|n| fields.take(2 * n).count() == 2 * n)
+    let has_lemmas = n.is_some_and(|n| fields.by_ref().take(2 * n).count() == 2 * n);
+    // The number of pointers, in three digits, follows the lemmas.
+    let is_count = |field: &str| field.len() == 3 && field.bytes().all(|b| b.is_ascii_digit());
+    is_its_own && has_lemmas && fields.next().is_some_and(is_count)
 }
 
 /// `galore(ip)` without `(ip)`.
