@@ -87,7 +87,20 @@ fn count(value: &Value, field: &str) -> u64 {
 #[test]
 fn every_method_writes_and_a_second_run_computes_nothing() {
     let Some(world) = World::new(&[]) else { return };
-    for (method, calls) in [("non-perso", 1), ("rag", 1), ("scp", 1), ("dpl", 5)] {
+    let methods = [
+        ("non-perso", 1),
+        ("rag", 1),
+        ("scp", 1),
+        ("ccp", 1),
+        ("intsum", 2),
+        ("llm-trsr-recurrent", 2),
+        ("cicl", 2),
+        ("persona-db", 9),
+        ("hyperalign", 2),
+        ("dpl", 5),
+        ("drp", 8),
+    ];
+    for (method, calls) in methods {
         let options = ["--method", method, "--rating", "5", "--title", "Hot stuff", "--json"];
         let first = world.write("ann", "mug", &options).json();
         assert_eq!(first["method"], method);

@@ -96,7 +96,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         });
     }
     note_cuts(&cut.cloned().collect::<Vec<_>>());
-    if profile.differences.is_empty() {
+    if profile.differences.is_empty() && options.differences {
         output::note(&format!(
             "no item of `{}` has {} other reviewers, so nothing could be compared; the profile is \
              made of past texts alone",

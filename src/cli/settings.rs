@@ -19,7 +19,9 @@ pub(crate) struct Settings {
     /// 4 for reviews]
     #[arg(long, value_name = "K", value_parser = at_least_one())]
     k: Option<usize>,
-    /// How representatives are chosen
+    /// How representatives are chosen: one of each cluster but the user's own (kmeans, as in DPL; or
+    /// a random-member of each), at random, the farthest from the user's text, or the reviews of the
+    /// user's neighbours by user embedding
     #[arg(
         long,
         value_name = "NAME",
@@ -49,6 +51,13 @@ pub(crate) struct Settings {
         value_parser = PossibleValuesParser::new(["free", "constrained"]).map(telling)
     )]
     differences: Telling,
+    /// Compare nothing: the profile is made of past texts alone
+    #[arg(long, conflicts_with_all = ["differences", "peers_first", "without_dimension"])]
+    no_differences: bool,
+    /// Leave a dimension out of those along which differences are told, by its key in the task
+    /// (for reviews: writing, emotional, semantic); can be given several times
+    #[arg(long, value_name = "KEY")]
+    without_dimension: Vec<String>,
     /// See only what was written before TIME, in seconds since 1970; without this, peers' texts may
     /// be younger than the one that is written, as in DPL
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
@@ -58,11 +67,12 @@ pub(crate) struct Settings {
     fresh: bool,
 }
 
-const SELECTORS: [(&str, Selector); 4] = [
+const SELECTORS: [(&str, Selector); 5] = [
     ("kmeans", Selector::Kmeans),
     ("random", Selector::Random),
     ("farthest", Selector::Farthest),
     ("random-member", Selector::RandomMember),
+    ("neighbours", Selector::Neighbours),
 ];
 
 /// Parses the name of a selector.
@@ -85,7 +95,12 @@ pub(crate) fn at_least_one() -> impl TypedValueParser<Value = usize> {
 
 impl Settings {
     pub(crate) fn task(&self) -> anyhow::Result<Task> {
-        Ok(Task::load(&self.task)?)
+        let task = Task::load(&self.task)?;
+        if !self.without_dimension.is_empty() {
+            // A wrong key is told before anything is loaded.
+            task.without_dimensions(&self.without_dimension)?;
+        }
+        Ok(task)
     }
 
     pub(crate) fn options(&self, task: &Task) -> Options {
@@ -98,6 +113,8 @@ impl Settings {
                 seed: self.profile_seed,
             },
             telling: self.differences,
+            differences: !self.no_differences,
+            without_dimensions: self.without_dimension.clone(),
             order: if self.peers_first { Order::PeersFirst } else { Order::UserFirst },
             profile_seed: self.profile_seed,
             profile_max_tokens: self.profile_max_tokens,

@@ -9,7 +9,6 @@ use idiolect::corpus::{Store, Target};
 use idiolect::difference::OnText;
 use idiolect::lm::Finish;
 use idiolect::methods::{Material, Method, Options, SamplingOverrides, Written};
-use idiolect::task::Stage;
 use serde::Serialize;
 
 use super::context::Context;
@@ -36,7 +35,14 @@ pub(crate) struct Args {
     /// non-perso (from the item alone),
     /// rag (past texts in one prompt),
     /// scp (past texts as the assistant's answers),
-    /// dpl (past texts and a profile of what sets the user apart).
+    /// ccp (the same, a wrong answer being rejected before each),
+    /// intsum (past texts and a summary of all of them),
+    /// llm-trsr-recurrent, llm-trsr-hierarchical (past texts and a summary made block by block),
+    /// cicl (past texts against others' on the same items, and what separates them),
+    /// persona-db (past texts, a structured persona, and near users'),
+    /// hyperalign (past texts and hypotheses about the writer),
+    /// dpl (past texts and a profile of what sets the user apart),
+    /// drp (the same, along further dimensions that the model finds and then doubts).
     /// The default is scp: language models below a billion parameters, like the default one, take up
     /// a voice from a conversation, but hardly tell differences, which dpl lives on; with a larger
     /// model choose dpl
@@ -114,7 +120,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         ..args.settings.options(&task)
     };
     // Checked before anything is loaded.
-    options.sampling.over(&task.stage(Stage::Generation).sampling).check()?;
+    options.sampling.over(&task.stage(args.method.stage())?.sampling).check()?;
     let store = Store::open_existing(&context.globals.store)?;
     let item = store.item(&args.item)?;
     let view = args.settings.view(&store, &args.user, Some(&item))?;
@@ -135,7 +141,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         return output::json(&Shown { written: &written, user, item, seed: args.seed });
     }
     let written = stream(args.method, context, &material, &target, &options)?;
-    tell(&written, context);
+    tell(&written, &options, context);
     Ok(())
 }
 
@@ -162,9 +168,10 @@ fn stream(
 }
 
 /// What the text took, on stderr.
-fn tell(written: &Written, context: &Context) {
+fn tell(written: &Written, options: &Options, context: &Context) {
     note_cuts(&written.cut);
-    if written.profile.as_ref().is_some_and(|profile| profile.differences.is_empty()) {
+    let compares = written.method.tells_differences() && options.differences;
+    if compares && written.profile.as_ref().is_some_and(|profile| profile.differences.is_empty()) {
         output::note("no past item has enough other reviewers, so the profile compares nothing");
     }
     if written.text.is_empty() {

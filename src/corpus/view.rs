@@ -44,6 +44,15 @@ impl<'a> View<'a> {
         Ok(self.without_all(written.iter().filter(|r| r.review.item == item).map(|r| r.id)))
     }
 
+    /// Hides all that a user wrote.
+    ///
+    /// # Errors
+    /// The user is unknown, or the store cannot be read.
+    pub fn without_user(self, user: &str) -> Result<Self> {
+        let written = self.store.history(user)?;
+        Ok(self.without_all(written.iter().map(|r| r.id)))
+    }
+
     /// Hides every review written at or after `time` (seconds since the epoch).
     #[must_use]
     pub fn before(self, time: i64) -> Self {

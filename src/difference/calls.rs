@@ -161,7 +161,7 @@ impl<'a> Calls<'a> {
     /// When the prompt cannot be made to fit, or the store or the model fails.
     pub async fn answer(&self, call: Call<'_>) -> Result<Answer> {
         let Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text } = call;
-        let spec = self.task.stage(stage);
+        let spec = self.task.stage(stage)?;
         let max_tokens = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
         let fitted = fit(self.task, stage, &draft, self.model, max_tokens)?;
         let key = self.key(stage, &fitted.chat, &sampling, max_tokens, constraint.as_ref());

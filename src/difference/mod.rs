@@ -6,6 +6,7 @@
 
 mod calls;
 mod constrained;
+mod open;
 mod profile;
 mod scores;
 mod tell;
@@ -13,6 +14,7 @@ mod tell;
 pub(crate) mod testing;
 
 pub use calls::{Answer, Call, Calls, Model, OnText, Reuse, Tally};
+pub use open::tell_validated;
 pub use profile::{Profile, summarize};
 pub use scores::{ScoreCall, Scored};
 pub use tell::{Compared, Difference, Peers, Representing, tell};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Call, Calls, Difference, Result};
+use super::{Answer, Call, Calls, Difference, Result};
 use crate::corpus::{Item, ReviewId, StoredReview};
 use crate::lm::Sampling;
 use crate::task::{Block, Cut, Draft, Part, Stage};
@@ -25,6 +25,20 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// A profile told of a user's past texts alone. The last answer is the summary, those before it
+    /// had a part in it; `reviews` are all that the prompts showed.
+    #[must_use]
+    pub fn of_answers(user: &str, answers: Vec<Answer>, reviews: Vec<ReviewId>) -> Self {
+        Self {
+            user: user.to_owned(),
+            differences: Vec::new(),
+            summary: answers.last().map(|answer| answer.text.clone()).unwrap_or_default(),
+            reviews,
+            reused: answers.iter().all(|answer| answer.reused),
+            cut: answers.into_iter().flat_map(|answer| answer.cut).collect(),
+        }
+    }
+
     /// Every review that had a part in it, the peers' as well, each once.
     #[must_use]
     pub fn made_from(&self) -> Vec<ReviewId> {
@@ -67,7 +81,7 @@ pub async fn summarize(
             stage,
             draft,
             made_from: &made_from(&differences, &reviews),
-            sampling: Sampling { seed, ..calls.task().stage(stage).sampling.clone() },
+            sampling: Sampling { seed, ..calls.task().stage(stage)?.sampling.clone() },
             max_tokens,
             constraint: None,
             on_text: None,

@@ -83,7 +83,7 @@ impl Calls<'_> {
     /// When the prompt cannot be made to fit, or the store or the model fails.
     pub async fn score(&self, call: ScoreCall<'_>) -> Result<Scored> {
         let ScoreCall { stage, draft, made_from, text, limit, max_tokens } = call;
-        let spec = self.task.stage(stage);
+        let spec = self.task.stage(stage)?;
         let opening = spec.opening();
         let text = head(self.model, text.trim(), limit)?;
         let continuation = match opening {

@@ -19,6 +19,8 @@ pub trait Peers {
         item: &str,
         options: &ChoiceOptions,
     ) -> peers::Result<Choice>;
+    /// See [`peers::nearest_users`].
+    fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>>;
 }
 
 impl Peers for Encoder {
@@ -30,6 +32,10 @@ impl Peers for Encoder {
         options: &ChoiceOptions,
     ) -> peers::Result<Choice> {
         peers::choose(view, self, user, item, options)
+    }
+
+    fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>> {
+        peers::nearest_users(view, self, user, n)
     }
 }
 
@@ -86,7 +92,31 @@ impl Compared {
         std::iter::once(self.own.id).chain(peers).collect()
     }
 
-    fn draft(&self, order: Order, telling: Telling) -> Draft {
+    pub(super) fn told(
+        &self,
+        dimensions: Option<Vec<Told>>,
+        text: String,
+        cut: Vec<Cut>,
+        reused: bool,
+    ) -> Difference {
+        let representatives = self.representatives.iter().map(|r| Representing {
+            user: r.review.review.user.clone(),
+            review: r.review.id,
+            cluster: r.cluster,
+        });
+        Difference {
+            item: self.item.id.clone(),
+            item_title: self.item.title.clone(),
+            review: self.own.id,
+            representatives: representatives.collect(),
+            dimensions,
+            text,
+            cut,
+            reused,
+        }
+    }
+
+    pub(super) fn draft(&self, order: Order, telling: Telling) -> Draft {
         Draft::new()
             .ordered(order)
             .told(telling)
@@ -116,7 +146,7 @@ pub async fn tell(
             stage,
             draft: compared.draft(order, telling),
             made_from: &compared.reviews(),
-            sampling: Sampling { seed, ..task.stage(stage).sampling.clone() },
+            sampling: Sampling { seed, ..task.stage(stage)?.sampling.clone() },
             max_tokens,
             constraint: match telling {
                 Telling::Free => None,
@@ -137,19 +167,6 @@ pub async fn tell(
             (Some(told), text)
         }
     };
-    let representatives = compared.representatives.iter().map(|r| Representing {
-        user: r.review.review.user.clone(),
-        review: r.review.id,
-        cluster: r.cluster,
-    });
-    Ok(Difference {
-        item: compared.item.id.clone(),
-        item_title: compared.item.title.clone(),
-        review: compared.own.id,
-        representatives: representatives.collect(),
-        dimensions,
-        text,
-        cut: answer.cut,
-        reused: answer.reused,
-    })
+    let (cut, reused) = (answer.cut, answer.reused);
+    Ok(compared.told(dimensions, text, cut, reused))
 }

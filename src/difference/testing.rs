@@ -56,10 +56,9 @@ impl Scripted {
             .with("seed", request.sampling.seed.to_le_bytes())
             .finish();
         self.requests.borrow_mut().push(request.clone());
-        let label = ["[Profile Summary]:", "[Review]:"]
-            .into_iter()
-            .find(|label| prompt.contains(&format!("Begin your answer with {label}")))
-            .unwrap_or_default();
+        let asked = prompt.split_once("Begin your answer with [");
+        let label = asked.and_then(|(_, rest)| rest.split_once("]:"));
+        let label = label.map(|(label, _)| format!("[{label}]:")).unwrap_or_default();
         if let Some(Constraint::JsonSchema(schema)) = &request.constraint {
             let names = schema["properties"].as_object().into_iter().flatten();
             let told = format!("told {}", &key.as_str()[..12]);
@@ -135,7 +134,7 @@ pub(crate) fn text_of(prompt: &Prompt) -> String {
     }
 }
 
-/// Takes the first K other reviewers of the item.
+/// Takes the first K other reviewers of the item, and the first users in order of their names.
 pub(crate) struct FirstPeers;
 
 impl Peers for FirstPeers {
@@ -162,5 +161,17 @@ impl Peers for FirstPeers {
             })
             .collect();
         Ok(Choice { representatives, n_candidates, n_dropped: 0, compared_with: Anchor::OwnReview })
+    }
+
+    fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>> {
+        let mut others = Vec::new();
+        for other in view.store().users(1)? {
+            if other.user != user && !view.history(&other.user)?.is_empty() {
+                others.push(other.user);
+            }
+        }
+        others.sort();
+        others.truncate(n);
+        Ok(others)
     }
 }

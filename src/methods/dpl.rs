@@ -3,20 +3,23 @@
 use futures::future::try_join_all;
 
 use super::select::{comparable, most_recent, most_relevant};
-use super::{Error, Material, Method, Options, Past, Prepared, Result};
+use super::{Error, Material, Method, Options, Past, Prepared, Result, told};
 use crate::corpus::{Item, Target};
-use crate::difference::{Calls, Compared, Difference, Profile, Tally, summarize, tell};
-use crate::task::{Block, Draft, Part, Stage};
+use crate::difference::{
+    Calls, Compared, Difference, Profile, Tally, summarize, tell, tell_validated,
+};
 
+/// DPL, and DRP, whose extractor is another.
 pub(super) async fn prepare(
+    method: Method,
     material: &Material<'_>,
     target: &Target,
     options: &Options,
 ) -> Result<Prepared> {
     // Step 1: the user's texts; whose items have enough other reviewers to compare them with.
-    let history = material.past(target, options, Method::Dpl)?;
+    let history = material.past(target, options, method)?;
     let author = options.author(target);
-    let shared = comparable(&material.view, &history, options.choice.k)?;
+    let shared = shared(material, &history, options)?;
 
     // Step 2: retrieve twice. The lists can differ.
     let past = most_relevant(material.task, target, &history, options.n);
@@ -26,17 +29,22 @@ pub(super) async fn prepare(
     let calls = material.calls(options);
     let profile = match history.is_empty() {
         true => None,
-        false => Some(make_profile(material, &calls, author, &compared, &past, options).await?),
+        false => {
+            let made = make_profile(method, material, &calls, author, &compared, &past, options);
+            Some(made.await?)
+        }
     };
 
     // Steps 6 and 7: the text, without its label.
-    let summary = profile.as_ref().map_or("", |profile| profile.summary.as_str());
-    let draft = Draft::new()
-        .with(Part::Target, Block::of_target(target))
-        .with_all(Part::Past, past.iter().map(|(review, item)| Block::of_review(review, item)))
-        .with(Part::Profile, Block::of_profile(author, summary));
-    let prepared = Prepared::of(Method::Dpl, Stage::Generation, draft, &past);
-    Ok(prepared.after(profile, calls.tally()))
+    Ok(told::from_profile(method, target, author, &past, profile, calls.tally()))
+}
+
+/// What can be compared; nothing where differences are not wanted.
+fn shared(material: &Material<'_>, history: &[Past], options: &Options) -> Result<Vec<Past>> {
+    match options.differences {
+        true => comparable(&material.view, history, options.choice.k),
+        false => Ok(Vec::new()),
+    }
 }
 
 /// A profile and what it took.
@@ -61,19 +69,22 @@ pub async fn profile(
     target: Option<&Target>,
     options: &Options,
 ) -> Result<Profiled> {
-    let history = material.history_of(user, Method::Dpl)?;
-    let shared = comparable(&material.view, &history, options.choice.k)?;
+    let (method, task) = (Method::Dpl, options.task(material.task)?);
+    let material = &Material { task: &task, ..material.clone() };
+    let history = material.history_of(user, method)?;
+    let shared = shared(material, &history, options)?;
     let choose = |past: &[Past]| match target {
         Some(target) => most_relevant(material.task, target, past, options.n),
         None => most_recent(past, options.n),
     };
     let (past, compared) = (choose(&history), choose(&shared));
     let calls = material.calls(options);
-    let profile = make_profile(material, &calls, user, &compared, &past, options).await?;
+    let profile = make_profile(method, material, &calls, user, &compared, &past, options).await?;
     Ok(Profiled { profile, tally: calls.tally() })
 }
 
 async fn make_profile(
+    method: Method,
     material: &Material<'_>,
     calls: &Calls<'_>,
     user: &str,
@@ -83,7 +94,7 @@ async fn make_profile(
 ) -> Result<Profile> {
     // Steps 3 and 4: the differences do not depend on each other; the scheduler batches them.
     material.progress.begin("telling differences", Some(compared.len() as u64));
-    let told = compared.iter().map(|past| difference_on(material, calls, past, options));
+    let told = compared.iter().map(|past| difference_on(method, material, calls, past, options));
     let told = try_join_all(told).await;
     material.progress.end();
     let differences: Vec<(Item, Difference)> = told?.into_iter().flatten().collect();
@@ -102,6 +113,7 @@ async fn make_profile(
 /// The difference on one item; nothing where all peers write like the user, so that no cluster but
 /// the user's own is left to choose from.
 async fn difference_on(
+    method: Method,
     material: &Material<'_>,
     calls: &Calls<'_>,
     (own, item): &Past,
@@ -110,7 +122,7 @@ async fn difference_on(
     if material.progress.stop_requested() {
         return Err(Error::Stopped);
     }
-    let peers = material.peers.ok_or(Error::NoPeers { method: Method::Dpl.name() })?;
+    let peers = material.peers.ok_or(Error::NoPeers { method: method.name() })?;
     let choice = peers.choose(&material.view, &own.review.user, &item.id, &options.choice)?;
     if choice.representatives.is_empty() {
         return Ok(None);
@@ -118,8 +130,11 @@ async fn difference_on(
     let compared =
         Compared { item: item.clone(), own: own.clone(), representatives: choice.representatives };
     let (seed, max_tokens) = (options.profile_seed, options.profile_max_tokens);
-    let difference =
-        tell(calls, &compared, options.order, options.telling, seed, max_tokens).await?;
+    let order = options.order;
+    let difference = match method {
+        Method::Drp => tell_validated(calls, &compared, order, seed, max_tokens).await?,
+        _ => tell(calls, &compared, order, options.telling, seed, max_tokens).await?,
+    };
     material.progress.advance(1);
     Ok(Some((item.clone(), difference)))
 }

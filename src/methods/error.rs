@@ -1,4 +1,4 @@
-use crate::{corpus, difference, peers};
+use crate::{corpus, difference, peers, task};
 
 /// What can go wrong while a method writes.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +10,9 @@ pub enum Error {
     /// No representatives could be chosen.
     #[error(transparent)]
     Peers(#[from] peers::Error),
+    /// The task has no such prompt or dimension.
+    #[error(transparent)]
+    Task(#[from] task::Error),
     /// A prompt, the language model or the profile failed.
     #[error(transparent)]
     Difference(#[from] difference::Error),

@@ -5,16 +5,25 @@
 //! that is held out can reach a prompt.
 
 mod bm25;
+mod ccp;
+mod cicl;
+mod contrast;
 mod dpl;
+mod drp;
 mod error;
+mod hyperalign;
+mod intsum;
+mod llm_trsr;
 mod non_perso;
 mod options;
+mod persona_db;
 mod prepared;
 mod rag;
 mod scp;
 mod select;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use bm25::Bm25;
 pub use dpl::{Profiled, profile};
@@ -28,7 +37,7 @@ use crate::corpus::{Item, ReviewId, StoredReview, Target, View};
 use crate::difference::{Calls, Model, OnText, Peers, Profile};
 use crate::lm::Finish;
 use crate::progress::Progress;
-use crate::task::{Cut, Task};
+use crate::task::{Cut, Stage, Task};
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -43,13 +52,42 @@ pub enum Method {
     Rag,
     /// From a conversation in which the user's past texts are the assistant's answers.
     Scp,
+    /// As [`Method::Scp`], with a wrong answer that is rejected before each text.
+    Ccp,
+    /// From past texts and a summary of all that the user wrote.
+    Intsum,
+    /// From past texts and a summary that is brought up to date block by block.
+    LlmTrsrRecurrent,
+    /// From past texts and a summary of the summaries of blocks.
+    LlmTrsrHierarchical,
+    /// From past texts beside others' on the same items, and an analysis of what separates them.
+    Cicl,
+    /// From past texts, a structured persona, and those of near users.
+    PersonaDb,
+    /// From past texts and hypotheses about the writer.
+    Hyperalign,
     /// From past texts and a profile of what sets the user apart from others.
     Dpl,
+    /// As [`Method::Dpl`], with further dimensions that the model finds and then doubts.
+    Drp,
 }
 
 impl Method {
-    /// All methods.
-    pub const ALL: [Self; 4] = [Self::NonPerso, Self::Rag, Self::Scp, Self::Dpl];
+    /// All methods, the simpler ones first.
+    pub const ALL: [Self; 12] = [
+        Self::NonPerso,
+        Self::Rag,
+        Self::Scp,
+        Self::Ccp,
+        Self::Intsum,
+        Self::LlmTrsrRecurrent,
+        Self::LlmTrsrHierarchical,
+        Self::Cicl,
+        Self::PersonaDb,
+        Self::Hyperalign,
+        Self::Dpl,
+        Self::Drp,
+    ];
 
     /// Name on the command line and in results.
     #[must_use]
@@ -58,14 +96,44 @@ impl Method {
             Self::NonPerso => "non-perso",
             Self::Rag => "rag",
             Self::Scp => "scp",
+            Self::Ccp => "ccp",
+            Self::Intsum => "intsum",
+            Self::LlmTrsrRecurrent => "llm-trsr-recurrent",
+            Self::LlmTrsrHierarchical => "llm-trsr-hierarchical",
+            Self::Cicl => "cicl",
+            Self::PersonaDb => "persona-db",
+            Self::Hyperalign => "hyperalign",
             Self::Dpl => "dpl",
+            Self::Drp => "drp",
         }
+    }
+
+    /// The stage of its last call.
+    #[must_use]
+    pub fn stage(self) -> Stage {
+        match self {
+            Self::NonPerso => Stage::NonPerso,
+            Self::Rag => Stage::Rag,
+            Self::Scp => Stage::Scp,
+            Self::Ccp => Stage::Ccp,
+            Self::Cicl => Stage::Cicl,
+            Self::PersonaDb => Stage::PersonaDb,
+            Self::Hyperalign => Stage::Hyperalign,
+            Self::Intsum | Self::LlmTrsrRecurrent | Self::LlmTrsrHierarchical => Stage::Generation,
+            Self::Dpl | Self::Drp => Stage::Generation,
+        }
+    }
+
+    /// Whether it tells differences between the user and representatives.
+    #[must_use]
+    pub fn tells_differences(self) -> bool {
+        matches!(self, Self::Dpl | Self::Drp)
     }
 
     /// Whether it compares the user with peers, and so needs a sentence encoder.
     #[must_use]
     pub fn needs_peers(self) -> bool {
-        self == Self::Dpl
+        matches!(self, Self::Ccp | Self::Cicl | Self::PersonaDb) || self.tells_differences()
     }
 
     /// Does everything up to the last call: retrieval, differences, summaries.
@@ -79,13 +147,33 @@ impl Method {
         target: &Target,
         options: &Options,
     ) -> Result<Prepared> {
-        let material = &material.narrowed(target, options)?;
-        match self {
+        let task = options.task(material.task)?;
+        let view = options.seen(&material.view, target)?;
+        let material = &Material { task: &task, view, ..*material };
+        // Differences and their summary are two stages of progress of their own.
+        let at_once = !self.tells_differences();
+        if at_once {
+            material.progress.begin("preparing", None);
+        }
+        let prepared = match self {
             Self::NonPerso => Ok(non_perso::prepare(target)),
             Self::Rag => rag::prepare(material, target, options),
             Self::Scp => scp::prepare(material, target, options),
-            Self::Dpl => dpl::prepare(material, target, options).await,
+            Self::Ccp => ccp::prepare(material, target, options).await,
+            Self::Intsum => intsum::prepare(material, target, options).await,
+            Self::LlmTrsrRecurrent | Self::LlmTrsrHierarchical => {
+                llm_trsr::prepare(self, material, target, options).await
+            }
+            Self::Cicl => cicl::prepare(material, target, options).await,
+            Self::PersonaDb => persona_db::prepare(material, target, options).await,
+            Self::Hyperalign => hyperalign::prepare(material, target, options).await,
+            Self::Dpl => dpl::prepare(Self::Dpl, material, target, options).await,
+            Self::Drp => drp::prepare(material, target, options).await,
+        };
+        if at_once {
+            material.progress.end();
         }
+        prepared
     }
 
     /// Writes the target: [`Method::prepare`] and [`Prepared::write`]. The same material, options
@@ -185,15 +273,6 @@ impl<'a> Material<'a> {
             History::None => Ok(Vec::new()),
             History::Own | History::Of(_) => self.history_of(options.author(target), method),
         }
-    }
-
-    /// Where another user's past is used, hides what they wrote about the target's item.
-    fn narrowed(&self, target: &Target, options: &Options) -> Result<Self> {
-        let view = match &options.history {
-            History::Of(user) => self.view.clone().without_text(user, &target.item.id)?,
-            History::Own | History::None => self.view.clone(),
-        };
-        Ok(Self { view, ..*self })
     }
 }
 

@@ -1,10 +1,12 @@
 //! What a caller may choose.
 
-use crate::corpus::Target;
+use std::borrow::Cow;
+
+use crate::corpus::{self, Target, View};
 use crate::difference::Reuse;
 use crate::lm::Sampling;
 use crate::peers::{ChoiceOptions, Selector};
-use crate::task::{Order, Task, Telling};
+use crate::task::{self, Order, Task, Telling};
 
 /// Whose past a text is written from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,7 +16,7 @@ pub enum History {
     Own,
     /// Another user's, whose own text about the target's item is hidden: the control that a method
     /// which tells users apart must not pass for the right one. Item, rating and title stay the
-    /// target's.
+    /// target's. The target's user is not seen at all then, not even as a peer.
     Of(String),
     /// Nobody's: the method's prompt without past texts and without a profile.
     None,
@@ -30,8 +32,12 @@ pub struct Options {
     pub choice: ChoiceOptions,
     /// Which text comes first where texts are compared.
     pub order: Order,
-    /// In which form differences are told.
+    /// In which form DPL's differences are told.
     pub telling: Telling,
+    /// Whether texts are compared at all; otherwise DPL's profile is made of past texts alone.
+    pub differences: bool,
+    /// Keys of dimensions that are left out of the task's standard.
+    pub without_dimensions: Vec<String>,
     /// Seed of the text.
     pub seed: u64,
     /// Seed of the differences and of the profile. Apart from `seed`, so that a second text of the
@@ -52,6 +58,25 @@ pub struct Options {
 }
 
 impl Options {
+    /// The task with the standard that is asked for.
+    pub(super) fn task<'a>(&self, task: &'a Task) -> task::Result<Cow<'a, Task>> {
+        match self.without_dimensions.as_slice() {
+            [] => Ok(Cow::Borrowed(task)),
+            without => Ok(Cow::Owned(task.without_dimensions(without)?)),
+        }
+    }
+
+    /// What may be seen: where another user's past is used, neither what they wrote about the
+    /// target's item nor anything of the target's user.
+    pub(super) fn seen<'a>(&self, view: &View<'a>, target: &Target) -> corpus::Result<View<'a>> {
+        match &self.history {
+            History::Of(user) if *user != target.user => {
+                view.clone().without_text(user, &target.item.id)?.without_user(&target.user)
+            }
+            _ => Ok(view.clone()),
+        }
+    }
+
     /// Whose past is used; the target's user's also where it is nobody's.
     pub(super) fn author<'a>(&'a self, target: &'a Target) -> &'a str {
         match &self.history {
@@ -68,6 +93,8 @@ impl Options {
             choice: ChoiceOptions { k: task.k, selector: Selector::Kmeans, seed: 42 },
             order: Order::UserFirst,
             telling: Telling::Free,
+            differences: true,
+            without_dimensions: Vec::new(),
             seed: 42,
             profile_seed: 42,
             sampling: SamplingOverrides::default(),

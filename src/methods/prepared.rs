@@ -1,5 +1,6 @@
 //! A method up to its last call: what is left is to write a text, or to score one.
 
+use super::contrast::Contrasts;
 use super::{Error, Material, Method, Options, Past, Result, Written, ids};
 use crate::corpus::{ReviewId, StoredReview};
 use crate::difference::{Call, OnText, Profile, ScoreCall, Scored, Tally};
@@ -74,6 +75,13 @@ impl Prepared {
         Self { profile, tally, ..self }
     }
 
+    /// With the texts that its past ones stand against.
+    pub(super) fn with_contrasts(mut self, against: Contrasts) -> Self {
+        self.made_from.extend(against.reviews);
+        self.cut_before.splice(0..0, against.cut);
+        self
+    }
+
     /// Writes the text: the last call. `on_text`, if given, gets it as it comes.
     ///
     /// # Errors
@@ -84,8 +92,10 @@ impl Prepared {
         options: &Options,
         on_text: Option<OnText>,
     ) -> Result<Written> {
+        let task = options.task(material.task)?;
+        let material = &Material { task: &task, ..material.clone() };
         let calls = material.calls(options);
-        let sampling = options.sampling.over(&material.task.stage(self.stage).sampling);
+        let sampling = options.sampling.over(&material.task.stage(self.stage)?.sampling);
         // A text that is shown as it comes is its own progress.
         let silent = on_text.is_none();
         if silent {
@@ -142,6 +152,8 @@ impl Prepared {
         if material.progress.stop_requested() {
             return Err(Error::Stopped);
         }
+        let task = options.task(material.task)?;
+        let material = Material { task: &task, ..material.clone() };
         let Given { text, review } = given.into();
         let made_from: Vec<ReviewId> = self.made_from.iter().copied().chain(review).collect();
         let call = ScoreCall {

@@ -1,6 +1,7 @@
 //! The methods over a small corpus, a scripted language model and peers chosen in order.
 #![allow(clippy::unwrap_used)]
 
+mod baselines;
 mod scores;
 
 use std::sync::{Arc, Mutex};
@@ -184,6 +185,10 @@ fn any_change_of_an_ingredient_is_computed_anew() {
         Options { profile_max_tokens: Some(9), ..base.clone() },
         Options { order: crate::task::Order::PeersFirst, ..base.clone() },
         Options { telling: Telling::Constrained, ..base.clone() },
+        Options { differences: false, ..base.clone() },
+        Options { without_dimensions: vec!["semantic".to_owned()], ..base.clone() },
+        Options { history: History::Of("b".to_owned()), ..base.clone() },
+        Options { history: History::None, ..base.clone() },
         sampling(SamplingOverrides { temperature: Some(0.1), ..SamplingOverrides::default() }),
         sampling(SamplingOverrides { dry_multiplier: Some(0.5), ..SamplingOverrides::default() }),
     ];
@@ -286,7 +291,7 @@ fn without_past_texts_only_non_perso_writes() {
         let material = Material { view: View::all(&world.store).without(id), ..world.material() };
         block_on(method.write(&material, &world.target("loner"), &world.options(), None))
     };
-    for method in [Method::Rag, Method::Scp, Method::Dpl] {
+    for method in Method::ALL.into_iter().filter(|method| *method != Method::NonPerso) {
         let error = loner(method).unwrap_err().to_string();
         assert!(error.contains("`loner`") && error.contains("non-perso"), "{error}");
     }

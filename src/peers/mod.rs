@@ -4,13 +4,14 @@
 //! what remains of their reviews when each item's content is taken off (`user_embedding`). The
 //! index (`index`) finds users near a vector. Representatives stand for the others who wrote about
 //! an item (`representatives`, `selection`, `kmeans`), or about near ones where they are too few
-//! (`near_items`).
+//! (`near_items`); `nearness` tells how near users are.
 
 mod error;
 mod index;
 mod kmeans;
 mod linear;
 mod near_items;
+mod nearness;
 mod representatives;
 mod selection;
 mod user_embedding;
@@ -25,6 +26,7 @@ pub use error::Error;
 pub use index::{
     BuildOptions, DEFAULT_EXACT_BELOW, Facts, IndexKind, PeerIndex, build_index, index_folder,
 };
+pub use nearness::nearest_users;
 pub use representatives::choose;
 pub use user_embedding::{EmbeddingKind, ItemMeans, UserEmbedding, user_embedding};
 pub use vectors::ensure_vectors;
@@ -44,6 +46,8 @@ pub enum Selector {
     Farthest,
     /// As `Kmeans`, but a random member of each cluster.
     RandomMember,
+    /// The K whose users' embeddings are nearest to the user's.
+    Neighbours,
 }
 
 /// Settings of the choice.

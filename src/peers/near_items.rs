@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::index::PeerIndex;
 use super::linear::cosine;
+use super::nearness::Nearness;
 use super::representatives::Candidate;
-use super::user_embedding::{EmbeddingKind, ItemMeans, user_embedding};
-use super::vectors::{ensure_all, vectors_of};
-use super::{Error, Origin, Result};
-use crate::corpus::{ReviewId, StoredReview, View};
+use super::user_embedding::ItemMeans;
+use super::vectors::ensure_all;
+use super::{Origin, Result};
+use crate::corpus::View;
 use crate::encoder::Encoder;
 use crate::progress::Silent;
 
@@ -24,8 +24,6 @@ pub(super) struct Scene<'a> {
     pub(super) encoder: &'a Encoder,
     pub(super) user: &'a str,
     pub(super) item: &'a str,
-    /// Visible reviews of the user.
-    pub(super) history: &'a [StoredReview],
 }
 
 /// Up to `wanted` candidates besides those there are, one review a user, nearest users first.
@@ -45,7 +43,7 @@ pub(super) fn fill_up(
     let mut seen: HashSet<String> = have.iter().map(|c| c.review.review.user.clone()).collect();
     seen.insert(scene.user.to_owned());
     let mut pool: Vec<(f32, Candidate)> = Vec::new();
-    let users = Nearness::of(scene, &means)?;
+    let users = Nearness::of(scene.view, scene.encoder, scene.user, &means)?;
     for (similarity, item) in near.into_iter().take(MOST_ITEMS) {
         let mut reviews = scene.view.reviews_of(&item)?;
         reviews.sort_by(|a, b| a.review.user.cmp(&b.review.user));
@@ -87,50 +85,4 @@ fn nearest_items(scene: &Scene<'_>, means: &ItemMeans) -> Result<Vec<(f32, Strin
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     Ok(near)
-}
-
-/// How near other users are to the user.
-struct Nearness<'a> {
-    scene: &'a Scene<'a>,
-    means: &'a ItemMeans,
-    index: Option<PeerIndex>,
-    kind: EmbeddingKind,
-    user: Option<Vec<f32>>,
-}
-
-impl<'a> Nearness<'a> {
-    fn of(scene: &'a Scene<'a>, means: &'a ItemMeans) -> Result<Self> {
-        let index = match PeerIndex::open(scene.view.store(), scene.encoder) {
-            Ok(index) => Some(index),
-            Err(Error::NoIndex { .. } | Error::NoFolder) => None,
-            Err(error) => return Err(error),
-        };
-        let kind = index.as_ref().map_or(EmbeddingKind::Residual, |i| i.facts().embedding);
-        // In the index is also what a narrower view hides.
-        let index = index.filter(|_| scene.view.shows_all());
-        let mut nearness = Self { scene, means, index, kind, user: None };
-        nearness.user = nearness.embedding(scene.user, scene.history)?;
-        Ok(nearness)
-    }
-
-    /// Cosine between the users' embeddings; 0 where one has none.
-    fn to(&self, other: &str) -> Result<f32> {
-        let Some(user) = &self.user else { return Ok(0.0) };
-        if let Some(index) = &self.index {
-            return Ok(index.embedding(other).map_or(0.0, |other| cosine(user, other)));
-        }
-        let history = self.scene.view.history(other)?;
-        let other = self.embedding(other, &history)?;
-        Ok(other.map_or(0.0, |other| cosine(user, &other)))
-    }
-
-    fn embedding(&self, user: &str, history: &[StoredReview]) -> Result<Option<Vec<f32>>> {
-        if let Some(index) = &self.index {
-            return Ok(index.embedding(user).map(<[f32]>::to_vec));
-        }
-        let ids: Vec<ReviewId> = history.iter().map(|r| r.id).collect();
-        let vectors = vectors_of(self.scene.view, self.scene.encoder, &ids)?;
-        let made = user_embedding(history, &vectors, self.means, self.kind);
-        Ok(made.map(|embedding| embedding.vector))
-    }
 }

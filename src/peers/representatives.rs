@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use super::linear::{cosine, mean};
+use super::nearness::Nearness;
 use super::selection::{Chosen, select};
-use super::vectors::vectors_of;
-use super::{Anchor, Choice, ChoiceOptions, Origin, Representative, Result, near_items};
+use super::user_embedding::ItemMeans;
+use super::vectors::{ensure_all, vectors_of};
+use super::{Anchor, Choice, ChoiceOptions, Origin, Representative, Result, Selector, near_items};
 use crate::corpus::{ReviewId, StoredReview, View};
 use crate::encoder::Encoder;
+use crate::progress::Silent;
 
 /// A review that could be chosen.
 #[derive(Debug, Clone)]
@@ -45,7 +48,7 @@ pub fn choose(
         .collect();
     if candidates.len() < options.k {
         let wanted = options.k - candidates.len();
-        let scene = near_items::Scene { view, encoder, user, item, history: &history };
+        let scene = near_items::Scene { view, encoder, user, item };
         let more = near_items::fill_up(&scene, &candidates, wanted)?;
         candidates.extend(more);
     }
@@ -64,7 +67,11 @@ pub fn choose(
     let points: Vec<&[f32]> = candidates.iter().map(|c| vectors[&c.review.id].as_slice()).collect();
     let (anchor, compared_with) = anchor(own, &history, &vectors, &points, encoder.dimension());
 
-    let selection = select(own, &anchor, &points, options);
+    let nearness = match options.selector {
+        Selector::Neighbours => nearness_of(view, encoder, user, &candidates)?,
+        _ => Vec::new(),
+    };
+    let selection = select(own, &anchor, &points, &nearness, options);
     let representative = |chosen: Chosen| Representative {
         review: candidates[chosen.candidate].review.clone(),
         cluster: chosen.cluster,
@@ -78,6 +85,19 @@ pub fn choose(
         n_dropped: selection.n_dropped,
         compared_with,
     })
+}
+
+/// Cosine between the embeddings of the user and of each candidate's user, -1 to 1.
+fn nearness_of(
+    view: &View<'_>,
+    encoder: &Encoder,
+    user: &str,
+    candidates: &[Candidate],
+) -> Result<Vec<f32>> {
+    ensure_all(view, encoder)?;
+    let means = ItemMeans::of_view(view, encoder, &Silent)?;
+    let nearness = Nearness::of(view, encoder, user, &means)?;
+    candidates.iter().map(|c| nearness.to(&c.review.review.user)).collect()
 }
 
 /// What candidates are compared with: the own text, else what the user is like elsewhere, else what

@@ -26,11 +26,13 @@ pub(super) struct Selection {
 }
 
 /// Chooses among `candidates` (vectors of one dimension, in an order of the caller's that the result
-/// depends on). `own` is the vector of the user's own text, `anchor` what similarity is measured to.
+/// depends on). `own` is the vector of the user's own text, `anchor` what similarity is measured to,
+/// `nearness` says how near each candidate's user is and is read by [`Selector::Neighbours`] alone.
 pub(super) fn select(
     own: Option<&[f32]>,
     anchor: &[f32],
     candidates: &[&[f32]],
+    nearness: &[f32],
     options: &ChoiceOptions,
 ) -> Selection {
     match options.selector {
@@ -42,6 +44,12 @@ pub(super) fn select(
                 candidates.iter().enumerate().map(|(i, c)| (cosine(anchor, c), i)).collect();
             order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             unclustered(order.into_iter().take(options.k).map(|(_, i)| i).collect())
+        }
+        Selector::Neighbours => {
+            let mut order: Vec<usize> = (0..candidates.len().min(nearness.len())).collect();
+            order.sort_by(|&a, &b| nearness[b].total_cmp(&nearness[a]).then(a.cmp(&b)));
+            order.truncate(options.k);
+            unclustered(order)
         }
     }
 }
@@ -157,7 +165,7 @@ mod tests {
             [0.0, 7.4],
         ]
         .map(|p| p.to_vec());
-        let got = select(Some(&own), &own, &refs(&points), &options(2, Selector::Kmeans, 42));
+        let got = select(Some(&own), &own, &refs(&points), &[], &options(2, Selector::Kmeans, 42));
         let mut chosen: Vec<usize> = got.chosen.iter().map(|c| c.candidate).collect();
         chosen.sort_unstable();
         assert_eq!((chosen, got.n_dropped), (vec![3, 6], 2));
@@ -169,7 +177,7 @@ mod tests {
         let own = [1.0, 0.0];
         let points = vec![vec![1.0, 0.0]; 4];
         for selector in [Selector::Kmeans, Selector::RandomMember, Selector::Random] {
-            let got = select(Some(&own), &own, &refs(&points), &options(4, selector, 1));
+            let got = select(Some(&own), &own, &refs(&points), &[], &options(4, selector, 1));
             assert_eq!(got.chosen.len(), 4, "{selector:?}");
         }
     }
@@ -179,7 +187,7 @@ mod tests {
         let own = [1.0, 0.0];
         let points: Vec<Vec<f32>> =
             [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]].map(|p| p.to_vec()).to_vec();
-        let got = select(Some(&own), &own, &refs(&points), &options(3, Selector::Kmeans, 1));
+        let got = select(Some(&own), &own, &refs(&points), &[], &options(3, Selector::Kmeans, 1));
         assert_eq!(got.n_dropped, 1);
         assert!(got.chosen.iter().all(|c| c.candidate != 0));
     }
@@ -188,7 +196,7 @@ mod tests {
     fn the_farthest_are_the_least_similar() {
         let own = [1.0, 0.0];
         let points = [[1.0, 0.1], [-1.0, 0.0], [0.0, 1.0]].map(|p| p.to_vec());
-        let got = select(Some(&own), &own, &refs(&points), &options(2, Selector::Farthest, 1));
+        let got = select(Some(&own), &own, &refs(&points), &[], &options(2, Selector::Farthest, 1));
         assert_eq!(got.chosen.iter().map(|c| c.candidate).collect::<Vec<_>>(), [1, 2]);
     }
 
@@ -198,9 +206,9 @@ mod tests {
             [Selector::Kmeans, Selector::RandomMember, Selector::Random, Selector::Farthest]
         {
             for own in [None, Some(&[1.0_f32, 0.0][..])] {
-                let got = select(own, &[1.0, 0.0], &[], &options(4, selector, 1));
+                let got = select(own, &[1.0, 0.0], &[], &[], &options(4, selector, 1));
                 assert_eq!(got, Selection::default());
-                let none = select(own, &[1.0, 0.0], &[&[0.0, 1.0]], &options(0, selector, 1));
+                let none = select(own, &[1.0, 0.0], &[&[0.0, 1.0]], &[], &options(0, selector, 1));
                 assert!(none.chosen.is_empty());
             }
         }
@@ -222,7 +230,7 @@ mod tests {
                 Selector::Farthest][which];
             let anchor = own.clone().unwrap_or_else(|| vec![1.0, 0.0, 0.0]);
             let settings = options(k, selector, seed);
-            let got = select(own.as_deref(), &anchor, &refs(&points), &settings);
+            let got = select(own.as_deref(), &anchor, &refs(&points), &[], &settings);
             prop_assert!(got.chosen.len() <= k);
             prop_assert!(got.chosen.iter().all(|c| c.candidate < points.len()));
             let mut candidates: Vec<usize> = got.chosen.iter().map(|c| c.candidate).collect();
@@ -243,7 +251,7 @@ mod tests {
                     prop_assert_eq!(got.n_dropped, 0);
                 }
             }
-            prop_assert_eq!(&got, &select(own.as_deref(), &anchor, &refs(&points), &settings));
+            prop_assert_eq!(&got, &select(own.as_deref(), &anchor, &refs(&points), &[], &settings));
 
             // The k-means choice is checked against its clusters: not the own one, and nobody of
             // the cluster nearer to its centre.

@@ -64,8 +64,13 @@ fn told(choice: &Choice) -> Vec<(String, String, Option<usize>, usize)> {
         .collect()
 }
 
-const SELECTORS: [Selector; 4] =
-    [Selector::Kmeans, Selector::Random, Selector::Farthest, Selector::RandomMember];
+const SELECTORS: [Selector; 5] = [
+    Selector::Kmeans,
+    Selector::Random,
+    Selector::Farthest,
+    Selector::RandomMember,
+    Selector::Neighbours,
+];
 
 #[test]
 fn others_on_the_item_are_chosen_whatever_the_order_of_rows() {
@@ -349,6 +354,33 @@ fn damaged_files_are_found_out_and_made_anew() {
     let n_folders =
         std::fs::read_dir(&folder).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).count();
     assert_eq!(n_folders, 1, "old generations are gone");
+}
+
+#[test]
+fn neighbours_are_those_whom_the_index_finds_and_their_reviews_are_chosen() {
+    let encoder = tiny_encoder();
+    let (_dir, store) = on_disk();
+    let view = View::all(&store);
+    let near = nearest_users(&view, &encoder, "u3", 9).unwrap();
+    assert_eq!(near.len(), 9);
+    assert!(!near.contains(&"u3".to_owned()));
+    assert_eq!(nearest_users(&view, &encoder, "u3", 2).unwrap(), near[..2]);
+    let chosen = |view: &View<'_>| {
+        let choice = choose(view, &encoder, "u3", "many", &options(3, Selector::Neighbours));
+        let choice = choice.unwrap().representatives;
+        choice.into_iter().map(|r| r.review.review.user).collect::<Vec<_>>()
+    };
+    assert_eq!(chosen(&view), near[..3]);
+
+    build(&store, &encoder, usize::MAX);
+    assert_eq!(nearest_users(&view, &encoder, "u3", 9).unwrap(), near);
+    assert_eq!(chosen(&view), near[..3]);
+    // Whom a view hides is nobody's neighbour.
+    let all_of_the_nearest = store.history(&near[0]).unwrap();
+    let hidden = view.without_all(all_of_the_nearest.iter().map(|r| r.id));
+    let others = nearest_users(&hidden, &encoder, "u3", 9).unwrap();
+    assert!(others.len() == 8 && !others.contains(&near[0]));
+    assert!(!chosen(&hidden).contains(&near[0]));
 }
 
 #[test]

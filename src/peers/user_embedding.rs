@@ -81,24 +81,45 @@ pub fn user_embedding(
     means: &ItemMeans,
     kind: EmbeddingKind,
 ) -> Option<UserEmbedding> {
-    let reviews: Vec<(&StoredReview, &Vec<f32>)> =
-        history.iter().filter_map(|r| Some((r, vectors.get(&r.id)?))).collect();
-    let dimension = reviews.first()?.1.len();
-    let n = reviews.len() as f64;
-    let mut plain = vec![0.0; dimension];
-    let mut residual = vec![0.0; dimension];
-    for (review, vector) in &reviews {
-        add(&mut plain, vector);
-        let Some(mean) = means.mean(&review.review.item) else { continue };
-        for ((r, &x), m) in residual.iter_mut().zip(vector.iter()).zip(mean) {
+    let mut sums = Sums::default();
+    for review in history {
+        if let Some(vector) = vectors.get(&review.id) {
+            sums.add(vector, means.mean(&review.review.item).as_deref());
+        }
+    }
+    sums.embedding(kind)
+}
+
+/// What a user's embedding is made of, added up review by review.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    plain: Vec<f64>,
+    residual: Vec<f64>,
+    n: u32,
+}
+
+impl Sums {
+    /// Adds a review's vector; `mean` is that of its item.
+    pub(super) fn add(&mut self, vector: &[f32], mean: Option<&[f64]>) {
+        self.plain.resize(vector.len(), 0.0);
+        self.residual.resize(vector.len(), 0.0);
+        self.n += 1;
+        add(&mut self.plain, vector);
+        let Some(mean) = mean else { return };
+        for ((r, &x), m) in self.residual.iter_mut().zip(vector).zip(mean) {
             *r += f64::from(x) - m;
         }
     }
-    if kind == EmbeddingKind::Residual
-        && let Some(vector) = unit(&residual, SHORTEST * n)
-    {
-        return Some(UserEmbedding { vector, kind });
+
+    /// `None` where nothing was added, or all vanishes together.
+    pub(super) fn embedding(&self, kind: EmbeddingKind) -> Option<UserEmbedding> {
+        let shortest = SHORTEST * f64::from(self.n);
+        if kind == EmbeddingKind::Residual
+            && let Some(vector) = unit(&self.residual, shortest)
+        {
+            return Some(UserEmbedding { vector, kind });
+        }
+        let vector = unit(&self.plain, shortest)?;
+        Some(UserEmbedding { vector, kind: EmbeddingKind::PlainMean })
     }
-    let vector = unit(&plain, SHORTEST * n)?;
-    Some(UserEmbedding { vector, kind: EmbeddingKind::PlainMean })
 }

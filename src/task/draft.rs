@@ -23,11 +23,13 @@ pub enum Part {
     Profile,
     /// Texts that are judged.
     Judged,
+    /// What earlier calls answered; `text` is the answer.
+    Notes,
 }
 
 impl Part {
     /// All parts.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Target,
         Self::Own,
         Self::Others,
@@ -35,6 +37,7 @@ impl Part {
         Self::Past,
         Self::Profile,
         Self::Judged,
+        Self::Notes,
     ];
 
     /// Name in templates and task files.
@@ -48,13 +51,14 @@ impl Part {
             Self::Past => "past",
             Self::Profile => "profile",
             Self::Judged => "judged",
+            Self::Notes => "notes",
         }
     }
 
     /// Whether templates see a list.
     #[must_use]
     pub fn is_list(self) -> bool {
-        matches!(self, Self::Others | Self::Compared | Self::Past | Self::Judged)
+        matches!(self, Self::Others | Self::Compared | Self::Past | Self::Judged | Self::Notes)
     }
 }
 
@@ -72,12 +76,20 @@ pub enum Field {
     Title,
     /// The text.
     Text,
+    /// What stands against the text, e.g. what somebody else wrote about the item.
+    Other,
 }
 
 impl Field {
     /// All fields, in the order templates show them.
-    pub const ALL: [Self; 5] =
-        [Self::ItemTitle, Self::ItemDescription, Self::Rating, Self::Title, Self::Text];
+    pub const ALL: [Self; 6] = [
+        Self::ItemTitle,
+        Self::ItemDescription,
+        Self::Rating,
+        Self::Title,
+        Self::Text,
+        Self::Other,
+    ];
 
     /// Name in templates and task files.
     #[must_use]
@@ -88,6 +100,7 @@ impl Field {
             Self::Rating => "rating",
             Self::Title => "title",
             Self::Text => "text",
+            Self::Other => "other",
         }
     }
 }
@@ -122,6 +135,8 @@ pub struct Block {
     pub title: String,
     /// See [`Field::Text`].
     pub text: String,
+    /// See [`Field::Other`].
+    pub other: String,
 }
 
 impl Block {
@@ -178,6 +193,18 @@ impl Block {
         Self { source, text: summary.to_owned(), ..Self::default() }
     }
 
+    /// What an earlier call answered.
+    #[must_use]
+    pub fn of_note(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
+
+    /// The same with something against the text.
+    #[must_use]
+    pub fn against(self, other: &str) -> Self {
+        Self { other: other.to_owned(), ..self }
+    }
+
     fn of_item(item: &Item) -> Self {
         // Without a title and a description nothing would name the item at all.
         let nameless = item.title.is_empty() && item.description.is_empty();
@@ -194,6 +221,7 @@ impl Block {
             Field::Rating => &self.rating,
             Field::Title => &self.title,
             Field::Text => &self.text,
+            Field::Other => &self.other,
         }
     }
 
@@ -205,6 +233,7 @@ impl Block {
             Field::Rating => &mut self.rating,
             Field::Title => &mut self.title,
             Field::Text => &mut self.text,
+            Field::Other => &mut self.other,
         }
     }
 }

@@ -31,6 +31,42 @@ pub enum Error {
         /// What was found and what is expected.
         message: String,
     },
+    /// The file has no prompt for a stage that a method needs.
+    #[error(
+        "task `{task}` has no prompt for stage `{stage}`; add `[stages.{stage}]` to its file, or \
+         use another method"
+    )]
+    NoStage {
+        /// The task.
+        task: String,
+        /// The stage.
+        stage: &'static str,
+    },
+    /// A dimension to leave out that the standard does not have.
+    #[error(
+        "the standard of task `{task}` has no dimension `{key}`; it has {known}",
+        known = .known.join(", ")
+    )]
+    NoDimension {
+        /// The task.
+        task: String,
+        /// What was asked for.
+        key: String,
+        /// The keys there are.
+        known: Vec<String>,
+    },
+    /// Every dimension was to be left out.
+    #[error(
+        "all dimensions of task `{task}` ({known}) are to be left out, but differences need at \
+         least one; to do without differences ask for that",
+        known = .known.join(", ")
+    )]
+    EmptyStandard {
+        /// The task.
+        task: String,
+        /// The keys there are.
+        known: Vec<String>,
+    },
     /// A template failed on real fields.
     #[error("task `{task}`, prompt of stage `{stage}`: {message}")]
     Render {

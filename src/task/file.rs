@@ -28,7 +28,7 @@ struct TaskFile {
     standard: Spanned<Vec<Dimension>>,
     #[serde(default)]
     statement_characters: Option<Spanned<usize>>,
-    stages: Stages,
+    stages: BTreeMap<String, Spanned<StageTable>>,
 }
 
 #[derive(Deserialize)]
@@ -42,19 +42,6 @@ struct FieldNames {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Stages {
-    difference: Spanned<StageTable>,
-    summary: Spanned<StageTable>,
-    generation: Spanned<StageTable>,
-    non_perso: Spanned<StageTable>,
-    rag: Spanned<StageTable>,
-    scp: Spanned<StageTable>,
-    judge: Spanned<StageTable>,
-    judge_pair: Spanned<StageTable>,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StageTable {
     max_tokens: Spanned<usize>,
@@ -65,6 +52,7 @@ struct StageTable {
     system: Option<Spanned<String>>,
     user: Option<Spanned<String>>,
     turn: Option<Spanned<String>>,
+    reject: Option<Spanned<String>>,
     #[serde(default)]
     shorten: Vec<Spanned<StepTable>>,
 }
@@ -103,12 +91,14 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
     check_retrieval(&place, &table.retrieval)?;
     let statement_characters = statement_characters(&place, table.statement_characters)?;
 
-    let Stages { difference, summary, generation, non_perso, rag, scp, judge, judge_pair } =
-        table.stages;
-    let tables = [difference, summary, generation, non_perso, rag, scp, judge, judge_pair];
     let mut stages = BTreeMap::new();
     let mut spots = BTreeMap::new();
-    for (stage, table) in Stage::ALL.into_iter().zip(tables) {
+    for (name, table) in table.stages {
+        let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name) else {
+            let known = Stage::ALL.map(Stage::name).join(", ");
+            let message = format!("there is no such stage; there are {known}");
+            return Err(place.wrong(table.span(), &format!("stages.{name}"), &message));
+        };
         let (spec, spans) = stage_spec(&place, stage, table)?;
         stages.insert(stage, spec);
         spots.insert(stage, spans);
@@ -137,9 +127,9 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
         shared: table.shared.get_ref().clone(),
         stages,
     };
-    for stage in Stage::ALL {
+    for (&stage, spec) in &task.stages {
         for draft in samples(stage) {
-            task.try_render(stage, &draft).map_err(|error| {
+            task.try_render(stage, spec, &draft).map_err(|error| {
                 let (span, field) = match error.slot {
                     Slot::Shared => (table.shared.span(), "shared".to_owned()),
                     slot => spots[&stage].place(stage, slot),
@@ -190,8 +180,8 @@ fn check_retrieval(place: &Place<'_>, retrieval: &Spanned<Vec<Field>>) -> Result
     if retrieval.get_ref().is_empty() {
         return Err(place.wrong(retrieval.span(), "retrieval", "names no field"));
     }
-    if retrieval.get_ref().contains(&Field::Text) {
-        let message = "names `text`, which a target does not have";
+    if retrieval.get_ref().iter().any(|field| matches!(field, Field::Text | Field::Other)) {
+        let message = "names `text` or `other`, which a target does not have";
         return Err(place.wrong(retrieval.span(), "retrieval", message));
     }
     Ok(())
@@ -201,6 +191,7 @@ fn check_retrieval(place: &Place<'_>, retrieval: &Spanned<Vec<Field>>) -> Result
 struct Spots {
     system: Option<Range<usize>>,
     ask: Range<usize>,
+    reject: Option<Range<usize>>,
 }
 
 impl Spots {
@@ -208,6 +199,7 @@ impl Spots {
         let (span, key) = match slot {
             Slot::System => (self.system.clone().unwrap_or_default(), "system"),
             Slot::Turn => (self.ask.clone(), "turn"),
+            Slot::Reject => (self.reject.clone().unwrap_or_default(), "reject"),
             Slot::User | Slot::Shared => (self.ask.clone(), "user"),
         };
         (span, format!("stages.{}.{key}", stage.name()))
@@ -227,16 +219,22 @@ fn stage_spec(
     }
     check_share(place, &table.share_of_window, &at("share_of_window"))?;
     check_sampling(place, &table.sampling, &at("sampling"))?;
-    let (ask, ask_span) = match (table.user, table.turn) {
-        (Some(user), None) => (Ask::Once(user.get_ref().clone()), user.span()),
-        (None, Some(turn)) if stage.parts().contains(&Part::Past) => {
-            (Ask::EachPast(turn.get_ref().clone()), turn.span())
+    let reject_span = table.reject.as_ref().map(Spanned::span);
+    let (ask, ask_span) = match (table.user, table.turn, table.reject) {
+        (Some(user), None, None) => (Ask::Once(user.get_ref().clone()), user.span()),
+        (None, Some(turn), reject) if stage.parts().contains(&Part::Past) => {
+            let span = turn.span();
+            let (turn, reject) = (turn.into_inner(), reject.map(Spanned::into_inner));
+            (Ask::EachPast { turn, reject }, span)
         }
-        (None, Some(turn)) => {
+        (None, Some(turn), _) => {
             let message = "this stage has no past texts to take turns over; give `user`";
             return Err(place.wrong(turn.span(), &at("turn"), message));
         }
-        _ => return Err(place.wrong(span, &at("user"), "give either `user` or `turn`")),
+        _ => {
+            let message = "give either `user` or `turn`; `reject` goes with `turn`";
+            return Err(place.wrong(span, &at("user"), message));
+        }
     };
     let shorten = table
         .shorten
@@ -247,7 +245,11 @@ fn stage_spec(
                 .map_err(|message| place.wrong(span, &at("shorten"), &message))
         })
         .collect::<Result<Vec<_>>>()?;
-    let spots = Spots { system: table.system.as_ref().map(Spanned::span), ask: ask_span };
+    let spots = Spots {
+        system: table.system.as_ref().map(Spanned::span),
+        ask: ask_span,
+        reject: reject_span,
+    };
     let spec = StageSpec {
         sampling: table.sampling.into_inner(),
         label: table.label.trim().to_owned(),
@@ -319,6 +321,7 @@ fn samples(stage: Stage) -> Vec<Draft> {
         rating: "4".into(),
         title: "h".into(),
         text: "x".into(),
+        other: "y".into(),
         ..Block::default()
     };
     let fill = |block: &Block, n: usize, order| {

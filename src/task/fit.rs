@@ -76,7 +76,7 @@ pub fn fit(
     let mut words = WordCounter::new(&count);
     let mut short = draft.clone();
     limit_fields(&mut short, share_of(window.context(), task.field_share), &mut words)?;
-    let mut steps = task.stage(stage).shorten.iter().peekable();
+    let mut steps = task.stage(stage)?.shorten.iter().peekable();
     loop {
         let chat = task.render(stage, &short)?;
         let prompt = Prompt::Chat(chat);
@@ -99,6 +99,11 @@ pub fn fit(
         }
     }
 }
+
+/// A block is never taken to free more than so many times the tokens of its words, and so many
+/// around them: several are left out between two counts only where all of them must go.
+const TIMES: usize = 2;
+const AROUND: usize = 64;
 
 fn limit_fields(
     draft: &mut Draft,
@@ -135,11 +140,22 @@ fn take(
             if kept.len() <= keep {
                 return Ok(false);
             }
-            let dropped = match from {
-                End::First => kept.first_mut(),
-                End::Last => kept.last_mut(),
-            };
-            Ok(dropped.map(|placed| placed.dropped = true).is_some())
+            if from == End::Last {
+                kept.reverse();
+            }
+            let n_most = kept.len() - keep;
+            let mut freed = 0;
+            for placed in kept.into_iter().take(n_most) {
+                if freed >= excess {
+                    break;
+                }
+                placed.dropped = true;
+                for field in Field::ALL {
+                    freed += TIMES * words.measure(placed.block.get(field))?.tokens;
+                }
+                freed += AROUND;
+            }
+            Ok(true)
         }
     }
 }

@@ -11,6 +11,7 @@ mod fit;
 mod label;
 mod render;
 mod shorten;
+mod stage;
 mod standard;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -21,6 +22,7 @@ pub use draft::{Block, Draft, Field, Order, Part, Source, Telling};
 pub use error::Error;
 pub use fit::{Cut, Fitted, Window, fit};
 pub use label::{LabelStrip, strip_label};
+pub use stage::Stage;
 pub use standard::{Dimension, Told, split_by_dimension};
 
 use std::collections::BTreeMap;
@@ -37,69 +39,6 @@ const BUILT_IN: [(&str, &str); 2] = [
     ("review", include_str!("../../data/tasks/review.toml")),
     ("headline", include_str!("../../data/tasks/headline.toml")),
 ];
-
-/// A step that asks the language model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stage {
-    /// Tells how a user's text differs from the representatives' on one item (DPL).
-    Difference,
-    /// Makes a profile of differences and past texts (DPL).
-    Summary,
-    /// Writes from past texts and the profile (DPL).
-    Generation,
-    /// Writes from the target alone.
-    NonPerso,
-    /// Writes from past texts in one prompt.
-    Rag,
-    /// Writes in a conversation whose past answers are the user's texts.
-    Scp,
-    /// Gives points to a text, held against the one that the user really wrote.
-    Judge,
-    /// Says which of two texts comes nearer to the one that the user really wrote.
-    JudgePair,
-}
-
-impl Stage {
-    /// All stages.
-    pub const ALL: [Self; 8] = [
-        Self::Difference,
-        Self::Summary,
-        Self::Generation,
-        Self::NonPerso,
-        Self::Rag,
-        Self::Scp,
-        Self::Judge,
-        Self::JudgePair,
-    ];
-
-    /// Name in task files and messages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Difference => "difference",
-            Self::Summary => "summary",
-            Self::Generation => "generation",
-            Self::NonPerso => "non-perso",
-            Self::Rag => "rag",
-            Self::Scp => "scp",
-            Self::Judge => "judge",
-            Self::JudgePair => "judge-pair",
-        }
-    }
-
-    /// The parts that a prompt of this stage is made of.
-    #[must_use]
-    pub fn parts(self) -> &'static [Part] {
-        match self {
-            Self::Difference => &[Part::Own, Part::Others],
-            Self::Summary => &[Part::Compared, Part::Past],
-            Self::Generation => &[Part::Target, Part::Past, Part::Profile],
-            Self::NonPerso => &[Part::Target],
-            Self::Rag | Self::Scp => &[Part::Target, Part::Past],
-            Self::Judge | Self::JudgePair => &[Part::Target, Part::Own, Part::Judged],
-        }
-    }
-}
 
 /// A task, read and checked.
 #[derive(Debug, Clone)]
@@ -151,7 +90,13 @@ enum Ask {
     /// One message with everything.
     Once(String),
     /// A message for each past text, answered by that text, then one for the target.
-    EachPast(String),
+    EachPast {
+        /// The message.
+        turn: String,
+        /// What is said to the answer that stands against a past text, before that text is given;
+        /// where there is none, such answers are not shown.
+        reject: Option<String>,
+    },
 }
 
 /// One way to make a prompt shorter.
@@ -202,9 +147,34 @@ impl Task {
     }
 
     /// How one stage asks.
-    #[must_use]
-    pub fn stage(&self, stage: Stage) -> &StageSpec {
-        &self.stages[&stage]
+    ///
+    /// # Errors
+    /// [`Error::NoStage`] where the file has no prompt for it.
+    pub fn stage(&self, stage: Stage) -> Result<&StageSpec> {
+        let missing = || Error::NoStage { task: self.name.clone(), stage: stage.name() };
+        self.stages.get(&stage).ok_or_else(missing)
+    }
+
+    /// The task with these dimensions left out of its standard; its hash is another one.
+    ///
+    /// # Errors
+    /// [`Error::NoDimension`] for a key that no dimension has, [`Error::EmptyStandard`] where none
+    /// would be left.
+    pub fn without_dimensions(&self, keys: &[String]) -> Result<Self> {
+        let known: Vec<String> = self.standard.iter().map(|d| d.key.clone()).collect();
+        if let Some(key) = keys.iter().find(|key| !known.contains(key)) {
+            return Err(Error::NoDimension { task: self.name.clone(), key: key.clone(), known });
+        }
+        let mut task = self.clone();
+        task.standard.retain(|dimension| !keys.contains(&dimension.key));
+        if task.standard.is_empty() {
+            return Err(Error::EmptyStandard { task: self.name.clone(), known });
+        }
+        let left = task.standard.iter().map(|dimension| dimension.key.as_bytes());
+        task.hash = left
+            .fold(Key::of("task").with("of", self.hash()), |key, d| key.with("left", d))
+            .finish();
+        Ok(task)
     }
 
     /// The words that a past text or a target is found by, joined by spaces.
@@ -223,7 +193,7 @@ impl StageSpec {
     pub fn opening(&self) -> &str {
         match self.ask {
             Ask::Once(_) => &self.label,
-            Ask::EachPast(_) => "",
+            Ask::EachPast { .. } => "",
         }
     }
 

@@ -5,7 +5,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::draft::{Block, Draft, Part};
-use super::{Ask, Error, Field, Result, Stage, Task};
+use super::{Ask, Error, Field, Result, Stage, StageSpec, Task};
 use crate::lm::{Chat, Role};
 
 impl Task {
@@ -13,7 +13,7 @@ impl Task {
     ///
     /// Fields are values, never templates: whatever a text contains stands in the prompt as it is.
     pub fn render(&self, stage: Stage, draft: &Draft) -> Result<Chat> {
-        self.try_render(stage, draft).map_err(|error| Error::Render {
+        self.try_render(stage, self.stage(stage)?, draft).map_err(|error| Error::Render {
             task: self.name.clone(),
             stage: stage.name(),
             message: error.message,
@@ -21,8 +21,12 @@ impl Task {
     }
 
     /// As [`Task::render`]; the error says which template and which line of it.
-    pub(super) fn try_render(&self, stage: Stage, draft: &Draft) -> Result<Chat, TemplateError> {
-        let spec = self.stage(stage);
+    pub(super) fn try_render(
+        &self,
+        stage: Stage,
+        spec: &StageSpec,
+        draft: &Draft,
+    ) -> Result<Chat, TemplateError> {
         let mut chat = Chat::default();
         if let Some(system) = &spec.system {
             let text = self.text(Slot::System, system, &self.context(stage, draft, None))?;
@@ -33,13 +37,18 @@ impl Task {
                 let text = self.text(Slot::User, user, &self.context(stage, draft, None))?;
                 Ok(chat.with(Role::User, text))
             }
-            Ask::EachPast(turn) => {
+            Ask::EachPast { turn, reject } => {
                 let n_past = draft.part(Part::Past).count();
                 let asked = draft.part(Part::Past).chain(draft.part(Part::Target)).enumerate();
                 for (i, block) in asked {
                     let context = self.context(stage, draft, Some((block, i)));
                     chat = chat.with(Role::User, self.text(Slot::Turn, turn, &context)?);
                     if i < n_past {
+                        let wrong = block.get(Field::Other);
+                        if let (Some(reject), false) = (reject, wrong.is_empty()) {
+                            let reject = self.text(Slot::Reject, reject, &context)?;
+                            chat = chat.with(Role::Assistant, wrong).with(Role::User, reject);
+                        }
                         chat = chat.with(Role::Assistant, block.get(Field::Text));
                     }
                 }
@@ -61,12 +70,13 @@ impl Task {
         let turn = turn.into_iter().flat_map(|(block, i)| {
             [("turn", Value::from(Serde(block))), ("turn_number", Value::from(i + 1))]
         });
-        let labels = Stage::ALL.iter().map(|&s| (s.name(), self.stage(s).label.as_str()));
+        let labels = self.stages.iter().map(|(stage, spec)| (stage.name(), spec.label.as_str()));
+        let label = self.stages.get(&stage).map_or("", |spec| spec.label.as_str());
         let always = [
             ("fields", Value::from(Serde(&self.fields))),
             ("standard", Value::from(Serde(&self.standard))),
             ("labels", Value::from_pairs(labels)),
-            ("label", Value::from(self.stage(stage).label.as_str())),
+            ("label", Value::from(label)),
             ("order", Value::from(Serde(draft.order))),
             ("differences", Value::from(Serde(draft.telling))),
             ("statement_characters", Value::from(self.statement_characters)),
@@ -102,6 +112,7 @@ pub(super) enum Slot {
     System,
     User,
     Turn,
+    Reject,
 }
 
 /// What is wrong with a template, and where in it.

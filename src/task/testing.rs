@@ -39,5 +39,6 @@ pub(crate) fn block(name: &str, words: usize) -> Block {
         rating: "4".to_owned(),
         title: format!("{name}-title"),
         text: format!("{name}-text {}", "and so on. ".repeat(words / 3)).trim_end().to_owned(),
+        other: format!("{name}-other"),
     }
 }

@@ -147,7 +147,7 @@ fn faithful_settings() {
     let task = Task::load("review").unwrap();
     assert_eq!((task.n, task.k), (8, 4));
     for stage in [Stage::Difference, Stage::Summary, Stage::Generation] {
-        let spec = task.stage(stage);
+        let spec = task.stage(stage).unwrap();
         let dpl = Sampling { temperature: 0.8, top_p: 0.95, ..Sampling::default() };
         assert_eq!(spec.sampling, dpl);
         assert_eq!(spec.max_tokens(131_072), 2048);
@@ -218,6 +218,21 @@ fn a_wrong_file_is_told_with_line_and_field() {
             }
         }
     }
+}
+
+#[test]
+fn stages_are_known_ones_and_reject_goes_with_turn() {
+    let review = BUILT_IN[0].1;
+    let wrong = |old: &str, new: &str| {
+        let text = review.replacen(old, new, 1);
+        Task::parse(Path::new("my.toml"), &text).unwrap_err().to_string()
+    };
+    let unknown = wrong("[stages.trsr-merge]", "[stages.trsr-join]");
+    assert!(unknown.contains("stages.trsr-join: there is no such stage; there are difference"));
+    let lonely = wrong("[stages.hyperalign]", "[stages.hyperalign]\nreject = \"No.\"");
+    assert!(lonely.contains("`reject` goes with `turn`"), "{lonely}");
+    let broken = wrong("No, somebody else could", "{{ nobody }}, somebody else could");
+    assert!(broken.contains("stages.ccp.reject: undefined value"), "{broken}");
 }
 
 #[test]

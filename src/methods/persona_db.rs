@@ -1,0 +1,89 @@
+//! Persona-DB (COLING 2025, arXiv 2402.11060): a structured persona, refined, and those of near
+//! users beside it.
+//!
+//! Stage 1 extracts a structured persona from the history; stage 2 infers what the extraction does
+//! not yet say; stage 3 is collaborative: the three nearest users stand beside the user. The paper
+//! finds them by their personas, here they are the nearest user embeddings, each with persona and
+//! most relevant text, which keeps about the paper's three own texts to one of a neighbour. The last
+//! prompt has its order: request, persona, own texts, neighbours, who are said to be of doubtful
+//! help. The paper's fields of politics (ideologies, issues, moral foundations) have no place in
+//! reviews and are left out of the tasks' prompts.
+
+use futures::future::try_join_all;
+
+use super::select::{most_recent, most_relevant};
+use super::{Error, Material, Method, Options, Past, Prepared, Result, ids, told};
+use crate::corpus::Target;
+use crate::difference::{Calls, Profile};
+use crate::task::{Block, Draft, Part, Stage};
+
+/// Users who stand beside the user.
+const NEIGHBOURS: usize = 3;
+
+pub(super) async fn prepare(
+    material: &Material<'_>,
+    target: &Target,
+    options: &Options,
+) -> Result<Prepared> {
+    let method = Method::PersonaDb;
+    let history = material.past(target, options, method)?;
+    let (author, calls) = (options.author(target), material.calls(options));
+    let past = most_relevant(material.task, target, &history, options.n);
+    if history.is_empty() {
+        let (stage, tally) = (Stage::PersonaDb, calls.tally());
+        return Ok(told::from_notes(method, stage, target, [], &past, None, tally));
+    }
+
+    // Stages 1 and 2, of the user and of the neighbours.
+    let peers = material.peers.ok_or(Error::NoPeers { method: method.name() })?;
+    let mut beside = Vec::new();
+    for user in peers.nearest(&material.view, author, NEIGHBOURS)? {
+        let texts = material.history(&user)?;
+        if !texts.is_empty() {
+            beside.push((user, texts));
+        }
+    }
+    let own = (author.to_owned(), history);
+    let everybody = std::iter::once(&own).chain(&beside);
+    let personas = everybody.map(|(user, texts)| persona(material, &calls, user, texts, options));
+    let mut personas = try_join_all(personas).await?.into_iter();
+    let own_persona = personas.next();
+
+    // Stage 3.
+    let mut others = Vec::new();
+    let (mut made_from, mut cut) = (Vec::new(), Vec::new());
+    for ((_, texts), persona) in beside.iter().zip(personas) {
+        for (review, item) in most_relevant(material.task, target, texts, 1) {
+            others.push(Block::of_review(&review, &item).against(&persona.summary));
+        }
+        made_from.extend(persona.reviews);
+        cut.extend(persona.cut);
+    }
+    let (blocks, tally) = (told::blocks(&past), calls.tally());
+    let stage = Stage::PersonaDb;
+    let mut prepared = told::from_notes(method, stage, target, blocks, &past, own_persona, tally);
+    prepared.draft = prepared.draft.with_all(Part::Others, others);
+    prepared.made_from.extend(made_from);
+    prepared.cut_before.extend(cut);
+    Ok(prepared)
+}
+
+/// What was extracted and what was inferred from it, as one text.
+async fn persona(
+    material: &Material<'_>,
+    calls: &Calls<'_>,
+    user: &str,
+    texts: &[Past],
+    options: &Options,
+) -> Result<Profile> {
+    let all = most_recent(texts, usize::MAX);
+    let draft = Draft::new().with_all(Part::Past, told::blocks(&all));
+    let shown = ids(&all);
+    let stage = Stage::PersonaExtract;
+    let extracted = told::ask(material, calls, options, stage, draft.clone(), &shown).await?;
+    let draft = draft.with(Part::Notes, Block::of_note(&extracted.text));
+    let stage = Stage::PersonaRefine;
+    let mut refined = told::ask(material, calls, options, stage, draft, &shown).await?;
+    refined.text = format!("{}\n{}", extracted.text, refined.text).trim().to_owned();
+    Ok(Profile::of_answers(user, vec![extracted, refined], shown))
+}
