@@ -4,7 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Key, Result, ReviewId, Store};
+use super::store::{review_of_row, select_reviews};
+use super::{Error, Key, Result, ReviewId, Store};
+
+/// Derived values that go over in one transaction.
+const AT_A_TIME: usize = 1024;
 
 impl Store {
     /// The derived value stored under `key`.
@@ -53,4 +57,84 @@ impl Store {
             Ok(())
         })
     }
+
+    /// Takes over the derived values of another store that it does not have itself, and says how many
+    /// those were. What was taken over before an error stays.
+    ///
+    /// # Errors
+    /// [`Error::OtherReviews`] where the stores do not hold the same reviews under the same numbers,
+    /// as copies of one store do: a value names the reviews it was made from by number.
+    pub fn take_derived(&self, other: &Self) -> Result<usize> {
+        if self.reviews_key()? != other.reviews_key()? {
+            let (path, other) = (self.path().to_owned(), other.path().to_owned());
+            return Err(Error::OtherReviews { path, other });
+        }
+        let ids: Vec<i64> =
+            other.list("SELECT id FROM derived ORDER BY id", [], |row| row.get(0))?;
+        let mut taken = 0;
+        for ids in ids.chunks(AT_A_TIME) {
+            let values = ids.iter().map(|id| other.derived_row(*id)).collect::<Result<Vec<_>>>()?;
+            taken += self.write(|transaction| {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT INTO derived(kind, key, value, made) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT(kind, key) DO NOTHING RETURNING id",
+                )?;
+                let mut insert_source = transaction.prepare_cached(
+                    "INSERT INTO derived_source(derived, review) VALUES (?1, ?2)",
+                )?;
+                let mut taken = 0;
+                for DerivedRow { kind, key, value, made, sources } in &values {
+                    let row = params![kind, key, value, made];
+                    let id: Option<i64> = insert.query_row(row, |row| row.get(0)).optional()?;
+                    let Some(id) = id else { continue };
+                    for source in sources {
+                        insert_source.execute([id, *source])?;
+                    }
+                    taken += 1;
+                }
+                Ok(taken)
+            })?;
+        }
+        Ok(taken)
+    }
+
+    fn derived_row(&self, id: i64) -> Result<DerivedRow> {
+        let sql = "SELECT review FROM derived_source WHERE derived = ?1 ORDER BY review";
+        let sources = self.list(sql, [id], |row| row.get(0))?;
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT kind, key, value, made FROM derived WHERE id = ?1")?
+                .query_row([id], |row| {
+                    let (kind, key) = (row.get(0)?, row.get(1)?);
+                    Ok(DerivedRow { kind, key, value: row.get(2)?, made: row.get(3)?, sources })
+                })
+        })
+    }
+
+    /// Hash of all reviews and their numbers.
+    fn reviews_key(&self) -> Result<Key> {
+        self.read(|connection| {
+            let mut statement = connection.prepare(&select_reviews("ORDER BY review.id"))?;
+            let mut rows = statement.query([])?;
+            let mut key = Key::of("reviews");
+            while let Some(row) = rows.next()? {
+                let stored = review_of_row(row)?;
+                let review = &stored.review;
+                key = key
+                    .with("id", stored.id.0.to_le_bytes())
+                    .with("user", &review.user)
+                    .with("item", &review.item)
+                    .with("text", &review.text);
+            }
+            Ok(key.finish())
+        })
+    }
+}
+
+struct DerivedRow {
+    kind: String,
+    key: String,
+    value: String,
+    made: i64,
+    sources: Vec<i64>,
 }

@@ -55,6 +55,18 @@ pub enum Error {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// Two stores that are to be joined are no copies of one.
+    #[error(
+        "stores {path} and {other} do not hold the same reviews; join copies of one store, made \
+         after `idiolect import`",
+        path = path.display(), other = other.display()
+    )]
+    OtherReviews {
+        /// File of the one.
+        path: PathBuf,
+        /// File of the other.
+        other: PathBuf,
+    },
     /// No such user.
     #[error("user `{user}` is not in the store{hint}; `idiolect users` lists those that are")]
     UnknownUser {

@@ -11,13 +11,15 @@ pub struct View<'a> {
     /// Ascending.
     held_out: Vec<ReviewId>,
     before: Option<i64>,
+    /// Whose reviews `before` does not hide.
+    timeless: Vec<String>,
 }
 
 impl<'a> View<'a> {
     /// Everything in the store.
     #[must_use]
     pub fn all(store: &'a Store) -> Self {
-        Self { store, held_out: Vec::new(), before: None }
+        Self { store, held_out: Vec::new(), before: None, timeless: Vec::new() }
     }
 
     /// Hides one review, beside those that are hidden already.
@@ -56,7 +58,15 @@ impl<'a> View<'a> {
     /// Hides every review written at or after `time` (seconds since the epoch).
     #[must_use]
     pub fn before(self, time: i64) -> Self {
-        Self { before: Some(time), ..self }
+        Self { before: Some(time), timeless: Vec::new(), ..self }
+    }
+
+    /// Hides every review written at or after `time` by others than `users`, whose own order in time
+    /// is a matter of [`View::without_all`]: many reviews carry no more than a day.
+    #[must_use]
+    pub fn others_before(self, time: i64, users: &[&str]) -> Self {
+        let timeless = users.iter().map(|user| (*user).to_owned()).collect();
+        Self { before: Some(time), timeless, ..self }
     }
 
     /// The store behind the view, for items, vectors and derived values.
@@ -94,7 +104,8 @@ impl<'a> View<'a> {
     fn visible(&self, mut reviews: Vec<StoredReview>) -> Vec<StoredReview> {
         reviews.retain(|r| {
             self.held_out.binary_search(&r.id).is_err()
-                && self.before.is_none_or(|t| r.review.time < t)
+                && (self.before.is_none_or(|t| r.review.time < t)
+                    || self.timeless.contains(&r.review.user))
         });
         reviews
     }

@@ -107,6 +107,17 @@ pub struct Tally {
     pub completion_tokens: usize,
     /// Tokens, prompts and answers together, that the stored answers had cost.
     pub saved_tokens: usize,
+    /// Those of them that were prompts.
+    pub saved_prompt_tokens: usize,
+}
+
+impl Tally {
+    /// What it is where nothing is in the store: prompt tokens, and tokens of answers.
+    #[must_use]
+    pub fn tokens_when_cold(&self) -> (usize, usize) {
+        let prompts = self.prompt_tokens + self.saved_prompt_tokens;
+        (prompts, self.completion_tokens + self.saved_tokens - self.saved_prompt_tokens)
+    }
 }
 
 impl Add for Tally {
@@ -119,6 +130,7 @@ impl Add for Tally {
             prompt_tokens: self.prompt_tokens + other.prompt_tokens,
             completion_tokens: self.completion_tokens + other.completion_tokens,
             saved_tokens: self.saved_tokens + other.saved_tokens,
+            saved_prompt_tokens: self.saved_prompt_tokens + other.saved_prompt_tokens,
         }
     }
 }
@@ -174,7 +186,7 @@ impl<'a> Calls<'a> {
         };
 
         if let Some(completion) = self.stored::<Completion>(stage.name(), &key)? {
-            self.count_reused(completion.prompt_tokens + completion.completion_tokens);
+            self.count_reused(completion.prompt_tokens, completion.completion_tokens);
             let answer = finished(completion, true);
             if let Some(mut on_text) = on_text {
                 on_text(&answer.text);
@@ -211,10 +223,11 @@ impl<'a> Calls<'a> {
         Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
     }
 
-    pub(super) fn count_reused(&self, saved_tokens: usize) {
+    pub(super) fn count_reused(&self, prompt_tokens: usize, completion_tokens: usize) {
         let mut tally = self.tally.borrow_mut();
         tally.reused += 1;
-        tally.saved_tokens += saved_tokens;
+        tally.saved_tokens += prompt_tokens + completion_tokens;
+        tally.saved_prompt_tokens += prompt_tokens;
     }
 
     pub(super) fn count_computed(&self, prompt_tokens: usize, completion_tokens: usize) {

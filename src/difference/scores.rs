@@ -110,7 +110,7 @@ impl Calls<'_> {
             reused,
         };
         if let Some(kept) = self.stored::<Kept>(KIND, &key)? {
-            self.count_reused(kept.prompt_tokens + kept.continuation_tokens);
+            self.count_reused(kept.prompt_tokens, kept.continuation_tokens);
             return Ok(scored(kept.logprobs, true));
         }
         let score = self.model.score(Prompt::Chat(fitted.chat), continuation).await?;

@@ -229,6 +229,8 @@ pub struct Written {
     pub computed: usize,
     /// Tokens that the answers from the store had cost.
     pub saved_tokens: usize,
+    /// Those of them that were prompts.
+    pub saved_prompt_tokens: usize,
     /// Why the text ended.
     pub finish: Finish,
     /// The user's past reviews that the prompt was given, as the prompt orders them.

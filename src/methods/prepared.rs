@@ -127,6 +127,7 @@ impl Prepared {
             reused: tally.reused,
             computed: tally.computed,
             saved_tokens: tally.saved_tokens,
+            saved_prompt_tokens: tally.saved_prompt_tokens,
             finish: answer.finish,
             past: self.past,
             profile: self.profile,
