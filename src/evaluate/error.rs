@@ -1,4 +1,4 @@
-use crate::difference;
+use crate::{corpus, difference, methods};
 
 /// What can go wrong while texts are measured and compared.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,24 @@ pub enum Error {
         /// The user.
         user: String,
     },
+    /// The store refused.
+    #[error(transparent)]
+    Corpus(#[from] corpus::Error),
+    /// A method failed on one of the held-out texts.
+    #[error("{method} on what {user} wrote about {item}")]
+    Method {
+        /// The method.
+        method: &'static str,
+        /// The user.
+        user: String,
+        /// The item.
+        item: String,
+        /// What went wrong.
+        source: Box<methods::Error>,
+    },
+    /// Stopped on request.
+    #[error("stopped; what was done is kept, and the same command goes on from there")]
+    Stopped,
     /// A prompt, the store or the language model failed.
     #[error(transparent)]
     Difference(#[from] difference::Error),

@@ -10,15 +10,23 @@
 #[cfg(test)]
 mod controls_tests;
 mod error;
+pub mod figures;
+#[cfg(test)]
+mod flow_tests;
 pub mod identification;
 pub mod judge;
+pub mod measures;
 pub mod metrics;
 pub mod pairs;
+pub mod plan;
+pub mod report;
+pub mod run;
 mod seed;
 pub mod statistics;
 pub mod stylometry;
 pub mod swap;
 pub mod synthetic;
+pub mod trial;
 pub mod wrong_users;
 
 pub use error::Error;

@@ -1,0 +1,159 @@
+//! The swap test and identification: whose text is whose?
+
+use std::collections::BTreeMap;
+
+use crate::corpus::StoredReview;
+use crate::evaluate::Result;
+use crate::evaluate::identification::{IdentifyOptions, Trial, trials};
+use crate::evaluate::plan::{PairKind, Plan, SwapCase};
+use crate::evaluate::run::Outcomes;
+use crate::evaluate::stylometry::{Delta, Features, Profile, Space, TfIdf};
+use crate::evaluate::swap::Crossing;
+use crate::evaluate::trial::SwapOutcome;
+
+/// Runs of three characters that Delta is computed on.
+const TRIGRAMS: usize = 500;
+
+/// A way to hold texts against users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Closeness {
+    /// Burrows' Delta on runs of three characters.
+    Trigrams,
+    /// Burrows' Delta on function words.
+    FunctionWords,
+    /// Cosine of character n-grams, weighted by TF-IDF.
+    TfIdf,
+    /// Likelihood of the text after the user's held-out texts.
+    Likelihood,
+}
+
+impl Closeness {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Trigrams, Self::FunctionWords, Self::TfIdf, Self::Likelihood];
+
+    /// Name of the swap test by it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trigrams => "swap_stylometry",
+            Self::FunctionWords => "swap_function_words",
+            Self::TfIdf => "swap_tfidf",
+            Self::Likelihood => "swap_likelihood",
+        }
+    }
+}
+
+/// The spaces, fitted to what the users of a split wrote, and every user's held-out texts in them.
+pub struct Spaces {
+    spaces: Vec<(Closeness, Box<dyn Space>)>,
+    /// For each space, by user.
+    own: Vec<BTreeMap<String, Profile>>,
+}
+
+impl Spaces {
+    /// Fits the spaces to all texts of `population` and reads the plan's held-out texts.
+    ///
+    /// # Errors
+    /// Fewer than two texts.
+    pub fn fit(plan: &Plan, population: &[String]) -> Result<Self> {
+        let spaces: Vec<(Closeness, Box<dyn Space>)> = vec![
+            (Closeness::Trigrams, Box::new(Delta::fit(Features::Trigrams(TRIGRAMS), population)?)),
+            (Closeness::FunctionWords, Box::new(Delta::fit(Features::FunctionWords, population)?)),
+            (Closeness::TfIdf, Box::new(TfIdf::fit(population)?)),
+        ];
+        let texts = |reviews: &[StoredReview]| -> Vec<String> {
+            reviews.iter().map(|r| r.review.text.clone()).collect()
+        };
+        let of_space = |(_, space): &(Closeness, Box<dyn Space>)| {
+            let profile = |(user, reviews): (&String, &Vec<StoredReview>)| {
+                let texts = texts(reviews);
+                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                (user.clone(), space.profile(&texts))
+            };
+            plan.own.iter().map(profile).collect()
+        };
+        let own = spaces.iter().map(of_space).collect();
+        Ok(Self { spaces, own })
+    }
+
+    /// Crossings of all pairs, by closeness and kind of pair.
+    #[must_use]
+    pub fn crossings(&self, plan: &Plan, swaps: &[Option<SwapOutcome>]) -> Crossings {
+        let mut crossings = Crossings::default();
+        for (swap, outcome) in plan.swaps.iter().zip(swaps) {
+            let Some(outcome) = outcome else { continue };
+            for [a, b] in &outcome.texts {
+                self.cross(swap, (a, b), &mut crossings);
+            }
+            for closeness in &outcome.closeness {
+                crossings.push(Closeness::Likelihood, swap, by_likelihood(swap, closeness));
+            }
+        }
+        crossings
+    }
+
+    /// The same of what the users really wrote: the ceiling.
+    #[must_use]
+    pub fn real_crossings(&self, plan: &Plan, outcomes: &Outcomes) -> Crossings {
+        let mut crossings = Crossings::default();
+        for (swap, closeness) in plan.swaps.iter().zip(&outcomes.real_swaps) {
+            let Some(closeness) = closeness else { continue };
+            let [a, b] = &swap.real;
+            self.cross(swap, (&a.review.text, &b.review.text), &mut crossings);
+            crossings.push(Closeness::Likelihood, swap, by_likelihood(swap, closeness));
+        }
+        crossings
+    }
+
+    fn cross(&self, swap: &SwapCase, texts: (&str, &str), crossings: &mut Crossings) {
+        let (a, b) = (&swap.pair.a, &swap.pair.b);
+        for ((closeness, space), own) in self.spaces.iter().zip(&self.own) {
+            let (Some(of_a), Some(of_b)) = (own.get(a), own.get(b)) else { continue };
+            let (users, item) = ((a.as_str(), b.as_str()), &swap.pair.item);
+            let crossing = Crossing::measured(&**space, users, item, texts, (of_a, of_b));
+            crossings.push(*closeness, swap, crossing);
+        }
+    }
+
+    /// Texts of the swap test held against fifty users each, by runs of three characters.
+    ///
+    /// # Errors
+    /// A user without held-out texts.
+    pub fn trials<'t>(
+        &self,
+        texts: impl IntoIterator<Item = (&'t str, &'t str)>,
+        seed: u64,
+    ) -> Result<Vec<Trial>> {
+        let mut written: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (user, text) in texts {
+            written.entry(user).or_default().push(text);
+        }
+        let (Some((_, space)), Some(own)) = (self.spaces.first(), self.own.first()) else {
+            return Ok(Vec::new());
+        };
+        let own = own.iter().map(|(user, profile)| (user.as_str(), profile.clone())).collect();
+        trials(&**space, &written, &own, &IdentifyOptions { seed, ..IdentifyOptions::default() })
+    }
+}
+
+fn by_likelihood(swap: &SwapCase, closeness: &[[f64; 2]; 2]) -> Crossing {
+    let [[a_to_a, a_to_b], [b_to_a, b_to_b]] = *closeness;
+    let pair = swap.pair.clone();
+    Crossing { a: pair.a, b: pair.b, item: pair.item, a_to_a, b_to_b, a_to_b, b_to_a }
+}
+
+/// Crossings by the name of their test: of all pairs, and with a suffix of each kind of pair.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Crossings(pub BTreeMap<String, Vec<Crossing>>);
+
+impl Crossings {
+    fn push(&mut self, closeness: Closeness, swap: &SwapCase, crossing: Crossing) {
+        let kind = match swap.kind {
+            PairKind::Random => "random",
+            PairKind::Nearest => "nearest",
+        };
+        let name = closeness.name();
+        self.0.entry(format!("{name}_{kind}")).or_default().push(crossing.clone());
+        self.0.entry(name.to_owned()).or_default().push(crossing);
+    }
+}

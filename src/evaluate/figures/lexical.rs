@@ -1,0 +1,143 @@
+//! Written texts against the real ones.
+
+use std::collections::BTreeSet;
+
+use super::Rows;
+use crate::corpus::{Store, View};
+use crate::evaluate::Result;
+use crate::evaluate::metrics::{BleuCounts, Distinct, Meteor, Pair, PairScores, score};
+use crate::evaluate::plan::{Case, Plan};
+use crate::evaluate::run::MethodOutcomes;
+use crate::evaluate::trial::Outcome;
+
+/// What texts are compared with, beside the real one.
+pub struct Material {
+    /// By number of the case: the user's texts that methods may read.
+    history: Vec<Vec<String>>,
+    /// What others wrote about the items of those and of the target.
+    peers: Vec<Vec<String>>,
+}
+
+impl Material {
+    /// Reads the texts that might be copied from.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn read(store: &Store, plan: &Plan) -> Result<Self> {
+        let (mut history, mut peers) = (Vec::new(), Vec::new());
+        for Case { review, hidden, .. } in &plan.cases {
+            let user = &review.review.user;
+            let view = View::all(store).without_all(hidden.iter().copied());
+            let own = view.history(user)?;
+            let mut items: BTreeSet<&str> = own.iter().map(|r| r.review.item.as_str()).collect();
+            items.insert(&review.review.item);
+            let mut others = Vec::new();
+            for item in items {
+                let written = view.reviews_of(item)?;
+                others.extend(written.into_iter().filter(|r| r.review.user != *user));
+            }
+            history.push(own.into_iter().map(|r| r.review.text).collect());
+            peers.push(others.into_iter().map(|r| r.review.text).collect());
+        }
+        Ok(Self { history, peers })
+    }
+}
+
+/// Figures that belong to all texts together.
+pub(in crate::evaluate) struct OfCorpus {
+    /// What each user's texts add to corpus BLEU, with the users.
+    pub(in crate::evaluate) bleu: Vec<(String, BleuCounts)>,
+    pub(in crate::evaluate) distinct: Distinct,
+}
+
+/// The lexical metrics; what the right history gains over a wrong one, with the suffix `_gain`;
+/// without the title, with the suffix `_neutral`.
+pub(in crate::evaluate) fn rows(
+    plan: &Plan,
+    outcomes: &MethodOutcomes,
+    material: &Material,
+    meteor: &Meteor,
+    rows: &mut Rows,
+) -> OfCorpus {
+    let right = scored(plan, outcomes, material, meteor, |outcome| &outcome.texts);
+    let wrong = scored(plan, outcomes, material, meteor, |outcome| &outcome.wrong_texts);
+    let neutral = scored(plan, outcomes, material, meteor, |outcome| &outcome.neutral_texts);
+    let named = |scores: &PairScores| named(scores, meteor);
+    for (number, scores) in right.iter().enumerate() {
+        let user = &plan.cases[number].review.review.user;
+        let judged = outcomes.cases[number].iter().flat_map(|outcome| &outcome.judged);
+        judged.for_each(|share| rows.push("judge", user, *share));
+        for (seed, scores) in scores.iter().enumerate() {
+            let values = named(scores);
+            if let Some(wrong) = wrong[number].get(seed) {
+                for ((name, right), (_, wrong)) in values.iter().zip(named(wrong)) {
+                    rows.push(&format!("{name}_gain"), user, right - wrong);
+                }
+            }
+            values.iter().for_each(|(name, value)| rows.push(name, user, *value));
+            rows.push("length_ratio", user, length_ratio(scores));
+            let copied = [
+                ("copied_from_history", scores.copied_from_history),
+                ("copied_from_peers", scores.copied_from_peers),
+            ];
+            for (name, copied) in copied {
+                if let Some(copied) = copied {
+                    rows.push(name, user, copied.share().unwrap_or(0.0));
+                }
+            }
+        }
+        for scores in &neutral[number] {
+            for (name, value) in named(scores) {
+                rows.push(&format!("{name}_neutral"), user, value);
+            }
+        }
+    }
+    let bleu = right.iter().zip(&plan.cases).flat_map(|(scores, case)| {
+        scores.iter().map(|scores| (case.review.review.user.clone(), scores.bleu))
+    });
+    let texts = outcomes.cases.iter().flatten().flat_map(|outcome| &outcome.texts);
+    OfCorpus { bleu: bleu.collect(), distinct: Distinct::of(texts.map(String::as_str)) }
+}
+
+/// By case and seed.
+fn scored<'o>(
+    plan: &Plan,
+    outcomes: &'o MethodOutcomes,
+    material: &Material,
+    meteor: &Meteor,
+    texts: impl Fn(&'o Outcome) -> &'o Vec<String>,
+) -> Vec<Vec<PairScores>> {
+    let of_cases: Vec<&[String]> = outcomes
+        .cases
+        .iter()
+        .map(|outcome| outcome.as_ref().map_or(&[][..], |outcome| texts(outcome).as_slice()))
+        .collect();
+    let pairs: Vec<Pair<'_>> = of_cases
+        .iter()
+        .enumerate()
+        .flat_map(|(number, texts)| {
+            texts.iter().map(move |text| Pair {
+                prediction: text,
+                reference: &plan.cases[number].review.review.text,
+                history: Some(&material.history[number]),
+                peers: Some(&material.peers[number]),
+            })
+        })
+        .collect();
+    let mut scores = score(&pairs, meteor).pairs.into_iter();
+    of_cases.iter().map(|texts| scores.by_ref().take(texts.len()).collect()).collect()
+}
+
+fn named(scores: &PairScores, meteor: &Meteor) -> [(&'static str, f64); 4] {
+    [
+        ("rouge1", scores.rouge.rouge1),
+        ("rougeL", scores.rouge.rouge_l),
+        (meteor.variant().name(), scores.meteor),
+        ("bleu_sentence", scores.bleu.sentence().score),
+    ]
+}
+
+/// Tokens of the text over tokens of the real one, in BLEU's tokens.
+fn length_ratio(scores: &PairScores) -> f64 {
+    scores.bleu.prediction_len as f64 / scores.bleu.reference_len.max(1) as f64
+}

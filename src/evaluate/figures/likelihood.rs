@@ -1,0 +1,31 @@
+//! How well a method's prompt foretells what the user really wrote.
+
+use super::Rows;
+use crate::evaluate::plan::Plan;
+use crate::evaluate::run::MethodOutcomes;
+use crate::evaluate::trial::Bits;
+
+/// Bits a token with the right history, with others' and with nobody's, and the *likelihood lift*:
+/// wrong less right. With the suffix `_neutral` where the title was withheld.
+pub(in crate::evaluate) fn rows(plan: &Plan, outcomes: &MethodOutcomes, rows: &mut Rows) {
+    for (case, outcome) in plan.cases.iter().zip(&outcomes.cases) {
+        let Some(outcome) = outcome else { continue };
+        let user = &case.review.review.user;
+        if let Some(none) = outcome.none.and_then(Bits::per_token) {
+            rows.push("bits_none", user, none);
+        }
+        let mut lift = |right: Option<Bits>, wrong: &[Bits], suffix: &str| {
+            let Some(right) = right.and_then(Bits::per_token) else { return };
+            rows.push(&format!("bits_right{suffix}"), user, right);
+            let wrong: Vec<f64> = wrong.iter().filter_map(|bits| bits.per_token()).collect();
+            if wrong.is_empty() {
+                return;
+            }
+            let wrong = wrong.iter().sum::<f64>() / wrong.len() as f64;
+            rows.push(&format!("bits_wrong{suffix}"), user, wrong);
+            rows.push(&format!("likelihood_lift{suffix}"), user, wrong - right);
+        };
+        lift(outcome.right, &outcome.wrong, "");
+        lift(outcome.neutral_right, &outcome.neutral_wrong, "_neutral");
+    }
+}

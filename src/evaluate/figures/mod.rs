@@ -1,0 +1,35 @@
+//! From texts and scores to figures for each user.
+
+mod controls;
+mod lexical;
+mod likelihood;
+
+use std::collections::BTreeMap;
+
+pub use controls::{Closeness, Crossings, Spaces};
+pub use lexical::Material;
+pub(super) use lexical::rows as lexical_rows;
+pub(super) use likelihood::rows as likelihood_rows;
+
+use super::Result;
+use super::statistics::PerUser;
+
+/// Values by measure, each with the user they belong to; several of one user are averaged.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows(BTreeMap<String, Vec<(String, f64)>>);
+
+impl Rows {
+    /// Adds a value.
+    pub(super) fn push(&mut self, measure: &str, user: &str, value: f64) {
+        self.0.entry(measure.to_owned()).or_default().push((user.to_owned(), value));
+    }
+
+    /// Each measure's value for each user.
+    ///
+    /// # Errors
+    /// A value that is not finite.
+    pub fn per_user(self) -> Result<BTreeMap<String, PerUser>> {
+        let averaged = |(measure, rows)| Ok((measure, PerUser::averaged::<String>(rows)?));
+        self.0.into_iter().map(averaged).collect()
+    }
+}

@@ -1,0 +1,219 @@
+//! The whole way from a store to a report, with a language model whose habits are known.
+
+#![allow(clippy::unwrap_used)]
+
+use std::cell::Cell;
+use std::path::Path;
+
+use futures::FutureExt;
+use futures::executor::block_on;
+use futures::future::LocalBoxFuture;
+
+use super::measures::{Measure, Measures};
+use super::metrics::Meteor;
+use super::plan::{Plan, PlanOptions};
+use super::report::{Facts, Report, assemble, to_csv};
+use super::run::{Shard, run};
+use super::statistics::Settings;
+use super::synthetic::{World, WorldOptions};
+use super::trial::Bench;
+use crate::corpus::Store;
+use crate::corpus::split::{self, Part, Preset, SplitParameters};
+use crate::difference::testing::{FirstPeers, text_of};
+use crate::difference::{Model, OnText};
+use crate::lm::{self, Completion, Finish, Prompt, Request, Score};
+use crate::methods::{Method, Options};
+use crate::model::chat::Role;
+use crate::progress::Silent;
+use crate::task::testing::ByWords;
+use crate::task::{Task, Window};
+
+/// Repeats the assistant's last turn, or says the same to everybody where there is none. Finds words
+/// likely that the prompt has.
+#[derive(Default)]
+struct Parrot {
+    n_asked: Cell<usize>,
+}
+
+const SAME: &str = "It does what it should and nothing else.";
+
+impl Window for Parrot {
+    fn context(&self) -> usize {
+        100_000
+    }
+    fn count(&self, prompt: &Prompt) -> lm::Result<usize> {
+        ByWords(self.context()).count(prompt)
+    }
+    fn count_text(&self, text: &str) -> lm::Result<usize> {
+        ByWords(self.context()).count_text(text)
+    }
+}
+
+impl Model for Parrot {
+    fn fingerprint(&self) -> &str {
+        "parrot"
+    }
+
+    fn complete(
+        &self,
+        request: Request,
+        _on_text: Option<OnText>,
+    ) -> LocalBoxFuture<'_, lm::Result<Completion>> {
+        self.n_asked.set(self.n_asked.get() + 1);
+        let said = match (&request.prompt, &request.constraint) {
+            (_, Some(_)) => Some("7".to_owned()),
+            (Prompt::Chat(chat), None) => {
+                let turns = chat.messages.iter().rev();
+                let mut turns = turns.filter(|message| message.role == Role::Assistant);
+                turns.next().map(|turn| turn.content.clone())
+            }
+            _ => None,
+        };
+        let text = said.unwrap_or_else(|| SAME.to_owned());
+        let done = self.count(&request.prompt).map(|prompt_tokens| Completion {
+            completion_tokens: text.split_whitespace().count(),
+            text,
+            prompt_tokens,
+            finish: Finish::End,
+        });
+        async move { done }.boxed_local()
+    }
+
+    fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>> {
+        self.n_asked.set(self.n_asked.get() + 1);
+        let seen = text_of(&prompt);
+        let known = |word: &str| seen.split_whitespace().any(|other| other == word);
+        let logprobs: Vec<f32> =
+            continuation.split_whitespace().map(|w| if known(w) { -1.0 } else { -4.0 }).collect();
+        let tokens = (0..logprobs.len() as u32).collect();
+        async move { Ok(Score { tokens, logprobs }) }.boxed_local()
+    }
+}
+
+const METHODS: [Method; 2] = [Method::NonPerso, Method::Scp];
+
+fn world(path: &Path) -> Store {
+    let options =
+        WorldOptions { n_authors: 30, n_without_rules: 0, n_items: 14, n_reviews: 12, seed: 7 };
+    let store = Store::open(path).unwrap();
+    World::new(&options).put(&store).unwrap();
+    split::make(&store, "default", &SplitParameters::of(Preset::Small), &Silent).unwrap();
+    store
+}
+
+fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<Report> {
+    let task = Task::load(Task::DEFAULT).unwrap();
+    let options = Options::of(&task);
+    let measures = Measures::new(&Measure::ALL);
+    let plan = PlanOptions {
+        part: Part::Test,
+        users: Some(24),
+        wrong_users: 2,
+        pairs: 12,
+        peers_any_time: false,
+        seed: 3,
+    };
+    let plan = Plan::new(store, &store.split("default").unwrap(), &plan, None).unwrap();
+    let bench = Bench {
+        store,
+        model,
+        judge: None,
+        peers: Some(&FirstPeers),
+        task: &task,
+        options: &options,
+        n_seeds: 2,
+        score_limit: Some(50),
+        measures: &measures,
+    };
+    let outcomes = block_on(run(&bench, &plan, &METHODS, shard, &Silent)).unwrap();
+    if shard != Shard::WHOLE {
+        return None;
+    }
+    let facts = Facts {
+        command: String::new(),
+        version: "0",
+        models: [("lm", "parrot".to_owned())].into(),
+        task: task.hash().to_owned(),
+        split: serde_json::Value::Null,
+        plan: serde_json::json!(plan.options),
+        seed: options.seed,
+        statistics: Settings { resamples: 500, flips: 500, ..Settings::default() },
+    };
+    let meteor = Meteor::exact_stem();
+    Some(assemble(store, &plan, &outcomes, &measures, &meteor, 2, facts).unwrap())
+}
+
+fn mean(report: &Report, method: &str, measure: &str) -> f64 {
+    let figures = &report.methods[method].figures;
+    figures.get(measure).unwrap_or_else(|| panic!("{method} has no {measure}")).mean
+}
+
+#[test]
+fn who_copies_the_user_is_told_from_who_ignores_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = world(&folder.path().join("t.sqlite"));
+    let report = evaluated(&store, &Parrot::default(), Shard::WHOLE).unwrap();
+    assert_eq!((report.users, report.texts, report.seeds), (24, 24, 2));
+    assert!(report.pairs >= 10, "{}", report.pairs);
+
+    for test in ["swap_stylometry", "swap_likelihood", "swap_tfidf", "swap_function_words"] {
+        assert_eq!(mean(&report, "non-perso", test), 0.5, "{test}");
+        assert!(report.ceiling[test].mean >= 0.5, "{test}");
+    }
+    for test in ["swap_stylometry", "swap_likelihood"] {
+        let copied = mean(&report, "scp", test);
+        assert!(copied >= 0.8, "{test}: {copied}");
+        assert!(report.ceiling[test].mean >= 0.8, "{test}");
+    }
+    for gain in ["rouge1_gain", "rougeL_gain", "likelihood_lift", "likelihood_lift_neutral"] {
+        assert_eq!(mean(&report, "non-perso", gain), 0.0, "{gain}");
+    }
+    assert!(mean(&report, "scp", "likelihood_lift") > 0.0);
+    assert!(mean(&report, "scp", "bits_right") < mean(&report, "scp", "bits_none"));
+    assert_eq!(mean(&report, "non-perso", "bits_right"), mean(&report, "non-perso", "bits_none"));
+    // What is copied from the history is told, and nothing is copied where nothing is shown.
+    assert!(mean(&report, "scp", "copied_from_history") > 0.9);
+    assert_eq!(mean(&report, "non-perso", "copied_from_history"), 0.0);
+    assert!((mean(&report, "scp", "judge") - 0.7).abs() < 1e-12);
+    assert!(
+        mean(&report, "scp", "identified_mrr") > 2.0 * mean(&report, "non-perso", "identified_mrr")
+    );
+
+    let lift = report.comparisons.iter().find(|c| c.measure == "likelihood_lift").unwrap();
+    assert_eq!((lift.a, lift.b, lift.n), ("non-perso", "scp", 24));
+    assert!(lift.difference < 0.0 && lift.p_holm < 0.05 && lift.high.unwrap() < 0.0);
+    let csv = to_csv(&report);
+    assert!(csv.lines().any(|line| line.starts_with("scp,likelihood_lift,")), "{csv}");
+}
+
+#[test]
+fn nothing_is_computed_twice_and_parts_join_to_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    drop(world(&path("base.sqlite")));
+    let copy = |name: &str| {
+        std::fs::copy(path("base.sqlite"), path(name)).unwrap();
+        Store::open(&path(name)).unwrap()
+    };
+    let model = Parrot::default();
+    let whole = copy("whole.sqlite");
+    let told = |store: &Store| {
+        let report = evaluated(store, &model, Shard::WHOLE).unwrap();
+        (serde_json::to_string(&report).unwrap(), report.examples)
+    };
+    let report = told(&whole);
+    let n_asked = model.n_asked.get();
+    assert!(told(&whole) == report, "a second run tells the same");
+    assert_eq!(model.n_asked.get(), n_asked, "a second run asks for nothing");
+
+    let (first, second) = (copy("first.sqlite"), copy("second.sqlite"));
+    evaluated(&first, &model, Shard { index: 0, of: 2 });
+    evaluated(&second, &model, Shard { index: 1, of: 2 });
+    assert!(first.take_derived(&second).unwrap() > 0);
+    assert_eq!(first.take_derived(&second).unwrap(), 0);
+    let n_asked = model.n_asked.get();
+    let joined = told(&first);
+    assert_eq!(model.n_asked.get(), n_asked, "the parts are the whole");
+    assert!(joined == report, "and tell the same");
+    assert!(Store::in_memory().unwrap().take_derived(&first).is_err());
+}

@@ -1,0 +1,235 @@
+//! What is evaluated: held-out texts, whose histories are tried on them, pairs for the swap test.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use super::pairs::{Pair, PairOptions, Partner, choose_pairs};
+use super::wrong_users::{MatchOptions, Traits, WrongUser, wrong_users};
+use super::{Error, Result};
+use crate::corpus::split::{Part, Split, UserSplit};
+use crate::corpus::{Item, ReviewId, Store, StoredReview, View};
+
+/// Fewest texts of another user's history.
+const LEAST_HISTORY: usize = 2;
+
+/// What is chosen, and how much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PlanOptions {
+    /// Which held-out texts.
+    pub part: Part,
+    /// Most users; `None` takes all.
+    pub users: Option<usize>,
+    /// Other users whose histories each target is tried with.
+    pub wrong_users: usize,
+    /// Most pairs of each kind (random, nearest) for the swap test.
+    pub pairs: usize,
+    /// Whether peers' texts may be younger than the target, as in DPL's published code.
+    pub peers_any_time: bool,
+    /// Seed of every choice.
+    pub seed: u64,
+}
+
+/// One held-out text and what is tried on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// The text.
+    pub review: StoredReview,
+    /// What it is about.
+    pub item: Item,
+    /// The user's reviews that methods may not read: the text and those held out after it.
+    pub hidden: Vec<ReviewId>,
+    /// Others to write it as, best match first.
+    pub wrong: Vec<WrongUser>,
+}
+
+/// Whom a pair was chosen by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PairKind {
+    /// Drawn.
+    Random,
+    /// The nearest by user embedding.
+    Nearest,
+}
+
+/// Two users on one item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SwapCase {
+    /// The users and the item's id.
+    pub pair: Pair,
+    /// How they were paired.
+    pub kind: PairKind,
+    /// The item.
+    pub item: Item,
+    /// What each wrote about it, A then B.
+    pub real: [StoredReview; 2],
+}
+
+/// All that is evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The choices it was made with.
+    pub options: PlanOptions,
+    /// Held-out texts, in order of users and time.
+    pub cases: Vec<Case>,
+    /// Pairs for the swap test.
+    pub swaps: Vec<SwapCase>,
+    /// Held-out texts of every user of the split, which no method sees in the swap test: what its
+    /// outputs are held against.
+    pub own: BTreeMap<String, Vec<StoredReview>>,
+    /// Users with a case.
+    n_users: usize,
+}
+
+impl Plan {
+    /// Plans the evaluation of a split. `embeddings`, if given, are the users'; without them no
+    /// nearest pairs are formed.
+    ///
+    /// # Errors
+    /// The split has no text of the part asked for; the store cannot be read.
+    pub fn new(
+        store: &Store,
+        split: &Split,
+        options: &PlanOptions,
+        embeddings: Option<&HashMap<String, Vec<f32>>>,
+    ) -> Result<Self> {
+        let users = chosen(split, options);
+        if users.is_empty() {
+            let (operation, what) =
+                ("plan an evaluation", "users with a held-out text of that part");
+            return Err(Error::TooFew { operation, what, got: 0, needed: 1 });
+        }
+        let histories = Histories::read(store, split)?;
+        let mut cases = Vec::new();
+        for user in &users {
+            for (index, (part, id)) in user.inputs.iter().enumerate() {
+                if *part == options.part {
+                    cases.push(histories.case(store, user, index, *id, options)?);
+                }
+            }
+        }
+        let mut own = BTreeMap::new();
+        for user in &split.users {
+            let inputs: Vec<ReviewId> = user.inputs.iter().map(|(_, id)| *id).collect();
+            own.insert(user.user.clone(), View::all(store).reviews(&inputs)?);
+        }
+        let swaps = swaps(store, &users, options, embeddings)?;
+        Ok(Self { options: *options, cases, swaps, own, n_users: users.len() })
+    }
+
+    /// Number of users with a case.
+    #[must_use]
+    pub fn n_users(&self) -> usize {
+        self.n_users
+    }
+}
+
+/// Users with a text of the part, drawn where not all are wanted, in order of their names.
+fn chosen<'a>(split: &'a Split, options: &PlanOptions) -> Vec<&'a UserSplit> {
+    let has = |user: &&UserSplit| user.inputs.iter().any(|(part, _)| *part == options.part);
+    let mut users: Vec<&UserSplit> = split.users.iter().filter(has).collect();
+    if let Some(n) = options.users {
+        users.shuffle(&mut ChaCha8Rng::seed_from_u64(options.seed));
+        users.truncate(n);
+        users.sort_unstable_by(|a, b| a.user.cmp(&b.user));
+    }
+    users
+}
+
+/// What every user of the split wrote, and what they are matched by.
+struct Histories {
+    traits: Vec<Traits>,
+}
+
+impl Histories {
+    fn read(store: &Store, split: &Split) -> Result<Self> {
+        let mut traits = Vec::with_capacity(split.users.len());
+        for user in &split.users {
+            traits.push(traits_of(store, &user.user, &user.profile)?);
+        }
+        Ok(Self { traits })
+    }
+
+    fn case(
+        &self,
+        store: &Store,
+        user: &UserSplit,
+        index: usize,
+        id: ReviewId,
+        options: &PlanOptions,
+    ) -> Result<Case> {
+        let [review] = reviews(store, [id])?;
+        let item = store.item(&review.review.item)?;
+        let past: Vec<ReviewId> = user
+            .profile
+            .iter()
+            .copied()
+            .chain(user.inputs[..index].iter().map(|(_, id)| *id))
+            .collect();
+        let right = traits_of(store, &user.user, &past)?;
+        let seed = options.seed;
+        let matching = MatchOptions { n: options.wrong_users, at_least: LEAST_HISTORY, seed };
+        let wrong = wrong_users(&right, &item, &self.traits, &matching);
+        let hidden = user.inputs[index..].iter().map(|(_, id)| *id).collect();
+        Ok(Case { review, item, hidden, wrong })
+    }
+}
+
+fn traits_of(store: &Store, user: &str, ids: &[ReviewId]) -> Result<Traits> {
+    let reviews = View::all(store).reviews(ids)?;
+    let items = reviews.iter().map(|r| store.item(&r.review.item));
+    let items = items.collect::<crate::corpus::Result<Vec<Item>>>()?;
+    let history: Vec<_> = reviews.iter().map(|r| &r.review).zip(&items).collect();
+    Ok(Traits::of(user, &history))
+}
+
+/// Pairs among all that the users wrote.
+fn swaps(
+    store: &Store,
+    users: &[&UserSplit],
+    options: &PlanOptions,
+    embeddings: Option<&HashMap<String, Vec<f32>>>,
+) -> Result<Vec<SwapCase>> {
+    if options.pairs == 0 {
+        return Ok(Vec::new());
+    }
+    let mut texts = Vec::new();
+    for user in users {
+        let written = View::all(store).reviews(&user.profile)?;
+        texts.extend(written.into_iter().filter(|r| !r.review.text.trim().is_empty()));
+    }
+    let named: Vec<(&str, &str)> =
+        texts.iter().map(|r| (r.review.user.as_str(), r.review.item.as_str())).collect();
+    let of = PairOptions { n: options.pairs, most_per_user: 1, seed: options.seed };
+    let random = choose_pairs(&named, Partner::Random, &of);
+    let nearest = match embeddings {
+        Some(embeddings) => choose_pairs(&named, Partner::Nearest(embeddings), &of),
+        None => Vec::new(),
+    };
+    let written: HashMap<(&str, &str), &StoredReview> = named.iter().copied().zip(&texts).collect();
+    let kinds = random.into_iter().map(|pair| (pair, PairKind::Random));
+    let mut cases = Vec::new();
+    for (pair, kind) in kinds.chain(nearest.into_iter().map(|pair| (pair, PairKind::Nearest))) {
+        let real = |user: &str| written.get(&(user, pair.item.as_str())).copied().cloned();
+        if let (Some(a), Some(b)) = (real(&pair.a), real(&pair.b)) {
+            let item = store.item(&pair.item)?;
+            cases.push(SwapCase { pair, kind, item, real: [a, b] });
+        }
+    }
+    Ok(cases)
+}
+
+fn reviews<const N: usize>(store: &Store, ids: [ReviewId; N]) -> Result<[StoredReview; N]> {
+    let found = View::all(store).reviews(&ids)?;
+    let got = found.len();
+    found.try_into().map_err(|_| Error::TooFew {
+        operation: "read the held-out texts",
+        what: "reviews",
+        got,
+        needed: N,
+    })
+}

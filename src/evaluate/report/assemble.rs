@@ -1,0 +1,283 @@
+//! From outcomes to a report.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::{Compared, Example, Facts, Figure, MeanCost, MethodReport, Report};
+use crate::corpus::Store;
+use crate::evaluate::figures::{self, Crossings, Material, Rows, Spaces};
+use crate::evaluate::identification::{Trial, identify};
+use crate::evaluate::measures::{Measure, Measures};
+use crate::evaluate::metrics::{BleuCounts, Meteor};
+use crate::evaluate::plan::Plan;
+use crate::evaluate::run::{MethodOutcomes, Outcomes};
+use crate::evaluate::statistics::{PerUser, Settings, bootstrap, compare};
+use crate::evaluate::swap::{Crossing, swap_test};
+use crate::evaluate::{Result, trial::Outcome};
+
+/// Held-out texts that are shown.
+const EXAMPLES: usize = 12;
+
+/// Sums up the outcomes of a whole plan.
+///
+/// # Errors
+/// The store cannot be read; a figure that is not finite; too few users for a statistic.
+pub fn assemble(
+    store: &Store,
+    plan: &Plan,
+    outcomes: &Outcomes,
+    measures: &Measures,
+    meteor: &Meteor,
+    seeds: u64,
+    facts: Facts,
+) -> Result<Report> {
+    let settings = facts.statistics;
+    let material = Material::read(store, plan)?;
+    let spaces = match measures.swaps() && !plan.swaps.is_empty() {
+        true => Some(Spaces::fit(plan, &population(store, plan)?)?),
+        false => None,
+    };
+    let maker = Maker { plan, outcomes, measures, meteor, material, spaces, settings };
+    let mut methods = BTreeMap::new();
+    for of_method in &outcomes.methods {
+        methods.insert(of_method.method.name(), maker.method(of_method)?);
+    }
+    let order: Vec<&'static str> = outcomes.methods.iter().map(|m| m.method.name()).collect();
+    Ok(Report {
+        users: plan.n_users(),
+        texts: plan.cases.len(),
+        seeds,
+        pairs: plan.swaps.len(),
+        ceiling: maker.ceiling()?,
+        comparisons: comparisons(&methods, &order, &settings)?,
+        examples: examples(plan, outcomes),
+        methods,
+        facts,
+        order,
+    })
+}
+
+/// What the users of the split wrote, as far as it is not held out.
+fn population(store: &Store, plan: &Plan) -> Result<Vec<String>> {
+    let mut texts = Vec::new();
+    for (user, own) in &plan.own {
+        let written = store.history(user)?;
+        let rest = written.into_iter().filter(|r| own.iter().all(|held_out| held_out.id != r.id));
+        texts.extend(rest.map(|r| r.review.text));
+    }
+    Ok(texts)
+}
+
+struct Maker<'a> {
+    plan: &'a Plan,
+    outcomes: &'a Outcomes,
+    measures: &'a Measures,
+    meteor: &'a Meteor,
+    material: Material,
+    spaces: Option<Spaces>,
+    settings: Settings,
+}
+
+impl Maker<'_> {
+    fn method(&self, outcomes: &MethodOutcomes) -> Result<MethodReport> {
+        let mut rows = Rows::default();
+        figures::likelihood_rows(self.plan, outcomes, &mut rows);
+        let (plan, meteor) = (self.plan, self.meteor);
+        let corpus = figures::lexical_rows(plan, outcomes, &self.material, meteor, &mut rows);
+        let mut figures = BTreeMap::new();
+        if !corpus.bleu.is_empty() {
+            self.corpus_bleu(&corpus.bleu, &mut figures)?;
+            let distinct = [corpus.distinct.distinct1, corpus.distinct.distinct2];
+            for (name, mean) in ["distinct1", "distinct2"].into_iter().zip(distinct) {
+                let n = corpus.bleu.len();
+                figures.insert(name.to_owned(), Figure { mean, low: None, high: None, n, p: None });
+            }
+        }
+        if let Some(spaces) = &self.spaces {
+            let crossings = spaces.crossings(plan, &outcomes.swaps);
+            self.crossings(crossings, Some(&mut rows), &mut figures)?;
+            let texts = plan.swaps.iter().zip(&outcomes.swaps).flat_map(|(swap, outcome)| {
+                let texts = outcome.iter().flat_map(|outcome| &outcome.texts);
+                texts.flat_map(|[a, b]| {
+                    [(swap.pair.a.as_str(), a.as_str()), (swap.pair.b.as_str(), b.as_str())]
+                })
+            });
+            let trials = spaces.trials(texts, self.settings.seed)?;
+            self.identification(&trials, Some(&mut rows), &mut figures)?;
+        }
+        let per_user = rows.per_user()?;
+        for (measure, values) in &per_user {
+            if !figures.contains_key(measure) {
+                figures.insert(measure.clone(), values.mean(&self.settings)?.into());
+            }
+        }
+        let cases = outcomes.cases.iter().flatten();
+        let costs: Vec<_> = cases.clone().flat_map(|outcome| outcome.cost.clone()).collect();
+        Ok(MethodReport {
+            figures,
+            cost: MeanCost::of(&costs),
+            without_history: cases.filter(|outcome| **outcome == Outcome::default()).count(),
+            per_user,
+            seconds: outcomes.seconds,
+        })
+    }
+
+    /// BLEU of all texts together, and what it is multiplied with; intervals draw whole users.
+    fn corpus_bleu(
+        &self,
+        of_texts: &[(String, BleuCounts)],
+        figures: &mut BTreeMap<String, Figure>,
+    ) -> Result<()> {
+        let mut of_users: BTreeMap<&str, Vec<BleuCounts>> = BTreeMap::new();
+        for (user, counts) in of_texts {
+            of_users.entry(user).or_default().push(*counts);
+        }
+        let sums: Vec<BleuCounts> =
+            of_users.into_values().map(|counts| counts.into_iter().sum()).collect();
+        let of =
+            |units: &[usize]| units.iter().map(|unit| sums[*unit]).sum::<BleuCounts>().corpus();
+        let score = bootstrap(sums.len(), |units| of(units).score, &self.settings)?;
+        let penalty = bootstrap(sums.len(), |units| of(units).brevity_penalty, &self.settings)?;
+        figures.insert("bleu".to_owned(), score.into());
+        figures.insert("brevity_penalty".to_owned(), penalty.into());
+        Ok(())
+    }
+
+    fn crossings(
+        &self,
+        crossings: Crossings,
+        mut rows: Option<&mut Rows>,
+        figures: &mut BTreeMap<String, Figure>,
+    ) -> Result<()> {
+        if !self.measures.has(Measure::Swap) {
+            return Ok(());
+        }
+        for (name, crossings) in crossings.0 {
+            let test = swap_test(&crossings, &self.settings)?;
+            figures.insert(name.clone(), Figure { p: Some(test.p), ..test.accuracy.into() });
+            if let Some(rows) = rows.as_deref_mut() {
+                for crossing in &crossings {
+                    let Crossing { a, b, .. } = crossing;
+                    [a, b].into_iter().for_each(|user| rows.push(&name, user, crossing.score()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn identification(
+        &self,
+        trials: &[Trial],
+        rows: Option<&mut Rows>,
+        figures: &mut BTreeMap<String, Figure>,
+    ) -> Result<()> {
+        if !self.measures.has(Measure::Identification) || trials.is_empty() {
+            return Ok(());
+        }
+        let found = identify(trials, &self.settings)?;
+        figures.insert("identified_mrr".to_owned(), found.mrr.into());
+        figures.insert("identified_first".to_owned(), found.recall_at_1.into());
+        figures.insert("identified_auc".to_owned(), found.auc.into());
+        if let Some(rows) = rows {
+            for trial in trials {
+                rows.push("identified_mrr", &trial.user, trial.reciprocal_rank());
+                rows.push("identified_first", &trial.user, trial.recall_at_1());
+                rows.push("identified_auc", &trial.user, trial.auc());
+            }
+        }
+        Ok(())
+    }
+
+    /// What real texts reach where a method's texts are held against users.
+    fn ceiling(&self) -> Result<BTreeMap<String, Figure>> {
+        let mut figures = BTreeMap::new();
+        let Some(spaces) = &self.spaces else { return Ok(figures) };
+        self.crossings(spaces.real_crossings(self.plan, self.outcomes), None, &mut figures)?;
+        let texts = self.plan.swaps.iter().flat_map(|swap| {
+            swap.real.iter().map(|r| (r.review.user.as_str(), r.review.text.as_str()))
+        });
+        self.identification(&spaces.trials(texts, self.settings.seed)?, None, &mut figures)?;
+        Ok(figures)
+    }
+}
+
+/// Every pair of methods on every measure that both have, on the users that both have; corrected
+/// over the pairs of a measure.
+fn comparisons(
+    methods: &BTreeMap<&'static str, MethodReport>,
+    order: &[&'static str],
+    settings: &Settings,
+) -> Result<Vec<Compared>> {
+    let mut measures: Vec<&String> =
+        methods.values().flat_map(|method| method.per_user.keys()).collect();
+    measures.sort_unstable();
+    measures.dedup();
+    let of_measures = measures.into_par_iter().map(|measure| {
+        let of = |name: &str| methods.get(name).and_then(|method| method.per_user.get(measure));
+        let mut names = Vec::new();
+        let mut sides = Vec::new();
+        for (number, a) in order.iter().copied().enumerate() {
+            for b in order[number + 1..].iter().copied() {
+                let (Some(of_a), Some(of_b)) = (of(a), of(b)) else { continue };
+                let both = |one: &PerUser, other: &PerUser| {
+                    let shared = one.iter().filter(|(user, _)| other.get(user).is_some());
+                    PerUser::averaged(shared)
+                };
+                let both = (both(of_a, of_b)?, both(of_b, of_a)?);
+                if !both.0.is_empty() {
+                    names.push((a, b));
+                    sides.push(both);
+                }
+            }
+        }
+        let family: Vec<(&PerUser, &PerUser)> = sides.iter().map(|(a, b)| (a, b)).collect();
+        let compared = compare(&family, settings)?.into_iter().zip(names).map(|(found, (a, b))| {
+            let interval = found.difference.interval;
+            Compared {
+                a,
+                b,
+                measure: measure.clone(),
+                difference: found.difference.value,
+                low: interval.map(|ends| ends.low),
+                high: interval.map(|ends| ends.high),
+                n: found.difference.n,
+                p: found.p,
+                p_holm: found.p_corrected,
+                verdict: found.verdict,
+            }
+        });
+        Ok(compared.collect::<Vec<_>>())
+    });
+    Ok(of_measures.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// Some held-out texts, spread over the users, with what was written for them.
+fn examples(plan: &Plan, outcomes: &Outcomes) -> Vec<Example> {
+    let step = plan.cases.len().div_ceil(EXAMPLES).max(1);
+    let mut examples = Vec::new();
+    for (number, case) in plan.cases.iter().enumerate().step_by(step) {
+        let written: Vec<_> = outcomes
+            .methods
+            .iter()
+            .filter_map(|of_method| {
+                let outcome = of_method.cases.get(number)?.as_ref()?;
+                let wrong = outcome.wrong_texts.first().cloned();
+                Some((of_method.method.name(), outcome.texts.first()?.clone(), wrong))
+            })
+            .collect();
+        if written.is_empty() {
+            continue;
+        }
+        let title = case.item.title.trim();
+        let item = if title.is_empty() { case.item.id.clone() } else { title.to_owned() };
+        let review = &case.review.review;
+        examples.push(Example {
+            user: review.user.clone(),
+            item,
+            real: review.text.clone(),
+            written,
+        });
+    }
+    examples
+}
