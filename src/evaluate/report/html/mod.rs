@@ -1,0 +1,151 @@
+//! The report as one page: tables, plots, examples, and what it takes to do it again.
+//!
+//! The file needs nothing beside it and asks nobody for anything: style, script and plots stand in
+//! it, and its content policy forbids the rest. Without the script, which only lets tables be
+//! sorted, it is whole.
+
+mod compared;
+mod examples;
+mod facts;
+mod forest;
+mod in_words;
+mod lengths;
+mod measures;
+mod numbers;
+mod paired;
+mod sections;
+mod svg;
+mod table;
+mod tags;
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
+
+use measures::{Group, Shown};
+use numbers::many;
+use tags::{Tag, tag};
+
+use super::Report;
+
+/// What the browser may load: what stands in the file, and nothing from anywhere.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
+/// The report as an HTML file. The same report gives the same bytes.
+#[must_use]
+pub fn to_html(report: &Report) -> String {
+    let page = Page::new(report);
+    let name = format!("Evaluation of {}", report.order.join(", "));
+    let head = tag("head")
+        .put(tag("meta").with("charset", "utf-8"))
+        .put(tag("meta").with("name", "viewport").with("content", "width=device-width"))
+        .put(tag("meta").with("http-equiv", "Content-Security-Policy").with("content", POLICY))
+        .put(tag("meta").with("name", "color-scheme").with("content", "light dark"))
+        .put(tag("title").text(&name))
+        .put(tag("style").verbatim(include_str!("style.css")));
+    let mut parts = vec![in_words::section(&page), table::overview(&page)];
+    parts.extend(Group::ALL.into_iter().map(|group| sections::section(&page, group)));
+    parts.extend([
+        compared::section(&page),
+        paired::section(&page),
+        lengths::section(&page),
+        table::cost(&page),
+        examples::section(&page),
+        Some(facts::section(&page)),
+    ]);
+    let parts: Vec<Part> = parts.into_iter().flatten().collect();
+    let contents = parts.iter().map(|part| {
+        tag("li").put(tag("a").with("href", format_args!("#{}", part.id)).text(part.heading))
+    });
+    let contents = tag("nav").with("aria-label", "Contents").put(tag("ul").put_all(contents));
+    let header = tag("header")
+        .put(tag("h1").text("Writing as one person would: an evaluation"))
+        .put(tag("p").class("lead").text(lead(report)))
+        .put(contents);
+    let body = tag("body")
+        .put(header)
+        .put(tag("main").put_all(parts.into_iter().map(Part::section)))
+        .put(tag("script").verbatim(include_str!("sort.js")));
+    let page = tag("html").with("lang", "en").put(head).put(body);
+    format!("<!DOCTYPE html>\n{page}\n")
+}
+
+/// What was evaluated, in a sentence.
+fn lead(report: &Report) -> String {
+    let methods = many(report.order.len(), "method");
+    let (texts, users) = (many(report.texts, "held-out text"), many(report.users, "user"));
+    let seeds = match report.seeds {
+        0 | 1 => String::new(),
+        n => format!(", each written with {n} seeds"),
+    };
+    let pairs = match report.pairs {
+        0 => String::new(),
+        n => format!(", and {} of users for the swap test", many(n, "pair")),
+    };
+    format!("{methods} on {texts} of {users}{seeds}{pairs}.")
+}
+
+/// A report and what several parts of the page need of it.
+struct Page<'a> {
+    report: &'a Report,
+    /// Every measure that any method has.
+    measures: Vec<Shown>,
+    /// The method that others are held against: `rag`, which takes the past as it is, or the first.
+    against: Option<&'static str>,
+    /// How sure the intervals are, as `95 %`.
+    sure: String,
+}
+
+impl<'a> Page<'a> {
+    fn new(report: &'a Report) -> Self {
+        let rag = report.order.iter().find(|name| **name == "rag");
+        let against = rag.or(report.order.first()).copied();
+        let sure = format!("{}\u{202f}%", (1.0 - report.facts.statistics.level) * 100.0);
+        Self { report, measures: measures::of_report(report), against, sure }
+    }
+
+    /// Methods in the order they were asked for, with their figures.
+    fn methods(&self) -> impl Iterator<Item = (&'static str, &'a super::MethodReport)> {
+        let methods = &self.report.methods;
+        self.report.order.iter().filter_map(|name| Some((*name, methods.get(name)?)))
+    }
+
+    fn measure(&self, name: &str) -> Option<&Shown> {
+        self.measures.iter().find(|measure| measure.name == name)
+    }
+}
+
+/// A part of the page, with its heading.
+struct Part {
+    id: &'static str,
+    heading: &'static str,
+    content: Vec<Tag>,
+}
+
+impl Part {
+    /// A part that begins with what it shows and how to read it.
+    fn new(id: &'static str, heading: &'static str, words: &str) -> Self {
+        Self { id, heading, content: vec![tag("p").class("words").text(words)] }
+    }
+
+    fn put(mut self, content: Tag) -> Self {
+        self.content.push(content);
+        self
+    }
+
+    fn section(self) -> Tag {
+        let heading = format!("{}-heading", self.id);
+        tag("section")
+            .with("id", self.id)
+            .with("aria-labelledby", &heading)
+            .put(tag("h2").with("id", &heading).text(self.heading))
+            .put_all(self.content)
+    }
+}
+
+/// A box that scrolls by itself where its content is wider than the page.
+fn scrolling(label: &str, content: Tag) -> Tag {
+    let region = tag("div").class("scroll").with("role", "region").with("tabindex", 0);
+    region.with("aria-label", label).put(content)
+}
