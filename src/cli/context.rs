@@ -158,7 +158,12 @@ impl Context {
 
     /// The language model of `--lm`, running.
     pub(crate) fn lm(&self) -> anyhow::Result<Lm> {
-        let files = self.catalog()?.lm_with(&self.globals.lm, self)?;
+        self.lm_named(&self.globals.lm)
+    }
+
+    /// A language model by its name or path, running.
+    pub(crate) fn lm_named(&self, name: &str) -> anyhow::Result<Lm> {
+        let files = self.catalog()?.lm_with(name, self)?;
         Ok(Lm::load(&files, &self.load_options()?)?)
     }
 
@@ -180,6 +185,14 @@ impl Context {
         Tier::parse(&self.globals.tier).context("--tier")
     }
 
+    /// The arithmetic of `--encoder-precision`.
+    pub(crate) fn encoder_precision(&self) -> Precision {
+        match self.globals.encoder_precision {
+            PrecisionName::F32 => Precision::F32,
+            PrecisionName::Int8 => Precision::Int8,
+        }
+    }
+
     /// The sentence encoder of `--encoder`, loaded.
     pub(crate) fn encoder(&self) -> anyhow::Result<Encoder> {
         self.encoder_on(self.device()?)
@@ -188,13 +201,9 @@ impl Context {
     /// The sentence encoder of `--encoder`, loaded onto a device.
     pub(crate) fn encoder_on(&self, device: candle_core::Device) -> anyhow::Result<Encoder> {
         let files = self.catalog()?.encoder_with(&self.globals.encoder, self)?;
-        let precision = match self.globals.encoder_precision {
-            PrecisionName::F32 => Precision::F32,
-            PrecisionName::Int8 => Precision::Int8,
-        };
         let options = encoder::Options {
             device,
-            precision,
+            precision: self.encoder_precision(),
             threads: self.globals.threads,
             tier: self.tier()?,
         };

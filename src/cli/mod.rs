@@ -6,6 +6,7 @@ mod context;
 mod demo;
 mod doctor;
 mod embed;
+mod evaluate;
 mod import;
 mod index;
 mod lm;
@@ -68,6 +69,8 @@ enum Command {
     Profile(profile::Args),
     /// Write as a user would
     Write(write::Args),
+    /// Measure methods on held-out texts, with controls
+    Evaluate(Box<evaluate::Args>),
     /// Use the language model by itself
     Lm(lm::Args),
     /// Compare predicted texts with reference texts: ROUGE, BLEU, METEOR and more
@@ -99,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Representatives(args) => representatives::run(args, &context),
         Command::Profile(args) => profile::run(args, &context),
         Command::Write(args) => write::run(args, &context),
+        Command::Evaluate(args) => evaluate::run(*args, &context),
         Command::Lm(args) => lm::run(args, &context),
         Command::Metrics(args) => metrics::run(args, &context),
         Command::Embed(args) => embed::run(args, &context),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::output;
-use super::settings::{Settings, at_least_one, note_cuts};
+use super::settings::{Settings, Sight, at_least_one, note_cuts};
 use super::wait::wait;
 
 #[derive(Debug, clap::Args)]
@@ -45,6 +45,8 @@ pub(crate) struct Args {
     max_tokens: Option<usize>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    sight: Sight,
 }
 
 const EXAMPLES: &str = "\
@@ -70,7 +72,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let task = args.settings.task()?;
     let store = Store::open_existing(&context.globals.store)?;
     let item = args.item.as_deref().map(|id| store.item(id)).transpose()?;
-    let view = args.settings.view(&store, &args.user, item.as_ref())?;
+    let view = args.sight.view(&store, &args.user, item.as_ref())?;
     let target = item.map(|item| Target {
         user: args.user.clone(),
         item,

@@ -58,10 +58,6 @@ pub(crate) struct Settings {
     /// (for reviews: writing, emotional, semantic); can be given several times
     #[arg(long, value_name = "KEY")]
     without_dimension: Vec<String>,
-    /// See only what was written before TIME, in seconds since 1970; without this, peers' texts may
-    /// be younger than the one that is written, as in DPL
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
-    before: Option<i64>,
     /// Compute everything anew, even what the store has
     #[arg(long)]
     fresh: bool,
@@ -103,6 +99,11 @@ impl Settings {
         Ok(task)
     }
 
+    /// The task as it was asked for.
+    pub(crate) fn task_name(&self) -> &str {
+        &self.task
+    }
+
     pub(crate) fn options(&self, task: &Task) -> Options {
         let published = Options::of(task);
         Options {
@@ -122,7 +123,18 @@ impl Settings {
             ..published
         }
     }
+}
 
+/// What may be seen.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sight {
+    /// See only what was written before TIME, in seconds since 1970; without this, peers' texts may
+    /// be younger than the one that is written, as in DPL
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    before: Option<i64>,
+}
+
+impl Sight {
     /// What may be seen while something is written about `item`: not what the user wrote about it.
     pub(crate) fn view<'a>(
         &self,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::output;
-use super::settings::{Settings, at_least_one, note_cuts};
+use super::settings::{Settings, Sight, at_least_one, note_cuts};
 use super::wait::wait;
 
 #[derive(Debug, clap::Args)]
@@ -67,6 +67,8 @@ pub(crate) struct Args {
     max_tokens: Option<usize>,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    sight: Sight,
     #[command(flatten)]
     sampling: SamplingArgs,
 }
@@ -123,7 +125,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     options.sampling.over(&task.stage(args.method.stage())?.sampling).check()?;
     let store = Store::open_existing(&context.globals.store)?;
     let item = store.item(&args.item)?;
-    let view = args.settings.view(&store, &args.user, Some(&item))?;
+    let view = args.sight.view(&store, &args.user, Some(&item))?;
     let target =
         Target { user: args.user.clone(), item, rating: args.rating, title: args.title.clone() };
     let lm = context.lm()?;

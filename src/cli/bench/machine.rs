@@ -98,7 +98,9 @@ fn encoder(context: &Context) -> anyhow::Result<Value> {
     let files = context.catalog()?.encoder_with(&context.globals.encoder, context)?;
     let bytes = std::fs::metadata(files.dir.join("model.safetensors"))?.len();
     let (name, sha256) = (files.name, files.sha256);
-    Ok(json!({ "name": name, "format": "F32", "bytes": bytes, "sha256": sha256 }))
+    Ok(
+        json!({ "name": name, "format": context.encoder_precision().name(), "bytes": bytes, "sha256": sha256 }),
+    )
 }
 
 /// A line of the kernel's status file of this process, in bytes: `VmRSS`, `VmHWM` (the peak).

@@ -1,0 +1,81 @@
+//! The options that choose what is evaluated.
+
+use std::collections::HashMap;
+
+use clap::ValueEnum;
+use idiolect::corpus::Store;
+use idiolect::corpus::split::{Part, Split};
+use idiolect::encoder::Encoder;
+use idiolect::evaluate::measures::Measures;
+use idiolect::evaluate::plan::{Plan, PlanOptions};
+use idiolect::peers::PeerIndex;
+
+use super::super::settings::at_least_one;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Choice {
+    /// Which held-out texts
+    #[arg(long, value_enum, default_value_t = PartName::Test)]
+    split: PartName,
+    /// Name of the split that `idiolect split` made
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    split_name: String,
+    /// Most users, drawn [default: all of the split]
+    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    users: Option<usize>,
+    /// Other users, matched, whose histories each held-out text is tried with
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    wrong_users: usize,
+    /// Most pairs for the swap test of either kind (drawn, and nearest)
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pairs: usize,
+    /// Let peers' texts be younger than the one that is written, as DPL's published code does
+    #[arg(long)]
+    peers_any_time: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PartName {
+    Train,
+    Val,
+    Test,
+}
+
+impl Choice {
+    pub(super) fn split(&self, store: &Store) -> anyhow::Result<Split> {
+        Ok(store.split(&self.split_name)?)
+    }
+
+    pub(super) fn plan(
+        &self,
+        store: &Store,
+        split: &Split,
+        measures: &Measures,
+        encoder: Option<&Encoder>,
+        seed: u64,
+    ) -> anyhow::Result<Plan> {
+        let options = PlanOptions {
+            part: match self.split {
+                PartName::Train => Part::Train,
+                PartName::Val => Part::Val,
+                PartName::Test => Part::Test,
+            },
+            users: self.users,
+            wrong_users: self.wrong_users,
+            pairs: if measures.swaps() { self.pairs } else { 0 },
+            peers_any_time: self.peers_any_time,
+            seed,
+        };
+        let embeddings = match encoder.filter(|_| options.pairs > 0) {
+            Some(encoder) => Some(embeddings(&PeerIndex::open(store, encoder)?, split)),
+            None => None,
+        };
+        Ok(Plan::new(store, split, &options, embeddings.as_ref())?)
+    }
+}
+
+fn embeddings(index: &PeerIndex, split: &Split) -> HashMap<String, Vec<f32>> {
+    let users = split.users.iter();
+    let of = |user: &str| index.embedding(user).map(<[f32]>::to_vec);
+    users.filter_map(|user| Some((user.user.clone(), of(&user.user)?))).collect()
+}
