@@ -23,10 +23,10 @@ pub(super) fn overview(page: &Page<'_>) -> Option<Part> {
         _ => String::new(),
     };
     let words = format!(
-        "One row a method; each figure is the mean over users, or over pairs of users in the \
-         swap test (BLEU is of all texts together), with its {sure} interval under it, and p of \
-         chance where there is a test of it.{marks} The last rows say what the users' real texts reach and \
-         what no effect looks like. The measures are explained below, group by group."
+        "One row a method; each figure is the mean over users or pairs of users, or one figure of all \
+         texts together, with its {sure} interval under it, and p of chance where there is a test of \
+         it.{marks} The last rows say what the users' real texts reach and what no effect looks \
+         like. The measures are explained below, group by group."
     );
     let part = Part::new("overview", "Overview", &words);
     let mut part = part.put(titled(page, &first, "Overview", costly));
