@@ -42,6 +42,7 @@ fn of_measure(page: &Page<'_>, measure: &Shown, pairs: &[&Compared]) -> Tag {
     let differing = pairs.iter().filter(|c| c.verdict != Verdict::NoDifferenceShown).count();
     let told = match (differing, pairs.len()) {
         (0, 1) => "no difference shown".to_owned(),
+        (_, 1) => "the two differ".to_owned(),
         (0, n) => format!("no difference shown between any of {}", many(n, "pair")),
         (differing, n) => format!("{differing} of {} differ", many(n, "pair")),
     };
