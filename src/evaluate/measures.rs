@@ -74,6 +74,12 @@ impl Measures {
         [Measure::Lexical, Measure::WrongUser, Measure::Judge].iter().any(|m| self.has(*m))
     }
 
+    /// Whether held-out texts are tried, and not pairs of users alone.
+    #[must_use]
+    pub fn cases(&self) -> bool {
+        self.writes() || self.has(Measure::Likelihood) || self.has(Measure::NeutralTitle)
+    }
+
     /// Whether pairs of users are written for.
     #[must_use]
     pub fn swaps(&self) -> bool {

@@ -117,7 +117,10 @@ impl Maker<'_> {
         Ok(MethodReport {
             figures,
             cost: MeanCost::of(&costs),
-            without_history: cases.filter(|outcome| **outcome == Outcome::default()).count(),
+            without_history: match self.measures.cases() {
+                true => cases.filter(|outcome| **outcome == Outcome::default()).count(),
+                false => 0,
+            },
             per_user,
             seconds: outcomes.seconds,
         })
