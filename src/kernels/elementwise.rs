@@ -246,6 +246,36 @@ mod tests {
         out
     }
 
+    per_tier! { unsafe fn exp_of_negative(x: &[f32; 16], y: &mut [f32; 16]) = negative_sixteen; }
+
+    unsafe fn negative_sixteen<S: Simd>(x: &[f32; 16], y: &mut [f32; 16]) {
+        S::store(y.as_mut_ptr(), math::exp_of_negative::<S>(S::load(x.as_ptr())));
+    }
+
+    #[test]
+    fn the_exponential_of_negative_numbers_is_the_exponential() {
+        let mut x: Vec<f32> = (0..160_000).map(|i| -87.0 * i as f32 / 160_000.0).collect();
+        let odd = [f32::NAN, f32::NEG_INFINITY, f32::MIN, -1e4, -88.0, -87.5, -0.0, -1e-40];
+        x.extend(odd);
+        // A NaN whose low bits are set.
+        x.extend([f32::from_bits(0x7fc0_01ff), f32::from_bits(0xffc0_0001)]);
+        x.resize(x.len().next_multiple_of(16), 0.0);
+        let y = on_every_tier(|tier| {
+            let mut y = vec![0.0; x.len()];
+            for (x, y) in x.as_chunks::<16>().0.iter().zip(y.as_chunks_mut::<16>().0) {
+                // SAFETY: arrays of sixteen.
+                unsafe { exp_of_negative(tier, x, y) };
+            }
+            y
+        });
+        let (smooth, rest) = y.split_at(160_000);
+        assert_eq!(testing::bits(smooth), testing::bits(&exp(&x[..160_000], Tier::PLAIN)));
+        assert!(rest[0].is_nan() && rest[8].is_nan() && rest[9].is_nan());
+        assert_eq!(rest[1..5], [0.0; 4]);
+        assert!((f64::from(rest[5]) - (-87.5_f64).exp()).abs() < 1e-44);
+        assert!(rest[6..8].iter().chain(&rest[10..]).all(|y| *y == 1.0));
+    }
+
     #[test]
     fn the_exponential_is_within_two_units_in_the_last_place() {
         let x: Vec<f32> = (0..400_000).map(|i| -87.0 + 175.0 * i as f32 / 400_000.0).collect();

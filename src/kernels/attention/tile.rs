@@ -6,6 +6,8 @@
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
 
+use std::mem::MaybeUninit;
+
 use half::f16;
 
 use super::RUN;
@@ -75,7 +77,6 @@ unsafe fn all_runs<S: Simd>(unit: &Unit<'_>, first_run: usize, n_runs: usize, st
         }
         first += rows;
     }
-    let mut part = vec![0.0; MOST_ROWS * len];
     for index in 0..n_runs {
         let run = unit.runs[first_run + index];
         let next = unit.runs.get(first_run + index + 1).unwrap_or(&run);
@@ -88,8 +89,6 @@ unsafe fn all_runs<S: Simd>(unit: &Unit<'_>, first_run: usize, n_runs: usize, st
                 visible[row] = (unit.positions[first + row] + 1 - run_start).min(RUN);
             }
             let at = if separate { (index * n_rows + first) * len } else { first * len };
-            let own = states[at..at + rows * len].as_mut_ptr();
-            let fresh = separate || index == 0;
             let tile = Tile {
                 queries: queries.as_ptr().add(first * dim),
                 keys: run.as_ptr().cast::<u16>().add(unit.keys_at),
@@ -97,7 +96,8 @@ unsafe fn all_runs<S: Simd>(unit: &Unit<'_>, first_run: usize, n_runs: usize, st
                 next_keys: next.as_ptr().cast::<u16>().add(unit.keys_at),
                 dim,
                 visible: &visible,
-                out: if fresh { own } else { part.as_mut_ptr() },
+                out: states[at..at + rows * len].as_mut_ptr(),
+                joins: !separate && index > 0,
             };
             match rows {
                 8 if S::ROWS >= 8 => by_width::<S, 8>(&tile),
@@ -105,11 +105,6 @@ unsafe fn all_runs<S: Simd>(unit: &Unit<'_>, first_run: usize, n_runs: usize, st
                 3 => by_width::<S, 3>(&tile),
                 2 => by_width::<S, 2>(&tile),
                 _ => by_width::<S, 1>(&tile),
-            }
-            if !fresh {
-                for row in 0..rows {
-                    join::<S>(own.add(row * len), part.as_ptr().add(row * len), dim);
-                }
             }
             first += rows;
         }
@@ -135,6 +130,8 @@ struct Tile<'a> {
     visible: &'a [usize; MOST_ROWS],
     /// States of the rows.
     out: *mut f32,
+    /// Whether the run is joined to what is there.
+    joins: bool,
 }
 
 /// Two vectors side by side where there are registers for them: then few rows hide the latency of
@@ -153,7 +150,8 @@ unsafe fn tile_of<S: Simd, const ROWS: usize, const WIDTH: usize>(tile: &Tile<'_
     let dim = tile.dim;
     let most = tile.visible[..ROWS].iter().copied().max().unwrap_or(0);
     let all = tile.visible[..ROWS].iter().copied().min().unwrap_or(0);
-    let mut weights = [[f32::NEG_INFINITY; RUN]; ROWS];
+    let mut weights = MaybeUninit::<[[f32; RUN]; ROWS]>::uninit();
+    let weights = weights.as_mut_ptr().cast::<f32>();
 
     let mut panel = 0;
     while panel * LANES < most {
@@ -175,46 +173,118 @@ unsafe fn tile_of<S: Simd, const ROWS: usize, const WIDTH: usize>(tile: &Tile<'_
         }
         for column in 0..WIDTH {
             for row in 0..ROWS {
-                let to = weights[row].as_mut_ptr().add((panel + column) * LANES);
+                let to = weights.add(row * RUN + (panel + column) * LANES);
                 S::store(to, total[column][row]);
             }
         }
         panel += WIDTH;
     }
 
-    let len = state_len(dim);
-    for row in 0..ROWS {
-        weights[row][tile.visible[row]..].fill(f32::NEG_INFINITY);
-        let at = weights[row].as_mut_ptr();
-        let scores = [0, 1, 2, 3].map(|i| S::load(at.add(i * LANES)));
-        let largest =
-            S::largest(S::max(S::max(scores[0], scores[1]), S::max(scores[2], scores[3])));
-        let shift = S::splat(largest);
-        let mut sum = S::splat(0.0);
-        for (i, score) in scores.into_iter().enumerate() {
-            let weight = math::exp::<S>(S::sub(score, shift));
-            S::store(at.add(i * LANES), weight);
-            sum = S::add(sum, weight);
+    if all < RUN {
+        for row in 0..ROWS {
+            for position in tile.visible[row]..RUN {
+                *weights.add(row * RUN + position) = f32::NEG_INFINITY;
+            }
         }
-        *tile.out.add(row * len) = largest;
-        *tile.out.add(row * len + 1) = S::sum(sum);
     }
+    let (largest, sums) = soften::<S, ROWS>(weights);
+    let factors = put_sums::<S, ROWS>(tile, &largest, &sums);
 
     let mut chunk = 0;
     while chunk + WIDTH <= dim / LANES {
-        mix::<S, ROWS, WIDTH>(tile, &weights, all, chunk);
+        mix::<S, ROWS, WIDTH>(tile, weights, &factors, all, chunk);
         chunk += WIDTH;
     }
     if chunk < dim / LANES {
-        mix::<S, ROWS, 1>(tile, &weights, all, chunk);
+        mix::<S, ROWS, 1>(tile, weights, &factors, all, chunk);
     }
+}
+
+/// Turns the scores of each row, `[row][64]`, into exponentials of their distance from the row's
+/// largest; gives the largest scores and the sums of the exponentials.
+#[inline(always)]
+unsafe fn soften<S: Simd, const ROWS: usize>(scores: *mut f32) -> ([f32; ROWS], [f32; ROWS]) {
+    let mut lanes = [S::splat(0.0); ROWS];
+    for row in 0..ROWS {
+        let at = scores.add(row * RUN);
+        let first = S::max(S::load(at), S::load(at.add(LANES)));
+        let last = S::max(S::load(at.add(2 * LANES)), S::load(at.add(3 * LANES)));
+        lanes[row] = S::max(first, last);
+    }
+    let mut largest = [0.0; ROWS];
+    if ROWS == MOST_ROWS {
+        let mut each = [lanes[0]; MOST_ROWS];
+        (0..MOST_ROWS).for_each(|row| each[row] = lanes[row % ROWS]);
+        largest.copy_from_slice(&S::largest_of_each(each));
+    } else {
+        for row in 0..ROWS {
+            largest[row] = S::largest(lanes[row]);
+        }
+    }
+    for row in 0..ROWS {
+        let shift = S::splat(largest[row]);
+        let mut sum = S::splat(0.0);
+        for quarter in 0..RUN / LANES {
+            let at = scores.add(row * RUN + quarter * LANES);
+            let weight = math::exp_of_negative::<S>(S::sub(S::load(at), shift));
+            S::store(at, weight);
+            sum = S::add(sum, weight);
+        }
+        lanes[row] = sum;
+    }
+    let mut sums = [0.0; ROWS];
+    if ROWS == MOST_ROWS {
+        let mut each = [lanes[0]; MOST_ROWS];
+        (0..MOST_ROWS).for_each(|row| each[row] = lanes[row % ROWS]);
+        sums.copy_from_slice(&S::sums(each));
+    } else {
+        for row in 0..ROWS {
+            sums[row] = S::sum(lanes[row]);
+        }
+    }
+    (largest, sums)
+}
+
+/// Writes the largest scores and sums of a run to the states, or joins them. Gives what the states
+/// are multiplied with, then, from [`MOST_ROWS`] on, what the run is; both only for a join.
+#[inline(always)]
+unsafe fn put_sums<S: Simd, const ROWS: usize>(
+    tile: &Tile<'_>,
+    largest: &[f32; ROWS],
+    sums: &[f32; ROWS],
+) -> [f32; LANES] {
+    let len = state_len(tile.dim);
+    let mut factors = [0.0; LANES];
+    if !tile.joins {
+        for row in 0..ROWS {
+            *tile.out.add(row * len) = largest[row];
+            *tile.out.add(row * len + 1) = sums[row];
+        }
+        return factors;
+    }
+    for row in 0..ROWS {
+        let state = tile.out.add(row * len);
+        let (before, now) = (*state, largest[row]);
+        let largest = if now > before { now } else { before };
+        factors[row] = before - largest;
+        factors[MOST_ROWS + row] = now - largest;
+        *state = largest;
+    }
+    let exponentials = math::exp_of_negative::<S>(S::load(factors.as_ptr()));
+    S::store(factors.as_mut_ptr(), exponentials);
+    for row in 0..ROWS {
+        let sum = tile.out.add(row * len + 1);
+        *sum = (*sum).mul_add(factors[row], sums[row] * factors[MOST_ROWS + row]);
+    }
+    factors
 }
 
 /// Weighted sums of sixteen dimensions of the values, or twice sixteen.
 #[inline(always)]
 unsafe fn mix<S: Simd, const ROWS: usize, const WIDTH: usize>(
     tile: &Tile<'_>,
-    weights: &[[f32; RUN]; ROWS],
+    weights: *const f32,
+    factors: &[f32; LANES],
     all: usize,
     chunk: usize,
 ) {
@@ -229,7 +299,7 @@ unsafe fn mix<S: Simd, const ROWS: usize, const WIDTH: usize>(
         for column in 0..WIDTH {
             let value = S::load_f16(values.add(position * dim + column * LANES));
             for row in 0..ROWS {
-                let weight = S::splat(weights[row][position]);
+                let weight = S::splat(*weights.add(row * RUN + position));
                 total[column][row] = S::fma(value, weight, total[column][row]);
             }
         }
@@ -240,9 +310,14 @@ unsafe fn mix<S: Simd, const ROWS: usize, const WIDTH: usize>(
             // Positions that other rows of the tile do not see.
             for position in all..tile.visible[row] {
                 let value = S::load_f16(values.add(position * dim + column * LANES));
-                total = S::fma(value, S::splat(weights[row][position]), total);
+                total = S::fma(value, S::splat(*weights.add(row * RUN + position)), total);
             }
-            S::store(tile.out.add(row * len + 2 + (chunk + column) * LANES), total);
+            let to = tile.out.add(row * len + 2 + (chunk + column) * LANES);
+            if tile.joins {
+                let taken = S::mul(total, S::splat(factors[MOST_ROWS + row]));
+                total = S::fma(S::load(to), S::splat(factors[row]), taken);
+            }
+            S::store(to, total);
         }
     }
 }
@@ -255,7 +330,7 @@ unsafe fn join<S: Simd>(state: *mut f32, part: *const f32, dim: usize) {
     let mut factors = [0.0; LANES];
     factors[0] = before - largest;
     factors[1] = largest_of_part - largest;
-    let exponentials = math::exp::<S>(S::load(factors.as_ptr()));
+    let exponentials = math::exp_of_negative::<S>(S::load(factors.as_ptr()));
     S::store(factors.as_mut_ptr(), exponentials);
     let [keep, take, ..] = factors;
     *state = largest;

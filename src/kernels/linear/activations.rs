@@ -14,6 +14,10 @@
 #![allow(unsafe_code)]
 // Kernels run under the contract of `Simd`.
 #![allow(unsafe_op_in_unsafe_fn)]
+// One index runs through several arrays of a tile's rows.
+#![allow(clippy::needless_range_loop)]
+
+use std::array::from_fn;
 
 use super::BLOCK;
 use super::format::Offset;
@@ -210,110 +214,190 @@ unsafe fn quantize_tile<S: Simd>(
     offsets: &[Offset],
 ) {
     let cols = x.len() / rows;
+    let x = x.as_ptr();
     let mut large = [f32::INFINITY; 8];
-    for (row, large) in large.iter_mut().enumerate().take(rows) {
-        let x = x.as_ptr().add(row * cols);
-        let mut squares = S::splat(0.0);
-        for at in 0..cols / LANES {
-            let v = S::load(x.add(at * LANES));
-            squares = S::fma(v, v, squares);
-        }
-        *large = LARGE * (S::sum(squares) / cols as f32).sqrt();
-    }
-    let mut rests = [[0.0_f32; BLOCK]; 8];
-    for block in 0..cols / BLOCK {
-        let mut rows_with_more = 0_u8;
+    if rows == 8 {
+        large = large_of::<S, 8>(x, cols);
+    } else {
         for row in 0..rows {
-            let from = x.as_ptr().add(row * cols + block * BLOCK);
-            let block_of_row = [S::load(from), S::load(from.add(LANES))];
-            let quantized = quantize_block::<S>(block_of_row);
-            put::<S>(&mut digits, block, row, rows, &quantized);
-            // Not where anything is infinite or NaN.
-            if quantized.largest > large[row] {
-                rows_with_more |= 1 << row;
-                let step = S::splat(-quantized.scale);
-                for (half, x) in block_of_row.into_iter().enumerate() {
-                    let digit = S::load_i8(quantized.bytes.as_ptr().add(half * LANES));
-                    S::store(rests[row].as_mut_ptr().add(half * LANES), S::fma(digit, step, x));
-                }
-            }
+            [large[row]] = large_of::<S, 1>(x.add(row * cols), cols);
         }
-        if rows_with_more == 0 {
+    }
+    for block in 0..cols / BLOCK {
+        let x = x.add(block * BLOCK);
+        let steps = quantize_block::<S>(x, cols, rows, &mut digits, block);
+        let mut with_more = 0_u8;
+        // Not where anything is infinite or NaN.
+        (0..8).for_each(|row| with_more |= u8::from(steps.largest[row] > large[row]) << row);
+        if with_more == 0 {
             continue;
         }
+        let mut rests = [[0.0_f32; BLOCK]; 8];
+        for row in 0..rows {
+            if (with_more >> row) & 1 == 0 {
+                continue;
+            }
+            let (factor, step) = (S::splat(steps.inverses[row]), S::splat(-steps.scales[row]));
+            for half in 0..2 {
+                let x = S::load(x.add(row * cols + half * LANES));
+                let digit = S::to_float(S::round_scaled(x, factor));
+                S::store(rests[row].as_mut_ptr().add(half * LANES), S::fma(digit, step, x));
+            }
+        }
         let index = extra.blocks.len();
-        extra.blocks.push((block, rows_with_more));
         extra.digits.grow(rows, offsets);
         let Digits { values, scales, sums, corrections } = &mut extra.digits;
         let corrections = corrections.each_mut().map(Vec::as_mut_slice);
         let mut digits = DigitsMut { values, scales, sums, corrections };
-        for (row, rest) in rests.iter().enumerate().take(rows) {
-            let rest = [S::load(rest.as_ptr()), S::load(rest.as_ptr().add(LANES))];
-            put::<S>(&mut digits, index, row, rows, &quantize_block::<S>(rest));
-        }
-        rests = [[0.0; BLOCK]; 8];
+        let rests = rests.as_ptr().cast();
+        let steps = quantize_block::<S>(rests, BLOCK, rows, &mut digits, index);
+        let mut with_rest = 0_u8;
+        (0..8).for_each(|row| with_rest |= u8::from(steps.scales[row] > 0.0) << row);
+        extra.blocks.push((block, with_rest));
     }
 }
 
-/// One row's block.
-struct Block {
-    /// Its largest magnitude.
-    largest: f32,
-    scale: f32,
-    bytes: [i8; BLOCK],
-    /// Sums of the first and of the second half of the bytes.
-    halves: [i32; 2],
-}
-
-/// Quantizes a block. One that is not finite has no int8 worth the name: its scale is NaN.
+/// What each row's blocks are compared with to tell whether they hold large values; `x` is
+/// `[ROWS, cols]`.
 #[inline(always)]
-unsafe fn quantize_block<S: Simd>(x: [S::F; 2]) -> Block {
-    let largest = f32::from_bits(S::largest_bits(x[0], x[1]));
-    let (scale, inverse) = scale_of(largest);
-    let mut block = Block { largest, scale, bytes: [0; BLOCK], halves: [0; 2] };
-    if inverse > 0.0 {
-        let factor = S::splat(inverse);
-        for (half, x) in x.into_iter().enumerate() {
-            let rounded = S::round_scaled(x, factor);
-            S::store_bytes(block.bytes.as_mut_ptr().add(half * LANES), rounded);
-            // Integers far below 2^24: the sum is exact in any order.
-            block.halves[half] = S::sum(S::to_float(rounded)) as i32;
+unsafe fn large_of<S: Simd, const ROWS: usize>(x: *const f32, cols: usize) -> [f32; ROWS] {
+    let mut squares = [S::splat(0.0); ROWS];
+    for at in 0..cols / LANES {
+        for row in 0..ROWS {
+            let v = S::load(x.add(row * cols + at * LANES));
+            squares[row] = S::fma(v, v, squares[row]);
         }
     }
-    block
+    let mut large = [0.0; ROWS];
+    for row in 0..ROWS {
+        large[row] = LARGE * (S::sum(squares[row]) / cols as f32).sqrt();
+    }
+    large
 }
 
-/// Writes a row's block to its place in a tile of `rows` rows.
+/// How a block of each row was quantized; zeros of rows that a tile lacks.
+struct Steps {
+    /// Largest magnitudes.
+    largest: [f32; 8],
+    scales: [f32; 8],
+    inverses: [f32; 8],
+}
+
+/// Quantizes a block of `rows` rows, `stride` apart, and writes it to its place. A row's block that
+/// is not finite has no int8 worth the name: its scale is NaN.
 #[inline(always)]
-unsafe fn put<S: Simd>(
+unsafe fn quantize_block<S: Simd>(
+    x: *const f32,
+    stride: usize,
+    rows: usize,
     digits: &mut DigitsMut<'_>,
     block: usize,
-    row: usize,
+) -> Steps {
+    let Steps { largest, scales, inverses } = if rows == 8 {
+        steps_of_eight::<S>(&S::largest_bits_of_eight(x, stride).map(f32::from_bits))
+    } else {
+        steps_of_each::<S>(x, stride, rows)
+    };
+    let values = digits.values[block * BLOCK * rows..][..BLOCK * rows].as_mut_ptr();
+    let mut halves = [[0; 8]; 2];
+    if rows == 8 && largest.iter().all(|largest| largest.is_finite()) {
+        halves = S::round_eight(values, x, stride, &inverses);
+    } else {
+        for row in 0..rows {
+            let sums =
+                round_row::<S>(values.add(4 * row), x.add(row * stride), rows, inverses[row]);
+            [halves[0][row], halves[1][row]] = sums;
+        }
+    }
+    if rows == 8 {
+        put::<8>(digits, block, rows, &scales, &halves);
+    } else {
+        put::<1>(digits, block, rows, &scales, &halves);
+    }
+    Steps { largest, scales, inverses }
+}
+
+/// Rounds a row's block times `factor` and stores each four bytes `4 * rows` apart; gives the sums of
+/// both halves.
+#[inline(always)]
+unsafe fn round_row<S: Simd>(to: *mut i8, x: *const f32, rows: usize, factor: f32) -> [i32; 2] {
+    let mut bytes = [0_i8; BLOCK];
+    let mut halves = [0; 2];
+    if factor > 0.0 {
+        for half in 0..2 {
+            let x = S::load(x.add(half * LANES));
+            let rounded = S::round_scaled(x, S::splat(factor));
+            S::store_bytes(bytes.as_mut_ptr().add(half * LANES), rounded);
+            // Integers far below 2^24: the sum is exact in any order.
+            halves[half] = S::sum(S::to_float(rounded)) as i32;
+        }
+    }
+    for (group, four) in bytes.as_chunks::<4>().0.iter().enumerate() {
+        to.add(4 * group * rows).cast::<[i8; 4]>().write_unaligned(*four);
+    }
+    halves
+}
+
+/// Writes what goes with a block's digits, `WIDTH` rows of `rows` at a time.
+#[inline(always)]
+fn put<const WIDTH: usize>(
+    digits: &mut DigitsMut<'_>,
+    block: usize,
     rows: usize,
-    quantized: &Block,
+    scales: &[f32; 8],
+    halves: &[[i32; 8]; 2],
 ) {
-    let Block { scale, bytes, halves, .. } = quantized;
-    let values = digits.values.as_mut_ptr().add(block * BLOCK * rows + 4 * row);
-    for group in 0..8 {
-        let four = bytes.as_ptr().add(4 * group).cast::<[u8; 4]>().read();
-        values.add(4 * group * rows).cast::<[u8; 4]>().write_unaligned(four);
-    }
-    let at = block * rows + row;
-    let sum = halves[0] + halves[1];
-    digits.scales[at] = *scale;
-    digits.sums[at] = scale * sum as f32;
-    for offset in Offset::ALL {
-        let part = &mut *digits.corrections[offset as usize];
-        if part.is_empty() {
-            continue;
+    for first in (0..rows).step_by(WIDTH) {
+        let at = block * rows + first;
+        let sum: [i32; WIDTH] = from_fn(|i| halves[0][first + i] + halves[1][first + i]);
+        let scales: [f32; WIDTH] = from_fn(|i| scales[first + i]);
+        digits.scales[at..at + WIDTH].copy_from_slice(&scales);
+        let scaled: [f32; WIDTH] = from_fn(|i| scales[i] * sum[i] as f32);
+        digits.sums[at..at + WIDTH].copy_from_slice(&scaled);
+        for offset in Offset::ALL {
+            let part = &mut *digits.corrections[offset as usize];
+            if part.is_empty() {
+                continue;
+            }
+            if offset == Offset::Halves {
+                for (half, sums) in halves.iter().enumerate() {
+                    let at = (2 * block + half) * rows + first;
+                    let sums: [i32; WIDTH] = from_fn(|i| -(sums[first + i] << offset.shift()));
+                    part[at..at + WIDTH].copy_from_slice(&sums);
+                }
+            } else {
+                part[at..at + WIDTH].copy_from_slice(&sum.map(|sum| -(sum << offset.shift())));
+            }
         }
-        if offset == Offset::Halves {
-            part[2 * block * rows + row] = -(halves[0] << offset.shift());
-            part[(2 * block + 1) * rows + row] = -(halves[1] << offset.shift());
-        } else {
-            part[at] = -(sum << offset.shift());
-        }
     }
+}
+
+/// Steps of a block of `rows` rows, `stride` apart.
+#[inline(always)]
+unsafe fn steps_of_each<S: Simd>(x: *const f32, stride: usize, rows: usize) -> Steps {
+    let mut steps = Steps { largest: [0.0; 8], scales: [0.0; 8], inverses: [0.0; 8] };
+    for row in 0..rows {
+        let x = x.add(row * stride);
+        let largest = f32::from_bits(S::largest_bits(S::load(x), S::load(x.add(LANES))));
+        steps.largest[row] = largest;
+        (steps.scales[row], steps.inverses[row]) = scale_of(largest);
+    }
+    steps
+}
+
+/// [`scale_of`] of eight at once.
+#[inline(always)]
+unsafe fn steps_of_eight<S: Simd>(largest: &[f32; 8]) -> Steps {
+    let (mut scales, mut inverses) = ([0.0; LANES], [0.0; LANES]);
+    scales[..8].copy_from_slice(largest);
+    let of = S::load(scales.as_ptr());
+    let (zero, most) = (S::splat(0.0), S::splat(127.0));
+    let (smallest, infinity) = (S::splat(SMALLEST), S::splat(f32::INFINITY));
+    let scale = S::select_less(of, smallest, zero, S::div(of, most));
+    let inverse = S::select_less(of, smallest, zero, S::div(most, of));
+    S::store(scales.as_mut_ptr(), S::select_less(of, infinity, scale, S::splat(f32::NAN)));
+    S::store(inverses.as_mut_ptr(), S::select_less(of, infinity, inverse, zero));
+    Steps { largest: *largest, scales: from_fn(|i| scales[i]), inverses: from_fn(|i| inverses[i]) }
 }
 
 /// Scale of a block and its reciprocal, which is zero where there is nothing to quantize.

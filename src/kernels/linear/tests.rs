@@ -238,6 +238,47 @@ fn odd_inputs_give_what_arithmetic_says() {
     }
 }
 
+/// Tiles of eight rows, where a tier has them, against those of fewer, with all that a block can hold
+/// side by side.
+#[test]
+fn odd_rows_of_a_full_tile_give_the_bits_of_the_plain_tier() {
+    let pool = Pool::new(2);
+    let (n, cols) = (19, 512);
+    for dtype in FORMATS {
+        let mut linear = case(dtype, 35, cols, 12).unwrap().packed;
+        let mut x = random(n * cols, 13);
+        let mut rng = ChaCha8Rng::seed_from_u64(14);
+        for block in x.chunks_mut(32) {
+            let at = rng.random_range(0..32);
+            match rng.random_range(0..24) {
+                0 => block.fill(0.0),
+                1 => block.iter_mut().for_each(|x| *x *= 1e-32),
+                2 => block.iter_mut().for_each(|x| *x *= 1e34),
+                3 => block[at] = f32::NAN,
+                4 => block[at] = f32::NEG_INFINITY,
+                5..10 => block[at] = 900.0,
+                10 => block.fill(-700.0),
+                _ => {}
+            }
+        }
+        // Rows that are finite throughout, of small numbers but for one block of some of them.
+        for (row, x) in x.chunks_mut(cols).enumerate().filter(|(row, _)| row % 8 > 3) {
+            x.iter_mut().enumerate().for_each(|(i, x)| *x = ((i * 37 + row) % 19) as f32 - 9.0);
+            x[100] = if row % 2 == 0 { 3e4 } else { 1.0 };
+            x[300] = if row % 8 == 5 { -2e4 } else { -1.0 };
+        }
+        linear = linear.on_tier(Tier::PLAIN);
+        let expected = bits(&forward(&linear, &x, &pool));
+        for tier in Tier::available() {
+            linear = linear.on_tier(tier);
+            assert_eq!(bits(&forward(&linear, &x, &pool)), expected, "{linear:?}");
+            for (x, expected) in x.chunks(cols).zip(expected.chunks(35)) {
+                assert_eq!(bits(&forward(&linear, x, &pool)), expected, "{linear:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn blocks_of_any_bytes_pack_and_multiply_alike_on_every_tier() {
     let pool = Pool::new(2);

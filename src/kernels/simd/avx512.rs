@@ -17,6 +17,45 @@ unsafe fn upper(a: __m512) -> __m256 {
     _mm512_extractf32x8_ps::<1>(a)
 }
 
+#[inline(always)]
+unsafe fn larger_int(a: __m512, b: __m512) -> __m512 {
+    _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)))
+}
+
+/// Folds the lanes of each of eight vectors into one, halves with halves: each step does two
+/// vectors in one.
+macro_rules! fold_eight {
+    ($a:expr, $op:ident) => {{
+        let a: [__m512; 8] = $a;
+        let mut four = [a[0]; 4];
+        for i in 0..4 {
+            let (x, y) = (a[2 * i], a[2 * i + 1]);
+            four[i] = $op(
+                _mm512_shuffle_f32x4::<0b01_00_01_00>(x, y),
+                _mm512_shuffle_f32x4::<0b11_10_11_10>(x, y),
+            );
+        }
+        let mut two = [a[0]; 2];
+        for i in 0..2 {
+            let (x, y) = (four[2 * i], four[2 * i + 1]);
+            two[i] = $op(
+                _mm512_shuffle_f32x4::<0b10_00_10_00>(x, y),
+                _mm512_shuffle_f32x4::<0b11_01_11_01>(x, y),
+            );
+        }
+        let x = _mm512_castps_pd(two[0]);
+        let y = _mm512_castps_pd(two[1]);
+        let one = $op(
+            _mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
+            _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)),
+        );
+        let one = $op(one, _mm512_permute_ps::<0b10_11_00_01>(one));
+        // Vector `i` is now in element 0 of quarter `i`, vector `i + 4` in its element 2.
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 0, 0, 0, 0, 0, 0, 0, 0);
+        _mm512_castps512_ps256(_mm512_permutexvar_ps(order, one))
+    }};
+}
+
 // SAFETY (all functions of this file): the trait's contract gives AVX-512 F, BW, DQ, VL, VNNI,
 // AVX2, FMA and F16C, and pointers valid for the unaligned loads and stores.
 impl Simd for Avx512Vnni {
@@ -103,6 +142,18 @@ impl Simd for Avx512Vnni {
         super::avx2::sum_of_eight(eight)
     }
     #[inline(always)]
+    unsafe fn sums(a: [Self::F; 8]) -> [f32; 8] {
+        let mut sums = [0.0; 8];
+        _mm256_storeu_ps(sums.as_mut_ptr(), fold_eight!(a, _mm512_add_ps));
+        sums
+    }
+    #[inline(always)]
+    unsafe fn largest_of_each(a: [Self::F; 8]) -> [f32; 8] {
+        let mut largest = [0.0; 8];
+        _mm256_storeu_ps(largest.as_mut_ptr(), fold_eight!(a, _mm512_max_ps));
+        largest
+    }
+    #[inline(always)]
     unsafe fn largest(a: Self::F) -> f32 {
         let eight = _mm256_max_ps(_mm512_castps512_ps256(a), upper(a));
         super::avx2::largest_of_eight(eight)
@@ -131,12 +182,65 @@ impl Simd for Avx512Vnni {
         super::avx2::largest_int_of_eight(eight) as u32
     }
     #[inline(always)]
+    unsafe fn largest_bits_of_eight(x: *const f32, stride: usize) -> [u32; 8] {
+        let sign_off = _mm512_set1_ps(f32::from_bits(0x7fff_ffff));
+        let mut rows = [_mm512_setzero_ps(); 8];
+        for (row, larger) in rows.iter_mut().enumerate() {
+            let x = x.add(row * stride);
+            let a = _mm512_and_ps(_mm512_loadu_ps(x), sign_off);
+            *larger = larger_int(a, _mm512_and_ps(_mm512_loadu_ps(x.add(16)), sign_off));
+        }
+        let mut largest = [0; 8];
+        _mm256_storeu_ps(largest.as_mut_ptr().cast(), fold_eight!(rows, larger_int));
+        largest
+    }
+    #[inline(always)]
     unsafe fn round_scaled(a: Self::F, factor: Self::F) -> Self::I {
         _mm512_cvtps_epi32(_mm512_mul_ps(a, factor))
     }
     #[inline(always)]
     unsafe fn store_bytes(to: *mut i8, a: Self::I) {
         _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(a));
+    }
+    #[inline(always)]
+    unsafe fn round_eight(
+        to: *mut i8,
+        x: *const f32,
+        stride: usize,
+        factors: &[f32; 8],
+    ) -> [[i32; 8]; 2] {
+        // Quarters of the first rows' and of the last rows' vectors in turn.
+        let first_two = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+        let last_two = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+        let ones = _mm512_set1_epi8(1);
+        let mut sums = [[0; 8]; 2];
+        for (half, sums) in sums.iter_mut().enumerate() {
+            // In each quarter, which is a group of four columns, the fours of four rows.
+            let mut fours = [ones; 2];
+            for (side, fours) in fours.iter_mut().enumerate() {
+                let mut rows = [ones; 4];
+                for (i, rounded) in rows.iter_mut().enumerate() {
+                    let row = 4 * side + i;
+                    let x = _mm512_loadu_ps(x.add(row * stride + half * 16));
+                    *rounded = Self::round_scaled(x, _mm512_set1_ps(factors[row]));
+                }
+                *fours = _mm512_packs_epi16(
+                    _mm512_packs_epi32(rows[0], rows[1]),
+                    _mm512_packs_epi32(rows[2], rows[3]),
+                );
+            }
+            let first = _mm512_permutex2var_epi64(fours[0], first_two, fours[1]);
+            let last = _mm512_permutex2var_epi64(fours[0], last_two, fours[1]);
+            let to = to.add(half * 128);
+            _mm512_storeu_si512(to.cast(), first);
+            _mm512_storeu_si512(to.add(64).cast(), last);
+            let all = _mm512_dpbusd_epi32(_mm512_setzero_si512(), ones, first);
+            let all = _mm512_dpbusd_epi32(all, ones, last);
+            let upper = _mm512_extracti64x4_epi64::<1>(all);
+            let eight = _mm256_add_epi32(_mm512_castsi512_si256(all), upper);
+            _mm256_storeu_si256(sums.as_mut_ptr().cast(), eight);
+        }
+        sums
     }
 
     #[inline(always)]

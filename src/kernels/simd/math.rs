@@ -18,8 +18,7 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// `e^x`, within 2 units in the last place for -87 <= x <= 88; NaN of NaN.
 ///
-/// `x = n ln 2 + r`, the polynomial for `e^r` on |r| <= ln 2 / 2 as in Cephes' `expf`, and `n`
-/// added to the exponent.
+/// `x = n ln 2 + r`, a polynomial for `e^r`, and `n` added to the exponent.
 #[inline(always)]
 pub(crate) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
     let rounder = S::splat(ROUNDER);
@@ -27,15 +26,40 @@ pub(crate) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
     let n = S::sub(shifted, rounder);
     let r = S::fma(n, S::splat(-LN_2_HIGH), x);
     let r = S::fma(n, S::splat(-LN_2_LOW), r);
+    let y = S::add_to_exponent(power_of_rest::<S>(r), shifted);
+    let y = S::select_less(x, S::splat(LOWEST), S::splat(0.0), y);
+    let y = S::select_less(S::splat(HIGHEST), x, S::splat(f32::INFINITY), y);
+    S::nan_or(x, y)
+}
+
+/// Below this [`exp_of_negative`] takes it for the number: there `2^n` is zero.
+const LOWEST_NEGATIVE: f32 = -88.0;
+
+/// `e^x` of x <= 0: within 2 units in the last place for x >= -87.3, coarser where the result is no
+/// normal number, zero from about -87.7 on; NaN of NaN. What it gives of x > 0 means nothing.
+///
+/// As [`exp`], but for the factor `2^n`, which is made by itself: the bias of exponents is part of the
+/// rounder.
+#[inline(always)]
+pub(crate) unsafe fn exp_of_negative<S: Simd>(x: S::F) -> S::F {
+    let rounder = S::splat(ROUNDER + 127.0);
+    let x = S::max(S::splat(LOWEST_NEGATIVE), x);
+    let shifted = S::fma(x, S::splat(std::f32::consts::LOG2_E), rounder);
+    let power = S::add_to_exponent(S::splat(0.0), shifted);
+    let n = S::sub(shifted, rounder);
+    let r = S::fma(n, S::splat(-LN_2_HIGH), x);
+    let r = S::fma(n, S::splat(-LN_2_LOW), r);
+    S::mul(power_of_rest::<S>(r), power)
+}
+
+/// `e^r` on |r| <= ln 2 / 2, as in Cephes' `expf`.
+#[inline(always)]
+unsafe fn power_of_rest<S: Simd>(r: S::F) -> S::F {
     let mut p = S::splat(1.987_569_1e-4);
     for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = S::fma(p, r, S::splat(coefficient));
     }
-    let one_and_r = S::add(r, S::splat(1.0));
-    let y = S::add_to_exponent(S::fma(p, S::mul(r, r), one_and_r), shifted);
-    let y = S::select_less(x, S::splat(LOWEST), S::splat(0.0), y);
-    let y = S::select_less(S::splat(HIGHEST), x, S::splat(f32::INFINITY), y);
-    S::nan_or(x, y)
+    S::fma(p, S::mul(r, r), S::add(r, S::splat(1.0)))
 }
 
 /// `x / (1 + e^-x)`.

@@ -71,8 +71,26 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn add_to_exponent(a: Self::F, n: Self::F) -> Self::F;
     /// Sum of the lanes: halves added to halves, down to one.
     unsafe fn sum(a: Self::F) -> f32;
+    /// [`Simd::sum`] of each.
+    #[inline(always)]
+    unsafe fn sums(a: [Self::F; 8]) -> [f32; 8] {
+        let mut sums = [0.0; 8];
+        for (sum, a) in sums.iter_mut().zip(a) {
+            *sum = unsafe { Self::sum(a) };
+        }
+        sums
+    }
     /// Largest lane; where NaNs are among them, any lane.
     unsafe fn largest(a: Self::F) -> f32;
+    /// [`Simd::largest`] of each; the sign of a zero may differ.
+    #[inline(always)]
+    unsafe fn largest_of_each(a: [Self::F; 8]) -> [f32; 8] {
+        let mut largest = [0.0; 8];
+        for (largest, a) in largest.iter_mut().zip(a) {
+            *largest = unsafe { Self::largest(a) };
+        }
+        largest
+    }
 
     unsafe fn int_splat(x: i32) -> Self::I;
     unsafe fn int_add(a: Self::I, b: Self::I) -> Self::I;
@@ -80,10 +98,50 @@ pub(crate) trait Simd: Copy + 'static {
     /// The largest of all lanes' bit patterns without their signs: of NaN above infinity above all
     /// finite numbers.
     unsafe fn largest_bits(a: Self::F, b: Self::F) -> u32;
+    /// [`Simd::largest_bits`] of the 32 numbers at `x`, of those `stride` further, and so on.
+    #[inline(always)]
+    unsafe fn largest_bits_of_eight(x: *const f32, stride: usize) -> [u32; 8] {
+        let mut largest = [0; 8];
+        for (row, largest) in largest.iter_mut().enumerate() {
+            unsafe {
+                let x = x.add(row * stride);
+                *largest = Self::largest_bits(Self::load(x), Self::load(x.add(LANES)));
+            }
+        }
+        largest
+    }
     /// `a * factor` rounded to the nearest integer, ties to even.
     unsafe fn round_scaled(a: Self::F, factor: Self::F) -> Self::I;
     /// Stores the lanes, which lie in -128..=127, as sixteen bytes.
     unsafe fn store_bytes(to: *mut i8, a: Self::I);
+    /// Rounds eight rows of 32 numbers, `stride` apart, times the row's factor (products from -127.5
+    /// to 127.5) and stores 256 bytes: of each four columns the four bytes of each row. Gives the
+    /// sums of each row's first and second sixteen bytes.
+    #[inline(always)]
+    unsafe fn round_eight(
+        to: *mut i8,
+        x: *const f32,
+        stride: usize,
+        factors: &[f32; 8],
+    ) -> [[i32; 8]; 2] {
+        let mut sums = [[0; 8]; 2];
+        for (row, &factor) in factors.iter().enumerate() {
+            for (half, sums) in sums.iter_mut().enumerate() {
+                let mut bytes = [0_i8; LANES];
+                unsafe {
+                    let x = Self::load(x.add(row * stride + half * LANES));
+                    let rounded = Self::round_scaled(x, Self::splat(factor));
+                    Self::store_bytes(bytes.as_mut_ptr(), rounded);
+                    for (group, four) in bytes.as_chunks::<4>().0.iter().enumerate() {
+                        let at = to.add(((4 * half + group) * 8 + row) * 4);
+                        at.cast::<[i8; 4]>().write_unaligned(*four);
+                    }
+                }
+                sums[row] = bytes.iter().map(|byte| i32::from(*byte)).sum();
+            }
+        }
+        sums
+    }
 
     unsafe fn bytes(from: *const u8) -> Self::W;
     unsafe fn low_nibbles(w: Self::W) -> Self::W;
