@@ -109,7 +109,11 @@ fn prepare_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Resul
     let fail = |source| sqlite_error(path, source);
     connection.busy_timeout(PATIENCE).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
-    let version = version_of_ours(connection, path, steps.len())?;
+    let version = {
+        // In one transaction: another process may be making the tables just now.
+        let look = connection.transaction().map_err(fail)?;
+        version_of_ours(&look, path, steps.len())?
+    };
     use_write_ahead_log(connection).map_err(fail)?;
     // FULL: what is reported as done survives a loss of power too. Commits are few and large, or
     // follow seconds of work of a model.

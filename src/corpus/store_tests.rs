@@ -174,6 +174,19 @@ fn a_store_with_flipped_bytes_never_panics() {
 }
 
 #[test]
+fn a_store_is_made_once_by_many_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..40 {
+        let path = folder.path().join(format!("{round}.sqlite"));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| Store::open(&path).unwrap());
+            }
+        });
+    }
+}
+
+#[test]
 fn two_connections_see_each_others_work() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.sqlite");
