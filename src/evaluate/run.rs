@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::measures::Measure;
 use super::plan::{Plan, SwapCase};
 use super::trial::{Bench, Outcome, SwapOutcome};
 use super::{Error, Result};
@@ -50,7 +51,8 @@ pub struct MethodOutcomes {
 pub struct Outcomes {
     /// By method, as asked for.
     pub methods: Vec<MethodOutcomes>,
-    /// The swap test's closeness by likelihood of the real texts, by number of the pair.
+    /// The swap test's closeness by likelihood of the real texts, by number of the pair; `None` for
+    /// those of other shards, and where there is no swap test.
     pub real_swaps: Vec<Option<[[f64; 2]; 2]>>,
 }
 
@@ -70,7 +72,8 @@ pub async fn run(
     let swaps: &[SwapCase] = if bench.measures.swaps() { &plan.swaps } else { &[] };
     let n_cases = (0..plan.cases.len()).filter(|n| shard.has(*n)).count();
     let n_swaps = (0..swaps.len()).filter(|n| shard.has(*n)).count();
-    let total = methods.len() * (n_cases + n_swaps) + n_swaps;
+    let n_real = if bench.measures.has(Measure::Swap) { n_swaps } else { 0 };
+    let total = methods.len() * (n_cases + n_swaps) + n_real;
     progress.begin("evaluating", Some(total as u64));
     let done = run_all(bench, plan, swaps, methods, shard, &quiet).await;
     progress.end();
@@ -107,8 +110,9 @@ async fn run_all(
         let seconds = start.elapsed().as_secs_f64();
         outcomes.push(MethodOutcomes { method, cases, swaps, seconds });
     }
+    let crosses = bench.measures.has(Measure::Swap);
     let real = swaps.iter().enumerate().map(async |(number, swap)| {
-        if !shard.has(number) {
+        if !crosses || !shard.has(number) {
             return Ok(None);
         }
         let outcome = bench.real_swap(plan, swap, quiet).await;
