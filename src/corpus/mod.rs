@@ -57,7 +57,9 @@ pub struct Review {
 }
 
 /// Row of a review in the store. A review that is replaced by a newer one gets a new id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct ReviewId(pub i64);
 
 /// A review and its row.

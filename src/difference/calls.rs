@@ -165,9 +165,10 @@ impl<'a> Calls<'a> {
 
     /// Answers a call out of the store, or by the language model and into the store.
     ///
-    /// The key is made of the model, the task file, the stage, the fitted prompt, the sampling, the
-    /// seed and the constraint; the sampler's own seed is drawn from the key, so no answer depends on which calls
-    /// were made before or beside it.
+    /// The key is made of the model, the stage, the fitted prompt, the sampling, the seed and the
+    /// constraint; the sampler's own seed is drawn from the key, so no answer depends on which calls
+    /// were made before or beside it. Of the task file only what reached the prompt counts: an edit
+    /// makes anew what it changes and nothing else.
     ///
     /// # Errors
     /// When the prompt cannot be made to fit, or the store or the model fails.
@@ -271,7 +272,6 @@ impl<'a> Calls<'a> {
     ) -> Key {
         let key = Key::of(stage.name())
             .with("model", self.model.fingerprint())
-            .with("task", self.task.hash())
             .with("prompt", serde_json::to_vec(chat).unwrap_or_default())
             .with("sampling", serde_json::to_vec(sampling).unwrap_or_default())
             .with("max_tokens", max_tokens.to_le_bytes());

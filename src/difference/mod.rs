@@ -9,6 +9,7 @@ mod constrained;
 mod open;
 mod profile;
 mod scores;
+mod statement;
 mod tell;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -17,6 +18,7 @@ pub use calls::{Answer, Call, Calls, Model, OnText, Reuse, Tally};
 pub use open::tell_validated;
 pub use profile::{Profile, summarize};
 pub use scores::{ScoreCall, Scored};
+pub use statement::{Evidence, Source, Statement};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
 
 use crate::{corpus, lm, peers, task};
