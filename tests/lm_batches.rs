@@ -9,7 +9,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 use idiolect::kernels::Tier;
 use idiolect::lm::{
-    EndToken, Lm, LoadOptions, Prompt, Request, Sampling, Score, SteeredRequest, WeightedSum,
+    EndToken, Lm, LoadOptions, Prompt, Request, Rule, Sampling, Score, SteeredRequest, WeightedSum,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -48,18 +48,20 @@ async fn ask(lm: &Lm, asked: Asked) -> Answer {
         }
         Asked::Steered { prompts, seed } => {
             let prompts = prompts.map(Prompt::Text).to_vec();
-            let rule = || Box::new(WeightedSum(vec![1.4, -0.4]));
+            let rule = |own: f32| -> Box<dyn Rule> { Box::new(WeightedSum(vec![own, -0.4])) };
             let request = SteeredRequest {
                 prompts: prompts.clone(),
-                rule: rule(),
+                rule: rule(1.4),
                 sampling: sampling(seed),
                 max_tokens: 12,
                 stop: Vec::new(),
                 constraint: None,
+                guard: None,
             };
             let text = lm.complete_steered(request).await.unwrap().text;
-            let score = lm.score_steered(&prompts, rule(), text.clone()).await.unwrap();
-            (text, bits(score))
+            let rules = vec![rule(1.4), rule(0.9)];
+            let scores = lm.score_steered(&prompts, rules, text.clone()).await.unwrap();
+            (text, scores.into_iter().flat_map(bits).collect())
         }
     }
 }

@@ -19,6 +19,7 @@ mod representatives;
 mod sample;
 mod settings;
 mod split;
+mod steering;
 mod users;
 mod wait;
 mod write;

@@ -8,6 +8,7 @@ use idiolect::peers::{ChoiceOptions, Selector};
 use idiolect::task::{Cut, Order, Task, Telling};
 
 use super::output;
+use super::steering::SteeringArgs;
 
 /// How the user is compared with others, and what may be seen.
 #[derive(Debug, clap::Args)]
@@ -61,6 +62,8 @@ pub(crate) struct Settings {
     /// Compute everything anew, even what the store has
     #[arg(long)]
     fresh: bool,
+    #[command(flatten)]
+    steering: SteeringArgs,
 }
 
 const SELECTORS: [(&str, Selector); 5] = [
@@ -117,6 +120,7 @@ impl Settings {
             differences: !self.no_differences,
             without_dimensions: self.without_dimension.clone(),
             order: if self.peers_first { Order::PeersFirst } else { Order::UserFirst },
+            idiolect: self.steering.options(),
             profile_seed: self.profile_seed,
             profile_max_tokens: self.profile_max_tokens,
             reuse: if self.fresh { Reuse::Nothing } else { Reuse::Stored },

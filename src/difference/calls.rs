@@ -1,6 +1,7 @@
 //! Calls of the language model, each computed once and kept under the hash of all that makes it.
 
 use std::cell::RefCell;
+use std::future::ready;
 use std::ops::Add;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,8 @@ use serde::de::DeserializeOwned;
 use super::Result;
 use crate::corpus::{Key, ReviewId, Store};
 use crate::lm::{
-    self, Chat, Completion, Constraint, EndToken, Finish, Lm, Prompt, Request, Sampling, Score,
+    self, Chat, Completion, Constraint, EndToken, Finish, Lexicon, Lm, Prompt, Request, Rule,
+    Sampling, Score, SteeredRequest,
 };
 use crate::task::{Cut, Draft, LabelStrip, Stage, Task, Window, fit, strip_label};
 
@@ -30,6 +32,38 @@ pub trait Model: Window {
     ) -> LocalBoxFuture<'_, lm::Result<Completion>>;
     /// Log-probability of every token of `continuation` after `prompt`.
     fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>>;
+
+    /// Completes several prompts with one text; see [`Lm::complete_steered_streamed`].
+    fn complete_steered(
+        &self,
+        _request: SteeredRequest,
+        _on_text: Option<OnText>,
+    ) -> LocalBoxFuture<'_, lm::Result<Completion>> {
+        Box::pin(ready(Err(self.not_steered())))
+    }
+
+    /// A score of `continuation` by each of several rules; see [`Lm::score_steered`].
+    fn score_steered(
+        &self,
+        _prompts: Vec<Prompt>,
+        _rules: Vec<Box<dyn Rule>>,
+        _continuation: String,
+    ) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
+        Box::pin(ready(Err(self.not_steered())))
+    }
+
+    /// Counts the tokens of texts; see [`Lm::lexicon`].
+    ///
+    /// # Errors
+    /// A text cannot be tokenized, or the model is a stand-in that does not count.
+    fn lexicon(&self, _texts: &mut dyn Iterator<Item = &str>) -> lm::Result<Lexicon> {
+        Err(self.not_steered())
+    }
+
+    /// What a stand-in says that only completes and scores.
+    fn not_steered(&self) -> lm::Error {
+        lm::Error::NotSteered { model: self.fingerprint().to_owned() }
+    }
 }
 
 impl Model for Lm {
@@ -50,6 +84,30 @@ impl Model for Lm {
 
     fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>> {
         Box::pin(Lm::score(self, prompt, continuation))
+    }
+
+    fn complete_steered(
+        &self,
+        request: SteeredRequest,
+        on_text: Option<OnText>,
+    ) -> LocalBoxFuture<'_, lm::Result<Completion>> {
+        match on_text {
+            Some(on_text) => Box::pin(self.complete_steered_streamed(request, on_text)),
+            None => Box::pin(Lm::complete_steered(self, request)),
+        }
+    }
+
+    fn score_steered(
+        &self,
+        prompts: Vec<Prompt>,
+        rules: Vec<Box<dyn Rule>>,
+        continuation: String,
+    ) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
+        Box::pin(async move { Lm::score_steered(self, &prompts, rules, continuation).await })
+    }
+
+    fn lexicon(&self, texts: &mut dyn Iterator<Item = &str>) -> lm::Result<Lexicon> {
+        Lm::lexicon(self, texts)
     }
 }
 
@@ -205,7 +263,12 @@ impl<'a> Calls<'a> {
             constraint,
         };
         let completion = match on_text {
-            Some(on_text) => self.complete_streamed(request, &spec.label, on_text).await?,
+            Some(on_text) => {
+                let shown = Shown::new(&spec.label, on_text);
+                let completion = self.model.complete(request, Some(shown.receiver())).await?;
+                shown.finish();
+                completion
+            }
             None => self.model.complete(request, None).await?,
         };
         let value = serde_json::to_string(&completion).unwrap_or_default();
@@ -238,30 +301,6 @@ impl<'a> Calls<'a> {
         tally.completion_tokens += completion_tokens;
     }
 
-    async fn complete_streamed(
-        &self,
-        request: Request,
-        label: &str,
-        on_text: OnText,
-    ) -> Result<Completion> {
-        let stream = Arc::new(Mutex::new((LabelStrip::new(label), on_text)));
-        let receiver = Arc::clone(&stream);
-        let on_piece: OnText = Box::new(move |piece| {
-            let (strip, on_text) = &mut *receiver.lock().unwrap_or_else(PoisonError::into_inner);
-            let text = strip.push(piece);
-            if !text.is_empty() {
-                on_text(&text);
-            }
-        });
-        let completion = self.model.complete(request, Some(on_piece)).await?;
-        let (strip, on_text) = &mut *stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = strip.finish();
-        if !rest.is_empty() {
-            on_text(&rest);
-        }
-        Ok(completion)
-    }
-
     fn key(
         &self,
         stage: Stage,
@@ -284,7 +323,37 @@ impl<'a> Calls<'a> {
     }
 }
 
+/// Shows a text as it comes, without the label that it may begin with.
+pub(super) struct Shown(Arc<Mutex<(LabelStrip, OnText)>>);
+
+impl Shown {
+    pub(super) fn new(label: &str, on_text: OnText) -> Self {
+        Self(Arc::new(Mutex::new((LabelStrip::new(label), on_text))))
+    }
+
+    /// Takes the pieces of the text.
+    pub(super) fn receiver(&self) -> OnText {
+        let shown = Arc::clone(&self.0);
+        Box::new(move |piece| {
+            let (strip, on_text) = &mut *shown.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = strip.push(piece);
+            if !text.is_empty() {
+                on_text(&text);
+            }
+        })
+    }
+
+    /// Shows what was held back.
+    pub(super) fn finish(self) {
+        let (strip, on_text) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = strip.finish();
+        if !rest.is_empty() {
+            on_text(&rest);
+        }
+    }
+}
+
 /// The first 64 bits of a key.
-fn seed_of(key: &Key) -> u64 {
+pub(super) fn seed_of(key: &Key) -> u64 {
     key.as_str().get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
 }

@@ -10,6 +10,7 @@ mod open;
 mod profile;
 mod scores;
 mod statement;
+mod steered;
 mod tell;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -19,6 +20,7 @@ pub use open::tell_validated;
 pub use profile::{Profile, summarize};
 pub use scores::{ScoreCall, Scored};
 pub use statement::{Evidence, Source, Statement};
+pub use steered::{Beside, Steered};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
 
 use crate::{corpus, lm, peers, task};

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Calls, Result};
-use crate::corpus::{Key, ReviewId};
-use crate::lm::{self, Prompt};
+use super::{Calls, Model, Result};
+use crate::corpus::{Key, KeyBuilder, ReviewId};
+use crate::lm::{self, Chat, Prompt};
 use crate::task::{Cut, Draft, Stage, Window, fit};
 
 /// Kind under which scores are stored.
-const KIND: &str = "score";
+pub(super) const KIND: &str = "score";
 
 /// Tokens kept behind the last one that counts, so that where a text is cut cannot change how it is
 /// split into tokens before.
@@ -47,6 +47,11 @@ pub struct Scored {
 }
 
 impl Scored {
+    pub(super) fn of(logprobs: Vec<f32>, cut: Vec<Cut>, reused: bool) -> Self {
+        let log_probability = logprobs.iter().map(|logprob| f64::from(*logprob)).sum();
+        Self { n_tokens: logprobs.len(), log_probability, logprobs, cut, reused }
+    }
+
     /// Bits that all counted tokens take together.
     #[must_use]
     pub fn bits(&self) -> f64 {
@@ -62,10 +67,10 @@ impl Scored {
 
 /// What the store keeps: no tokens, from which the text could be read.
 #[derive(Serialize, Deserialize)]
-struct Kept {
-    prompt_tokens: usize,
-    continuation_tokens: usize,
-    logprobs: Vec<f32>,
+pub(super) struct Kept {
+    pub(super) prompt_tokens: usize,
+    pub(super) continuation_tokens: usize,
+    pub(super) logprobs: Vec<f32>,
 }
 
 impl Calls<'_> {
@@ -95,20 +100,8 @@ impl Calls<'_> {
         let room = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
         let fitted = fit(self.task, stage, &draft, self.model, room.max(continuation_tokens))?;
         let prompt_tokens = fitted.prompt_tokens;
-        let key = Key::of(KIND)
-            .with("model", self.model.fingerprint())
-            .with("prompt", serde_json::to_vec(&fitted.chat).unwrap_or_default())
-            .with("opening", opening)
-            .with("text", text)
-            .with("limit", limit.unwrap_or(usize::MAX).to_le_bytes())
-            .finish();
-        let scored = |logprobs: Vec<f32>, reused| Scored {
-            n_tokens: logprobs.len(),
-            log_probability: logprobs.iter().map(|logprob| f64::from(*logprob)).sum(),
-            logprobs,
-            cut: fitted.cut,
-            reused,
-        };
+        let key = key(self.model, &fitted.chat, opening, text, limit).finish();
+        let scored = |logprobs, reused| Scored::of(logprobs, fitted.cut, reused);
         if let Some(kept) = self.stored::<Kept>(KIND, &key)? {
             self.count_reused(kept.prompt_tokens, kept.continuation_tokens);
             return Ok(scored(kept.logprobs, true));
@@ -124,9 +117,25 @@ impl Calls<'_> {
     }
 }
 
+/// The key of a score; rules and further prompts come behind it.
+pub(super) fn key(
+    model: &dyn Model,
+    chat: &Chat,
+    opening: &str,
+    text: &str,
+    limit: Option<usize>,
+) -> KeyBuilder {
+    Key::of(KIND)
+        .with("model", model.fingerprint())
+        .with("prompt", serde_json::to_vec(chat).unwrap_or_default())
+        .with("opening", opening)
+        .with("text", text)
+        .with("limit", limit.unwrap_or(usize::MAX).to_le_bytes())
+}
+
 /// The start of a text that holds its first `limit` tokens, cut between words; the whole text where
 /// it is hardly longer.
-fn head<'t>(
+pub(super) fn head<'t>(
     window: &(impl Window + ?Sized),
     text: &'t str,
     limit: Option<usize>,

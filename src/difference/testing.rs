@@ -7,7 +7,10 @@ use futures::future::LocalBoxFuture;
 
 use super::{Model, OnText, Peers};
 use crate::corpus::{Key, View};
-use crate::lm::{self, Completion, Constraint, Finish, Prompt, Request, Score};
+use crate::lm::{
+    self, Completion, Constraint, EndToken, Finish, Lexicon, Prompt, Request, Rule, Score,
+    SteeredRequest,
+};
 use crate::peers::{self, Anchor, Choice, ChoiceOptions, Origin, Representative};
 use crate::task::Window;
 use crate::task::testing::ByWords;
@@ -18,6 +21,8 @@ pub(crate) struct Scripted {
     pub(crate) fingerprint: String,
     pub(crate) window: ByWords,
     pub(crate) requests: RefCell<Vec<Request>>,
+    /// Prompts beside that of each steered request.
+    pub(crate) beside: RefCell<Vec<Vec<Prompt>>>,
     /// Prompt and continuation of each score.
     pub(crate) scores: RefCell<Vec<(Prompt, String)>>,
     /// Number of requests after which every further one fails.
@@ -30,6 +35,7 @@ impl Scripted {
             fingerprint: "scripted".to_owned(),
             window: ByWords(100_000),
             requests: RefCell::default(),
+            beside: RefCell::default(),
             scores: RefCell::default(),
             fails_after: usize::MAX,
         }
@@ -107,6 +113,54 @@ impl Model for Scripted {
             Ok(completion)
         }
         .boxed_local()
+    }
+
+    fn complete_steered(
+        &self,
+        request: SteeredRequest,
+        on_text: Option<OnText>,
+    ) -> LocalBoxFuture<'_, lm::Result<Completion>> {
+        let SteeredRequest { mut prompts, sampling, max_tokens, stop, constraint, .. } = request;
+        self.beside.borrow_mut().push(prompts.split_off(1));
+        let (prompt, end_token) = (prompts.remove(0), EndToken::Ends);
+        let request = Request { prompt, sampling, max_tokens, stop, end_token, constraint };
+        self.complete(request, on_text)
+    }
+
+    fn score_steered(
+        &self,
+        prompts: Vec<Prompt>,
+        rules: Vec<Box<dyn Rule>>,
+        continuation: String,
+    ) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
+        async move {
+            let mut scores = Vec::new();
+            for prompt in prompts {
+                scores.push(self.score(prompt, continuation.clone()).await?);
+            }
+            let combined = |mut rule: Box<dyn Rule>| {
+                let logprobs = (0..scores[0].tokens.len()).map(|position| {
+                    let rows: Vec<[f32; 1]> =
+                        scores.iter().map(|score| [score.logprobs[position]]).collect();
+                    let rows: Vec<&[f32]> = rows.iter().map(<[f32; 1]>::as_slice).collect();
+                    let mut combined = [0.0];
+                    rule.combine(position, &rows, &mut combined);
+                    combined[0]
+                });
+                let logprobs = logprobs.collect();
+                Score { tokens: scores[0].tokens.clone(), logprobs }
+            };
+            Ok(rules.into_iter().map(combined).collect())
+        }
+        .boxed_local()
+    }
+
+    fn lexicon(&self, texts: &mut dyn Iterator<Item = &str>) -> lm::Result<Lexicon> {
+        // One token: the word "the".
+        let mut lexicon = Lexicon::new(1);
+        let n: usize = texts.map(|text| text.matches("the").count()).sum();
+        lexicon.add(0, n as u32);
+        Ok(lexicon)
     }
 
     fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>> {

@@ -5,7 +5,7 @@ use futures::channel::oneshot;
 use super::constraint::Constrained;
 use super::sampler::Sampler;
 use super::stop::{Released, StopStream};
-use super::{Completion, Error, Finish, Result};
+use super::{Completion, CopyGuard, Error, Finish, Result};
 use crate::model::tokenizer::{Tokenizer, Utf8Stream};
 
 /// Receiver of text as it comes.
@@ -14,6 +14,9 @@ pub(super) type OnText = Box<dyn FnMut(&str) + Send>;
 pub(super) struct Completing {
     sampler: Sampler,
     constraint: Option<Constrained>,
+    guard: Option<CopyGuard>,
+    /// What is written, for the guard.
+    written: String,
     stop: StopStream,
     utf8: Utf8Stream,
     on_text: OnText,
@@ -47,7 +50,24 @@ impl Completing {
             finish: Finish::Length,
         };
         let utf8 = Utf8Stream::default();
-        Self { sampler, constraint, stop, utf8, on_text, max_tokens, completion, reply }
+        let (guard, written) = (None, String::new());
+        Self {
+            sampler,
+            constraint,
+            guard,
+            written,
+            stop,
+            utf8,
+            on_text,
+            max_tokens,
+            completion,
+            reply,
+        }
+    }
+
+    /// With texts that it must not copy from.
+    pub(super) fn guarded(self, guard: Option<CopyGuard>) -> Self {
+        Self { guard, ..self }
     }
 
     pub(super) fn max_tokens(&self) -> usize {
@@ -73,6 +93,9 @@ impl Completing {
         if let Some(constraint) = &mut self.constraint {
             constraint.mask(logits)?;
         }
+        if let Some(guard) = &self.guard {
+            guard.mask(logits, &self.written, tokenizer);
+        }
         let mut id = self.sampler.choose(logits, before)?;
         if let Some(constraint) = &mut self.constraint {
             id = constraint.take(id)?;
@@ -83,6 +106,9 @@ impl Completing {
         }
         self.completion.completion_tokens += 1;
         let text = self.utf8.push(tokenizer.bytes(id));
+        if self.guard.is_some() {
+            self.written.push_str(&text);
+        }
         match self.stop.push(&text) {
             Released::Stopped(text) => {
                 self.show(&text);

@@ -86,6 +86,15 @@ pub enum Error {
     /// There is nothing to go on from.
     #[error("the prompt is empty, and the model names no token to begin with; give it some text")]
     EmptyPrompt,
+    /// Nothing says how several distributions become one.
+    #[error("no rule was given to score the text under; give at least one")]
+    NoRules,
+    /// A stand-in for a language model has one verb less.
+    #[error("`{model}` cannot combine what several prompts say")]
+    NotSteered {
+        /// Its fingerprint.
+        model: String,
+    },
     /// A token id is not one of the model's.
     #[error("token id {id} is not one of the model's {n_vocab}")]
     Token {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::constraint::Grammars;
+use super::counting::CountedTexts;
 use super::decoder::{self, Cache, Decoder, Precision};
 use super::engine::Engine;
 use super::record::Recorder;
@@ -77,6 +78,7 @@ pub(super) struct Shared {
     pub(super) cache: Cache,
     pub(super) kv_budget: usize,
     counters: Arc<Counters>,
+    pub(super) counted: CountedTexts,
     pub(super) engine: Engine,
     pub(super) recorder: Option<Recorder>,
 }
@@ -167,6 +169,7 @@ impl Lm {
                 cache,
                 kv_budget: options.kv_budget,
                 counters,
+                counted: CountedTexts::default(),
                 engine,
                 recorder,
             }),

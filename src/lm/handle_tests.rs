@@ -15,7 +15,7 @@ use super::*;
 use crate::kernels::Tier;
 use crate::lm::tiny::Tiny;
 use crate::lm::{
-    Chat, Completion, EndToken, Finish, Request, Role, Sampling, SteeredRequest, WeightedSum,
+    Chat, Completion, EndToken, Finish, Request, Role, Rule, Sampling, SteeredRequest, WeightedSum,
 };
 use crate::model::gguf::Value;
 
@@ -385,6 +385,7 @@ fn steered(prompts: &[&str], weights: &[f32], max_tokens: usize) -> SteeredReque
         max_tokens,
         stop,
         constraint: None,
+        guard: None,
     }
 }
 
@@ -413,7 +414,9 @@ fn steered_scores_are_those_of_the_combined_distribution() {
     let text = " and what follows".to_owned();
     let score = |weights: &[f32]| {
         let rule = Box::new(WeightedSum(weights.to_vec()));
-        block_on(lm.score_steered(&prompts, rule, text.clone())).unwrap()
+        let scores = block_on(lm.score_steered(&prompts, vec![rule], text.clone())).unwrap();
+        assert_eq!(scores.len(), 1);
+        scores[0].clone()
     };
     for (index, weights) in [[1.0, 0.0], [0.0, 1.0]].iter().enumerate() {
         let plain = block_on(lm.score(prompts[index].clone(), text.clone())).unwrap();
@@ -421,13 +424,20 @@ fn steered_scores_are_those_of_the_combined_distribution() {
             assert!((a - b).abs() < 1e-4, "{a} {b}");
         }
     }
+    // Several rules in one pass score as each by itself.
+    let rules: Vec<Box<dyn Rule>> =
+        vec![Box::new(WeightedSum(vec![2.0, -0.5])), Box::new(WeightedSum(vec![0.3, 0.3]))];
+    let both = block_on(lm.score_steered(&prompts, rules, text.clone())).unwrap();
+    assert_eq!(both, [score(&[2.0, -0.5]), score(&[0.3, 0.3])]);
+    let none = block_on(lm.score_steered(&prompts, Vec::new(), text.clone()));
+    assert!(matches!(none, Err(Error::NoRules)));
     // Over all tokens they are a distribution.
     let total: f64 = (0..crate::lm::tiny::N_TOKENS as u32)
         .filter_map(|id| {
             let text = String::from_utf8(lm.shared.tokenizer.bytes(id).to_vec()).ok()?;
             let rule = Box::new(WeightedSum(vec![2.0, -0.5]));
             (lm.tokenize(&text).ok()?.len() == 1).then_some(())?;
-            Some(block_on(lm.score_steered(&prompts, rule, text)).unwrap().total().exp())
+            Some(block_on(lm.score_steered(&prompts, vec![rule], text)).unwrap()[0].total().exp())
         })
         .sum();
     assert!(total > 0.2 && total < 1.0 + 1e-4, "{total}");

@@ -15,7 +15,9 @@ use crate::model::tokenizer::Tokenizer;
 /// A request: one lane, or several whose distributions a rule combines.
 pub(super) struct Job {
     pub(super) lanes: Vec<Lane>,
-    pub(super) rule: Option<Box<dyn Rule>>,
+    /// Without one the first lane's distribution is taken as it is. Several make several
+    /// distributions of the same lanes; only scores have several.
+    pub(super) rules: Vec<Box<dyn Rule>>,
     pub(super) work: Work,
 }
 
@@ -100,28 +102,41 @@ impl Job {
         tokenizer: &Tokenizer,
         tier: Tier,
     ) -> Result<Turn> {
-        let mut combined = Vec::new();
-        let logits = match (&mut self.rule, logits) {
-            (None, [logits, ..]) => &mut **logits,
-            (None, []) => return Err(Error::Engine("was given no logits".to_owned())),
-            (Some(rule), logits) => {
-                let position = match &self.work {
-                    Work::Complete(completing) => completing.n_written(),
-                    Work::Score(scoring) => scoring.n_taken(),
-                };
-                for row in logits.iter_mut() {
-                    check_logits(row)?;
-                    log_softmax_in_place(row, tier);
-                }
-                let rows: Vec<&[f32]> = logits.iter().map(|row| &**row).collect();
-                combined.resize(rows.first().map_or(0, |row| row.len()), 0.0);
-                rule.combine(position, &rows, &mut combined);
-                combined.as_mut_slice()
-            }
+        let position = match &self.work {
+            Work::Complete(completing) => completing.n_written(),
+            Work::Score(scoring) => scoring.n_taken(),
         };
+        if self.rules.is_empty() {
+            let Some(logits) = logits.first_mut() else {
+                return Err(Error::Engine("was given no logits".to_owned()));
+            };
+            return self.take_one(0, logits, tokenizer, tier);
+        }
+        for row in logits.iter_mut() {
+            check_logits(row)?;
+            log_softmax_in_place(row, tier);
+        }
+        let rows: Vec<&[f32]> = logits.iter().map(|row| &**row).collect();
+        let mut combined = vec![0.0; rows.first().map_or(0, |row| row.len())];
+        let mut turn = Turn::Goes;
+        for index in 0..self.rules.len() {
+            self.rules[index].combine(position, &rows, &mut combined);
+            turn = self.take_one(index, &mut combined, tokenizer, tier)?;
+        }
+        Ok(turn)
+    }
+
+    /// Takes the text's next distribution, that of one of the rules.
+    fn take_one(
+        &mut self,
+        rule: usize,
+        logits: &mut [f32],
+        tokenizer: &Tokenizer,
+        tier: Tier,
+    ) -> Result<Turn> {
         match &mut self.work {
             Work::Score(scoring) => {
-                let is_last = scoring.take(logits, tier)?;
+                let is_last = scoring.take(rule, logits, tier)?;
                 Ok(if is_last { Turn::Done } else { Turn::Goes })
             }
             Work::Complete(completing) => {

@@ -18,6 +18,8 @@ pub mod stop;
 mod closing;
 mod completing;
 mod constraint;
+mod copy_guard;
+mod counting;
 mod dry;
 mod engine;
 mod error;
@@ -39,13 +41,14 @@ mod verbs;
 pub(crate) mod tiny;
 
 pub use constraint::Constraint;
+pub use copy_guard::CopyGuard;
 pub use error::Error;
 pub use handle::{Lm, LoadOptions};
 pub use record::{Outcome, Recorded, Verb};
 pub use request::{Completion, EndToken, Finish, Prompt, Request, Score, SteeredRequest};
 pub use sampling::Sampling;
 pub use stats::Stats;
-pub use steering::{Rule, WeightedSum};
+pub use steering::{Bias, Contrast, Lanes, Lexicon, PeerContrast, Rule, Steering, WeightedSum};
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

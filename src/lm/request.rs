@@ -1,7 +1,7 @@
 //! What is asked of a language model, and what it answers.
 
 use super::steering::Rule;
-use super::{Chat, Constraint, Sampling};
+use super::{Chat, Constraint, CopyGuard, Sampling};
 
 /// What the model is asked to go on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct SteeredRequest {
     pub stop: Vec<String>,
     /// What the text must be; cannot be combined with `stop`.
     pub constraint: Option<Constraint>,
+    /// Texts that it must not copy from.
+    pub guard: Option<CopyGuard>,
 }
 
 /// Why a completion ended.
@@ -87,7 +89,7 @@ pub struct Completion {
 }
 
 /// Log-probabilities of a given text.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Score {
     /// Tokens of the continuation.
     pub tokens: Vec<u32>,

@@ -7,37 +7,50 @@ use super::{Error, Result, Score};
 use crate::kernels::Tier;
 use crate::kernels::softmax::log_sum_exp;
 
+/// A text that is looked up in one or several distributions a token.
 pub(super) struct Scoring {
-    score: Score,
-    reply: oneshot::Sender<Result<Score>>,
+    continuation: Vec<u32>,
+    /// Log-probabilities by distribution, `[n_distributions][n_taken]`.
+    logprobs: Vec<Vec<f32>>,
+    reply: oneshot::Sender<Result<Vec<Score>>>,
 }
 
 impl Scoring {
-    pub(super) fn new(continuation: Vec<u32>, reply: oneshot::Sender<Result<Score>>) -> Self {
-        let logprobs = Vec::with_capacity(continuation.len());
-        Self { score: Score { tokens: continuation, logprobs }, reply }
+    /// `continuation` has at least one token.
+    pub(super) fn new(
+        continuation: Vec<u32>,
+        n_distributions: usize,
+        reply: oneshot::Sender<Result<Vec<Score>>>,
+    ) -> Self {
+        let logprobs = vec![Vec::with_capacity(continuation.len()); n_distributions];
+        Self { continuation, logprobs, reply }
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
         self.reply.is_canceled()
     }
 
-    /// Tokens looked up so far.
+    /// Tokens looked up so far in all distributions.
     pub(super) fn n_taken(&self) -> usize {
-        self.score.logprobs.len()
+        self.logprobs.last().map_or(0, Vec::len)
     }
 
-    /// Takes the logits of the next token's row; tells whether it was the last.
-    pub(super) fn take(&mut self, logits: &[f32], tier: Tier) -> Result<bool> {
+    /// Takes the next token's logits of one distribution; tells whether it was the last of all.
+    /// Distributions of one token come in their order.
+    pub(super) fn take(&mut self, index: usize, logits: &[f32], tier: Tier) -> Result<bool> {
         check_logits(logits)?;
-        let id = self.score.tokens[self.score.logprobs.len()];
+        let logprobs = &mut self.logprobs[index];
+        let id = self.continuation[logprobs.len()];
         let logit = logits.get(id as usize).ok_or(Error::Token { id, n_vocab: logits.len() })?;
-        self.score.logprobs.push(logit - log_sum_exp(logits, tier));
-        Ok(self.score.logprobs.len() == self.score.tokens.len())
+        logprobs.push(logit - log_sum_exp(logits, tier));
+        Ok(self.n_taken() == self.continuation.len())
     }
 
     pub(super) fn answer(self, error: Option<Error>) {
+        let Self { continuation, logprobs, reply } = self;
+        let score = |logprobs| Score { tokens: continuation.clone(), logprobs };
+        let scores = logprobs.into_iter().map(score).collect();
         // Nobody may be waiting any more; that is no error.
-        drop(self.reply.send(error.map_or(Ok(self.score), Err)));
+        drop(reply.send(error.map_or(Ok(scores), Err)));
     }
 }

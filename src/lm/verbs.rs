@@ -14,19 +14,20 @@ use super::scoring::Scoring;
 use super::steering::Rule;
 use super::stop::StopStream;
 use super::{
-    Completion, Constraint, EndToken, Error, Prompt, Request, Result, Sampling, Score,
+    Completion, Constraint, CopyGuard, EndToken, Error, Prompt, Request, Result, Sampling, Score,
     SteeredRequest,
 };
 
 /// A text to be written behind one prompt or several.
 struct Writing {
     prompts: Vec<Prompt>,
-    rule: Option<Box<dyn Rule>>,
+    rules: Vec<Box<dyn Rule>>,
     sampling: Sampling,
     max_tokens: usize,
     stop: Vec<String>,
     end_token: EndToken,
     constraint: Option<Constraint>,
+    guard: Option<CopyGuard>,
 }
 
 impl Lm {
@@ -52,8 +53,9 @@ impl Lm {
     ) -> Result<Completion> {
         let Request { prompt, sampling, max_tokens, stop, end_token, constraint } = request;
         let prompts = vec![prompt];
-        let rule = None;
-        let writing = Writing { prompts, rule, sampling, max_tokens, stop, end_token, constraint };
+        let (rules, guard) = (Vec::new(), None);
+        let writing =
+            Writing { prompts, rules, sampling, max_tokens, stop, end_token, constraint, guard };
         self.write(writing, Box::new(on_text)).await
     }
 
@@ -64,10 +66,24 @@ impl Lm {
     /// # Errors
     /// As [`Lm::complete`]; no prompts; the rule gives something that is no distribution.
     pub async fn complete_steered(&self, request: SteeredRequest) -> Result<Completion> {
-        let SteeredRequest { prompts, rule, sampling, max_tokens, stop, constraint } = request;
-        let (rule, end_token) = (Some(rule), EndToken::Ends);
-        let writing = Writing { prompts, rule, sampling, max_tokens, stop, end_token, constraint };
-        self.write(writing, Box::new(|_| ())).await
+        self.complete_steered_streamed(request, |_| ()).await
+    }
+
+    /// As [`Lm::complete_steered`]; `on_text` as for [`Lm::complete_streamed`].
+    ///
+    /// # Errors
+    /// As [`Lm::complete_steered`].
+    pub async fn complete_steered_streamed(
+        &self,
+        request: SteeredRequest,
+        on_text: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Completion> {
+        let SteeredRequest { prompts, rule, sampling, max_tokens, stop, constraint, guard } =
+            request;
+        let (rules, end_token) = (vec![rule], EndToken::Ends);
+        let writing =
+            Writing { prompts, rules, sampling, max_tokens, stop, end_token, constraint, guard };
+        self.write(writing, Box::new(on_text)).await
     }
 
     /// Log-probability of every token of `continuation` after `prompt`. Prompt and continuation are
@@ -76,25 +92,30 @@ impl Lm {
     /// # Errors
     /// Both together do not fit the window or the KV budget, or the model computes no distribution.
     pub async fn score(&self, prompt: Prompt, continuation: String) -> Result<Score> {
-        self.look_up(&[prompt], None, &continuation).await
+        let scores = self.look_up(&[prompt], Vec::new(), &continuation).await?;
+        Ok(scores.into_iter().next().unwrap_or_default())
     }
 
-    /// Log-probability of every token of `continuation` under the distributions that the rule makes
-    /// of those after each prompt.
+    /// Log-probability of every token of `continuation` under the distributions that each of the
+    /// rules makes of those after each prompt: a score a rule, for one pass over the prompts.
     ///
     /// # Errors
-    /// As [`Lm::score`]; no prompts; the rule gives something that is no distribution.
+    /// As [`Lm::score`]; no prompts; no rules; a rule gives something that is no distribution.
     pub async fn score_steered(
         &self,
         prompts: &[Prompt],
-        rule: Box<dyn Rule>,
+        rules: Vec<Box<dyn Rule>>,
         continuation: String,
-    ) -> Result<Score> {
-        self.look_up(prompts, Some(rule), &continuation).await
+    ) -> Result<Vec<Score>> {
+        if rules.is_empty() {
+            return Err(Error::NoRules);
+        }
+        self.look_up(prompts, rules, &continuation).await
     }
 
     async fn write(&self, writing: Writing, on_text: OnText) -> Result<Completion> {
-        let Writing { prompts, rule, sampling, max_tokens, stop, end_token, constraint } = writing;
+        let Writing { prompts, rules, sampling, max_tokens, stop, end_token, constraint, guard } =
+            writing;
         let prompts = self.begin_all(&prompts)?;
         let prompt_tokens = prompts.iter().map(Vec::len).sum();
         let mut sampler = Sampler::new(&sampling, Arc::clone(&self.shared.vocabulary))?;
@@ -107,7 +128,7 @@ impl Lm {
         };
         let lanes = self.lanes(&prompts, &[], max_tokens)?;
         let recording = self.shared.recorder.as_ref().map(|recorder| {
-            let verb = rule.as_ref().map_or(Verb::Complete, |_| Verb::CompleteSteered);
+            let verb = if rules.is_empty() { Verb::Complete } else { Verb::CompleteSteered };
             let asked = Recorded::new(verb, prompts);
             recorder.begin(Recorded {
                 sampling: Some(sampling),
@@ -119,9 +140,10 @@ impl Lm {
         let (reply, answer) = oneshot::channel();
         let stop = StopStream::new(&stop);
         let completing =
-            Completing::new(sampler, constraint, stop, on_text, max_tokens, prompt_tokens, reply);
+            Completing::new(sampler, constraint, stop, on_text, max_tokens, prompt_tokens, reply)
+                .guarded(guard);
         let work = Work::Complete(Box::new(completing));
-        let answer = self.ask(Job { lanes, rule, work }, answer).await;
+        let answer = self.ask(Job { lanes, rules, work }, answer).await;
         if let Some(recording) = recording {
             recording.end(answer.as_ref().ok().map(|answer| answer.completion_tokens))?;
         }
@@ -131,26 +153,27 @@ impl Lm {
     async fn look_up(
         &self,
         prompts: &[Prompt],
-        rule: Option<Box<dyn Rule>>,
+        rules: Vec<Box<dyn Rule>>,
         continuation: &str,
-    ) -> Result<Score> {
+    ) -> Result<Vec<Score>> {
         let prompts = self.begin_all(prompts)?;
         let continuation = self.tokenize(continuation)?;
         // Nothing stands behind the last token, so it need not be run.
         let run = continuation.split_last().map_or(&[][..], |(_, others)| others);
         let lanes = self.lanes(&prompts, run, usize::from(!continuation.is_empty()))?;
         if continuation.is_empty() {
-            return Ok(Score { tokens: continuation, logprobs: Vec::new() });
+            return Ok(vec![Score::default(); rules.len().max(1)]);
         }
         let recording = self.shared.recorder.as_ref().map(|recorder| {
             let asked = Recorded::new(Verb::Score, prompts);
             recorder.begin(Recorded { continuation: continuation.clone(), ..asked })
         });
         let (reply, answer) = oneshot::channel();
-        let work = Work::Score(Scoring::new(continuation, reply));
-        let answer = self.ask(Job { lanes, rule, work }, answer).await;
+        let n_tokens = continuation.len();
+        let work = Work::Score(Scoring::new(continuation, rules.len().max(1), reply));
+        let answer = self.ask(Job { lanes, rules, work }, answer).await;
         if let Some(recording) = recording {
-            recording.end(answer.as_ref().ok().map(|answer| answer.tokens.len()))?;
+            recording.end(answer.as_ref().ok().map(|_| n_tokens))?;
         }
         answer
     }

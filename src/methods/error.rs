@@ -1,4 +1,4 @@
-use crate::{corpus, difference, peers, task};
+use crate::{corpus, difference, lm, peers, task};
 
 /// What can go wrong while a method writes.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum Error {
     /// The task has no such prompt or dimension.
     #[error(transparent)]
     Task(#[from] task::Error),
+    /// Texts could not be counted.
+    #[error(transparent)]
+    Lm(#[from] lm::Error),
     /// A prompt, the language model or the profile failed.
     #[error(transparent)]
     Difference(#[from] difference::Error),

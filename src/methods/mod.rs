@@ -12,6 +12,7 @@ mod dpl;
 mod drp;
 mod error;
 mod hyperalign;
+mod idiolect;
 mod intsum;
 mod llm_trsr;
 mod non_perso;
@@ -28,6 +29,7 @@ mod told;
 pub use bm25::Bm25;
 pub use dpl::{Profiled, profile};
 pub use error::Error;
+pub use idiolect::{Form, IdiolectOptions, LexicalOptions};
 pub use options::{History, Options, SamplingOverrides};
 pub use prepared::{Given, Prepared};
 
@@ -70,11 +72,13 @@ pub enum Method {
     Dpl,
     /// As [`Method::Dpl`], with further dimensions that the model finds and then doubts.
     Drp,
+    /// As [`Method::Scp`], with the user's difference from others in the logits.
+    Idiolect,
 }
 
 impl Method {
     /// All methods, the simpler ones first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NonPerso,
         Self::Rag,
         Self::Scp,
@@ -87,6 +91,7 @@ impl Method {
         Self::Hyperalign,
         Self::Dpl,
         Self::Drp,
+        Self::Idiolect,
     ];
 
     /// Name on the command line and in results.
@@ -105,6 +110,7 @@ impl Method {
             Self::Hyperalign => "hyperalign",
             Self::Dpl => "dpl",
             Self::Drp => "drp",
+            Self::Idiolect => "idiolect",
         }
     }
 
@@ -114,7 +120,7 @@ impl Method {
         match self {
             Self::NonPerso => Stage::NonPerso,
             Self::Rag => Stage::Rag,
-            Self::Scp => Stage::Scp,
+            Self::Scp | Self::Idiolect => Stage::Scp,
             Self::Ccp => Stage::Ccp,
             Self::Cicl => Stage::Cicl,
             Self::PersonaDb => Stage::PersonaDb,
@@ -169,6 +175,7 @@ impl Method {
             Self::Hyperalign => hyperalign::prepare(material, target, options).await,
             Self::Dpl => dpl::prepare(Self::Dpl, material, target, options).await,
             Self::Drp => drp::prepare(material, target, options).await,
+            Self::Idiolect => idiolect::prepare(material, target, options).await,
         };
         if at_once {
             material.progress.end();

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::idiolect::IdiolectOptions;
 use crate::corpus::{self, Target, View};
 use crate::difference::Reuse;
 use crate::lm::Sampling;
@@ -49,6 +50,8 @@ pub struct Options {
     pub max_tokens: Option<usize>,
     /// Most tokens of each difference and of the profile; `None` leaves it to the task.
     pub profile_max_tokens: Option<usize>,
+    /// What `idiolect` does beside prompting.
+    pub idiolect: IdiolectOptions,
     /// Whose past is used.
     pub history: History,
     /// Tokens that count where a text is scored, from its first; `None` counts all.
@@ -100,6 +103,7 @@ impl Options {
             sampling: SamplingOverrides::default(),
             max_tokens: None,
             profile_max_tokens: None,
+            idiolect: IdiolectOptions::default(),
             history: History::Own,
             score_limit: None,
             reuse: Reuse::Stored,

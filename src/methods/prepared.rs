@@ -3,7 +3,7 @@
 use super::contrast::Contrasts;
 use super::{Error, Material, Method, Options, Past, Result, Written, ids};
 use crate::corpus::{ReviewId, StoredReview};
-use crate::difference::{Call, OnText, Profile, ScoreCall, Scored, Tally};
+use crate::difference::{Call, OnText, Profile, ScoreCall, Scored, Steered, Tally};
 use crate::lm::Sampling;
 use crate::task::{Cut, Draft, Stage};
 
@@ -23,6 +23,8 @@ pub struct Prepared {
     pub past: Vec<ReviewId>,
     /// The profile, for methods that make one.
     pub profile: Option<Profile>,
+    /// Prompts beside its own and the rule that combines them, for methods that steer.
+    pub steered: Option<Steered>,
     /// What earlier prompts left out, in the order in which they were made.
     pub cut_before: Vec<Cut>,
     /// What the calls so far have cost.
@@ -60,6 +62,7 @@ impl Prepared {
             made_from: ids(past),
             past: ids(past),
             profile: None,
+            steered: None,
             cut_before: Vec::new(),
             tally: Tally::default(),
         }
@@ -73,6 +76,18 @@ impl Prepared {
             self.cut_before.extend(told.chain(&profile.cut).cloned());
         }
         Self { profile, tally, ..self }
+    }
+
+    /// With what steers it, and the reviews that that was made from.
+    pub(super) fn steered_by(
+        mut self,
+        steered: Steered,
+        made_from: impl IntoIterator<Item = ReviewId>,
+    ) -> Self {
+        self.made_from.extend(made_from);
+        self.made_from.sort_unstable();
+        self.made_from.dedup();
+        Self { steered: Some(steered), ..self }
     }
 
     /// With the texts that its past ones stand against.
@@ -110,7 +125,10 @@ impl Prepared {
             constraint: None,
             on_text,
         };
-        let answer = calls.answer(call).await;
+        let answer = match &self.steered {
+            Some(steered) => calls.answer_steered(call, steered).await,
+            None => calls.answer(call).await,
+        };
         if silent {
             material.progress.end();
         }
@@ -165,6 +183,10 @@ impl Prepared {
             limit: options.score_limit,
             max_tokens: options.max_tokens,
         };
-        Ok(material.calls(options).score(call).await?)
+        let calls = material.calls(options);
+        let Some(steered) = &self.steered else { return Ok(calls.score(call).await?) };
+        let rules = std::slice::from_ref(&steered.steering);
+        let mut scores = calls.score_steered(call, &steered.beside, rules).await?;
+        scores.pop().ok_or(Error::Stopped)
     }
 }

@@ -41,7 +41,7 @@ enum What {
 
 enum Answer {
     Text(oneshot::Receiver<Result<Completion>>),
-    Score(oneshot::Receiver<Result<Score>>),
+    Score(oneshot::Receiver<Result<Vec<Score>>>),
 }
 
 /// What came out: token by token log-probabilities, or the text and its number of tokens.
@@ -115,15 +115,15 @@ impl World {
         let lanes: Vec<Lane> = lanes.collect();
         let n = lanes.len();
         let broken = asked.what == What::Break;
-        let rule: Option<Box<dyn Rule>> = match n {
-            1 => None,
-            _ if broken => Some(Box::new(Spoilt)),
-            n => Some(Box::new(weights(n))),
+        let rules: Vec<Box<dyn Rule>> = match n {
+            1 => Vec::new(),
+            _ if broken => vec![Box::new(Spoilt)],
+            n => vec![Box::new(weights(n))],
         };
         if let What::Score { text } = &asked.what {
             let (reply, answer) = oneshot::channel();
-            let work = Work::Score(Scoring::new(text.clone(), reply));
-            self.scheduler.add(Job { lanes, rule, work });
+            let work = Work::Score(Scoring::new(text.clone(), 1, reply));
+            self.scheduler.add(Job { lanes, rules, work });
             return Answer::Score(answer);
         }
         let seed = if let What::Write { seed, .. } = asked.what { seed } else { 1 };
@@ -136,7 +136,7 @@ impl World {
         });
         let stop = StopStream::new(&[]);
         let completing = Completing::new(sampler, None, stop, on_text, most, 0, reply);
-        self.scheduler.add(Job { lanes, rule, work: Work::Complete(Box::new(completing)) });
+        self.scheduler.add(Job { lanes, rules, work: Work::Complete(Box::new(completing)) });
         Answer::Text(answer)
     }
 
@@ -227,8 +227,8 @@ fn outcome(answer: &mut Answer) -> Option<Result<Outcome>> {
             answer.map(|completion| Outcome::Text(completion.text, completion.completion_tokens))
         }),
         Answer::Score(receiver) => receiver.try_recv().unwrap().map(|answer| {
-            let bits = |score: Score| score.logprobs.iter().map(|x| x.to_bits()).collect();
-            answer.map(|score| Outcome::Score(bits(score)))
+            let bits = |score: &Score| score.logprobs.iter().map(|x| x.to_bits()).collect();
+            answer.map(|scores| Outcome::Score(bits(&scores[0])))
         }),
     }
 }

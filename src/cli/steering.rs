@@ -1,0 +1,130 @@
+//! Settings of the method `idiolect`.
+
+use std::str::FromStr;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use idiolect::lm::Contrast;
+use idiolect::methods::{Form, IdiolectOptions, LexicalOptions};
+use serde_json::{Value, json};
+
+use super::settings::at_least_one;
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Method idiolect")]
+pub(crate) struct SteeringArgs {
+    /// How strongly the user's choice of words against others' counts at every token; 0 leaves it
+    /// out
+    #[arg(long, value_name = "X", default_value_t = 0.5, value_parser = from_zero)]
+    lexical: f32,
+    /// Tokens of its own that the user's choice of words must outweigh to count half
+    #[arg(long, value_name = "TOKENS", default_value_t = 1000, value_parser = at_least_one())]
+    lexical_prior: usize,
+    /// Fit the strength of --lexical to the user, by the likelihood of their own past texts
+    #[arg(long)]
+    fit: bool,
+    /// Set the user's prompt against others: none; context-steering[,strength=0.3] (CoS);
+    /// plausible[,strength=0.1,plausible=0.1,outside=5] (CoPe); top-k[,k=10,weight=0.8,outside=5]
+    /// (PAD); peers[,a=1,b=0.2,plausible=0,divergence=0.1,distinct=1,ramp=0]
+    #[arg(long, value_name = "RULE", default_value = "none")]
+    contrast: Rule,
+    /// How past texts stand in the prompt
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "conversation",
+        value_parser = PossibleValuesParser::new(["conversation", "flat"]).map(form)
+    )]
+    form: Form,
+    /// Never write N words in a row as they stand in another user's text on the same items; 0 allows
+    /// it
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    guard_words: usize,
+}
+
+impl SteeringArgs {
+    pub(crate) fn options(&self) -> IdiolectOptions {
+        let (strength, prior) = (self.lexical, self.lexical_prior as f64);
+        IdiolectOptions {
+            form: self.form,
+            lexical: (strength > 0.0).then_some(LexicalOptions { strength, prior }),
+            contrast: self.contrast.0,
+            fit: self.fit,
+            guard_words: self.guard_words,
+        }
+    }
+}
+
+fn form(name: String) -> Form {
+    if name == "flat" { Form::Flat } else { Form::Conversation }
+}
+
+fn from_zero(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(x) if x.is_finite() && x >= 0.0 => Ok(x),
+        _ => Err("a number from 0 is needed".to_owned()),
+    }
+}
+
+/// A rule by its name, and those of its settings that are not as usual.
+#[derive(Debug, Clone, Copy)]
+struct Rule(Contrast);
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = text.split(',');
+        let name = words.next().unwrap_or_default();
+        let mut rule = match name {
+            "none" => json!({}),
+            "context-steering" => json!({ "strength": 0.3 }),
+            "plausible" => json!({ "strength": 0.1, "plausible": 0.1, "outside": 5.0 }),
+            "top-k" => json!({ "k": 10, "weight": 0.8, "outside": 5.0 }),
+            "peers" => json!({
+                "a": 1.0, "b": 0.2, "plausible": 0.0, "divergence": 0.1, "distinct": 1.0, "ramp": 0
+            }),
+            _ => {
+                return Err("one of none, context-steering, plausible, top-k, peers is needed, \
+                            with settings behind it: peers,b=0.3"
+                    .to_owned());
+            }
+        };
+        for word in words {
+            let setting = word.split_once('=').and_then(|(key, value)| {
+                let known = rule.get_mut(key)?;
+                *known = serde_json::from_str::<Value>(value).ok().filter(Value::is_number)?;
+                Some(())
+            });
+            if setting.is_none() {
+                let known: Vec<&String> =
+                    rule.as_object().map(|rule| rule.keys().collect()).unwrap_or_default();
+                return Err(format!("`{word}` is no setting of {name}, which has {known:?}"));
+            }
+        }
+        rule["rule"] = json!(name);
+        serde_json::from_value(rule).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_rule_is_named_with_the_settings_that_differ() {
+        let rule = |text: &str| text.parse::<Rule>().map(|rule| rule.0);
+        assert_eq!(rule("none"), Ok(Contrast::None));
+        assert_eq!(
+            rule("context-steering,strength=0.7"),
+            Ok(Contrast::ContextSteering { strength: 0.7 })
+        );
+        let Ok(Contrast::Peers(peers)) = rule("peers,b=0.4,ramp=30") else { unreachable!() };
+        assert_eq!((peers.a, peers.b, peers.ramp), (1.0, 0.4, 30));
+        assert!(rule("top-k,k=1.5").unwrap_err().contains("1.5"));
+        for wrong in ["", "loud", "peers,c=1", "peers,b", "peers,b=x", "none,b=1"] {
+            assert!(rule(wrong).is_err(), "{wrong}");
+        }
+    }
+}

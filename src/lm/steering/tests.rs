@@ -1,0 +1,129 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+/// Log-probabilities of weights.
+fn logs(weights: [f32; 4]) -> [f32; 4] {
+    let total: f32 = weights.iter().sum();
+    weights.map(|weight| (weight / total).ln())
+}
+
+fn combined(steering: &Steering, prompts: &[&[f32]], position: usize) -> [f32; 4] {
+    let mut scores = [9.0; 4];
+    steering.rule().combine(position, prompts, &mut scores);
+    scores
+}
+
+fn of(contrast: Contrast) -> Steering {
+    Steering { contrast, lexical: None }
+}
+
+fn near(a: [f32; 4], b: [f32; 4]) -> bool {
+    a.iter().zip(&b).all(|(a, b)| a == b || (a - b).abs() < 1e-5)
+}
+
+const U: [f32; 4] = [8.0, 4.0, 2.0, 1.0];
+const Z: [f32; 4] = [4.0, 4.0, 4.0, 4.0];
+const P: [f32; 4] = [1.0, 8.0, 2.0, 1.0];
+
+#[test]
+fn a_weighted_sum_weighs_each_prompt() {
+    let mut combined = [9.0; 2];
+    let (a, b) = ([-1.0, -2.0], [-4.0, f32::NEG_INFINITY]);
+    WeightedSum(vec![2.0, -0.5]).combine(0, &[&a, &b], &mut combined);
+    assert_eq!(combined, [0.0, f32::INFINITY]);
+    WeightedSum(vec![1.0, 0.0]).combine(0, &[&a, &b], &mut combined);
+    assert_eq!(combined, [-1.0, -2.0]);
+    WeightedSum(Vec::new()).combine(0, &[&a, &b], &mut combined);
+    assert_eq!(combined, [0.0, 0.0]);
+}
+
+#[test]
+fn every_rule_is_its_formula() {
+    let (u, z, p) = (logs(U), logs(Z), logs(P));
+    let by = |f: &dyn Fn(usize) -> f32| [f(0), f(1), f(2), f(3)];
+    let cos = of(Contrast::ContextSteering { strength: 0.5 });
+    assert!(near(combined(&cos, &[&u, &z], 0), by(&|i| u[i] + 0.5 * (u[i] - z[i]))));
+    // Plausible from a quarter of the likeliest: the first three.
+    let cope = |outside| of(Contrast::Plausible { strength: 0.1, plausible: 0.25, outside });
+    let expected = by(&|i| u[i] - 0.1 * z[i]);
+    let masked = [expected[0], expected[1], expected[2], f32::NEG_INFINITY];
+    assert!(near(combined(&cope(None), &[&u, &z], 0), masked));
+    let softened = [expected[0], expected[1], expected[2], expected[3] - 3.0];
+    assert!(near(combined(&cope(Some(3.0)), &[&u, &z], 0), softened));
+    // The two likeliest after P, the base here, are tokens 1 and 2.
+    let pad = of(Contrast::TopK { k: 2, weight: 0.8, outside: None });
+    let among = |l: [f32; 4], i: usize| l[i] - (l[1].exp() + l[2].exp()).ln();
+    let expected = by(&|i| match i {
+        1 | 2 => p[i] + 0.8 * (among(u, i) - among(p, i)),
+        _ => f32::NEG_INFINITY,
+    });
+    assert!(near(combined(&pad, &[&u, &p], 0), expected));
+}
+
+#[test]
+fn peer_contrast_counts_as_far_as_its_gate_is_open() {
+    let (u, z, p) = (logs(U), logs(Z), logs(P));
+    let settings =
+        PeerContrast { a: 1.2, b: 0.5, plausible: 0.2, divergence: 0.0, distinct: 1.0, ramp: 0 };
+    let expected = |strength: f32| {
+        [0, 1, 2, 3].map(|i| {
+            let contrast = if i < 3 { strength * (u[i] - p[i]) } else { 0.0 };
+            z[i] + 1.2 * (u[i] - z[i]) + contrast
+        })
+    };
+    let prompts: [&[f32]; 3] = [&u, &z, &p];
+    let scores = |settings| combined(&of(Contrast::Peers(settings)), &prompts, 2);
+    assert!(near(scores(settings), expected(0.5)));
+    assert!(near(scores(PeerContrast { distinct: 0.5, ..settings }), expected(0.25)));
+    assert!(near(scores(PeerContrast { ramp: 12, ..settings }), expected(0.125)));
+    assert!(near(scores(PeerContrast { ramp: 2, ..settings }), expected(0.5)));
+    // Two peers' prompts are averaged.
+    let one = combined(&of(Contrast::Peers(settings)), &[&u, &z, &u, &p], 0);
+    assert!(near(one, expected(0.25)));
+    // Where peers write as the user does, the gate is shut.
+    let gated = PeerContrast { divergence: 0.1, ..settings };
+    let same = combined(&of(Contrast::Peers(gated)), &[&u, &z, &u], 0);
+    assert!(near(same, expected(0.0)));
+    assert!(near(scores(PeerContrast { divergence: 1e-6, ..settings }), expected(0.5)));
+    assert!(near(combined(&of(Contrast::Peers(settings)), &[&u], 0), u));
+}
+
+#[test]
+fn a_bias_is_the_users_share_against_the_others() {
+    let (mut own, mut others) = (Lexicon::new(4), Lexicon::new(4));
+    for (id, n_own, n_others) in [(0, 6, 10), (1, 2, 10), (2, 0, 78), (9, 5, 5)] {
+        own.add(id, n_own);
+        others.add(id, n_others);
+    }
+    assert_eq!((own.total(), others.total()), (8, 98));
+    let p = |n: f64| (n + 0.5) / 100.0;
+    let expected = |n_own: f64, n: f64| (((n_own + 20.0 * p(n)) / 28.0) / p(n)).ln() as f32;
+    let bias = own.against(&others, 20.0);
+    let expected =
+        [expected(6.0, 10.0), expected(2.0, 10.0), expected(0.0, 78.0), expected(0.0, 0.0)];
+    assert!(bias.values().iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6));
+    assert_ne!(bias.hash(), own.against(&others, 21.0).hash());
+    let u = logs(U);
+    let steering = Steering { contrast: Contrast::None, lexical: Some((0.5, bias)) };
+    assert!(near(combined(&steering, &[&u], 0), [0, 1, 2, 3].map(|i| u[i] + 0.5 * expected[i])));
+    assert_ne!(steering.key(), Steering::default().key());
+    // Without a prior the score of what was never taken is still a number.
+    assert_eq!(own.against(&others, 0.0).values()[3], -20.0);
+}
+
+#[test]
+fn a_steering_reads_back_as_it_was_written() {
+    let peers =
+        PeerContrast { a: 1.0, b: 0.3, plausible: 0.1, divergence: 0.1, distinct: 0.7, ramp: 20 };
+    for contrast in [
+        Contrast::None,
+        Contrast::ContextSteering { strength: 0.3 },
+        Contrast::Plausible { strength: 0.1, plausible: 0.1, outside: Some(5.0) },
+        Contrast::TopK { k: 10, weight: 0.8, outside: None },
+        Contrast::Peers(peers),
+    ] {
+        let text = serde_json::to_string(&contrast).unwrap();
+        assert_eq!(serde_json::from_str::<Contrast>(&text).unwrap(), contrast, "{text}");
+    }
+}
