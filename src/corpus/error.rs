@@ -83,6 +83,19 @@ pub enum Error {
         /// ` (near it: ...)`, or empty.
         hint: String,
     },
+    /// A profile was changed while somebody else looked at an earlier version of it.
+    #[error(
+        "the profile of `{user}` has version {found} by now, not {seen} as when it was read; look at \
+         it again with `idiolect profile {user}` and repeat the change"
+    )]
+    EditedMeanwhile {
+        /// The user.
+        user: String,
+        /// Version that the change refers to.
+        seen: u32,
+        /// Version in the store.
+        found: u32,
+    },
     /// A vector that cannot be stored or was not stored whole.
     #[error("vector of review {review} under `{stamp}`: {reason}", review = review.0)]
     BadVector {

@@ -2,6 +2,7 @@
 
 pub mod date;
 mod derived;
+mod edits;
 mod error;
 pub mod import;
 mod key;
@@ -16,6 +17,7 @@ mod store_tests;
 mod vectors;
 mod view;
 
+pub use edits::ProfileEdit;
 pub use error::Error;
 pub use key::{Key, KeyBuilder};
 pub use place::{Placed, Placement, Run};

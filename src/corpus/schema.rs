@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Step `i` takes a store from version `i` to version `i + 1`. A step that was ever released is
 /// never edited: stores written by it exist.
-const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS];
+const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS];
 
 /// Reviews are immutable: one that changes is deleted and inserted under a new id, which
 /// AUTOINCREMENT never gives out twice, so a vector or a difference can never be taken for another
@@ -97,6 +97,17 @@ CREATE TABLE split_row(
     PRIMARY KEY(split, rank)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX split_row_by_review ON split_row(review);
+";
+
+/// What a person says of a user is about the user and goes with them.
+const PROFILE_EDITS: &str = "
+CREATE TABLE profile_edit(
+    user INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY(user, version)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Makes a fresh connection usable: checks that the file is ours and not newer than this program,

@@ -103,8 +103,8 @@ impl Store {
     pub fn history(&self, user: &str) -> Result<Vec<StoredReview>> {
         let sql = select_reviews("WHERE user.name = ?1 ORDER BY review.time, review.id");
         let found = self.list(&sql, [user], review_of_row)?;
-        if found.is_empty() && !self.has("SELECT 1 FROM user WHERE name = ?1", user)? {
-            return Err(self.unknown_user(user)?);
+        if found.is_empty() {
+            self.require_user(user)?;
         }
         Ok(found)
     }
@@ -206,10 +206,14 @@ impl Store {
         self.read(|connection| connection.prepare_cached(sql)?.exists([name]))
     }
 
-    fn unknown_user(&self, user: &str) -> Result<Error> {
+    /// An error, with near names, unless the user is in the store.
+    pub(super) fn require_user(&self, user: &str) -> Result<()> {
+        if self.has("SELECT 1 FROM user WHERE name = ?1", user)? {
+            return Ok(());
+        }
         let names: Vec<String> = self.list("SELECT name FROM user", [], |row| row.get(0))?;
         let hint = nearest::hint(user, names.iter().map(String::as_str));
-        Ok(Error::UnknownUser { user: user.to_owned(), hint })
+        Err(Error::UnknownUser { user: user.to_owned(), hint })
     }
 
     fn unknown_item(&self, item: &str) -> Result<Error> {

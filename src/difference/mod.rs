@@ -9,6 +9,7 @@ mod constrained;
 mod open;
 mod profile;
 mod scores;
+pub mod stated;
 mod statement;
 mod steered;
 mod tell;

@@ -1,0 +1,133 @@
+//! What people changed of users' profiles, one row a version.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Error, Result, Store};
+
+/// One change of a user's profile. It goes when the user goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileEdit {
+    /// Version that it made, from 1 without gaps.
+    pub version: u32,
+    /// When, seconds since the epoch.
+    pub time: i64,
+    /// What was changed, as the caller wrote it.
+    pub value: String,
+}
+
+impl Store {
+    /// The changes of a user's profile, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`], or the store cannot be read.
+    pub fn profile_edits(&self, user: &str) -> Result<Vec<ProfileEdit>> {
+        let sql = "SELECT version, time, value FROM profile_edit
+                   JOIN user ON user.id = profile_edit.user WHERE user.name = ?1 ORDER BY version";
+        let edits = self.list(sql, [user], |row| {
+            Ok(ProfileEdit { version: row.get(0)?, time: row.get(1)?, value: row.get(2)? })
+        })?;
+        if edits.is_empty() {
+            self.require_user(user)?;
+        }
+        Ok(edits)
+    }
+
+    /// Adds a change to those of a user's profile that were seen, `after` being the last of them (0
+    /// for none).
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`]; [`Error::EditedMeanwhile`] where there are others by now: a change
+    /// refers to what its author saw.
+    pub fn put_profile_edit(&self, user: &str, after: u32, value: &str) -> Result<ProfileEdit> {
+        self.require_user(user)?;
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
+        let version = after.saturating_add(1);
+        let found = self.write(|transaction| {
+            let last: Option<u32> = transaction
+                .prepare_cached(
+                    "SELECT max(version) FROM profile_edit
+                     JOIN user ON user.id = profile_edit.user WHERE user.name = ?1",
+                )?
+                .query_row([user], |row| row.get(0))
+                .optional()?
+                .flatten();
+            let last = last.unwrap_or(0);
+            if last == after {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO profile_edit(user, version, time, value)
+                         SELECT id, ?2, ?3, ?4 FROM user WHERE name = ?1",
+                    )?
+                    .execute(params![user, version, time, value])?;
+            }
+            Ok(last)
+        })?;
+        if found != after {
+            return Err(Error::EditedMeanwhile { user: user.to_owned(), seen: after, found });
+        }
+        Ok(ProfileEdit { version, time, value: value.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::corpus::Review;
+
+    fn store() -> Store {
+        let store = Store::in_memory().unwrap();
+        let review = |user: &str| Review {
+            user: user.to_owned(),
+            item: "x".to_owned(),
+            rating: None,
+            title: String::new(),
+            text: "t".to_owned(),
+            time: 0,
+        };
+        store.put_reviews(&[review("ann"), review("bob")]).unwrap();
+        store
+    }
+
+    #[test]
+    fn edits_are_numbered_for_each_user() {
+        let store = store();
+        assert!(store.profile_edits("ann").unwrap().is_empty());
+        let first = store.put_profile_edit("ann", 0, "a").unwrap();
+        store.put_profile_edit("bob", 0, "b").unwrap();
+        let second = store.put_profile_edit("ann", 1, "c").unwrap();
+        assert_eq!((first.version, second.version), (1, 2));
+        assert!(first.time > 1_700_000_000);
+        assert_eq!(store.profile_edits("ann").unwrap(), [first, second]);
+        assert!(matches!(store.profile_edits("cyd"), Err(Error::UnknownUser { .. })));
+        let unknown = store.put_profile_edit("cyd", 0, "d");
+        assert!(matches!(unknown, Err(Error::UnknownUser { .. })));
+    }
+
+    #[test]
+    fn of_two_who_edit_the_same_version_the_second_is_refused() {
+        let store = store();
+        store.put_profile_edit("ann", 0, "a").unwrap();
+        for seen in [0, 2, u32::MAX] {
+            let refused = store.put_profile_edit("ann", seen, "b").unwrap_err();
+            assert!(matches!(refused, Error::EditedMeanwhile { found: 1, .. }), "{refused}");
+        }
+        assert_eq!(store.profile_edits("ann").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn edits_go_with_their_user_and_only_with_theirs() {
+        let store = store();
+        store.put_profile_edit("ann", 0, "a").unwrap();
+        store.put_profile_edit("bob", 0, "b").unwrap();
+        let sql = "DELETE FROM review WHERE user = (SELECT id FROM user WHERE name = 'ann');
+                   DELETE FROM user WHERE name = 'ann';";
+        store.write(|transaction| transaction.execute_batch(sql)).unwrap();
+        let left: Vec<String> =
+            store.list("SELECT value FROM profile_edit", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, ["b"]);
+    }
+}
