@@ -50,6 +50,7 @@
 //! ```
 
 pub mod progress;
+pub mod text;
 
 pub mod corpus;
 pub mod kernels;

@@ -1,4 +1,5 @@
-//! What sets a user's texts apart, told by the language model, and the profile it makes.
+//! What sets a user's texts apart, measured in the texts or told by the language model, and the
+//! profile it makes.
 //!
 //! Everything the model answers here and in the methods goes through [`Calls`]: a prompt is fitted,
 //! its answer looked up in the store under the hash of all that makes it, and only computed if it is
@@ -6,6 +7,7 @@
 
 mod calls;
 mod constrained;
+pub mod measured;
 mod open;
 mod profile;
 mod scores;
@@ -17,6 +19,7 @@ mod tell;
 pub(crate) mod testing;
 
 pub use calls::{Answer, Call, Calls, Model, OnText, Reuse, Tally};
+pub use measured::{Measured, SentenceVectors, measure};
 pub use open::tell_validated;
 pub use profile::{Profile, summarize};
 pub use scores::{ScoreCall, Scored};

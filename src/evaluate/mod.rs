@@ -15,6 +15,8 @@ pub mod figures;
 mod flow_tests;
 pub mod identification;
 pub mod judge;
+#[cfg(test)]
+mod measured_tests;
 pub mod measures;
 pub mod metrics;
 pub mod pairs;

@@ -42,6 +42,11 @@ pub(super) fn kmeans(points: &[&[f32]], k: usize, seed: u64) -> Clustering {
     best
 }
 
+/// Cluster of each point, as [`kmeans`] has it.
+pub(crate) fn cluster(points: &[&[f32]], k: usize, seed: u64) -> Vec<usize> {
+    kmeans(points, k, seed).assignment
+}
+
 /// Squared Euclidean distance.
 pub(super) fn squared_distance(point: &[f32], centre: &[f64]) -> f64 {
     point.iter().zip(centre).map(|(&x, &c)| (f64::from(x) - c).powi(2)).sum()

@@ -26,6 +26,7 @@ pub use error::Error;
 pub use index::{
     BuildOptions, DEFAULT_EXACT_BELOW, Facts, IndexKind, PeerIndex, build_index, index_folder,
 };
+pub(crate) use kmeans::cluster;
 pub use nearness::nearest_users;
 pub use representatives::choose;
 pub use user_embedding::{EmbeddingKind, ItemMeans, UserEmbedding, user_embedding};

@@ -77,6 +77,16 @@ pub enum Error {
         /// What the template engine says.
         message: String,
     },
+    /// A template of a statement failed on real figures.
+    #[error("task `{task}`, statement `{measure:?}`: {message}")]
+    Statement {
+        /// The task.
+        task: String,
+        /// What was measured.
+        measure: super::Measure,
+        /// What the template engine says.
+        message: String,
+    },
     /// Even with everything cut that may be cut, the prompt is too long.
     #[error(
         "prompt of stage `{stage}` has {prompt} tokens after every cut that the task allows; with \

@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::draft::{Block, Draft, Field, Order, Part, Telling};
 use super::render::{Slot, TemplateError};
 use super::standard::Dimension;
+use super::statements::{LanguageTable, Statements};
 use super::{Ask, End, Error, Result, Stage, StageSpec, Step, Task};
 use crate::corpus::Key;
 use crate::lm::Sampling;
@@ -29,6 +30,8 @@ struct TaskFile {
     #[serde(default)]
     statement_characters: Option<Spanned<usize>>,
     stages: BTreeMap<String, Spanned<StageTable>>,
+    #[serde(default)]
+    statements: BTreeMap<String, Spanned<LanguageTable>>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +94,10 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
     check_retrieval(&place, &table.retrieval)?;
     let statement_characters = statement_characters(&place, table.statement_characters)?;
 
+    let dimensions: Vec<&str> = table.standard.get_ref().iter().map(|d| d.key.as_str()).collect();
+    let statements = Statements::of(table.statements, &dimensions)
+        .map_err(|(span, field, message)| place.wrong(span, &field, &message))?;
+
     let mut stages = BTreeMap::new();
     let mut spots = BTreeMap::new();
     for (name, table) in table.stages {
@@ -126,6 +133,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
         .collect(),
         shared: table.shared.get_ref().clone(),
         stages,
+        statements,
     };
     for (&stage, spec) in &task.stages {
         for draft in samples(stage) {

@@ -9,10 +9,12 @@ mod error;
 mod file;
 mod fit;
 mod label;
+mod measure;
 mod render;
 mod shorten;
 mod stage;
 mod standard;
+mod statements;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -22,8 +24,10 @@ pub use draft::{Block, Draft, Field, Order, Part, Source, Telling};
 pub use error::Error;
 pub use fit::{Cut, Fitted, Window, fit};
 pub use label::{LabelStrip, strip_label};
+pub use measure::Measure;
 pub use stage::Stage;
 pub use standard::{Dimension, Told, split_by_dimension};
+pub use statements::{Figures, Way};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -66,6 +70,7 @@ pub struct Task {
     fields: BTreeMap<&'static str, String>,
     shared: String,
     stages: BTreeMap<Stage, StageSpec>,
+    statements: statements::Statements,
 }
 
 /// How one stage asks.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::ngrams::{counted, ngrams};
-use super::words::function_words;
 use super::{Profile, Space};
 use crate::evaluate::{Error, Result};
+use crate::text::{for_each_word, function_word};
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,4 +118,15 @@ fn shares(features: Features, texts: &[&str]) -> Vec<(u64, f64)> {
     }
     let share = |(feature, n): (u64, f64)| (feature, n / of as f64);
     counted(found).into_iter().map(share).collect()
+}
+
+/// The places of a text's function words in the list, with repetitions, and the number of all words.
+fn function_words(text: &str) -> (Vec<u64>, usize) {
+    let mut n_words = 0;
+    let mut places = Vec::new();
+    for_each_word(text, |_, word| {
+        n_words += 1;
+        places.extend(function_word(word));
+    });
+    (places, n_words)
 }

@@ -8,7 +8,6 @@ mod ngrams;
 #[cfg(test)]
 mod tests;
 mod tf_idf;
-mod words;
 
 pub use delta::{Delta, Features};
 pub use tf_idf::TfIdf;

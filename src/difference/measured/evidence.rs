@@ -1,0 +1,120 @@
+//! Quotes that show a difference.
+
+use std::ops::Range;
+
+use super::features::Text;
+use crate::corpus::ReviewId;
+use crate::difference::Evidence;
+use crate::task::Way;
+
+/// Quotes of a statement at most, each of another review.
+const MOST: usize = 3;
+
+/// Bytes of a quote, about.
+const LONG: usize = 160;
+
+/// The user's texts with their reviews, by the place of the text.
+pub(super) struct Own<'a, 't> {
+    pub(super) texts: &'a [Text<'t>],
+    pub(super) reviews: &'a [(usize, ReviewId)],
+}
+
+impl Own<'_, '_> {
+    /// Quotes around spans, from the reviews that have most of them.
+    pub(super) fn around(&self, spans: &[(usize, Range<usize>)]) -> Vec<Evidence> {
+        let of = |text: usize| spans.iter().filter(move |(t, _)| *t == text);
+        let mut reviews: Vec<(usize, ReviewId)> = self.reviews.to_vec();
+        reviews.retain(|(text, _)| of(*text).next().is_some());
+        reviews.sort_by_key(|(text, review)| (std::cmp::Reverse(of(*text).count()), *review));
+        let quote = |(text, review): (usize, ReviewId)| {
+            let (_, span) = of(text).next()?;
+            let quote = around(&self.texts[text], span);
+            Some(Evidence { review, quote })
+        };
+        reviews.into_iter().filter_map(quote).take(MOST).collect()
+    }
+
+    /// A sentence of each of the reviews whose values are furthest out: the longest where the user
+    /// has more, the shortest where less.
+    pub(super) fn extreme(&self, values: &[f64], way: Way) -> Vec<Evidence> {
+        let mut reviews: Vec<(f64, usize, ReviewId)> =
+            self.reviews.iter().map(|&(text, review)| (values[text], text, review)).collect();
+        reviews.retain(|(value, ..)| value.is_finite());
+        reviews.sort_by(|a, b| {
+            let by_value = match way {
+                Way::More => b.0.total_cmp(&a.0),
+                Way::Less => a.0.total_cmp(&b.0),
+            };
+            by_value.then(a.2.cmp(&b.2))
+        });
+        let quote = |(_, text, review): (f64, usize, ReviewId)| {
+            let sentences = self.texts[text].reading.sentences.iter();
+            let sentence = match way {
+                Way::More => sentences.rev().max_by_key(|s| s.words.len()),
+                Way::Less => sentences.min_by_key(|s| s.words.len()),
+            }?;
+            let start = sentence.span.start..sentence.span.start;
+            Some(Evidence { review, quote: around(&self.texts[text], &start) })
+        };
+        reviews.into_iter().filter_map(quote).take(MOST).collect()
+    }
+}
+
+/// The sentence that a span stands in, cut around it where it is long; as it stands in the text.
+fn around(text: &Text<'_>, span: &Range<usize>) -> String {
+    let reading = &text.reading;
+    let sentence =
+        reading.sentences.iter().find(|s| s.span.start <= span.start && span.start < s.span.end);
+    let (mut start, mut end) =
+        sentence.map_or((span.start, span.end), |s| (s.span.start, s.span.end));
+    end = end.max(span.end);
+    if end - start > LONG {
+        let middle = usize::midpoint(span.start, span.end);
+        let (first, last) = (start, end);
+        start = middle.saturating_sub(LONG / 2).clamp(first, span.start);
+        end = (start + LONG).clamp(span.end, last);
+        start = end.saturating_sub(LONG).clamp(first, start);
+        start = word_start(reading.text, start, first..span.start);
+        end = word_end(reading.text, end, span.end..last);
+    }
+    reading.text.get(start..end).unwrap_or_default().trim().to_owned()
+}
+
+/// The first beginning of a word from a place on, within a range; its end where there is none.
+fn word_start(text: &str, at: usize, within: Range<usize>) -> usize {
+    if at <= within.start {
+        return within.start;
+    }
+    let space = |&i: &usize| text.is_char_boundary(i) && text[..i].ends_with(char::is_whitespace);
+    (at..=within.end).find(space).unwrap_or(within.end)
+}
+
+/// The last end of a word up to a place, within a range; its start where there is none.
+fn word_end(text: &str, at: usize, within: Range<usize>) -> usize {
+    if at >= within.end {
+        return within.end;
+    }
+    let space = |&i: &usize| text.is_char_boundary(i) && text[i..].starts_with(char::is_whitespace);
+    (within.start..=at).rev().find(space).unwrap_or(within.start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::difference::measured::reading::Reading;
+
+    #[test]
+    fn long_sentences_are_cut_between_words_around_the_span() {
+        let words = "words ".repeat(60) + "here " + &"wörter ".repeat(60);
+        let text = Text { reading: Reading::of(&words, None), rating: None };
+        let at = words.find("here").map_or(0..0, |at| at..at + 4);
+        let quote = around(&text, &at);
+        assert!(
+            words.contains(&quote) && quote.contains("here") && quote.len() <= LONG + 1,
+            "{quote}"
+        );
+        assert!(quote.starts_with("words ") && quote.ends_with(" wörter"), "{quote}");
+        let short = Text { reading: Reading::of("One. Two words! Three.", None), rating: None };
+        assert_eq!(around(&short, &(9..10)), "Two words!");
+    }
+}

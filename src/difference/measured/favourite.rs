@@ -1,0 +1,296 @@
+//! Favourite words and phrases, openings and closings, and little words.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::features::Text;
+use super::paired::{Difference, FEWEST, compare, compare_rates};
+use super::phrases::{Corpus, Place};
+use crate::task::Measure;
+
+/// Reported of each kind at most.
+const MOST_PHRASES: usize = 5;
+const MOST_AT_ENDS: usize = 2;
+const MOST_FUNCTION_WORDS: usize = 5;
+
+/// Least z-score of the weighted log-odds of a phrase, two-sided 5 % where it is the only one.
+const LEAST_Z: f64 = 1.96;
+
+/// Share of a phrase's occurrences that must go on alike for it to grow by a word.
+const GROWS: f64 = 0.9;
+/// Words that no phrase grows beyond.
+const LONGEST: usize = 8;
+
+/// A word or phrase that sets the user apart.
+#[derive(Debug, Clone)]
+pub(super) struct Favourite {
+    pub(super) measure: Measure,
+    pub(super) phrase: String,
+    pub(super) difference: Difference,
+    /// Where the user's texts have it: place of the text, bytes.
+    pub(super) shown: Vec<(usize, Range<usize>)>,
+}
+
+/// Something that was compared, in the family of which discoveries are made.
+pub(super) struct Candidate {
+    what: What,
+    pub(super) difference: Difference,
+}
+
+enum What {
+    Phrase { place: Place, words: Vec<u32> },
+    FunctionWord(u32),
+}
+
+/// Words and phrases of texts.
+pub(super) struct Favourites<'a, 't> {
+    corpus: Corpus<'t>,
+    texts: &'a [Text<'t>],
+    groups: &'a [Range<usize>],
+    /// Whether a text is the user's.
+    own: Vec<bool>,
+}
+
+impl<'a, 't> Favourites<'a, 't> {
+    pub(super) fn new(texts: &'a [Text<'t>], groups: &'a [Range<usize>]) -> Self
+    where
+        'a: 't,
+    {
+        let mut own = vec![false; texts.len()];
+        for group in groups {
+            own[group.start] = true;
+        }
+        Self { corpus: Corpus::of(texts), texts, groups, own }
+    }
+
+    /// Everything that occurs in enough texts, whosever they are, compared with the others: which
+    /// texts are the user's has no say in what is a candidate, so that chance stays chance.
+    pub(super) fn candidates(&self, uses: impl Fn(Measure) -> bool) -> Vec<Candidate> {
+        let least = FEWEST.max(self.groups.len() / 2);
+        let mut candidates = Vec::new();
+        for (place, words, texts) in self.corpus.frequent(least) {
+            let measure = measure_of(place);
+            let says_little = place == Place::Anywhere
+                && words.len() == 1
+                && (self.corpus.is_function(words[0]) || self.corpus.is_short(words[0]));
+            if !uses(measure) || says_little {
+                continue;
+            }
+            let Some(difference) = compare(&self.values(&texts), self.groups) else { continue };
+            candidates.push(Candidate { what: What::Phrase { place, words }, difference });
+        }
+        if uses(Measure::FunctionWord) {
+            for (word, counts) in self.corpus.function_words(self.texts.len() / 2) {
+                let mut values: Vec<f64> = self.texts.iter().map(no_words_no_value).collect();
+                for (text, n) in counts {
+                    values[text] = 100.0 * n as f64 / self.texts[text].reading.words.len() as f64;
+                }
+                let Some(difference) = compare_rates(&values, self.groups) else { continue };
+                candidates.push(Candidate { what: What::FunctionWord(word), difference });
+            }
+        }
+        candidates
+    }
+
+    /// The discoveries among the candidates, grown to the phrases that they are parts of, the most
+    /// telling of each kind.
+    pub(super) fn chosen(&self, candidates: &[Candidate], discovered: &[usize]) -> Vec<Favourite> {
+        let mut phrases: Vec<(Place, &[u32], f64)> = Vec::new();
+        let mut little: Vec<(u32, Difference)> = Vec::new();
+        for candidate in discovered.iter().map(|&i| &candidates[i]) {
+            match &candidate.what {
+                What::Phrase { place, words } => {
+                    let z = self.log_odds(words, *place);
+                    if candidate.difference.effect > 0.0 && z >= LEAST_Z {
+                        phrases.push((*place, words, z));
+                    }
+                }
+                What::FunctionWord(word) => little.push((*word, candidate.difference)),
+            }
+        }
+        // Those at the ends say more of the same words than that they occur.
+        let by_place = |place: Place| place == Place::Anywhere;
+        phrases.sort_by(|a, b| {
+            let by_z = b.2.total_cmp(&a.2);
+            by_place(a.0).cmp(&by_place(b.0)).then(by_z).then_with(|| self.corpus.compare(a.1, b.1))
+        });
+        let mut grown: Vec<(Place, Vec<u32>)> = Vec::new();
+        for (place, words, _) in phrases {
+            let words = self.grow(place, words);
+            let known = grown.iter().any(|(known_place, known)| {
+                contains(known, &words) || known_place == &place && contains(&words, known)
+            });
+            let most = if place == Place::Anywhere { MOST_PHRASES } else { MOST_AT_ENDS };
+            if !known && grown.iter().filter(|(p, _)| *p == place).count() < most {
+                grown.push((place, words));
+            }
+        }
+        little.retain(|(word, _)| !grown.iter().any(|(_, words)| words.contains(word)));
+        little.sort_by(|a, b| {
+            let by_effect = b.1.effect.abs().total_cmp(&a.1.effect.abs());
+            by_effect.then_with(|| self.corpus.compare(&[a.0], &[b.0]))
+        });
+        little.truncate(MOST_FUNCTION_WORDS);
+        let phrases = grown.iter().filter_map(|(place, words)| self.phrase(*place, words));
+        phrases
+            .chain(little.iter().map(|(word, difference)| self.little(*word, *difference)))
+            .collect()
+    }
+
+    fn phrase(&self, place: Place, words: &[u32]) -> Option<Favourite> {
+        let found = self.corpus.find(words, place);
+        let mut texts: Vec<usize> = found.iter().map(|(text, _)| *text).collect();
+        texts.dedup();
+        let difference = compare(&self.values(&texts), self.groups)?;
+        let shown = self.shown(&found, words.len());
+        Some(Favourite {
+            measure: measure_of(place),
+            phrase: self.written(&shown),
+            difference,
+            shown,
+        })
+    }
+
+    fn little(&self, word: u32, difference: Difference) -> Favourite {
+        let shown = self.shown(&self.corpus.find(&[word], Place::Anywhere), 1);
+        let phrase = self.corpus.joined(&[word]);
+        Favourite { measure: Measure::FunctionWord, phrase, difference, shown }
+    }
+
+    /// The spans of occurrences in the user's texts.
+    fn shown(&self, found: &[(usize, usize)], n: usize) -> Vec<(usize, Range<usize>)> {
+        let own = found.iter().filter(|(text, _)| self.own[*text]);
+        own.map(|&(text, word)| {
+            let words = &self.texts[text].reading.words;
+            (text, words[word].span.start..words[word + n - 1].span.end)
+        })
+        .collect()
+    }
+
+    /// The phrase as the user writes it most often, with the marks between its words; the first of
+    /// several by the alphabet.
+    fn written(&self, shown: &[(usize, Range<usize>)]) -> String {
+        let mut ways: HashMap<String, usize> = HashMap::new();
+        for (text, span) in shown {
+            let words = self.texts[*text].reading.text[span.clone()].split_whitespace();
+            *ways.entry(words.collect::<Vec<_>>().join(" ").to_lowercase()).or_default() += 1;
+        }
+        let mut ways: Vec<(String, usize)> = ways.into_iter().collect();
+        ways.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        ways.into_iter().next().map(|(phrase, _)| phrase).unwrap_or_default()
+    }
+
+    /// 1 where a text has it, 0 where not.
+    fn values(&self, texts: &[usize]) -> Vec<f64> {
+        let mut values: Vec<f64> = self.texts.iter().map(no_words_no_value).collect();
+        for &text in texts {
+            values[text] = 1.0;
+        }
+        values
+    }
+
+    /// z-score of the weighted log-odds of a phrase in the user's texts against the others', with an
+    /// informative Dirichlet prior: all texts together, weighing as much as one of them (Monroe,
+    /// Colaresi and Quinn, "Fightin' words: lexical feature selection and evaluation for identifying
+    /// the content of political conflict", 2008, equations 15, 16, 20 and 22).
+    fn log_odds(&self, words: &[u32], place: Place) -> f64 {
+        let (mut own, mut others) = (0.0, 0.0);
+        for (text, _) in self.corpus.find(words, place) {
+            *(if self.own[text] { &mut own } else { &mut others }) += 1.0;
+        }
+        let places = |text: &Text<'_>| match place {
+            Place::Anywhere => text.reading.words.len() as f64,
+            Place::Opening | Place::Closing => 1.0,
+        };
+        let (mut n_own, mut n_others) = (0.0, 0.0);
+        for (text, is_own) in self.texts.iter().zip(&self.own) {
+            *(if *is_own { &mut n_own } else { &mut n_others }) += places(text);
+        }
+        let total = (n_own + n_others) / self.texts.len() as f64;
+        let prior = total * (own + others) / (n_own + n_others);
+        weighted_log_odds((own, n_own), (others, n_others), (prior, total))
+    }
+
+    /// Adds the words that nearly always stand beside a phrase in the user's texts.
+    fn grow(&self, place: Place, words: &[u32]) -> Vec<u32> {
+        let mut words = words.to_vec();
+        while words.len() < LONGEST {
+            let found = self.corpus.find(&words, place);
+            let own: Vec<(usize, usize)> =
+                found.into_iter().filter(|(t, _)| self.own[*t]).collect();
+            let behind = own.iter().filter_map(|&(t, w)| self.corpus.beside(t, w + words.len(), w));
+            let before =
+                own.iter().filter_map(|&(t, w)| self.corpus.beside(t, w.checked_sub(1)?, w));
+            let enough = |n: usize| n as f64 >= GROWS * own.len() as f64 && n > 0;
+            match (self.corpus.most_common(behind), self.corpus.most_common(before)) {
+                (Some((word, n)), _) if enough(n) && place != Place::Closing => words.push(word),
+                (_, Some((word, n))) if enough(n) && place != Place::Opening => {
+                    words.insert(0, word)
+                }
+                _ => break,
+            }
+        }
+        words
+    }
+}
+
+/// How many measures the candidates belong to.
+pub(super) fn n_measures(candidates: &[Candidate]) -> usize {
+    let mut measures: Vec<Measure> = candidates
+        .iter()
+        .map(|candidate| match candidate.what {
+            What::Phrase { place, .. } => measure_of(place),
+            What::FunctionWord(_) => Measure::FunctionWord,
+        })
+        .collect();
+    measures.sort_unstable();
+    measures.dedup();
+    measures.len()
+}
+
+fn measure_of(place: Place) -> Measure {
+    match place {
+        Place::Anywhere => Measure::Phrase,
+        Place::Opening => Measure::Opening,
+        Place::Closing => Measure::Closing,
+    }
+}
+
+fn no_words_no_value(text: &Text<'_>) -> f64 {
+    if text.reading.words.is_empty() { f64::NAN } else { 0.0 }
+}
+
+/// Whether one run of words is within another.
+fn contains(whole: &[u32], part: &[u32]) -> bool {
+    whole.windows(part.len().max(1)).any(|run| run == part)
+}
+
+/// Occurrences and all places, of the user, of the others, and of the prior.
+fn weighted_log_odds(own: (f64, f64), others: (f64, f64), prior: (f64, f64)) -> f64 {
+    let log_odds = |(n, of): (f64, f64)| {
+        // Not below a hundredth of a place: where nobody leaves it out, the odds have no end.
+        ((n + prior.0) / (of + prior.1 - n - prior.0).max(0.01)).ln()
+    };
+    let variance = 1.0 / (own.0 + prior.0) + 1.0 / (others.0 + prior.0);
+    (log_odds(own) - log_odds(others)) / variance.sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_odds_are_those_of_the_paper() {
+        // By hand: ln(6 / 104) - ln(3 / 207), variance 1/6 + 1/3.
+        let expected = ((6.0_f64 / 104.0).ln() - (3.0_f64 / 207.0).ln()) / 0.5_f64.sqrt();
+        let got = weighted_log_odds((5.0, 100.0), (2.0, 200.0), (1.0, 10.0));
+        assert!((got - expected).abs() < 1e-12);
+        assert_eq!(weighted_log_odds((5.0, 100.0), (5.0, 100.0), (1.0, 10.0)), 0.0);
+    }
+
+    #[test]
+    fn runs_within_runs() {
+        assert!(contains(&[1, 2, 3], &[2, 3]) && contains(&[1], &[1]));
+        assert!(!contains(&[1, 2, 3], &[1, 3]) && !contains(&[1], &[1, 2]));
+    }
+}

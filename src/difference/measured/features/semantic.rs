@@ -1,0 +1,40 @@
+//! Semantic style: how much is said, about what, and how densely.
+
+use super::{Feature, Needs, Unit, nowhere, rate, rate_of, share, spans};
+use crate::difference::measured::lexicon::Sense;
+use crate::difference::measured::reading::Mark;
+use crate::task::Measure;
+
+pub(super) const FEATURES: [Feature; 7] = [
+    Feature {
+        measure: Measure::Words,
+        unit: Unit::Log,
+        needs: Needs::Nothing,
+        value: |text| (text.reading.words.len() as f64).max(1.0).ln(),
+        shown: nowhere,
+    },
+    Feature {
+        measure: Measure::ContentWords,
+        unit: Unit::Percent,
+        needs: Needs::Words,
+        value: |text| {
+            let words = &text.reading.words;
+            share(words.iter().filter(|word| !word.function).count(), words.len())
+        },
+        shown: nowhere,
+    },
+    rate_of!(Numbers, Nothing, Mark::Number),
+    rate_of!(Names, Words, Mark::Name),
+    rate_of!(FirstPerson, Words, Mark::FirstPerson),
+    Feature {
+        measure: Measure::FirstPersonAgainstItem,
+        unit: Unit::Percent,
+        needs: Needs::Words,
+        value: |text| {
+            let n = text.reading.count(Mark::FirstPerson);
+            share(n, n + text.reading.count(Mark::Item))
+        },
+        shown: |reading| spans(reading, Mark::FirstPerson),
+    },
+    rate_of!(Comparisons, Words, Mark::Sense(Sense::Comparison)),
+];

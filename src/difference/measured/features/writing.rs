@@ -1,0 +1,211 @@
+//! Writing style: sentences, words, punctuation and its habits.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::{Feature, Needs, Text, Unit, deviation, mean, nowhere, rate, rate_of, share, spans};
+use crate::difference::measured::lexicon::Sense;
+use crate::difference::measured::reading::{Mark, Reading, Sentence};
+use crate::difference::measured::scan::{Ending, Sign};
+use crate::task::Measure;
+
+/// Words of the moving window of the lexical variety; shorter texts have no value.
+const WINDOW: usize = 25;
+
+/// Sentences below which their spread says nothing.
+const SENTENCES: usize = 3;
+
+pub(super) const FEATURES: [Feature; 25] = [
+    Feature {
+        measure: Measure::SentenceWords,
+        unit: Unit::Log,
+        needs: Needs::Nothing,
+        value: |text| share(text.reading.words.len(), text.reading.sentences.len()).ln(),
+        shown: nowhere,
+    },
+    Feature {
+        measure: Measure::SentenceSpread,
+        unit: Unit::Plain,
+        needs: Needs::Nothing,
+        value: sentence_spread,
+        shown: nowhere,
+    },
+    Feature {
+        measure: Measure::WordLetters,
+        unit: Unit::Plain,
+        needs: Needs::Nothing,
+        value: |text| mean(text.reading.words.iter().map(|word| word.span.len() as f64)),
+        shown: nowhere,
+    },
+    Feature {
+        measure: Measure::LexicalVariety,
+        unit: Unit::Plain,
+        needs: Needs::Nothing,
+        value: lexical_variety,
+        shown: nowhere,
+    },
+    Feature {
+        measure: Measure::FullStops,
+        unit: Unit::Percent,
+        needs: Needs::Nothing,
+        value: |text| ending(text, &[Ending::FullStop]),
+        shown: |reading| ends(reading, &[Ending::FullStop]),
+    },
+    Feature {
+        measure: Measure::Exclamations,
+        unit: Unit::Percent,
+        needs: Needs::Nothing,
+        value: |text| ending(text, &[Ending::Exclamation, Ending::ExclamationRun]),
+        shown: |reading| ends(reading, &[Ending::Exclamation, Ending::ExclamationRun]),
+    },
+    Feature {
+        measure: Measure::ExclamationRuns,
+        unit: Unit::Percent,
+        needs: Needs::Nothing,
+        value: |text| ending(text, &[Ending::ExclamationRun]),
+        shown: |reading| ends(reading, &[Ending::ExclamationRun]),
+    },
+    Feature {
+        measure: Measure::Questions,
+        unit: Unit::Percent,
+        needs: Needs::Nothing,
+        value: |text| ending(text, &[Ending::Question]),
+        shown: |reading| ends(reading, &[Ending::Question]),
+    },
+    Feature {
+        measure: Measure::BareEndings,
+        unit: Unit::Percent,
+        needs: Needs::Nothing,
+        value: |text| ending(text, &[Ending::Bare]),
+        shown: |reading| ends(reading, &[Ending::Bare]),
+    },
+    Feature {
+        measure: Measure::LowerStarts,
+        unit: Unit::Percent,
+        needs: Needs::Nothing,
+        value: |text| {
+            let cased = text.reading.sentences.iter().filter_map(|s| s.lower_start);
+            mean(cased.map(|lower| f64::from(u8::from(lower))))
+        },
+        shown: |reading| {
+            let lower = reading.sentences.iter().filter(|s| s.lower_start == Some(true));
+            lower.map(|s| s.span.start..s.span.start + 1).collect()
+        },
+    },
+    rate_of!(Ellipses, Nothing, Mark::Sign(Sign::Ellipsis)),
+    rate_of!(Dashes, Nothing, Mark::Sign(Sign::Dash)),
+    rate_of!(Parentheses, Nothing, Mark::Sign(Sign::Parenthesis)),
+    rate_of!(Quotes, Nothing, Mark::Sign(Sign::Quote)),
+    rate_of!(Semicolons, Nothing, Mark::Sign(Sign::Semicolon)),
+    rate_of!(Commas, Nothing, Mark::Sign(Sign::Comma)),
+    rate_of!(Emoji, Nothing, Mark::Sign(Sign::Emoji)),
+    rate_of!(Emoticons, Nothing, Mark::Sign(Sign::Emoticon)),
+    rate_of!(Capitals, Nothing, Mark::Capitals),
+    rate_of!(LowerI, Words, Mark::LowerI),
+    rate_of!(DroppedApostrophes, Words, Mark::Sense(Sense::Dropped)),
+    rate_of!(Spellings, Words, Mark::Sense(Sense::Spelling)),
+    Feature {
+        measure: Measure::Contractions,
+        unit: Unit::Percent,
+        needs: Needs::Words,
+        value: |text| {
+            let n = text.reading.count(Mark::Sense(Sense::Contracted));
+            share(n, n + text.reading.count(Mark::Contractible))
+        },
+        shown: |reading| spans(reading, Mark::Sense(Sense::Contracted)),
+    },
+    Feature {
+        measure: Measure::Paragraphs,
+        unit: Unit::Log,
+        needs: Needs::Nothing,
+        value: |text| (text.reading.paragraphs as f64).max(1.0).ln(),
+        shown: nowhere,
+    },
+    Feature {
+        measure: Measure::Lists,
+        unit: Unit::Rate,
+        needs: Needs::Nothing,
+        value: |text| text.reading.count(Mark::ListLine) as f64,
+        shown: |reading| spans(reading, Mark::ListLine),
+    },
+];
+
+fn sentence_spread(text: &Text<'_>) -> f64 {
+    let lengths: Vec<f64> = text.reading.sentences.iter().map(|s| s.words.len() as f64).collect();
+    if lengths.len() < SENTENCES {
+        f64::NAN
+    } else {
+        deviation(&lengths) / mean(lengths.iter().copied())
+    }
+}
+
+/// The moving-average type-token ratio: distinct words in a window, in shares of the window, averaged
+/// over all its places (Covington and McFall, "Cutting the Gordian knot: the moving-average
+/// type-token ratio (MATTR)", 2010), here with a window that fits short texts.
+fn lexical_variety(text: &Text<'_>) -> f64 {
+    let reading = &text.reading;
+    let n = reading.words.len();
+    if n < WINDOW {
+        return f64::NAN;
+    }
+    let mut inside: HashMap<&str, usize> = HashMap::with_capacity(WINDOW);
+    let mut sum = 0;
+    for i in 0..n {
+        *inside.entry(reading.lower(i)).or_default() += 1;
+        if i + 1 < WINDOW {
+            continue;
+        }
+        sum += inside.len();
+        let first = reading.lower(i + 1 - WINDOW);
+        if let Some(times) = inside.get_mut(first) {
+            *times -= 1;
+            if *times == 0 {
+                inside.remove(first);
+            }
+        }
+    }
+    share(sum, WINDOW * (n + 1 - WINDOW))
+}
+
+fn ending(text: &Text<'_>, endings: &[Ending]) -> f64 {
+    let sentences = &text.reading.sentences;
+    share(sentences.iter().filter(|s| endings.contains(&s.ending)).count(), sentences.len())
+}
+
+/// The last characters of the sentences that end so.
+fn ends(reading: &Reading<'_>, endings: &[Ending]) -> Vec<Range<usize>> {
+    let last = |sentence: &Sentence| {
+        let text = &reading.text[sentence.span.clone()];
+        let length = text.chars().next_back().map_or(0, char::len_utf8);
+        sentence.span.end - length..sentence.span.end
+    };
+    reading.sentences.iter().filter(|s| endings.contains(&s.ending)).map(last).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Text<'_> {
+        Text { reading: Reading::of(text, None), rating: None }
+    }
+
+    #[test]
+    fn variety_is_the_mean_over_windows() {
+        let alternating = "a b ".repeat(20);
+        assert!((lexical_variety(&text(&alternating)) - 2.0 / 25.0).abs() < 1e-12);
+        let distinct: String = (0..30).map(|i| format!("w{i} ")).collect();
+        assert!((lexical_variety(&text(&distinct)) - 1.0).abs() < 1e-12);
+        // Two windows: one with 25 distinct words, one whose last word repeats the one before.
+        let repeated: String = (0..25).map(|i| format!("w{i} ")).collect::<String>() + "w24";
+        assert!((lexical_variety(&text(&repeated)) - (25.0 + 24.0) / 50.0).abs() < 1e-12);
+        assert!(lexical_variety(&text("too short")).is_nan());
+    }
+
+    #[test]
+    fn spread_is_in_shares_of_the_mean() {
+        let spread = sentence_spread(&text("One. Two words. Here are three."));
+        assert!((spread - 0.5).abs() < 1e-12);
+        assert!(sentence_spread(&text("One. Two.")).is_nan());
+    }
+}

@@ -1,0 +1,231 @@
+//! Which runs of words occur in which texts.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::features::Text;
+
+/// Words of the longest runs that are counted, anywhere and at the ends of texts.
+const ANYWHERE: usize = 3;
+const AT_ENDS: usize = 4;
+
+/// Where a run of words stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Place {
+    Anywhere,
+    /// It is the first of its text.
+    Opening,
+    /// It is the last of its text.
+    Closing,
+}
+
+/// A run of words, 0 behind its end.
+type Run = (Place, [u32; AT_ENDS]);
+
+/// Texts as numbers of words.
+pub(super) struct Corpus<'t> {
+    /// Words by number, from 1.
+    words: Vec<(&'t str, bool)>,
+    texts: Vec<Vec<u32>>,
+    /// Number of each word's sentence.
+    sentences: Vec<Vec<u32>>,
+}
+
+impl<'t> Corpus<'t> {
+    pub(super) fn of(texts: &'t [Text<'_>]) -> Self {
+        let mut numbers: HashMap<&'t str, u32> = HashMap::new();
+        let mut corpus =
+            Self { words: vec![("", false)], texts: Vec::new(), sentences: Vec::new() };
+        for text in texts {
+            let reading = &text.reading;
+            let mut numbered = Vec::with_capacity(reading.words.len());
+            for (i, word) in reading.words.iter().enumerate() {
+                let next = corpus.words.len() as u32;
+                let number = *numbers.entry(reading.lower(i)).or_insert(next);
+                if number == next {
+                    corpus.words.push((reading.lower(i), word.function));
+                }
+                numbered.push(number);
+            }
+            let mut sentences = vec![0; numbered.len()];
+            for (i, sentence) in reading.sentences.iter().enumerate() {
+                sentences[sentence.words.clone()].fill(i as u32);
+            }
+            corpus.texts.push(numbered);
+            corpus.sentences.push(sentences);
+        }
+        corpus
+    }
+
+    pub(super) fn is_function(&self, word: u32) -> bool {
+        self.words[word as usize].1
+    }
+
+    /// Whether it is a single letter or a number, which says nothing by itself.
+    pub(super) fn is_short(&self, word: u32) -> bool {
+        let word = self.words[word as usize].0;
+        word.chars().count() < 2 || word.chars().all(|c| c.is_ascii_digit())
+    }
+
+    /// Runs within sentences that at least so many texts have, each with these texts.
+    pub(super) fn frequent(&self, least: usize) -> Vec<(Place, Vec<u32>, Vec<usize>)> {
+        // The number of texts and the last of them.
+        let mut seen: HashMap<Run, (u32, u32)> = HashMap::new();
+        for text in 0..self.texts.len() {
+            self.runs(text, |run| {
+                let (n, last) = seen.entry(run).or_insert((0, u32::MAX));
+                if *last != text as u32 {
+                    (*n, *last) = (*n + 1, text as u32);
+                }
+            });
+        }
+        seen.retain(|_, (n, _)| *n as usize >= least);
+        let mut texts: HashMap<Run, Vec<usize>> = HashMap::new();
+        for text in 0..self.texts.len() {
+            self.runs(text, |run| {
+                if seen.contains_key(&run) {
+                    let texts = texts.entry(run).or_default();
+                    if texts.last() != Some(&text) {
+                        texts.push(text);
+                    }
+                }
+            });
+        }
+        let mut frequent: Vec<(Place, Vec<u32>, Vec<usize>)> = texts
+            .into_iter()
+            .map(|((place, words), texts)| {
+                (place, words.into_iter().take_while(|word| *word > 0).collect(), texts)
+            })
+            .collect();
+        frequent.sort_unstable();
+        frequent
+    }
+
+    fn runs(&self, text: usize, mut visit: impl FnMut(Run)) {
+        let (words, sentences) = (&self.texts[text], &self.sentences[text]);
+        for start in 0..words.len() {
+            let mut run = [0; AT_ENDS];
+            let place = if start == 0 { Place::Opening } else { Place::Anywhere };
+            let most = if start == 0 { AT_ENDS } else { ANYWHERE };
+            for (i, slot) in (start..words.len()).zip(0..most) {
+                if sentences[i] != sentences[start] {
+                    break;
+                }
+                run[slot] = words[i];
+                if slot < ANYWHERE {
+                    visit((Place::Anywhere, run));
+                }
+                if place == Place::Opening {
+                    visit((Place::Opening, run));
+                }
+            }
+        }
+        let n = words.len();
+        for length in 1..=AT_ENDS.min(n) {
+            if sentences[n - length] == sentences[n - 1] {
+                let mut run = [0; AT_ENDS];
+                run[..length].copy_from_slice(&words[n - length..]);
+                visit((Place::Closing, run));
+            }
+        }
+    }
+
+    /// Function words that at least so many texts have, each with the texts and how often each has it.
+    pub(super) fn function_words(&self, least: usize) -> Vec<(u32, Vec<(usize, usize)>)> {
+        let mut counts: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.words.len()];
+        for (text, words) in self.texts.iter().enumerate() {
+            for &word in words.iter().filter(|word| self.is_function(**word)) {
+                let counts = &mut counts[word as usize];
+                match counts.last_mut() {
+                    Some((last, n)) if *last == text => *n += 1,
+                    _ => counts.push((text, 1)),
+                }
+            }
+        }
+        let frequent = (0..).zip(counts).filter(|(_, texts)| texts.len() >= least.max(1));
+        frequent.collect()
+    }
+
+    /// Text and first word of every occurrence of a run, within sentences.
+    pub(super) fn find(&self, words: &[u32], place: Place) -> Vec<(usize, usize)> {
+        let Some(first) = words.first() else { return Vec::new() };
+        let mut found = Vec::new();
+        for (text, of_text) in self.texts.iter().enumerate() {
+            let Some(last) = of_text.len().checked_sub(words.len()) else { continue };
+            let starts = match place {
+                Place::Anywhere => 0..last + 1,
+                Place::Opening => 0..1,
+                Place::Closing => last..last + 1,
+            };
+            for start in starts.filter(|&start| of_text[start] == *first) {
+                let end = start + words.len();
+                let within = self.sentences[text][start] == self.sentences[text][end - 1];
+                if within && of_text[start..end] == *words {
+                    found.push((text, start));
+                }
+            }
+        }
+        found
+    }
+
+    /// The word at a place, where it stands in the sentence of the word `of`.
+    pub(super) fn beside(&self, text: usize, at: usize, of: usize) -> Option<u32> {
+        let sentences = &self.sentences[text];
+        (sentences.get(at)? == sentences.get(of)?).then(|| self.texts[text][at])
+    }
+
+    /// The most common of words and how often it occurs, the first of several by the alphabet.
+    pub(super) fn most_common(&self, words: impl Iterator<Item = u32>) -> Option<(u32, usize)> {
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        for word in words {
+            *counts.entry(word).or_default() += 1;
+        }
+        counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| self.compare(&[b.0], &[a.0])))
+    }
+
+    /// By the alphabet.
+    pub(super) fn compare(&self, a: &[u32], b: &[u32]) -> Ordering {
+        let words =
+            |run: &[u32]| run.iter().map(|word| self.words[*word as usize].0).collect::<Vec<_>>();
+        words(a).cmp(&words(b))
+    }
+
+    /// The words in lower case, separated by spaces.
+    pub(super) fn joined(&self, run: &[u32]) -> String {
+        run.iter().map(|word| self.words[*word as usize].0).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::difference::measured::reading::Reading;
+
+    #[test]
+    fn runs_stay_within_sentences_and_know_their_place() {
+        let texts = ["Well then. A lid, well then", "Well then. No lid"]
+            .map(|text| Text { reading: Reading::of(text, None), rating: None });
+        let corpus = Corpus::of(&texts);
+        let frequent: Vec<(Place, String, Vec<usize>)> = corpus
+            .frequent(2)
+            .into_iter()
+            .map(|(place, words, texts)| (place, corpus.joined(&words), texts))
+            .collect();
+        let both = vec![0, 1];
+        let expected = [
+            (Place::Anywhere, "well", both.clone()),
+            (Place::Anywhere, "well then", both.clone()),
+            (Place::Anywhere, "then", both.clone()),
+            (Place::Anywhere, "lid", both.clone()),
+            (Place::Opening, "well", both.clone()),
+            (Place::Opening, "well then", both),
+        ];
+        assert_eq!(
+            frequent,
+            expected.map(|(place, words, texts)| (place, words.to_owned(), texts))
+        );
+        let well_then = corpus.frequent(2)[1].1.clone();
+        assert_eq!(corpus.find(&well_then, Place::Anywhere), [(0, 0), (0, 4), (1, 0)]);
+        assert_eq!(corpus.find(&well_then, Place::Closing), [(0, 4)]);
+    }
+}

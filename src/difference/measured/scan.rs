@@ -1,0 +1,323 @@
+//! Sentences and marks of a text, in one pass over its characters.
+
+use std::ops::Range;
+
+/// What stands between words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    Ellipsis,
+    Dash,
+    Parenthesis,
+    Quote,
+    Semicolon,
+    Comma,
+    Emoji,
+    Emoticon,
+}
+
+/// What a sentence ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    FullStop,
+    Exclamation,
+    /// Several marks, one of them an exclamation mark.
+    ExclamationRun,
+    Question,
+    Ellipsis,
+    /// An emoji or emoticon.
+    Face,
+    Bare,
+}
+
+/// A text's sentences, each with its place and ending, and signs, both from first to last.
+#[derive(Debug, Default)]
+pub(super) struct Scanned {
+    pub(super) sentences: Vec<(Range<usize>, Ending)>,
+    pub(super) signs: Vec<(Sign, Range<usize>)>,
+}
+
+const EMOTICONS: [&str; 30] = [
+    ":'(", ":-)", ":-(", ":-D", ":-P", ":-p", ":-/", ":-|", ";-)", ":)", ":(", ":D", ":P", ":p",
+    ":/", ":|", ":o", ":O", ":3", ";)", ";D", ";P", "=)", "=(", "=D", "<3", "^^", "xD", "XD",
+    "8-)",
+];
+
+/// Abbreviations that a full stop behind them does not end a sentence.
+const ABBREVIATIONS: [&str; 22] = [
+    "mr", "mrs", "ms", "dr", "vs", "st", "jr", "sr", "e.g", "i.e", "etc", "approx", "vol", "feat",
+    "bzw", "z.b", "ca", "usw", "nr", "d.h", "u.a", "evtl",
+];
+
+pub(super) fn scan(text: &str) -> Scanned {
+    let mut scan = Scan { text, at: 0, start: None, found: Scanned::default(), quote: None };
+    scan.run();
+    scan.found
+}
+
+struct Scan<'t> {
+    text: &'t str,
+    at: usize,
+    /// Where the sentence began.
+    start: Option<usize>,
+    found: Scanned,
+    /// An open straight quotation mark.
+    quote: Option<usize>,
+}
+
+impl Scan<'_> {
+    fn run(&mut self) {
+        while let Some(next) = self.text[self.at..].chars().next() {
+            if self.start.is_none() && !next.is_whitespace() {
+                self.start = Some(self.at);
+            }
+            let from = self.at;
+            match next {
+                '.' | '!' | '?' | '…' | '。' | '！' | '？' => self.marks(),
+                '\n' => self.line_break(),
+                '<' if self.text[from..]
+                    .get(..3)
+                    .is_some_and(|s| s.eq_ignore_ascii_case("<br")) =>
+                {
+                    self.end(from, Ending::Bare);
+                    let close = self.text[from..].find('>').unwrap_or(2);
+                    self.at = from + close + 1;
+                }
+                '&' => self.entity(),
+                _ if self.face(next) => {}
+                _ => {
+                    self.at += next.len_utf8();
+                    self.sign(next, from);
+                }
+            }
+        }
+        let end = self.text.len();
+        self.end(end, Ending::Bare);
+    }
+
+    fn sign(&mut self, sign: char, from: usize) {
+        let spaced = || {
+            let before = self.text[..from].chars().next_back();
+            let after = self.text[self.at..].chars().next();
+            // At the beginning of a line it makes a list.
+            before.is_some_and(|c| c == ' ') && after.is_none_or(char::is_whitespace)
+                || before.is_some_and(char::is_alphanumeric)
+                    && self.text[self.at..].starts_with("- ")
+        };
+        let sign = match sign {
+            ',' | '，' => Sign::Comma,
+            ';' => Sign::Semicolon,
+            '—' => Sign::Dash,
+            '–' | '-' if spaced() => Sign::Dash,
+            '(' => Sign::Parenthesis,
+            '“' | '„' | '«' | '»' => Sign::Quote,
+            '"' => return self.straight_quote(from),
+            _ => return,
+        };
+        self.found.signs.push((sign, from..self.at));
+    }
+
+    /// A pair of straight marks is one quotation; one behind a digit stands for inches.
+    fn straight_quote(&mut self, from: usize) {
+        match self.quote.take() {
+            Some(open) => self.found.signs.push((Sign::Quote, open..self.at)),
+            None if self.text[..from].ends_with(|c: char| c.is_ascii_digit()) => {}
+            None => self.quote = Some(from),
+        }
+    }
+
+    /// `&quot;` and the like, which some sources leave in texts; they are no semicolons.
+    fn entity(&mut self) {
+        let from = self.at;
+        let name = self.text[from + 1..].split(';').next().unwrap_or_default();
+        let is_name = (2..8).contains(&name.len())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '#')
+            && self.text[from + 1 + name.len()..].starts_with(';');
+        self.at = if is_name { from + name.len() + 2 } else { from + 1 };
+        if matches!(name, "#34" | "quot") && is_name {
+            self.straight_quote(from);
+        }
+    }
+
+    /// A run of full stops, exclamation and question marks.
+    fn marks(&mut self) {
+        let from = self.at;
+        let is_mark = |c: char| matches!(c, '.' | '!' | '?' | '…' | '。' | '！' | '？');
+        let text = self.text;
+        let rest = &text[from..];
+        let run = &rest[..rest.find(|c| !is_mark(c)).unwrap_or(rest.len())];
+        let n = run.chars().count();
+        let ending = if run.contains(['!', '！']) {
+            if n > 1 { Ending::ExclamationRun } else { Ending::Exclamation }
+        } else if run.contains(['?', '？']) {
+            Ending::Question
+        } else if n > 1 || run == "…" {
+            self.found.signs.push((Sign::Ellipsis, from..from + run.len()));
+            Ending::Ellipsis
+        } else {
+            Ending::FullStop
+        };
+        self.at = from + run.len();
+        let rest = &text[self.at..];
+        let closing = rest.find(|c| !matches!(c, '"' | '\'' | ')' | '”' | '’' | '»' | '“'));
+        let after = &rest[closing.unwrap_or(rest.len())..];
+        let stands_at_end = after.is_empty()
+            || after.starts_with(char::is_whitespace)
+            || after.starts_with("<br")
+            || run.contains(['。', '！', '？']);
+        let abbreviated = ending == Ending::FullStop && self.abbreviates(from);
+        let goes_on = ending == Ending::Ellipsis
+            && after.trim_start().starts_with(|c: char| c.is_lowercase())
+            && !self.text[..from].ends_with(' ')
+            && self.has_capital();
+        if stands_at_end && !abbreviated && !goes_on {
+            for closing in rest[..rest.len() - after.len()].chars() {
+                let at = self.at;
+                self.at += closing.len_utf8();
+                if closing == '"' {
+                    self.straight_quote(at);
+                }
+            }
+            let end = self.at;
+            self.end(end, ending);
+        }
+    }
+
+    /// Whether the sentence so far begins with a capital: its writer would begin the next with one.
+    fn has_capital(&self) -> bool {
+        let sentence = &self.text[self.start.unwrap_or(self.at)..self.at];
+        sentence.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_uppercase)
+    }
+
+    fn abbreviates(&self, full_stop: usize) -> bool {
+        let word = self.text[..full_stop].rsplit([' ', '\n', '(']).next().unwrap_or_default();
+        let single =
+            word.chars().count() == 1 && word.starts_with(|c: char| c.is_uppercase() && c != 'I');
+        single || ABBREVIATIONS.iter().any(|known| word.eq_ignore_ascii_case(known))
+    }
+
+    /// A line ends a sentence where a line is left blank or the next begins like a sentence.
+    fn line_break(&mut self) {
+        let from = self.at;
+        self.at += 1;
+        let rest = &self.text[self.at..];
+        let next = rest.trim_start_matches([' ', '\t', '\r']);
+        let begins = next.starts_with(|c: char| {
+            c == '\n' || c.is_uppercase() || c.is_ascii_digit() || matches!(c, '-' | '*' | '•')
+        });
+        if begins {
+            self.end(from, Ending::Bare);
+        }
+    }
+
+    /// Takes a face, if there is one here; it ends a sentence where white space follows.
+    fn face(&mut self, next: char) -> bool {
+        let rest = &self.text[self.at..];
+        let (sign, len) = if is_emoji(next) {
+            let joins = |c: char| is_emoji(c) || matches!(c, '\u{200D}' | '\u{FE0F}');
+            (Sign::Emoji, rest.find(|c| !joins(c)).unwrap_or(rest.len()))
+        } else if matches!(next, ':' | ';' | '=' | '<' | '^' | 'x' | 'X' | '8') {
+            let alone = !self.text[..self.at].ends_with(char::is_alphanumeric);
+            let known = EMOTICONS.iter().find(|face| {
+                let after = rest.get(face.len()..);
+                alone
+                    && rest.starts_with(**face)
+                    && after.is_some_and(|after| !after.starts_with(char::is_alphanumeric))
+            });
+            let Some(known) = known else { return false };
+            (Sign::Emoticon, known.len())
+        } else {
+            return false;
+        };
+        self.found.signs.push((sign, self.at..self.at + len));
+        self.at += len;
+        if self.text[self.at..].chars().next().is_none_or(char::is_whitespace) {
+            let end = self.at;
+            self.end(end, Ending::Face);
+        }
+        true
+    }
+
+    /// Ends the sentence here. What holds no letter or digit belongs to the sentence before.
+    fn end(&mut self, end: usize, ending: Ending) {
+        let Some(start) = self.start.take() else { return };
+        let trimmed = start + self.text[start..end].trim_end().len();
+        if self.text[start..trimmed].contains(char::is_alphanumeric) {
+            self.found.sentences.push((start..trimmed, ending));
+        } else if let Some((span, last)) = self.found.sentences.last_mut() {
+            span.end = trimmed.max(span.end);
+            if ending == Ending::Face && *last == Ending::Bare {
+                *last = ending;
+            }
+        }
+    }
+}
+
+fn is_emoji(c: char) -> bool {
+    matches!(u32::from(c), 0x1F300..=0x1FAFF | 0x2600..=0x27BF | 0x1F1E6..=0x1F1FF | 0x2B50)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentences(text: &str) -> Vec<(&str, Ending)> {
+        let scanned = scan(text);
+        scanned.sentences.into_iter().map(|(span, ending)| (&text[span], ending)).collect()
+    }
+
+    fn signs(text: &str) -> Vec<(Sign, &str)> {
+        scan(text).signs.into_iter().map(|(sign, span)| (sign, &text[span])).collect()
+    }
+
+    #[test]
+    fn sentences_end_where_readers_end_them() {
+        assert_eq!(
+            sentences(
+                "Mr. Fox paid 3.50 for it. it broke!!! \"Why?\" he said... i mean... Well :) ok"
+            ),
+            [
+                ("Mr. Fox paid 3.50 for it.", Ending::FullStop),
+                ("it broke!!!", Ending::ExclamationRun),
+                ("\"Why?\"", Ending::Question),
+                ("he said...", Ending::Ellipsis),
+                ("i mean...", Ending::Ellipsis),
+                ("Well :)", Ending::Face),
+                ("ok", Ending::Bare),
+            ]
+        );
+        assert_eq!(
+            sentences(
+                "It is... fine! ! !\n\nLong line\nthat goes on\n- Point one\n- two<br />End."
+            ),
+            [
+                ("It is... fine! ! !", Ending::Exclamation),
+                ("Long line\nthat goes on", Ending::Bare),
+                ("- Point one", Ending::Bare),
+                ("- two", Ending::Bare),
+                ("End.", Ending::FullStop),
+            ]
+        );
+        assert_eq!(sentences("好书！很好。").len(), 2);
+        assert_eq!(sentences(" ... !! "), []);
+    }
+
+    #[test]
+    fn signs_are_told_from_their_likes() {
+        assert_eq!(
+            signs("a - b, c; (d) 5\" e-f \"g\" &amp; &#34;h&#34; …"),
+            [
+                (Sign::Dash, "-"),
+                (Sign::Comma, ","),
+                (Sign::Semicolon, ";"),
+                (Sign::Parenthesis, "("),
+                (Sign::Quote, "\"g\""),
+                (Sign::Quote, "&#34;h&#34;"),
+                (Sign::Ellipsis, "…"),
+            ]
+        );
+        assert_eq!(
+            signs("- a :) b:) 👍🏽👍 x:Dy <3"),
+            [(Sign::Emoticon, ":)"), (Sign::Emoji, "👍🏽👍"), (Sign::Emoticon, "<3")]
+        );
+    }
+}

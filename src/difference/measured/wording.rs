@@ -1,0 +1,134 @@
+//! From figures to statements.
+
+use super::features::Unit;
+use super::paired::Difference;
+use crate::corpus::ReviewId;
+use crate::difference::{Evidence, Result, Source, Statement};
+use crate::task::{Figures, Measure, Task, Way};
+
+/// A difference that is going to be told.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) measure: Measure,
+    pub(super) unit: Unit,
+    pub(super) difference: Difference,
+    /// The word, phrase or aspect; empty for features.
+    pub(super) phrase: String,
+    pub(super) evidence: Vec<Evidence>,
+}
+
+impl Difference {
+    pub(super) fn way(&self) -> Way {
+        if self.effect < 0.0 { Way::Less } else { Way::More }
+    }
+}
+
+/// Words differences in one language.
+pub(super) struct Wording<'a> {
+    pub(super) task: &'a Task,
+    pub(super) language: &'a str,
+    pub(super) reviews: Vec<ReviewId>,
+    pub(super) against: Vec<ReviewId>,
+}
+
+impl Wording<'_> {
+    /// The statements, strongest first. What the task has no template for is left out, and so is a
+    /// difference too small to show in the figures that it would be told with.
+    pub(super) fn statements(&self, mut found: Vec<Found>) -> Result<Vec<Statement>> {
+        found.sort_by(|a, b| {
+            let by_effect = b.difference.effect.abs().total_cmp(&a.difference.effect.abs());
+            by_effect.then(a.measure.cmp(&b.measure)).then_with(|| a.phrase.cmp(&b.phrase))
+        });
+        let mut statements: Vec<Statement> = Vec::new();
+        for found in found {
+            let key = key(found.measure, &found.phrase);
+            if let Some(statement) = self.statement(found, key)?
+                && statements.iter().all(|s| s.key != statement.key)
+            {
+                statements.push(statement);
+            }
+        }
+        Ok(statements)
+    }
+
+    fn statement(&self, found: Found, key: String) -> Result<Option<Statement>> {
+        let Found { measure, unit, difference, phrase, evidence } = found;
+        let Some(dimension) = self.task.dimension_of(self.language, measure) else {
+            return Ok(None);
+        };
+        let decimal = self.task.decimal(self.language);
+        let [value, others] =
+            [difference.own, difference.others].map(|mean| shown(mean, unit, decimal));
+        if value == others {
+            return Ok(None);
+        }
+        let figures = Figures { never: value == "0", value, others, phrase };
+        let text = self.task.word(self.language, measure, difference.way(), &figures)?;
+        Ok(text.map(|text| Statement {
+            key,
+            dimension: dimension.to_owned(),
+            text,
+            source: Source::Measured,
+            effect: Some(difference.effect),
+            reviews: self.reviews.clone(),
+            against: self.against.clone(),
+            evidence,
+        }))
+    }
+}
+
+/// The name of a measure, with its phrase where it has one.
+fn key(measure: Measure, phrase: &str) -> String {
+    let name = serde_json::to_value(measure).ok();
+    let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default();
+    if phrase.is_empty() { name.to_owned() } else { format!("{name}:{phrase}") }
+}
+
+/// A mean as statements show it: two digits, more only before the point.
+fn shown(mean: f64, unit: Unit, decimal: &str) -> String {
+    let mean = match unit {
+        Unit::Plain | Unit::Rate => mean,
+        Unit::Percent => (100.0 * mean).round(),
+        Unit::Log => mean.exp(),
+    };
+    let digits = match mean.abs() {
+        size if size >= 10.0 => 0,
+        size if size >= 1.0 => 1,
+        _ => 2,
+    };
+    let number = format!("{mean:.digits$}");
+    let number = match number.contains('.') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => &number,
+    };
+    let number = if number == "-0" { "0" } else { number };
+    number.replace('.', decimal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_are_shown_with_two_digits() {
+        for (mean, unit, expected) in [
+            (123.4, Unit::Plain, "123"),
+            (100.0, Unit::Plain, "100"),
+            (9.96, Unit::Plain, "10"),
+            (1.25, Unit::Plain, "1,2"),
+            (0.256, Unit::Plain, "0,26"),
+            (0.001, Unit::Plain, "0"),
+            (-0.001, Unit::Plain, "0"),
+            (0.333, Unit::Percent, "33"),
+            (3.4012, Unit::Log, "30"),
+        ] {
+            assert_eq!(shown(mean, unit, ","), expected, "{mean}");
+        }
+    }
+
+    #[test]
+    fn keys_are_names_of_measures() {
+        assert_eq!(key(Measure::ExclamationRuns, ""), "exclamation_runs");
+        assert_eq!(key(Measure::Phrase, "so it goes"), "phrase:so it goes");
+    }
+}
