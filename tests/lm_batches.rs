@@ -57,6 +57,7 @@ async fn ask(lm: &Lm, asked: Asked) -> Answer {
                 stop: Vec::new(),
                 constraint: None,
                 guard: None,
+                ending: None,
             };
             let text = lm.complete_steered(request).await.unwrap().text;
             let rules = vec![rule(1.4), rule(0.9)];

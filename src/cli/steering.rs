@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::lm::Contrast;
-use idiolect::methods::{Form, IdiolectOptions, LexicalOptions};
+use idiolect::methods::{Form, IdiolectOptions, LexicalOptions, Statements};
 use serde_json::{Value, json};
 
 use super::settings::at_least_one;
@@ -35,6 +35,24 @@ pub(crate) struct SteeringArgs {
         value_parser = PossibleValuesParser::new(["conversation", "flat"]).map(form)
     )]
     form: Form,
+    /// Statements about the user that the prompt shows: none, measured in the texts, told by the
+    /// language model, or both
+    #[arg(
+        long,
+        value_name = "WHICH",
+        default_value = "none",
+        value_parser = PossibleValuesParser::new(STATEMENTS.map(|(name, _)| name)).map(statements)
+    )]
+    statements: Statements,
+    /// Show statements without the proof that they make the user's own texts likelier
+    #[arg(long)]
+    unverified: bool,
+    /// Leave the length of the text to the model, instead of making it about as long as the user's
+    #[arg(long)]
+    any_length: bool,
+    /// Write N texts and take the one that the user's texts make likelier than peers' do by most
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one())]
+    best_of: usize,
     /// Never write N words in a row as they stand in another user's text on the same items; 0 allows
     /// it
     #[arg(long, value_name = "N", default_value_t = 8)]
@@ -49,9 +67,25 @@ impl SteeringArgs {
             lexical: (strength > 0.0).then_some(LexicalOptions { strength, prior }),
             contrast: self.contrast.0,
             fit: self.fit,
+            statements: self.statements,
+            verify: !self.unverified,
             guard_words: self.guard_words,
+            as_long: !self.any_length,
+            best_of: self.best_of,
         }
     }
+}
+
+const STATEMENTS: [(&str, Statements); 4] = [
+    ("none", Statements::None),
+    ("measured", Statements::Measured),
+    ("told", Statements::Told),
+    ("both", Statements::Both),
+];
+
+fn statements(name: String) -> Statements {
+    let named = STATEMENTS.iter().find(|(n, _)| *n == name);
+    named.map_or(Statements::None, |(_, statements)| *statements)
 }
 
 fn form(name: String) -> Form {

@@ -1,5 +1,6 @@
 //! `idiolect write`.
 
+use std::fmt::Write as _;
 use std::sync::mpsc;
 use std::thread;
 
@@ -8,7 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::corpus::{Store, Target};
 use idiolect::difference::OnText;
 use idiolect::lm::Finish;
-use idiolect::methods::{Material, Method, Options, SamplingOverrides, Written};
+use idiolect::methods::{Material, Method, Options, Reason, SamplingOverrides, Written};
 use serde::Serialize;
 
 use super::context::Context;
@@ -42,14 +43,15 @@ pub(crate) struct Args {
     /// persona-db (past texts, a structured persona, and near users'),
     /// hyperalign (past texts and hypotheses about the writer),
     /// dpl (past texts and a profile of what sets the user apart),
-    /// drp (the same, along further dimensions that the model finds and then doubts).
-    /// The default is scp: language models below a billion parameters, like the default one, take up
-    /// a voice from a conversation, but hardly tell differences, which dpl lives on; with a larger
-    /// model choose dpl
+    /// drp (the same, along further dimensions that the model finds and then doubts),
+    /// idiolect (as scp, with what sets the user apart in the prompt where it proves itself, and in
+    /// the logits).
+    /// Language models below a billion parameters, like the default one, take up a voice from a
+    /// conversation, but hardly tell differences, which dpl lives on; with a larger model try dpl
     #[arg(
         long,
         value_name = "METHOD",
-        default_value = "scp",
+        default_value = "idiolect",
         value_parser = PossibleValuesParser::new(Method::ALL.map(Method::name)).map(method)
     )]
     method: Method,
@@ -65,6 +67,10 @@ pub(crate) struct Args {
     /// Most tokens of the text [default: the task's]
     #[arg(long, value_name = "N", value_parser = at_least_one())]
     max_tokens: Option<usize>,
+    /// Show for each token how much the user's texts argued for it, and how much what steers beyond
+    /// them
+    #[arg(long)]
+    why: bool,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -111,6 +117,8 @@ struct Shown<'a> {
     user: &'a str,
     item: &'a str,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<Vec<Reason>>,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -129,7 +137,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let target =
         Target { user: args.user.clone(), item, rating: args.rating, title: args.title.clone() };
     let lm = context.lm()?;
-    let encoder = args.method.needs_peers().then(|| context.encoder()).transpose()?;
+    let encoder = args.method.needs_peers(&options).then(|| context.encoder()).transpose()?;
     let material = Material {
         view,
         model: &lm,
@@ -139,12 +147,43 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     };
     if context.globals.json {
         let written = wait(context, args.method.write(&material, &target, &options, None))??;
+        let why = args.why.then(|| reasons(&args, context, &material, &target, &options, &written));
+        let why = why.transpose()?;
         let (user, item) = (args.user.as_str(), args.item.as_str());
-        return output::json(&Shown { written: &written, user, item, seed: args.seed });
+        return output::json(&Shown { written: &written, user, item, seed: args.seed, why });
     }
     let written = stream(args.method, context, &material, &target, &options)?;
+    if args.why {
+        let why = reasons(&args, context, &material, &target, &options, &written)?;
+        output::raw(in_columns(&why).as_bytes())?;
+    }
     tell(&written, &options, context);
     Ok(())
+}
+
+/// What argued for each token of the text. Everything up to the scores is in the store by now.
+fn reasons(
+    args: &Args,
+    context: &Context,
+    material: &Material<'_>,
+    target: &Target,
+    options: &Options,
+    written: &Written,
+) -> anyhow::Result<Vec<Reason>> {
+    let why = async {
+        let prepared = args.method.prepare(material, target, options).await?;
+        prepared.why(material, options, written.text.as_str()).await
+    };
+    Ok(wait(context, why)??)
+}
+
+/// A token a line: the user's texts' argument, that of what steers, the token.
+fn in_columns(why: &[Reason]) -> String {
+    let mut out = String::from("\n  user  steer  token (nats)\n");
+    for Reason { piece, user, contrast } in why {
+        let _ = writeln!(out, "{user:+6.2} {contrast:+6.2}  {piece:?}");
+    }
+    out
 }
 
 /// Writes the text to stdout as it comes, from a thread of its own: a pipe that is slow must not

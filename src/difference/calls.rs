@@ -60,6 +60,14 @@ pub trait Model: Window {
         Err(self.not_steered())
     }
 
+    /// The text of each token of a text; see [`Lm::pieces`].
+    ///
+    /// # Errors
+    /// As [`Model::lexicon`].
+    fn pieces(&self, _text: &str) -> lm::Result<Vec<String>> {
+        Err(self.not_steered())
+    }
+
     /// What a stand-in says that only completes and scores.
     fn not_steered(&self) -> lm::Error {
         lm::Error::NotSteered { model: self.fingerprint().to_owned() }
@@ -108,6 +116,10 @@ impl Model for Lm {
 
     fn lexicon(&self, texts: &mut dyn Iterator<Item = &str>) -> lm::Result<Lexicon> {
         Lm::lexicon(self, texts)
+    }
+
+    fn pieces(&self, text: &str) -> lm::Result<Vec<String>> {
+        Lm::pieces(self, text)
     }
 }
 

@@ -17,6 +17,7 @@ mod steered;
 mod tell;
 #[cfg(test)]
 pub(crate) mod testing;
+mod verify;
 
 pub use calls::{Answer, Call, Calls, Model, OnText, Reuse, Tally};
 pub use measured::{Measured, SentenceVectors, measure};
@@ -26,6 +27,7 @@ pub use scores::{ScoreCall, Scored};
 pub use statement::{Evidence, Source, Statement};
 pub use steered::{Beside, Steered};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
+pub use verify::{Occasion, Trial, verify};
 
 use crate::{corpus, lm, peers, task};
 

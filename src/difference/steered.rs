@@ -4,7 +4,7 @@ use super::calls::{Shown, seed_of};
 use super::scores::{KIND, Kept, head, key};
 use super::{Answer, Call, Calls, Result, ScoreCall, Scored};
 use crate::corpus::{Key, KeyBuilder};
-use crate::lm::{Chat, Completion, CopyGuard, Prompt, Rule, SteeredRequest, Steering};
+use crate::lm::{Chat, Completion, CopyGuard, Ending, Prompt, Rule, SteeredRequest, Steering};
 use crate::task::{Cut, Draft, Fitted, Stage, fit};
 
 /// Prompts of the same stage that stand beside the user's.
@@ -25,6 +25,8 @@ pub struct Steered {
     pub steering: Steering,
     /// Texts that must not be copied from where one is written.
     pub guard: Option<CopyGuard>,
+    /// How long a text shall be that is written.
+    pub ending: Option<Ending>,
 }
 
 /// Prompts that fit, the user's first.
@@ -67,7 +69,8 @@ impl Calls<'_> {
             .with("sampling", serde_json::to_vec(&sampling).unwrap_or_default())
             .with("max_tokens", max_tokens.to_le_bytes())
             .with("steering", steered.steering.key())
-            .with("guard", guard.map_or("", CopyGuard::hash));
+            .with("guard", guard.map_or("", CopyGuard::hash))
+            .with("ending", steered.ending.map(|ending| ending.key()).unwrap_or_default());
         let key = with_chats(key, lanes.chats()).finish();
         let finished = |completion: Completion, reused| Answer {
             text: crate::task::strip_label(&completion.text, &spec.label),
@@ -91,6 +94,7 @@ impl Calls<'_> {
             stop: Vec::new(),
             constraint,
             guard: steered.guard.clone(),
+            ending: steered.ending,
         };
         let completion = match on_text {
             Some(on_text) => {

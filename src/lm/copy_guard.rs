@@ -91,3 +91,7 @@ fn words(text: &str) -> Vec<String> {
         .map(str::to_lowercase)
         .collect()
 }
+
+#[cfg(test)]
+#[path = "copy_guard_tests.rs"]
+mod tests;

@@ -35,6 +35,15 @@ impl Lm {
         Ok(lexicon)
     }
 
+    /// The text of each token of a text; bytes that are no whole character become U+FFFD.
+    ///
+    /// # Errors
+    /// The text cannot be tokenized.
+    pub fn pieces(&self, text: &str) -> Result<Vec<String>> {
+        let piece = |id| String::from_utf8_lossy(self.shared.tokenizer.bytes(id)).into_owned();
+        Ok(self.tokenize(text)?.into_iter().map(piece).collect())
+    }
+
     fn counts(&self, text: &str) -> Result<Counts> {
         let hash: [u8; 32] = Sha256::digest(text).into();
         let known = || self.shared.counted.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -386,6 +386,7 @@ fn steered(prompts: &[&str], weights: &[f32], max_tokens: usize) -> SteeredReque
         stop,
         constraint: None,
         guard: None,
+        ending: None,
     }
 }
 

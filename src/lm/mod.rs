@@ -48,7 +48,9 @@ pub use record::{Outcome, Recorded, Verb};
 pub use request::{Completion, EndToken, Finish, Prompt, Request, Score, SteeredRequest};
 pub use sampling::Sampling;
 pub use stats::Stats;
-pub use steering::{Bias, Contrast, Lanes, Lexicon, PeerContrast, Rule, Steering, WeightedSum};
+pub use steering::{
+    Bias, Contrast, Ending, Lanes, Lexicon, PeerContrast, Rule, Steering, WeightedSum,
+};
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

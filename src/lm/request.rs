@@ -1,7 +1,7 @@
 //! What is asked of a language model, and what it answers.
 
 use super::steering::Rule;
-use super::{Chat, Constraint, CopyGuard, Sampling};
+use super::{Chat, Constraint, CopyGuard, Ending, Sampling};
 
 /// What the model is asked to go on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub struct SteeredRequest {
     pub constraint: Option<Constraint>,
     /// Texts that it must not copy from.
     pub guard: Option<CopyGuard>,
+    /// How long it shall be.
+    pub ending: Option<Ending>,
 }
 
 /// Why a completion ended.

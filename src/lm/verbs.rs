@@ -11,7 +11,7 @@ use super::job::{Job, Lane, Work};
 use super::record::{Recorded, Verb};
 use super::sampler::Sampler;
 use super::scoring::Scoring;
-use super::steering::Rule;
+use super::steering::{EndingRule, Rule};
 use super::stop::StopStream;
 use super::{
     Completion, Constraint, CopyGuard, EndToken, Error, Prompt, Request, Result, Sampling, Score,
@@ -78,8 +78,14 @@ impl Lm {
         request: SteeredRequest,
         on_text: impl FnMut(&str) + Send + 'static,
     ) -> Result<Completion> {
-        let SteeredRequest { prompts, rule, sampling, max_tokens, stop, constraint, guard } =
-            request;
+        let SteeredRequest { prompts, sampling, max_tokens, stop, constraint, guard, .. } = request;
+        let rule: Box<dyn Rule> = match request.ending {
+            Some(ending) => {
+                let ends = self.shared.tokenizer.ends().collect();
+                Box::new(EndingRule { rule: request.rule, ending, ends })
+            }
+            None => request.rule,
+        };
         let (rules, end_token) = (vec![rule], EndToken::Ends);
         let writing =
             Writing { prompts, rules, sampling, max_tokens, stop, end_token, constraint, guard };

@@ -25,18 +25,21 @@ mod select;
 #[cfg(test)]
 mod tests;
 mod told;
+mod why;
 
 pub use bm25::Bm25;
 pub use dpl::{Profiled, profile};
 pub use error::Error;
-pub use idiolect::{Form, IdiolectOptions, LexicalOptions};
+pub use idiolect::{Form, IdiolectOptions, LexicalOptions, Statements, stated_profile};
 pub use options::{History, Options, SamplingOverrides};
 pub use prepared::{Given, Prepared};
+pub use why::Reason;
 
 use serde::Serialize;
 
 use crate::corpus::{Item, ReviewId, StoredReview, Target, View};
-use crate::difference::{Calls, Model, OnText, Peers, Profile};
+use crate::difference::stated::StatedProfile;
+use crate::difference::{Calls, Model, OnText, Peers, Profile, Tally};
 use crate::lm::Finish;
 use crate::progress::Progress;
 use crate::task::{Cut, Stage, Task};
@@ -120,7 +123,8 @@ impl Method {
         match self {
             Self::NonPerso => Stage::NonPerso,
             Self::Rag => Stage::Rag,
-            Self::Scp | Self::Idiolect => Stage::Scp,
+            Self::Scp => Stage::Scp,
+            Self::Idiolect => Stage::Idiolect,
             Self::Ccp => Stage::Ccp,
             Self::Cicl => Stage::Cicl,
             Self::PersonaDb => Stage::PersonaDb,
@@ -138,8 +142,12 @@ impl Method {
 
     /// Whether it compares the user with peers, and so needs a sentence encoder.
     #[must_use]
-    pub fn needs_peers(self) -> bool {
-        matches!(self, Self::Ccp | Self::Cicl | Self::PersonaDb) || self.tells_differences()
+    pub fn needs_peers(self, options: &Options) -> bool {
+        match self {
+            Self::Ccp | Self::Cicl | Self::PersonaDb => true,
+            Self::Idiolect => options.idiolect.needs_peers(),
+            _ => self.tells_differences(),
+        }
     }
 
     /// Does everything up to the last call: retrieval, differences, summaries.
@@ -245,6 +253,37 @@ pub struct Written {
     /// The profile, for methods that make one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
+    /// The profile in statements, for the method that makes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stated: Option<StatedProfile>,
+}
+
+impl Written {
+    /// What the answers have cost.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        Tally {
+            computed: self.computed,
+            reused: self.reused,
+            prompt_tokens: self.prompt_tokens,
+            completion_tokens: self.completion_tokens,
+            saved_tokens: self.saved_tokens,
+            saved_prompt_tokens: self.saved_prompt_tokens,
+        }
+    }
+
+    /// The same text at another cost.
+    fn costing(self, tally: Tally) -> Self {
+        Self {
+            computed: tally.computed,
+            reused: tally.reused,
+            prompt_tokens: tally.prompt_tokens,
+            completion_tokens: tally.completion_tokens,
+            saved_tokens: tally.saved_tokens,
+            saved_prompt_tokens: tally.saved_prompt_tokens,
+            ..self
+        }
+    }
 }
 
 /// A past review of the user and what it is about.

@@ -1,8 +1,10 @@
 //! A method up to its last call: what is left is to write a text, or to score one.
 
 use super::contrast::Contrasts;
+use super::idiolect::best;
 use super::{Error, Material, Method, Options, Past, Result, Written, ids};
 use crate::corpus::{ReviewId, StoredReview};
+use crate::difference::stated::StatedProfile;
 use crate::difference::{Call, OnText, Profile, ScoreCall, Scored, Steered, Tally};
 use crate::lm::Sampling;
 use crate::task::{Cut, Draft, Stage};
@@ -23,6 +25,8 @@ pub struct Prepared {
     pub past: Vec<ReviewId>,
     /// The profile, for methods that make one.
     pub profile: Option<Profile>,
+    /// The profile in statements, for the method that makes one.
+    pub stated: Option<StatedProfile>,
     /// Prompts beside its own and the rule that combines them, for methods that steer.
     pub steered: Option<Steered>,
     /// What earlier prompts left out, in the order in which they were made.
@@ -62,6 +66,7 @@ impl Prepared {
             made_from: ids(past),
             past: ids(past),
             profile: None,
+            stated: None,
             steered: None,
             cut_before: Vec::new(),
             tally: Tally::default(),
@@ -109,6 +114,9 @@ impl Prepared {
     ) -> Result<Written> {
         let task = options.task(material.task)?;
         let material = &Material { task: &task, ..material.clone() };
+        if self.steered.is_some() && options.idiolect.best_of > 1 {
+            return best::write(self, material, options, on_text).await;
+        }
         let calls = material.calls(options);
         let sampling = options.sampling.over(&material.task.stage(self.stage)?.sampling);
         // A text that is shown as it comes is its own progress.
@@ -149,6 +157,7 @@ impl Prepared {
             finish: answer.finish,
             past: self.past,
             profile: self.profile,
+            stated: self.stated,
         })
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod baselines;
+mod idiolect;
 mod scores;
 
 use std::sync::{Arc, Mutex};
@@ -209,7 +210,11 @@ fn any_change_of_an_ingredient_is_computed_anew() {
     world.model.fingerprint = "another".to_owned();
     assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 1);
     let text = include_str!("../../data/tasks/review.toml");
+    // An edit of the task file counts as far as it reaches the prompt.
     world.task = Task::parse("t".as_ref(), &format!("{text}# edited\n")).unwrap();
+    assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 0);
+    let edited = text.replace("\"[Review]:\"", "\"[Text]:\"");
+    world.task = Task::parse("t".as_ref(), &edited).unwrap();
     assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 1);
     assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 0);
 }

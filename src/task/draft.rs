@@ -300,6 +300,13 @@ impl Draft {
         blocks.into_iter().fold(self, |draft, block| draft.with(part, block))
     }
 
+    /// The blocks of one part alone.
+    #[must_use]
+    pub fn only(&self, part: Part) -> Self {
+        let kept = self.blocks.iter().filter(|placed| placed.part == part).cloned();
+        Self { blocks: kept.collect(), ..self.clone() }
+    }
+
     /// Sets the order of user and peers.
     #[must_use]
     pub fn ordered(self, order: Order) -> Self {

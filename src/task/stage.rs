@@ -19,6 +19,8 @@ pub enum Stage {
     Scp,
     /// Writes in such a conversation, in which each answer follows a wrong one that is rejected.
     Ccp,
+    /// Writes in a conversation as [`Stage::Scp`], with what is known of the user before the target.
+    Idiolect,
     /// Sums up all of a user's past texts (IntSum).
     IntsumSummary,
     /// Sums up one block of past texts (LLM-TRSR).
@@ -53,7 +55,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Difference,
         Self::Summary,
         Self::Generation,
@@ -61,6 +63,7 @@ impl Stage {
         Self::Rag,
         Self::Scp,
         Self::Ccp,
+        Self::Idiolect,
         Self::IntsumSummary,
         Self::TrsrBlock,
         Self::TrsrUpdate,
@@ -89,6 +92,7 @@ impl Stage {
             Self::Rag => "rag",
             Self::Scp => "scp",
             Self::Ccp => "ccp",
+            Self::Idiolect => "idiolect",
             Self::IntsumSummary => "intsum-summary",
             Self::TrsrBlock => "trsr-block",
             Self::TrsrUpdate => "trsr-update",
@@ -124,7 +128,9 @@ impl Stage {
             | Self::HyperalignHypotheses => &[Part::Past],
             Self::TrsrUpdate | Self::PersonaRefine => &[Part::Notes, Part::Past],
             Self::TrsrMerge => &[Part::Notes],
-            Self::Cicl | Self::Hyperalign => &[Part::Target, Part::Past, Part::Notes],
+            Self::Idiolect | Self::Cicl | Self::Hyperalign => {
+                &[Part::Target, Part::Past, Part::Notes]
+            }
             Self::PersonaDb => &[Part::Target, Part::Notes, Part::Past, Part::Others],
             Self::Judge | Self::JudgePair => &[Part::Target, Part::Own, Part::Judged],
         }

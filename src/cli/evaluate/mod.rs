@@ -134,15 +134,15 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
     let store = Store::open_existing(&context.globals.store)?;
     let split = args.choice.split(&store)?;
     let lm = context.lm()?;
-    let compares = args.methods.iter().any(|method| method.needs_peers());
+    let mut options = args.settings.options(&task);
+    options.seed = args.seed;
+    let compares = args.methods.iter().any(|method| method.needs_peers(&options));
     let encoder = (compares || measures.swaps()).then(|| context.encoder()).transpose()?;
     let plan = args.choice.plan(&store, &split, &measures, encoder.as_ref(), args.seed)?;
     let judge = match (&args.judge, measures.has(Measure::Judge)) {
         (Some(name), true) => Some(context.lm_named(name)?),
         _ => None,
     };
-    let mut options = args.settings.options(&task);
-    options.seed = args.seed;
     options.max_tokens = args.max_tokens;
     let bench = Bench {
         store: &store,

@@ -2,7 +2,7 @@
 
 use super::{Bench, Bits, Cost, Outcome};
 use crate::corpus::{Target, View};
-use crate::difference::{Calls, Tally};
+use crate::difference::Calls;
 use crate::evaluate::judge::{self, Judged, Reference};
 use crate::evaluate::measures::Measure;
 use crate::evaluate::plan::{Case, Plan};
@@ -175,14 +175,7 @@ impl CaseTrial<'_, '_> {
         for seed in self.bench.seeds() {
             let options = self.bench.options(history.clone(), seed);
             let written = prepared.clone().write(&material, &options, None).await?;
-            let tally = Tally {
-                computed: written.computed,
-                reused: written.reused,
-                prompt_tokens: written.prompt_tokens,
-                completion_tokens: written.completion_tokens,
-                saved_tokens: written.saved_tokens,
-                saved_prompt_tokens: written.saved_prompt_tokens,
-            };
+            let tally = written.tally();
             let (prompt_tokens, completion_tokens) = tally.tokens_when_cold();
             let calls = tally.computed + tally.reused;
             costs.push(Cost { calls, prompt_tokens, completion_tokens });

@@ -6,10 +6,13 @@
 
 mod context;
 mod contrast;
+mod ending;
 mod lexicon;
 mod plausible;
 mod top_k;
 
+pub use ending::Ending;
+pub(super) use ending::EndingRule;
 pub use lexicon::{Bias, Lexicon};
 
 use std::sync::Arc;

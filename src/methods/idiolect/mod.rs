@@ -6,22 +6,28 @@
 //!    ([`lexical`](self::lexical)), shrunk towards nothing where the user has written little.
 //! 3. Where asked, prompts with peers' texts on the same items stand beside it, and what sets the
 //!    user's apart from them is made stronger ([`beside`](self::beside)).
-//! 4. Statements about the user that have proved themselves stand in the system turn.
+//! 4. Where asked, statements about the user that have proved themselves ([`statements`]) stand
+//!    before the target. There, and not in the system turn, all that goes before them is the same
+//!    with and without them, and is computed once for all that are tried.
 //! 5. How strongly 2 counts is fitted on the user's own past, where asked ([`fit`](self::fit)).
 //! 6. No run of words of a peer's text is written.
 
 mod beside;
+pub(super) mod best;
 mod fit;
 mod lexical;
 mod options;
+mod statements;
 
-pub use options::{Form, IdiolectOptions, LexicalOptions};
+pub use options::{Form, IdiolectOptions, LexicalOptions, Statements};
+pub use statements::stated_profile;
 
 use super::select::most_relevant;
 use super::{Material, Method, Options, Past, Prepared, Result};
 use crate::corpus::Target;
 use crate::difference::Steered;
-use crate::lm::{CopyGuard, Steering};
+use crate::difference::stated::Standing;
+use crate::lm::{CopyGuard, Ending, Lanes, Steering};
 use crate::task::{Block, Draft, Part};
 
 pub(super) async fn prepare(
@@ -34,13 +40,20 @@ pub(super) async fn prepare(
     let history = material.past(target, options, Method::Idiolect)?;
     let past = chosen(material, target, &history, options);
     let draft = draft(target, &past);
-    let prepared = Prepared::of(Method::Idiolect, stage, draft, &past);
     if history.is_empty() {
-        return Ok(prepared);
+        return Ok(Prepared::of(Method::Idiolect, stage, draft, &past));
     }
     let author = options.author(target);
-    let lexica = lexical::Lexica::read(material, author, options)?;
     let calls = material.calls(options);
+    let profile = statements::of_history(material, &calls, author, &history, options).await?;
+    let shown = profile.statements.iter().filter(|stated| {
+        let unproven = !settings.verify && stated.standing == Standing::Unverified;
+        stated.standing.is_shown() || unproven
+    });
+    let notes = shown.map(|stated| Block::of_note(&stated.statement.text));
+    let draft = draft.with_all(Part::Notes, notes.collect::<Vec<_>>());
+    let prepared = Prepared::of(Method::Idiolect, stage, draft, &past);
+    let lexica = lexical::Lexica::read(material, author, options)?;
     let mut steering = Steering { contrast: settings.contrast, lexical: None };
     if let Some(lexical) = settings.lexical {
         let strength = match settings.fit {
@@ -49,13 +62,28 @@ pub(super) async fn prepare(
         };
         steering.lexical = Some((strength, lexica.bias(&history, lexical.prior)?));
     }
-    let peers = beside::peers(material, author, &past, target, options, steering.lanes())?;
+    let with_peers = steering.lanes().peers || settings.best_of > 1;
+    let lanes = Lanes { peers: with_peers, ..steering.lanes() };
+    let peers = beside::peers(material, author, &past, target, options, lanes)?;
     let guard =
         (settings.guard_words > 0).then(|| CopyGuard::new(&peers.guarded, settings.guard_words));
-    let made_from: Vec<_> = history.iter().map(|(review, _)| review.id).collect();
-    let steered = Steered { beside: peers.beside, steering, guard };
-    let prepared = prepared.after(None, calls.tally());
+    let from_statements = profile.statements.iter().map(|stated| &stated.statement);
+    let from_statements = from_statements.flat_map(|s| s.reviews.iter().chain(&s.against));
+    let made_from: Vec<_> =
+        history.iter().map(|(review, _)| &review.id).chain(from_statements).copied().collect();
+    let ending = match settings.as_long {
+        true => ending(material, &history)?,
+        false => None,
+    };
+    let steered = Steered { beside: peers.beside, steering, guard, ending };
+    let prepared = Prepared { stated: Some(profile), ..prepared.after(None, calls.tally()) };
     Ok(prepared.steered_by(steered, made_from.into_iter().chain(peers.reviews)))
+}
+
+/// How long the user's texts are.
+fn ending(material: &Material<'_>, history: &[Past]) -> Result<Option<Ending>> {
+    let lengths = history.iter().map(|(past, _)| material.model.count_text(&past.review.text));
+    Ok(Ending::of_lengths(&lengths.collect::<crate::lm::Result<Vec<usize>>>()?))
 }
 
 /// The past texts that a prompt gets, the least relevant first.

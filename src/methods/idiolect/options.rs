@@ -16,7 +16,7 @@ pub enum Form {
 impl Form {
     pub(super) fn stage(self) -> Stage {
         match self {
-            Self::Conversation => Stage::Scp,
+            Self::Conversation => Stage::Idiolect,
             Self::Flat => Stage::Rag,
         }
     }
@@ -32,6 +32,20 @@ pub struct LexicalOptions {
     pub prior: f64,
 }
 
+/// Which statements about the user there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Statements {
+    /// None.
+    #[default]
+    None,
+    /// Counted in the texts.
+    Measured,
+    /// Told by the language model.
+    Told,
+    /// Both.
+    Both,
+}
+
 /// Settings of the method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdiolectOptions {
@@ -44,19 +58,41 @@ pub struct IdiolectOptions {
     /// Whether the strength of the choice of words is fitted on the user's own past; otherwise, and
     /// where there is too little of it, the one in `lexical` is taken.
     pub fit: bool,
+    /// Statements about the user that the prompt shows.
+    pub statements: Statements,
+    /// Whether they must prove themselves first; otherwise all are shown.
+    pub verify: bool,
     /// Words of a peer's text that must not be written in a row; 0 allows any number.
     pub guard_words: usize,
+    /// Whether texts become about as long as the user's are.
+    pub as_long: bool,
+    /// Texts that are drawn; the one is taken that the user's texts make likelier than peers' do by
+    /// most.
+    pub best_of: usize,
+}
+
+impl IdiolectOptions {
+    /// Whether peers have to be chosen.
+    #[must_use]
+    pub fn needs_peers(&self) -> bool {
+        let contrast = matches!(self.contrast, Contrast::Peers(_));
+        contrast || self.statements != Statements::None || self.best_of > 1
+    }
 }
 
 impl Default for IdiolectOptions {
-    /// As measured on histories; see the README.
+    /// What helped where it was measured, on histories alone; see the README. The others are off.
     fn default() -> Self {
         Self {
             form: Form::Conversation,
             lexical: Some(LexicalOptions { strength: 0.5, prior: 1000.0 }),
             contrast: Contrast::None,
             fit: false,
+            statements: Statements::None,
+            verify: true,
             guard_words: 8,
+            as_long: true,
+            best_of: 1,
         }
     }
 }

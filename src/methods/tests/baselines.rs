@@ -241,6 +241,6 @@ fn peers_are_needed_where_a_method_says_so() {
         let options = world.options();
         let done = block_on(method.write(&material, &world.target("ann"), &options, None));
         let missing = matches!(done, Err(Error::NoPeers { .. }));
-        assert_eq!(missing, method.needs_peers(), "{method:?}");
+        assert_eq!(missing, method.needs_peers(&options), "{method:?}");
     }
 }

@@ -37,7 +37,7 @@ fn the_scored_prompt_is_the_one_that_is_completed() {
             let (prompt, continuation) = world.model.scores.borrow()[0].clone();
             assert_eq!(prompt, written, "{method:?}");
             // In a conversation of past texts no label is asked for.
-            let labelled = !matches!(method, Method::Scp | Method::Ccp);
+            let labelled = !matches!(method, Method::Scp | Method::Ccp | Method::Idiolect);
             let wanted = if labelled { format!("[Review]: {TEXT}") } else { TEXT.to_owned() };
             assert_eq!(continuation, wanted, "{method:?}");
             assert_eq!((scored.n_tokens, scored.logprobs.len()), (6, 6));

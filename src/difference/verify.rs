@@ -1,0 +1,192 @@
+//! Statements put to the proof: does showing one make the user's own texts likelier, more than it
+//! makes others' texts about the same items?
+//!
+//! A statement stands in the prompt where it would stand when a text is written, with the user's past
+//! texts before it, and is tried on own texts that it was not made from. Its own gain is how much
+//! likelier they become, in bits a token; its peer gain is the same on others' texts. What makes
+//! everybody's texts likelier is no difference, so only own less peers counts, less its standard
+//! error. Statements are then taken together greedily, as long as the set gains by each.
+//!
+//! All prompts of an occasion begin alike up to the statement, so that the engine computes that
+//! beginning once.
+
+use futures::future::try_join_all;
+
+use super::stated::{Gain, Standing, Stated};
+use super::{Calls, Result, ScoreCall, Scored, Statement};
+use crate::corpus::{ReviewId, StoredReview};
+use crate::task::{Block, Draft, Part, Stage};
+
+/// An own text that statements are tried on, and what others wrote about the same item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Occasion {
+    /// The prompt that the text would be written from, without any statement.
+    pub draft: Draft,
+    /// The text; no statement was made from it.
+    pub own: StoredReview,
+    /// Others' texts about its item.
+    pub others: Vec<StoredReview>,
+    /// Reviews that the prompt shows.
+    pub made_from: Vec<ReviewId>,
+}
+
+/// How statements are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trial {
+    /// Prompt that texts are scored under; it shows statements as notes.
+    pub stage: Stage,
+    /// Tokens of each text that count, from its first.
+    pub tokens: usize,
+    /// Tokens that the prompt leaves room for; `None` leaves it to the task.
+    pub max_tokens: Option<usize>,
+}
+
+/// Fewest occasions that anything is concluded from.
+const LEAST_OCCASIONS: usize = 2;
+
+/// Puts statements to the proof and says where each stands: kept, or abstained from. With fewer than
+/// two occasions nothing can be concluded, and all stand unverified. Every score is in the store
+/// under what made it, so trying again costs nothing.
+///
+/// # Errors
+/// Those of [`Calls::score`].
+pub async fn verify(
+    calls: &Calls<'_>,
+    trial: Trial,
+    occasions: &[Occasion],
+    statements: Vec<Statement>,
+) -> Result<Vec<Stated>> {
+    if occasions.len() < LEAST_OCCASIONS || statements.is_empty() {
+        return Ok(statements.into_iter().map(Stated::unverified).collect());
+    }
+    let proof =
+        Proof { calls, trial, occasions, bare: scores(calls, trial, occasions, &[]).await? };
+    let alone = statements.iter().map(|statement| proof.gain(vec![statement]));
+    let gains = try_join_all(alone.collect::<Vec<_>>()).await?;
+
+    let mut order: Vec<usize> =
+        (0..statements.len()).filter(|&i| gains[i].specific > 0.0).collect();
+    order.sort_by(|a, b| gains[*b].specific.total_cmp(&gains[*a].specific));
+    let mut kept: Vec<usize> = Vec::new();
+    let mut best = 0.0;
+    for candidate in order {
+        let set: Vec<&Statement> =
+            kept.iter().chain([&candidate]).map(|&i| &statements[i]).collect();
+        let gain = match set.as_slice() {
+            [_] => gains[candidate],
+            _ => proof.gain(set).await?,
+        };
+        if gain.specific > best {
+            best = gain.specific;
+            kept.push(candidate);
+        }
+    }
+    let stated = statements.into_iter().zip(gains).enumerate().map(|(i, (statement, gain))| {
+        let standing = if kept.contains(&i) { Standing::Kept } else { Standing::Abstained };
+        Stated { statement, gain: Some(gain), standing }
+    });
+    Ok(stated.collect())
+}
+
+/// Bits a token of the own and of others' texts of an occasion.
+struct Bits {
+    own: f64,
+    others: Vec<f64>,
+}
+
+struct Proof<'p, 'a> {
+    calls: &'p Calls<'a>,
+    trial: Trial,
+    occasions: &'p [Occasion],
+    bare: Vec<Bits>,
+}
+
+impl Proof<'_, '_> {
+    async fn gain(&self, set: Vec<&Statement>) -> Result<Gain> {
+        let shown = scores(self.calls, self.trial, self.occasions, &set).await?;
+        Ok(gain_of(&self.bare, &shown))
+    }
+}
+
+/// The mean gain of an occasion, and its standard error over occasions.
+fn gain_of(bare: &[Bits], shown: &[Bits]) -> Gain {
+    let mean = |values: &[f64]| match values.len() {
+        0 => 0.0,
+        n => values.iter().sum::<f64>() / n as f64,
+    };
+    let (mut own, mut peers) = (Vec::new(), Vec::new());
+    for (bare, shown) in bare.iter().zip(shown) {
+        own.push(bare.own - shown.own);
+        let others: Vec<f64> =
+            bare.others.iter().zip(&shown.others).map(|(bare, shown)| bare - shown).collect();
+        peers.push(mean(&others));
+    }
+    let specific: Vec<f64> = own.iter().zip(&peers).map(|(own, peers)| own - peers).collect();
+    let (middle, n) = (mean(&specific), specific.len());
+    let squares: f64 = specific.iter().map(|x| (x - middle).powi(2)).sum();
+    let standard_error = match n {
+        0 | 1 => 0.0,
+        n => (squares / ((n - 1) * n) as f64).sqrt(),
+    };
+    // Towards zero by one standard error, and no further.
+    let shrunk = middle.signum() * (middle.abs() - standard_error).max(0.0);
+    Gain { own: mean(&own), peers: mean(&peers), specific: shrunk, standard_error, reviews: n }
+}
+
+async fn scores(
+    calls: &Calls<'_>,
+    trial: Trial,
+    occasions: &[Occasion],
+    set: &[&Statement],
+) -> Result<Vec<Bits>> {
+    let each = occasions.iter().map(async |occasion| -> Result<Bits> {
+        let notes = set.iter().map(|statement| Block::of_note(&statement.text));
+        let draft = occasion.draft.clone().with_all(Part::Notes, notes);
+        let from_statements = set.iter().flat_map(|s| s.reviews.iter().chain(&s.against));
+        let made_from: Vec<ReviewId> =
+            occasion.made_from.iter().chain(from_statements).copied().collect();
+        let texts = std::iter::once(&occasion.own).chain(&occasion.others);
+        let scored = texts.map(async |stored| -> Result<f64> {
+            let made_from: Vec<ReviewId> = made_from.iter().copied().chain([stored.id]).collect();
+            let call = ScoreCall {
+                stage: trial.stage,
+                draft: draft.clone(),
+                made_from: &made_from,
+                text: &stored.review.text,
+                limit: Some(trial.tokens),
+                max_tokens: trial.max_tokens,
+            };
+            let scored: Scored = calls.score(call).await?;
+            Ok(scored.bits_per_token().unwrap_or(0.0))
+        });
+        let mut bits = try_join_all(scored.collect::<Vec<_>>()).await?;
+        let others = bits.split_off(1);
+        Ok(Bits { own: bits.first().copied().unwrap_or(0.0), others })
+    });
+    try_join_all(each.collect::<Vec<_>>()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bits(own: f64, others: &[f64]) -> Bits {
+        Bits { own, others: others.to_vec() }
+    }
+
+    #[test]
+    fn a_gain_is_the_own_texts_less_the_others() {
+        let bare = [bits(5.0, &[4.0, 6.0]), bits(4.0, &[5.0]), bits(6.0, &[])];
+        let shown = [bits(4.0, &[4.0, 5.0]), bits(3.4, &[4.8]), bits(5.5, &[])];
+        // Own 1.0, 0.6, 0.5; others 0.5, 0.2, 0: specific 0.5, 0.4, 0.5.
+        let gain = gain_of(&bare, &shown);
+        assert!((gain.own - 0.7).abs() < 1e-12 && (gain.peers - 0.7 / 3.0).abs() < 1e-12);
+        let error = (2.0 / 3.0 * 0.01_f64 / 6.0).sqrt();
+        assert!((gain.standard_error - error).abs() < 1e-12, "{}", gain.standard_error);
+        assert!((gain.specific - (1.4 / 3.0 - error)).abs() < 1e-12);
+        // What is smaller than its error is nothing; a loss stays a loss.
+        let noisy = gain_of(&[bits(1.0, &[]), bits(1.0, &[])], &[bits(0.0, &[]), bits(1.9, &[])]);
+        assert!(noisy.specific.abs() < 1e-12);
+        assert!(gain_of(&shown, &bare).specific < 0.0);
+    }
+}

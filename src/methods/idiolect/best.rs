@@ -1,0 +1,60 @@
+//! The best of several texts: the one that the user's texts make likelier than peers' do by most.
+
+use crate::difference::{OnText, ScoreCall, Tally};
+use crate::methods::{Error, Material, Options, Prepared, Result, Written};
+use crate::task::Draft;
+
+/// Writes as many texts as are asked for, under seeds one after the other, and takes the one with the
+/// greatest mean `ln pU − mean ln pP` a token; the first of equals, and the first where there are no
+/// peers.
+pub(crate) async fn write(
+    prepared: Prepared,
+    material: &Material<'_>,
+    options: &Options,
+    on_text: Option<OnText>,
+) -> Result<Written> {
+    let calls = material.calls(options);
+    let mut best: Option<(f64, Written)> = None;
+    let mut spent = Tally::default();
+    for draw in 0..options.idiolect.best_of.max(1) {
+        let mut one = options.clone();
+        one.idiolect.best_of = 1;
+        one.seed = options.seed.wrapping_add(draw as u64);
+        // What went before the last call is counted once.
+        let this = match draw {
+            0 => prepared.clone(),
+            _ => Prepared { tally: Tally::default(), ..prepared.clone() },
+        };
+        let written = Box::pin(this.write(material, &one, None)).await?;
+        spent = spent + written.tally();
+        let bits = async |draft: &Draft| -> Result<f64> {
+            let call = ScoreCall {
+                stage: prepared.stage,
+                draft: draft.clone(),
+                made_from: &prepared.made_from,
+                text: &written.text,
+                limit: options.score_limit,
+                max_tokens: options.max_tokens,
+            };
+            Ok(calls.score(call).await?.bits_per_token().unwrap_or(0.0))
+        };
+        let peers = prepared.steered.iter().flat_map(|steered| &steered.beside.peers);
+        let (mut of_peers, mut n_peers) = (0.0, 0.0);
+        for draft in peers {
+            of_peers += bits(draft).await?;
+            n_peers += 1.0;
+        }
+        let margin = match n_peers > 0.0 {
+            true => of_peers / n_peers - bits(&prepared.draft).await?,
+            false => 0.0,
+        };
+        if best.as_ref().is_none_or(|(most, _)| margin > *most) {
+            best = Some((margin, written));
+        }
+    }
+    let (_, written) = best.ok_or(Error::Stopped)?;
+    if let Some(mut on_text) = on_text {
+        on_text(&written.text);
+    }
+    Ok(written.costing(spent + calls.tally()))
+}
