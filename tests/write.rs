@@ -137,7 +137,9 @@ fn every_method_writes_and_a_second_run_computes_nothing() {
 fn a_profile_is_shown_and_used_again() {
     let Some(world) = World::new(&[]) else { return };
     let short = ["--max-tokens", "24", "--n", "2", "--k", "3"];
-    let profile = |more: &[&str]| world.run(&[&["profile", "ann"], &short[..], more].concat());
+    let profile = |more: &[&str]| {
+        world.run(&[&["profile", "ann", "--method", "dpl"], &short[..], more].concat())
+    };
     let made = profile(&["--json"]).json();
     assert_eq!(made["user"], "ann");
     let items: Vec<_> =
@@ -161,8 +163,9 @@ fn a_profile_is_shown_and_used_again() {
 fn constrained_differences_can_always_be_read() {
     let Some(world) = World::new(&[]) else { return };
     let short = ["--max-tokens", "90", "--n", "2", "--k", "3", "--differences", "constrained"];
-    let profile =
-        |user: &str, more: &[&str]| world.run(&[&["profile", user], &short[..], more].concat());
+    let profile = |user: &str, more: &[&str]| {
+        world.run(&[&["profile", user, "--method", "dpl"], &short[..], more].concat())
+    };
     for user in ["ann", "eli"] {
         let made = profile(user, &["--json"]).json();
         let differences = made["differences"].as_array().unwrap();
@@ -187,13 +190,27 @@ fn constrained_differences_can_always_be_read() {
     assert_eq!(
         count(
             &world
-                .run(&["profile", "ann", "--n", "2", "--k", "3", "--max-tokens", "9", "--json"])
+                .run(&[
+                    "profile",
+                    "ann",
+                    "--method",
+                    "dpl",
+                    "--n",
+                    "2",
+                    "--k",
+                    "3",
+                    "--max-tokens",
+                    "9",
+                    "--json"
+                ])
                 .json(),
             "reused"
         ),
         0
     );
-    let few = world.run(&[&["profile", "ann"], &["--max-tokens", "9"][..], &short[2..]].concat());
+    let few = world.run(
+        &[&["profile", "ann", "--method", "dpl"], &["--max-tokens", "9"][..], &short[2..]].concat(),
+    );
     let few = few.fails_with(1);
     assert!(few.contains("JSON schema") && few.contains("allow more"), "{few}");
 }

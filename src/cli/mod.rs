@@ -66,8 +66,8 @@ enum Command {
     Users(users::Args),
     /// Show the peers chosen to stand for the others on an item, and why
     Representatives(representatives::Args),
-    /// Show a user's differences by dimension and their profile
-    Profile(profile::Args),
+    /// Show what sets a user apart, and change it
+    Profile(Box<profile::Args>),
     /// Write as a user would
     Write(write::Args),
     /// Measure methods on held-out texts, with controls
@@ -101,7 +101,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Index(args) => index::run(args, &context),
         Command::Users(args) => users::run(args, &context),
         Command::Representatives(args) => representatives::run(args, &context),
-        Command::Profile(args) => profile::run(args, &context),
+        Command::Profile(args) => profile::run(*args, &context),
         Command::Write(args) => write::run(args, &context),
         Command::Evaluate(args) => evaluate::run(*args, &context),
         Command::Lm(args) => lm::run(args, &context),

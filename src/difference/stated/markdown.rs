@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Stated, StatedProfile, one_line};
+use super::{Stated, StatedProfile, counted, one_line};
 use crate::task::Task;
 
 /// What a mark begins and ends with.
@@ -44,9 +44,9 @@ impl StatedProfile {
     pub fn headline(&self) -> String {
         let (shown, tried) = (self.shown().count(), self.tried);
         format!(
-            "{VERSION}{}; {} statements, {shown} shown to the model; {tried} measures tried.",
+            "{VERSION}{}; {}, {shown} shown to the model; {tried} measures tried.",
             self.version,
-            self.statements.len()
+            counted(self.statements.len())
         )
     }
 

@@ -26,7 +26,7 @@ use super::select::most_relevant;
 use super::{Material, Method, Options, Past, Prepared, Result};
 use crate::corpus::Target;
 use crate::difference::Steered;
-use crate::difference::stated::Standing;
+use crate::difference::stated::{Standing, revisions};
 use crate::lm::{CopyGuard, Ending, Lanes, Steering};
 use crate::task::{Block, Draft, Part};
 
@@ -45,7 +45,9 @@ pub(super) async fn prepare(
     }
     let author = options.author(target);
     let calls = material.calls(options);
-    let profile = statements::of_history(material, &calls, author, &history, options).await?;
+    let revisions = revisions(material.view.store(), author)?;
+    let profile =
+        statements::of_history(material, &calls, author, &history, options, &revisions).await?;
     let shown = profile.statements.iter().filter(|stated| {
         let unproven = !settings.verify && stated.standing == Standing::Unverified;
         stated.standing.is_shown() || unproven

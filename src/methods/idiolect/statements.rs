@@ -6,7 +6,7 @@ use super::options::Statements;
 use super::{chosen, draft};
 use crate::corpus::{ReviewId, Target};
 use crate::difference::measured::measure;
-use crate::difference::stated::{Stated, StatedProfile, revisions};
+use crate::difference::stated::{Revision, Stated, StatedProfile};
 use crate::difference::{Calls, Compared, Occasion, Source, Statement, Trial, tell, verify};
 use crate::methods::select::comparable;
 use crate::methods::{Error, Material, Method, Options, Past, Result};
@@ -24,7 +24,8 @@ const TOLD_ITEMS: usize = 3;
 const TOKENS: usize = 100;
 
 /// A user's profile in statements: measured and told on the older part of what can be compared, put
-/// to the proof on the newer, with a person's changes over it.
+/// to the proof on the newer, with a person's changes over it: those of `revisions`, all of them or
+/// the first few for an older version.
 ///
 /// # Errors
 /// [`Error::NoHistory`] where the view shows no text of the user; otherwise whatever the store, the
@@ -33,12 +34,13 @@ pub async fn stated_profile(
     material: &Material<'_>,
     user: &str,
     options: &Options,
+    revisions: &[Revision],
 ) -> Result<StatedProfile> {
     let task = options.task(material.task)?;
     let material = &Material { task: &task, ..material.clone() };
     let history = material.history_of(user, Method::Idiolect)?;
     let calls = material.calls(options);
-    of_history(material, &calls, user, &history, options).await
+    of_history(material, &calls, user, &history, options, revisions).await
 }
 
 pub(super) async fn of_history(
@@ -47,10 +49,10 @@ pub(super) async fn of_history(
     user: &str,
     history: &[Past],
     options: &Options,
+    revisions: &[Revision],
 ) -> Result<StatedProfile> {
-    let revisions = revisions(material.view.store(), user)?;
     let profile =
-        |computed, tried| StatedProfile::new(user, computed, tried, &revisions, material.task);
+        |computed, tried| StatedProfile::new(user, computed, tried, revisions, material.task);
     let wanted = options.idiolect.statements;
     if wanted == Statements::None {
         return Ok(profile(Vec::new(), 0));

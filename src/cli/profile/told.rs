@@ -1,59 +1,17 @@
-//! `idiolect profile`.
+//! The profile that the language model tells (`--method dpl`).
 
 use std::fmt::Write as _;
 
-use idiolect::corpus::{Store, Target};
+use idiolect::corpus::Target;
 use idiolect::difference::{Difference, Profile, Tally};
 use idiolect::methods::{self, Material, Options, Profiled};
 use idiolect::task::{Cut, Task};
 use serde::Serialize;
 
-use super::context::Context;
-use super::output;
-use super::settings::{Settings, Sight, at_least_one, note_cuts};
-use super::wait::wait;
-
-#[derive(Debug, clap::Args)]
-#[command(
-    long_about = "Show what sets a user apart: the differences by dimension, and their profile\n\n\
-        Past reviews of items that enough others reviewed as well are compared with those of \
-        representatives; the language model tells the differences and sums them up (DPL). With \
-        --item the reviews most relevant to that item are taken, as for `write --method dpl`; \
-        without it the user's newest. What is told is stored, and told again only when something \
-        that made it changes.",
-    after_help = EXAMPLES
-)]
-pub(crate) struct Args {
-    /// The user
-    user: String,
-    /// Make the profile that is used to write about this item
-    #[arg(long, value_name = "ITEM")]
-    item: Option<String>,
-    /// Title that the text about --item has; helps to find what is relevant
-    #[arg(long, value_name = "TEXT", requires = "item")]
-    title: Option<String>,
-    /// Seed of everything; the same as --profile-seed
-    #[arg(long, value_name = "N", conflicts_with = "profile_seed")]
-    seed: Option<u64>,
-    /// Most tokens of each answer; the same as --profile-max-tokens
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = at_least_one(),
-        conflicts_with = "profile_max_tokens"
-    )]
-    max_tokens: Option<usize>,
-    #[command(flatten)]
-    settings: Settings,
-    #[command(flatten)]
-    sight: Sight,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  idiolect profile marta
-  idiolect profile marta --item kettle-02 --json
-  idiolect --lm qwen2.5-1.5b-instruct profile marta --n 4";
+use crate::cli::context::Context;
+use crate::cli::output;
+use crate::cli::settings::note_cuts;
+use crate::cli::wait::wait;
 
 /// The JSON object of the command.
 #[derive(Serialize)]
@@ -68,28 +26,20 @@ struct Shown<'a> {
     tally: Tally,
 }
 
-pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let task = args.settings.task()?;
-    let store = Store::open_existing(&context.globals.store)?;
-    let item = args.item.as_deref().map(|id| store.item(id)).transpose()?;
-    let view = args.sight.view(&store, &args.user, item.as_ref())?;
-    let target = item.map(|item| Target {
-        user: args.user.clone(),
-        item,
-        rating: None,
-        title: args.title.clone(),
-    });
-    let options = options(&args, &task);
-    let (lm, encoder) = (context.lm()?, context.encoder()?);
-    let (model, peers) = (&lm, Some(&encoder as _));
-    let material = Material { view, model, peers, task: &task, progress: context };
-    let made = wait(context, methods::profile(&material, &args.user, target.as_ref(), &options))??;
+pub(super) fn show(
+    material: &Material<'_>,
+    user: &str,
+    target: Option<&Target>,
+    options: &Options,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let made = wait(context, methods::profile(material, user, target, options))??;
     let Profiled { profile, tally } = made;
     let cut = profile.differences.iter().flat_map(|d| &d.cut).chain(&profile.cut);
     if context.globals.json {
         return output::json(&Shown {
             user: &profile.user,
-            item: args.item.as_deref(),
+            item: target.map(|target| target.item.id.as_str()),
             differences: &profile.differences,
             summary: &profile.summary,
             reviews: &profile.reviews,
@@ -105,18 +55,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
             profile.user, options.choice.k
         ));
     }
-    output::raw(in_words(&profile, &task).as_bytes())
-}
-
-fn options(args: &Args, task: &Task) -> Options {
-    let options = args.settings.options(task);
-    let seed = args.seed.unwrap_or(options.profile_seed);
-    Options {
-        profile_seed: seed,
-        choice: idiolect::peers::ChoiceOptions { seed, ..options.choice },
-        profile_max_tokens: args.max_tokens.or(options.profile_max_tokens),
-        ..options
-    }
+    output::raw(in_words(&profile, material.task).as_bytes())
 }
 
 /// The differences by dimension where they keep to them, then those that do not, then the summary.

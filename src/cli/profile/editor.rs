@@ -1,0 +1,70 @@
+//! A text in the editor of the person at the terminal.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+/// What was typed; the file is gone when this is, unless it is kept.
+pub(super) struct Typed {
+    pub(super) text: String,
+    file: tempfile::TempPath,
+}
+
+/// Opens `text` in $VISUAL or $EDITOR, in a file that nobody else can read, and waits for its end.
+pub(super) fn edit(text: &str) -> anyhow::Result<Typed> {
+    let Some(editor) = editor() else {
+        bail!(
+            "no editor is named; set $VISUAL or $EDITOR, or change the output of --markdown and take \
+             it over with --apply FILE"
+        );
+    };
+    let mut file = tempfile::Builder::new().prefix("idiolect-").suffix(".md").tempfile()?;
+    file.write_all(text.as_bytes())?;
+    let file = file.into_temp_path();
+    let ended = command(&editor, &file).status();
+    let ended = ended.with_context(|| format!("cannot start the editor `{editor}`"))?;
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read {} after the editor ended", file.display()))?;
+    let typed = Typed { text, file };
+    if !ended.success() {
+        let path = typed.keep()?;
+        bail!(
+            "the editor `{editor}` ended with an error ({ended}), so nothing was changed; what was \
+             typed is in {}",
+            path.display()
+        );
+    }
+    Ok(typed)
+}
+
+impl Typed {
+    /// Leaves the file where it is.
+    pub(super) fn keep(self) -> anyhow::Result<PathBuf> {
+        Ok(self.file.keep()?)
+    }
+}
+
+fn editor() -> Option<String> {
+    ["VISUAL", "EDITOR"].into_iter().find_map(|name| {
+        let value = std::env::var(name).ok()?;
+        (!value.trim().is_empty()).then_some(value)
+    })
+}
+
+/// An editor may be named with arguments (`code --wait`).
+#[cfg(unix)]
+fn command(editor: &str, file: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{editor} \"$@\"")).arg(editor).arg(file);
+    command
+}
+
+#[cfg(not(unix))]
+fn command(editor: &str, file: &Path) -> Command {
+    let mut words = editor.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).arg(file);
+    command
+}

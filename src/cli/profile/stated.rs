@@ -1,0 +1,84 @@
+//! The profile made of statements (`--method idiolect`).
+
+use std::fmt::Write as _;
+
+use anyhow::Context as _;
+use idiolect::difference::stated::{Stated, StatedProfile, revisions};
+use idiolect::methods::{self, Material, Options};
+use idiolect::task::Task;
+use serde::Serialize;
+
+use super::{Args, change};
+use crate::cli::context::Context;
+use crate::cli::wait::wait;
+use crate::cli::{output, prose};
+
+/// The JSON object of the profile.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    profile: &'a StatedProfile,
+    /// Whether no statement is told to the language model.
+    abstains: bool,
+    /// What is said then, and why.
+    abstention: Option<String>,
+}
+
+pub(super) fn run(
+    args: &Args,
+    material: &Material<'_>,
+    options: &Options,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let (user, store) = (args.user.as_str(), material.view.store());
+    let task = material.task.without_dimensions(&options.without_dimensions)?;
+    let revisions = revisions(store, user)?;
+    let revisions = match args.stated.version {
+        None => &revisions[..],
+        Some(n) => revisions.get(..n as usize).with_context(|| {
+            format!("the profile of `{user}` has versions 0 to {}, not {n}", revisions.len())
+        })?,
+    };
+    let made = methods::stated_profile(material, user, options, revisions);
+    let profile = wait(context, made)??;
+    let changes = &args.stated.changes;
+    if changes.is_asked() {
+        return change::make(changes, &profile, &task, store, context);
+    }
+    if context.globals.json {
+        let (abstains, abstention) = (profile.abstains(), profile.abstention());
+        return output::json(&Shown { profile: &profile, abstains, abstention });
+    }
+    let text =
+        if args.stated.markdown { profile.to_markdown(&task) } else { in_words(&profile, &task) };
+    output::raw(text.as_bytes())
+}
+
+fn in_words(profile: &StatedProfile, task: &Task) -> String {
+    let mut out = format!("{}\n", profile.headline());
+    if let Some(sentence) = profile.abstention() {
+        let _ = writeln!(out, "{sentence}");
+    }
+    for (key, name) in profile.dimensions(task) {
+        let mut stated =
+            profile.statements.iter().filter(|s| s.statement.dimension == key).peekable();
+        if stated.peek().is_some() {
+            let _ = writeln!(out, "\n{name}");
+            stated.for_each(|stated| statement(&mut out, stated));
+        }
+    }
+    out
+}
+
+fn statement(out: &mut String, stated: &Stated) {
+    let said = &stated.statement;
+    let check = if stated.standing.is_shown() { "[x]" } else { "[ ]" };
+    let text = prose::indented(&said.text, 6);
+    let _ = writeln!(out, "  {check} {}", text.trim_start());
+    let _ = writeln!(out, "      {}: {}", said.key, stated.figures().join("; "));
+    for evidence in &said.evidence {
+        let quote = prose::start(&evidence.quote);
+        let quote = format!("\"{quote}\" (review {})", evidence.review.0);
+        let _ = writeln!(out, "{}", prose::indented(&quote, 8));
+    }
+}
