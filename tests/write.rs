@@ -99,6 +99,7 @@ fn every_method_writes_and_a_second_run_computes_nothing() {
         ("hyperalign", 2),
         ("dpl", 5),
         ("drp", 8),
+        ("idiolect", 1),
     ];
     for (method, calls) in methods {
         let options = ["--method", method, "--rating", "5", "--title", "Hot stuff", "--json"];

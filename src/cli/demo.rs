@@ -18,7 +18,7 @@ use super::{output, profile, prose, sample};
 /// The demo's own store, so that trying the program leaves the user's untouched.
 const DEMO_STORE: &str = "idiolect-demo.sqlite";
 /// Written in this order, shown beside the real text.
-const METHODS: [Method; 3] = [Method::NonPerso, Method::Scp, Method::Dpl];
+const METHODS: [Method; 3] = [Method::NonPerso, Method::Idiolect, Method::Dpl];
 
 #[derive(Debug, clap::Args)]
 #[command(

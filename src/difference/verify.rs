@@ -4,8 +4,8 @@
 //! A statement stands in the prompt where it would stand when a text is written, with the user's past
 //! texts before it, and is tried on own texts that it was not made from. Its own gain is how much
 //! likelier they become, in bits a token; its peer gain is the same on others' texts. What makes
-//! everybody's texts likelier is no difference, so only own less peers counts, less its standard
-//! error. Statements are then taken together greedily, as long as the set gains by each.
+//! everybody's texts likelier is no difference, so own less peers counts, less its standard error; and
+//! what makes the own texts less likely is not kept, however much more it does so to others'. Statements are then taken together greedily, as long as the set gains by each.
 //!
 //! All prompts of an occasion begin alike up to the statement, so that the engine computes that
 //! beginning once.
@@ -64,8 +64,8 @@ pub async fn verify(
     let alone = statements.iter().map(|statement| proof.gain(vec![statement]));
     let gains = try_join_all(alone.collect::<Vec<_>>()).await?;
 
-    let mut order: Vec<usize> =
-        (0..statements.len()).filter(|&i| gains[i].specific > 0.0).collect();
+    let gains_own = |gain: &Gain| gain.own > 0.0 && gain.specific > 0.0;
+    let mut order: Vec<usize> = (0..statements.len()).filter(|&i| gains_own(&gains[i])).collect();
     order.sort_by(|a, b| gains[*b].specific.total_cmp(&gains[*a].specific));
     let mut kept: Vec<usize> = Vec::new();
     let mut best = 0.0;
@@ -76,7 +76,7 @@ pub async fn verify(
             [_] => gains[candidate],
             _ => proof.gain(set).await?,
         };
-        if gain.specific > best {
+        if gain.own > 0.0 && gain.specific > best {
             best = gain.specific;
             kept.push(candidate);
         }
