@@ -52,10 +52,10 @@ impl Ending {
         (chance / MODEL_CHANCE).ln().clamp(-MOST, MOST)
     }
 
-    /// What makes another text.
+    /// Everything that makes another text.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("{:.6} {:.6}", self.median, self.shape)
+        format!("{:.6} {:.6} {MODEL_CHANCE:.6} {MOST}", self.median, self.shape)
     }
 }
 
