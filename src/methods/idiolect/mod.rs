@@ -3,13 +3,13 @@
 //!
 //! 1. The prompt is a conversation, as in SCP (arXiv 2509.20805).
 //! 2. Every token is scored by how much more often the user takes it than others do
-//!    ([`lexical`](self::lexical)), shrunk towards nothing where the user has written little.
+//!    (`lexical`), shrunk towards nothing where the user has written little.
 //! 3. Where asked, prompts with peers' texts on the same items stand beside it, and what sets the
-//!    user's apart from them is made stronger ([`beside`](self::beside)).
-//! 4. Where asked, statements about the user that have proved themselves ([`statements`]) stand
+//!    user's apart from them is made stronger (`beside`).
+//! 4. Where asked, statements about the user that have proved themselves (`statements`) stand
 //!    before the target. There, and not in the system turn, all that goes before them is the same
 //!    with and without them, and is computed once for all that are tried.
-//! 5. How strongly 2 counts is fitted on the user's own past, where asked ([`fit`](self::fit)).
+//! 5. How strongly 2 counts is fitted on the user's own past, where asked (`fit`).
 //! 6. No run of words of a peer's text is written.
 
 mod beside;
