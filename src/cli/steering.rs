@@ -22,6 +22,10 @@ pub(crate) struct SteeringArgs {
     /// Fit the strength of --lexical to the user, by the likelihood of their own past texts
     #[arg(long)]
     fit: bool,
+    /// How much of each token's distribution is how the user goes on behind the same one and two
+    /// tokens, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    phrases: f32,
     /// Set the user's prompt against others: none; context-steering[,strength=0.3] (CoS);
     /// plausible[,strength=0.1,plausible=0.1,outside=5] (CoPe); top-k[,k=10,weight=0.8,outside=5]
     /// (PAD); peers[,a=1,b=0.2,plausible=0,divergence=0.1,distinct=1,ramp=0]
@@ -65,6 +69,7 @@ impl SteeringArgs {
         IdiolectOptions {
             form: self.form,
             lexical: (strength > 0.0).then_some(LexicalOptions { strength, prior }),
+            phrases: self.phrases,
             contrast: self.contrast.0,
             fit: self.fit,
             statements: self.statements,
@@ -97,6 +102,13 @@ fn from_zero(text: &str) -> Result<f32, String> {
         Ok(x) if x.is_finite() && x >= 0.0 => Ok(x),
         _ => Err("a number from 0 is needed".to_owned()),
     }
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    from_zero(text)
+        .ok()
+        .filter(|x| *x <= 1.0)
+        .ok_or_else(|| "a number from 0 to 1 is needed".to_owned())
 }
 
 /// A rule by its name, and those of its settings that are not as usual.

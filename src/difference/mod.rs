@@ -8,6 +8,7 @@
 mod calls;
 mod constrained;
 pub mod measured;
+mod model;
 mod open;
 mod profile;
 mod scores;
@@ -19,8 +20,9 @@ mod tell;
 pub(crate) mod testing;
 mod verify;
 
-pub use calls::{Answer, Call, Calls, Model, OnText, Reuse, Tally};
+pub use calls::{Answer, Call, Calls, Reuse, Tally};
 pub use measured::{Measured, SentenceVectors, measure};
+pub use model::{Model, OnText};
 pub use open::tell_validated;
 pub use profile::{Profile, summarize};
 pub use scores::{ScoreCall, Scored};

@@ -8,7 +8,7 @@ use futures::future::LocalBoxFuture;
 use super::{Model, OnText, Peers};
 use crate::corpus::{Key, View};
 use crate::lm::{
-    self, Completion, Constraint, EndToken, Finish, Lexicon, Prompt, Request, Rule, Score,
+    self, Completion, Constraint, EndToken, Finish, Lexicon, Phrases, Prompt, Request, Rule, Score,
     SteeredRequest,
 };
 use crate::peers::{self, Anchor, Choice, ChoiceOptions, Origin, Representative};
@@ -144,7 +144,7 @@ impl Model for Scripted {
                         scores.iter().map(|score| [score.logprobs[position]]).collect();
                     let rows: Vec<&[f32]> = rows.iter().map(<[f32; 1]>::as_slice).collect();
                     let mut combined = [0.0];
-                    rule.combine(position, &rows, &mut combined);
+                    rule.combine(&scores[0].tokens[..position], &rows, &mut combined);
                     combined[0]
                 });
                 let logprobs = logprobs.collect();
@@ -161,6 +161,10 @@ impl Model for Scripted {
         let n: usize = texts.map(|text| text.matches("the").count()).sum();
         lexicon.add(0, n as u32);
         Ok(lexicon)
+    }
+
+    fn phrases(&self, _texts: &mut dyn Iterator<Item = &str>) -> lm::Result<Phrases> {
+        Ok(Phrases::of(&[]))
     }
 
     fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>> {

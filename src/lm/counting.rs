@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::{Lexicon, Lm, Result};
+use super::{Lexicon, Lm, Phrases, Result};
 
 /// Most pairs of a token and its count that are remembered: 64 MB.
 const MOST_PAIRS: usize = 8 << 20;
@@ -33,6 +33,16 @@ impl Lm {
             }
         }
         Ok(lexicon)
+    }
+
+    /// What stands behind each token and each two tokens of texts.
+    ///
+    /// # Errors
+    /// A text cannot be tokenized.
+    pub fn phrases(&self, texts: &mut dyn Iterator<Item = &str>) -> Result<Phrases> {
+        let texts: Vec<Vec<u32>> =
+            texts.map(|text| self.tokenize(text.trim())).collect::<Result<_>>()?;
+        Ok(Phrases::of(&texts))
     }
 
     /// The text of each token of a text; bytes that are no whole character become U+FFFD.

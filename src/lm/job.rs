@@ -116,11 +116,15 @@ impl Job {
             check_logits(row)?;
             log_softmax_in_place(row, tier);
         }
+        let Some(lane) = self.lanes.first() else {
+            return Err(Error::Engine("was given no prompt".to_owned()));
+        };
+        let written = lane.tokens[lane.n_prompt..lane.n_prompt + position].to_vec();
         let rows: Vec<&[f32]> = logits.iter().map(|row| &**row).collect();
         let mut combined = vec![0.0; rows.first().map_or(0, |row| row.len())];
         let mut turn = Turn::Goes;
         for index in 0..self.rules.len() {
-            self.rules[index].combine(position, &rows, &mut combined);
+            self.rules[index].combine(&written, &rows, &mut combined);
             turn = self.take_one(index, &mut combined, tokenizer, tier)?;
         }
         Ok(turn)

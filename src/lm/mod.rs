@@ -49,7 +49,7 @@ pub use request::{Completion, EndToken, Finish, Prompt, Request, Score, SteeredR
 pub use sampling::Sampling;
 pub use stats::Stats;
 pub use steering::{
-    Bias, Contrast, Ending, Lanes, Lexicon, PeerContrast, Rule, Steering, WeightedSum,
+    Bias, Contrast, Ending, Lanes, Lexicon, PeerContrast, Phrases, Rule, Steering, WeightedSum,
 };
 
 /// Result of this room.

@@ -54,8 +54,8 @@ enum Outcome {
 struct Spoilt;
 
 impl Rule for Spoilt {
-    fn combine(&mut self, position: usize, _logprobs: &[&[f32]], combined: &mut [f32]) {
-        combined.fill(if position < 2 { 0.0 } else { f32::NAN });
+    fn combine(&mut self, written: &[u32], _logprobs: &[&[f32]], combined: &mut [f32]) {
+        combined.fill(if written.len() < 2 { 0.0 } else { f32::NAN });
     }
 }
 
@@ -175,7 +175,7 @@ impl World {
                     crate::kernels::softmax::log_softmax_in_place(row, Tier::detect());
                 }
                 let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
-                weights(rows.len()).combine(0, &rows, &mut logits);
+                weights(rows.len()).combine(&[], &rows, &mut logits);
             }
             let id = match (&asked.what, &mut sampler) {
                 (What::Score { text }, _) => {

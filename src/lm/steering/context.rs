@@ -7,7 +7,7 @@ pub(super) struct ContextSteering {
 }
 
 impl Rule for ContextSteering {
-    fn combine(&mut self, _position: usize, logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
         match logprobs {
             [user, nobody, ..] => {
                 for ((score, u), z) in combined.iter_mut().zip(*user).zip(*nobody) {

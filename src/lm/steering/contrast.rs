@@ -33,7 +33,7 @@ impl PeerContrastRule {
 }
 
 impl Rule for PeerContrastRule {
-    fn combine(&mut self, position: usize, logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
         let [user, rest @ ..] = logprobs else { return combined.fill(0.0) };
         let PeerContrast { a, b, plausible, .. } = self.settings;
         let Some((nobody, peers)) = rest.split_first() else {
@@ -51,7 +51,7 @@ impl Rule for PeerContrastRule {
         for peer in peers {
             self.peers.iter_mut().zip(*peer).for_each(|(mean, l)| *mean += share * l);
         }
-        let strength = b * self.gate(position, user);
+        let strength = b * self.gate(written.len(), user);
         let least = least_plausible(user, plausible);
         for ((score, &u), p) in combined.iter_mut().zip(*user).zip(&self.peers) {
             if u >= least {

@@ -67,9 +67,9 @@ pub(crate) struct EndingRule {
 }
 
 impl Rule for EndingRule {
-    fn combine(&mut self, position: usize, logprobs: &[&[f32]], combined: &mut [f32]) {
-        self.rule.combine(position, logprobs, combined);
-        let shift = self.ending.shift(position) as f32;
+    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
+        self.rule.combine(written, logprobs, combined);
+        let shift = self.ending.shift(written.len()) as f32;
         for id in &self.ends {
             if let Some(score) = combined.get_mut(*id as usize) {
                 *score += shift;
@@ -108,7 +108,7 @@ mod tests {
         let rule = Box::new(super::super::WeightedSum(vec![1.0]));
         let mut rule = EndingRule { rule, ending, ends: vec![1, 9] };
         let mut combined = [0.0; 3];
-        rule.combine(30, &[&[-1.0, -2.0, -3.0]], &mut combined);
+        rule.combine(&[0; 30], &[&[-1.0, -2.0, -3.0]], &mut combined);
         assert_eq!((combined[0], combined[2]), (-1.0, -3.0));
         assert!((combined[1] + 2.0 - ending.shift(30) as f32).abs() < 1e-6);
     }

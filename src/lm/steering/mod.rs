@@ -8,12 +8,14 @@ mod context;
 mod contrast;
 mod ending;
 mod lexicon;
+mod phrases;
 mod plausible;
 mod top_k;
 
 pub use ending::Ending;
 pub(super) use ending::EndingRule;
 pub use lexicon::{Bias, Lexicon};
+pub use phrases::Phrases;
 
 use std::sync::Arc;
 
@@ -21,16 +23,17 @@ use serde::{Deserialize, Serialize};
 
 use context::ContextSteering;
 use contrast::PeerContrastRule;
+use phrases::Mixed;
 use plausible::PlausibleContrast;
 use top_k::TopKReward;
 
 /// Combines log-probabilities after several prompts that are advanced together.
 pub trait Rule: Send {
-    /// `position`: number of tokens of the text before this one. `logprobs`: natural
+    /// `written`: tokens of the text before this one. `logprobs`: natural
     /// log-probabilities of the vocabulary after each prompt, `[n_prompts][n_vocab]`. Writes scores
     /// to `combined`, `[n_vocab]`: finite, or minus infinity for a token that must not come. Their
     /// softmax is the distribution.
-    fn combine(&mut self, position: usize, logprobs: &[&[f32]], combined: &mut [f32]);
+    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]);
 }
 
 /// `Σ wᵢ · log pᵢ`, one weight a prompt. A prompt without a weight counts nothing.
@@ -38,7 +41,7 @@ pub trait Rule: Send {
 pub struct WeightedSum(pub Vec<f32>);
 
 impl Rule for WeightedSum {
-    fn combine(&mut self, _position: usize, logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
         combined.fill(0.0);
         for (logprobs, weight) in logprobs.iter().zip(&self.0) {
             // 0 times minus infinity is no number.
@@ -110,6 +113,8 @@ pub struct Steering {
     pub contrast: Contrast,
     /// What is added to each token's score: `strength · bias`.
     pub lexical: Option<(f32, Bias)>,
+    /// How the user goes on, and its share of the mixture, 0 to 1.
+    pub phrases: Option<(f32, Phrases)>,
 }
 
 /// Which prompts a steering reads beside the user's.
@@ -145,22 +150,31 @@ impl Steering {
             Contrast::TopK { k, weight, outside } => Box::new(TopKReward { k, weight, outside }),
             Contrast::Peers(contrast) => Box::new(PeerContrastRule::new(contrast)),
         };
-        match &self.lexical {
+        let rule = match &self.lexical {
             Some((strength, bias)) if *strength != 0.0 => {
                 Box::new(Biased { rule, strength: *strength, bias: bias.values() })
+            }
+            _ => rule,
+        };
+        match &self.phrases {
+            Some((share, phrases)) if *share > 0.0 => {
+                Box::new(Mixed { rule, share: *share, phrases: phrases.clone() })
             }
             _ => rule,
         }
     }
 
-    /// What makes the same prompts give another text: rule, strengths and the bias's hash.
+    /// What makes the same prompts give another text: rule, strengths and hashes of what is counted.
     #[must_use]
     pub fn key(&self) -> String {
         let contrast = serde_json::to_string(&self.contrast).unwrap_or_default();
-        match &self.lexical {
-            Some((strength, bias)) => format!("{contrast} {strength} {}", bias.hash()),
-            None => contrast,
-        }
+        let lexical = self.lexical.as_ref().map(|(strength, bias)| (strength, bias.hash()));
+        let phrases = self.phrases.as_ref().map(|(share, phrases)| (share, phrases.hash()));
+        let named = [("", lexical), ("phrases ", phrases)];
+        named.iter().fold(contrast, |key, (name, part)| match part {
+            Some((strength, hash)) => format!("{key} {name}{strength} {hash}"),
+            None => key,
+        })
     }
 }
 
@@ -172,8 +186,8 @@ struct Biased {
 }
 
 impl Rule for Biased {
-    fn combine(&mut self, position: usize, logprobs: &[&[f32]], combined: &mut [f32]) {
-        self.rule.combine(position, logprobs, combined);
+    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
+        self.rule.combine(written, logprobs, combined);
         combined.iter_mut().zip(&*self.bias).for_each(|(sum, x)| *sum += self.strength * x);
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct PlausibleContrast {
 }
 
 impl Rule for PlausibleContrast {
-    fn combine(&mut self, _position: usize, logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
         let [user, rest @ ..] = logprobs else { return combined.fill(0.0) };
         let nobody = rest.first().copied().unwrap_or(user);
         let least = least_plausible(user, self.plausible);

@@ -10,12 +10,12 @@ fn logs(weights: [f32; 4]) -> [f32; 4] {
 
 fn combined(steering: &Steering, prompts: &[&[f32]], position: usize) -> [f32; 4] {
     let mut scores = [9.0; 4];
-    steering.rule().combine(position, prompts, &mut scores);
+    steering.rule().combine(&vec![0; position], prompts, &mut scores);
     scores
 }
 
 fn of(contrast: Contrast) -> Steering {
-    Steering { contrast, lexical: None }
+    Steering { contrast, ..Steering::default() }
 }
 
 fn near(a: [f32; 4], b: [f32; 4]) -> bool {
@@ -30,11 +30,11 @@ const P: [f32; 4] = [1.0, 8.0, 2.0, 1.0];
 fn a_weighted_sum_weighs_each_prompt() {
     let mut combined = [9.0; 2];
     let (a, b) = ([-1.0, -2.0], [-4.0, f32::NEG_INFINITY]);
-    WeightedSum(vec![2.0, -0.5]).combine(0, &[&a, &b], &mut combined);
+    WeightedSum(vec![2.0, -0.5]).combine(&[], &[&a, &b], &mut combined);
     assert_eq!(combined, [0.0, f32::INFINITY]);
-    WeightedSum(vec![1.0, 0.0]).combine(0, &[&a, &b], &mut combined);
+    WeightedSum(vec![1.0, 0.0]).combine(&[], &[&a, &b], &mut combined);
     assert_eq!(combined, [-1.0, -2.0]);
-    WeightedSum(Vec::new()).combine(0, &[&a, &b], &mut combined);
+    WeightedSum(Vec::new()).combine(&[], &[&a, &b], &mut combined);
     assert_eq!(combined, [0.0, 0.0]);
 }
 
@@ -105,9 +105,17 @@ fn a_bias_is_the_users_share_against_the_others() {
     assert!(bias.values().iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6));
     assert_ne!(bias.hash(), own.against(&others, 21.0).hash());
     let u = logs(U);
-    let steering = Steering { contrast: Contrast::None, lexical: Some((0.5, bias)) };
+    let steering = Steering { lexical: Some((0.5, bias)), ..Steering::default() };
     assert!(near(combined(&steering, &[&u], 0), [0, 1, 2, 3].map(|i| u[i] + 0.5 * expected[i])));
     assert_ne!(steering.key(), Steering::default().key());
+    let phrases = Some((0.1, Phrases::of(&[vec![0, 1]])));
+    let more = Steering { phrases, ..steering.clone() };
+    assert_ne!(more.key(), steering.key());
+    // Behind token 0 the mixture is taken of what the bias has made; behind others it changes nothing.
+    let biased = combined(&steering, &[&u], 5);
+    let mixed = combined(&more, &[&u], 5);
+    assert!(mixed[1] > biased[1] && mixed[0] == biased[0]);
+    assert_eq!(combined(&more, &[&u], 0), combined(&steering, &[&u], 0));
     // Without a prior the score of what was never taken is still a number.
     assert_eq!(own.against(&others, 0.0).values()[3], -20.0);
 }

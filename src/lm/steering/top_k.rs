@@ -10,7 +10,7 @@ pub(super) struct TopKReward {
 }
 
 impl Rule for TopKReward {
-    fn combine(&mut self, _position: usize, logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
         let [user, rest @ ..] = logprobs else { return combined.fill(0.0) };
         let base = rest.first().copied().unwrap_or(user);
         let mut order: Vec<usize> = (0..base.len()).collect();

@@ -26,7 +26,7 @@ pub(super) async fn strength(
     history: &[Past],
     options: &Options,
     lexical: LexicalOptions,
-) -> Result<f32> {
+) -> Result<LexicalOptions> {
     let mut gains = vec![(0.0, 0.0); MULTIPLES.len()];
     let mut n_texts = 0.0;
     for own in history.iter().rev().take(MOST_TEXTS) {
@@ -42,10 +42,11 @@ pub(super) async fn strength(
         let (user, rating) = (review.review.user.clone(), review.review.rating);
         let target = Target { user, item: item.clone(), rating, title };
         let past = chosen(material, &target, &others, options);
-        let bias = lexica.bias(&others, lexical.prior)?;
+        let whole = lexica.steering(&others, Some(lexical), options.idiolect.phrases)?;
         let steerings = MULTIPLES.map(|multiple| {
-            let lexical = (multiple > 0.0).then(|| (multiple * lexical.strength, bias.clone()));
-            Steering { lexical, ..Steering::default() }
+            let scaled = whole.lexical.clone().filter(|_| multiple > 0.0);
+            let scaled = scaled.map(|(strength, bias)| (multiple * strength, bias));
+            Steering { lexical: scaled, ..whole.clone() }
         });
         let score = async |text: &str, made_from: &[_]| -> Result<Vec<f64>> {
             let call = ScoreCall {
@@ -80,7 +81,7 @@ pub(super) async fn strength(
         }
     }
     if n_texts < 2.0 {
-        return Ok(lexical.strength);
+        return Ok(lexical);
     }
     let best = gains
         .iter()
@@ -89,5 +90,5 @@ pub(super) async fn strength(
         .max_by(|((_, a), _), ((_, b), _)| a.total_cmp(b))
         .map_or(0.0, |(_, multiple)| f64::from(multiple));
     let shrunk = (n_texts * best + PRIOR_TEXTS) / (n_texts + PRIOR_TEXTS);
-    Ok((shrunk as f32) * lexical.strength)
+    Ok(LexicalOptions { strength: (shrunk as f32) * lexical.strength, ..lexical })
 }

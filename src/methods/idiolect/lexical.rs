@@ -1,4 +1,4 @@
-//! The user's choice of words against that of everybody else.
+//! The user's choice of words against that of everybody else, and how the user goes on.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::StoredReview;
 use crate::difference::Model;
-use crate::lm::{Bias, Lexicon};
-use crate::methods::{Material, Options, Past, Result};
+use crate::lm::{Lexicon, Steering};
+use crate::methods::{LexicalOptions, Material, Options, Past, Result};
 
 /// Most texts of others that are counted: about two million tokens of reviews, enough for every
 /// token that a user takes often.
@@ -34,10 +34,26 @@ impl<'a> Lexica<'a> {
         Ok(Self { model: material.model, others })
     }
 
-    /// The score of each token, from the texts of a history.
-    pub(super) fn bias(&self, history: &[Past], prior: f64) -> Result<Bias> {
-        let own = self.model.lexicon(&mut history.iter().map(|(review, _)| text_of(review)))?;
-        Ok(own.against(&self.others, prior))
+    /// What the texts of a history say, and no contrast.
+    pub(super) fn steering(
+        &self,
+        history: &[Past],
+        lexical: Option<LexicalOptions>,
+        phrases: f32,
+    ) -> Result<Steering> {
+        let mut own = history.iter().map(|(review, _)| text_of(review));
+        let lexical = match lexical {
+            Some(LexicalOptions { strength, prior }) => {
+                let own = self.model.lexicon(&mut own.clone())?;
+                Some((strength, own.against(&self.others, prior)))
+            }
+            None => None,
+        };
+        let phrases = match phrases > 0.0 {
+            true => Some((phrases, self.model.phrases(&mut own)?)),
+            false => None,
+        };
+        Ok(Steering { lexical, phrases, ..Steering::default() })
     }
 }
 

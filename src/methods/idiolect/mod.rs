@@ -3,7 +3,8 @@
 //!
 //! 1. The prompt is a conversation, as in SCP (arXiv 2509.20805).
 //! 2. Every token is scored by how much more often the user takes it than others do
-//!    (`lexical`), shrunk towards nothing where the user has written little.
+//!    (`lexical`), shrunk towards nothing where the user has written little, and how the user goes on
+//!    behind the same tokens is mixed in.
 //! 3. Where asked, prompts with peers' texts on the same items stand beside it, and what sets the
 //!    user's apart from them is made stronger (`beside`).
 //! 4. Where asked, statements about the user that have proved themselves (`statements`) stand
@@ -56,14 +57,14 @@ pub(super) async fn prepare(
     let draft = draft.with_all(Part::Notes, notes.collect::<Vec<_>>());
     let prepared = Prepared::of(Method::Idiolect, stage, draft, &past);
     let lexica = lexical::Lexica::read(material, author, options)?;
-    let mut steering = Steering { contrast: settings.contrast, lexical: None };
-    if let Some(lexical) = settings.lexical {
-        let strength = match settings.fit {
-            true => fit::strength(material, &calls, &lexica, &history, options, lexical).await?,
-            false => lexical.strength,
-        };
-        steering.lexical = Some((strength, lexica.bias(&history, lexical.prior)?));
-    }
+    let lexical = match settings.lexical {
+        Some(lexical) if settings.fit => {
+            Some(fit::strength(material, &calls, &lexica, &history, options, lexical).await?)
+        }
+        lexical => lexical,
+    };
+    let steering = lexica.steering(&history, lexical, settings.phrases)?;
+    let steering = Steering { contrast: settings.contrast, ..steering };
     let with_peers = steering.lanes().peers || settings.best_of > 1;
     let lanes = Lanes { peers: with_peers, ..steering.lanes() };
     let peers = beside::peers(material, author, &past, target, options, lanes)?;

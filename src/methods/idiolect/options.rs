@@ -53,6 +53,8 @@ pub struct IdiolectOptions {
     pub form: Form,
     /// The user's choice of words against others'; `None` leaves it out.
     pub lexical: Option<LexicalOptions>,
+    /// Share of how the user goes on behind the last tokens, 0 to 1; 0 leaves it out.
+    pub phrases: f32,
     /// How the user's prompt stands against nobody's and peers'.
     pub contrast: Contrast,
     /// Whether the strength of the choice of words is fitted on the user's own past; otherwise, and
@@ -86,6 +88,7 @@ impl Default for IdiolectOptions {
         Self {
             form: Form::Conversation,
             lexical: Some(LexicalOptions { strength: 0.5, prior: 1000.0 }),
+            phrases: 0.05,
             contrast: Contrast::None,
             fit: false,
             statements: Statements::None,
