@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::lm::Contrast;
-use idiolect::methods::{Form, IdiolectOptions, LexicalOptions, Statements};
+use idiolect::methods::{Form, IdiolectOptions, LexicalOptions, Statements, Texts};
 use serde_json::{Value, json};
 
 use super::settings::at_least_one;
@@ -39,6 +39,15 @@ pub(crate) struct SteeringArgs {
         value_parser = PossibleValuesParser::new(["conversation", "flat"]).map(form)
     )]
     form: Form,
+    /// Past texts that stand there: the most relevant to the target, the newest, or chosen by what
+    /// makes the user's own newest texts likelier
+    #[arg(
+        long,
+        value_name = "WHICH",
+        default_value = "relevant",
+        value_parser = PossibleValuesParser::new(["relevant", "newest", "chosen"]).map(texts)
+    )]
+    texts: Texts,
     /// Statements about the user that the prompt shows: none, measured in the texts, told by the
     /// language model, or both
     #[arg(
@@ -68,6 +77,7 @@ impl SteeringArgs {
         let (strength, prior) = (self.lexical, self.lexical_prior as f64);
         IdiolectOptions {
             form: self.form,
+            texts: self.texts,
             lexical: (strength > 0.0).then_some(LexicalOptions { strength, prior }),
             phrases: self.phrases,
             contrast: self.contrast.0,
@@ -91,6 +101,14 @@ const STATEMENTS: [(&str, Statements); 4] = [
 fn statements(name: String) -> Statements {
     let named = STATEMENTS.iter().find(|(n, _)| *n == name);
     named.map_or(Statements::None, |(_, statements)| *statements)
+}
+
+fn texts(name: String) -> Texts {
+    match name.as_str() {
+        "newest" => Texts::Newest,
+        "chosen" => Texts::Chosen,
+        _ => Texts::Relevant,
+    }
 }
 
 fn form(name: String) -> Form {

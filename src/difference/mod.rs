@@ -29,7 +29,7 @@ pub use scores::{ScoreCall, Scored};
 pub use statement::{Evidence, Source, Statement};
 pub use steered::{Beside, Steered};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
-pub use verify::{Occasion, Trial, verify};
+pub use verify::{Occasion, Trial, gain, verify};
 
 use crate::{corpus, lm, peers, task};
 

@@ -5,7 +5,8 @@
 //! texts before it, and is tried on own texts that it was not made from. Its own gain is how much
 //! likelier they become, in bits a token; its peer gain is the same on others' texts. What makes
 //! everybody's texts likelier is no difference, so own less peers counts, less its standard error; and
-//! what makes the own texts less likely is not kept, however much more it does so to others'. Statements are then taken together greedily, as long as the set gains by each.
+//! what makes the own texts less likely is not kept, however much more it does so to others'.
+//! Statements are then taken together greedily, as long as the set gains by each.
 //!
 //! All prompts of an occasion begin alike up to the statement, so that the engine computes that
 //! beginning once.
@@ -106,6 +107,21 @@ impl Proof<'_, '_> {
         let shown = scores(self.calls, self.trial, self.occasions, &set).await?;
         Ok(gain_of(&self.bare, &shown))
     }
+}
+
+/// What other prompts gain on the same texts: `bare` and `shown` are the same occasions with other
+/// drafts.
+///
+/// # Errors
+/// Those of [`Calls::score`].
+pub async fn gain(
+    calls: &Calls<'_>,
+    trial: Trial,
+    bare: &[Occasion],
+    shown: &[Occasion],
+) -> Result<Gain> {
+    let bare = scores(calls, trial, bare, &[]).await?;
+    Ok(gain_of(&bare, &scores(calls, trial, shown, &[]).await?))
 }
 
 /// The mean gain of an occasion, and its standard error over occasions.

@@ -142,7 +142,9 @@ impl Maker<'_> {
             |units: &[usize]| units.iter().map(|unit| sums[*unit]).sum::<BleuCounts>().corpus();
         let score = bootstrap(sums.len(), |units| of(units).score, &self.settings)?;
         let penalty = bootstrap(sums.len(), |units| of(units).brevity_penalty, &self.settings)?;
+        let length = bootstrap(sums.len(), |units| of(units).length_ratio, &self.settings)?;
         figures.insert("bleu".to_owned(), score.into());
+        figures.insert("corpus_length_ratio".to_owned(), length.into());
         figures.insert("brevity_penalty".to_owned(), penalty.into());
         Ok(())
     }

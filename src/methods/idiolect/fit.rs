@@ -1,8 +1,9 @@
 //! Strengths fitted to a user by the likelihood of their own past texts, each left out in turn.
 
+use super::LexicalOptions;
 use super::lexical::Lexica;
-use super::{LexicalOptions, chosen, draft};
-use crate::corpus::Target;
+use super::occasions::{newest, occasions, without};
+use super::showing::Showing;
 use crate::difference::{Beside, Calls, ScoreCall};
 use crate::lm::Steering;
 use crate::methods::{Error, Material, Options, Past, Result};
@@ -25,23 +26,21 @@ pub(super) async fn strength(
     lexica: &Lexica<'_>,
     history: &[Past],
     options: &Options,
+    showing: &Showing,
     lexical: LexicalOptions,
 ) -> Result<LexicalOptions> {
     let mut gains = vec![(0.0, 0.0); MULTIPLES.len()];
     let mut n_texts = 0.0;
-    for own in history.iter().rev().take(MOST_TEXTS) {
+    let tried = newest(history, MOST_TEXTS);
+    let occasions = occasions(material, history, &tried, options, showing)?;
+    for (tried, occasion) in tried.iter().zip(&occasions) {
         if material.progress.stop_requested() {
             return Err(Error::Stopped);
         }
-        let others: Vec<Past> = history.iter().filter(|p| p.0.id != own.0.id).cloned().collect();
+        let (_, others) = without(history, tried);
         if others.is_empty() {
             break;
         }
-        let (review, item) = own;
-        let title = Some(review.review.title.clone()).filter(|title| !title.is_empty());
-        let (user, rating) = (review.review.user.clone(), review.review.rating);
-        let target = Target { user, item: item.clone(), rating, title };
-        let past = chosen(material, &target, &others, options);
         let whole = lexica.steering(&others, Some(lexical), options.idiolect.phrases)?;
         let steerings = MULTIPLES.map(|multiple| {
             let scaled = whole.lexical.clone().filter(|_| multiple > 0.0);
@@ -51,7 +50,7 @@ pub(super) async fn strength(
         let score = async |text: &str, made_from: &[_]| -> Result<Vec<f64>> {
             let call = ScoreCall {
                 stage: options.idiolect.form.stage(),
-                draft: draft(&target, &past),
+                draft: occasion.draft.clone(),
                 made_from,
                 text,
                 limit: Some(TOKENS),
@@ -61,10 +60,8 @@ pub(super) async fn strength(
             Ok(scores.iter().filter_map(crate::difference::Scored::bits_per_token).collect())
         };
         let made_from: Vec<_> = history.iter().map(|(review, _)| review.id).collect();
-        let own_bits = score(&review.review.text, &made_from).await?;
-        let peer = material.view.reviews_of(&item.id)?;
-        let peer = peer.into_iter().find(|other| other.review.user != review.review.user);
-        let peer_bits = match peer {
+        let own_bits = score(&occasion.own.review.text, &made_from).await?;
+        let peer_bits = match occasion.others.first() {
             Some(peer) => {
                 let made_from: Vec<_> = made_from.iter().copied().chain([peer.id]).collect();
                 score(&peer.review.text, &made_from).await?

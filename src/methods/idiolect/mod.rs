@@ -1,7 +1,8 @@
 //! `idiolect`: the user's past texts as the assistant's answers, and the difference to others where
 //! it acts, in the logits.
 //!
-//! 1. The prompt is a conversation, as in SCP (arXiv 2509.20805).
+//! 1. The prompt is a conversation, as in SCP (arXiv 2509.20805). Which past texts it shows, how many
+//!    and in which order, is tried on the user's own past, where asked (`showing`).
 //! 2. Every token is scored by how much more often the user takes it than others do
 //!    (`lexical`), shrunk towards nothing where the user has written little, and how the user goes on
 //!    behind the same tokens is mixed in.
@@ -17,19 +18,21 @@ mod beside;
 pub(super) mod best;
 mod fit;
 mod lexical;
+mod occasions;
 mod options;
+mod showing;
 mod statements;
 
-pub use options::{Form, IdiolectOptions, LexicalOptions, Statements};
+pub use options::{Form, IdiolectOptions, LexicalOptions, Statements, Texts};
 pub use statements::stated_profile;
 
-use super::select::most_relevant;
 use super::{Material, Method, Options, Past, Prepared, Result};
 use crate::corpus::Target;
 use crate::difference::Steered;
 use crate::difference::stated::{Standing, revisions};
 use crate::lm::{CopyGuard, Ending, Lanes, Steering};
-use crate::task::{Block, Draft, Part};
+use crate::task::{Block, Part};
+use showing::Showing;
 
 pub(super) async fn prepare(
     material: &Material<'_>,
@@ -39,28 +42,34 @@ pub(super) async fn prepare(
     let settings = &options.idiolect;
     let stage = settings.form.stage();
     let history = material.past(target, options, Method::Idiolect)?;
-    let past = chosen(material, target, &history, options);
-    let draft = draft(target, &past);
     if history.is_empty() {
-        return Ok(Prepared::of(Method::Idiolect, stage, draft, &past));
+        let draft = Showing::relevant().draft(target, &[]);
+        return Ok(Prepared::of(Method::Idiolect, stage, draft, &[]));
     }
     let author = options.author(target);
     let calls = material.calls(options);
+    let showing = match settings.texts {
+        Texts::Relevant => Showing::relevant(),
+        Texts::Newest => Showing::newest(),
+        Texts::Chosen => showing::chosen(material, &calls, author, &history, options).await?,
+    };
+    let past = showing.past(material, target, &history, options);
     let revisions = revisions(material.view.store(), author)?;
     let profile =
-        statements::of_history(material, &calls, author, &history, options, &revisions).await?;
+        statements::of_history(material, &calls, author, &history, options, &showing, &revisions)
+            .await?;
     let shown = profile.statements.iter().filter(|stated| {
         let unproven = !settings.verify && stated.standing == Standing::Unverified;
         stated.standing.is_shown() || unproven
     });
     let notes = shown.map(|stated| Block::of_note(&stated.statement.text));
-    let draft = draft.with_all(Part::Notes, notes.collect::<Vec<_>>());
+    let draft = showing.draft(target, &past).with_all(Part::Notes, notes.collect::<Vec<_>>());
     let prepared = Prepared::of(Method::Idiolect, stage, draft, &past);
     let lexica = lexical::Lexica::read(material, author, options)?;
     let lexical = match settings.lexical {
-        Some(lexical) if settings.fit => {
-            Some(fit::strength(material, &calls, &lexica, &history, options, lexical).await?)
-        }
+        Some(lexical) if settings.fit => Some(
+            fit::strength(material, &calls, &lexica, &history, options, &showing, lexical).await?,
+        ),
         lexical => lexical,
     };
     let steering = lexica.steering(&history, lexical, settings.phrases)?;
@@ -74,12 +83,14 @@ pub(super) async fn prepare(
     let from_statements = from_statements.flat_map(|s| s.reviews.iter().chain(&s.against));
     let made_from: Vec<_> =
         history.iter().map(|(review, _)| &review.id).chain(from_statements).copied().collect();
+    let cut_before = showing.summary.map(|summary| summary.cut).unwrap_or_default();
     let ending = match settings.as_long {
         true => ending(material, &history)?,
         false => None,
     };
     let steered = Steered { beside: peers.beside, steering, guard, ending };
-    let prepared = Prepared { stated: Some(profile), ..prepared.after(None, calls.tally()) };
+    let prepared =
+        Prepared { stated: Some(profile), cut_before, ..prepared.after(None, calls.tally()) };
     Ok(prepared.steered_by(steered, made_from.into_iter().chain(peers.reviews)))
 }
 
@@ -87,24 +98,4 @@ pub(super) async fn prepare(
 fn ending(material: &Material<'_>, history: &[Past]) -> Result<Option<Ending>> {
     let lengths = history.iter().map(|(past, _)| material.model.count_text(&past.review.text));
     Ok(Ending::of_lengths(&lengths.collect::<crate::lm::Result<Vec<usize>>>()?))
-}
-
-/// The past texts that a prompt gets, the least relevant first.
-fn chosen(
-    material: &Material<'_>,
-    target: &Target,
-    history: &[Past],
-    options: &Options,
-) -> Vec<Past> {
-    let mut past = most_relevant(material.task, target, history, options.n);
-    if options.idiolect.form == Form::Conversation {
-        past.reverse();
-    }
-    past
-}
-
-fn draft(target: &Target, past: &[Past]) -> Draft {
-    Draft::new()
-        .with_all(Part::Past, past.iter().map(|(review, item)| Block::of_review(review, item)))
-        .with(Part::Target, Block::of_target(target))
 }

@@ -22,6 +22,19 @@ impl Form {
     }
 }
 
+/// Which past texts a prompt shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Texts {
+    /// The most relevant to the target.
+    #[default]
+    Relevant,
+    /// The newest.
+    Newest,
+    /// What proves itself on the user's own newest texts: the most relevant or the newest, all or half
+    /// as many, in either order, with or without a summary of the older ones.
+    Chosen,
+}
+
 /// How strongly the user's choice of words counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LexicalOptions {
@@ -51,6 +64,8 @@ pub enum Statements {
 pub struct IdiolectOptions {
     /// How past texts stand in the prompt.
     pub form: Form,
+    /// Which past texts stand there.
+    pub texts: Texts,
     /// The user's choice of words against others'; `None` leaves it out.
     pub lexical: Option<LexicalOptions>,
     /// Share of how the user goes on behind the last tokens, 0 to 1; 0 leaves it out.
@@ -87,6 +102,7 @@ impl Default for IdiolectOptions {
     fn default() -> Self {
         Self {
             form: Form::Conversation,
+            texts: Texts::Relevant,
             lexical: Some(LexicalOptions { strength: 0.5, prior: 1000.0 }),
             phrases: 0.05,
             contrast: Contrast::None,

@@ -2,20 +2,18 @@
 
 use futures::future::try_join_all;
 
+use super::occasions::occasions;
 use super::options::Statements;
-use super::{chosen, draft};
-use crate::corpus::{ReviewId, Target};
+use super::showing::Showing;
 use crate::difference::measured::measure;
 use crate::difference::stated::{Revision, Stated, StatedProfile};
-use crate::difference::{Calls, Compared, Occasion, Source, Statement, Trial, tell, verify};
+use crate::difference::{Calls, Compared, Source, Statement, Trial, tell, verify};
 use crate::methods::select::comparable;
 use crate::methods::{Error, Material, Method, Options, Past, Result};
-use crate::task::{Stage, Telling};
+use crate::task::Telling;
 
 /// Newest own texts that statements are tried on, and so are not made from.
 const OCCASIONS: usize = 3;
-/// Others' texts about the item of each.
-const OTHERS: usize = 2;
 /// Statements that are put to the proof, the strongest.
 const CANDIDATES: usize = 8;
 /// Items that differences are told on.
@@ -40,7 +38,8 @@ pub async fn stated_profile(
     let material = &Material { task: &task, ..material.clone() };
     let history = material.history_of(user, Method::Idiolect)?;
     let calls = material.calls(options);
-    of_history(material, &calls, user, &history, options, revisions).await
+    let showing = Showing::relevant();
+    of_history(material, &calls, user, &history, options, &showing, revisions).await
 }
 
 pub(super) async fn of_history(
@@ -49,6 +48,7 @@ pub(super) async fn of_history(
     user: &str,
     history: &[Past],
     options: &Options,
+    showing: &Showing,
     revisions: &[Revision],
 ) -> Result<StatedProfile> {
     let profile =
@@ -80,8 +80,8 @@ pub(super) async fn of_history(
     }
     let computed: Vec<Stated> = match options.idiolect.verify {
         true => {
-            let occasions = occasions(material, history, &newest, options)?;
-            let stage = Stage::Idiolect;
+            let occasions = occasions(material, history, &newest, options, showing)?;
+            let stage = options.idiolect.form.stage();
             let trial = Trial { stage, tokens: TOKENS, max_tokens: options.max_tokens };
             verify(calls, trial, &occasions, statements).await?
         }
@@ -141,34 +141,4 @@ async fn told(
         return Err(Error::Stopped);
     }
     Ok(told.into_iter().flatten().collect())
-}
-
-/// Each of the newest own texts, to be written from all the others.
-fn occasions(
-    material: &Material<'_>,
-    history: &[Past],
-    newest: &[Past],
-    options: &Options,
-) -> Result<Vec<Occasion>> {
-    let mut occasions = Vec::with_capacity(newest.len());
-    for (own, item) in newest {
-        let before: Vec<Past> =
-            history.iter().filter(|(review, _)| review.id != own.id).cloned().collect();
-        let title = Some(own.review.title.clone()).filter(|title| !title.is_empty());
-        let (user, rating) = (own.review.user.clone(), own.review.rating);
-        let target = Target { user, item: item.clone(), rating, title };
-        let past = chosen(material, &target, &before, options);
-        let made_from: Vec<ReviewId> = past.iter().map(|(review, _)| review.id).collect();
-        let others = material.view.reviews_of(&item.id)?;
-        let others = others.into_iter().filter(|other| {
-            other.review.user != own.review.user && !other.review.text.trim().is_empty()
-        });
-        occasions.push(Occasion {
-            draft: draft(&target, &past),
-            own: own.clone(),
-            others: others.take(OTHERS).collect(),
-            made_from,
-        });
-    }
-    Ok(occasions)
 }

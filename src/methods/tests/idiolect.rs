@@ -145,6 +145,33 @@ fn a_fit_tries_strengths_on_own_texts_alone() {
 }
 
 #[test]
+fn past_texts_are_chosen_by_what_own_texts_gain() {
+    let world = World::new();
+    let prompt = |texts| {
+        world
+            .write(Method::Idiolect, &world.idiolect(|o| (o.texts, o.phrases) = (texts, 0.0)))
+            .unwrap();
+        world.model.prompt(world.model.n_requests() - 1)
+    };
+    prompt(Texts::Relevant);
+    assert!(world.model.scores.borrow().is_empty());
+    // Three of the six texts, the newest last.
+    let newest = prompt(Texts::Newest);
+    let places: Vec<usize> =
+        (3..6).map(|item| newest.find(&format!("text-ann-{item}")).unwrap()).collect();
+    assert!(places.is_sorted() && !newest.contains("text-ann-2"), "{newest}");
+    let chosen = prompt(Texts::Chosen);
+    assert!(chosen.contains("text-ann-"));
+    let scores = world.model.scores.borrow();
+    assert!(!scores.is_empty());
+    for (prompt, text) in scores.iter() {
+        assert!(!text_of(prompt).contains(text.trim()), "{text}");
+    }
+    // What is tried: as the relevant ones stand, the newest, half, the other way round, a summary.
+    assert!(scores.iter().any(|(prompt, _)| text_of(prompt).matches("text-ann-").count() == 2));
+}
+
+#[test]
 fn reasons_add_up_to_what_the_text_was_chosen_by() {
     let (_folder, lm) = tiny();
     let world = World::new();

@@ -92,7 +92,7 @@ use Group::{Identification, Judge, Lexical, Likelihood, Swap};
 use Style::{Coarse, Percent, Plain};
 
 #[rustfmt::skip]
-const KNOWN: [Known; 25] = [
+const KNOWN: [Known; 26] = [
     known("likelihood_lift", Likelihood, Plain, Some(0.0), "td", "Likelihood lift",
         "bits a token with other users' histories less bits with the user's own"),
     known("bits_right", Likelihood, Plain, None, "td", "Bits, own history",
@@ -115,6 +115,8 @@ const KNOWN: [Known; 25] = [
         "runs of up to four words shared, over all texts together, 0 to 100"),
     known("brevity_penalty", Lexical, Plain, Some(1.0), "-", "Brevity penalty",
         "what BLEU is multiplied by because texts are shorter than the real ones; 1 is no penalty"),
+    known("corpus_length_ratio", Lexical, Coarse, Some(1.0), "-", "Length ratio, all texts",
+        "length of all texts together over that of the real ones, as BLEU counts it"),
     known("bleu_sentence", Lexical, Coarse, None, "-", "BLEU by text",
         "BLEU of each text by itself, 0 to 100"),
     known("length_ratio", Lexical, Coarse, Some(1.0), "td", "Length ratio",

@@ -1,0 +1,112 @@
+//! Which of the user's past texts a prompt shows, and in which order.
+
+use super::occasions::{newest, occasions};
+use crate::corpus::Target;
+use crate::difference::{Calls, Profile, Trial, gain};
+use crate::methods::select::{most_recent, most_relevant};
+use crate::methods::{Error, Material, Options, Past, Result, told};
+use crate::task::{Block, Draft, Part, Stage};
+
+/// How past texts are shown.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Showing {
+    /// The newest instead of the most relevant.
+    newest: bool,
+    /// Half as many.
+    half: bool,
+    /// The most relevant, or newest, first; in a conversation it is last otherwise.
+    turned: bool,
+    /// What the model sums up of the older texts, among the notes.
+    pub(super) summary: Option<Profile>,
+}
+
+impl Showing {
+    /// As SCP shows them, or all in one message as RAG does.
+    pub(super) fn relevant() -> Self {
+        Self::default()
+    }
+
+    /// The newest, so that the prompts of a user begin alike whatever the target.
+    pub(super) fn newest() -> Self {
+        Self { newest: true, ..Self::default() }
+    }
+
+    /// The past texts that the prompt gets, in its order.
+    pub(super) fn past(
+        &self,
+        material: &Material<'_>,
+        target: &Target,
+        history: &[Past],
+        options: &Options,
+    ) -> Vec<Past> {
+        let n = if self.half { options.n.div_ceil(2) } else { options.n };
+        let mut past = match self.newest {
+            true => most_recent(history, n),
+            false => most_relevant(material.task, target, history, n),
+        };
+        let last_counts_most = options.idiolect.form.stage() == Stage::Idiolect;
+        if last_counts_most != self.turned {
+            past.reverse();
+        }
+        past
+    }
+
+    /// The prompt that shows them.
+    pub(super) fn draft(&self, target: &Target, past: &[Past]) -> Draft {
+        let notes = self.summary.iter().map(|summary| Block::of_note(&summary.summary));
+        Draft::new()
+            .with_all(Part::Past, told::blocks(past))
+            .with_all(Part::Notes, notes)
+            .with(Part::Target, Block::of_target(target))
+    }
+}
+
+/// Own texts that ways of showing are tried on, the newest.
+const OCCASIONS: usize = 3;
+/// Tokens of each that count.
+const TOKENS: usize = 100;
+
+/// The way that makes the user's newest texts likelier, each written from all the others, and others'
+/// texts on the same items less so: one change of [`Showing::relevant`] after the other is tried and
+/// kept if it gains by more than its standard error, as statements are. With fewer than two texts to
+/// try on nothing is changed.
+pub(super) async fn chosen(
+    material: &Material<'_>,
+    calls: &Calls<'_>,
+    author: &str,
+    history: &[Past],
+    options: &Options,
+) -> Result<Showing> {
+    let tried = newest(history, OCCASIONS);
+    let mut best = Showing::relevant();
+    if tried.len() < 2 {
+        return Ok(best);
+    }
+    let mut ways: Vec<Box<dyn Fn(&Showing) -> Showing>> = vec![
+        Box::new(|best| Showing { newest: true, ..best.clone() }),
+        Box::new(|best| Showing { half: true, ..best.clone() }),
+        Box::new(|best| Showing { turned: true, ..best.clone() }),
+    ];
+    let older = &history[..history.len() - tried.len()];
+    if !older.is_empty() {
+        let past = most_recent(older, usize::MAX);
+        let stage = Stage::IntsumSummary;
+        let summary = told::of_past(material, calls, options, stage, author, &past).await?;
+        ways.push(Box::new(move |best| Showing { summary: Some(summary.clone()), ..best.clone() }));
+    }
+    let stage = options.idiolect.form.stage();
+    let trial = Trial { stage, tokens: TOKENS, max_tokens: options.max_tokens };
+    for way in ways {
+        if material.progress.stop_requested() {
+            return Err(Error::Stopped);
+        }
+        let other = way(&best);
+        let bare = occasions(material, history, &tried, options, &best)?;
+        let shown = occasions(material, history, &tried, options, &other)?;
+        let gain = gain(calls, trial, &bare, &shown).await?;
+        if gain.own > 0.0 && gain.specific > 0.0 {
+            best = other;
+        }
+    }
+    Ok(best)
+}
