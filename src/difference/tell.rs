@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Call, Calls, Error, Result, constrained};
+use super::{Call, Calls, Error, Result, SentenceVectors, constrained};
 use crate::corpus::{Item, ReviewId, StoredReview, View};
 use crate::encoder::Encoder;
 use crate::lm::Sampling;
@@ -21,6 +21,10 @@ pub trait Peers {
     ) -> peers::Result<Choice>;
     /// See [`peers::nearest_users`].
     fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>>;
+    /// Who makes vectors of sentences, if anybody does.
+    fn sentence_vectors(&self) -> Option<&dyn SentenceVectors> {
+        None
+    }
 }
 
 impl Peers for Encoder {
@@ -36,6 +40,10 @@ impl Peers for Encoder {
 
     fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>> {
         peers::nearest_users(view, self, user, n)
+    }
+
+    fn sentence_vectors(&self) -> Option<&dyn SentenceVectors> {
+        Some(self)
     }
 }
 

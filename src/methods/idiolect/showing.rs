@@ -82,29 +82,38 @@ pub(super) async fn chosen(
     if tried.len() < 2 {
         return Ok(best);
     }
-    let mut ways: Vec<Box<dyn Fn(&Showing) -> Showing>> = vec![
-        Box::new(|best| Showing { newest: true, ..best.clone() }),
-        Box::new(|best| Showing { half: true, ..best.clone() }),
-        Box::new(|best| Showing { turned: true, ..best.clone() }),
+    let stage = options.idiolect.form.stage();
+    let trial = Trial { stage, tokens: TOKENS, max_tokens: options.max_tokens };
+    let gains = async |best: &Showing, other: &Showing| -> Result<bool> {
+        if material.progress.stop_requested() {
+            return Err(Error::Stopped);
+        }
+        let bare = occasions(material, history, &tried, options, best)?;
+        let shown = occasions(material, history, &tried, options, other)?;
+        let gain = gain(calls, trial, &bare, &shown).await?;
+        Ok(gain.own > 0.0 && gain.specific > 0.0)
+    };
+    let changes: [fn(&mut Showing); 3] = [
+        |showing| showing.newest = true,
+        |showing| showing.half = true,
+        |showing| {
+            showing.turned = true;
+        },
     ];
+    for change in changes {
+        let mut other = best.clone();
+        change(&mut other);
+        if gains(&best, &other).await? {
+            best = other;
+        }
+    }
     let older = &history[..history.len() - tried.len()];
     if !older.is_empty() {
         let past = most_recent(older, usize::MAX);
         let stage = Stage::IntsumSummary;
         let summary = told::of_past(material, calls, options, stage, author, &past).await?;
-        ways.push(Box::new(move |best| Showing { summary: Some(summary.clone()), ..best.clone() }));
-    }
-    let stage = options.idiolect.form.stage();
-    let trial = Trial { stage, tokens: TOKENS, max_tokens: options.max_tokens };
-    for way in ways {
-        if material.progress.stop_requested() {
-            return Err(Error::Stopped);
-        }
-        let other = way(&best);
-        let bare = occasions(material, history, &tried, options, &best)?;
-        let shown = occasions(material, history, &tried, options, &other)?;
-        let gain = gain(calls, trial, &bare, &shown).await?;
-        if gain.own > 0.0 && gain.specific > 0.0 {
+        let other = Showing { summary: Some(summary), ..best.clone() };
+        if gains(&best, &other).await? {
             best = other;
         }
     }

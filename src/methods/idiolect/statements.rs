@@ -64,12 +64,14 @@ pub(super) async fn of_history(
         false => Vec::new(),
     };
     let compared = try_compare(material, &shared, options)?;
-    let measured = measure(&compared, material.task, None)?;
-    let mut statements: Vec<Statement> = match wanted {
-        Statements::Told => Vec::new(),
-        _ => measured.statements.into_iter().take(CANDIDATES).collect(),
+    let vectors = material.peers.and_then(|peers| peers.sentence_vectors());
+    let measured = match wanted {
+        Statements::Told => None,
+        _ => Some(measure(&compared, material.task, vectors)?),
     };
-    let mut tried = measured.n_measures;
+    let mut tried = measured.as_ref().map_or(0, |measured| measured.n_measures);
+    let mut statements: Vec<Statement> =
+        measured.into_iter().flat_map(|m| m.statements).take(CANDIDATES).collect();
     if wanted != Statements::Measured {
         let told = told(material, calls, &compared, options).await?;
         tried += told.len();
