@@ -51,38 +51,39 @@ Exit codes:
   130  stopped by Ctrl-C; what was done is kept";
 
 #[derive(Debug, Subcommand)]
+// `about` and not a doc comment, which would take the place of what a command itself says at length.
 enum Command {
-    /// Show the whole flow on the sample corpus
+    #[command(about = "Show the whole flow on the sample corpus")]
     Demo(demo::Args),
-    /// List, fetch, verify and locate models
+    #[command(about = "List, fetch, verify and locate models")]
     Models(models::Args),
-    /// Read reviews and items into the store
+    #[command(about = "Read reviews and items into the store")]
     Import(import::Args),
-    /// Filter the corpus as DPL does and set reviews aside for evaluation
+    #[command(about = "Filter the corpus as DPL does and set reviews aside for evaluation")]
     Split(split::Args),
-    /// Embed the reviews and build the index over users
+    #[command(about = "Embed the reviews and build the index over users")]
     Index(index::Args),
-    /// List users
+    #[command(about = "List users")]
     Users(users::Args),
-    /// Show the peers chosen to stand for the others on an item, and why
+    #[command(about = "Show the peers chosen to stand for the others on an item, and why")]
     Representatives(representatives::Args),
-    /// Show what sets a user apart, and change it
+    #[command(about = "Show what sets a user apart, and change it")]
     Profile(Box<profile::Args>),
-    /// Write as a user would
+    #[command(about = "Write as a user would")]
     Write(write::Args),
-    /// Measure methods on held-out texts, with controls
+    #[command(about = "Measure methods on held-out texts, with controls")]
     Evaluate(Box<evaluate::Args>),
-    /// Use the language model by itself
+    #[command(about = "Use the language model by itself")]
     Lm(lm::Args),
-    /// Compare predicted texts with reference texts: ROUGE, BLEU, METEOR and more
+    #[command(about = "Compare predicted texts with reference texts: ROUGE, BLEU, METEOR and more")]
     Metrics(metrics::Args),
-    /// Embed lines of text
+    #[command(about = "Embed lines of text")]
     Embed(embed::Args),
-    /// Measure how fast this machine is with these models
+    #[command(about = "Measure how fast this machine is with these models")]
     Bench(bench::Args),
-    /// Show devices, instruction sets, models and the store
+    #[command(about = "Show devices, instruction sets, models and the store")]
     Doctor(doctor::Args),
-    /// Print shell completions
+    #[command(about = "Print shell completions")]
     Completions(complete::Args),
 }
 
