@@ -3,10 +3,10 @@
 //! The flow, in one direction:
 //!
 //! ```text
-//!  files ─► corpus ─► encoder ─► peers ─► difference ─► methods ─► text
-//!          (SQLite)  (vectors)  (HNSW,    (told by        │  ▲
-//!                                represen- the lm;        ▼  │
-//!                                tatives)  profile) ◄──►  lm
+//!  files ─► corpus ─► encoder ─► peers ─► difference ─► methods ─► text ─► evaluate
+//!          (SQLite)  (vectors)  (HNSW,    (measured, told,   │  ▲            (figures)
+//!                                represen- verified;         ▼  │
+//!                                tatives)  profile) ◄──────►  lm
 //! ```
 //!
 //! Each module is a room; a room uses only rooms above it in this list.
