@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Calls, Model, Result};
 use crate::corpus::{Key, KeyBuilder, ReviewId};
-use crate::lm::{self, Chat, Prompt};
+use crate::lm::{self, Chat, Prompt, Score};
 use crate::task::{Cut, Draft, Stage, Window, fit};
 
 /// Kind under which scores are stored.
@@ -87,55 +87,75 @@ impl Calls<'_> {
     /// # Errors
     /// When the prompt cannot be made to fit, or the store or the model fails.
     pub async fn score(&self, call: ScoreCall<'_>) -> Result<Scored> {
-        let ScoreCall { stage, draft, made_from, text, limit, max_tokens } = call;
-        let spec = self.task.stage(stage)?;
-        let opening = spec.opening();
-        let text = head(self.model, text.trim(), limit)?;
-        let continuation = match opening {
-            "" => text.to_owned(),
-            opening => format!("{opening} {text}"),
-        };
-        let n_opening = self.model.count_text(opening)?;
-        let continuation_tokens = self.model.count_text(&continuation)?;
-        let room = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
-        let fitted = fit(self.task, stage, &draft, self.model, room.max(continuation_tokens))?;
+        let asked = Continuation::of(self, &call)?;
+        let fitted = fit(self.task, call.stage, &call.draft, self.model, asked.room)?;
         let prompt_tokens = fitted.prompt_tokens;
-        let key = key(self.model, &fitted.chat, opening, text, limit).finish();
+        let key = asked.key(self.model, &fitted.chat).finish();
         let scored = |logprobs, reused| Scored::of(logprobs, fitted.cut, reused);
         if let Some(kept) = self.stored::<Kept>(KIND, &key)? {
             self.count_reused(kept.prompt_tokens, kept.continuation_tokens);
             return Ok(scored(kept.logprobs, true));
         }
-        let score = self.model.score(Prompt::Chat(fitted.chat), continuation).await?;
-        let counted = score.logprobs.iter().skip(n_opening).take(limit.unwrap_or(usize::MAX));
-        let kept =
-            Kept { prompt_tokens, continuation_tokens, logprobs: counted.copied().collect() };
+        let score = self.model.score(Prompt::Chat(fitted.chat), asked.whole.clone()).await?;
+        let kept = asked.kept(prompt_tokens, &score);
         let value = serde_json::to_string(&kept).unwrap_or_default();
-        self.store.put_derived(KIND, &key, &value, made_from)?;
-        self.count_computed(prompt_tokens, continuation_tokens);
+        self.store.put_derived(KIND, &key, &value, call.made_from)?;
+        self.count_computed(prompt_tokens, asked.n_tokens);
         Ok(scored(kept.logprobs, false))
     }
 }
 
-/// The key of a score; rules and further prompts come behind it.
-pub(super) fn key(
-    model: &dyn Model,
-    chat: &Chat,
-    opening: &str,
-    text: &str,
+/// A text as the model is asked about it.
+pub(super) struct Continuation<'t> {
+    opening: &'t str,
+    n_opening: usize,
+    text: &'t str,
     limit: Option<usize>,
-) -> KeyBuilder {
-    Key::of(KIND)
-        .with("model", model.fingerprint())
-        .with("prompt", serde_json::to_vec(chat).unwrap_or_default())
-        .with("opening", opening)
-        .with("text", text)
-        .with("limit", limit.unwrap_or(usize::MAX).to_le_bytes())
+    /// The label, where the prompt asks for one, and the text.
+    pub(super) whole: String,
+    /// Tokens of both.
+    pub(super) n_tokens: usize,
+    /// Tokens that the prompt leaves room for.
+    pub(super) room: usize,
+}
+
+impl<'t> Continuation<'t> {
+    pub(super) fn of(calls: &Calls<'t>, call: &ScoreCall<'t>) -> Result<Self> {
+        let (model, limit) = (calls.model, call.limit);
+        let spec = calls.task.stage(call.stage)?;
+        let opening = spec.opening();
+        let text = head(model, call.text.trim(), limit)?;
+        let whole = match opening {
+            "" => text.to_owned(),
+            opening => format!("{opening} {text}"),
+        };
+        let n_opening = model.count_text(opening)?;
+        let n_tokens = model.count_text(&whole)?;
+        let room = call.max_tokens.unwrap_or_else(|| spec.max_tokens(model.context()));
+        Ok(Self { opening, n_opening, text, limit, whole, n_tokens, room: room.max(n_tokens) })
+    }
+
+    /// The key of its score after a prompt; rules and further prompts come behind it.
+    pub(super) fn key(&self, model: &dyn Model, chat: &Chat) -> KeyBuilder {
+        Key::of(KIND)
+            .with("model", model.fingerprint())
+            .with("prompt", serde_json::to_vec(chat).unwrap_or_default())
+            .with("opening", self.opening)
+            .with("text", self.text)
+            .with("limit", self.limit.unwrap_or(usize::MAX).to_le_bytes())
+    }
+
+    /// What is kept of its score.
+    pub(super) fn kept(&self, prompt_tokens: usize, score: &Score) -> Kept {
+        let counted = score.logprobs.iter().skip(self.n_opening);
+        let logprobs = counted.take(self.limit.unwrap_or(usize::MAX)).copied().collect();
+        Kept { prompt_tokens, continuation_tokens: self.n_tokens, logprobs }
+    }
 }
 
 /// The start of a text that holds its first `limit` tokens, cut between words; the whole text where
 /// it is hardly longer.
-pub(super) fn head<'t>(
+fn head<'t>(
     window: &(impl Window + ?Sized),
     text: &'t str,
     limit: Option<usize>,

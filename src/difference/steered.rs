@@ -1,7 +1,7 @@
 //! Texts written and scored under several prompts at once, whose distributions a rule combines.
 
 use super::calls::{Shown, seed_of};
-use super::scores::{KIND, Kept, head, key};
+use super::scores::{Continuation, KIND, Kept};
 use super::{Answer, Call, Calls, Result, ScoreCall, Scored};
 use crate::corpus::{Key, KeyBuilder};
 use crate::lm::{Chat, Completion, CopyGuard, Ending, Prompt, Rule, SteeredRequest, Steering};
@@ -123,26 +123,16 @@ impl Calls<'_> {
         beside: &Beside,
         steerings: &[Steering],
     ) -> Result<Vec<Scored>> {
-        let ScoreCall { stage, draft, made_from, text, limit, max_tokens } = call;
-        let spec = self.task.stage(stage)?;
-        let opening = spec.opening();
-        let text = head(self.model, text.trim(), limit)?;
-        let continuation = match opening {
-            "" => text.to_owned(),
-            opening => format!("{opening} {text}"),
-        };
-        let n_opening = self.model.count_text(opening)?;
-        let continuation_tokens = self.model.count_text(&continuation)?;
-        let room = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
-        let room = room.max(continuation_tokens);
+        let asked = Continuation::of(self, &call)?;
+        let ScoreCall { stage, draft, made_from, .. } = call;
         let steered = Steered { beside: beside.clone(), ..Steered::default() };
         let mut all = Vec::with_capacity(steerings.len());
         let mut missing: Vec<(usize, Key)> = Vec::new();
         for (index, steering) in steerings.iter().enumerate() {
-            let lanes = self.lanes(stage, &draft, &steered, steering, room)?;
+            let lanes = self.lanes(stage, &draft, &steered, steering, asked.room)?;
             let mut chats = lanes.chats();
             let Some(own) = chats.next() else { continue };
-            let key = key(self.model, own, opening, text, limit);
+            let key = asked.key(self.model, own);
             // The user's prompt alone is an ordinary score.
             let key = match *steering == Steering::default() {
                 true => key,
@@ -163,17 +153,15 @@ impl Calls<'_> {
         });
         let mut computed = Vec::new();
         if let Some(widest) = widest {
-            let lanes = self.lanes(stage, &draft, &steered, &widest, room)?;
+            let lanes = self.lanes(stage, &draft, &steered, &widest, asked.room)?;
             let rules: Vec<Box<dyn Rule>> =
                 missing.iter().map(|(index, _)| steerings[*index].rule()).collect();
-            let scores = self.model.score_steered(lanes.prompts(), rules, continuation).await?;
+            let scores =
+                self.model.score_steered(lanes.prompts(), rules, asked.whole.clone()).await?;
             let prompt_tokens = lanes.prompt_tokens();
-            self.count_computed(prompt_tokens, continuation_tokens);
+            self.count_computed(prompt_tokens, asked.n_tokens);
             for ((index, key), score) in missing.into_iter().zip(scores) {
-                let counted = score.logprobs.iter().skip(n_opening);
-                let logprobs: Vec<f32> =
-                    counted.take(limit.unwrap_or(usize::MAX)).copied().collect();
-                let kept = Kept { prompt_tokens, continuation_tokens, logprobs };
+                let kept = asked.kept(prompt_tokens, &score);
                 let value = serde_json::to_string(&kept).unwrap_or_default();
                 self.store.put_derived(KIND, &key, &value, made_from)?;
                 computed.push((index, kept));
