@@ -39,13 +39,13 @@ pub(crate) struct SteeringArgs {
         value_parser = PossibleValuesParser::new(["conversation", "flat"]).map(form)
     )]
     form: Form,
-    /// Past texts that stand there: the most relevant to the target, the newest, or chosen by what
+    /// Past texts that stand there: the newest, the most relevant to the target, or chosen by what
     /// makes the user's own newest texts likelier
     #[arg(
         long,
         value_name = "WHICH",
-        default_value = "relevant",
-        value_parser = PossibleValuesParser::new(["relevant", "newest", "chosen"]).map(texts)
+        default_value = "newest",
+        value_parser = PossibleValuesParser::new(["newest", "relevant", "chosen"]).map(texts)
     )]
     texts: Texts,
     /// Statements about the user that the prompt shows: none, measured in the texts, told by the
@@ -105,9 +105,9 @@ fn statements(name: String) -> Statements {
 
 fn texts(name: String) -> Texts {
     match name.as_str() {
-        "newest" => Texts::Newest,
+        "relevant" => Texts::Relevant,
         "chosen" => Texts::Chosen,
-        _ => Texts::Relevant,
+        _ => Texts::Newest,
     }
 }
 

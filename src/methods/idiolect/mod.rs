@@ -1,8 +1,9 @@
 //! `idiolect`: the user's past texts as the assistant's answers, and the difference to others where
 //! it acts, in the logits.
 //!
-//! 1. The prompt is a conversation, as in SCP (arXiv 2509.20805). Which past texts it shows, how many
-//!    and in which order, is tried on the user's own past, where asked (`showing`).
+//! 1. The prompt is a conversation, as in SCP (arXiv 2509.20805), of the newest past texts: all
+//!    prompts of a user begin alike, whatever the target. Which texts it shows, how many and in which
+//!    order, is tried on the user's own past, where asked (`showing`).
 //! 2. Every token is scored by how much more often the user takes it than others do
 //!    (`lexical`), shrunk towards nothing where the user has written little, and how the user goes on
 //!    behind the same tokens is mixed in.
@@ -43,15 +44,14 @@ pub(super) async fn prepare(
     let stage = settings.form.stage();
     let history = material.past(target, options, Method::Idiolect)?;
     if history.is_empty() {
-        let draft = Showing::relevant().draft(target, &[]);
+        let draft = Showing::default().draft(target, &[]);
         return Ok(Prepared::of(Method::Idiolect, stage, draft, &[]));
     }
     let author = options.author(target);
     let calls = material.calls(options);
     let showing = match settings.texts {
-        Texts::Relevant => Showing::relevant(),
-        Texts::Newest => Showing::newest(),
         Texts::Chosen => showing::chosen(material, &calls, author, &history, options).await?,
+        texts => Showing::of(texts),
     };
     let past = showing.past(material, target, &history, options);
     let revisions = revisions(material.view.store(), author)?;

@@ -25,11 +25,11 @@ impl Form {
 /// Which past texts a prompt shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Texts {
-    /// The most relevant to the target.
-    #[default]
-    Relevant,
     /// The newest.
+    #[default]
     Newest,
+    /// The most relevant to the target.
+    Relevant,
     /// What proves itself on the user's own newest texts: the most relevant or the newest, all or half
     /// as many, in either order, with or without a summary of the older ones.
     Chosen,
@@ -102,7 +102,7 @@ impl Default for IdiolectOptions {
     fn default() -> Self {
         Self {
             form: Form::Conversation,
-            texts: Texts::Relevant,
+            texts: Texts::Newest,
             lexical: Some(LexicalOptions { strength: 0.5, prior: 1000.0 }),
             phrases: 0.05,
             contrast: Contrast::None,

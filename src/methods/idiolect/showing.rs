@@ -1,5 +1,6 @@
 //! Which of the user's past texts a prompt shows, and in which order.
 
+use super::Texts;
 use super::occasions::{newest, occasions};
 use crate::corpus::Target;
 use crate::difference::{Calls, Profile, Trial, gain};
@@ -10,25 +11,20 @@ use crate::task::{Block, Draft, Part, Stage};
 /// How past texts are shown.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Showing {
-    /// The newest instead of the most relevant.
-    newest: bool,
+    /// The most relevant to the target instead of the newest.
+    relevant: bool,
     /// Half as many.
     half: bool,
-    /// The most relevant, or newest, first; in a conversation it is last otherwise.
+    /// The newest, or most relevant, first; in a conversation it is last otherwise.
     turned: bool,
     /// What the model sums up of the older texts, among the notes.
     pub(super) summary: Option<Profile>,
 }
 
 impl Showing {
-    /// As SCP shows them, or all in one message as RAG does.
-    pub(super) fn relevant() -> Self {
-        Self::default()
-    }
-
-    /// The newest, so that the prompts of a user begin alike whatever the target.
-    pub(super) fn newest() -> Self {
-        Self { newest: true, ..Self::default() }
+    /// As it is where nothing is tried.
+    pub(super) fn of(texts: Texts) -> Self {
+        Self { relevant: texts == Texts::Relevant, ..Self::default() }
     }
 
     /// The past texts that the prompt gets, in its order.
@@ -40,9 +36,9 @@ impl Showing {
         options: &Options,
     ) -> Vec<Past> {
         let n = if self.half { options.n.div_ceil(2) } else { options.n };
-        let mut past = match self.newest {
-            true => most_recent(history, n),
-            false => most_relevant(material.task, target, history, n),
+        let mut past = match self.relevant {
+            true => most_relevant(material.task, target, history, n),
+            false => most_recent(history, n),
         };
         let last_counts_most = options.idiolect.form.stage() == Stage::Idiolect;
         if last_counts_most != self.turned {
@@ -67,7 +63,7 @@ const OCCASIONS: usize = 3;
 const TOKENS: usize = 100;
 
 /// The way that makes the user's newest texts likelier, each written from all the others, and others'
-/// texts on the same items less so: one change of [`Showing::relevant`] after the other is tried and
+/// texts on the same items less so: one change of the newest after the other is tried and
 /// kept if it gains by more than its standard error, as statements are. With fewer than two texts to
 /// try on nothing is changed.
 pub(super) async fn chosen(
@@ -78,7 +74,7 @@ pub(super) async fn chosen(
     options: &Options,
 ) -> Result<Showing> {
     let tried = newest(history, OCCASIONS);
-    let mut best = Showing::relevant();
+    let mut best = Showing::default();
     if tried.len() < 2 {
         return Ok(best);
     }
@@ -94,7 +90,7 @@ pub(super) async fn chosen(
         Ok(gain.own > 0.0 && gain.specific > 0.0)
     };
     let changes: [fn(&mut Showing); 3] = [
-        |showing| showing.newest = true,
+        |showing| showing.relevant = true,
         |showing| showing.half = true,
         |showing| {
             showing.turned = true;

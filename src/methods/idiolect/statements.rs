@@ -38,7 +38,7 @@ pub async fn stated_profile(
     let material = &Material { task: &task, ..material.clone() };
     let history = material.history_of(user, Method::Idiolect)?;
     let calls = material.calls(options);
-    let showing = Showing::relevant();
+    let showing = Showing::of(options.idiolect.texts);
     of_history(material, &calls, user, &history, options, &showing, revisions).await
 }
 

@@ -37,7 +37,7 @@ fn tiny() -> (tempfile::TempDir, Lm) {
 #[test]
 fn it_is_one_call_over_the_prompt_of_scp() {
     let world = World::new();
-    let options = world.idiolect(|_| ());
+    let options = world.idiolect(|o| o.texts = Texts::Relevant);
     let written = world.write(Method::Idiolect, &options).unwrap();
     world.write(Method::Scp, &options).unwrap();
     assert_eq!((written.computed, world.model.n_requests()), (1, 2));
@@ -50,7 +50,7 @@ fn it_is_one_call_over_the_prompt_of_scp() {
 #[test]
 fn peers_texts_on_the_same_items_stand_beside_the_users() {
     let world = World::new();
-    let options = world.idiolect(|o| o.contrast = PEERS);
+    let options = world.idiolect(|o| (o.contrast, o.texts) = (PEERS, Texts::Relevant));
     world.write(Method::Idiolect, &options).unwrap();
     let beside = world.model.beside.borrow()[0].clone();
     let (nobody, peers) = beside.split_first().unwrap();
