@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::lm::Contrast;
-use idiolect::methods::{Form, IdiolectOptions, LexicalOptions, Statements, Texts};
+use idiolect::methods::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
 use serde_json::{Value, json};
 
 use super::settings::at_least_one;
@@ -19,7 +19,8 @@ pub(crate) struct SteeringArgs {
     /// Tokens of its own that the user's choice of words must outweigh to count half
     #[arg(long, value_name = "TOKENS", default_value_t = 1000, value_parser = at_least_one())]
     lexical_prior: usize,
-    /// Fit the strength of --lexical to the user, by the likelihood of their own past texts
+    /// Fit the strengths of --lexical and --contrast, and how many peers' prompts stand against the
+    /// user's, by the likelihood of the user's own past texts
     #[arg(long)]
     fit: bool,
     /// How much of each token's distribution is how the user goes on behind the same one and two
@@ -57,6 +58,15 @@ pub(crate) struct SteeringArgs {
         value_parser = PossibleValuesParser::new(STATEMENTS.map(|(name, _)| name)).map(statements)
     )]
     statements: Statements,
+    /// How the language model tells statements: constrained (a sentence a dimension), free (as in
+    /// DPL), or open (along dimensions of its own too, which it then checks, as in DRP)
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "constrained",
+        value_parser = PossibleValuesParser::new(["constrained", "free", "open"]).map(extraction)
+    )]
+    told: Extraction,
     /// Show statements without the proof that they make the user's own texts likelier
     #[arg(long)]
     unverified: bool,
@@ -83,6 +93,7 @@ impl SteeringArgs {
             contrast: self.contrast.0,
             fit: self.fit,
             statements: self.statements,
+            extraction: self.told,
             verify: !self.unverified,
             guard_words: self.guard_words,
             as_long: !self.any_length,
@@ -101,6 +112,14 @@ const STATEMENTS: [(&str, Statements); 4] = [
 fn statements(name: String) -> Statements {
     let named = STATEMENTS.iter().find(|(n, _)| *n == name);
     named.map_or(Statements::None, |(_, statements)| *statements)
+}
+
+fn extraction(name: String) -> Extraction {
+    match name.as_str() {
+        "free" => Extraction::Free,
+        "open" => Extraction::Open,
+        _ => Extraction::Constrained,
+    }
 }
 
 fn texts(name: String) -> Texts {

@@ -30,7 +30,9 @@ mod why;
 pub use bm25::Bm25;
 pub use dpl::{Profiled, profile};
 pub use error::Error;
-pub use idiolect::{Form, IdiolectOptions, LexicalOptions, Statements, Texts, stated_profile};
+pub use idiolect::{
+    Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts, stated_profile,
+};
 pub use options::{History, Options, SamplingOverrides};
 pub use prepared::{Given, Prepared};
 pub use why::Reason;

@@ -12,7 +12,8 @@
 //! 4. Where asked, statements about the user that have proved themselves (`statements`) stand
 //!    before the target. There, and not in the system turn, all that goes before them is the same
 //!    with and without them, and is computed once for all that are tried.
-//! 5. How strongly 2 counts is fitted on the user's own past, where asked (`fit`).
+//! 5. How strongly 2 and 3 count, and how many peers, is fitted on the user's own past, where asked
+//!    (`fit`).
 //! 6. No run of words of a peer's text is written.
 
 mod beside;
@@ -24,7 +25,7 @@ mod options;
 mod showing;
 mod statements;
 
-pub use options::{Form, IdiolectOptions, LexicalOptions, Statements, Texts};
+pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
 pub use statements::stated_profile;
 
 use super::{Material, Method, Options, Past, Prepared, Result};
@@ -33,6 +34,7 @@ use crate::difference::Steered;
 use crate::difference::stated::{Standing, revisions};
 use crate::lm::{CopyGuard, Ending, Lanes, Steering};
 use crate::task::{Block, Part};
+use fit::Strengths;
 use showing::Showing;
 
 pub(super) async fn prepare(
@@ -66,17 +68,18 @@ pub(super) async fn prepare(
     let draft = showing.draft(target, &past).with_all(Part::Notes, notes.collect::<Vec<_>>());
     let prepared = Prepared::of(Method::Idiolect, stage, draft, &past);
     let lexica = lexical::Lexica::read(material, author, options)?;
-    let lexical = match settings.lexical {
-        Some(lexical) if settings.fit => Some(
-            fit::strength(material, &calls, &lexica, &history, options, &showing, lexical).await?,
-        ),
-        lexical => lexical,
+    let strengths = match settings.fit {
+        true => {
+            fit::strengths(material, &calls, author, &lexica, &history, options, &showing).await?
+        }
+        false => Strengths::given(settings),
     };
-    let steering = lexica.steering(&history, lexical, settings.phrases)?;
-    let steering = Steering { contrast: settings.contrast, ..steering };
+    let steering = lexica.steering(&history, strengths.lexical, settings.phrases)?;
+    let steering = Steering { contrast: strengths.contrast, ..steering };
     let with_peers = steering.lanes().peers || settings.best_of > 1;
     let lanes = Lanes { peers: with_peers, ..steering.lanes() };
-    let peers = beside::peers(material, author, &past, target, options, lanes)?;
+    let mut peers = beside::peers(material, author, &past, target, options, lanes)?;
+    peers.beside.peers.truncate(strengths.peers.unwrap_or(usize::MAX));
     let guard =
         (settings.guard_words > 0).then(|| CopyGuard::new(&peers.guarded, settings.guard_words));
     let from_statements = profile.statements.iter().map(|stated| &stated.statement);

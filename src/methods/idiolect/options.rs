@@ -59,6 +59,18 @@ pub enum Statements {
     Both,
 }
 
+/// How the language model tells differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Extraction {
+    /// A field a dimension of the standard, so that every answer has the form.
+    #[default]
+    Constrained,
+    /// As it likes, as in DPL.
+    Free,
+    /// Along dimensions of its own too, which a second call checks, as in DRP.
+    Open,
+}
+
 /// Settings of the method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdiolectOptions {
@@ -72,11 +84,14 @@ pub struct IdiolectOptions {
     pub phrases: f32,
     /// How the user's prompt stands against nobody's and peers'.
     pub contrast: Contrast,
-    /// Whether the strength of the choice of words is fitted on the user's own past; otherwise, and
-    /// where there is too little of it, the one in `lexical` is taken.
+    /// Whether the strengths of the choice of words and of the contrast, and the number of peers'
+    /// prompts, are fitted on the user's own past; otherwise, and where there is too little of it,
+    /// those of `lexical` and `contrast` are taken.
     pub fit: bool,
     /// Statements about the user that the prompt shows.
     pub statements: Statements,
+    /// How those are told that the language model tells.
+    pub extraction: Extraction,
     /// Whether they must prove themselves first; otherwise all are shown.
     pub verify: bool,
     /// Words of a peer's text that must not be written in a row; 0 allows any number.
@@ -108,6 +123,7 @@ impl Default for IdiolectOptions {
             contrast: Contrast::None,
             fit: false,
             statements: Statements::None,
+            extraction: Extraction::Constrained,
             verify: true,
             guard_words: 8,
             as_long: true,

@@ -3,11 +3,13 @@
 use futures::future::try_join_all;
 
 use super::occasions::occasions;
-use super::options::Statements;
+use super::options::{Extraction, Statements};
 use super::showing::Showing;
 use crate::difference::measured::measure;
 use crate::difference::stated::{Revision, Stated, StatedProfile};
-use crate::difference::{Calls, Compared, Source, Statement, Trial, tell, verify};
+use crate::difference::{
+    Calls, Compared, Difference, Source, Statement, Trial, tell, tell_validated, verify,
+};
 use crate::methods::select::comparable;
 use crate::methods::{Error, Material, Method, Options, Past, Result};
 use crate::task::Telling;
@@ -18,6 +20,14 @@ const OCCASIONS: usize = 3;
 const CANDIDATES: usize = 8;
 /// Items that differences are told on.
 const TOLD_ITEMS: usize = 3;
+/// Lines of an answer without the standard's dimensions that are taken as statements, its first.
+const MOST_LINES: usize = 6;
+/// Fewest words of such a line; what is shorter is a heading.
+const LEAST_WORDS: usize = 4;
+/// What such a line may begin with.
+const MARKS: [char; 6] = ['-', '*', '•', '–', '#', ' '];
+/// Key of the dimension that it stands under.
+const OPEN: &str = "open";
 /// Tokens of each text that count.
 const TOKENS: usize = 100;
 
@@ -110,7 +120,8 @@ fn try_compare(
     Ok(all)
 }
 
-/// What the model tells, dimension by dimension, on the newest items.
+/// What the model tells on the newest items: a statement a dimension, or a line where the answer
+/// does not keep to the dimensions.
 async fn told(
     material: &Material<'_>,
     calls: &Calls<'_>,
@@ -119,28 +130,85 @@ async fn told(
 ) -> Result<Vec<Statement>> {
     let newest = compared.iter().rev().take(TOLD_ITEMS);
     let told = newest.map(async |compared| -> Result<Vec<Statement>> {
-        let (seed, max_tokens) = (options.profile_seed, options.profile_max_tokens);
-        let difference =
-            tell(calls, compared, options.order, Telling::Constrained, seed, max_tokens).await?;
+        let (seed, most, order) = (options.profile_seed, options.profile_max_tokens, options.order);
+        let difference = match options.idiolect.extraction {
+            Extraction::Constrained => {
+                tell(calls, compared, order, Telling::Constrained, seed, most).await?
+            }
+            Extraction::Free => tell(calls, compared, order, Telling::Free, seed, most).await?,
+            Extraction::Open => tell_validated(calls, compared, order, seed, most).await?,
+        };
         let item = &difference.item;
         let reviews = compared.reviews();
         let (own, against) =
             reviews.split_first().map_or((None, &[][..]), |(own, others)| (Some(*own), others));
-        let statements = difference.dimensions.iter().flatten().map(|told| Statement {
-            key: format!("told-{}-{item}", told.dimension),
-            dimension: told.dimension.clone(),
-            text: told.text.clone(),
+        let said = by_dimension(&difference).into_iter().map(|(key, dimension, text)| Statement {
+            key: format!("told-{key}-{item}"),
+            dimension,
+            text,
             source: Source::Told,
             effect: None,
             reviews: own.into_iter().collect(),
             against: against.to_vec(),
             evidence: Vec::new(),
         });
-        Ok(statements.filter(|statement| !statement.text.trim().is_empty()).collect())
+        Ok(said.collect())
     });
     let told: Vec<Vec<Statement>> = try_join_all(told.collect::<Vec<_>>()).await?;
     if material.progress.stop_requested() {
         return Err(Error::Stopped);
     }
     Ok(told.into_iter().flatten().collect())
+}
+
+/// Name, dimension and words of each statement of an answer.
+fn by_dimension(difference: &Difference) -> Vec<(String, String, String)> {
+    let in_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said: Vec<_> = match &difference.dimensions {
+        Some(told) => told
+            .iter()
+            .map(|told| (told.dimension.clone(), told.dimension.clone(), in_one_line(&told.text)))
+            .collect(),
+        None => difference
+            .text
+            .lines()
+            .map(|line| in_one_line(line.trim_start_matches(MARKS)))
+            .filter(|line| line.split(' ').count() >= LEAST_WORDS)
+            .take(MOST_LINES)
+            .enumerate()
+            .map(|(n, line)| ((n + 1).to_string(), OPEN.to_owned(), line))
+            .collect(),
+    };
+    said.into_iter().filter(|(_, _, text)| !text.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::ReviewId;
+    use crate::task::Told;
+
+    #[test]
+    fn an_answer_is_taken_by_dimension_or_line_by_line() {
+        let mut difference = Difference {
+            item: "kettle".into(),
+            item_title: String::new(),
+            review: ReviewId(1),
+            representatives: Vec::new(),
+            dimensions: None,
+            text: "Differences:\n\n- Writes in *short* lines.\n  * Uses no  commas at all\n## So\n"
+                .into(),
+            cut: Vec::new(),
+            reused: false,
+        };
+        let said = |n: &str, text: &str| (n.to_owned(), OPEN.to_owned(), text.to_owned());
+        let expected = [said("1", "Writes in *short* lines."), said("2", "Uses no commas at all")];
+        assert_eq!(by_dimension(&difference), expected);
+        difference.text = "Says the same thing again.\n".repeat(20);
+        assert_eq!(by_dimension(&difference).len(), MOST_LINES);
+        let told = |key: &str, text: &str| Told { dimension: key.into(), text: text.into() };
+        difference.dimensions = Some(vec![told("writing", "Plain,\nshort."), told("tone", " ")]);
+        let expected = ("writing".to_owned(), "writing".to_owned(), "Plain, short.".to_owned());
+        assert_eq!(by_dimension(&difference), [expected]);
+    }
 }

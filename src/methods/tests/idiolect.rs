@@ -106,6 +106,25 @@ fn told_statements_stand_before_the_target_once_they_proved_themselves_or_need_n
 }
 
 #[test]
+fn statements_are_told_in_a_form_freely_or_along_open_dimensions() {
+    let stages = |extraction| {
+        let world = World::new();
+        let options = world.idiolect(|o| {
+            (o.statements, o.verify, o.extraction) = (Statements::Told, false, extraction);
+        });
+        let written = world.write(Method::Idiolect, &options).unwrap();
+        let n_calls = world.model.n_requests();
+        assert!((0..n_calls).all(|call| !world.model.prompt(call).contains("text-ann-6")));
+        (n_calls, written.stated.unwrap().statements.len())
+    };
+    // Three items and the text itself; the answers of this model are too short for statements where
+    // they have no form.
+    assert_eq!(stages(Extraction::Constrained), (4, 9));
+    assert_eq!(stages(Extraction::Free), (4, 0));
+    assert_eq!(stages(Extraction::Open), (7, 0));
+}
+
+#[test]
 fn of_several_draws_one_is_taken_and_all_are_paid_for() {
     let world = World::new();
     let one = world.write(Method::Idiolect, &world.idiolect(|_| ())).unwrap();
@@ -142,6 +161,29 @@ fn a_fit_tries_strengths_on_own_texts_alone() {
     let prepared = block_on(Method::Idiolect.prepare(&world.material(), &loner, &options));
     let steering = prepared.unwrap().steered.unwrap().steering;
     assert_eq!(steering.lexical.unwrap().0, 0.5);
+}
+
+#[test]
+fn a_fit_of_the_contrast_stays_on_its_grid_and_is_kept() {
+    let (_folder, lm) = tiny();
+    let world = World::new();
+    let material = Material { model: &lm, ..world.material() };
+    let options = world.idiolect(|o| (o.contrast, o.fit) = (PEERS, true));
+    let target = world.target("ann");
+    let fitted = || {
+        let prepared = Method::Idiolect.prepare(&material, &target, &options);
+        let prepared = block_on(prepared).unwrap();
+        (prepared.steered.unwrap(), prepared.tally)
+    };
+    let (steered, first) = fitted();
+    let Contrast::Peers(peers) = steered.steering.contrast else { unreachable!() };
+    assert!((0.8..=1.2).contains(&peers.a) && (0.0..=0.6).contains(&peers.b), "{peers:?}");
+    assert!(peers.b != 0.3, "{peers:?}");
+    assert_eq!((peers.distinct, peers.plausible), (1.0, 0.0));
+    assert!([1, 4].contains(&steered.beside.peers.len()));
+    let (again, second) = fitted();
+    assert_eq!(again.steering, steered.steering);
+    assert!(first.computed > 0 && second.computed == 0, "{first:?} {second:?}");
 }
 
 #[test]
