@@ -92,6 +92,21 @@ fn likelihoods_need_no_written_text_and_no_encoder() {
 }
 
 #[test]
+fn a_judge_says_which_of_two_methods_comes_nearer() {
+    let Some(bench) = Bench::new(10) else { return };
+    let asked = ["--methods", "non-perso,scp", "--measures", "judge-pairs", "--users", "3"];
+    let report = bench.evaluate(&[&asked[..], &SHORT, &["--json"]].concat()).json();
+    let wins = |method: &str| report["methods"][method]["judge_wins"]["mean"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&wins("scp")));
+    assert!((wins("scp") + wins("non-perso") - 1.0).abs() < 1e-12);
+    let compared = report["comparisons"].as_array().unwrap();
+    let compared = compared.iter().find(|c| c["measure"] == "judge_wins").unwrap();
+    assert_eq!((&compared["a"], &compared["n"]), (&"non-perso".into(), &3.into()));
+    let difference = compared["difference"].as_f64().unwrap();
+    assert!((difference - (wins("non-perso") - wins("scp"))).abs() < 1e-12);
+}
+
+#[test]
 fn what_cannot_be_evaluated_is_told_in_a_line() {
     let Some(bench) = Bench::new(10) else { return };
     let told = bench.evaluate(&["--split-name", "other"]).fails_with(1);
@@ -105,6 +120,9 @@ fn what_cannot_be_evaluated_is_told_in_a_line() {
     }
     let told = bench.evaluate(&["--wordnet", "nowhere"]).fails_with(1);
     assert!(told.contains("nowhere"), "{told}");
+    let same = ["--measures", "swap", "--closeness-encoder", &bench.encoder];
+    let told = bench.evaluate(&same).fails_with(1);
+    assert!(told.contains("chooses peers"), "{told}");
     let told = bench.evaluate(&["merge", "nothing.sqlite"]).fails_with(1);
     assert!(told.contains("nothing.sqlite"), "{told}");
 }

@@ -200,7 +200,16 @@ impl Context {
 
     /// The sentence encoder of `--encoder`, loaded onto a device.
     pub(crate) fn encoder_on(&self, device: candle_core::Device) -> anyhow::Result<Encoder> {
-        let files = self.catalog()?.encoder_with(&self.globals.encoder, self)?;
+        self.encoder_named(&self.globals.encoder, device)
+    }
+
+    /// A sentence encoder by its name or path, loaded onto a device.
+    pub(crate) fn encoder_named(
+        &self,
+        name: &str,
+        device: candle_core::Device,
+    ) -> anyhow::Result<Encoder> {
+        let files = self.catalog()?.encoder_with(name, self)?;
         let options = encoder::Options {
             device,
             precision: self.encoder_precision(),

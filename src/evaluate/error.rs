@@ -56,6 +56,9 @@ pub enum Error {
     /// A prompt, the store or the language model failed.
     #[error(transparent)]
     Difference(#[from] difference::Error),
+    /// The encoder that texts are held against users with failed.
+    #[error("encode texts for the swap test")]
+    Encoder(#[source] Box<crate::peers::Error>),
     /// A judge answered in another form than asked. No constrained model does.
     #[error("the {stage} answered `{answer}`, expected {expected}; judge with another model")]
     Form {

@@ -12,7 +12,7 @@ use futures::future::LocalBoxFuture;
 use super::measures::{Measure, Measures};
 use super::metrics::Meteor;
 use super::plan::{Plan, PlanOptions};
-use super::report::{Facts, Report, assemble, to_csv};
+use super::report::{Facts, Instruments, Report, assemble, to_csv};
 use super::run::{Shard, run};
 use super::statistics::Settings;
 use super::synthetic::{World, WorldOptions};
@@ -20,10 +20,11 @@ use super::trial::Bench;
 use crate::corpus::Store;
 use crate::corpus::split::{self, Part, Preset, SplitParameters};
 use crate::difference::testing::{FirstPeers, text_of};
-use crate::difference::{Model, OnText};
-use crate::lm::{self, Completion, Finish, Prompt, Request, Score};
+use crate::difference::{Model, OnText, SentenceVectors};
+use crate::lm::{self, Completion, Constraint, Finish, Prompt, Request, Score};
 use crate::methods::{Method, Options};
 use crate::model::chat::Role;
+use crate::peers;
 use crate::progress::Silent;
 use crate::task::testing::ByWords;
 use crate::task::{Task, Window};
@@ -61,6 +62,14 @@ impl Model for Parrot {
     ) -> LocalBoxFuture<'_, lm::Result<Completion>> {
         self.n_asked.set(self.n_asked.get() + 1);
         let said = match (&request.prompt, &request.constraint) {
+            // Of two texts the one that is not the same for everybody.
+            (prompt, Some(Constraint::Regex(form))) if form == "A|B" => {
+                let seen = text_of(prompt);
+                let (_, drafts) = seen.split_once("The real review").unwrap();
+                let a = drafts.find("Draft A").unwrap();
+                let b = drafts.find("Draft B").unwrap();
+                Some(if drafts[a..b].contains(SAME) { "B" } else { "A" }.to_owned())
+            }
             (_, Some(_)) => Some("7".to_owned()),
             (Prompt::Chat(chat), None) => {
                 let turns = chat.messages.iter().rev();
@@ -87,6 +96,18 @@ impl Model for Parrot {
             continuation.split_whitespace().map(|w| if known(w) { -1.0 } else { -4.0 }).collect();
         let tokens = (0..logprobs.len() as u32).collect();
         async move { Ok(Score { tokens, logprobs }) }.boxed_local()
+    }
+}
+
+/// How often each letter occurs.
+struct Letters;
+
+impl SentenceVectors for Letters {
+    fn vectors(&self, sentences: &[&str]) -> peers::Result<Vec<Vec<f32>>> {
+        let count = |text: &&str| -> Vec<f32> {
+            ('a'..='z').map(|letter| text.matches(letter).count() as f32).collect()
+        };
+        Ok(sentences.iter().map(count).collect())
     }
 }
 
@@ -139,8 +160,8 @@ fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<Report> {
         seed: options.seed,
         statistics: Settings { resamples: 500, flips: 500, ..Settings::default() },
     };
-    let meteor = Meteor::exact_stem();
-    Some(assemble(store, &plan, &outcomes, &measures, &meteor, 2, facts).unwrap())
+    let instruments = Instruments { meteor: &Meteor::exact_stem(), encoder: Some(&Letters) };
+    Some(assemble(store, &plan, &outcomes, &measures, instruments, 2, facts).unwrap())
 }
 
 fn mean(report: &Report, method: &str, measure: &str) -> f64 {
@@ -156,7 +177,9 @@ fn who_copies_the_user_is_told_from_who_ignores_them() {
     assert_eq!((report.users, report.texts, report.seeds), (24, 24, 2));
     assert!(report.pairs >= 10, "{}", report.pairs);
 
-    for test in ["swap_stylometry", "swap_likelihood", "swap_tfidf", "swap_function_words"] {
+    let tests = ["stylometry", "likelihood", "tfidf", "function_words", "encoder"];
+    for test in tests.map(|test| format!("swap_{test}")) {
+        let test = test.as_str();
         assert_eq!(mean(&report, "non-perso", test), 0.5, "{test}");
         assert!(report.ceiling[test].mean >= 0.5, "{test}");
     }
@@ -178,6 +201,12 @@ fn who_copies_the_user_is_told_from_who_ignores_them() {
     assert!(
         mean(&report, "scp", "identified_mrr") > 2.0 * mean(&report, "non-perso", "identified_mrr")
     );
+
+    // The judge takes the text that is somebody's, whichever stands first.
+    assert_eq!(mean(&report, "scp", "judge_wins"), 1.0);
+    assert_eq!(mean(&report, "non-perso", "judge_wins"), 0.0);
+    let wins = report.comparisons.iter().find(|c| c.measure == "judge_wins").unwrap();
+    assert_eq!((wins.a, wins.b, wins.difference), ("non-perso", "scp", -1.0));
 
     let lift = report.comparisons.iter().find(|c| c.measure == "likelihood_lift").unwrap();
     assert_eq!((lift.a, lift.b, lift.n), ("non-perso", "scp", 24));

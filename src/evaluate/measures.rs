@@ -21,11 +21,13 @@ pub enum Measure {
     Identification,
     /// A language model's opinion how near a text comes to the real one.
     Judge,
+    /// Its opinion which of two methods' texts comes nearer.
+    JudgePairs,
 }
 
 impl Measure {
     /// All, in the order of reports.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Lexical,
         Self::Likelihood,
         Self::WrongUser,
@@ -33,6 +35,7 @@ impl Measure {
         Self::Swap,
         Self::Identification,
         Self::Judge,
+        Self::JudgePairs,
     ];
 
     /// Name on the command line and in results.
@@ -46,6 +49,7 @@ impl Measure {
             Self::Swap => "swap",
             Self::Identification => "identification",
             Self::Judge => "judge",
+            Self::JudgePairs => "judge-pairs",
         }
     }
 }
@@ -71,7 +75,8 @@ impl Measures {
     /// Whether texts are written with the right history.
     #[must_use]
     pub fn writes(&self) -> bool {
-        [Measure::Lexical, Measure::WrongUser, Measure::Judge].iter().any(|m| self.has(*m))
+        let write = [Measure::Lexical, Measure::WrongUser, Measure::Judge, Measure::JudgePairs];
+        write.iter().any(|measure| self.has(*measure))
     }
 
     /// Whether held-out texts are tried, and not pairs of users alone.

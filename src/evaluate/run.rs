@@ -46,6 +46,26 @@ pub struct MethodOutcomes {
     pub seconds: f64,
 }
 
+impl MethodOutcomes {
+    /// Texts written for a case, by seed.
+    fn texts(&self, case: usize) -> &[String] {
+        let outcome = self.cases.get(case).and_then(Option::as_ref);
+        outcome.map_or(&[], |outcome| &outcome.texts)
+    }
+}
+
+/// Which of two methods' texts came nearer to the real ones, in a judge's eyes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preferences {
+    /// The one.
+    pub a: Method,
+    /// The other.
+    pub b: Method,
+    /// By number of the case: share of a's texts that came nearer, ties by half; `None` for those of
+    /// other shards, and where either wrote nothing.
+    pub cases: Vec<Option<f64>>,
+}
+
 /// What came of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcomes {
@@ -54,6 +74,8 @@ pub struct Outcomes {
     /// The swap test's closeness by likelihood of the real texts, by number of the pair; `None` for
     /// those of other shards, and where there is no swap test.
     pub real_swaps: Vec<Option<[[f64; 2]; 2]>>,
+    /// Of every two methods, where they are asked for.
+    pub preferences: Vec<Preferences>,
 }
 
 /// Runs a plan. Every answer and every score is in the store before the next is asked for, so a run
@@ -73,7 +95,11 @@ pub async fn run(
     let n_cases = (0..plan.cases.len()).filter(|n| shard.has(*n)).count();
     let n_swaps = (0..swaps.len()).filter(|n| shard.has(*n)).count();
     let n_real = if bench.measures.has(Measure::Swap) { n_swaps } else { 0 };
-    let total = methods.len() * (n_cases + n_swaps) + n_real;
+    let n_preferred = match bench.measures.has(Measure::JudgePairs) {
+        true => n_cases * methods.len() * methods.len().saturating_sub(1) / 2,
+        false => 0,
+    };
+    let total = methods.len() * (n_cases + n_swaps) + n_real + n_preferred;
     progress.begin("evaluating", Some(total as u64));
     let done = run_all(bench, plan, swaps, methods, shard, &quiet).await;
     progress.end();
@@ -119,7 +145,35 @@ async fn run_all(
         quiet.done(outcome).map(Some)
     });
     let real_swaps = stream::iter(real).buffered(AT_A_TIME).try_collect().await?;
-    Ok(Outcomes { methods: outcomes, real_swaps })
+    let preferences = preferences(bench, plan, &outcomes, shard, quiet).await?;
+    Ok(Outcomes { methods: outcomes, real_swaps, preferences })
+}
+
+async fn preferences(
+    bench: &Bench<'_>,
+    plan: &Plan,
+    outcomes: &[MethodOutcomes],
+    shard: Shard,
+    quiet: &Quiet<'_>,
+) -> Result<Vec<Preferences>> {
+    let mut all = Vec::new();
+    if !bench.measures.has(Measure::JudgePairs) {
+        return Ok(all);
+    }
+    for (number, a) in outcomes.iter().enumerate() {
+        for b in &outcomes[number + 1..] {
+            let cases = plan.cases.iter().enumerate().map(async |(number, case)| {
+                if !shard.has(number) {
+                    return Ok(None);
+                }
+                let outcome = bench.prefer(case, a.texts(number), b.texts(number)).await;
+                quiet.done(outcome)
+            });
+            let cases = stream::iter(cases).buffered(AT_A_TIME).try_collect().await?;
+            all.push(Preferences { a: a.method, b: b.method, cases });
+        }
+    }
+    Ok(all)
 }
 
 /// Hands on the wish to stop, and counts whole trials alone.

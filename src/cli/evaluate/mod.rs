@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::corpus::Store;
-use idiolect::difference::Model;
+use idiolect::difference::{Model, SentenceVectors};
 use idiolect::encoder::Encoder;
 use idiolect::evaluate::measures::{Measure, Measures};
 use idiolect::evaluate::metrics::Meteor;
-use idiolect::evaluate::report::{Facts, Report, assemble, to_csv, to_html};
+use idiolect::evaluate::report::{Facts, Instruments, Report, assemble, to_csv, to_html};
 use idiolect::evaluate::run::{Shard, run as run_plan};
 use idiolect::evaluate::statistics;
 use idiolect::evaluate::trial::Bench;
@@ -66,7 +66,8 @@ struct Asked {
     /// neutral-title (without the real title, which gives the voice away),
     /// swap (whose text is whose, of two users on one item),
     /// identification (the same among fifty users),
-    /// judge (a language model's opinion how near a text comes to the real one)
+    /// judge (a language model's opinion how near a text comes to the real one),
+    /// judge-pairs (which of two methods' texts comes nearer, for every two)
     #[arg(
         long,
         value_name = "NAMES",
@@ -92,6 +93,10 @@ struct Asked {
     /// Language model that judges: a catalog name or the path of a GGUF file [default: --lm]
     #[arg(long, value_name = "NAME|PATH")]
     judge: Option<String>,
+    /// Sentence encoder that holds texts against users in the swap test, another than --encoder, which
+    /// chooses peers: a catalog name or the path of a folder
+    #[arg(long, value_name = "NAME|PATH")]
+    closeness_encoder: Option<String>,
     /// WordNet's folder (of Debian's `wordnet-base`: /usr/share/wordnet) or NLTK's data folder, for
     /// METEOR; without it METEOR knows no synonyms and goes by another name
     #[arg(long, env = "IDIOLECT_WORDNET", value_name = "DIR")]
@@ -138,8 +143,18 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
     options.seed = args.seed;
     let compares = args.methods.iter().any(|method| method.needs_peers(&options));
     let encoder = (compares || measures.swaps()).then(|| context.encoder()).transpose()?;
+    let closeness = match (&args.closeness_encoder, measures.has(Measure::Swap)) {
+        (Some(name), true) => Some(context.encoder_named(name, context.device()?)?),
+        _ => None,
+    };
+    let stamps = closeness.as_ref().map(Encoder::stamp).zip(encoder.as_ref().map(Encoder::stamp));
+    anyhow::ensure!(
+        stamps.is_none_or(|(one, other)| one != other),
+        "--closeness-encoder is the encoder that chooses peers; name another one, or leave it out"
+    );
     let plan = args.choice.plan(&store, &split, &measures, encoder.as_ref(), args.seed)?;
-    let judge = match (&args.judge, measures.has(Measure::Judge)) {
+    let judges = measures.has(Measure::Judge) || measures.has(Measure::JudgePairs);
+    let judge = match (&args.judge, judges) {
         (Some(name), true) => Some(context.lm_named(name)?),
         _ => None,
     };
@@ -166,7 +181,8 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
         output::note("this part is in the store; `idiolect evaluate merge` joins parts");
         return Ok(());
     }
-    let models = models(&lm, judge.as_ref(), encoder.as_ref());
+    let encoders = [("encoder", encoder.as_ref()), ("closeness-encoder", closeness.as_ref())];
+    let models = models(&lm, judge.as_ref(), encoders);
     let facts = Facts {
         command: command_line(),
         version: env!("CARGO_PKG_VERSION"),
@@ -177,7 +193,9 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
         seed: args.seed,
         statistics: statistics::Settings { seed: args.seed, ..Default::default() },
     };
-    let report = assemble(&store, &plan, &outcomes, &measures, &meteor, args.seeds, facts)?;
+    let encoder = closeness.as_ref().map(|encoder| encoder as &dyn SentenceVectors);
+    let instruments = Instruments { meteor: &meteor, encoder };
+    let report = assemble(&store, &plan, &outcomes, &measures, instruments, args.seeds, facts)?;
     write_files(args, &report)?;
     match context.globals.json {
         true => output::json(&report),
@@ -202,13 +220,14 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 fn models(
     lm: &Lm,
     judge: Option<&Lm>,
-    encoder: Option<&Encoder>,
+    encoders: [(&'static str, Option<&Encoder>); 2],
 ) -> BTreeMap<&'static str, String> {
     let of_lm = |lm: &Lm| format!("{} {}", lm.name(), lm.fingerprint());
-    let encoder =
-        encoder.map(|encoder| ("encoder", format!("{} {}", encoder.name(), encoder.stamp())));
-    let all = [Some(("lm", of_lm(lm))), judge.map(|judge| ("judge", of_lm(judge))), encoder];
-    all.into_iter().flatten().collect()
+    let lms = [Some(("lm", of_lm(lm))), judge.map(|judge| ("judge", of_lm(judge)))];
+    let encoders = encoders.into_iter().filter_map(|(part, encoder)| {
+        encoder.map(|encoder| (part, format!("{} {}", encoder.name(), encoder.stamp())))
+    });
+    lms.into_iter().flatten().chain(encoders).collect()
 }
 
 /// As it was given, for a report that is to be repeated.

@@ -7,7 +7,7 @@ use crate::evaluate::Result;
 use crate::evaluate::identification::{IdentifyOptions, Trial, trials};
 use crate::evaluate::plan::{PairKind, Plan, SwapCase};
 use crate::evaluate::run::Outcomes;
-use crate::evaluate::stylometry::{Delta, Features, Profile, Space, TfIdf};
+use crate::evaluate::stylometry::{Delta, Embedded, Features, Profile, Space, TfIdf};
 use crate::evaluate::swap::Crossing;
 use crate::evaluate::trial::SwapOutcome;
 
@@ -23,13 +23,16 @@ pub enum Closeness {
     FunctionWords,
     /// Cosine of character n-grams, weighted by TF-IDF.
     TfIdf,
+    /// Cosine of a sentence encoder that chose nothing.
+    Encoder,
     /// Likelihood of the text after the user's held-out texts.
     Likelihood,
 }
 
 impl Closeness {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Trigrams, Self::FunctionWords, Self::TfIdf, Self::Likelihood];
+    pub const ALL: [Self; 5] =
+        [Self::Trigrams, Self::FunctionWords, Self::TfIdf, Self::Encoder, Self::Likelihood];
 
     /// Name of the swap test by it.
     #[must_use]
@@ -38,6 +41,7 @@ impl Closeness {
             Self::Trigrams => "swap_stylometry",
             Self::FunctionWords => "swap_function_words",
             Self::TfIdf => "swap_tfidf",
+            Self::Encoder => "swap_encoder",
             Self::Likelihood => "swap_likelihood",
         }
     }
@@ -51,16 +55,20 @@ pub struct Spaces {
 }
 
 impl Spaces {
-    /// Fits the spaces to all texts of `population` and reads the plan's held-out texts.
+    /// Fits the spaces to all texts of `population` and reads the plan's held-out texts. `embedded`
+    /// has those, and all texts that will be held against them.
     ///
     /// # Errors
     /// Fewer than two texts.
-    pub fn fit(plan: &Plan, population: &[String]) -> Result<Self> {
-        let spaces: Vec<(Closeness, Box<dyn Space>)> = vec![
+    pub fn fit(plan: &Plan, population: &[String], embedded: Option<Embedded>) -> Result<Self> {
+        let mut spaces: Vec<(Closeness, Box<dyn Space>)> = vec![
             (Closeness::Trigrams, Box::new(Delta::fit(Features::Trigrams(TRIGRAMS), population)?)),
             (Closeness::FunctionWords, Box::new(Delta::fit(Features::FunctionWords, population)?)),
             (Closeness::TfIdf, Box::new(TfIdf::fit(population)?)),
         ];
+        if let Some(embedded) = embedded {
+            spaces.push((Closeness::Encoder, Box::new(embedded)));
+        }
         let texts = |reviews: &[StoredReview]| -> Vec<String> {
             reviews.iter().map(|r| r.review.text.clone()).collect()
         };

@@ -3,6 +3,7 @@
 mod controls;
 mod lexical;
 mod likelihood;
+mod wins;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,8 @@ pub use controls::{Closeness, Crossings, Spaces};
 pub use lexical::Material;
 pub(super) use lexical::rows as lexical_rows;
 pub(super) use likelihood::rows as likelihood_rows;
+
+pub use wins::{WINS, Wins};
 
 use super::Result;
 use super::statistics::PerUser;

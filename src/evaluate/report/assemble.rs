@@ -6,39 +6,56 @@ use rayon::prelude::*;
 
 use super::{Compared, Example, Facts, Figure, MeanCost, MethodReport, Report};
 use crate::corpus::Store;
-use crate::evaluate::figures::{self, Crossings, Material, Rows, Spaces};
+use crate::difference::SentenceVectors;
+use crate::evaluate::figures::{self, Crossings, Material, Rows, Spaces, WINS, Wins};
 use crate::evaluate::identification::{Trial, identify};
 use crate::evaluate::measures::{Measure, Measures};
 use crate::evaluate::metrics::{BleuCounts, Meteor};
 use crate::evaluate::plan::Plan;
 use crate::evaluate::run::{MethodOutcomes, Outcomes};
 use crate::evaluate::statistics::{PerUser, Settings, bootstrap, compare};
+use crate::evaluate::stylometry::Embedded;
 use crate::evaluate::swap::{Crossing, swap_test};
 use crate::evaluate::{Result, trial::Outcome};
 
 /// Held-out texts that are shown.
 const EXAMPLES: usize = 12;
 
+/// What texts are measured with.
+#[derive(Clone, Copy)]
+pub struct Instruments<'a> {
+    /// METEOR, with the data it has.
+    pub meteor: &'a Meteor,
+    /// A sentence encoder that chose nothing, for the swap test; `None` does without.
+    pub encoder: Option<&'a dyn SentenceVectors>,
+}
+
 /// Sums up the outcomes of a whole plan.
 ///
 /// # Errors
-/// The store cannot be read; a figure that is not finite; too few users for a statistic.
+/// The store cannot be read; the encoder fails; a figure that is not finite; too few users for a
+/// statistic.
 pub fn assemble(
     store: &Store,
     plan: &Plan,
     outcomes: &Outcomes,
     measures: &Measures,
-    meteor: &Meteor,
+    instruments: Instruments<'_>,
     seeds: u64,
     facts: Facts,
 ) -> Result<Report> {
     let settings = facts.statistics;
     let material = Material::read(store, plan)?;
     let spaces = match measures.swaps() && !plan.swaps.is_empty() {
-        true => Some(Spaces::fit(plan, &population(store, plan)?)?),
+        true => {
+            let embedded = instruments.encoder.map(|encoder| embedded(encoder, plan, outcomes));
+            Some(Spaces::fit(plan, &population(store, plan)?, embedded.transpose()?)?)
+        }
         false => None,
     };
-    let maker = Maker { plan, outcomes, measures, meteor, material, spaces, settings };
+    let meteor = instruments.meteor;
+    let wins = Wins::of(plan, outcomes);
+    let maker = Maker { plan, outcomes, wins: &wins, measures, meteor, material, spaces, settings };
     let mut methods = BTreeMap::new();
     for of_method in &outcomes.methods {
         methods.insert(of_method.method.name(), maker.method(of_method)?);
@@ -50,7 +67,7 @@ pub fn assemble(
         seeds,
         pairs: plan.swaps.len(),
         ceiling: maker.ceiling()?,
-        comparisons: comparisons(&methods, &order, &settings)?,
+        comparisons: comparisons(&methods, &order, &wins, &settings)?,
         examples: examples(plan, outcomes),
         methods,
         facts,
@@ -69,9 +86,19 @@ fn population(store: &Store, plan: &Plan) -> Result<Vec<String>> {
     Ok(texts)
 }
 
+/// Vectors of all texts of the swap test: written, real, and what both are held against.
+fn embedded(encoder: &dyn SentenceVectors, plan: &Plan, outcomes: &Outcomes) -> Result<Embedded> {
+    let own = plan.own.values().flatten().chain(plan.swaps.iter().flat_map(|swap| &swap.real));
+    let written = outcomes.methods.iter().flat_map(|method| method.swaps.iter().flatten());
+    let written = written.flat_map(|swap| swap.texts.iter().flatten());
+    let own = own.map(|stored| stored.review.text.as_str());
+    Embedded::of(encoder, own.chain(written.map(String::as_str)))
+}
+
 struct Maker<'a> {
     plan: &'a Plan,
     outcomes: &'a Outcomes,
+    wins: &'a Wins,
     measures: &'a Measures,
     meteor: &'a Meteor,
     material: Material,
@@ -83,6 +110,7 @@ impl Maker<'_> {
     fn method(&self, outcomes: &MethodOutcomes) -> Result<MethodReport> {
         let mut rows = Rows::default();
         figures::likelihood_rows(self.plan, outcomes, &mut rows);
+        self.wins.rows(outcomes.method.name(), &mut rows);
         let (plan, meteor) = (self.plan, self.meteor);
         let corpus = figures::lexical_rows(plan, outcomes, &self.material, meteor, &mut rows);
         let mut figures = BTreeMap::new();
@@ -208,10 +236,11 @@ impl Maker<'_> {
 }
 
 /// Every pair of methods on every measure that both have, on the users that both have; corrected
-/// over the pairs of a measure.
+/// over the pairs of a measure. What a judge says of two methods is about those two alone.
 fn comparisons(
     methods: &BTreeMap<&'static str, MethodReport>,
     order: &[&'static str],
+    wins: &Wins,
     settings: &Settings,
 ) -> Result<Vec<Compared>> {
     let mut measures: Vec<&String> =
@@ -224,6 +253,13 @@ fn comparisons(
         let mut sides = Vec::new();
         for (number, a) in order.iter().copied().enumerate() {
             for b in order[number + 1..].iter().copied() {
+                if measure == WINS {
+                    if let Some(both) = wins.of_two(a, b)? {
+                        names.push((a, b));
+                        sides.push(both);
+                    }
+                    continue;
+                }
                 let (Some(of_a), Some(of_b)) = (of(a), of(b)) else { continue };
                 let both = |one: &PerUser, other: &PerUser| {
                     let shared = one.iter().filter(|(user, _)| other.get(user).is_some());

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use assemble::assemble;
+pub use assemble::{Instruments, assemble};
 pub use csv::to_csv;
 pub use html::to_html;
 

@@ -4,12 +4,14 @@
 //! embeddings. Each is a [`Space`] fitted to a population of texts.
 
 mod delta;
+mod embedded;
 mod ngrams;
 #[cfg(test)]
 mod tests;
 mod tf_idf;
 
 pub use delta::{Delta, Features};
+pub use embedded::Embedded;
 pub use tf_idf::TfIdf;
 
 /// What a space makes of texts: features and their values, by feature.

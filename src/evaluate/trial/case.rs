@@ -2,8 +2,6 @@
 
 use super::{Bench, Bits, Cost, Outcome};
 use crate::corpus::{Target, View};
-use crate::difference::Calls;
-use crate::evaluate::judge::{self, Judged, Reference};
 use crate::evaluate::measures::Measure;
 use crate::evaluate::plan::{Case, Plan};
 use crate::evaluate::{Error, Result};
@@ -84,7 +82,7 @@ impl CaseTrial<'_, '_> {
             }
         }
         if measures.has(Measure::Judge) {
-            outcome.judged = self.judge(&outcome.texts).await?;
+            outcome.judged = self.bench.rate(self.case, &outcome.texts).await?;
         }
         if let (true, Some(other)) = (measures.has(Measure::WrongUser), self.case.wrong.first()) {
             let history = History::Of(other.user.clone());
@@ -182,18 +180,5 @@ impl CaseTrial<'_, '_> {
             texts.push(written.text);
         }
         Ok((texts, costs))
-    }
-
-    async fn judge(&self, texts: &[String]) -> std::result::Result<Vec<f64>, Fault> {
-        let bench = self.bench;
-        let model = bench.judge.unwrap_or(bench.model);
-        let calls = Calls::new(bench.store, model, bench.task, bench.options.reuse);
-        let reference = Reference { item: &self.case.item, review: &self.case.review };
-        let mut shares = Vec::new();
-        for text in texts {
-            let judged = Judged { text, made_from: &[] };
-            shares.push(judge::rate(&calls, &reference, &judged).await?.share());
-        }
-        Ok(shares)
     }
 }

@@ -2,6 +2,7 @@
 //! measures ask for.
 
 mod case;
+mod judged;
 mod swap;
 
 use super::measures::Measures;

@@ -92,7 +92,7 @@ use Group::{Identification, Judge, Lexical, Likelihood, Swap};
 use Style::{Coarse, Percent, Plain};
 
 #[rustfmt::skip]
-const KNOWN: [Known; 26] = [
+const KNOWN: [Known; 28] = [
     known("likelihood_lift", Likelihood, Plain, Some(0.0), "td", "Likelihood lift",
         "bits a token with other users' histories less bits with the user's own"),
     known("bits_right", Likelihood, Plain, None, "td", "Bits, own history",
@@ -135,6 +135,8 @@ const KNOWN: [Known; 26] = [
         "closeness is Burrows' Delta on function words, which carry no topic"),
     known("swap_tfidf", Swap, Percent, Some(0.5), "d", "Swap, TF-IDF",
         "closeness is the cosine of character runs weighted by TF-IDF"),
+    known("swap_encoder", Swap, Percent, Some(0.5), "d", "Swap, encoder",
+        "closeness is the cosine of a sentence encoder that chose nothing here"),
     known("swap_likelihood", Swap, Percent, Some(0.5), "td", "Swap, likelihood",
         "closeness is the text's likelihood after the user's held-out texts"),
     known("identified_mrr", Identification, Plain, None, "td", "Reciprocal rank",
@@ -145,6 +147,9 @@ const KNOWN: [Known; 26] = [
         "share of the other users that are less close than the true one; 0.5 is chance"),
     known("judge", Judge, Plain, None, "td", "Judge",
         "similarity to the real text in the judge's eyes: its points as a share of all points, 0 to 1"),
+    known("judge_wins", Judge, Percent, Some(0.5), "td", "Judge, pairs",
+        "share of the other methods' texts that come less near to the real text, asked in both orders; \
+         ties count by half"),
 ];
 
 impl Shown {

@@ -1,0 +1,59 @@
+//! What a judge says of texts that methods wrote.
+
+use super::Bench;
+use crate::difference::Calls;
+use crate::evaluate::Result;
+use crate::evaluate::judge::{self, Judged, Reference, Winner};
+use crate::evaluate::plan::Case;
+
+impl Bench<'_> {
+    /// The judge's opinion of each text, 0 to 1.
+    pub(super) async fn rate(&self, case: &Case, texts: &[String]) -> Result<Vec<f64>> {
+        let calls = self.judging();
+        let mut shares = Vec::new();
+        for text in texts {
+            shares.push(judge::rate(&calls, &reference(case), &judged(text)).await?.share());
+        }
+        Ok(shares)
+    }
+
+    /// Share of one method's texts that come nearer to the real one than another's of the same seed,
+    /// ties by half; `None` where either wrote nothing.
+    ///
+    /// # Errors
+    /// Those of [`judge::prefer`].
+    pub async fn prefer(
+        &self,
+        case: &Case,
+        first: &[String],
+        second: &[String],
+    ) -> Result<Option<f64>> {
+        let calls = self.judging();
+        let (mut won, mut n) = (0.0, 0.0);
+        for ((first, second), seed) in first.iter().zip(second).zip(self.seeds()) {
+            let (first, second) = (judged(first), judged(second));
+            let preference = judge::prefer(&calls, &reference(case), &first, &second, seed).await?;
+            n += 1.0;
+            won += match preference.winner {
+                Winner::First => 1.0,
+                Winner::Second => 0.0,
+                Winner::Tie => 0.5,
+            };
+        }
+        Ok((n > 0.0).then(|| won / n))
+    }
+
+    fn judging(&self) -> Calls<'_> {
+        let model = self.judge.unwrap_or(self.model);
+        Calls::new(self.store, model, self.task, self.options.reuse)
+    }
+}
+
+fn reference(case: &Case) -> Reference<'_> {
+    Reference { item: &case.item, review: &case.review }
+}
+
+/// What a text was made from goes with it in the store; the judgement goes with the real text.
+fn judged(text: &str) -> Judged<'_> {
+    Judged { text, made_from: &[] }
+}
