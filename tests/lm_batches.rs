@@ -8,6 +8,7 @@ mod common;
 use futures::executor::block_on;
 use futures::future::join_all;
 use idiolect::kernels::Tier;
+use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::{
     EndToken, Lm, LoadOptions, Prompt, Request, Rule, Sampling, Score, SteeredRequest, WeightedSum,
 };
@@ -100,9 +101,19 @@ fn batch(rng: &mut ChaCha8Rng) -> Vec<Asked> {
 
 #[test]
 fn answers_are_the_same_bits_whatever_the_company() {
+    same_bits(KvPrecision::F16);
+}
+
+#[test]
+fn so_are_those_over_keys_and_values_of_bf16() {
+    same_bits(KvPrecision::Bf16);
+}
+
+fn same_bits(kv_precision: KvPrecision) {
     let Some(files) = common::test_lm() else { return };
     let load = |threads, tier, share_prefixes| {
-        let options = LoadOptions { threads, tier, share_prefixes, ..LoadOptions::default() };
+        let options =
+            LoadOptions { threads, tier, kv_precision, share_prefixes, ..LoadOptions::default() };
         Lm::load(&files, &options).unwrap()
     };
     let widest = Tier::detect();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use idiolect::encoder::{self, Encoder, Precision};
 use idiolect::kernels::Tier;
+use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::{Lm, LoadOptions};
 use idiolect::model::catalog::{Catalog, default_models_dir};
 use idiolect::model::device;
@@ -88,6 +89,17 @@ pub(crate) struct Globals {
         default_value_t = 1024
     )]
     pub(crate) kv_budget: usize,
+    /// What keys and values are kept in on the CPU: f16, or bf16, which is coarser and faster where the
+    /// CPU has AVX-512 BF16; answers of both are kept apart
+    #[arg(
+        long,
+        global = true,
+        env = "IDIOLECT_KV_PRECISION",
+        value_name = "NAME",
+        value_enum,
+        default_value = "f16"
+    )]
+    pub(crate) kv_precision: KvPrecisionName,
     /// Compute every prompt from its beginning, even where another one began alike
     #[arg(long, global = true)]
     pub(crate) no_shared_prefixes: bool,
@@ -110,6 +122,13 @@ pub(crate) struct Globals {
 pub(crate) enum PrecisionName {
     F32,
     Int8,
+}
+
+/// A precision of keys and values as the command line names it.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum KvPrecisionName {
+    F16,
+    Bf16,
 }
 
 /// What a command runs in.
@@ -173,6 +192,7 @@ impl Context {
             device: self.device()?,
             threads: self.globals.threads,
             tier: self.tier()?,
+            kv_precision: self.kv_precision(),
             record: self.globals.record_requests.clone(),
             kv_budget: self.globals.kv_budget.saturating_mul(1 << 20),
             share_prefixes: !self.globals.no_shared_prefixes,
@@ -183,6 +203,14 @@ impl Context {
     /// The instruction set of `--tier`.
     pub(crate) fn tier(&self) -> anyhow::Result<Tier> {
         Tier::parse(&self.globals.tier).context("--tier")
+    }
+
+    /// The precision of `--kv-precision`.
+    pub(crate) fn kv_precision(&self) -> KvPrecision {
+        match self.globals.kv_precision {
+            KvPrecisionName::F16 => KvPrecision::F16,
+            KvPrecisionName::Bf16 => KvPrecision::Bf16,
+        }
     }
 
     /// The arithmetic of `--encoder-precision`.

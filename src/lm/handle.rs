@@ -15,6 +15,7 @@ use super::scheduler::{Limits, Scheduler};
 use super::stats::{Counters, Stats};
 use super::{Error, Prompt, Result};
 use crate::kernels::Tier;
+use crate::kernels::attention::KvPrecision;
 use crate::model::LmFiles;
 use crate::model::chat::ChatTemplate;
 use crate::model::gguf::Gguf;
@@ -38,6 +39,8 @@ pub struct LoadOptions {
     pub context: Option<usize>,
     /// Instruction set of the kernels on the CPU.
     pub tier: Tier,
+    /// What keys and values are kept in on the CPU; another one makes other texts.
+    pub kv_precision: KvPrecision,
     /// A file that every request is written to, token by token, as a JSON line ([`super::Recorded`]); one
     /// that is there is replaced.
     pub record: Option<PathBuf>,
@@ -55,6 +58,7 @@ impl Default for LoadOptions {
             threads: 0,
             context: None,
             tier: Tier::detect(),
+            kv_precision: KvPrecision::default(),
             record: None,
             kv_budget: 1 << 30,
             share_prefixes: true,
@@ -104,6 +108,7 @@ impl Lm {
                 context: options.context,
                 threads: options.threads,
                 tier: options.tier,
+                kv_precision: options.kv_precision,
             },
         )?;
         Self::start(files, &gguf, tokenizer, template, decoder, options)
@@ -139,6 +144,10 @@ impl Lm {
             let mut hash = Sha256::new();
             hash.update(files.sha256.as_bytes());
             hash.update(tokenizer.fingerprint().as_bytes());
+            // Nothing for f16: answers of before there was another are as they were.
+            if options.kv_precision == KvPrecision::Bf16 && options.device.is_cpu() {
+                hash.update(b"kv bf16");
+            }
             hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
         };
         let tokenizer = Arc::new(tokenizer);

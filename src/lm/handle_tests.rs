@@ -13,6 +13,7 @@ use futures::future::join_all;
 
 use super::*;
 use crate::kernels::Tier;
+use crate::kernels::attention::KvPrecision;
 use crate::lm::tiny::Tiny;
 use crate::lm::{
     Chat, Completion, EndToken, Finish, Request, Role, Rule, Sampling, SteeredRequest, WeightedSum,
@@ -157,6 +158,7 @@ fn scores_are_log_softmax_of_the_decoders_logits() {
         context: None,
         threads: 1,
         tier: Tier::detect(),
+        kv_precision: KvPrecision::default(),
     };
     let decoder = Decoder::load(&tiny.gguf(), &options).unwrap();
     let mut tokens = lm.tokenize(&prompt).unwrap();
@@ -294,13 +296,16 @@ fn settings_out_of_range_are_refused() {
 }
 
 #[test]
-fn the_fingerprint_is_of_weights_and_tokenizer() {
+fn the_fingerprint_is_of_weights_tokenizer_and_precision() {
     let other = Tiny {
         values: vec![("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(true))],
         ..Tiny::new("llama")
     };
     assert_eq!(lm().fingerprint(), lm().fingerprint());
     assert_ne!(lm().fingerprint(), load(&other).fingerprint());
+    let bf16 = LoadOptions { kv_precision: KvPrecision::Bf16, ..LoadOptions::default() };
+    let bf16 = try_load(&Tiny::new("llama"), &bf16).unwrap();
+    assert_ne!(lm().fingerprint(), bf16.fingerprint());
     // The BOS that this one wants stands before the text.
     assert_eq!(load(&other).count(&Prompt::Text("ab".to_owned())).unwrap(), 3);
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kernels::Tier;
+use crate::kernels::attention::KvPrecision;
 use crate::lm::decoder::{Decoder, Options, Precision, Rows};
 use crate::lm::tiny::Tiny;
 
@@ -14,6 +15,7 @@ fn decoder() -> Decoder {
         context: None,
         threads: 1,
         tier: Tier::detect(),
+        kv_precision: KvPrecision::default(),
     };
     Decoder::load(&Tiny { n_layers: 1, ..Tiny::new("llama") }.gguf(), &options).unwrap()
 }

@@ -58,6 +58,7 @@ fn load(context: &Context) -> anyhow::Result<Decoder> {
         context: None,
         threads: context.globals.threads,
         tier: context.tier()?,
+        kv_precision: context.kv_precision(),
     };
     Ok(Decoder::load(&Gguf::open(&files.gguf)?, &options)?)
 }

@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{KvShape, RUN, Sequence, attend};
+use super::{KvPrecision, KvShape, RUN, Sequence, attend};
 use crate::kernels::testing::{self, bits};
 use crate::kernels::{Pool, Tier};
-use half::f16;
+use half::{bf16, f16};
 
 fn random(n: usize, seed: u64) -> Vec<f32> {
     testing::random(n, 2.0, seed)
@@ -18,15 +18,15 @@ struct Case {
     queries: Vec<f32>,
     keys: Vec<f32>,
     values: Vec<f32>,
-    runs: Vec<Vec<f16>>,
+    runs: Vec<Vec<u16>>,
 }
 
 impl Case {
-    fn new(n_heads: usize, n_kv_heads: usize, head_dim: usize, len: usize) -> Self {
+    fn new(precision: KvPrecision, (n_heads, n_kv_heads, head_dim, len): Shape) -> Self {
         let width = n_kv_heads * head_dim;
         let (keys, values) = (random(len * width, 1), random(len * width, 2));
         let queries = random(len * n_heads * head_dim, 3);
-        Self::of(KvShape { n_kv_heads, head_dim }, n_heads, queries, keys, values)
+        Self::of(KvShape { n_kv_heads, head_dim, precision }, n_heads, queries, keys, values)
     }
 
     fn of(
@@ -38,8 +38,8 @@ impl Case {
     ) -> Self {
         let width = shape.n_kv_heads * shape.head_dim;
         let len = keys.len() / width;
-        // What was not written is NaN, which must not be seen; padding must be zero.
-        let unwritten = if shape.head_dim.is_multiple_of(16) { f16::NAN } else { f16::ZERO };
+        // What was not written is NaN in f16 and in bf16, which must not be seen; padding must be zero.
+        let unwritten = if shape.head_dim.is_multiple_of(16) { 0x7FFF } else { 0 };
         let mut runs = vec![vec![unwritten; shape.run_len()]; len.div_ceil(RUN)];
         for (position, (key, value)) in keys.chunks(width).zip(values.chunks(width)).enumerate() {
             shape.write(&mut runs[position / RUN], position % RUN, key, value).unwrap();
@@ -50,7 +50,7 @@ impl Case {
     /// Rows `start .. start + n_rows`, run as one sequence of the batch.
     fn rows(&self, start: usize, n_rows: usize, tier: Tier, pool: &Pool) -> Vec<f32> {
         let width = self.n_heads * self.shape.head_dim;
-        let runs: Vec<&[f16]> = self.runs.iter().map(Vec::as_slice).collect();
+        let runs: Vec<&[u16]> = self.runs.iter().map(Vec::as_slice).collect();
         let sequence = Sequence { runs: &runs, first_row: 0, n_rows, start };
         let mut out = vec![f32::NAN; n_rows * width];
         let queries = &self.queries[start * width..(start + n_rows) * width];
@@ -58,21 +58,34 @@ impl Case {
         out
     }
 
+    /// The formula on keys and values as they are kept, and queries as they are multiplied.
     fn exact(&self, position: usize, head: usize) -> Vec<f64> {
+        let kept = |x: f32| match self.shape.precision {
+            KvPrecision::F16 => f16::from_f32(x).to_f64(),
+            KvPrecision::Bf16 => bf16::from_f32(x).to_f64(),
+        };
         let dim = self.shape.head_dim;
         let kv_head = head / (self.n_heads / self.shape.n_kv_heads);
         let query = &self.queries[(position * self.n_heads + head) * dim..][..dim];
         let row = |x: &[f32], i: usize| -> Vec<f64> {
             x[(i * self.shape.n_kv_heads + kv_head) * dim..][..dim]
                 .iter()
-                .map(|x| f16::from_f32(*x).to_f64())
+                .map(|x| kept(*x))
                 .collect()
         };
+        let scale = 1.0 / (dim as f32).sqrt();
+        let query: Vec<f64> = query
+            .iter()
+            .map(|x| match self.shape.precision {
+                KvPrecision::F16 => f64::from(x * scale),
+                KvPrecision::Bf16 => kept(x * scale),
+            })
+            .collect();
         let weights: Vec<f64> = (0..=position)
             .map(|i| {
                 let key = row(&self.keys, i);
-                let score: f64 = key.iter().zip(query).map(|(k, q)| k * f64::from(*q)).sum();
-                (score / (dim as f64).sqrt()).exp()
+                let score: f64 = key.iter().zip(&query).map(|(k, q)| k * q).sum();
+                score.exp()
             })
             .collect();
         let total: f64 = weights.iter().sum();
@@ -86,7 +99,12 @@ impl Case {
     }
 }
 
-const SHAPES: [(usize, usize, usize, usize); 6] = [
+/// Heads, key heads, elements of a head, positions.
+type Shape = (usize, usize, usize, usize);
+
+const PRECISIONS: [KvPrecision; 2] = [KvPrecision::F16, KvPrecision::Bf16];
+
+const SHAPES: [Shape; 6] = [
     (9, 3, 64, 200),
     (2, 2, 16, 64),
     (14, 2, 64, 70),
@@ -95,28 +113,42 @@ const SHAPES: [(usize, usize, usize, usize); 6] = [
     (4, 2, 80, 1),
 ];
 
+fn cases() -> impl Iterator<Item = (KvPrecision, Shape)> {
+    PRECISIONS.into_iter().flat_map(|precision| SHAPES.map(|shape| (precision, shape)))
+}
+
 #[test]
 fn attention_is_what_its_formula_says() {
     let pool = Pool::new(2);
-    for (n_heads, n_kv_heads, head_dim, len) in SHAPES {
-        let case = Case::new(n_heads, n_kv_heads, head_dim, len);
+    for (precision, shape) in cases() {
+        let case = Case::new(precision, shape);
+        let (n_heads, _, head_dim, len) = shape;
         let out = case.rows(0, len, Tier::detect(), &pool);
+        // Weights of bf16 are off by up to 2^-9 of themselves, values are within 2.
+        let (most, mean) = match precision {
+            KvPrecision::F16 => (1e-5, 1e-6),
+            KvPrecision::Bf16 => (2.0 * 2.0_f64.powi(-9), 5e-4),
+        };
+        let (mut sum, mut n) = (0.0, 0.0);
         for position in [0, 1, 15, 63, 64, 69, 129, 199].into_iter().filter(|p| *p < len) {
             for head in 0..n_heads {
                 let got = &out[(position * n_heads + head) * head_dim..][..head_dim];
                 for (got, exact) in got.iter().zip(case.exact(position, head)) {
-                    assert!((f64::from(*got) - exact).abs() < 1e-5, "{got} {exact}");
+                    let off = (f64::from(*got) - exact).abs();
+                    assert!(off < most, "{got} {exact}");
+                    (sum, n) = (sum + off, n + 1.0);
                 }
             }
         }
+        assert!(sum / n < mean, "{precision:?}: {}", sum / n);
     }
 }
 
 #[test]
 fn every_tier_gives_the_bits_of_the_plain_one() {
     let pool = Pool::new(2);
-    for (n_heads, n_kv_heads, head_dim, len) in SHAPES {
-        let case = Case::new(n_heads, n_kv_heads, head_dim, len);
+    for (precision, shape) in cases() {
+        let (case, len) = (Case::new(precision, shape), shape.3);
         let expected = bits(&case.rows(0, len, Tier::PLAIN, &pool));
         for tier in Tier::available() {
             assert_eq!(bits(&case.rows(0, len, tier, &pool)), expected, "{tier}");
@@ -127,8 +159,9 @@ fn every_tier_gives_the_bits_of_the_plain_one() {
 #[test]
 fn a_row_is_the_same_decoded_alone_and_in_a_prefill_of_any_size() {
     let pools = [Pool::new(1), Pool::new(2), Pool::new(3)];
-    for (n_heads, n_kv_heads, head_dim, len) in SHAPES {
-        let case = Case::new(n_heads, n_kv_heads, head_dim, len);
+    for (precision, shape) in cases() {
+        let case = Case::new(precision, shape);
+        let (n_heads, _, head_dim, len) = shape;
         for tier in Tier::available() {
             let whole = case.rows(0, len, tier, &pools[0]);
             let width = n_heads * head_dim;
@@ -149,10 +182,12 @@ fn a_row_is_the_same_decoded_alone_and_in_a_prefill_of_any_size() {
 #[test]
 fn sequences_of_a_batch_do_not_touch_each_other() {
     let pool = Pool::new(2);
-    let (a, b) = (Case::new(6, 2, 32, 150), Case::new(6, 2, 32, 90));
     let width = 6 * 32;
-    for tier in Tier::available() {
-        let runs: [Vec<&[f16]>; 2] =
+    let tiers = Tier::available();
+    let each = PRECISIONS.iter().flat_map(|p| tiers.iter().map(move |tier| (*p, *tier)));
+    for (precision, tier) in each {
+        let [a, b] = [150, 90].map(|len| Case::new(precision, (6, 2, 32, len)));
+        let runs: [Vec<&[u16]>; 2] =
             [&a, &b].map(|case| case.runs.iter().map(Vec::as_slice).collect());
         let sequences = [
             Sequence { runs: &runs[0], first_row: 0, n_rows: 1, start: 149 },
@@ -170,31 +205,33 @@ fn sequences_of_a_batch_do_not_touch_each_other() {
 /// Rows that are decoded by sequences with common runs, in a batch with a long prefill.
 #[test]
 fn shared_runs_change_no_bit() {
-    for (n_heads, n_kv_heads, head_dim) in [(9, 3, 64), (2, 2, 16), (14, 2, 32)] {
-        let trunk = Case::new(n_heads, n_kv_heads, head_dim, 330);
+    let shapes = [(9, 3, 64), (2, 2, 16), (14, 2, 32)];
+    let each = PRECISIONS.iter().flat_map(|p| shapes.iter().map(move |shape| (*p, *shape)));
+    for (precision, (n_heads, n_kv_heads, head_dim)) in each {
+        let trunk = Case::new(precision, (n_heads, n_kv_heads, head_dim, 330));
         let width = n_heads * head_dim;
         // Sequences branch off after so many runs of the trunk, or off another branch.
-        let own: Vec<Vec<Vec<f16>>> = (0..7)
+        let own: Vec<Vec<Vec<u16>>> = (0..7)
             .map(|i| {
-                let other = Case::new(n_heads, n_kv_heads, head_dim, 64 * (1 + i % 3));
+                let other = Case::new(precision, (n_heads, n_kv_heads, head_dim, 64 * (1 + i % 3)));
                 other.runs.iter().map(|run| run.iter().rev().copied().collect()).collect()
             })
             .collect();
         let branches = [5, 5, 4, 4, 2, 1, 0];
-        let paths: Vec<Vec<&[f16]>> = branches
+        let paths: Vec<Vec<&[u16]>> = branches
             .iter()
             .zip(&own)
             .map(|(n, own)| {
                 trunk.runs[..*n].iter().chain(own).map(Vec::as_slice).collect::<Vec<_>>()
             })
             .collect();
-        let copies: Vec<Vec<Vec<f16>>> =
+        let copies: Vec<Vec<Vec<u16>>> =
             paths.iter().map(|path| path.iter().map(|run| run.to_vec()).collect()).collect();
-        let apart: Vec<Vec<&[f16]>> =
+        let apart: Vec<Vec<&[u16]>> =
             copies.iter().map(|path| path.iter().map(Vec::as_slice).collect()).collect();
-        let trunk_runs: Vec<&[f16]> = trunk.runs.iter().map(Vec::as_slice).collect();
+        let trunk_runs: Vec<&[u16]> = trunk.runs.iter().map(Vec::as_slice).collect();
         let queries = random((paths.len() + 2 + 100) * width, 9);
-        let run = |paths: &[Vec<&[f16]>], tier: Tier, pool: &Pool| {
+        let run = |paths: &[Vec<&[u16]>], tier: Tier, pool: &Pool| {
             let mut sequences: Vec<Sequence<'_>> = paths
                 .iter()
                 .enumerate()
@@ -222,9 +259,13 @@ fn shared_runs_change_no_bit() {
 
 #[test]
 fn odd_values_stay_with_the_rows_that_see_them() {
+    PRECISIONS.into_iter().for_each(odd_values_stay);
+}
+
+fn odd_values_stay(precision: KvPrecision) {
     let pool = Pool::new(2);
-    let shape = KvShape { n_kv_heads: 1, head_dim: 16 };
-    let clean = Case::new(2, 1, 16, 100);
+    let shape = KvShape { n_kv_heads: 1, head_dim: 16, precision };
+    let clean = Case::new(precision, (2, 1, 16, 100));
     for poison in [f32::NAN, f32::INFINITY] {
         let mut keys = clean.keys.clone();
         keys[70 * 16 + 3] = f32::NAN;
@@ -258,10 +299,10 @@ fn odd_values_stay_with_the_rows_that_see_them() {
 #[test]
 fn wrong_shapes_are_told() {
     let pool = Pool::new(1);
-    let shape = KvShape { n_kv_heads: 2, head_dim: 16 };
-    let run = vec![f16::ZERO; shape.run_len()];
-    let run: &[f16] = &run;
-    let try_with = |n_heads: usize, runs: &[&[f16]], start, n_queries: usize| {
+    let shape = KvShape { n_kv_heads: 2, head_dim: 16, precision: KvPrecision::F16 };
+    let run = vec![0; shape.run_len()];
+    let run: &[u16] = &run;
+    let try_with = |n_heads: usize, runs: &[&[u16]], start, n_queries: usize| {
         let sequence = Sequence { runs, first_row: 0, n_rows: 1, start };
         let mut out = vec![0.0; n_queries];
         attend(shape, n_heads, &vec![0.0; n_queries], &[sequence], &mut out, Tier::PLAIN, &pool)

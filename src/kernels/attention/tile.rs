@@ -1,4 +1,4 @@
-//! Some rows against one run: largest score, sum and weighted sum of values; and the join of two.
+//! Some rows against one run.
 
 #![allow(unsafe_code)]
 // Kernels run under the contract of `Simd` and of `Unit`.
@@ -8,9 +8,12 @@
 
 use std::mem::MaybeUninit;
 
-use half::f16;
-
 use super::RUN;
+use super::bf16::{Brain, ByMultiplyAdd};
+use super::cache::KvPrecision;
+use super::f16::Half;
+use super::states::{put_sums, state_len};
+use crate::kernels::Tier;
 use crate::kernels::simd::{LANES, Simd, math, per_tier};
 
 /// Most rows of a tile.
@@ -26,55 +29,96 @@ pub(crate) struct Unit<'a> {
     /// Position of each row in the sequence; all in one run.
     pub(crate) positions: &'a [usize],
     /// The sequence's runs.
-    pub(crate) runs: &'a [&'a [f16]],
+    pub(crate) runs: &'a [&'a [u16]],
     /// Where the head's keys and values begin in a run.
     pub(crate) keys_at: usize,
     pub(crate) values_at: usize,
 }
 
-/// Elements of a row's state: largest score, sum, then `dim` elements of the weighted sum.
-pub(crate) fn state_len(dim: usize) -> usize {
-    2 + dim
+/// The products of a tile, in the arithmetic of the cache.
+///
+/// # Safety
+/// That of [`Simd`]; keys, values, queries and weights lie where the [`Tile`] says.
+pub(super) trait Products: 'static {
+    /// Queries of some rows, `[row][dim]`, as [`Products::scores`] reads them: `to` has room for as
+    /// many numbers.
+    unsafe fn interleave<S: Simd>(queries: *const f32, rows: usize, dim: usize, to: *mut f32);
+    /// Scores of `most` positions or some more, rounded up to whole vectors: `[row][64]`.
+    unsafe fn scores<S: Simd, const ROWS: usize, const WIDTH: usize>(
+        tile: &Tile<'_>,
+        most: usize,
+        scores: *mut f32,
+    );
+    /// Makes the weights of a row, `[64]`, what [`Products::mixed`] reads.
+    unsafe fn ready<S: Simd>(weights: *mut f32);
+    /// Weighted sums over the first positions that every row sees, of vectors of dimensions from
+    /// `chunk` on.
+    unsafe fn mixed<S: Simd, const ROWS: usize, const WIDTH: usize>(
+        tile: &Tile<'_>,
+        weights: *const f32,
+        all: usize,
+        chunk: usize,
+    ) -> [[S::F; ROWS]; WIDTH];
+    /// Adds the positions of one row that [`Products::mixed`] left out: all that it sees, up to
+    /// `visible`.
+    unsafe fn add_rest<S: Simd>(
+        tile: &Tile<'_>,
+        total: S::F,
+        weights: *const f32,
+        all: usize,
+        visible: usize,
+        chunk: usize,
+    ) -> S::F;
+}
+
+/// Runs `first_run .. first_run + n_runs` of a unit. With as many states as there are runs and rows,
+/// `[run][row]`, each gets its own; with only as many as rows they are joined.
+///
+/// # Safety
+/// `states` is as long as one of the two asks for; the runs hold the positions that the rows see, and
+/// heads of `dim`, in that precision.
+pub(crate) unsafe fn attend_runs(
+    tier: Tier,
+    precision: KvPrecision,
+    unit: &Unit<'_>,
+    first_run: usize,
+    n_runs: usize,
+    states: &mut [f32],
+) {
+    match precision {
+        KvPrecision::F16 => by_tier::<Half>(tier, unit, first_run, n_runs, states),
+        #[cfg(target_arch = "x86_64")]
+        KvPrecision::Bf16 if super::bf16::is_native(tier) => {
+            super::bf16::native(unit, first_run, n_runs, states);
+        }
+        KvPrecision::Bf16 => {
+            by_tier::<Brain<ByMultiplyAdd>>(tier, unit, first_run, n_runs, states);
+        }
+    }
 }
 
 per_tier! {
-    /// Runs `first_run .. first_run + n_runs` of a unit. With as many states as there are runs
-    /// and rows, `[run][row]`, each gets its own; with only as many as rows they are joined.
-    ///
-    /// # Safety
-    /// `states` is as long as one of the two asks for; the runs hold the positions that the rows
-    /// see, and heads of `dim`.
-    pub(crate) unsafe fn attend_runs(
+    unsafe fn by_tier<P: Products>(
         unit: &Unit<'_>, first_run: usize, n_runs: usize, states: &mut [f32],
     ) = all_runs;
 }
 
-per_tier! {
-    /// Joins the states of later runs, `[run][row]`, to those of the first, and divides:
-    /// `out` is `[row][dim]`.
-    ///
-    /// # Safety
-    /// Lengths are as stated.
-    pub(crate) unsafe fn finish(
-        states: &mut [f32], n_rows: usize, dim: usize, out: &mut [f32],
-    ) = join_all;
-}
-
 #[inline(always)]
-unsafe fn all_runs<S: Simd>(unit: &Unit<'_>, first_run: usize, n_runs: usize, states: &mut [f32]) {
+pub(super) unsafe fn all_runs<S: Simd, P: Products>(
+    unit: &Unit<'_>,
+    first_run: usize,
+    n_runs: usize,
+    states: &mut [f32],
+) {
     let (n_rows, dim) = (unit.n_rows, unit.dim);
     let len = state_len(dim);
     let separate = states.len() == n_runs * n_rows * len;
-    // Each tile's queries interleaved, `[dim][row]`.
     let mut queries = vec![0.0; n_rows * dim];
     let mut first = 0;
     while first < n_rows {
         let rows = tile_rows::<S>(n_rows - first);
-        for row in 0..rows {
-            for d in 0..dim {
-                queries[first * dim + d * rows + row] = unit.queries[(first + row) * dim + d];
-            }
-        }
+        let at = first * dim;
+        P::interleave::<S>(unit.queries[at..].as_ptr(), rows, dim, queries[at..].as_mut_ptr());
         first += rows;
     }
     for index in 0..n_runs {
@@ -91,20 +135,20 @@ unsafe fn all_runs<S: Simd>(unit: &Unit<'_>, first_run: usize, n_runs: usize, st
             let at = if separate { (index * n_rows + first) * len } else { first * len };
             let tile = Tile {
                 queries: queries.as_ptr().add(first * dim),
-                keys: run.as_ptr().cast::<u16>().add(unit.keys_at),
-                values: run.as_ptr().cast::<u16>().add(unit.values_at),
-                next_keys: next.as_ptr().cast::<u16>().add(unit.keys_at),
+                keys: run.as_ptr().add(unit.keys_at),
+                values: run.as_ptr().add(unit.values_at),
+                next_keys: next.as_ptr().add(unit.keys_at),
                 dim,
                 visible: &visible,
                 out: states[at..at + rows * len].as_mut_ptr(),
                 joins: !separate && index > 0,
             };
             match rows {
-                8 if S::ROWS >= 8 => by_width::<S, 8>(&tile),
-                4 => by_width::<S, 4>(&tile),
-                3 => by_width::<S, 3>(&tile),
-                2 => by_width::<S, 2>(&tile),
-                _ => by_width::<S, 1>(&tile),
+                8 if S::ROWS >= 8 => by_width::<S, P, 8>(&tile),
+                4 => by_width::<S, P, 4>(&tile),
+                3 => by_width::<S, P, 3>(&tile),
+                2 => by_width::<S, P, 2>(&tile),
+                _ => by_width::<S, P, 1>(&tile),
             }
             first += rows;
         }
@@ -120,13 +164,15 @@ fn tile_rows<S: Simd>(left: usize) -> usize {
     }
 }
 
-struct Tile<'a> {
-    queries: *const f32,
-    keys: *const u16,
-    values: *const u16,
+/// Rows, and what they see of one run.
+pub(super) struct Tile<'a> {
+    /// As [`Products::interleave`] left them.
+    pub(super) queries: *const f32,
+    pub(super) keys: *const u16,
+    pub(super) values: *const u16,
     /// Keys of the run that comes after; the run's own where none does.
-    next_keys: *const u16,
-    dim: usize,
+    pub(super) next_keys: *const u16,
+    pub(super) dim: usize,
     visible: &'a [usize; MOST_ROWS],
     /// States of the rows.
     out: *mut f32,
@@ -137,49 +183,23 @@ struct Tile<'a> {
 /// Two vectors side by side where there are registers for them: then few rows hide the latency of
 /// a multiply-add, and many share each load of a query's element.
 #[inline(always)]
-unsafe fn by_width<S: Simd, const ROWS: usize>(tile: &Tile<'_>) {
+unsafe fn by_width<S: Simd, P: Products, const ROWS: usize>(tile: &Tile<'_>) {
     if S::ROWS >= 8 {
-        tile_of::<S, ROWS, 2>(tile);
+        tile_of::<S, P, ROWS, 2>(tile);
     } else {
-        tile_of::<S, ROWS, 1>(tile);
+        tile_of::<S, P, ROWS, 1>(tile);
     }
 }
 
 #[inline(always)]
-unsafe fn tile_of<S: Simd, const ROWS: usize, const WIDTH: usize>(tile: &Tile<'_>) {
+unsafe fn tile_of<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(tile: &Tile<'_>) {
     let dim = tile.dim;
     let most = tile.visible[..ROWS].iter().copied().max().unwrap_or(0);
     let all = tile.visible[..ROWS].iter().copied().min().unwrap_or(0);
     let mut weights = MaybeUninit::<[[f32; RUN]; ROWS]>::uninit();
     let weights = weights.as_mut_ptr().cast::<f32>();
 
-    let mut panel = 0;
-    while panel * LANES < most {
-        let mut total = [[S::splat(0.0); ROWS]; WIDTH];
-        let keys = tile.keys.add(panel * dim * LANES);
-        for d in 0..dim {
-            if ROWS < MOST_ROWS {
-                // A line is two sixteens; as many are asked for as were read.
-                let at = (panel * dim + d * WIDTH) * LANES;
-                (0..WIDTH).step_by(2).for_each(|i| S::prefetch(tile.values.add(at + 2 * i).cast()));
-            }
-            for column in 0..WIDTH {
-                let key = S::load_f16(keys.add((column * dim + d) * LANES));
-                for row in 0..ROWS {
-                    let query = S::splat(*tile.queries.add(d * ROWS + row));
-                    total[column][row] = S::fma(key, query, total[column][row]);
-                }
-            }
-        }
-        for column in 0..WIDTH {
-            for row in 0..ROWS {
-                let to = weights.add(row * RUN + (panel + column) * LANES);
-                S::store(to, total[column][row]);
-            }
-        }
-        panel += WIDTH;
-    }
-
+    P::scores::<S, ROWS, WIDTH>(tile, most, weights);
     if all < RUN {
         for row in 0..ROWS {
             for position in tile.visible[row]..RUN {
@@ -188,15 +208,18 @@ unsafe fn tile_of<S: Simd, const ROWS: usize, const WIDTH: usize>(tile: &Tile<'_
         }
     }
     let (largest, sums) = soften::<S, ROWS>(weights);
-    let factors = put_sums::<S, ROWS>(tile, &largest, &sums);
+    let factors = put_sums::<S, ROWS>(tile.out, dim, tile.joins, &largest, &sums);
+    for row in 0..ROWS {
+        P::ready::<S>(weights.add(row * RUN));
+    }
 
     let mut chunk = 0;
     while chunk + WIDTH <= dim / LANES {
-        mix::<S, ROWS, WIDTH>(tile, weights, &factors, all, chunk);
+        mix::<S, P, ROWS, WIDTH>(tile, weights, &factors, all, chunk);
         chunk += WIDTH;
     }
     if chunk < dim / LANES {
-        mix::<S, ROWS, 1>(tile, weights, &factors, all, chunk);
+        mix::<S, P, ROWS, 1>(tile, weights, &factors, all, chunk);
     }
 }
 
@@ -245,118 +268,29 @@ unsafe fn soften<S: Simd, const ROWS: usize>(scores: *mut f32) -> ([f32; ROWS], 
     (largest, sums)
 }
 
-/// Writes the largest scores and sums of a run to the states, or joins them. Gives what the states
-/// are multiplied with, then, from [`MOST_ROWS`] on, what the run is; both only for a join.
+/// Weighted sums of sixteen dimensions of the values, or twice sixteen, put to the states.
 #[inline(always)]
-unsafe fn put_sums<S: Simd, const ROWS: usize>(
-    tile: &Tile<'_>,
-    largest: &[f32; ROWS],
-    sums: &[f32; ROWS],
-) -> [f32; LANES] {
-    let len = state_len(tile.dim);
-    let mut factors = [0.0; LANES];
-    if !tile.joins {
-        for row in 0..ROWS {
-            *tile.out.add(row * len) = largest[row];
-            *tile.out.add(row * len + 1) = sums[row];
-        }
-        return factors;
-    }
-    for row in 0..ROWS {
-        let state = tile.out.add(row * len);
-        let (before, now) = (*state, largest[row]);
-        let largest = if now > before { now } else { before };
-        factors[row] = before - largest;
-        factors[MOST_ROWS + row] = now - largest;
-        *state = largest;
-    }
-    let exponentials = math::exp_of_negative::<S>(S::load(factors.as_ptr()));
-    S::store(factors.as_mut_ptr(), exponentials);
-    for row in 0..ROWS {
-        let sum = tile.out.add(row * len + 1);
-        *sum = (*sum).mul_add(factors[row], sums[row] * factors[MOST_ROWS + row]);
-    }
-    factors
-}
-
-/// Weighted sums of sixteen dimensions of the values, or twice sixteen.
-#[inline(always)]
-unsafe fn mix<S: Simd, const ROWS: usize, const WIDTH: usize>(
+unsafe fn mix<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
     tile: &Tile<'_>,
     weights: *const f32,
     factors: &[f32; LANES],
     all: usize,
     chunk: usize,
 ) {
-    let (dim, len) = (tile.dim, state_len(tile.dim));
-    let values = tile.values.add(chunk * LANES);
-    let mut total = [[S::splat(0.0); ROWS]; WIDTH];
-    for position in 0..all {
-        if ROWS < MOST_ROWS {
-            let at = (chunk * RUN + position * WIDTH) * LANES;
-            S::prefetch(tile.next_keys.add(at).cast());
-        }
-        for column in 0..WIDTH {
-            let value = S::load_f16(values.add(position * dim + column * LANES));
-            for row in 0..ROWS {
-                let weight = S::splat(*weights.add(row * RUN + position));
-                total[column][row] = S::fma(value, weight, total[column][row]);
-            }
-        }
-    }
+    let len = state_len(tile.dim);
+    let total = P::mixed::<S, ROWS, WIDTH>(tile, weights, all, chunk);
     for row in 0..ROWS {
         for column in 0..WIDTH {
-            let mut total = total[column][row];
-            // Positions that other rows of the tile do not see.
-            for position in all..tile.visible[row] {
-                let value = S::load_f16(values.add(position * dim + column * LANES));
-                total = S::fma(value, S::splat(*weights.add(row * RUN + position)), total);
-            }
-            let to = tile.out.add(row * len + 2 + (chunk + column) * LANES);
+            let (weights, visible) = (weights.add(row * RUN), tile.visible[row]);
+            let chunk = chunk + column;
+            let mut total =
+                P::add_rest::<S>(tile, total[column][row], weights, all, visible, chunk);
+            let to = tile.out.add(row * len + 2 + chunk * LANES);
             if tile.joins {
                 let taken = S::mul(total, S::splat(factors[MOST_ROWS + row]));
                 total = S::fma(S::load(to), S::splat(factors[row]), taken);
             }
             S::store(to, total);
-        }
-    }
-}
-
-/// Joins a later run's state to `state`.
-#[inline(always)]
-unsafe fn join<S: Simd>(state: *mut f32, part: *const f32, dim: usize) {
-    let (before, largest_of_part) = (*state, *part);
-    let largest = if largest_of_part > before { largest_of_part } else { before };
-    let mut factors = [0.0; LANES];
-    factors[0] = before - largest;
-    factors[1] = largest_of_part - largest;
-    let exponentials = math::exp_of_negative::<S>(S::load(factors.as_ptr()));
-    S::store(factors.as_mut_ptr(), exponentials);
-    let [keep, take, ..] = factors;
-    *state = largest;
-    *state.add(1) = (*state.add(1)).mul_add(keep, *part.add(1) * take);
-    let (keep, take) = (S::splat(keep), S::splat(take));
-    for chunk in 0..dim / LANES {
-        let at = 2 + chunk * LANES;
-        let taken = S::mul(S::load(part.add(at)), take);
-        S::store(state.add(at), S::fma(S::load(state.add(at)), keep, taken));
-    }
-}
-
-#[inline(always)]
-unsafe fn join_all<S: Simd>(states: &mut [f32], n_rows: usize, dim: usize, out: &mut [f32]) {
-    let len = state_len(dim);
-    let n_runs = states.len() / (n_rows * len);
-    let states = states.as_mut_ptr();
-    for row in 0..n_rows {
-        let state = states.add(row * len);
-        for run in 1..n_runs {
-            join::<S>(state, states.add((run * n_rows + row) * len), dim);
-        }
-        let sum = S::splat(*state.add(1));
-        for chunk in 0..dim / LANES {
-            let mixed = S::div(S::load(state.add(2 + chunk * LANES)), sum);
-            S::store(out.as_mut_ptr().add(row * dim + chunk * LANES), mixed);
         }
     }
 }

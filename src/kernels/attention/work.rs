@@ -2,10 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use half::f16;
-
 use super::share::{Piece, Plan, plan};
-use super::tile::{Unit, attend_runs, finish, state_len};
+use super::states::{finish, state_len};
+use super::tile::{Unit, attend_runs};
 use super::{KvShape, RUN};
 use crate::kernels::error::check_length;
 use crate::kernels::shared::Shared;
@@ -18,7 +17,7 @@ const TASKS_A_THREAD: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub struct Sequence<'a> {
     /// The sequence's runs from its beginning, the new rows' own keys and values among them.
-    pub runs: &'a [&'a [f16]],
+    pub runs: &'a [&'a [u16]],
     /// The first of its rows in the batch.
     pub first_row: usize,
     /// Its rows in the batch.
@@ -117,7 +116,16 @@ pub fn attend(
             let mut found = vec![0.0; piece.n_runs * n_rows * state_len(dim)];
             unit_of(&members, &mut |unit| {
                 // SAFETY: a state for each run and row; `check` has seen that the runs are there.
-                unsafe { attend_runs(tier, unit, piece.first_run, piece.n_runs, &mut found) };
+                unsafe {
+                    attend_runs(
+                        tier,
+                        shape.precision,
+                        unit,
+                        piece.first_run,
+                        piece.n_runs,
+                        &mut found,
+                    )
+                };
             });
             for (run, mut found) in found.chunks_exact(n_rows * state_len(dim)).enumerate() {
                 for (index, block) in piece.blocks.iter().zip(&members) {
@@ -138,7 +146,7 @@ pub fn attend(
             let mut states = vec![0.0; block.count * group * state_len(dim)];
             unit_of(&[block], &mut |unit| {
                 // SAFETY: one state a row; `check` has seen that the runs are there and whole.
-                unsafe { attend_runs(tier, unit, 0, block.n_runs(), &mut states) };
+                unsafe { attend_runs(tier, shape.precision, unit, 0, block.n_runs(), &mut states) };
             });
             end(block, &mut states);
         });

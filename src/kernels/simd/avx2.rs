@@ -79,6 +79,11 @@ unsafe fn bf16_half(from: *const u16) -> __m256 {
 }
 
 #[inline(always)]
+unsafe fn lower_half(a: __m256) -> __m256 {
+    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(a)))
+}
+
+#[inline(always)]
 unsafe fn exponent_half(a: __m256, n: __m256) -> __m256 {
     let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(n));
     _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), shifted))
@@ -133,6 +138,23 @@ macro_rules! two_registers {
             #[inline(always)]
             unsafe fn load_bf16(from: *const u16) -> F2 {
                 [bf16_half(from), bf16_half(from.add(8))]
+            }
+            #[inline(always)]
+            unsafe fn upper(a: F2) -> F2 {
+                let mask = _mm256_castsi256_ps(_mm256_set1_epi32(0xFFFF_0000_u32 as i32));
+                [_mm256_and_ps(a[0], mask), _mm256_and_ps(a[1], mask)]
+            }
+            #[inline(always)]
+            unsafe fn lower(a: F2) -> F2 {
+                [lower_half(a[0]), lower_half(a[1])]
+            }
+            #[inline(always)]
+            unsafe fn store_upper(to: *mut u16, a: F2) {
+                let upper = |a| _mm256_srli_epi32::<16>(_mm256_castps_si256(a));
+                // Packs quarter by quarter: the middle ones change places.
+                let packed = _mm256_packus_epi32(upper(a[0]), upper(a[1]));
+                let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+                _mm256_storeu_si256(to.cast(), packed);
             }
             #[inline(always)]
             unsafe fn load_u8(from: *const u8) -> F2 {

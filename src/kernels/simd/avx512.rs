@@ -91,6 +91,20 @@ impl Simd for Avx512Vnni {
         _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
     }
     #[inline(always)]
+    unsafe fn upper(a: Self::F) -> Self::F {
+        let mask = _mm512_set1_epi32(0xFFFF_0000_u32 as i32);
+        _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a), mask))
+    }
+    #[inline(always)]
+    unsafe fn lower(a: Self::F) -> Self::F {
+        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(a)))
+    }
+    #[inline(always)]
+    unsafe fn store_upper(to: *mut u16, a: Self::F) {
+        let upper = _mm512_srli_epi32::<16>(_mm512_castps_si512(a));
+        _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(upper));
+    }
+    #[inline(always)]
     unsafe fn load_u8(from: *const u8) -> Self::F {
         _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast())))
     }

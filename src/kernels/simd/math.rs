@@ -6,6 +6,21 @@
 
 use super::Simd;
 
+/// What is smaller becomes zero where numbers are rounded to bf16.
+pub(crate) const SMALLEST_BF16: f32 = 2.842_170_9e-14;
+
+/// A number of eight bits of precision next to each lane, zero for what is smaller than
+/// [`SMALLEST_BF16`]; NaN of NaN. Lanes are below 2^110. The lower halves of its bits are zero.
+///
+/// Dekker's splitting (Dekker 1971, section 5): with `c = (2^16 + 1) x` the number is `c - (c - x)`.
+#[inline(always)]
+pub(crate) unsafe fn rounded_to_bf16<S: Simd>(x: S::F) -> S::F {
+    let c = S::mul(x, S::splat(65_537.0));
+    let rounded = S::sub(c, S::sub(c, x));
+    let size = S::max(x, S::sub(S::splat(0.0), x));
+    S::select_less(size, S::splat(SMALLEST_BF16), S::splat(0.0), rounded)
+}
+
 /// Above this the exponential is infinite (the exact bound is 88.72), below its negative about
 /// (-87) it is zero (the smallest normal number is reached at -87.34).
 const HIGHEST: f32 = 88.0;

@@ -51,6 +51,12 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn store(to: *mut f32, x: Self::F);
     unsafe fn load_f16(from: *const u16) -> Self::F;
     unsafe fn load_bf16(from: *const u16) -> Self::F;
+    /// The upper halves of the lanes' bits, the lower zero: the second bf16 of each pair.
+    unsafe fn upper(a: Self::F) -> Self::F;
+    /// The lower halves in the place of the upper: the first bf16 of each pair.
+    unsafe fn lower(a: Self::F) -> Self::F;
+    /// Stores the upper halves, side by side.
+    unsafe fn store_upper(to: *mut u16, a: Self::F);
     unsafe fn load_u8(from: *const u8) -> Self::F;
     unsafe fn load_i8(from: *const i8) -> Self::F;
 

@@ -124,6 +124,21 @@ impl Simd for Neon {
         four!(i => vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(from.add(4 * i)))))
     }
     #[inline(always)]
+    unsafe fn upper(a: F4) -> F4 {
+        let mask = vdupq_n_u32(0xFFFF_0000);
+        four!(i => vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a[i]), mask)))
+    }
+    #[inline(always)]
+    unsafe fn lower(a: F4) -> F4 {
+        four!(i => vreinterpretq_f32_u32(vshlq_n_u32::<16>(vreinterpretq_u32_f32(a[i]))))
+    }
+    #[inline(always)]
+    unsafe fn store_upper(to: *mut u16, a: F4) {
+        for (i, a) in a.into_iter().enumerate() {
+            vst1_u16(to.add(4 * i), vshrn_n_u32::<16>(vreinterpretq_u32_f32(a)));
+        }
+    }
+    #[inline(always)]
     unsafe fn load_u8(from: *const u8) -> F4 {
         let all = vld1q_u8(from);
         let low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(all)));

@@ -46,6 +46,19 @@ impl Simd for Plain {
         bits.map(|bits| f32::from_bits(u32::from(bits) << 16))
     }
     #[inline(always)]
+    unsafe fn upper(a: Self::F) -> Self::F {
+        a.map(|x| f32::from_bits(x.to_bits() & 0xFFFF_0000))
+    }
+    #[inline(always)]
+    unsafe fn lower(a: Self::F) -> Self::F {
+        a.map(|x| f32::from_bits(x.to_bits() << 16))
+    }
+    #[inline(always)]
+    unsafe fn store_upper(to: *mut u16, a: Self::F) {
+        let upper = a.map(|x| (x.to_bits() >> 16) as u16);
+        unsafe { to.cast::<[u16; LANES]>().write_unaligned(upper) }
+    }
+    #[inline(always)]
     unsafe fn load_u8(from: *const u8) -> Self::F {
         unsafe { from.cast::<[u8; LANES]>().read_unaligned() }.map(f32::from)
     }

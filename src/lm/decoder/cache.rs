@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Result, Tensor, bail};
-use half::f16;
 
 use super::config::Config;
 use super::run::{Layout, Place, Run, RunLayer};
-use crate::kernels::attention::KvShape;
+use crate::kernels::attention::{KvPrecision, KvShape};
 
 /// Keys and values of a sequence, layer by layer.
 ///
@@ -34,14 +33,14 @@ pub(super) struct View<'a> {
 
 impl Cache {
     /// An empty cache; caches made from one by [`Cache::empty`] are counted together.
-    pub(super) fn new(config: &Config, place: Place) -> Self {
-        let shape = KvShape { n_kv_heads: config.n_kv_heads, head_dim: config.head_dim };
+    pub(super) fn new(config: &Config, shape: KvShape, place: Place) -> Self {
         let layout = Arc::new(Layout::new(config.n_layers, shape, place));
         Self { layout, runs: Vec::new(), len: 0 }
     }
 
     pub(super) fn on_device(config: &Config, device: &Device) -> Self {
-        Self::new(config, Place::Device(device.clone()))
+        let shape = config.kv_shape(KvPrecision::default());
+        Self::new(config, shape, Place::Device(device.clone()))
     }
 
     /// An empty cache of the same kind.
@@ -149,7 +148,7 @@ impl Cache {
 
     /// The kernels' runs of one layer that hold the `n` positions behind those that count, in order;
     /// the first of them begins at or before the first of these positions.
-    pub(super) fn packed_tail(&mut self, layer: usize, n: usize) -> Result<Vec<&mut [f16]>> {
+    pub(super) fn packed_tail(&mut self, layer: usize, n: usize) -> Result<Vec<&mut [u16]>> {
         let (run_len, shape) = (self.run_len(), self.layout.shape);
         let wanted = self.len / run_len..(self.len + n).div_ceil(run_len);
         let runs = self.runs.get_mut(wanted).unwrap_or_default();
@@ -162,7 +161,7 @@ impl Cache {
     }
 
     /// The kernels' runs of one layer, up to the `n` positions behind those that count.
-    pub(super) fn packed_runs(&self, layer: usize, n: usize) -> Result<Vec<&[f16]>> {
+    pub(super) fn packed_runs(&self, layer: usize, n: usize) -> Result<Vec<&[u16]>> {
         self.runs
             .iter()
             .take((self.len + n).div_ceil(self.run_len()))

@@ -1,6 +1,7 @@
 //! What a decoder must know of a model before it reads the weights.
 
 use super::rope::{RopeKind, RopeScaling};
+use crate::kernels::attention::{KvPrecision, KvShape};
 use crate::lm::{Error, Result};
 use crate::model::gguf::{Gguf, Value};
 
@@ -86,6 +87,11 @@ impl Family {
 }
 
 impl Config {
+    /// Keys and values of one layer.
+    pub(super) fn kv_shape(&self, precision: KvPrecision) -> KvShape {
+        KvShape { n_kv_heads: self.n_kv_heads, head_dim: self.head_dim, precision }
+    }
+
     /// Reads the metadata. The vocabulary's size is that of `token_embd.weight`.
     ///
     /// # Errors

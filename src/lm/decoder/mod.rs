@@ -7,6 +7,7 @@ use std::sync::Arc;
 use candle_core::{Device, Storage, Tensor};
 
 use super::{Error, Result};
+use crate::kernels::attention::KvPrecision;
 use crate::kernels::{Pool, Tier};
 use crate::model::gguf::Gguf;
 
@@ -67,6 +68,8 @@ pub struct Options {
     pub threads: usize,
     /// Instruction set of the kernels on the CPU.
     pub tier: Tier,
+    /// What the kernels on the CPU keep keys and values in; elsewhere they are f32.
+    pub kv_precision: KvPrecision,
 }
 
 impl Decoder {
@@ -85,8 +88,11 @@ impl Decoder {
         }
         let device = options.device.clone();
         let packed = device.is_cpu() && options.precision == Precision::Packed;
-        let kernels = packed
-            .then(|| Kernels { tier: options.tier, pool: Arc::new(Pool::new(options.threads)) });
+        let kernels = packed.then(|| Kernels {
+            tier: options.tier,
+            kv_precision: options.kv_precision,
+            pool: Arc::new(Pool::new(options.threads)),
+        });
         let weights = Weights::load(gguf, &config, options.precision, kernels.as_ref(), &device)?;
         let rope = Rope::new(
             config.family.rope_kind(),
@@ -102,7 +108,7 @@ impl Decoder {
             None => None,
         };
         let cache = match &packed {
-            Some(_) => Cache::new(&config, run::Place::Packed),
+            Some(packed) => Cache::new(&config, packed.kv_shape(), run::Place::Packed),
             None => Cache::on_device(&config, &device),
         };
         Ok(Self { config, device, weights, rope, packed, cache })

@@ -6,7 +6,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Error, Result, Tensor};
-use half::f16;
 
 use super::config::Config;
 use super::layer::{Layer, Norm, Segment};
@@ -94,12 +93,16 @@ impl Packed {
             norm: PackedNorm::new(&weights.norm)?,
             head: Arc::clone(head),
             rotation: Rotation::new(rope, config)?,
-            shape: KvShape { n_kv_heads: config.n_kv_heads, head_dim: config.head_dim },
+            shape: config.kv_shape(kernels.kv_precision),
             n_heads: config.n_heads,
             tier: kernels.tier,
             pool: Arc::clone(&kernels.pool),
             buffers: Mutex::default(),
         }))
+    }
+
+    pub(super) fn kv_shape(&self) -> KvShape {
+        self.shape
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -148,7 +151,7 @@ impl Packed {
 
         self.rotate_and_write(index, layer, query, key, value, segments)?;
         attended.resize(query.len(), 0.0);
-        let runs: Vec<Vec<&[f16]>> = segments
+        let runs: Vec<Vec<&[u16]>> = segments
             .iter()
             .map(|segment| segment.cache.packed_runs(index, segment.n_rows))
             .collect::<Result<_>>()?;
@@ -254,7 +257,7 @@ struct Part<'a> {
     query: &'a mut [f32],
     key: &'a mut [f32],
     value: &'a [f32],
-    run: &'a mut [f16],
+    run: &'a mut [u16],
     outcome: crate::kernels::Result<()>,
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{Device, Error, Module, Result, Tensor};
 
+use crate::kernels::attention::KvPrecision;
 use crate::kernels::op::LinearOp;
 use crate::kernels::{PackedLinear, Pool, Tier};
 
@@ -26,6 +27,7 @@ pub enum Precision {
 #[derive(Debug, Clone)]
 pub(super) struct Kernels {
     pub(super) tier: Tier,
+    pub(super) kv_precision: KvPrecision,
     pub(super) pool: Arc<Pool>,
 }
 
@@ -74,7 +76,7 @@ impl Projection {
 /// The weights in the kernels' layout; `None` where there is no kernel for their format.
 fn pack(weights: &QTensor, kernels: &Kernels) -> Result<Option<PackedLinear>> {
     let (rows, cols) = weights.shape().dims2()?;
-    let Kernels { tier, pool } = kernels;
+    let Kernels { tier, pool, .. } = kernels;
     match PackedLinear::from_blocks(&weights.data()?, weights.dtype(), rows, cols, *tier, pool) {
         Ok(packed) => Ok(Some(packed)),
         Err(crate::kernels::Error::Format(_)) => Ok(None),

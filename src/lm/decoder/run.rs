@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Result, Tensor, bail};
-use half::f16;
-use half::slice::HalfBitsSliceExt;
 
 use crate::kernels::attention::{self, KvShape};
 
@@ -14,7 +12,7 @@ use crate::kernels::attention::{self, KvShape};
 pub(super) enum Place {
     /// In tensors, f32, on a device.
     Device(Device),
-    /// In the kernels' layout, f16.
+    /// In the kernels' layout and precision.
     Packed,
 }
 
@@ -42,7 +40,7 @@ pub(super) struct Run {
 #[derive(Debug)]
 enum Content {
     Tensors(Vec<RunLayer>),
-    /// Bits of f16, `[layer]` runs of the kernels.
+    /// `[layer]` runs of the kernels.
     Packed(Vec<u16>),
 }
 
@@ -73,7 +71,7 @@ impl Layout {
     /// Bytes of one run, all layers.
     pub(super) fn bytes(&self) -> usize {
         let per_layer = match self.place {
-            Place::Packed => self.shape.run_len() * size_of::<f16>(),
+            Place::Packed => self.shape.run_len() * size_of::<u16>(),
             Place::Device(_) => {
                 let width = self.shape.n_kv_heads * self.shape.head_dim;
                 2 * width * POSITIONS_IN_TENSORS * size_of::<f32>()
@@ -127,29 +125,25 @@ impl Drop for Run {
 
 impl Run {
     /// One layer as the kernels read it.
-    pub(super) fn packed(&self, layer: usize, shape: KvShape) -> Result<&[f16]> {
+    pub(super) fn packed(&self, layer: usize, shape: KvShape) -> Result<&[u16]> {
         match &self.content {
-            Content::Packed(bits) => {
-                Ok(bits[layer * shape.run_len()..][..shape.run_len()].reinterpret_cast())
-            }
-            Content::Tensors(_) => bail!("cache: a run in tensors, expected f16 bits"),
+            Content::Packed(bits) => Ok(&bits[layer * shape.run_len()..][..shape.run_len()]),
+            Content::Tensors(_) => bail!("cache: a run in tensors, expected the kernels' bits"),
         }
     }
 
     /// One layer as the kernels write it.
-    pub(super) fn packed_mut(&mut self, layer: usize, shape: KvShape) -> Result<&mut [f16]> {
+    pub(super) fn packed_mut(&mut self, layer: usize, shape: KvShape) -> Result<&mut [u16]> {
         match &mut self.content {
-            Content::Packed(bits) => {
-                Ok(bits[layer * shape.run_len()..][..shape.run_len()].reinterpret_cast_mut())
-            }
-            Content::Tensors(_) => bail!("cache: a run in tensors, expected f16 bits"),
+            Content::Packed(bits) => Ok(&mut bits[layer * shape.run_len()..][..shape.run_len()]),
+            Content::Tensors(_) => bail!("cache: a run in tensors, expected the kernels' bits"),
         }
     }
 
     pub(super) fn tensors(&self, layer: usize) -> Result<&RunLayer> {
         match &self.content {
             Content::Tensors(layers) => Ok(&layers[layer]),
-            Content::Packed(_) => bail!("cache: a run of f16 bits, expected tensors"),
+            Content::Packed(_) => bail!("cache: a run of the kernels' bits, expected tensors"),
         }
     }
 }

@@ -11,14 +11,21 @@ use candle_core::{Device, Tensor};
 use candle_transformers::models::{quantized_llama, quantized_qwen2, quantized_qwen3};
 
 use super::*;
+use crate::kernels::attention::KvPrecision;
 use crate::lm::tiny::{N_TOKENS, Tiny};
 use crate::model::gguf::Value;
 
 const FAMILIES: [&str; 3] = ["llama", "qwen2", "qwen3"];
 
 fn load(tiny: &Tiny, precision: Precision) -> Result<Decoder> {
-    let options =
-        Options { device: Device::Cpu, precision, context: None, threads: 2, tier: Tier::detect() };
+    let options = Options {
+        device: Device::Cpu,
+        precision,
+        context: None,
+        threads: 2,
+        tier: Tier::detect(),
+        kv_precision: KvPrecision::default(),
+    };
     Decoder::load(&tiny.gguf(), &options)
 }
 
@@ -259,6 +266,7 @@ fn a_context_is_held_to() {
             context: Some(context),
             threads: 1,
             tier: Tier::PLAIN,
+            kv_precision: KvPrecision::default(),
         };
         Decoder::load(&gguf, &options)
     };
@@ -282,8 +290,14 @@ fn all_logits(decoder: &Decoder, tokens: &[u32], portion: usize) -> Vec<Vec<f32>
 }
 
 fn packed(tiny: &Tiny, threads: usize, tier: Tier) -> Decoder {
-    let options =
-        Options { device: Device::Cpu, precision: Precision::Packed, context: None, threads, tier };
+    let options = Options {
+        device: Device::Cpu,
+        precision: Precision::Packed,
+        context: None,
+        threads,
+        tier,
+        kv_precision: KvPrecision::default(),
+    };
     Decoder::load(&tiny.gguf(), &options).unwrap()
 }
 

@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::kernels::attention::KvPrecision;
 use crate::lm::completing::Completing;
 use crate::lm::decoder::{Options, Precision, Rows};
 use crate::lm::job::{Lane, Work};
@@ -74,6 +75,7 @@ fn decoder(tiny: &Tiny, threads: usize) -> Decoder {
         context: None,
         threads,
         tier: Tier::detect(),
+        kv_precision: KvPrecision::default(),
     };
     Decoder::load(&tiny.gguf(), &options).unwrap()
 }

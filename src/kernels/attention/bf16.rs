@@ -1,0 +1,198 @@
+//! Products over keys and values of bf16, two at a time into sums of f32.
+//!
+//! A pair is the second number's product added to the sum, and rounded, then the first one's: what
+//! `vdpbf16ps` does. A product of two bf16 is exact in f32, so on other instruction sets it is two
+//! multiply-adds, with the same bits. The instruction takes numbers below the normal ones for zero;
+//! what is rounded to bf16 here is zero below 2^-45, so that neither a product nor a difference of sums
+//! of them can be so small.
+
+#![allow(unsafe_code)]
+// Kernels run under the contract of `Simd` and of `Products`.
+#![allow(unsafe_op_in_unsafe_fn)]
+#![allow(clippy::needless_range_loop)]
+
+use std::marker::PhantomData;
+
+use super::RUN;
+use super::tile::{MOST_ROWS, Products, Tile};
+use crate::kernels::simd::{LANES, Simd, math};
+
+/// The two products of a pair of bf16 added to a sum of f32.
+///
+/// # Safety
+/// That of [`Simd`].
+pub(super) trait Pairs: 'static {
+    /// `a` and `b` have sixteen pairs each.
+    unsafe fn add<S: Simd>(total: S::F, a: S::F, b: S::F) -> S::F;
+}
+
+/// On every instruction set.
+pub(super) struct ByMultiplyAdd;
+
+impl Pairs for ByMultiplyAdd {
+    #[inline(always)]
+    unsafe fn add<S: Simd>(total: S::F, a: S::F, b: S::F) -> S::F {
+        let total = S::fma(S::upper(a), S::upper(b), total);
+        S::fma(S::lower(a), S::lower(b), total)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{is_native, native};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps};
+    use std::mem::{transmute, transmute_copy};
+
+    use super::{Brain, Pairs};
+    use crate::kernels::Tier;
+    use crate::kernels::attention::tile::{Unit, all_runs};
+    use crate::kernels::simd::{Avx512Vnni, Simd};
+    use crate::kernels::tier::Set;
+
+    /// `vdpbf16ps`.
+    struct Native;
+
+    impl Pairs for Native {
+        #[inline(always)]
+        unsafe fn add<S: Simd>(total: S::F, a: S::F, b: S::F) -> S::F {
+            const { assert!(size_of::<S::F>() == size_of::<__m512>()) };
+            let of = |x: &S::F| transmute_copy::<S::F, __m512>(x);
+            let pairs = |x: &S::F| transmute::<__m512, __m512bh>(of(x));
+            let sum = _mm512_dpbf16_ps(of(&total), pairs(&a), pairs(&b));
+            transmute_copy::<__m512, S::F>(&sum)
+        }
+    }
+
+    /// Whether the instruction is there, on a tier of vectors as wide.
+    pub(in crate::kernels::attention) fn is_native(tier: Tier) -> bool {
+        tier.0 == Set::Avx512Vnni && is_x86_feature_detected!("avx512bf16")
+    }
+
+    /// # Safety
+    /// [`is_native`], and what [`attend_runs`](super::super::tile::attend_runs) asks for.
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c"
+    )]
+    pub(in crate::kernels::attention) unsafe fn native(
+        unit: &Unit<'_>,
+        first_run: usize,
+        n_runs: usize,
+        states: &mut [f32],
+    ) {
+        all_runs::<Avx512Vnni, Brain<Native>>(unit, first_run, n_runs, states);
+    }
+}
+
+/// Keys and values of bf16, in pairs of dimensions and of positions; queries `[dim / 2][row]` pairs,
+/// weights 32 pairs in the place of a row's 64.
+pub(super) struct Brain<D>(PhantomData<D>);
+
+impl<D: Pairs> Products for Brain<D> {
+    #[inline(always)]
+    unsafe fn interleave<S: Simd>(queries: *const f32, rows: usize, dim: usize, to: *mut f32) {
+        let mut narrow = vec![0_u32; dim / 2];
+        for row in 0..rows {
+            for d in (0..dim).step_by(LANES) {
+                let rounded = math::rounded_to_bf16::<S>(S::load(queries.add(row * dim + d)));
+                S::store_upper(narrow.as_mut_ptr().cast::<u16>().add(d), rounded);
+            }
+            for (pair, bits) in narrow.iter().enumerate() {
+                *to.cast::<u32>().add(pair * rows + row) = *bits;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn scores<S: Simd, const ROWS: usize, const WIDTH: usize>(
+        tile: &Tile<'_>,
+        most: usize,
+        scores: *mut f32,
+    ) {
+        let dim = tile.dim;
+        let mut panel = 0;
+        while panel * LANES < most {
+            let mut total = [[S::splat(0.0); ROWS]; WIDTH];
+            let keys = tile.keys.add(panel * dim * LANES);
+            for pair in 0..dim / 2 {
+                if ROWS < MOST_ROWS {
+                    let at = tile.values.add((panel * dim + 2 * pair * WIDTH) * LANES);
+                    (0..WIDTH).for_each(|i| S::prefetch(at.add(2 * i * LANES).cast()));
+                }
+                for column in 0..WIDTH {
+                    let key = S::load(keys.add((column * dim + 2 * pair) * LANES).cast());
+                    for row in 0..ROWS {
+                        let query = S::splat(*tile.queries.add(pair * ROWS + row));
+                        total[column][row] = D::add::<S>(total[column][row], key, query);
+                    }
+                }
+            }
+            for column in 0..WIDTH {
+                for row in 0..ROWS {
+                    let to = scores.add(row * RUN + (panel + column) * LANES);
+                    S::store(to, total[column][row]);
+                }
+            }
+            panel += WIDTH;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn ready<S: Simd>(weights: *mut f32) {
+        for quarter in (0..RUN).step_by(LANES) {
+            let rounded = math::rounded_to_bf16::<S>(S::load(weights.add(quarter)));
+            S::store_upper(weights.cast::<u16>().add(quarter), rounded);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn mixed<S: Simd, const ROWS: usize, const WIDTH: usize>(
+        tile: &Tile<'_>,
+        weights: *const f32,
+        all: usize,
+        chunk: usize,
+    ) -> [[S::F; ROWS]; WIDTH] {
+        let values = tile.values.add(2 * chunk * LANES);
+        let mut total = [[S::splat(0.0); ROWS]; WIDTH];
+        for pair in 0..all / 2 {
+            if ROWS < MOST_ROWS {
+                let at = tile.next_keys.add((chunk * RUN + 2 * pair * WIDTH) * LANES);
+                (0..WIDTH).for_each(|i| S::prefetch(at.add(2 * i * LANES).cast()));
+            }
+            for column in 0..WIDTH {
+                let value = S::load(values.add(2 * (pair * tile.dim + column * LANES)).cast());
+                for row in 0..ROWS {
+                    let weight = S::splat(*weights.add(row * RUN + pair));
+                    total[column][row] = D::add::<S>(total[column][row], value, weight);
+                }
+            }
+        }
+        total
+    }
+
+    #[inline(always)]
+    unsafe fn add_rest<S: Simd>(
+        tile: &Tile<'_>,
+        mut total: S::F,
+        weights: *const f32,
+        all: usize,
+        visible: usize,
+        chunk: usize,
+    ) -> S::F {
+        let values = tile.values.add(2 * chunk * LANES);
+        for pair in all / 2..visible / 2 {
+            let value = S::load(values.add(2 * pair * tile.dim).cast());
+            total = D::add::<S>(total, value, S::splat(*weights.add(pair)));
+        }
+        if visible % 2 == 1 {
+            // The pair's second position is not the row's to see, and may hold anything.
+            let pair = visible / 2;
+            let mut first = values.add(2 * pair * tile.dim).cast::<[u32; LANES]>().read_unaligned();
+            first.iter_mut().for_each(|bits| *bits &= 0xFFFF);
+            let value = S::load(first.as_ptr().cast());
+            total = D::add::<S>(total, value, S::splat(*weights.add(pair)));
+        }
+        total
+    }
+}

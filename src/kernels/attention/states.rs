@@ -1,0 +1,100 @@
+//! What is kept of a row and the runs it has seen: largest score, sum and weighted sum of values;
+//! and the join of two.
+
+#![allow(unsafe_code)]
+// Kernels run under the contract of `Simd`.
+#![allow(unsafe_op_in_unsafe_fn)]
+
+use super::tile::MOST_ROWS;
+use crate::kernels::simd::{LANES, Simd, math, per_tier};
+
+/// Elements of a row's state: largest score, sum, then `dim` elements of the weighted sum.
+pub(crate) fn state_len(dim: usize) -> usize {
+    2 + dim
+}
+
+per_tier! {
+    /// Joins the states of later runs, `[run][row]`, to those of the first, and divides:
+    /// `out` is `[row][dim]`.
+    ///
+    /// # Safety
+    /// Lengths are as stated.
+    pub(crate) unsafe fn finish(
+        states: &mut [f32], n_rows: usize, dim: usize, out: &mut [f32],
+    ) = join_all;
+}
+
+/// Writes the largest scores and sums of a run to the states at `states`, or joins them. Gives what
+/// the states are multiplied with, then, from [`MOST_ROWS`] on, what the run is; both only for a join.
+#[inline(always)]
+pub(super) unsafe fn put_sums<S: Simd, const ROWS: usize>(
+    states: *mut f32,
+    dim: usize,
+    joins: bool,
+    largest: &[f32; ROWS],
+    sums: &[f32; ROWS],
+) -> [f32; LANES] {
+    let len = state_len(dim);
+    let mut factors = [0.0; LANES];
+    if !joins {
+        for row in 0..ROWS {
+            *states.add(row * len) = largest[row];
+            *states.add(row * len + 1) = sums[row];
+        }
+        return factors;
+    }
+    for row in 0..ROWS {
+        let state = states.add(row * len);
+        let (before, now) = (*state, largest[row]);
+        let largest = if now > before { now } else { before };
+        factors[row] = before - largest;
+        factors[MOST_ROWS + row] = now - largest;
+        *state = largest;
+    }
+    let exponentials = math::exp_of_negative::<S>(S::load(factors.as_ptr()));
+    S::store(factors.as_mut_ptr(), exponentials);
+    for row in 0..ROWS {
+        let sum = states.add(row * len + 1);
+        *sum = (*sum).mul_add(factors[row], sums[row] * factors[MOST_ROWS + row]);
+    }
+    factors
+}
+
+/// Joins a later run's state to `state`.
+#[inline(always)]
+unsafe fn join<S: Simd>(state: *mut f32, part: *const f32, dim: usize) {
+    let (before, largest_of_part) = (*state, *part);
+    let largest = if largest_of_part > before { largest_of_part } else { before };
+    let mut factors = [0.0; LANES];
+    factors[0] = before - largest;
+    factors[1] = largest_of_part - largest;
+    let exponentials = math::exp_of_negative::<S>(S::load(factors.as_ptr()));
+    S::store(factors.as_mut_ptr(), exponentials);
+    let [keep, take, ..] = factors;
+    *state = largest;
+    *state.add(1) = (*state.add(1)).mul_add(keep, *part.add(1) * take);
+    let (keep, take) = (S::splat(keep), S::splat(take));
+    for chunk in 0..dim / LANES {
+        let at = 2 + chunk * LANES;
+        let taken = S::mul(S::load(part.add(at)), take);
+        S::store(state.add(at), S::fma(S::load(state.add(at)), keep, taken));
+    }
+}
+
+#[inline(always)]
+unsafe fn join_all<S: Simd>(states: &mut [f32], n_rows: usize, dim: usize, out: &mut [f32]) {
+    let len = state_len(dim);
+    let n_runs = states.len() / (n_rows * len);
+    let states = states.as_mut_ptr();
+    for row in 0..n_rows {
+        let state = states.add(row * len);
+        for run in 1..n_runs {
+            join::<S>(state, states.add((run * n_rows + row) * len), dim);
+        }
+        let sum = S::splat(*state.add(1));
+        for chunk in 0..dim / LANES {
+            let mixed = S::div(S::load(state.add(2 + chunk * LANES)), sum);
+            S::store(out.as_mut_ptr().add(row * dim + chunk * LANES), mixed);
+        }
+    }
+}
