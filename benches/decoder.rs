@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 use idiolect::kernels::Tier;
+use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, Rows};
 use idiolect::model::gguf::Gguf;
 
@@ -27,6 +28,7 @@ fn main() {
             context: Some(8192),
             threads: 2,
             tier: Tier::detect(),
+            kv_precision: KvPrecision::F16,
         };
         let decoder = Decoder::load(&gguf, &options).unwrap();
         println!("{precision:?} loaded in {:.2} s", start.elapsed().as_secs_f64());

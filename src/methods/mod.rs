@@ -1,8 +1,8 @@
 //! One file a method, each readable as its paper's algorithm.
 //!
 //! A method sees users, items and texts, puts fields into prompts and awaits the answers; it never
-//! sees a tensor, a token id or a template. It reads the corpus through a [`View`], so that no text
-//! that is held out can reach a prompt.
+//! sees a tensor, a token id or a template. It reads the corpus through a
+//! [`View`](crate::corpus::View), so that no text that is held out can reach a prompt.
 
 mod bm25;
 mod ccp;
@@ -15,6 +15,7 @@ mod hyperalign;
 mod idiolect;
 mod intsum;
 mod llm_trsr;
+mod material;
 mod non_perso;
 mod options;
 mod persona_db;
@@ -26,6 +27,7 @@ mod select;
 mod tests;
 mod told;
 mod why;
+mod written;
 
 pub use bm25::Bm25;
 pub use dpl::{Profiled, profile};
@@ -33,18 +35,18 @@ pub use error::Error;
 pub use idiolect::{
     Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts, stated_profile,
 };
+pub use material::Material;
 pub use options::{History, Options, SamplingOverrides};
 pub use prepared::{Given, Prepared};
 pub use why::Reason;
+pub use written::Written;
 
 use serde::Serialize;
 
-use crate::corpus::{Item, ReviewId, StoredReview, Target, View};
-use crate::difference::stated::StatedProfile;
-use crate::difference::{Calls, Model, OnText, Peers, Profile, Tally};
-use crate::lm::Finish;
-use crate::progress::Progress;
-use crate::task::{Cut, Stage, Task};
+use crate::corpus::Target;
+use crate::difference::OnText;
+use crate::task::Stage;
+use material::{Past, ids};
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -210,122 +212,4 @@ impl Method {
         let prepared = self.prepare(material, target, options).await?;
         prepared.write(material, options, on_text).await
     }
-}
-
-/// What a method works with.
-#[derive(Clone)]
-pub struct Material<'a> {
-    /// What may be seen of the corpus.
-    pub view: View<'a>,
-    /// The language model.
-    pub model: &'a dyn Model,
-    /// Who chooses representatives; only methods that [need peers](Method::needs_peers) ask.
-    pub peers: Option<&'a dyn Peers>,
-    /// What is written and how it is asked for.
-    pub task: &'a Task,
-    /// Told how far the work is.
-    pub progress: &'a dyn Progress,
-}
-
-/// A text written as a user would, and what it took.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Written {
-    /// The text, without the task's label.
-    pub text: String,
-    /// The method.
-    pub method: Method,
-    /// What prompts left out, in the order in which they were made.
-    pub cut: Vec<Cut>,
-    /// Tokens of the prompts of all answers that were computed.
-    pub prompt_tokens: usize,
-    /// Tokens of all answers that were computed.
-    pub completion_tokens: usize,
-    /// Answers (differences, summary, text) taken from the store.
-    pub reused: usize,
-    /// Answers computed.
-    pub computed: usize,
-    /// Tokens that the answers from the store had cost.
-    pub saved_tokens: usize,
-    /// Those of them that were prompts.
-    pub saved_prompt_tokens: usize,
-    /// Why the text ended.
-    pub finish: Finish,
-    /// The user's past reviews that the prompt was given, as the prompt orders them.
-    pub past: Vec<ReviewId>,
-    /// The profile, for methods that make one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<Profile>,
-    /// The profile in statements, for the method that makes one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stated: Option<StatedProfile>,
-}
-
-impl Written {
-    /// What the answers have cost.
-    #[must_use]
-    pub fn tally(&self) -> Tally {
-        Tally {
-            computed: self.computed,
-            reused: self.reused,
-            prompt_tokens: self.prompt_tokens,
-            completion_tokens: self.completion_tokens,
-            saved_tokens: self.saved_tokens,
-            saved_prompt_tokens: self.saved_prompt_tokens,
-        }
-    }
-
-    /// The same text at another cost.
-    fn costing(self, tally: Tally) -> Self {
-        Self {
-            computed: tally.computed,
-            reused: tally.reused,
-            prompt_tokens: tally.prompt_tokens,
-            completion_tokens: tally.completion_tokens,
-            saved_tokens: tally.saved_tokens,
-            saved_prompt_tokens: tally.saved_prompt_tokens,
-            ..self
-        }
-    }
-}
-
-/// A past review of the user and what it is about.
-pub(crate) type Past = (StoredReview, Item);
-
-impl<'a> Material<'a> {
-    fn calls(&self, options: &Options) -> Calls<'a> {
-        Calls::new(self.view.store(), self.model, self.task, options.reuse)
-    }
-
-    /// The user's visible reviews with their items, oldest first; those without text are passed by.
-    fn history(&self, user: &str) -> Result<Vec<Past>> {
-        let mut past = Vec::new();
-        for review in self.view.history(user)? {
-            if !review.review.text.trim().is_empty() {
-                let item = self.view.item(&review.review.item)?;
-                past.push((review, item));
-            }
-        }
-        Ok(past)
-    }
-
-    /// As [`Material::history`], where there must be some.
-    fn history_of(&self, user: &str, method: Method) -> Result<Vec<Past>> {
-        let past = self.history(user)?;
-        if past.is_empty() {
-            return Err(Error::NoHistory { user: user.to_owned(), method: method.name() });
-        }
-        Ok(past)
-    }
-
-    /// The past that the options ask for; empty only where they ask for nobody's.
-    fn past(&self, target: &Target, options: &Options, method: Method) -> Result<Vec<Past>> {
-        match options.history {
-            History::None => Ok(Vec::new()),
-            History::Own | History::Of(_) => self.history_of(options.author(target), method),
-        }
-    }
-}
-
-fn ids(past: &[Past]) -> Vec<ReviewId> {
-    past.iter().map(|(review, _)| review.id).collect()
 }

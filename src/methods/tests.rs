@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 use futures::executor::block_on;
 
 use super::*;
-use crate::corpus::{Review, Store};
+use crate::corpus::{Item, Review, ReviewId, Store, View};
 use crate::difference::Reuse;
 use crate::difference::testing::{FirstPeers, Scripted};
 use crate::lm::Prompt;
 use crate::progress::Silent;
-use crate::task::Telling;
+use crate::task::{Task, Telling};
 
 /// `ann` has reviewed items 0 to 5; `b` to `f` each of items 0 to 3; `ann` and `b` items 4 and 5;
 /// nobody item 6; `loner` item 7 alone.

@@ -1,36 +1,18 @@
 //! The rows of an input as the kernels read them, in tiles.
 //!
-//! Rows are taken by tiles of up to [`Simd::ROWS`], in powers of two. A tile interleaves its rows:
-//! of each group of four columns the four bytes of the first row, of the second, and so on; its
-//! scales, sums and corrections are `[block][row]`. A tile of `r` rows that begins at row `i` lies
-//! at `i * cols`, whatever came before it.
-//!
-//! One large value makes the int8 steps of its whole block coarse, and language models have a few
-//! such values in every row. A block whose largest magnitude is beyond [`LARGE`] times the row's
-//! root mean square gets a second int8 digit, the quantized rest, in the tile's [`Extra`]. On
-//! SmolLM2-135M (2,253 tokens) this takes 8% of the blocks and brings the distance of the
-//! log-probabilities from those of the dequantized model down from 0.076 to 0.043.
+//! Rows are taken by tiles of up to [`Simd::ROWS`](crate::kernels::simd::Simd::ROWS), in powers of
+//! two. A tile interleaves its rows: of each group of four columns the four bytes of the first row,
+//! of the second, and so on; its scales, sums and corrections are `[block][row]`. A tile of `r` rows
+//! that begins at row `i` lies at `i * cols`, whatever came before it. Blocks that hold large values
+//! have a second digit (`quantize`).
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd`.
-#![allow(unsafe_op_in_unsafe_fn)]
-// One index runs through several arrays of a tile's rows.
-#![allow(clippy::needless_range_loop)]
-
-use std::array::from_fn;
 
 use super::BLOCK;
 use super::format::Offset;
+use super::quantize::{DigitsMut, quantize};
 use crate::kernels::shared::Shared;
-use crate::kernels::simd::{LANES, Simd, per_tier};
 use crate::kernels::{Pool, Tier};
-
-/// Blocks whose largest magnitude lies below this count as zero: the reciprocal of their scale
-/// would overflow.
-const SMALLEST: f32 = 1e-30;
-
-/// See the module's text.
-const LARGE: f32 = 8.0;
 
 /// Rows `first .. first + rows` of an input.
 #[derive(Debug, Clone, Copy)]
@@ -63,16 +45,16 @@ pub(crate) struct Quantized {
 
 /// Digits of some blocks of some tiles.
 #[derive(Default)]
-struct Digits {
+pub(super) struct Digits {
     /// `[block][group][row][4]`.
-    values: Vec<i8>,
+    pub(super) values: Vec<i8>,
     /// `[block][row]`: what one step of the int8 is worth.
-    scales: Vec<f32>,
+    pub(super) scales: Vec<f32>,
     /// `[block][row]`: sum of the block's values, times the scale.
-    sums: Vec<f32>,
+    pub(super) sums: Vec<f32>,
     /// For each offset in use, by its number: `[block][row]`, for halves `[block][half][row]`; the
     /// negated sum of the values times the offset.
-    corrections: [Vec<i32>; 4],
+    pub(super) corrections: [Vec<i32>; 4],
 }
 
 /// Second digits of a tile's blocks that hold large values.
@@ -80,7 +62,7 @@ struct Digits {
 pub(crate) struct Extra {
     /// Number of the block and a bit for each row that has a second digit there, ascending.
     pub(crate) blocks: Vec<(usize, u8)>,
-    digits: Digits,
+    pub(super) digits: Digits,
 }
 
 /// Digits of one tile as the kernels read them; see [`Digits`] for what is behind the pointers.
@@ -101,7 +83,7 @@ impl Digits {
         digits
     }
 
-    fn grow(&mut self, n: usize, offsets: &[Offset]) {
+    pub(super) fn grow(&mut self, n: usize, offsets: &[Offset]) {
         self.values.resize(self.values.len() + n * BLOCK, 0);
         self.scales.resize(self.scales.len() + n, 0.0);
         self.sums.resize(self.sums.len() + n, 0.0);
@@ -189,224 +171,4 @@ impl Quantized {
         let some = !extra.blocks.is_empty();
         some.then(|| (extra.blocks.as_slice(), extra.digits.view(0, offset)))
     }
-}
-
-/// Where digits go. Corrections by the number of their offset, empty where it is not in use.
-struct DigitsMut<'a> {
-    values: &'a mut [i8],
-    scales: &'a mut [f32],
-    sums: &'a mut [f32],
-    corrections: [&'a mut [i32]; 4],
-}
-
-per_tier! {
-    unsafe fn quantize(
-        x: &[f32], rows: usize, digits: DigitsMut<'_>, extra: &mut Extra, offsets: &[Offset],
-    ) = quantize_tile;
-}
-
-#[inline(always)]
-unsafe fn quantize_tile<S: Simd>(
-    x: &[f32],
-    rows: usize,
-    mut digits: DigitsMut<'_>,
-    extra: &mut Extra,
-    offsets: &[Offset],
-) {
-    let cols = x.len() / rows;
-    let x = x.as_ptr();
-    let mut large = [f32::INFINITY; 8];
-    if rows == 8 {
-        large = large_of::<S, 8>(x, cols);
-    } else {
-        for row in 0..rows {
-            [large[row]] = large_of::<S, 1>(x.add(row * cols), cols);
-        }
-    }
-    for block in 0..cols / BLOCK {
-        let x = x.add(block * BLOCK);
-        let steps = quantize_block::<S>(x, cols, rows, &mut digits, block);
-        let mut with_more = 0_u8;
-        // Not where anything is infinite or NaN.
-        (0..8).for_each(|row| with_more |= u8::from(steps.largest[row] > large[row]) << row);
-        if with_more == 0 {
-            continue;
-        }
-        let mut rests = [[0.0_f32; BLOCK]; 8];
-        for row in 0..rows {
-            if (with_more >> row) & 1 == 0 {
-                continue;
-            }
-            let (factor, step) = (S::splat(steps.inverses[row]), S::splat(-steps.scales[row]));
-            for half in 0..2 {
-                let x = S::load(x.add(row * cols + half * LANES));
-                let digit = S::to_float(S::round_scaled(x, factor));
-                S::store(rests[row].as_mut_ptr().add(half * LANES), S::fma(digit, step, x));
-            }
-        }
-        let index = extra.blocks.len();
-        extra.digits.grow(rows, offsets);
-        let Digits { values, scales, sums, corrections } = &mut extra.digits;
-        let corrections = corrections.each_mut().map(Vec::as_mut_slice);
-        let mut digits = DigitsMut { values, scales, sums, corrections };
-        let rests = rests.as_ptr().cast();
-        let steps = quantize_block::<S>(rests, BLOCK, rows, &mut digits, index);
-        let mut with_rest = 0_u8;
-        (0..8).for_each(|row| with_rest |= u8::from(steps.scales[row] > 0.0) << row);
-        extra.blocks.push((block, with_rest));
-    }
-}
-
-/// What each row's blocks are compared with to tell whether they hold large values; `x` is
-/// `[ROWS, cols]`.
-#[inline(always)]
-unsafe fn large_of<S: Simd, const ROWS: usize>(x: *const f32, cols: usize) -> [f32; ROWS] {
-    let mut squares = [S::splat(0.0); ROWS];
-    for at in 0..cols / LANES {
-        for row in 0..ROWS {
-            let v = S::load(x.add(row * cols + at * LANES));
-            squares[row] = S::fma(v, v, squares[row]);
-        }
-    }
-    let mut large = [0.0; ROWS];
-    for row in 0..ROWS {
-        large[row] = LARGE * (S::sum(squares[row]) / cols as f32).sqrt();
-    }
-    large
-}
-
-/// How a block of each row was quantized; zeros of rows that a tile lacks.
-struct Steps {
-    /// Largest magnitudes.
-    largest: [f32; 8],
-    scales: [f32; 8],
-    inverses: [f32; 8],
-}
-
-/// Quantizes a block of `rows` rows, `stride` apart, and writes it to its place. A row's block that
-/// is not finite has no int8 worth the name: its scale is NaN.
-#[inline(always)]
-unsafe fn quantize_block<S: Simd>(
-    x: *const f32,
-    stride: usize,
-    rows: usize,
-    digits: &mut DigitsMut<'_>,
-    block: usize,
-) -> Steps {
-    let Steps { largest, scales, inverses } = if rows == 8 {
-        steps_of_eight::<S>(&S::largest_bits_of_eight(x, stride).map(f32::from_bits))
-    } else {
-        steps_of_each::<S>(x, stride, rows)
-    };
-    let values = digits.values[block * BLOCK * rows..][..BLOCK * rows].as_mut_ptr();
-    let mut halves = [[0; 8]; 2];
-    if rows == 8 && largest.iter().all(|largest| largest.is_finite()) {
-        halves = S::round_eight(values, x, stride, &inverses);
-    } else {
-        for row in 0..rows {
-            let sums =
-                round_row::<S>(values.add(4 * row), x.add(row * stride), rows, inverses[row]);
-            [halves[0][row], halves[1][row]] = sums;
-        }
-    }
-    if rows == 8 {
-        put::<8>(digits, block, rows, &scales, &halves);
-    } else {
-        put::<1>(digits, block, rows, &scales, &halves);
-    }
-    Steps { largest, scales, inverses }
-}
-
-/// Rounds a row's block times `factor` and stores each four bytes `4 * rows` apart; gives the sums of
-/// both halves.
-#[inline(always)]
-unsafe fn round_row<S: Simd>(to: *mut i8, x: *const f32, rows: usize, factor: f32) -> [i32; 2] {
-    let mut bytes = [0_i8; BLOCK];
-    let mut halves = [0; 2];
-    if factor > 0.0 {
-        for half in 0..2 {
-            let x = S::load(x.add(half * LANES));
-            let rounded = S::round_scaled(x, S::splat(factor));
-            S::store_bytes(bytes.as_mut_ptr().add(half * LANES), rounded);
-            // Integers far below 2^24: the sum is exact in any order.
-            halves[half] = S::sum(S::to_float(rounded)) as i32;
-        }
-    }
-    for (group, four) in bytes.as_chunks::<4>().0.iter().enumerate() {
-        to.add(4 * group * rows).cast::<[i8; 4]>().write_unaligned(*four);
-    }
-    halves
-}
-
-/// Writes what goes with a block's digits, `WIDTH` rows of `rows` at a time.
-#[inline(always)]
-fn put<const WIDTH: usize>(
-    digits: &mut DigitsMut<'_>,
-    block: usize,
-    rows: usize,
-    scales: &[f32; 8],
-    halves: &[[i32; 8]; 2],
-) {
-    for first in (0..rows).step_by(WIDTH) {
-        let at = block * rows + first;
-        let sum: [i32; WIDTH] = from_fn(|i| halves[0][first + i] + halves[1][first + i]);
-        let scales: [f32; WIDTH] = from_fn(|i| scales[first + i]);
-        digits.scales[at..at + WIDTH].copy_from_slice(&scales);
-        let scaled: [f32; WIDTH] = from_fn(|i| scales[i] * sum[i] as f32);
-        digits.sums[at..at + WIDTH].copy_from_slice(&scaled);
-        for offset in Offset::ALL {
-            let part = &mut *digits.corrections[offset as usize];
-            if part.is_empty() {
-                continue;
-            }
-            if offset == Offset::Halves {
-                for (half, sums) in halves.iter().enumerate() {
-                    let at = (2 * block + half) * rows + first;
-                    let sums: [i32; WIDTH] = from_fn(|i| -(sums[first + i] << offset.shift()));
-                    part[at..at + WIDTH].copy_from_slice(&sums);
-                }
-            } else {
-                part[at..at + WIDTH].copy_from_slice(&sum.map(|sum| -(sum << offset.shift())));
-            }
-        }
-    }
-}
-
-/// Steps of a block of `rows` rows, `stride` apart.
-#[inline(always)]
-unsafe fn steps_of_each<S: Simd>(x: *const f32, stride: usize, rows: usize) -> Steps {
-    let mut steps = Steps { largest: [0.0; 8], scales: [0.0; 8], inverses: [0.0; 8] };
-    for row in 0..rows {
-        let x = x.add(row * stride);
-        let largest = f32::from_bits(S::largest_bits(S::load(x), S::load(x.add(LANES))));
-        steps.largest[row] = largest;
-        (steps.scales[row], steps.inverses[row]) = scale_of(largest);
-    }
-    steps
-}
-
-/// [`scale_of`] of eight at once.
-#[inline(always)]
-unsafe fn steps_of_eight<S: Simd>(largest: &[f32; 8]) -> Steps {
-    let (mut scales, mut inverses) = ([0.0; LANES], [0.0; LANES]);
-    scales[..8].copy_from_slice(largest);
-    let of = S::load(scales.as_ptr());
-    let (zero, most) = (S::splat(0.0), S::splat(127.0));
-    let (smallest, infinity) = (S::splat(SMALLEST), S::splat(f32::INFINITY));
-    let scale = S::select_less(of, smallest, zero, S::div(of, most));
-    let inverse = S::select_less(of, smallest, zero, S::div(most, of));
-    S::store(scales.as_mut_ptr(), S::select_less(of, infinity, scale, S::splat(f32::NAN)));
-    S::store(inverses.as_mut_ptr(), S::select_less(of, infinity, inverse, zero));
-    Steps { largest: *largest, scales: from_fn(|i| scales[i]), inverses: from_fn(|i| inverses[i]) }
-}
-
-/// Scale of a block and its reciprocal, which is zero where there is nothing to quantize.
-fn scale_of(largest: f32) -> (f32, f32) {
-    if !largest.is_finite() {
-        return (f32::NAN, 0.0);
-    }
-    if largest < SMALLEST {
-        return (0.0, 0.0);
-    }
-    (largest / 127.0, 127.0 / largest)
 }

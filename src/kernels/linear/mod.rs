@@ -17,6 +17,7 @@ mod activations;
 mod buffer;
 mod format;
 mod pack;
+mod quantize;
 mod tile;
 mod work;
 

@@ -7,7 +7,7 @@
 use super::Simd;
 
 /// What is smaller becomes zero where numbers are rounded to bf16.
-pub(crate) const SMALLEST_BF16: f32 = 2.842_170_9e-14;
+pub(crate) const SMALLEST_BF16: f32 = 1.0 / (1_u64 << 45) as f32;
 
 /// A number of eight bits of precision next to each lane, zero for what is smaller than
 /// [`SMALLEST_BF16`]; NaN of NaN. Lanes are below 2^110. The lower halves of its bits are zero.
