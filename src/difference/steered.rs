@@ -128,8 +128,10 @@ impl Calls<'_> {
         let steered = Steered { beside: beside.clone(), ..Steered::default() };
         let mut all = Vec::with_capacity(steerings.len());
         let mut missing: Vec<(usize, Key)> = Vec::new();
+        let mut most_tokens = 0;
         for (index, steering) in steerings.iter().enumerate() {
             let lanes = self.lanes(stage, &draft, &steered, steering, asked.room)?;
+            most_tokens = most_tokens.max(lanes.prompt_tokens());
             let mut chats = lanes.chats();
             let Some(own) = chats.next() else { continue };
             let key = asked.key(self.model, own);
@@ -167,12 +169,17 @@ impl Calls<'_> {
                 computed.push((index, kept));
             }
         }
+        let mut counted = !computed.is_empty();
         let mut computed = computed.into_iter().peekable();
         let mut scores = Vec::with_capacity(all.len());
         for (index, (stored, cut)) in all.into_iter().enumerate() {
             let reused = stored.is_some();
             if let Some(kept) = &stored {
-                self.count_reused(kept.prompt_tokens, kept.continuation_tokens);
+                // One pass is for all of them, and was counted if one is computed now.
+                match std::mem::replace(&mut counted, true) {
+                    false => self.count_reused(most_tokens, kept.continuation_tokens),
+                    true => self.count_reused(0, 0),
+                }
             }
             let new = computed.next_if(|(of, _)| *of == index).map(|(_, kept)| kept);
             let logprobs = stored.or(new).map(|kept| kept.logprobs).unwrap_or_default();

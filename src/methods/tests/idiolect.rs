@@ -184,6 +184,8 @@ fn a_fit_of_the_contrast_stays_on_its_grid_and_is_kept() {
     let (again, second) = fitted();
     assert_eq!(again.steering, steered.steering);
     assert!(first.computed > 0 && second.computed == 0, "{first:?} {second:?}");
+    // What it takes is the same whether it was in the store or not.
+    assert_eq!(first.tokens_when_cold(), second.tokens_when_cold());
 }
 
 #[test]
