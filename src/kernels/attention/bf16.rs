@@ -9,12 +9,11 @@
 #![allow(unsafe_code)]
 // Kernels run under the contract of `Simd` and of `Products`.
 #![allow(unsafe_op_in_unsafe_fn)]
-#![allow(clippy::needless_range_loop)]
 
 use std::marker::PhantomData;
 
 use super::RUN;
-use super::tile::{MOST_ROWS, Products, Tile};
+use super::products::Products;
 use crate::kernels::simd::{LANES, Simd, math};
 
 /// The two products of a pair of bf16 added to a sum of f32.
@@ -85,11 +84,29 @@ mod x86 {
     }
 }
 
-/// Keys and values of bf16, in pairs of dimensions and of positions; queries `[dim / 2][row]` pairs,
-/// weights 32 pairs in the place of a row's 64.
+/// Keys and values of bf16, in pairs of dimensions and of positions; queries and weights rounded.
 pub(super) struct Brain<D>(PhantomData<D>);
 
 impl<D: Pairs> Products for Brain<D> {
+    const EACH: usize = 2;
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const u16) -> S::F {
+        S::load(from.cast())
+    }
+
+    #[inline(always)]
+    unsafe fn load_first<S: Simd>(from: *const u16) -> S::F {
+        let mut first = from.cast::<[u32; LANES]>().read_unaligned();
+        first.iter_mut().for_each(|bits| *bits &= 0xFFFF);
+        S::load(first.as_ptr().cast())
+    }
+
+    #[inline(always)]
+    unsafe fn add<S: Simd>(total: S::F, kept: S::F, other: S::F) -> S::F {
+        D::add::<S>(total, kept, other)
+    }
+
     #[inline(always)]
     unsafe fn interleave<S: Simd>(queries: *const f32, rows: usize, dim: usize, to: *mut f32) {
         let mut narrow = vec![0_u32; dim / 2];
@@ -105,94 +122,10 @@ impl<D: Pairs> Products for Brain<D> {
     }
 
     #[inline(always)]
-    unsafe fn scores<S: Simd, const ROWS: usize, const WIDTH: usize>(
-        tile: &Tile<'_>,
-        most: usize,
-        scores: *mut f32,
-    ) {
-        let dim = tile.dim;
-        let mut panel = 0;
-        while panel * LANES < most {
-            let mut total = [[S::splat(0.0); ROWS]; WIDTH];
-            let keys = tile.keys.add(panel * dim * LANES);
-            for pair in 0..dim / 2 {
-                if ROWS < MOST_ROWS {
-                    let at = tile.values.add((panel * dim + 2 * pair * WIDTH) * LANES);
-                    (0..WIDTH).for_each(|i| S::prefetch(at.add(2 * i * LANES).cast()));
-                }
-                for column in 0..WIDTH {
-                    let key = S::load(keys.add((column * dim + 2 * pair) * LANES).cast());
-                    for row in 0..ROWS {
-                        let query = S::splat(*tile.queries.add(pair * ROWS + row));
-                        total[column][row] = D::add::<S>(total[column][row], key, query);
-                    }
-                }
-            }
-            for column in 0..WIDTH {
-                for row in 0..ROWS {
-                    let to = scores.add(row * RUN + (panel + column) * LANES);
-                    S::store(to, total[column][row]);
-                }
-            }
-            panel += WIDTH;
-        }
-    }
-
-    #[inline(always)]
     unsafe fn ready<S: Simd>(weights: *mut f32) {
         for quarter in (0..RUN).step_by(LANES) {
             let rounded = math::rounded_to_bf16::<S>(S::load(weights.add(quarter)));
             S::store_upper(weights.cast::<u16>().add(quarter), rounded);
         }
-    }
-
-    #[inline(always)]
-    unsafe fn mixed<S: Simd, const ROWS: usize, const WIDTH: usize>(
-        tile: &Tile<'_>,
-        weights: *const f32,
-        all: usize,
-        chunk: usize,
-    ) -> [[S::F; ROWS]; WIDTH] {
-        let values = tile.values.add(2 * chunk * LANES);
-        let mut total = [[S::splat(0.0); ROWS]; WIDTH];
-        for pair in 0..all / 2 {
-            if ROWS < MOST_ROWS {
-                let at = tile.next_keys.add((chunk * RUN + 2 * pair * WIDTH) * LANES);
-                (0..WIDTH).for_each(|i| S::prefetch(at.add(2 * i * LANES).cast()));
-            }
-            for column in 0..WIDTH {
-                let value = S::load(values.add(2 * (pair * tile.dim + column * LANES)).cast());
-                for row in 0..ROWS {
-                    let weight = S::splat(*weights.add(row * RUN + pair));
-                    total[column][row] = D::add::<S>(total[column][row], value, weight);
-                }
-            }
-        }
-        total
-    }
-
-    #[inline(always)]
-    unsafe fn add_rest<S: Simd>(
-        tile: &Tile<'_>,
-        mut total: S::F,
-        weights: *const f32,
-        all: usize,
-        visible: usize,
-        chunk: usize,
-    ) -> S::F {
-        let values = tile.values.add(2 * chunk * LANES);
-        for pair in all / 2..visible / 2 {
-            let value = S::load(values.add(2 * pair * tile.dim).cast());
-            total = D::add::<S>(total, value, S::splat(*weights.add(pair)));
-        }
-        if visible % 2 == 1 {
-            // The pair's second position is not the row's to see, and may hold anything.
-            let pair = visible / 2;
-            let mut first = values.add(2 * pair * tile.dim).cast::<[u32; LANES]>().read_unaligned();
-            first.iter_mut().for_each(|bits| *bits &= 0xFFFF);
-            let value = S::load(first.as_ptr().cast());
-            total = D::add::<S>(total, value, S::splat(*weights.add(pair)));
-        }
-        total
     }
 }

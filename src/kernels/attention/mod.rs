@@ -10,6 +10,7 @@
 mod bf16;
 mod cache;
 mod f16;
+mod products;
 mod share;
 mod states;
 mod tile;

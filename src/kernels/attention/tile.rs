@@ -12,6 +12,7 @@ use super::RUN;
 use super::bf16::{Brain, ByMultiplyAdd};
 use super::cache::KvPrecision;
 use super::f16::Half;
+use super::products::{Products, add_rest, mixed, scores};
 use super::states::{put_sums, state_len};
 use crate::kernels::Tier;
 use crate::kernels::simd::{LANES, Simd, math, per_tier};
@@ -33,42 +34,6 @@ pub(crate) struct Unit<'a> {
     /// Where the head's keys and values begin in a run.
     pub(crate) keys_at: usize,
     pub(crate) values_at: usize,
-}
-
-/// The products of a tile, in the arithmetic of the cache.
-///
-/// # Safety
-/// That of [`Simd`]; keys, values, queries and weights lie where the [`Tile`] says.
-pub(super) trait Products: 'static {
-    /// Queries of some rows, `[row][dim]`, as [`Products::scores`] reads them: `to` has room for as
-    /// many numbers.
-    unsafe fn interleave<S: Simd>(queries: *const f32, rows: usize, dim: usize, to: *mut f32);
-    /// Scores of `most` positions or some more, rounded up to whole vectors: `[row][64]`.
-    unsafe fn scores<S: Simd, const ROWS: usize, const WIDTH: usize>(
-        tile: &Tile<'_>,
-        most: usize,
-        scores: *mut f32,
-    );
-    /// Makes the weights of a row, `[64]`, what [`Products::mixed`] reads.
-    unsafe fn ready<S: Simd>(weights: *mut f32);
-    /// Weighted sums over the first positions that every row sees, of vectors of dimensions from
-    /// `chunk` on.
-    unsafe fn mixed<S: Simd, const ROWS: usize, const WIDTH: usize>(
-        tile: &Tile<'_>,
-        weights: *const f32,
-        all: usize,
-        chunk: usize,
-    ) -> [[S::F; ROWS]; WIDTH];
-    /// Adds the positions of one row that [`Products::mixed`] left out: all that it sees, up to
-    /// `visible`.
-    unsafe fn add_rest<S: Simd>(
-        tile: &Tile<'_>,
-        total: S::F,
-        weights: *const f32,
-        all: usize,
-        visible: usize,
-        chunk: usize,
-    ) -> S::F;
 }
 
 /// Runs `first_run .. first_run + n_runs` of a unit. With as many states as there are runs and rows,
@@ -166,7 +131,7 @@ fn tile_rows<S: Simd>(left: usize) -> usize {
 
 /// Rows, and what they see of one run.
 pub(super) struct Tile<'a> {
-    /// As [`Products::interleave`] left them.
+    /// As [`Products::interleave`] leaves them.
     pub(super) queries: *const f32,
     pub(super) keys: *const u16,
     pub(super) values: *const u16,
@@ -199,7 +164,7 @@ unsafe fn tile_of<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(t
     let mut weights = MaybeUninit::<[[f32; RUN]; ROWS]>::uninit();
     let weights = weights.as_mut_ptr().cast::<f32>();
 
-    P::scores::<S, ROWS, WIDTH>(tile, most, weights);
+    scores::<S, P, ROWS, WIDTH>(tile, most, weights);
     if all < RUN {
         for row in 0..ROWS {
             for position in tile.visible[row]..RUN {
@@ -278,13 +243,13 @@ unsafe fn mix<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
     chunk: usize,
 ) {
     let len = state_len(tile.dim);
-    let total = P::mixed::<S, ROWS, WIDTH>(tile, weights, all, chunk);
+    let total = mixed::<S, P, ROWS, WIDTH>(tile, weights, all, chunk);
     for row in 0..ROWS {
         for column in 0..WIDTH {
             let (weights, visible) = (weights.add(row * RUN), tile.visible[row]);
             let chunk = chunk + column;
-            let mut total =
-                P::add_rest::<S>(tile, total[column][row], weights, all, visible, chunk);
+            let total = total[column][row];
+            let mut total = add_rest::<S, P>(tile, total, weights, all, visible, chunk);
             let to = tile.out.add(row * len + 2 + chunk * LANES);
             if tile.joins {
                 let taken = S::mul(total, S::splat(factors[MOST_ROWS + row]));

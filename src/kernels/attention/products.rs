@@ -1,0 +1,128 @@
+//! Scores and weighted sums of a tile, in the arithmetic of the cache.
+
+#![allow(unsafe_code)]
+// Kernels run under the contract of `Simd` and of `Products`.
+#![allow(unsafe_op_in_unsafe_fn)]
+// Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
+#![allow(clippy::needless_range_loop)]
+
+use super::RUN;
+use super::tile::{MOST_ROWS, Tile};
+use crate::kernels::simd::{LANES, Simd};
+
+/// How numbers of the cache are multiplied: sixteen groups of [`Products::EACH`] with sixteen others.
+///
+/// # Safety
+/// That of [`Simd`]; keys, values, queries and weights lie where the [`Tile`] says.
+pub(super) trait Products: 'static {
+    /// Numbers that are multiplied and added at a time in each lane: 1 or 2.
+    const EACH: usize;
+    /// Sixteen groups of keys or values.
+    unsafe fn load<S: Simd>(from: *const u16) -> S::F;
+    /// As [`Products::load`], of each group the first number alone. Asked for only where groups have
+    /// two.
+    unsafe fn load_first<S: Simd>(from: *const u16) -> S::F;
+    /// Adds the products of groups of the cache with groups of queries or weights.
+    unsafe fn add<S: Simd>(total: S::F, kept: S::F, other: S::F) -> S::F;
+    /// Queries of some rows, `[row][dim]`, as groups, `[dim / EACH][row]`: `to` has room for as many
+    /// numbers.
+    unsafe fn interleave<S: Simd>(queries: *const f32, rows: usize, dim: usize, to: *mut f32);
+    /// Makes groups, `[64 / EACH]`, of the weights of a row, `[64]`.
+    unsafe fn ready<S: Simd>(weights: *mut f32);
+}
+
+/// Scores of `most` positions, rounded up to whole vectors: `[row][64]`.
+#[inline(always)]
+pub(super) unsafe fn scores<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
+    tile: &Tile<'_>,
+    most: usize,
+    scores: *mut f32,
+) {
+    let dim = tile.dim;
+    let mut panel = 0;
+    while panel * LANES < most {
+        let mut total = [[S::splat(0.0); ROWS]; WIDTH];
+        let keys = tile.keys.add(panel * dim * LANES);
+        for group in 0..dim / P::EACH {
+            if ROWS < MOST_ROWS {
+                let at = (panel * dim + group * P::EACH * WIDTH) * LANES;
+                prefetch::<S, P, WIDTH>(tile.values.add(at));
+            }
+            for column in 0..WIDTH {
+                let key = P::load::<S>(keys.add((column * dim + group * P::EACH) * LANES));
+                for row in 0..ROWS {
+                    let query = S::splat(*tile.queries.add(group * ROWS + row));
+                    total[column][row] = P::add::<S>(total[column][row], key, query);
+                }
+            }
+        }
+        for column in 0..WIDTH {
+            for row in 0..ROWS {
+                let to = scores.add(row * RUN + (panel + column) * LANES);
+                S::store(to, total[column][row]);
+            }
+        }
+        panel += WIDTH;
+    }
+}
+
+/// Weighted sums, over the whole groups of the first `all` positions, of vectors of dimensions from
+/// `chunk` on.
+#[inline(always)]
+pub(super) unsafe fn mixed<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
+    tile: &Tile<'_>,
+    weights: *const f32,
+    all: usize,
+    chunk: usize,
+) -> [[S::F; ROWS]; WIDTH] {
+    let mut total = [[S::splat(0.0); ROWS]; WIDTH];
+    for group in 0..all / P::EACH {
+        if ROWS < MOST_ROWS {
+            let at = (chunk * RUN + group * P::EACH * WIDTH) * LANES;
+            prefetch::<S, P, WIDTH>(tile.next_keys.add(at));
+        }
+        for column in 0..WIDTH {
+            let value = P::load::<S>(values_of::<P>(tile, group, chunk + column));
+            for row in 0..ROWS {
+                let weight = S::splat(*weights.add(row * RUN + group));
+                total[column][row] = P::add::<S>(total[column][row], value, weight);
+            }
+        }
+    }
+    total
+}
+
+/// Adds the positions of one row that [`mixed`] left out: all that it sees, up to `visible`.
+#[inline(always)]
+pub(super) unsafe fn add_rest<S: Simd, P: Products>(
+    tile: &Tile<'_>,
+    mut total: S::F,
+    weights: *const f32,
+    all: usize,
+    visible: usize,
+    chunk: usize,
+) -> S::F {
+    for group in all / P::EACH..visible / P::EACH {
+        let value = P::load::<S>(values_of::<P>(tile, group, chunk));
+        total = P::add::<S>(total, value, S::splat(*weights.add(group)));
+    }
+    if visible % P::EACH != 0 {
+        // The group's second position is not the row's to see, and may hold anything.
+        let group = visible / P::EACH;
+        let value = P::load_first::<S>(values_of::<P>(tile, group, chunk));
+        total = P::add::<S>(total, value, S::splat(*weights.add(group)));
+    }
+    total
+}
+
+/// Where sixteen dimensions of the values of a group of positions lie.
+#[inline(always)]
+unsafe fn values_of<P: Products>(tile: &Tile<'_>, group: usize, chunk: usize) -> *const u16 {
+    tile.values.add(P::EACH * (group * tile.dim + chunk * LANES))
+}
+
+/// Asks for as many lines as a step reads; a line is two sixteens.
+#[inline(always)]
+unsafe fn prefetch<S: Simd, P: Products, const WIDTH: usize>(at: *const u16) {
+    (0..WIDTH * P::EACH).step_by(2).for_each(|i| S::prefetch(at.add(i * LANES).cast()));
+}
