@@ -106,7 +106,7 @@ pub(super) unsafe fn add_rest<S: Simd, P: Products>(
         let value = P::load::<S>(values_of::<P>(tile, group, chunk));
         total = P::add::<S>(total, value, S::splat(*weights.add(group)));
     }
-    if visible % P::EACH != 0 {
+    if !visible.is_multiple_of(P::EACH) {
         // The group's second position is not the row's to see, and may hold anything.
         let group = visible / P::EACH;
         let value = P::load_first::<S>(values_of::<P>(tile, group, chunk));
