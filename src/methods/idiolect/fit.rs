@@ -16,7 +16,7 @@ use crate::methods::{Error, Material, Options, Past, Result};
 const MOST_TEXTS: usize = 4;
 /// Tokens of each that count.
 const TOKENS: usize = 100;
-/// Strengths that are tried, as multiples of the one that is given.
+/// Strengths that are tried, as multiples of the one that is given; gains are measured from the first.
 const MULTIPLES: [f32; 6] = [0.0, 0.4, 0.8, 1.0, 1.4, 2.0];
 /// What is added to the given strength of the user's texts against none.
 const AGAINST_NONE: [f32; 3] = [0.0, -0.2, 0.2];
