@@ -40,7 +40,7 @@ impl Wins {
     /// The shares of two methods against each other; `None` where they were not compared.
     ///
     /// # Errors
-    /// None: shares are finite.
+    /// A share that is not finite.
     pub(in crate::evaluate) fn of_two(
         &self,
         first: &str,
