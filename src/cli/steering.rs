@@ -29,9 +29,13 @@ pub(crate) struct SteeringArgs {
     phrases: f32,
     /// Set the user's prompt against others: none; context-steering[,strength=0.3] (CoS);
     /// plausible[,strength=0.1,plausible=0.1,outside=5] (CoPe); top-k[,k=10,weight=0.8,outside=5]
-    /// (PAD); peers[,a=1,b=0.2,plausible=0,divergence=0.1,distinct=1,ramp=0]
+    /// (PAD); peers[,a=1,b=0.2,plausible=0,divergence=0.1,ramp=0]
     #[arg(long, value_name = "RULE", default_value = "none")]
     contrast: Rule,
+    /// How distinct the user is, 0 (like everybody) to 1: what b of --contrast peers is multiplied by;
+    /// without it, how well the user's past texts are told from peers' on the same items
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    distinct: Option<f32>,
     /// How past texts stand in the prompt
     #[arg(
         long,
@@ -91,6 +95,7 @@ impl SteeringArgs {
             lexical: (strength > 0.0).then_some(LexicalOptions { strength, prior }),
             phrases: self.phrases,
             contrast: self.contrast.0,
+            distinct: self.distinct,
             fit: self.fit,
             statements: self.statements,
             extraction: self.told,
@@ -164,7 +169,7 @@ impl FromStr for Rule {
             "plausible" => json!({ "strength": 0.1, "plausible": 0.1, "outside": 5.0 }),
             "top-k" => json!({ "k": 10, "weight": 0.8, "outside": 5.0 }),
             "peers" => json!({
-                "a": 1.0, "b": 0.2, "plausible": 0.0, "divergence": 0.1, "distinct": 1.0, "ramp": 0
+                "a": 1.0, "b": 0.2, "plausible": 0.0, "divergence": 0.1, "ramp": 0
             }),
             _ => {
                 return Err("one of none, context-steering, plausible, top-k, peers is needed, \

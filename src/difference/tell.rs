@@ -6,7 +6,7 @@ use super::{Call, Calls, Error, Result, SentenceVectors, constrained};
 use crate::corpus::{Item, ReviewId, StoredReview, View};
 use crate::encoder::Encoder;
 use crate::lm::Sampling;
-use crate::peers::{self, Choice, ChoiceOptions, Representative};
+use crate::peers::{self, Choice, ChoiceOptions, OnItem, Representative};
 use crate::task::{Block, Cut, Draft, Order, Part, Stage, Telling, Told, split_by_dimension};
 
 /// Who chooses representatives; an [`Encoder`] does, tests bring their own.
@@ -21,6 +21,8 @@ pub trait Peers {
     ) -> peers::Result<Choice>;
     /// See [`peers::nearest_users`].
     fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>>;
+    /// See [`peers::distinctness`].
+    fn distinctness(&self, view: &View<'_>, items: &[OnItem]) -> peers::Result<f32>;
     /// Who makes vectors of sentences, if anybody does.
     fn sentence_vectors(&self) -> Option<&dyn SentenceVectors> {
         None
@@ -40,6 +42,10 @@ impl Peers for Encoder {
 
     fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>> {
         peers::nearest_users(view, self, user, n)
+    }
+
+    fn distinctness(&self, view: &View<'_>, items: &[OnItem]) -> peers::Result<f32> {
+        peers::distinctness(view, self, items)
     }
 
     fn sentence_vectors(&self) -> Option<&dyn SentenceVectors> {

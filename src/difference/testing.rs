@@ -11,7 +11,7 @@ use crate::lm::{
     self, Completion, Constraint, EndToken, Finish, Lexicon, Phrases, Prompt, Request, Rule, Score,
     SteeredRequest,
 };
-use crate::peers::{self, Anchor, Choice, ChoiceOptions, Origin, Representative};
+use crate::peers::{self, Anchor, Choice, ChoiceOptions, OnItem, Origin, Representative};
 use crate::task::Window;
 use crate::task::testing::ByWords;
 
@@ -231,5 +231,11 @@ impl Peers for FirstPeers {
         others.sort();
         others.truncate(n);
         Ok(others)
+    }
+
+    /// The share of items that somebody else wrote about.
+    fn distinctness(&self, _: &View<'_>, items: &[OnItem]) -> peers::Result<f32> {
+        let with_others = items.iter().filter(|item| !item.others.is_empty()).count();
+        Ok(with_others as f32 / items.len().max(1) as f32)
     }
 }

@@ -4,8 +4,9 @@
 //! what remains of their reviews when each item's content is taken off (`user_embedding`). The
 //! index (`index`) finds users near a vector. Representatives stand for the others who wrote about
 //! an item (`representatives`, `selection`, `kmeans`), or about near ones where they are too few
-//! (`near_items`); `nearness` tells how near users are.
+//! (`near_items`); `nearness` tells how near users are, `distinctness` how far one is from everybody.
 
+mod distinctness;
 mod error;
 mod index;
 mod kmeans;
@@ -22,6 +23,7 @@ mod tests;
 
 use crate::corpus::StoredReview;
 
+pub use distinctness::{OnItem, distinctness};
 pub use error::Error;
 pub use index::{
     BuildOptions, DEFAULT_EXACT_BELOW, Facts, IndexKind, PeerIndex, build_index, index_folder,

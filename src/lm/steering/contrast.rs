@@ -1,8 +1,8 @@
 //! Peer contrast: `l0 + a (lU − l0) + b·gate·(lU − mean lP)` on tokens plausible after U.
 //!
 //! U and P share items, genre and form, so that what is left of their difference is who wrote. The
-//! gate is `distinct · min(1, JS(U, P) / τ) · min(1, (position + 1) / ramp)`, with the
-//! Jensen-Shannon divergence (Lin 1991, eq. 4.1) of U and the normalised mean of P.
+//! gate is `min(1, JS(U, P) / τ) · min(1, (position + 1) / ramp)`, with the Jensen-Shannon divergence
+//! (Lin 1991, eq. 4.1) of U and the normalised mean of P. How distinct the user is is part of b.
 
 use super::plausible::least_plausible;
 use super::{PeerContrast, Rule};
@@ -19,7 +19,7 @@ impl PeerContrastRule {
 
     /// How far the contrast counts at a position, 0 to 1.
     fn gate(&self, position: usize, user: &[f32]) -> f32 {
-        let PeerContrast { divergence, distinct, ramp, .. } = self.settings;
+        let PeerContrast { divergence, ramp, .. } = self.settings;
         let risen = match ramp {
             0 => 1.0,
             ramp => ((position + 1) as f32 / ramp as f32).min(1.0),
@@ -28,7 +28,7 @@ impl PeerContrastRule {
             true => (jensen_shannon(user, &self.peers) / divergence).min(1.0),
             false => 1.0,
         };
-        distinct * apart * risen
+        apart * risen
     }
 }
 

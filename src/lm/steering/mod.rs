@@ -99,8 +99,6 @@ pub struct PeerContrast {
     /// Jensen-Shannon divergence of U and P, nats, from which the gate is open; below, it opens in
     /// proportion. 0 leaves it open.
     pub divergence: f32,
-    /// How distinct the user is, 0 (like everybody) to 1.
-    pub distinct: f32,
     /// Tokens after which the contrast is whole; before, it rises in proportion. 0 has it whole
     /// from the first.
     pub ramp: usize,

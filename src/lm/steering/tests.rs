@@ -64,8 +64,7 @@ fn every_rule_is_its_formula() {
 #[test]
 fn peer_contrast_counts_as_far_as_its_gate_is_open() {
     let (u, z, p) = (logs(U), logs(Z), logs(P));
-    let settings =
-        PeerContrast { a: 1.2, b: 0.5, plausible: 0.2, divergence: 0.0, distinct: 1.0, ramp: 0 };
+    let settings = PeerContrast { a: 1.2, b: 0.5, plausible: 0.2, divergence: 0.0, ramp: 0 };
     let expected = |strength: f32| {
         [0, 1, 2, 3].map(|i| {
             let contrast = if i < 3 { strength * (u[i] - p[i]) } else { 0.0 };
@@ -75,7 +74,6 @@ fn peer_contrast_counts_as_far_as_its_gate_is_open() {
     let prompts: [&[f32]; 3] = [&u, &z, &p];
     let scores = |settings| combined(&of(Contrast::Peers(settings)), &prompts, 2);
     assert!(near(scores(settings), expected(0.5)));
-    assert!(near(scores(PeerContrast { distinct: 0.5, ..settings }), expected(0.25)));
     assert!(near(scores(PeerContrast { ramp: 12, ..settings }), expected(0.125)));
     assert!(near(scores(PeerContrast { ramp: 2, ..settings }), expected(0.5)));
     // Two peers' prompts are averaged.
@@ -122,8 +120,7 @@ fn a_bias_is_the_users_share_against_the_others() {
 
 #[test]
 fn a_steering_reads_back_as_it_was_written() {
-    let peers =
-        PeerContrast { a: 1.0, b: 0.3, plausible: 0.1, divergence: 0.1, distinct: 0.7, ramp: 20 };
+    let peers = PeerContrast { a: 1.0, b: 0.3, plausible: 0.1, divergence: 0.1, ramp: 20 };
     for contrast in [
         Contrast::None,
         Contrast::ContextSteering { strength: 0.3 },

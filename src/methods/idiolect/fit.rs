@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     const GIVEN: PeerContrast =
-        PeerContrast { a: 1.0, b: 0.2, plausible: 0.1, divergence: 0.1, distinct: 1.0, ramp: 0 };
+        PeerContrast { a: 1.0, b: 0.2, plausible: 0.1, divergence: 0.1, ramp: 0 };
 
     #[test]
     fn the_grid_is_bounded_around_what_is_given() {

@@ -8,7 +8,7 @@
 //!    (`lexical`), shrunk towards nothing where the user has written little, and how the user goes on
 //!    behind the same tokens is mixed in.
 //! 3. Where asked, prompts with peers' texts on the same items stand beside it, and what sets the
-//!    user's apart from them is made stronger (`beside`).
+//!    user's apart from them is made stronger (`beside`), as far as the user is distinct (`distinct`).
 //! 4. Where asked, statements about the user that have proved themselves (`statements`) stand
 //!    before the target. There, and not in the system turn, all that goes before them is the same
 //!    with and without them, and is computed once for all that are tried.
@@ -18,6 +18,7 @@
 
 mod beside;
 pub(super) mod best;
+mod distinct;
 mod fit;
 mod lexical;
 mod occasions;
@@ -68,6 +69,10 @@ pub(super) async fn prepare(
     let draft = showing.draft(target, &past).with_all(Part::Notes, notes.collect::<Vec<_>>());
     let prepared = Prepared::of(Method::Idiolect, stage, draft, &past);
     let lexica = lexical::Lexica::read(material, author, options)?;
+    let (contrast, compared) = distinct::contrast(material, author, &history, options)?;
+    let scaled = IdiolectOptions { contrast, ..settings.clone() };
+    let options = &Options { idiolect: scaled, ..options.clone() };
+    let settings = &options.idiolect;
     let strengths = match settings.fit {
         true => {
             fit::strengths(material, &calls, author, &lexica, &history, options, &showing).await?
@@ -94,7 +99,7 @@ pub(super) async fn prepare(
     let steered = Steered { beside: peers.beside, steering, guard, ending };
     let prepared =
         Prepared { stated: Some(profile), cut_before, ..prepared.after(None, calls.tally()) };
-    Ok(prepared.steered_by(steered, made_from.into_iter().chain(peers.reviews)))
+    Ok(prepared.steered_by(steered, made_from.into_iter().chain(peers.reviews).chain(compared)))
 }
 
 /// How long the user's texts are.

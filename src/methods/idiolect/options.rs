@@ -84,6 +84,9 @@ pub struct IdiolectOptions {
     pub phrases: f32,
     /// How the user's prompt stands against nobody's and peers'.
     pub contrast: Contrast,
+    /// How distinct the user is, 0 (like everybody) to 1: what b of the contrast with peers is
+    /// multiplied by. `None` takes [`distinctness`](crate::peers::distinctness) of the past texts.
+    pub distinct: Option<f32>,
     /// Whether the strengths of the choice of words and of the contrast, and the number of peers'
     /// prompts, are fitted on the user's own past; otherwise, and where there is too little of it,
     /// those of `lexical` and `contrast` are taken.
@@ -121,6 +124,7 @@ impl Default for IdiolectOptions {
             lexical: Some(LexicalOptions { strength: 0.5, prior: 1000.0 }),
             phrases: 0.05,
             contrast: Contrast::None,
+            distinct: None,
             fit: false,
             statements: Statements::None,
             extraction: Extraction::Constrained,

@@ -7,14 +7,8 @@ use crate::lm::tiny::Tiny;
 use crate::lm::{Contrast, Lm, LoadOptions, PeerContrast};
 use crate::model::LmFiles;
 
-const PEERS: Contrast = Contrast::Peers(PeerContrast {
-    a: 1.0,
-    b: 0.3,
-    plausible: 0.0,
-    divergence: 0.0,
-    distinct: 1.0,
-    ramp: 0,
-});
+const PEERS: Contrast =
+    Contrast::Peers(PeerContrast { a: 1.0, b: 0.3, plausible: 0.0, divergence: 0.0, ramp: 0 });
 
 impl World {
     fn idiolect(&self, change: impl FnOnce(&mut IdiolectOptions)) -> Options {
@@ -67,6 +61,25 @@ fn peers_texts_on_the_same_items_stand_beside_the_users() {
     let cos = world.idiolect(|o| o.contrast = Contrast::ContextSteering { strength: 0.2 });
     world.write(Method::Idiolect, &cos).unwrap();
     assert_eq!(world.model.beside.borrow()[1].len(), 1);
+}
+
+#[test]
+fn the_contrast_counts_as_far_as_the_user_is_distinct() {
+    let world = World::new();
+    let b = |user: &str, distinct| {
+        let options = world.idiolect(|o| (o.contrast, o.distinct) = (PEERS, distinct));
+        let (material, target) = (world.material(), world.target(user));
+        let prepared = block_on(Method::Idiolect.prepare(&material, &target, &options)).unwrap();
+        match prepared.steered.unwrap().steering.contrast {
+            Contrast::Peers(peers) => peers.b,
+            _ => unreachable!(),
+        }
+    };
+    // Of these peers a user is as distinct as others wrote about the user's items.
+    assert_eq!(b("ann", None), 0.3);
+    assert_eq!(b("loner", None), 0.0);
+    assert_eq!(b("ann", Some(0.5)), 0.15);
+    assert_eq!(b("loner", Some(1.0)), 0.3);
 }
 
 #[test]
@@ -179,7 +192,7 @@ fn a_fit_of_the_contrast_stays_on_its_grid_and_is_kept() {
     let Contrast::Peers(peers) = steered.steering.contrast else { unreachable!() };
     assert!((0.8..=1.2).contains(&peers.a) && (0.0..=0.6).contains(&peers.b), "{peers:?}");
     assert!(peers.b != 0.3, "{peers:?}");
-    assert_eq!((peers.distinct, peers.plausible), (1.0, 0.0));
+    assert_eq!(peers.plausible, 0.0);
     assert!([1, 4].contains(&steered.beside.peers.len()));
     let (again, second) = fitted();
     assert_eq!(again.steering, steered.steering);
