@@ -7,11 +7,11 @@ use std::path::PathBuf;
 pub struct LmFiles {
     /// Catalog name, or the file's stem when named by path.
     pub name: String,
-    /// The weights.
+    /// The weights; of a split model, its first file.
     pub gguf: PathBuf,
     /// A `tokenizer.json` that takes precedence over the GGUF's own vocabulary.
     pub tokenizer: Option<PathBuf>,
-    /// SHA-256 of the GGUF, lower-case hexadecimal.
+    /// SHA-256 of the GGUF, lower-case hexadecimal; of a split model, of the hashes of its files.
     pub sha256: String,
 }
 

@@ -8,6 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
+use super::gguf::split_files;
 use super::{Error, Result};
 use crate::progress::Progress;
 
@@ -20,11 +21,21 @@ pub(crate) fn hex(digest: &[u8]) -> String {
 pub fn sha256(path: &Path, progress: &dyn Progress) -> Result<String> {
     let io = |source| Error::Io { operation: "read", path: path.to_owned(), source };
     let mut file = File::open(path).map_err(io)?;
+    sha256_of(&mut file, path, progress)
+}
+
+/// SHA-256 of what is left of `bytes`. `path` names them in messages.
+pub(crate) fn sha256_of(
+    bytes: &mut dyn Read,
+    path: &Path,
+    progress: &dyn Progress,
+) -> Result<String> {
+    let io = |source| Error::Io { operation: "read", path: path.to_owned(), source };
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; MEGABYTE];
     let mut megabytes = Megabytes::new(progress);
     loop {
-        let n = file.read(&mut buffer).map_err(io)?;
+        let n = bytes.read(&mut buffer).map_err(io)?;
         if n == 0 {
             return Ok(hex(&hasher.finalize()));
         }
@@ -97,6 +108,30 @@ impl HashMemory {
         let sha256 = sha256(file, progress)?;
         self.remember(key, Known { size: stamp.0, modified: stamp.1, sha256: sha256.clone() });
         Ok(sha256)
+    }
+
+    /// Hash of a language model given its first file: the file's own, or, if the model is split into
+    /// several, the SHA-256 of their hashes in order, a line each.
+    pub(crate) fn sha256_of_model(&self, gguf: &Path, progress: &dyn Progress) -> Result<String> {
+        let files = split_files(gguf);
+        if let [file] = &files[..] {
+            return self.sha256(file, progress);
+        }
+        let mut hasher = Sha256::new();
+        for file in &files {
+            hasher.update(self.sha256(file, progress)?);
+            hasher.update("\n");
+        }
+        Ok(hex(&hasher.finalize()))
+    }
+
+    /// Remembers a hash that was computed while the file was written.
+    pub(crate) fn learn(&self, file: &Path, sha256: &str) -> Result<()> {
+        let stamp = stamp(file)?;
+        if let Some((key, (size, modified))) = key(file).zip(stamp) {
+            self.remember(key, Known { size, modified, sha256: sha256.to_owned() });
+        }
+        Ok(())
     }
 
     fn read(&self) -> BTreeMap<String, Known> {

@@ -88,7 +88,7 @@ fn examine(
         return Ok((Some(got), Some(problem)));
     }
     let format = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("gguf") => Gguf::open(path).map(|_| ()),
+        Some("gguf") => Gguf::open_alone(path).map(|_| ()),
         Some("safetensors") => {
             std::fs::read(path).map_err(io).and_then(|bytes| check_safetensors(&bytes, path))
         }

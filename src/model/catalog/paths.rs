@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::model::gguf::split::is_later_file;
 use crate::model::hash::HashMemory;
 use crate::model::{EncoderFiles, Error, LmFiles, Result};
 use crate::progress::Progress;
 
-/// A GGUF file, or a folder with just one.
+/// A GGUF file, or a folder with just one; of a split model, its first file.
 pub(super) fn lm(path: &Path, hashes: &HashMemory, progress: &dyn Progress) -> Result<LmFiles> {
     let gguf = if is_folder(path)? { only_gguf(path)? } else { path.to_owned() };
     Ok(LmFiles {
         name: stem(&gguf),
         tokenizer: tokenizer_beside(&gguf),
-        sha256: hashes.sha256(&gguf, progress)?,
+        sha256: hashes.sha256_of_model(&gguf, progress)?,
         gguf,
     })
 }
@@ -55,15 +56,17 @@ fn only_gguf(folder: &Path) -> Result<PathBuf> {
         1 => Ok(found.remove(0)),
         n => Err(Error::Malformed {
             path: folder.to_owned(),
-            what: format!("is a folder with {n} GGUF files, expected one: name the file itself"),
+            what: format!("is a folder with {n} GGUF models, expected one: name the file itself"),
         }),
     }
 }
 
+/// GGUF files of a folder; of a split model, the first alone.
 fn ggufs(folder: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<_> = files.map(|file| file.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")));
+    paths.retain(|path| !is_later_file(path));
     paths
 }
 

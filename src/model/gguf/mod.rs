@@ -12,26 +12,35 @@ use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 
 use super::mmap::Bytes;
 use super::{Error, Result};
+use split::SplitName;
 
 mod dtype;
 mod header;
 mod reader;
+pub(crate) mod split;
 #[cfg(test)]
 mod tests;
 mod value;
 pub mod writer;
 
 pub use dtype::type_name;
+pub use split::split_files;
 pub use value::Value;
 
-/// An opened GGUF file.
+/// Most files of a split model: what five digits of a file name count.
+const MAX_FILES: usize = 99_999;
+
+/// An opened GGUF file, or all files of a split model.
 #[derive(Debug)]
 pub struct Gguf {
     path: PathBuf,
-    bytes: Bytes,
+    /// The file, or the files of a split in order.
+    files: Vec<Bytes>,
     values: HashMap<String, Value>,
     keys: Vec<String>,
     tensors: Vec<header::TensorInfo>,
+    /// Index into `files` for each tensor.
+    file_of: Vec<usize>,
     by_name: HashMap<String, usize>,
 }
 
@@ -47,8 +56,19 @@ pub struct TensorView<'a> {
 }
 
 impl Gguf {
-    /// Maps the file and reads its header. The weights are not read yet.
+    /// Maps the file and reads its header. The weights are not read yet. If it is the first file of a
+    /// model that llama.cpp's tool has split, the others are opened beside it.
+    ///
+    /// # Errors
+    /// The file, or one of a split, is missing or malformed, or `path` is not the first of a split.
     pub fn open(path: &Path) -> Result<Self> {
+        let mut gguf = Self::open_alone(path)?;
+        gguf.open_rest()?;
+        Ok(gguf)
+    }
+
+    /// As [`Gguf::open`], but one file alone, even if it is one of a split.
+    pub fn open_alone(path: &Path) -> Result<Self> {
         Self::parse(Bytes::map(path)?, path)
     }
 
@@ -63,10 +83,16 @@ impl Gguf {
         &self.path
     }
 
-    /// Size of the file in bytes.
+    /// Size of the file in bytes; of a split model, of all its files.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.bytes.len() as u64
+        self.files.iter().map(|file| file.len() as u64).sum()
+    }
+
+    /// Number of weights in all tensors.
+    #[must_use]
+    pub fn n_weights(&self) -> u64 {
+        self.tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>() as u64).sum()
     }
 
     /// `general.architecture`.
@@ -123,11 +149,12 @@ impl Gguf {
     /// A tensor's bytes where they lie, if the file has it.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        let tensor = &self.tensors[*self.by_name.get(name)?];
+        let index = *self.by_name.get(name)?;
+        let (tensor, file) = (&self.tensors[index], &self.files[self.file_of[index]]);
         Some(TensorView {
             shape: tensor.shape.clone(),
             dtype: tensor.dtype,
-            data: &self.bytes[tensor.start..tensor.start + tensor.size],
+            data: &file[tensor.start..tensor.start + tensor.size],
         })
     }
 
@@ -136,7 +163,7 @@ impl Gguf {
         let Some(view) = self.tensor(name) else {
             return Err(self.malformed(format!("has no tensor `{name}`")));
         };
-        self.bytes.check()?;
+        self.files.iter().try_for_each(Bytes::check)?;
         with_aligned(view.data, |data| QStorage::from_data(data.into(), device, view.dtype))
             .and_then(|storage| QTensor::new(storage, view.shape))
             .map_err(|error| self.malformed(format!("tensor `{name}`: {error}")))
@@ -153,12 +180,77 @@ impl Gguf {
             .collect();
         Ok(Self {
             path: path.to_owned(),
-            bytes,
+            files: vec![bytes],
             values: header.values,
             keys: header.keys,
+            file_of: vec![0; header.tensors.len()],
             tensors: header.tensors,
             by_name,
         })
+    }
+
+    /// Opens the other files of a split and takes over their tensors.
+    fn open_rest(&mut self) -> Result<()> {
+        let Some((number, count)) = self.split()? else { return Ok(()) };
+        let named = SplitName::of(&self.path);
+        if number != 1 {
+            let first = named.filter(|name| name.number == number && name.count == count);
+            let first = first.map_or_else(String::new, |name| format!(", `{}`", name.file(1)));
+            return Err(self.malformed(format!(
+                "is file {number} of a model split into {count}: name the first one{first}"
+            )));
+        }
+        let Some(name) = named.filter(|name| (name.number, name.count) == (1, count)) else {
+            return Err(self.malformed(format!(
+                "is the first file of a model split into {count}, expected a name like \
+                 `NAME-00001-of-{count:05}.gguf`, by which the others are found"
+            )));
+        };
+        for number in 2..=count {
+            let path = self.path.with_file_name(name.file(number));
+            let mut other = Self::open_alone(&path)?;
+            if other.split()? != Some((number, count)) {
+                return Err(other.malformed(format!(
+                    "is not file {number} of a model split into {count}, as its name says"
+                )));
+            }
+            for tensor in std::mem::take(&mut other.tensors) {
+                if self.by_name.contains_key(&tensor.name) {
+                    let what = format!("tensor `{}` is in an earlier file too", tensor.name);
+                    return Err(other.malformed(what));
+                }
+                self.by_name.insert(tensor.name.clone(), self.tensors.len());
+                self.file_of.push(number - 1);
+                self.tensors.push(tensor);
+            }
+            self.files.append(&mut other.files);
+        }
+        let expected = self.value("split.tensors.count").and_then(Value::as_u64);
+        if let Some(expected) = expected.filter(|n| *n != self.tensors.len() as u64) {
+            return Err(self.malformed(format!(
+                "the {count} files have {} tensors, `split.tensors.count` says {expected}",
+                self.tensors.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Number of this file, counted from 1, and of all files, if the model is split into several.
+    fn split(&self) -> Result<Option<(usize, usize)>> {
+        if self.value("split.count").is_none() {
+            return Ok(None);
+        }
+        let (count, number) = (self.u64("split.count")?, self.u64("split.no")?);
+        match (usize::try_from(count), usize::try_from(number)) {
+            (Ok(0 | 1), _) => Ok(None),
+            (Ok(count @ 2..=MAX_FILES), Ok(number)) if number < count => {
+                Ok(Some((number + 1, count)))
+            }
+            _ => Err(self.malformed(format!(
+                "`split.no` is {number} of `split.count` {count}, expected less, and a count of at \
+                 most {MAX_FILES}"
+            ))),
+        }
     }
 
     fn typed<'a, T>(

@@ -53,6 +53,114 @@ fn what_is_written_is_read() {
     assert_eq!(gguf.keys().next(), Some("general.architecture"));
 }
 
+/// Writes a model split into `parts`, each with its tensors, and gives the path of the first file.
+fn write_split(
+    folder: &Path,
+    parts: &[&[&str]],
+    change: impl Fn(usize, Writer) -> Writer,
+) -> PathBuf {
+    let (count, total) = (parts.len() as u64, parts.iter().map(|names| names.len() as u64).sum());
+    for (no, names) in parts.iter().enumerate() {
+        let mut writer = Writer::new()
+            .value("split.no", Value::Unsigned(no as u64))
+            .value("split.count", Value::Unsigned(count))
+            .value("split.tensors.count", Value::Unsigned(total));
+        if no == 0 {
+            writer = writer.value("general.architecture", Value::String("llama".into()));
+        }
+        for (i, name) in names.iter().enumerate() {
+            writer = writer.tensor_f32(name, &[1, 2], &[no as f32, i as f32]);
+        }
+        let file = folder.join(format!("m-{:05}-of-{count:05}.gguf", no + 1));
+        std::fs::write(file, change(no, writer).finish()).unwrap();
+    }
+    folder.join(format!("m-00001-of-{count:05}.gguf"))
+}
+
+#[test]
+fn a_split_model_is_read_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts: [&[&str]; 3] = [&["a"], &["b", "c"], &["d"]];
+    let first = write_split(folder.path(), &parts, |_, writer| writer);
+    let gguf = Gguf::open(&first).unwrap();
+    assert_eq!(gguf.architecture().unwrap(), "llama");
+    assert_eq!(gguf.tensor_names().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    assert_eq!(gguf.n_weights(), 8);
+    for (name, expected) in
+        [("a", [0.0, 0.0]), ("b", [1.0, 0.0]), ("c", [1.0, 1.0]), ("d", [2.0, 0.0])]
+    {
+        let tensor = gguf.qtensor(name, &Device::Cpu).unwrap().dequantize(&Device::Cpu).unwrap();
+        assert_eq!(tensor.to_vec2::<f32>().unwrap(), [expected], "{name}");
+    }
+    let sizes = split_files(&first).iter().map(|file| std::fs::metadata(file).unwrap().len()).sum();
+    assert_eq!((split_files(&first).len(), gguf.size()), (3, sizes));
+
+    let second = folder.path().join("m-00002-of-00003.gguf");
+    let said = Gguf::open(&second).unwrap_err().to_string();
+    assert!(
+        said.contains("file 2 of a model split into 3") && said.contains("m-00001-of-00003.gguf"),
+        "{said}"
+    );
+    assert_eq!(Gguf::open_alone(&second).unwrap().tensor_names().count(), 2);
+    std::fs::copy(&first, folder.path().join("renamed.gguf")).unwrap();
+    let said = Gguf::open(&folder.path().join("renamed.gguf")).unwrap_err().to_string();
+    assert!(said.contains("NAME-00001-of-00003.gguf"), "{said}");
+    std::fs::copy(&first, &second).unwrap();
+    let said = Gguf::open(&first).unwrap_err().to_string();
+    assert!(said.contains("is not file 2"), "{said}");
+    std::fs::remove_file(&second).unwrap();
+    let said = Gguf::open(&first).unwrap_err().to_string();
+    assert!(said.contains("m-00002-of-00003.gguf"), "{said}");
+}
+
+#[test]
+fn a_split_model_that_does_not_fit_together_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts: [&[&str]; 2] = [&["a"], &["a"]];
+    let first = write_split(folder.path(), &parts, |_, writer| writer);
+    let twice = Gguf::open(&first).unwrap_err().to_string();
+    assert!(twice.contains("tensor `a` is in an earlier file too"), "{twice}");
+    let parts: [&[&str]; 2] = [&["a"], &["b"]];
+    let more =
+        |no, writer: Writer| if no == 1 { writer.tensor_f32("x", &[1, 1], &[0.0]) } else { writer };
+    let first = write_split(folder.path(), &parts, more);
+    let count = Gguf::open(&first).unwrap_err().to_string();
+    assert!(count.contains("have 3 tensors, `split.tensors.count` says 2"), "{count}");
+    for (no, count) in [(5u64, 2u64), (0, u64::MAX), (2, 2)] {
+        let bytes = Writer::new()
+            .value("split.no", Value::Unsigned(no))
+            .value("split.count", Value::Unsigned(count))
+            .finish();
+        let file = folder.path().join("odd.gguf");
+        std::fs::write(&file, bytes).unwrap();
+        let said = Gguf::open(&file).unwrap_err().to_string();
+        assert!(said.contains("`split.no`"), "{said}");
+    }
+    let one = Writer::new()
+        .value("split.count", Value::Unsigned(1))
+        .value("split.no", Value::Unsigned(0));
+    std::fs::write(folder.path().join("one.gguf"), one.finish()).unwrap();
+    Gguf::open(&folder.path().join("one.gguf")).unwrap();
+}
+
+#[test]
+fn only_five_digits_on_both_sides_name_a_file_of_a_split() {
+    for (name, expected) in [
+        ("m-00001-of-00003.gguf", 3),
+        ("m-00002-of-00003.gguf", 1),
+        ("m-00001-of-00001.gguf", 1),
+        ("m-00000-of-00003.gguf", 1),
+        ("m-0001-of-0003.gguf", 1),
+        ("m-00001-of-00003.bin", 1),
+        ("m-+0001-of-00003.gguf", 1),
+        ("m.gguf", 1),
+    ] {
+        assert_eq!(split_files(Path::new(name)).len(), expected, "{name}");
+    }
+    let files = split_files(Path::new("folder/m-00001-of-00002.gguf"));
+    assert_eq!(files[1], Path::new("folder/m-00002-of-00002.gguf"));
+}
+
 #[test]
 fn wrong_keys_are_named() {
     let gguf = read(small().finish()).unwrap();
@@ -210,7 +318,7 @@ fn vocabulary_files_open() {
     assert!(n > 0);
 }
 
-/// The GGUF of IDIOLECT_TEST_LM, else the default model where it was fetched.
+/// The GGUF of IDIOLECT_TEST_LM, else the small model if it was fetched.
 fn real_model() -> Option<PathBuf> {
     let name = std::env::var("IDIOLECT_TEST_LM");
     let name = name.unwrap_or_else(|_| "smollm2-135m-instruct".to_owned());
@@ -222,7 +330,7 @@ fn real_model() -> Option<PathBuf> {
 fn a_real_model_opens() {
     let Some(path) = real_model() else {
         eprintln!(
-            "skipped: IDIOLECT_TEST_LM is not set and the default model is not on this machine"
+            "skipped: IDIOLECT_TEST_LM is not set and the small model is not on this machine"
         );
         return;
     };
