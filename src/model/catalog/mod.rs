@@ -17,7 +17,8 @@ pub(crate) mod record;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{Entry, Kind, ModelFile, Source};
+pub(crate) use entry::of_part;
+pub use entry::{Entry, Kind, ModelFile, Part, Source};
 pub use locate::{Located, Place};
 
 /// The models that are known by name: those the program carries, those of the user's configuration
@@ -30,6 +31,13 @@ pub struct Catalog {
     hub_cache: Option<PathBuf>,
     hashes: HashMemory,
 }
+
+/// Name of the language model that is used unless another is named.
+pub const DEFAULT_LM: &str = "qwen2.5-coder-1.5b-instruct";
+/// Name of the language model for tests and small machines.
+pub const SMALL_LM: &str = "smollm2-135m-instruct";
+/// Name of the sentence encoder that is used unless another is named.
+pub const DEFAULT_ENCODER: &str = "all-minilm-l6-v2";
 
 /// The folder that models are kept in unless the user says otherwise: `IDIOLECT_MODELS`, else
 /// `idiolect/models` in the user's data folder.
@@ -87,8 +95,8 @@ impl Catalog {
         })
     }
 
-    /// Files of a language model: a catalog name, or the path of a GGUF file or of a folder with
-    /// just one.
+    /// Files of a language model: a catalog name, or the path of a GGUF file (the first, if the model
+    /// is split into several) or of a folder with just one model.
     pub fn lm(&self, name_or_path: &str) -> Result<LmFiles> {
         self.lm_with(name_or_path, &Silent)
     }
@@ -101,7 +109,7 @@ impl Catalog {
         let (entry, located) = self.fetched(name_or_path, Kind::Lm, progress)?;
         // The check of entries saw to it that there is a first file.
         let gguf = located.file(&entry.files[0]);
-        let sha256 = self.hashes.sha256(&gguf, progress)?;
+        let sha256 = self.hashes.sha256_of_model(&gguf, progress)?;
         let tokenizer = entry.files.iter().find(|file| file.name.ends_with("tokenizer.json"));
         Ok(LmFiles {
             name: entry.name.clone(),
@@ -136,6 +144,11 @@ impl Catalog {
         })
     }
 
+    /// Remembers the SHA-256 of a file that was hashed while it was written.
+    pub(crate) fn remember_sha256(&self, path: &Path, sha256: &str) -> Result<()> {
+        self.hashes.learn(path, sha256)
+    }
+
     /// SHA-256 of a file, remembered by size and modification time.
     pub(crate) fn sha256(&self, path: &Path, progress: &dyn Progress) -> Result<String> {
         self.hashes.sha256(path, progress)
@@ -153,7 +166,17 @@ impl Catalog {
         }
         match self.locate(entry, progress)? {
             Some(located) => Ok((entry, located)),
-            None => Err(Error::NotFetched { name: name.to_owned() }),
+            None => Err(Error::NotFetched {
+                name: name.to_owned(),
+                size: entry
+                    .size()
+                    .map_or_else(String::new, |size| format!(" ({} MB)", size.div_ceil(1_000_000))),
+                instead: if name == DEFAULT_LM {
+                    format!(", or take the small model: `--lm {SMALL_LM}`")
+                } else {
+                    String::new()
+                },
+            }),
         }
     }
 

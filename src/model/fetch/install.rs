@@ -68,15 +68,10 @@ impl Installation {
     /// Gives all files their names.
     pub(super) fn finish(self) -> Result<()> {
         for (partial, target) in self.ready {
-            if let Some(parent) = target.parent() {
-                std::fs::create_dir_all(parent).map_err(|source| io("create", parent, source))?;
-            }
+            create_parent(&target)?;
             partial.persist(&target).map_err(|error| io("write", &target, error.error))?;
         }
-        // The names are durable once the folder is. Not every system lets a folder be synced.
-        if let Ok(folder) = std::fs::File::open(&self.folder) {
-            let _ = folder.sync_all();
-        }
+        sync_folder(&self.folder);
         Ok(())
     }
 
@@ -91,6 +86,26 @@ impl Installation {
         builder
             .tempfile_in(&self.folder)
             .map_err(|source| io("create a file in", &self.folder, source))
+    }
+}
+
+/// Gives a verified and durable file its name. Both paths must be on one file system.
+pub(super) fn place(file: &Path, target: &Path) -> Result<()> {
+    create_parent(target)?;
+    std::fs::rename(file, target).map_err(|source| io("write", target, source))?;
+    target.parent().into_iter().for_each(sync_folder);
+    Ok(())
+}
+
+fn create_parent(target: &Path) -> Result<()> {
+    let Some(parent) = target.parent() else { return Ok(()) };
+    std::fs::create_dir_all(parent).map_err(|source| io("create", parent, source))
+}
+
+/// Makes the names in a folder durable. Not every system lets a folder be synced.
+fn sync_folder(folder: &Path) {
+    if let Ok(folder) = std::fs::File::open(folder) {
+        let _ = folder.sync_all();
     }
 }
 

