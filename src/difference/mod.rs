@@ -26,7 +26,7 @@ pub use model::{Model, OnText};
 pub use open::tell_validated;
 pub use profile::{Profile, summarize};
 pub use scores::{ScoreCall, Scored};
-pub use statement::{Evidence, Source, Statement};
+pub use statement::{Evidence, PeerQuote, Source, Statement};
 pub use steered::{Beside, Steered};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
 pub use verify::{Occasion, Trial, gain, verify};

@@ -23,6 +23,19 @@ pub struct Evidence {
     pub review: ReviewId,
     /// A span of its text, as it stands there.
     pub quote: String,
+    /// A representative's sentence on the same item, to compare it with; only measured statements
+    /// have some.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub other: Option<PeerQuote>,
+}
+
+/// A sentence of another user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerQuote {
+    /// The review.
+    pub review: ReviewId,
+    /// A span of its text, as it stands there.
+    pub quote: String,
 }
 
 /// One difference between a user and others who wrote about the same items.

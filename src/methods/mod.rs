@@ -33,7 +33,8 @@ pub use bm25::Bm25;
 pub use dpl::{Profiled, profile};
 pub use error::Error;
 pub use idiolect::{
-    Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts, stated_profile,
+    Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts, measured_differences,
+    stated_profile,
 };
 pub use material::Material;
 pub use options::{History, Options, SamplingOverrides};
@@ -119,6 +120,12 @@ impl Method {
             Self::Drp => "drp",
             Self::Idiolect => "idiolect",
         }
+    }
+
+    /// The method of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
     }
 
     /// The stage of its last call.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::features::Text;
 use crate::corpus::ReviewId;
-use crate::difference::Evidence;
+use crate::difference::{Evidence, PeerQuote};
 use crate::task::Way;
 
 /// Quotes of a statement at most, each of another review.
@@ -13,23 +13,65 @@ const MOST: usize = 3;
 /// Bytes of a quote, about.
 const LONG: usize = 160;
 
-/// The user's texts with their reviews, by the place of the text.
-pub(super) struct Own<'a, 't> {
+/// All texts, with the reviews that they are of, in groups that are about the same item; the first
+/// of a group is the user's own.
+pub(super) struct Quoted<'a, 't> {
     pub(super) texts: &'a [Text<'t>],
-    pub(super) reviews: &'a [(usize, ReviewId)],
+    pub(super) ids: &'a [ReviewId],
+    pub(super) groups: &'a [Range<usize>],
 }
 
-impl Own<'_, '_> {
+impl Quoted<'_, '_> {
+    /// Index and review of each of the user's texts.
+    pub(super) fn own(&self) -> impl Iterator<Item = (usize, ReviewId)> {
+        self.groups.iter().map(|group| (group.start, self.ids[group.start]))
+    }
+
+    /// Puts beside each quote of the user a sentence on the same item by the representative who
+    /// differs most there.
+    ///
+    /// `values` is what was measured, by text, and `shown` gives the spans of a text that show it. If
+    /// the user has less, one of the representative's spans is quoted; if the user has spans, the
+    /// representative's first sentence; else the longest or shortest, opposite to
+    /// [`Quoted::extreme`].
+    pub(super) fn beside_others(
+        &self,
+        evidence: Vec<Evidence>,
+        values: &[f64],
+        shown: impl Fn(usize) -> Vec<Range<usize>>,
+        way: Way,
+    ) -> Vec<Evidence> {
+        let other = |review: ReviewId| {
+            let group = self.groups.iter().find(|group| self.ids[group.start] == review)?;
+            let sign = if way == Way::More { 1.0 } else { -1.0 };
+            let peer = (group.start + 1..group.end)
+                .filter(|&text| values[text].is_finite())
+                .min_by(|&a, &b| (sign * values[a]).total_cmp(&(sign * values[b])))?;
+            let opposite = if way == Way::More { Way::Less } else { Way::More };
+            let span = match (way, shown(group.start).first(), shown(peer).first()) {
+                (Way::Less, _, Some(span)) => span.clone(),
+                (Way::More, Some(_), _) => {
+                    let first = &self.texts[peer].reading.sentences.first()?.span;
+                    first.start..first.start
+                }
+                _ => self.extreme_sentence(peer, opposite)?,
+            };
+            Some(PeerQuote { review: self.ids[peer], quote: around(&self.texts[peer], &span) })
+        };
+        let beside = |own: Evidence| Evidence { other: other(own.review), ..own };
+        evidence.into_iter().map(beside).collect()
+    }
+
     /// Quotes around spans, from the reviews that have most of them.
     pub(super) fn around(&self, spans: &[(usize, Range<usize>)]) -> Vec<Evidence> {
         let of = |text: usize| spans.iter().filter(move |(t, _)| *t == text);
-        let mut reviews: Vec<(usize, ReviewId)> = self.reviews.to_vec();
+        let mut reviews: Vec<(usize, ReviewId)> = self.own().collect();
         reviews.retain(|(text, _)| of(*text).next().is_some());
         reviews.sort_by_key(|(text, review)| (std::cmp::Reverse(of(*text).count()), *review));
         let quote = |(text, review): (usize, ReviewId)| {
             let (_, span) = of(text).next()?;
             let quote = around(&self.texts[text], span);
-            Some(Evidence { review, quote })
+            Some(Evidence { review, quote, other: None })
         };
         reviews.into_iter().filter_map(quote).take(MOST).collect()
     }
@@ -38,7 +80,7 @@ impl Own<'_, '_> {
     /// has more, the shortest where less.
     pub(super) fn extreme(&self, values: &[f64], way: Way) -> Vec<Evidence> {
         let mut reviews: Vec<(f64, usize, ReviewId)> =
-            self.reviews.iter().map(|&(text, review)| (values[text], text, review)).collect();
+            self.own().map(|(text, review)| (values[text], text, review)).collect();
         reviews.retain(|(value, ..)| value.is_finite());
         reviews.sort_by(|a, b| {
             let by_value = match way {
@@ -48,15 +90,22 @@ impl Own<'_, '_> {
             by_value.then(a.2.cmp(&b.2))
         });
         let quote = |(_, text, review): (f64, usize, ReviewId)| {
-            let sentences = self.texts[text].reading.sentences.iter();
-            let sentence = match way {
-                Way::More => sentences.rev().max_by_key(|s| s.words.len()),
-                Way::Less => sentences.min_by_key(|s| s.words.len()),
-            }?;
-            let start = sentence.span.start..sentence.span.start;
-            Some(Evidence { review, quote: around(&self.texts[text], &start) })
+            let start = self.extreme_sentence(text, way)?;
+            let quote = around(&self.texts[text], &start);
+            Some(Evidence { review, quote, other: None })
         };
         reviews.into_iter().filter_map(quote).take(MOST).collect()
+    }
+
+    /// Start of the first longest or the first shortest sentence of a text.
+    fn extreme_sentence(&self, text: usize, way: Way) -> Option<Range<usize>> {
+        let sentences = self.texts[text].reading.sentences.iter();
+        let sentence = match way {
+            Way::More => sentences.rev().max_by_key(|s| s.words.len()),
+            Way::Less => sentences.min_by_key(|s| s.words.len()),
+        };
+        let start = sentence?.span.start;
+        Some(start..start)
     }
 }
 

@@ -28,7 +28,7 @@ pub use aspects::SentenceVectors;
 
 use aspects::Sentences;
 use chance::discoveries;
-use evidence::Own;
+use evidence::Quoted;
 use favourite::Favourites;
 use features::{Needs, Text, Unit};
 use lexicon::Lexicon;
@@ -40,6 +40,7 @@ use super::{Compared, Result, Statement};
 use crate::corpus::{ReviewId, StoredReview};
 use crate::peers::Origin;
 use crate::task::{Measure, Task, Way};
+use crate::text::for_each_word;
 
 /// Share of statements that may be false, over all families of measures together.
 const FALSE_SHARE: f64 = 0.05;
@@ -102,7 +103,8 @@ pub fn measure(
         _ => None,
     };
     let share = FALSE_SHARE / if sentences.is_some() { 3.0 } else { 2.0 };
-    let own = Own { texts: &texts, reviews: &pairs.own_reviews() };
+    let ids: Vec<ReviewId> = pairs.texts.iter().map(|review| review.id).collect();
+    let quoted = Quoted { texts: &texts, ids: &ids, groups: &pairs.groups };
     let mut measured = pairs.nothing(lexicon);
     let mut found: Vec<Found> = Vec::new();
 
@@ -120,7 +122,7 @@ pub fn measure(
     }
     measured.n_measures += of_features.len();
     let p: Vec<f64> = of_features.iter().map(|f| f.difference.p).collect();
-    found.extend(discoveries(&p, share).into_iter().map(|i| of_features[i].found(&own)));
+    found.extend(discoveries(&p, share).into_iter().map(|i| of_features[i].found(&quoted)));
 
     let favourites = Favourites::new(&texts, &pairs.groups);
     let candidates = favourites.candidates(uses);
@@ -132,9 +134,12 @@ pub fn measure(
             Measure::FunctionWord => Unit::Plain,
             _ => Unit::Percent,
         };
-        let evidence = own.around(&favourite.shown);
+        let evidence = quoted.around(&favourite.shown);
         let (measure, phrase, difference) =
             (favourite.measure, favourite.phrase, favourite.difference);
+        let spans = |text: usize| occurrences(&texts[text].reading, &phrase);
+        let counts: Vec<f64> = (0..texts.len()).map(|text| spans(text).len() as f64).collect();
+        let evidence = quoted.beside_others(evidence, &counts, spans, difference.way());
         Found { measure, unit, difference, phrase, evidence }
     }));
 
@@ -145,8 +150,9 @@ pub fn measure(
         found.extend(discoveries(&p, share).into_iter().map(|i| {
             let aspect = &aspects[i];
             let (phrase, difference) = (aspect.name.clone(), aspect.difference);
-            let evidence = own.around(&aspect.shown);
-            Found { measure: Measure::Aspect, unit: Unit::Percent, difference, phrase, evidence }
+            let (measure, unit) = (Measure::Aspect, Unit::Percent);
+            let evidence = quoted.around(&aspect.shown);
+            Found { measure, unit, difference, phrase, evidence }
         }));
     }
 
@@ -181,23 +187,38 @@ impl Feature {
         Some(Self { measure, unit, shown, values, difference })
     }
 
-    fn found(&self, own: &Own<'_, '_>) -> Found {
+    fn found(&self, quoted: &Quoted<'_, '_>) -> Found {
         let way = self.difference.way();
-        let spans = |&(text, _): &(usize, ReviewId)| {
-            let spans = (self.shown)(&own.texts[text].reading);
-            spans.into_iter().map(move |span| (text, span))
-        };
+        let spans = |text: usize| (self.shown)(&quoted.texts[text].reading);
         let shown: Vec<(usize, Range<usize>)> = match way {
-            Way::More => own.reviews.iter().flat_map(spans).collect(),
+            Way::More => quoted
+                .own()
+                .flat_map(|(text, _)| spans(text).into_iter().map(move |span| (text, span)))
+                .collect(),
             Way::Less => Vec::new(),
         };
         let evidence = match shown.is_empty() {
-            true => own.extreme(&self.values, way),
-            false => own.around(&shown),
+            true => quoted.extreme(&self.values, way),
+            false => quoted.around(&shown),
         };
+        let evidence = quoted.beside_others(evidence, &self.values, spans, way);
         let (measure, unit, difference) = (self.measure, self.unit, self.difference);
         Found { measure, unit, difference, phrase: String::new(), evidence }
     }
+}
+
+/// Where the words of a phrase stand in a text, one after the other, in any case.
+fn occurrences(reading: &Reading<'_>, phrase: &str) -> Vec<Range<usize>> {
+    let mut words = Vec::new();
+    for_each_word(phrase, |_, word| words.push(word.to_owned()));
+    let n = words.len();
+    if n == 0 || reading.words.len() < n {
+        return Vec::new();
+    }
+    (0..=reading.words.len() - n)
+        .filter(|&start| (0..n).all(|i| reading.lower(start + i) == words[i]))
+        .map(|start| reading.words[start].span.start..reading.words[start + n - 1].span.end)
+        .collect()
 }
 
 fn text<'t>(review: &'t StoredReview, lexicon: Option<&Lexicon>) -> Text<'t> {
@@ -239,10 +260,6 @@ impl<'c> Pairs<'c> {
 
     fn own(&self) -> impl Iterator<Item = &'c StoredReview> {
         self.groups.iter().map(|group| self.texts[group.start])
-    }
-
-    fn own_reviews(&self) -> Vec<(usize, ReviewId)> {
-        self.groups.iter().map(|group| (group.start, self.texts[group.start].id)).collect()
     }
 
     fn own_ids(&self) -> Vec<ReviewId> {

@@ -75,6 +75,10 @@ fn what_sets_a_user_apart_is_said_with_quotes() {
     );
     assert_eq!(runs.dimension, "writing");
     assert_eq!(runs.evidence[0].quote, "wow, this thing is loud!!!");
+    let other = runs.evidence[0].other.as_ref().unwrap();
+    assert_eq!(other.quote, "The thing is quiet.");
+    let opening = measured.statements.iter().find(|s| s.key.starts_with("opening:wow")).unwrap();
+    assert_eq!(opening.evidence[0].other.as_ref().unwrap().quote, "The thing is quiet.");
     assert_eq!((runs.reviews.len(), runs.against.len()), (8, 32));
     assert!(runs.effect.unwrap() > 1.0);
     assert!(
@@ -198,6 +202,10 @@ proptest! {
             for evidence in &statement.evidence {
                 let review = compared.iter().find(|c| c.own.id == evidence.review).unwrap();
                 prop_assert!(review.own.review.text.contains(&evidence.quote), "{evidence:?}");
+                let Some(other) = &evidence.other else { continue };
+                let mut others = review.representatives.iter().map(|other| &other.review);
+                let peer = others.find(|peer| peer.id == other.review);
+                prop_assert!(peer.unwrap().review.text.contains(&other.quote), "{evidence:?}");
             }
         }
         let turn = turn % compared.len().max(1);

@@ -22,7 +22,11 @@ fn statement(key: &str, dimension: &str, text: &str) -> Statement {
         effect: Some(1.25),
         reviews: vec![ReviewId(3), ReviewId(5)],
         against: vec![ReviewId(4)],
-        evidence: vec![Evidence { review: ReviewId(3), quote: "fine!!\nvery fine".to_owned() }],
+        evidence: vec![Evidence {
+            review: ReviewId(3),
+            quote: "fine!!\nvery fine".to_owned(),
+            other: None,
+        }],
     }
 }
 

@@ -27,7 +27,7 @@ mod showing;
 mod statements;
 
 pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
-pub use statements::stated_profile;
+pub use statements::{measured_differences, stated_profile};
 
 use super::{Material, Method, Options, Past, Prepared, Result};
 use crate::corpus::Target;

@@ -5,7 +5,7 @@ use futures::future::try_join_all;
 use super::occasions::occasions;
 use super::options::{Extraction, Statements};
 use super::showing::Showing;
-use crate::difference::measured::measure;
+use crate::difference::measured::{Measured, measure};
 use crate::difference::stated::{Revision, Stated, StatedProfile};
 use crate::difference::{
     Calls, Compared, Difference, Source, Statement, Trial, tell, tell_validated, verify,
@@ -50,6 +50,24 @@ pub async fn stated_profile(
     let calls = material.calls(options);
     let showing = Showing::of(options.idiolect.texts);
     of_history(material, &calls, user, &history, options, &showing, revisions).await
+}
+
+/// What sets a user's texts apart from those of the representatives on the same items, counted in
+/// all texts that can be compared; no language model is asked.
+///
+/// # Errors
+/// As [`stated_profile`].
+pub fn measured_differences(
+    material: &Material<'_>,
+    user: &str,
+    options: &Options,
+) -> Result<Measured> {
+    let task = options.task(material.task)?;
+    let material = &Material { task: &task, ..material.clone() };
+    let history = material.history_of(user, Method::Idiolect)?;
+    let compared = try_compare(material, &comparable(&material.view, &history, 1)?, options)?;
+    let vectors = material.peers.and_then(|peers| peers.sentence_vectors());
+    Ok(measure(&compared, material.task, vectors)?)
 }
 
 pub(super) async fn of_history(
