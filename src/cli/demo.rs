@@ -1,39 +1,59 @@
-//! `idiolect demo`: the whole flow on the sample corpus.
+//! `idiolect demo`: what the program does, shown on the sample corpus.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use anyhow::{Context as _, bail};
-use idiolect::corpus::{Counts, Item, Store, StoredReview, Target, View};
+use anyhow::Context as _;
+use idiolect::corpus::{Store, StoredReview, Target, View};
+use idiolect::difference::{Evidence, Measured, Statement};
 use idiolect::encoder::Encoder;
-use idiolect::lm::Lm;
-use idiolect::methods::{Material, Method, Options, Written};
+use idiolect::lm::{Finish, Lm};
+use idiolect::methods::{Material, Method, Options, Written, measured_differences};
 use idiolect::peers::{self, Choice};
 use idiolect::task::Task;
 use serde::Serialize;
 
 use super::context::{Context, DEFAULT_STORE};
+use super::prose::{self, Wrapped};
+use super::stream::streamed;
 use super::wait::wait;
-use super::{output, profile, prose, sample};
+use super::{output, profile, sample, values};
 
 /// The demo's own store, so that trying the program leaves the user's untouched.
 const DEMO_STORE: &str = "idiolect-demo.sqlite";
-/// Written in this order, shown beside the real text.
-const METHODS: [Method; 3] = [Method::NonPerso, Method::Idiolect, Method::Dpl];
+/// Whom the demo shows unless another is named: somebody whose habits are easy to see. Nothing else
+/// was chosen for them.
+const USER: &str = "angus";
+/// Most statements that are shown.
+const STATEMENTS: usize = 5;
+/// Most tokens of a text; the sample's longest has about as many.
+const TEXT_TOKENS: usize = 240;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    long_about = "Show the whole flow on the sample corpus\n\n\
-        Imports the sample, whose texts were written for this project, into idiolect-demo.sqlite \
-        (or --store), takes one user, sets their newest review aside, and shows who they are, the \
-        representatives they are compared with, the differences, the profile, and the text that \
-        was set aside beside what three methods write in its place. Answers are kept short so that \
-        it ends soon. A second run finds everything in the store.",
-    after_help = "Examples:\n  idiolect demo\n  idiolect demo --user harold --seed 7"
+    long_about = "Show what the program does, on the sample corpus\n\n\
+        Imports the sample, whose people and texts were invented for this project, into \
+        idiolect-demo.sqlite (or --store), takes one of its people, hides their newest text, and \
+        shows what sets them apart, whom they are compared with, and the hidden text beside what \
+        the language model writes in its place. What was computed is kept in the store, so a \
+        second run ends at once.\n\n\
+        The person shown by default was chosen because their habits are easy to see.",
+    after_help = "Examples:\n  idiolect demo\n  idiolect demo --user harold --seed 7\n  \
+        idiolect demo --method dpl"
 )]
 pub(crate) struct Args {
-    /// A user of the sample; data/sample/README.md says who they are
-    #[arg(long, value_name = "USER", default_value = sample::USER)]
+    /// A person of the sample; data/sample/README.md says who they are
+    #[arg(long, value_name = "USER", default_value = USER)]
     user: String,
+    /// Further methods that write the text, with commas between them. `dpl` adds the differences
+    /// that the language model tells, and their summary; it takes minutes
+    #[arg(
+        long,
+        value_name = "METHODS",
+        value_delimiter = ',',
+        value_parser = values::method()
+    )]
+    method: Vec<Method>,
     /// Seed of the texts
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
@@ -41,60 +61,68 @@ pub(crate) struct Args {
 
 /// The JSON object of the command.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct DemoJson<'a> {
     user: &'a str,
     item: &'a str,
     held_out: &'a StoredReview,
+    measured: &'a [Statement],
     representatives: &'a Choice,
     written: &'a [Written],
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let started = Instant::now();
     let (lm, encoder) = (context.lm()?, context.encoder()?);
+    context.note_small_model(&lm);
     let path = store_path(context);
     let store = Store::open(&path)?;
-    let counts = sample::import(&store, context)?;
+    let show = Show { store: &store, path: &path, context };
+    show.corpus(&lm, &encoder)?;
     let task = Task::load(Task::DEFAULT)?;
     peers::ensure_vectors(&View::all(&store), &encoder, &store.review_ids()?, context)?;
 
     let mut history = store.history(&args.user)?;
-    let held_out = history.pop().context("the user has no reviews")?;
-    let Some(newest) = history.last() else { bail!("`{}` has a single review", args.user) };
-    let view = View::all(&store).without(held_out.id);
+    let held_out = history.pop().with_context(|| format!("`{}` has no texts", args.user))?;
+    let newest = history.last().with_context(|| format!("`{}` has a single text", args.user))?;
+    let material = Material {
+        view: View::all(&store).without(held_out.id),
+        model: &lm,
+        peers: Some(&encoder as _),
+        task: &task,
+        progress: context,
+    };
     let options = Options {
         seed: args.seed,
-        max_tokens: Some(sample::TEXT_TOKENS),
+        max_tokens: Some(TEXT_TOKENS),
         profile_max_tokens: Some(sample::PROFILE_TOKENS),
         ..Options::of(&task)
     };
     let target = sample::target(&store, &held_out)?;
-    let choice = peers::choose(&view, &encoder, &args.user, &newest.review.item, &options.choice)?;
 
-    let show = Show { context, path: &path, counts, lm: &lm, encoder: &encoder };
     show.person(&args.user, &history)?;
-    show.representatives(&store.item(&newest.review.item)?, &choice)?;
-    let material =
-        Material { view, model: &lm, peers: Some(&encoder as _), task: &task, progress: context };
+    let measured = measured_differences(&material, &args.user, &options)?;
+    show.measured(&args.user, &measured)?;
+    let choice =
+        peers::choose(&material.view, &encoder, &args.user, &newest.review.item, &options.choice)?;
+    show.representatives(&args.user, newest, &choice)?;
+    show.held_out(&args.user, &target, &held_out)?;
     let mut written = Vec::new();
-    // DPL first: its differences and its profile are shown before any text.
-    for method in METHODS.into_iter().rev() {
-        let made = wait(context, method.write(&material, &target, &options, None))??;
-        if let Some(profile) = &made.profile {
-            show.text(&profile::in_words(profile, &task))?;
+    for method in [Method::NonPerso, Method::Idiolect].into_iter().chain(args.method) {
+        if !written.iter().any(|made: &Written| made.method == method) {
+            written.push(show.written(method, &material, &target, &options)?);
         }
-        written.insert(0, made);
     }
     if context.globals.json {
-        return output::json(&Shown {
+        return output::json(&DemoJson {
             user: &args.user,
             item: &target.item.id,
             held_out: &held_out,
+            measured: &measured.statements,
             representatives: &choice,
             written: &written,
         });
     }
-    show.texts(&target, &held_out, &written)?;
-    show.next_steps(&args.user, &target.item.id)
+    show.next_steps(&args.user, &target.item.id, started)
 }
 
 fn store_path(context: &Context) -> PathBuf {
@@ -102,13 +130,11 @@ fn store_path(context: &Context) -> PathBuf {
     if chosen == Path::new(DEFAULT_STORE) { PathBuf::from(DEMO_STORE) } else { chosen.clone() }
 }
 
-/// Prints the parts of the demo as they come; prints nothing with `--json`.
+/// Prints the blocks of the demo as they come; prints nothing with `--json`.
 struct Show<'a> {
-    context: &'a Context,
+    store: &'a Store,
     path: &'a Path,
-    counts: Counts,
-    lm: &'a Lm,
-    encoder: &'a Encoder,
+    context: &'a Context,
 }
 
 impl Show<'_> {
@@ -116,74 +142,195 @@ impl Show<'_> {
         if self.context.globals.json { Ok(()) } else { output::line(text) }
     }
 
-    fn person(&self, user: &str, history: &[StoredReview]) -> anyhow::Result<()> {
-        let Counts { reviews, users, items } = self.counts;
-        self.text(&format!(
-            "{reviews} reviews by {users} users of {items} items in {}; {} writes, {} compares\n\n\
-             The user\n  {user}: {} reviews to learn from, the newest set aside. Two of them:",
-            self.path.display(),
-            self.lm.name(),
-            self.encoder.name(),
-            history.len(),
+    /// A heading with an explanation, wrapped.
+    fn heading(&self, heading: &str, explanation: &str) -> anyhow::Result<()> {
+        self.text(&format!("{heading}\n{}\n", prose::indented(explanation, 0)))
+    }
+
+    fn corpus(&self, lm: &Lm, encoder: &Encoder) -> anyhow::Result<()> {
+        let counts = sample::import(self.store, self.context)?;
+        self.text(&prose::indented(
+            &format!(
+                "A sample of {} reviews by {} invented people of {} things and walks, in {}. {} \
+                 writes, {} compares; both run in this process, and nothing leaves the machine.",
+                counts.reviews,
+                counts.users,
+                counts.items,
+                self.path.display(),
+                lm.name(),
+                encoder.name(),
+            ),
+            0,
         ))?;
+        self.text("")
+    }
+
+    fn person(&self, user: &str, history: &[StoredReview]) -> anyhow::Result<()> {
+        self.heading(
+            "WHO WRITES",
+            &format!(
+                "{user} wrote {} reviews. The newest is hidden: at the end the language model writes \
+                 it in {user}'s place. Two of the others:",
+                history.len() + 1
+            ),
+        )?;
         for stored in history.iter().rev().take(2) {
             self.text(&prose::quoted(&stored.review, prose::Length::Start))?;
         }
         Ok(())
     }
 
-    fn representatives(&self, item: &Item, choice: &Choice) -> anyhow::Result<()> {
-        self.text(&format!(
-            "Representatives\n  Of {} others who reviewed {}, these stand for the rest ({} write \
-             most like the user and were dropped):",
-            choice.n_candidates, item.title, choice.n_dropped
-        ))?;
-        for chosen in &choice.representatives {
-            let cluster = match chosen.cluster_size {
-                0 | 1 => "stands alone".to_owned(),
-                n => format!("nearest the centre of a cluster of {n}"),
-            };
-            self.text(&format!(
-                "  {} ({cluster}; cosine to the user's text {:.2})\n{}",
-                chosen.review.review.user,
-                chosen.similarity,
-                prose::indented(&prose::start(&chosen.review.review.text), 4)
-            ))?;
+    fn measured(&self, user: &str, measured: &Measured) -> anyhow::Result<()> {
+        let Measured { statements, n_reviews, n_others, n_measures, .. } = measured;
+        let compared = format!(
+            "{n_reviews} of {user}'s reviews, held against {n_others} by others of the same items; \
+             {n_measures} habits were counted"
+        );
+        let heading = "WHAT SETS THEM APART, counted without the language model";
+        if statements.is_empty() {
+            let found = format!("{compared}. Nothing differs by more than chance explains.");
+            return self.heading(heading, &found);
+        }
+        let explanation = format!(
+            "{compared}, and {} differ by more than chance explains. The clearest, each with {user}'s \
+             words and somebody else's on the same item:",
+            statements.len()
+        );
+        self.heading(heading, &explanation)?;
+        let mut quoted: Vec<&str> = Vec::new();
+        for statement in statements.iter().take(STATEMENTS) {
+            self.text(&prose::hanging(&statement.text, "  - "))?;
+            // A sentence may show several habits; another is quoted if there is one.
+            let fresh = statement.evidence.iter().find(|e| !quoted.contains(&e.quote.as_str()));
+            if let Some(evidence) = fresh.or(statement.evidence.first()) {
+                quoted.push(&evidence.quote);
+                self.quotes(user, evidence)?;
+            }
         }
         self.text("")
     }
 
-    fn texts(
-        &self,
-        target: &Target,
-        held_out: &StoredReview,
-        written: &[Written],
-    ) -> anyhow::Result<()> {
-        self.text(&format!(
-            "What the user wrote about {}, which no prompt has seen but for rating and title\n{}",
-            target.item.title,
-            prose::quoted(&held_out.review, prose::Length::Whole)
-        ))?;
-        for made in written {
-            let from = if made.computed == 0 {
-                "from the store".to_owned()
-            } else {
-                format!(
-                    "{} prompt tokens, {} written, {} answers from the store",
-                    made.prompt_tokens, made.completion_tokens, made.reused
-                )
-            };
-            let text = prose::indented(&made.text, 4);
-            self.text(&format!("What {} writes ({from})\n{text}\n", made.method.name()))?;
+    /// The user's words, and somebody else's below them.
+    fn quotes(&self, user: &str, evidence: &Evidence) -> anyhow::Result<()> {
+        let other = match &evidence.other {
+            Some(other) => self.store.reviews(&[other.review])?.pop().zip(Some(other)),
+            None => None,
+        };
+        let name = other.as_ref().map_or("", |(found, _)| &found.review.user);
+        let width = name.chars().count().max(user.chars().count());
+        let quote = |name: &str, quote: &str| {
+            let quote = quote.split_whitespace().collect::<Vec<_>>().join(" ");
+            prose::hanging(&format!("\"{quote}\""), &format!("      {name:<width$}  "))
+        };
+        self.text(&quote(user, &evidence.quote))?;
+        match &other {
+            Some((_, other)) => self.text(&quote(name, &other.quote)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn next_steps(&self, user: &str, item: &str) -> anyhow::Result<()> {
+    fn representatives(
+        &self,
+        user: &str,
+        newest: &StoredReview,
+        choice: &Choice,
+    ) -> anyhow::Result<()> {
+        let item = self.store.item(&newest.review.item)?;
+        let member = "the most typical member";
+        let groups = match choice.n_dropped {
+            0 => format!("of each group {member}"),
+            1 => format!("the one most like {user} is left out, and of each other group {member}"),
+            n => format!("the {n} most like {user} are left out, and of each other group {member}"),
+        };
+        let explanation = format!(
+            "{user} is compared with people who wrote about the same thing. {} others reviewed {}; by \
+             what they wrote they fall into groups; {groups} is taken:",
+            choice.n_candidates, item.title
+        );
+        self.heading("WHO STANDS FOR THE OTHERS", &explanation)?;
+        for chosen in &choice.representatives {
+            let stands_for = match chosen.cluster_size {
+                0 | 1 => "alone".to_owned(),
+                n => format!("for {n}"),
+            };
+            let start = prose::start(&chosen.review.review.text);
+            let name = format!("  {} ({stands_for}): ", chosen.review.review.user);
+            self.text(&prose::indented_behind(&start, &name, 4))?;
+        }
+        self.text("")
+    }
+
+    fn held_out(&self, user: &str, target: &Target, held_out: &StoredReview) -> anyhow::Result<()> {
+        let given = match held_out.review.title.is_empty() {
+            true => "the rating",
+            false => "the rating and the title",
+        };
+        let about = format!(
+            "What {user} wrote about {}. Of this the language model sees {given} alone; it also sees \
+             the item's description:",
+            target.item.title
+        );
+        self.heading("THE HIDDEN REVIEW", &about)?;
+        self.text(&prose::quoted(&held_out.review, prose::Length::Whole))
+    }
+
+    /// Writes the text with a method and shows it as it comes, with the method's profile before it.
+    fn written(
+        &self,
+        method: Method,
+        material: &Material<'_>,
+        target: &Target,
+        options: &Options,
+    ) -> anyhow::Result<Written> {
+        let context = self.context;
+        let prepared = wait(context, method.prepare(material, target, options))??;
+        if let Some(told) = &prepared.profile {
+            self.heading(
+                "WHAT THE LANGUAGE MODEL TELLS OF THEM (dpl)",
+                "The model compares reviews of the same item and sums up what it saw:",
+            )?;
+            self.text(&profile::in_words(told, material.task))?;
+        }
+        let user = &target.user;
+        self.text(&match method {
+            Method::NonPerso => {
+                format!("WRITTEN WITHOUT KNOWING {user} (non-perso: the item, rating and title)\n")
+            }
+            _ => format!("WRITTEN AS {user} ({})\n", method.name()),
+        })?;
+        let mut wrapped = Wrapped::new(4);
+        let show = |piece: &str| match context.globals.json {
+            true => Ok(()),
+            false => output::raw(wrapped.push(piece).as_bytes()),
+        };
+        let written = streamed(context, "reading the prompt", show, |on_text| {
+            prepared.write(material, options, Some(on_text))
+        })??;
+        if !context.globals.json {
+            output::line(&wrapped.finish())?;
+        }
+        let from = match written.computed {
+            0 => "from the store".to_owned(),
+            _ => format!(
+                "{} tokens read, {} written",
+                written.prompt_tokens, written.completion_tokens
+            ),
+        };
+        let end = match written.finish {
+            Finish::Length => format!("; cut at {TEXT_TOKENS} tokens"),
+            _ => String::new(),
+        };
+        self.text(&format!("    [{from}{end}]\n"))?;
+        Ok(written)
+    }
+
+    fn next_steps(&self, user: &str, item: &str, started: Instant) -> anyhow::Result<()> {
         let store = self.path.display();
         self.text(&format!(
-            "Go on\n  idiolect --store {store} users\n  idiolect --store {store} write --user {user} \
-             --item {item} --title '...' --seed 7\n  idiolect --store {store} profile {user}"
+            "{:.0} s. Go on with\n  idiolect demo --user harold\n  idiolect demo --method dpl\n  \
+             idiolect --store {store} profile {user}\n  idiolect --store {store} write --user {user} \
+             --item {item} --rating 1\n  idiolect import --help      to read your own texts",
+            started.elapsed().as_secs_f64()
         ))
     }
 }

@@ -36,30 +36,108 @@ pub(crate) fn start(text: &str) -> String {
 
 /// Wraps each line at [`WIDTH`] columns behind `indent` spaces. Blank lines stay, once.
 pub(crate) fn indented(text: &str, indent: usize) -> String {
-    let margin = " ".repeat(indent);
-    let mut lines: Vec<String> = Vec::new();
-    for line in text.trim().lines() {
-        let mut row = margin.clone();
-        let mut columns = indent;
-        for word in line.split_whitespace() {
-            let width = word.chars().count();
-            if columns > indent && columns + 1 + width > WIDTH {
-                lines.push(std::mem::replace(&mut row, margin.clone()));
-                columns = indent;
-            }
-            if columns > indent {
-                row.push(' ');
-                columns += 1;
-            }
-            row.push_str(word);
-            columns += width;
-        }
-        let blank = row.trim().is_empty();
-        if !(blank && lines.last().is_some_and(String::is_empty)) {
-            lines.push(if blank { String::new() } else { row });
+    Wrapped::new(indent).whole(text)
+}
+
+/// As [`indented`], the first line behind `lead` and the others under the end of it.
+pub(crate) fn hanging(text: &str, lead: &str) -> String {
+    Wrapped::behind(lead, lead.chars().count()).whole(text)
+}
+
+/// As [`indented`], the first line behind `lead`.
+pub(crate) fn indented_behind(text: &str, lead: &str, indent: usize) -> String {
+    Wrapped::behind(lead, indent).whole(text)
+}
+
+/// Wraps a text that comes in pieces. The lines are the same however it is cut.
+pub(crate) struct Wrapped {
+    indent: usize,
+    /// What the next line begins with.
+    margin: String,
+    /// Columns of the line so far; 0 before its margin.
+    columns: usize,
+    /// Whether a word stands on the line.
+    has_word: bool,
+    /// Line ends since the last word.
+    line_ends: usize,
+    /// A word that may go on.
+    word: String,
+}
+
+impl Wrapped {
+    pub(crate) fn new(indent: usize) -> Self {
+        Self::behind(&" ".repeat(indent), indent)
+    }
+
+    /// The first line begins with `lead`, the others with `indent` spaces.
+    pub(crate) fn behind(lead: &str, indent: usize) -> Self {
+        Self {
+            indent,
+            margin: lead.to_owned(),
+            columns: 0,
+            has_word: false,
+            line_ends: 0,
+            word: String::new(),
         }
     }
-    lines.join("\n")
+
+    /// What can be shown after this piece. A word is held back until its end is seen.
+    pub(crate) fn push(&mut self, piece: &str) -> String {
+        let mut out = String::new();
+        for letter in piece.chars() {
+            if !letter.is_whitespace() {
+                self.word.push(letter);
+                continue;
+            }
+            self.end_word(&mut out);
+            self.line_ends += usize::from(letter == '\n');
+        }
+        out
+    }
+
+    /// What is left of the text. The last line is not ended.
+    pub(crate) fn finish(mut self) -> String {
+        let mut out = String::new();
+        self.end_word(&mut out);
+        out
+    }
+
+    fn whole(mut self, text: &str) -> String {
+        self.push(text) + &self.finish()
+    }
+
+    fn end_word(&mut self, out: &mut String) {
+        if self.word.is_empty() {
+            return;
+        }
+        let width = self.word.chars().count();
+        if self.has_word {
+            match std::mem::take(&mut self.line_ends) {
+                0 if self.columns + 1 + width > WIDTH => self.end_line(out, 1),
+                0 => {
+                    out.push(' ');
+                    self.columns += 1;
+                }
+                n => self.end_line(out, n.min(2)),
+            }
+        }
+        // White space before the first word of the text does not count.
+        self.line_ends = 0;
+        if self.columns == 0 {
+            out.push_str(&self.margin);
+            self.columns = self.margin.chars().count();
+            self.margin = " ".repeat(self.indent);
+        }
+        out.push_str(&self.word);
+        self.columns += width;
+        self.has_word = true;
+        self.word.clear();
+    }
+
+    fn end_line(&mut self, out: &mut String, n: usize) {
+        out.push_str(&"\n".repeat(n));
+        self.columns = 0;
+    }
 }
 
 #[cfg(test)]
@@ -73,6 +151,23 @@ mod tests {
         assert!(shown.lines().all(|line| line.chars().count() <= WIDTH));
         assert!(shown.ends_with("word\n\n    last"), "{shown}");
         assert_eq!(shown.matches("word").count(), 40);
+    }
+
+    #[test]
+    fn a_text_in_pieces_is_wrapped_like_the_whole() {
+        let text = format!(" \n one two\n\n \n{}\nключ ключ\n", "three ".repeat(40));
+        let letters: Vec<char> = text.chars().collect();
+        for n in [1, 2, 3, 7, 500] {
+            let mut wrapped = Wrapped::new(4);
+            let mut shown: String =
+                letters.chunks(n).map(|p| wrapped.push(&p.iter().collect::<String>())).collect();
+            shown += &wrapped.finish();
+            assert_eq!(shown, indented(&text, 4), "pieces of {n}");
+        }
+        assert!(indented(&text, 4).starts_with("    one two\n\n    three three"));
+        assert_eq!(indented(" \n ", 4), "");
+        let hung = hanging(&"word ".repeat(40), "  - ");
+        assert!(hung.starts_with("  - word") && hung.contains("\n    word"), "{hung}");
     }
 
     #[test]

@@ -11,7 +11,8 @@ use idiolect::methods::{IdiolectOptions, Material, Options, Statements};
 use idiolect::task::Task;
 
 use super::context::Context;
-use super::settings::{Settings, Sight, at_least_one};
+use super::settings::{Settings, Sight};
+use super::values;
 
 pub(super) use told::in_words;
 
@@ -53,7 +54,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "N",
-        value_parser = at_least_one(),
+        value_parser = values::tokens(1),
         conflicts_with = "profile_max_tokens"
     )]
     max_tokens: Option<usize>,

@@ -80,5 +80,9 @@ fn statement(out: &mut String, stated: &Stated) {
         let quote = prose::start(&evidence.quote);
         let quote = format!("\"{quote}\" (review {})", evidence.review.0);
         let _ = writeln!(out, "{}", prose::indented(&quote, 8));
+        if let Some(other) = &evidence.other {
+            let quote = format!("\"{}\" (review {})", prose::start(&other.quote), other.review.0);
+            let _ = writeln!(out, "{}", prose::hanging(&quote, "        others: "));
+        }
     }
 }
