@@ -81,7 +81,7 @@ fn write(sandbox: &Sandbox, user: &str, item: &str, method: &str) -> Run {
 
 #[test]
 fn strange_texts_are_written_about_and_cuts_are_told() {
-    if !common::default_models_present() {
+    if !common::test_models_present() {
         return;
     }
     let sandbox = Sandbox::new();
@@ -104,7 +104,7 @@ fn strange_texts_are_written_about_and_cuts_are_told() {
 
 #[test]
 fn who_and_what_is_unknown_is_named() {
-    if !common::default_models_present() {
+    if !common::test_models_present() {
         return;
     }
     let sandbox = Sandbox::new();
@@ -140,7 +140,7 @@ fn who_and_what_is_unknown_is_named() {
 
 #[test]
 fn files_that_are_not_models_are_told_apart() {
-    if !common::default_models_present() {
+    if !common::test_models_present() {
         return;
     }
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! The default model gives the same bits alone and in company, with a cold and a warm cache, on one
+//! The small model gives the same bits alone and in company, with a cold and a warm cache, on one
 //! thread and on two, on every instruction set that the machine has.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]

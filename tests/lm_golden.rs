@@ -1,4 +1,4 @@
-//! The decoder on the real default model, against llama.cpp (recorded by scripts/record-lm-golden)
+//! The decoder on the real small model, against llama.cpp (recorded by scripts/record-lm-golden)
 //! and against its own dequantized twin.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]

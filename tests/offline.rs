@@ -38,7 +38,7 @@ fn namespaces_work() -> bool {
 
 #[test]
 fn the_main_job_needs_no_network() {
-    if !namespaces_work() || !common::default_models_present() {
+    if !namespaces_work() || !common::test_models_present() {
         return;
     }
     let sandbox = Sandbox::new();

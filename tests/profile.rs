@@ -10,7 +10,7 @@ const USER: &str = "mina";
 
 /// The sample corpus in a store; `None` where a model is missing.
 fn sample() -> Option<Sandbox> {
-    if !common::default_models_present() {
+    if !common::test_models_present() {
         return None;
     }
     let sandbox = Sandbox::new();

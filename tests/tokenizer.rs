@@ -1,4 +1,4 @@
-//! The default model's tokenizer and chat template, against ids that llama.cpp gave.
+//! The small model's tokenizer and chat template, against ids that llama.cpp gave.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod common;

@@ -4,16 +4,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use idiolect::encoder::{self, Encoder, Precision};
 use idiolect::kernels::Tier;
 use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::{Lm, LoadOptions};
-use idiolect::model::catalog::{Catalog, default_models_dir};
+use idiolect::model::catalog::{Catalog, DEFAULT_ENCODER, DEFAULT_LM, default_models_dir};
 use idiolect::model::device;
 use idiolect::model::fetch::{Network, offline_by_environment};
 use idiolect::progress::Progress;
+
+use super::{memory, output, values};
+
+/// Below this a language model writes little sense. Those sold as 0.5B have 494 million weights,
+/// those as 360M have 362.
+const LEAST_WEIGHTS: u64 = 450_000_000;
 
 /// The store where none is named.
 pub(crate) const DEFAULT_STORE: &str = "idiolect.sqlite";
@@ -37,7 +44,7 @@ pub(crate) struct Globals {
         global = true,
         env = "IDIOLECT_LM",
         value_name = "NAME|PATH",
-        default_value = "smollm2-135m-instruct"
+        default_value = DEFAULT_LM
     )]
     pub(crate) lm: String,
     /// Sentence encoder: a catalog name or the path of a folder
@@ -46,7 +53,7 @@ pub(crate) struct Globals {
         global = true,
         env = "IDIOLECT_ENCODER",
         value_name = "NAME|PATH",
-        default_value = "all-minilm-l6-v2"
+        default_value = DEFAULT_ENCODER
     )]
     pub(crate) encoder: String,
     /// Arithmetic of the sentence encoder: f32, or int8, which is more than twice as fast on the CPU
@@ -70,7 +77,14 @@ pub(crate) struct Globals {
     )]
     pub(crate) device: String,
     /// Worker threads on the CPU; 0 takes one a core
-    #[arg(long, global = true, env = "IDIOLECT_THREADS", value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        global = true,
+        env = "IDIOLECT_THREADS",
+        value_name = "N",
+        default_value_t = 0,
+        value_parser = values::threads
+    )]
     pub(crate) threads: usize,
     /// Instruction set of the CPU's kernels: auto (the widest that this machine has), avx512vnni,
     /// avxvnni, avx2, neon or plain
@@ -86,7 +100,8 @@ pub(crate) struct Globals {
         global = true,
         env = "IDIOLECT_KV_BUDGET",
         value_name = "MIB",
-        default_value_t = 1024
+        default_value_t = 1024,
+        value_parser = values::mebibytes()
     )]
     pub(crate) kv_budget: usize,
     /// What keys and values are kept in on the CPU: f16, or bf16, which is coarser and faster where the
@@ -107,13 +122,13 @@ pub(crate) struct Globals {
     #[arg(long, global = true, env = "IDIOLECT_MODELS", value_name = "DIR")]
     pub(crate) models_dir: Option<PathBuf>,
     /// Never open a connection, not even for `models fetch`
-    #[arg(long, global = true, env = "IDIOLECT_OFFLINE")]
+    #[arg(long, global = true, env = "IDIOLECT_OFFLINE", value_parser = values::switch)]
     pub(crate) offline: bool,
     /// Print one JSON object on stdout instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// No progress bars
-    #[arg(long, short, global = true, env = "IDIOLECT_QUIET")]
+    #[arg(long, short, global = true, env = "IDIOLECT_QUIET", value_parser = values::switch)]
     pub(crate) quiet: bool,
 }
 
@@ -183,7 +198,23 @@ impl Context {
     /// A language model by its name or path, running.
     pub(crate) fn lm_named(&self, name: &str) -> anyhow::Result<Lm> {
         let files = self.catalog()?.lm_with(name, self)?;
-        Ok(Lm::load(&files, &self.load_options()?)?)
+        let options = self.load_options()?;
+        if options.device.is_cpu() {
+            memory::check(&files)?;
+        }
+        Ok(Lm::load(&files, &options)?)
+    }
+
+    /// Says what to expect of a text, if the model is too small to write sense.
+    pub(crate) fn note_small_model(&self, lm: &Lm) {
+        if lm.n_weights() < LEAST_WEIGHTS && !self.globals.quiet {
+            output::note(&format!(
+                "`{}` has {} million weights: expect a person's tone at best, and little sense; the \
+                 default, `{DEFAULT_LM}`, does better",
+                lm.name(),
+                lm.n_weights() / 1_000_000
+            ));
+        }
     }
 
     /// How the language model is loaded.
@@ -258,7 +289,11 @@ impl Progress for Context {
                 indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")
                     .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
             ),
-            None => indicatif::ProgressBar::new_spinner(),
+            None => {
+                let spinner = indicatif::ProgressBar::new_spinner();
+                spinner.enable_steady_tick(Duration::from_millis(100));
+                spinner
+            }
         };
         bar.set_message(what.to_owned());
         if let Ok(mut slot) = self.bar.lock() {

@@ -7,7 +7,7 @@ use idiolect::peers::{
 use serde::Serialize;
 
 use super::context::Context;
-use super::output;
+use super::{output, values};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "residual")]
     embedding: EmbeddingName,
     /// Below this number of users neighbours are found by an exact scan, from it on by a graph
-    #[arg(long, value_name = "USERS", default_value_t = DEFAULT_EXACT_BELOW)]
+    #[arg(long, value_name = "USERS", default_value_t = DEFAULT_EXACT_BELOW, value_parser = values::rows(0))]
     exact_below: usize,
     /// Drop the encoder's vectors first and make all anew
     #[arg(long)]

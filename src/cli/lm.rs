@@ -8,8 +8,9 @@ use clap::{ArgGroup, Subcommand};
 use idiolect::lm::{Chat, Completion, Constraint, EndToken, Lm, Prompt, Request, Role, Sampling};
 
 use super::context::Context;
-use super::output;
+use super::stream::streamed;
 use super::wait::wait;
+use super::{output, values};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -66,7 +67,7 @@ struct CompleteArgs {
     #[arg(long, conflicts_with = "chat")]
     markup: bool,
     /// Most tokens to write [default: 256, or what the window leaves]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::tokens(0))]
     max_tokens: Option<usize>,
     /// A text that ends the completion; may be given more than once. `\n` and `\t` stand for newline
     /// and tab
@@ -98,7 +99,7 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "T", default_value_t = Sampling::default().temperature)]
     temperature: f32,
     /// Keep the K likeliest tokens; 0 keeps all
-    #[arg(long, value_name = "K", default_value_t = Sampling::default().top_k)]
+    #[arg(long, value_name = "K", default_value_t = Sampling::default().top_k, value_parser = values::rows(0))]
     top_k: usize,
     /// Keep the smallest set of tokens whose probability reaches P; 1 keeps all
     #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p)]
@@ -116,10 +117,12 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "X", default_value_t = Sampling::default().dry_base)]
     dry_base: f32,
     /// DRY: shortest run, in tokens, that is penalised for going on
-    #[arg(long, value_name = "N", default_value_t = Sampling::default().dry_allowed_length)]
+    #[arg(long, value_name = "N", default_value_t = Sampling::default().dry_allowed_length,
+          value_parser = values::tokens(0))]
     dry_allowed_length: usize,
     /// How many of the last tokens, prompt included, both penalties look at; 0 is all
-    #[arg(long, value_name = "N", default_value_t = Sampling::default().penalty_window)]
+    #[arg(long, value_name = "N", default_value_t = Sampling::default().penalty_window,
+          value_parser = values::tokens(0))]
     penalty_window: usize,
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = Sampling::default().seed)]
@@ -166,6 +169,7 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
     };
     let constraint = constraint(args.json_schema.as_deref(), args.regex)?;
     let lm = context.lm()?;
+    context.note_small_model(&lm);
     let max_tokens = match args.max_tokens {
         Some(n) => n,
         None => room_left(&lm, &prompt)?,
@@ -177,18 +181,10 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
         let completion: Completion = wait(context, lm.complete(request))??;
         return output::json(&completion);
     }
-    // The text is written by this thread: a pipe that is slow must not hold up the engine.
-    let (send, receive) = std::sync::mpsc::channel::<String>();
-    let writer = std::thread::spawn(move || -> anyhow::Result<()> {
-        receive.iter().try_for_each(|piece| output::raw(piece.as_bytes()))
-    });
-    let answer = wait(
-        context,
-        lm.complete_streamed(request, move |piece| drop(send.send(piece.to_owned()))),
-    );
-    let written = writer.join().unwrap_or_else(|_| bail!("cannot write to stdout"));
-    answer??;
-    written?;
+    let show = |piece: &str| output::raw(piece.as_bytes());
+    streamed(context, "reading the prompt", show, |on_text| {
+        lm.complete_streamed(request, on_text)
+    })??;
     output::line("")
 }
 

@@ -10,6 +10,7 @@ mod evaluate;
 mod import;
 mod index;
 mod lm;
+mod memory;
 mod metrics;
 mod models;
 mod output;
@@ -20,13 +21,15 @@ mod sample;
 mod settings;
 mod split;
 mod steering;
+mod stream;
 mod users;
+mod values;
 mod wait;
 mod write;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use context::{Context, Globals};
 use idiolect::progress::Progress as _;
@@ -89,7 +92,8 @@ enum Command {
 
 /// Runs the program; the exit code is what the help promises.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = values::without_empty_variables(Cli::command());
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     let context = match Context::new(cli.globals) {
         Ok(context) => context,
         Err(error) => return output::failed(&error),

@@ -14,7 +14,7 @@ use super::output;
 #[command(after_help = "\
 Examples:
   idiolect models list
-  idiolect models fetch smollm2-135m-instruct all-minilm-l6-v2
+  idiolect models fetch qwen2.5-coder-1.5b-instruct all-minilm-l6-v2
   idiolect models verify
   idiolect --lm \"$(idiolect models path qwen3-0.6b)\" lm complete --prompt \"Dear\"
 
@@ -88,8 +88,10 @@ fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
         let folder = catalog.models_dir();
         return output::json(&serde_json::json!({ "models_dir": folder, "models": listed }));
     }
+    let names = listed.iter().map(|model| model.entry.name.len());
+    let width = names.max().unwrap_or(0);
     output::line(&format!(
-        "{:<24} {:<8} {:>6} {:<7} {:>8} {:<12} on this machine",
+        "{:<width$} {:<8} {:>6} {:<7} {:>8} {:<12} on this machine",
         "name", "kind", "params", "format", "size", "licence"
     ))?;
     for model in &listed {
@@ -105,7 +107,7 @@ fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
             None => "no".to_owned(),
         };
         output::line(&format!(
-            "{:<24} {kind:<8} {:>6} {:<7} {size:>8} {:<12} {place}",
+            "{:<width$} {kind:<8} {:>6} {:<7} {size:>8} {:<12} {place}",
             model.entry.name,
             model.entry.parameters,
             model.entry.quantization.as_deref().unwrap_or("F32"),

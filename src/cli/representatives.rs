@@ -9,8 +9,8 @@ use idiolect::peers::{
 use serde::Serialize;
 
 use super::context::Context;
-use super::output;
 use super::settings::selector_parser;
+use super::{output, values};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// The item
     item: String,
     /// Most representatives
-    #[arg(long, value_name = "K", default_value_t = 4)]
+    #[arg(long, value_name = "K", default_value_t = 4, value_parser = values::count())]
     k: usize,
     /// How they are chosen
     #[arg(long, value_name = "HOW", default_value = "kmeans", value_parser = selector_parser())]

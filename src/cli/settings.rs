@@ -7,18 +7,18 @@ use idiolect::methods::Options;
 use idiolect::peers::{ChoiceOptions, Selector};
 use idiolect::task::{Cut, Order, Task, Telling};
 
-use super::output;
 use super::steering::SteeringArgs;
+use super::{output, values};
 
 /// How the user is compared with others, and what may be seen.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Settings {
     /// Most past texts in a prompt, and most items compared [default: the task's; 8 for reviews]
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    #[arg(long, value_name = "N", value_parser = values::count())]
     n: Option<usize>,
     /// Representatives of an item, and other reviewers it needs to be compared [default: the task's;
     /// 4 for reviews]
-    #[arg(long, value_name = "K", value_parser = at_least_one())]
+    #[arg(long, value_name = "K", value_parser = values::count())]
     k: Option<usize>,
     /// How representatives are chosen: one of each cluster but the user's own (kmeans, as in DPL; or
     /// a random-member of each), at random, the farthest from the user's text, or the reviews of the
@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N", default_value_t = 42)]
     profile_seed: u64,
     /// Most tokens of each difference and of the profile [default: the task's]
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    #[arg(long, value_name = "N", value_parser = values::tokens(1))]
     profile_max_tokens: Option<usize>,
     /// What is written: a built-in task (review, headline) or the path of a task file
     #[arg(long, env = "IDIOLECT_TASK", value_name = "NAME|PATH", default_value = Task::DEFAULT)]
@@ -85,11 +85,6 @@ fn selector(name: String) -> Selector {
 
 fn telling(form: String) -> Telling {
     if form == "constrained" { Telling::Constrained } else { Telling::Free }
-}
-
-/// A parser of numbers from 1.
-pub(crate) fn at_least_one() -> impl TypedValueParser<Value = usize> {
-    clap::value_parser!(u32).range(1..).map(|n| n as usize)
 }
 
 impl Settings {

@@ -5,7 +5,7 @@ use idiolect::corpus::Store;
 use idiolect::corpus::split::{self, Left, Part, Preset, RepeatedTexts, Required, SplitParameters};
 
 use super::context::Context;
-use super::output;
+use super::{output, values};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -17,43 +17,43 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = PresetName::Dpl)]
     preset: PresetName,
     /// Shortest review, in characters [dpl: 200]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     min_chars: Option<usize>,
     /// Fields that must be there, with commas between them [dpl: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FIELD", num_args = 0..)]
     require: Option<Vec<RequiredName>>,
     /// Shortest item description, in characters [dpl: 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     min_description: Option<usize>,
     /// Longest item description, in characters [dpl: 2000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     max_description: Option<usize>,
     /// What happens to reviews of one user with the same text [dpl: keep-newest]
     #[arg(long, value_enum, value_name = "WHAT")]
     repeated_texts: Option<RepeatedTextsName>,
     /// Fewest users of an item [dpl: 8]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     item_users: Option<usize>,
     /// Fewest reviews of a user [dpl: 18]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     min_reviews: Option<usize>,
     /// Most reviews of a user; one with more is left out [dpl: 500]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     max_reviews: Option<usize>,
     /// Fewest users who have an item in their profile [dpl: 5]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     profile_item_users: Option<usize>,
     /// Fewest reviews in a user's profile [dpl: 8]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     profile_reviews: Option<usize>,
     /// Of each user's newest reviews, how many are held out for training [dpl: 8]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     train: Option<usize>,
     /// How many after those for choosing settings [dpl: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     val: Option<usize>,
     /// How many, the last, for testing [dpl: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     test: Option<usize>,
 }
 

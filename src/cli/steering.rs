@@ -7,7 +7,7 @@ use idiolect::lm::Contrast;
 use idiolect::methods::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
 use serde_json::{Value, json};
 
-use super::settings::at_least_one;
+use super::values;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Method idiolect")]
@@ -17,7 +17,7 @@ pub(crate) struct SteeringArgs {
     #[arg(long, value_name = "X", default_value_t = 0.5, value_parser = from_zero)]
     lexical: f32,
     /// Tokens of its own that the user's choice of words must outweigh to count half
-    #[arg(long, value_name = "TOKENS", default_value_t = 1000, value_parser = at_least_one())]
+    #[arg(long, value_name = "TOKENS", default_value_t = 1000, value_parser = values::rows(1))]
     lexical_prior: usize,
     /// Fit the strengths of --lexical and --contrast, and how many peers' prompts stand against the
     /// user's, by the likelihood of the user's own past texts
@@ -78,11 +78,11 @@ pub(crate) struct SteeringArgs {
     #[arg(long)]
     any_length: bool,
     /// Write N texts and take the one that the user's texts make likelier than peers' do by most
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::sequences())]
     best_of: usize,
     /// Never write N words in a row as they stand in another user's text on the same items; 0 allows
     /// it
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = values::number(0..=1000))]
     guard_words: usize,
 }
 

@@ -3,16 +3,17 @@
 use idiolect::corpus::{Store, UserSummary, date};
 
 use super::context::Context;
-use super::output;
+use super::{output, values};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// Only users with at least so many reviews
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     min_reviews: u64,
     /// Only the first so many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::rows(0))]
     limit: Option<usize>,
 }
 

@@ -1,20 +1,17 @@
 //! `idiolect write`.
 
 use std::fmt::Write as _;
-use std::sync::mpsc;
-use std::thread;
 
-use anyhow::bail;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::corpus::{Store, Target};
-use idiolect::difference::OnText;
 use idiolect::lm::Finish;
 use idiolect::methods::{Material, Method, Options, Reason, SamplingOverrides, Written};
 use serde::Serialize;
 
 use super::context::Context;
 use super::output;
-use super::settings::{Settings, Sight, at_least_one, note_cuts};
+use super::settings::{Settings, Sight, note_cuts};
+use super::stream::streamed;
+use super::values;
 use super::wait::wait;
 
 #[derive(Debug, clap::Args)]
@@ -45,14 +42,12 @@ pub(crate) struct Args {
     /// dpl (past texts and a profile of what sets the user apart),
     /// drp (the same, along further dimensions that the model finds and then doubts),
     /// idiolect (as scp, with what sets the user apart in the prompt where it proves itself, and in
-    /// the logits).
-    /// Language models below a billion parameters, like the default one, take up a voice from a
-    /// conversation, but hardly tell differences, which dpl lives on; with a larger model try dpl
+    /// the logits)
     #[arg(
         long,
         value_name = "METHOD",
         default_value = "idiolect",
-        value_parser = PossibleValuesParser::new(Method::ALL.map(Method::name)).map(method)
+        value_parser = values::method()
     )]
     method: Method,
     /// Rating that the text goes with
@@ -65,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     /// Most tokens of the text [default: the task's]
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    #[arg(long, value_name = "N", value_parser = values::tokens(1))]
     max_tokens: Option<usize>,
     /// Show for each token how much the user's texts argued for it, and how much what steers beyond
     /// them
@@ -87,7 +82,7 @@ struct SamplingArgs {
     #[arg(long, value_name = "T")]
     temperature: Option<f32>,
     /// Keep the K likeliest tokens; 0 keeps all
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = values::rows(0))]
     top_k: Option<usize>,
     /// Keep the smallest set of tokens whose probability reaches P; 1 keeps all
     #[arg(long, value_name = "P")]
@@ -137,6 +132,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let target =
         Target { user: args.user.clone(), item, rating: args.rating, title: args.title.clone() };
     let lm = context.lm()?;
+    context.note_small_model(&lm);
     let encoder = args.method.needs_peers(&options).then(|| context.encoder()).transpose()?;
     let material = Material {
         view,
@@ -152,7 +148,12 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         let (user, item) = (args.user.as_str(), args.item.as_str());
         return output::json(&Shown { written: &written, user, item, seed: args.seed, why });
     }
-    let written = stream(args.method, context, &material, &target, &options)?;
+    let prepared = wait(context, args.method.prepare(&material, &target, &options))??;
+    let show = |piece: &str| output::raw(piece.as_bytes());
+    let written = streamed(context, "reading the prompt", show, |on_text| {
+        prepared.write(&material, &options, Some(on_text))
+    })??;
+    output::line("")?;
     if args.why {
         let why = reasons(&args, context, &material, &target, &options, &written)?;
         output::raw(in_columns(&why).as_bytes())?;
@@ -186,28 +187,6 @@ fn in_columns(why: &[Reason]) -> String {
     out
 }
 
-/// Writes the text to stdout as it comes, from a thread of its own: a pipe that is slow must not
-/// hold up the engine.
-fn stream(
-    method: Method,
-    context: &Context,
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> anyhow::Result<Written> {
-    let (send, receive) = mpsc::channel::<String>();
-    let writer = thread::spawn(move || -> anyhow::Result<()> {
-        receive.iter().try_for_each(|piece| output::raw(piece.as_bytes()))
-    });
-    let on_text: OnText = Box::new(move |piece| drop(send.send(piece.to_owned())));
-    let written = wait(context, method.write(material, target, options, Some(on_text)));
-    let shown = writer.join().unwrap_or_else(|_| bail!("cannot write to stdout"));
-    let written = written??;
-    shown?;
-    output::line("")?;
-    Ok(written)
-}
-
 /// What the text took, on stderr.
 fn tell(written: &Written, options: &Options, context: &Context) {
     note_cuts(&written.cut);
@@ -231,10 +210,6 @@ fn tell(written: &Written, options: &Options, context: &Context) {
             written.reused
         ));
     }
-}
-
-fn method(name: String) -> Method {
-    Method::ALL.into_iter().find(|method| method.name() == name).unwrap_or(Method::Scp)
 }
 
 fn finite(text: &str) -> Result<f32, String> {

@@ -324,7 +324,7 @@ fn other_ways_to_end_are_refused() {
     assert!(error.contains("end tokens"), "{error}");
 }
 
-/// The default model's vocabulary of 49,152 tokens.
+/// The small model's vocabulary of 49,152 tokens.
 #[test]
 fn masks_of_a_real_vocabulary_are_quick_and_allow_no_control_token() {
     let Some(path) = std::env::var_os("IDIOLECT_TEST_LM") else {

@@ -71,6 +71,7 @@ pub(super) struct Shared {
     fingerprint: String,
     pub(super) path: PathBuf,
     pub(super) context: usize,
+    n_weights: u64,
     /// What stands before the first token where the prompt is empty.
     start_token: Option<u32>,
     pub(super) tokenizer: Arc<Tokenizer>,
@@ -170,6 +171,7 @@ impl Lm {
                 fingerprint,
                 path: files.gguf.clone(),
                 context,
+                n_weights: gguf.n_weights(),
                 start_token,
                 tokenizer,
                 template,
@@ -189,6 +191,12 @@ impl Lm {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.shared.name
+    }
+
+    /// Number of weights in the file.
+    #[must_use]
+    pub fn n_weights(&self) -> u64 {
+        self.shared.n_weights
     }
 
     /// Hash of weights, tokenizer and template: whatever makes the same request give other bytes.

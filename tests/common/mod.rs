@@ -6,13 +6,15 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use idiolect::model::catalog::{Catalog, default_models_dir};
+use idiolect::model::catalog::{Catalog, DEFAULT_ENCODER, SMALL_LM, default_models_dir};
 use idiolect::model::{EncoderFiles, LmFiles};
 
-/// What names other models than the catalog's default ones to the tests, and what hands them on to
-/// the program.
-const TEST_MODELS: [(&str, &str); 2] =
-    [("IDIOLECT_TEST_LM", "IDIOLECT_LM"), ("IDIOLECT_TEST_ENCODER", "IDIOLECT_ENCODER")];
+/// For each model: the variable that names another one to the tests, the one that names it to the
+/// program, and the model that tests run on otherwise.
+const TEST_MODELS: [(&str, &str, &str); 2] = [
+    ("IDIOLECT_TEST_LM", "IDIOLECT_LM", SMALL_LM),
+    ("IDIOLECT_TEST_ENCODER", "IDIOLECT_ENCODER", DEFAULT_ENCODER),
+];
 
 /// A folder to work in, gone when dropped, with the program run inside it.
 pub struct Sandbox {
@@ -55,10 +57,8 @@ impl Sandbox {
                 command.env_remove(name);
             }
         }
-        for (test, name) in TEST_MODELS {
-            if let Some(path) = std::env::var_os(test) {
-                command.env(name, path);
-            }
+        for (test, name, model) in TEST_MODELS {
+            command.env(name, named(test, model));
         }
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         command
@@ -113,21 +113,21 @@ pub fn real_data(name: &str) -> Option<PathBuf> {
     Some(folder)
 }
 
-/// The language model that tests run on: `IDIOLECT_TEST_LM`, else the catalog's default one where it
-/// has been fetched; `None` otherwise, saying so.
+/// The language model that tests run on: `IDIOLECT_TEST_LM`, else the catalog's small one if it has
+/// been fetched; `None` otherwise, saying so.
 pub fn test_lm() -> Option<LmFiles> {
-    let name = named("IDIOLECT_TEST_LM", "smollm2-135m-instruct");
+    let name = named("IDIOLECT_TEST_LM", SMALL_LM);
     found(&name, catalog().and_then(|catalog| catalog.lm(&name).ok()))
 }
 
 /// The encoder that tests run on; see [`test_lm`].
 pub fn test_encoder() -> Option<EncoderFiles> {
-    let name = named("IDIOLECT_TEST_ENCODER", "all-minilm-l6-v2");
+    let name = named("IDIOLECT_TEST_ENCODER", DEFAULT_ENCODER);
     found(&name, catalog().and_then(|catalog| catalog.encoder(&name).ok()))
 }
 
-/// Whether the program, run without naming models, finds both.
-pub fn default_models_present() -> bool {
+/// Whether the models that tests run on are there.
+pub fn test_models_present() -> bool {
     test_lm().is_some() && test_encoder().is_some()
 }
 

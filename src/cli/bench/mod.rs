@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::output;
-use super::settings::at_least_one;
+use super::values;
 use machine::Machine;
 use rounds::Measured;
 
@@ -29,26 +29,26 @@ use rounds::Measured;
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// Measure this alone; may be given more than once. `replay` is measured only where it is named
-    #[arg(long, value_enum, value_name = "NAME")]
+    /// Measure these alone. `replay` is measured only if it is named
+    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<Name>,
     /// How often each is measured
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = values::count())]
     runs: usize,
     /// Lengths of the prompts, in tokens
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [512, 2048, 4096],
-          value_parser = at_least_one())]
+          value_parser = values::tokens(1))]
     prompt: Vec<usize>,
     /// How many tokens stand before a text that is written [default: 0 and 2048 for one text, 0 for
     /// several]
-    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = values::tokens(0))]
     depth: Vec<usize>,
     /// How many texts are written together
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [8, 32],
-          value_parser = at_least_one())]
+          value_parser = values::sequences())]
     sequences: Vec<usize>,
     /// How many tokens of each text are written
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = values::tokens(1))]
     tokens: usize,
     /// Requests to replay, as `--record-requests` writes them; each file is a job, whose requests are
     /// sent in their order and beside each other as they were. Lengths are those recorded; the most
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", required_if_eq("only", "replay"))]
     requests: Vec<PathBuf>,
     /// How many jobs are replayed at a time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one())]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::sequences())]
     jobs: usize,
     /// Replay all runs on one engine, so that later ones find the prompts of earlier ones in its
     /// cache; without this each begins with an empty one
@@ -67,7 +67,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   idiolect bench
-  idiolect bench --only prefill --only decode --runs 9 --json
+  idiolect bench --only prefill,decode --runs 9 --json
   idiolect --device cuda:0 --lm qwen2.5-1.5b-instruct bench --depth 0,4096 --sequences 8,64
   idiolect --record-requests job.jsonl write --user marta --item kettle-02 --method dpl
   idiolect bench --only replay --requests job.jsonl";

@@ -23,7 +23,8 @@ use idiolect::methods::Method;
 
 use super::context::Context;
 use super::output;
-use super::settings::{Settings, at_least_one};
+use super::settings::Settings;
+use super::values;
 use super::wait::wait;
 
 #[derive(Debug, clap::Args)]
@@ -56,7 +57,7 @@ struct Asked {
         value_name = "NAMES",
         value_delimiter = ',',
         default_value = "non-perso,rag,scp,dpl",
-        value_parser = PossibleValuesParser::new(Method::ALL.map(Method::name)).map(method)
+        value_parser = values::method()
     )]
     methods: Vec<Method>,
     /// What is measured, with commas between:
@@ -82,13 +83,13 @@ struct Asked {
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     /// Texts written for each held-out one, with seeds one after the other
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Tokens of the real text that are scored, from its first; 0 scores all
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = values::tokens(0))]
     score_tokens: usize,
     /// Most tokens of a text that is written [default: the task's]
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    #[arg(long, value_name = "N", value_parser = values::tokens(1))]
     max_tokens: Option<usize>,
     /// Language model that judges: a catalog name or the path of a GGUF file [default: --lm]
     #[arg(long, value_name = "NAME|PATH")]
@@ -241,10 +242,6 @@ fn command_line() -> String {
     };
     let rest = std::env::args_os().skip(1).map(|word| quoted(word.to_string_lossy().into_owned()));
     std::iter::once("idiolect".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
-}
-
-fn method(name: String) -> Method {
-    Method::ALL.into_iter().find(|method| method.name() == name).unwrap_or(Method::Scp)
 }
 
 fn measure(name: String) -> Measure {

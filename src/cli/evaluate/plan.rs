@@ -10,7 +10,7 @@ use idiolect::evaluate::measures::Measures;
 use idiolect::evaluate::plan::{Plan, PlanOptions};
 use idiolect::peers::PeerIndex;
 
-use super::super::settings::at_least_one;
+use super::super::values;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Choice {
@@ -21,13 +21,13 @@ pub(super) struct Choice {
     #[arg(long, value_name = "NAME", default_value = "default")]
     split_name: String,
     /// Most users, drawn [default: all of the split]
-    #[arg(long, value_name = "N", value_parser = at_least_one())]
+    #[arg(long, value_name = "N", value_parser = values::rows(1))]
     users: Option<usize>,
     /// Other users, matched, whose histories each held-out text is tried with
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = values::number(0..=1000))]
     wrong_users: usize,
     /// Most pairs for the swap test of either kind (drawn, and nearest)
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = values::rows(0))]
     pairs: usize,
     /// Let peers' texts be younger than the one that is written, as DPL's published code does
     #[arg(long)]
