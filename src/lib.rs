@@ -9,7 +9,7 @@
 //!                                tatives)  profile) ◄──────►  lm
 //! ```
 //!
-//! Each module is a room; a room uses only rooms above it in this list.
+//! The code is in member crates under `src/`; this one re-exports their public names.
 //!
 //! One text, from a store that `idiolect import` made:
 //!
@@ -49,20 +49,14 @@
 //! # }
 //! ```
 
-pub mod progress;
-pub mod text;
+pub use idiolect_core::{corpus, difference, methods, peers, task};
+pub use idiolect_engine::{encoder, lm, model, progress};
+pub use idiolect_kernels as kernels;
+pub use idiolect_metrics::text;
 
-pub mod corpus;
-pub mod kernels;
-pub mod model;
-
-pub mod encoder;
-pub mod lm;
-pub mod peers;
-
-pub mod task;
-
-pub mod difference;
-pub mod methods;
-
-pub mod evaluate;
+/// Evaluation of methods with controls, and the metrics and statistics that it uses.
+pub mod evaluate {
+    pub use idiolect_evaluate::*;
+    pub use idiolect_metrics::overlap as metrics;
+    pub use idiolect_metrics::{statistics, stylometry};
+}

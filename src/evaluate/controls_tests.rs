@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::identification::{IdentifyOptions, identify, trials};
-use super::metrics::Rouge;
 use super::pairs::{Pair, PairOptions, Partner, choose_pairs};
-use super::statistics::{PerUser, Settings, Verdict, compare};
-use super::stylometry::{Delta, Features, Profile, Space, TfIdf};
 use super::swap::{Crossing, SwapTest, swap_test};
 use super::synthetic::{Author, World, WorldOptions};
 use super::wrong_users::{MatchOptions, Traits, wrong_users};
-use crate::corpus::{Item, Review};
+use idiolect_core::corpus::{Item, Review};
+use idiolect_metrics::overlap::Rouge;
+use idiolect_metrics::statistics::{PerUser, Settings, Verdict, compare};
+use idiolect_metrics::stylometry::{Delta, Features, Profile, Space, TfIdf};
 
 /// Writes as an author about an item: the world's, whose style, which item, which of several.
 type Method = fn(&World, &Author, &Author, usize) -> String;

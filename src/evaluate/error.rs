@@ -1,40 +1,12 @@
-use crate::{corpus, difference, methods};
+use idiolect_core::{corpus, difference, methods};
 
 /// What can go wrong while texts are measured and compared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is less to work with than the work takes.
-    #[error("{operation}: got {got} {what}, expected at least {needed}")]
-    TooFew {
-        /// What was tried.
-        operation: &'static str,
-        /// Of what there is too little.
-        what: &'static str,
-        /// How much there is.
-        got: usize,
-        /// How much there must be.
-        needed: usize,
-    },
-    /// A value that cannot be computed with.
-    #[error("{operation}: the value of `{of}` is {value}, expected a finite number")]
-    NotFinite {
-        /// What was tried.
-        operation: &'static str,
-        /// Whose value it is.
-        of: String,
-        /// The value.
-        value: f64,
-    },
-    /// Two vectors of users that are compared are not about the same users.
-    #[error(
-        "compare users: `{user}` has a value on one side only; leave the user out on both sides, \
-         or measure the missing one"
-    )]
-    Unpaired {
-        /// The user.
-        user: String,
-    },
+    /// A figure or a statistic cannot be computed.
+    #[error(transparent)]
+    Metrics(#[from] idiolect_metrics::Error),
     /// The store refused.
     #[error(transparent)]
     Corpus(#[from] corpus::Error),
@@ -58,7 +30,7 @@ pub enum Error {
     Difference(#[from] difference::Error),
     /// The encoder that texts are held against users with failed.
     #[error("encode texts for the swap test")]
-    Encoder(#[source] Box<crate::peers::Error>),
+    Encoder(#[source] Box<idiolect_core::peers::Error>),
     /// A judge answered in another form than asked. No constrained model does.
     #[error("the {stage} answered `{answer}`, expected {expected}; judge with another model")]
     Form {

@@ -10,24 +10,24 @@ use futures::executor::block_on;
 use futures::future::LocalBoxFuture;
 
 use super::measures::{Measure, Measures};
-use super::metrics::Meteor;
 use super::plan::{Plan, PlanOptions};
 use super::report::{Facts, Instruments, Report, assemble, to_csv};
 use super::run::{Shard, run};
-use super::statistics::Settings;
 use super::synthetic::{World, WorldOptions};
 use super::trial::Bench;
-use crate::corpus::Store;
-use crate::corpus::split::{self, Part, Preset, SplitParameters};
-use crate::difference::testing::{FirstPeers, text_of};
-use crate::difference::{Model, OnText, SentenceVectors};
-use crate::lm::{self, Completion, Constraint, Finish, Prompt, Request, Score};
-use crate::methods::{Method, Options};
-use crate::model::chat::Role;
-use crate::peers;
-use crate::progress::Silent;
-use crate::task::testing::ByWords;
-use crate::task::{Task, Window};
+use idiolect_core::corpus::Store;
+use idiolect_core::corpus::split::{self, Part, Preset, SplitParameters};
+use idiolect_core::difference::testing::{FirstPeers, text_of};
+use idiolect_core::difference::{Model, OnText, SentenceVectors};
+use idiolect_core::methods::{Method, Options};
+use idiolect_core::peers;
+use idiolect_core::task::testing::ByWords;
+use idiolect_core::task::{Task, Window};
+use idiolect_engine::lm::{self, Completion, Constraint, Finish, Prompt, Request, Score};
+use idiolect_engine::model::chat::Role;
+use idiolect_engine::progress::Silent;
+use idiolect_metrics::overlap::Meteor;
+use idiolect_metrics::statistics::Settings;
 
 /// Repeats the assistant's last turn, or says the same to everybody where there is none. Finds words
 /// likely that the prompt has.

@@ -7,9 +7,9 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::statistics::{Estimate, PerUser, Settings};
-use super::stylometry::{Profile, Space};
-use super::{Error, Result, seed::seed_for};
+use super::{Result, seed::seed_for};
+use idiolect_metrics::statistics::{Estimate, PerUser, Settings};
+use idiolect_metrics::stylometry::{Profile, Space};
 
 /// How users are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -121,7 +121,7 @@ impl Chance {
 /// the user.
 ///
 /// # Errors
-/// [`Error::TooFew`] where a user of `written` has no own texts.
+/// [`TooFew`](idiolect_metrics::Error::TooFew) where a user of `written` has no own texts.
 pub fn trials(
     space: &dyn Space,
     written: &BTreeMap<&str, Vec<&str>>,
@@ -132,7 +132,13 @@ pub fn trials(
     for (user, texts) in written {
         let Some(to_user) = own.get(user) else {
             let operation = "identify a user";
-            return Err(Error::TooFew { operation, what: "own texts", got: 0, needed: 1 });
+            return Err(idiolect_metrics::Error::TooFew {
+                operation,
+                what: "own texts",
+                got: 0,
+                needed: 1,
+            }
+            .into());
         };
         let others = candidates(user, own, options);
         for texts in texts.chunks_exact(options.together.max(1)) {
@@ -168,12 +174,23 @@ fn candidates<'a>(
 pub fn identify(trials: &[Trial], settings: &Settings) -> Result<Identification> {
     let operation = "identify users";
     let Some(n_candidates) = trials.iter().map(|trial| trial.to_others.len() + 1).min() else {
-        return Err(Error::TooFew { operation, what: "trials", got: 0, needed: 1 });
+        return Err(idiolect_metrics::Error::TooFew {
+            operation,
+            what: "trials",
+            got: 0,
+            needed: 1,
+        }
+        .into());
     };
     for trial in trials {
         let closeness = trial.to_others.iter().chain([&trial.to_user]);
         if let Some(value) = closeness.copied().find(|closeness| !closeness.is_finite()) {
-            return Err(Error::NotFinite { operation, of: trial.user.clone(), value });
+            return Err(idiolect_metrics::Error::NotFinite {
+                operation,
+                of: trial.user.clone(),
+                value,
+            }
+            .into());
         }
     }
     let mean = |of: fn(&Trial) -> f64| {

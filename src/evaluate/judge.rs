@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::seed::seed_for;
 use super::{Error, Result};
-use crate::corpus::{Item, ReviewId, StoredReview, Target};
-use crate::difference::{Answer, Call, Calls};
-use crate::lm::{Constraint, Sampling};
-use crate::task::{Block, Cut, Draft, Part, Stage};
+use idiolect_core::corpus::{Item, ReviewId, StoredReview, Target};
+use idiolect_core::difference::{Answer, Call, Calls};
+use idiolect_core::task::{Block, Cut, Draft, Part, Stage};
+use idiolect_engine::lm::{Constraint, Sampling};
 
 /// What reports call it.
 pub const NAME: &str = "similarity to the reference";
@@ -84,7 +84,7 @@ pub struct Preference {
 /// Asks for points: 0 is another thing altogether, 10 nearly the same text.
 ///
 /// # Errors
-/// Those of [`Calls::answer`]; [`Error::Form`] for a model that is no [`Lm`](crate::lm::Lm) and does
+/// Those of [`Calls::answer`]; [`Error::Form`] for a model that is no [`Lm`](idiolect_engine::lm::Lm) and does
 /// not keep to the constraint.
 pub async fn rate(
     calls: &Calls<'_>,

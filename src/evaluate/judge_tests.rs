@@ -8,12 +8,12 @@ use futures::executor::block_on;
 use futures::future::LocalBoxFuture;
 
 use super::*;
-use crate::corpus::{Review, Store};
-use crate::difference::testing::text_of;
-use crate::difference::{Model, OnText, Reuse};
-use crate::lm::{self, Completion, Finish, Prompt, Request, Score, tiny};
-use crate::task::testing::ByWords;
-use crate::task::{Task, Window};
+use idiolect_core::corpus::{Review, Store};
+use idiolect_core::difference::testing::text_of;
+use idiolect_core::difference::{Model, OnText, Reuse};
+use idiolect_core::task::testing::ByWords;
+use idiolect_core::task::{Task, Window};
+use idiolect_engine::lm::{self, Completion, Finish, Prompt, Request, Score, tiny};
 
 /// Answers by a rule over the whole prompt, and remembers prompts and requests.
 struct ByRule {

@@ -7,10 +7,10 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::synthetic::{Author, Casing, Join, Rules, World, WorldOptions};
-use crate::corpus::{ReviewId, StoredReview};
-use crate::difference::{Compared, Measured, Statement, measure};
-use crate::peers::{Origin, Representative};
-use crate::task::Task;
+use idiolect_core::corpus::{ReviewId, StoredReview};
+use idiolect_core::difference::{Compared, Measured, Statement, measure};
+use idiolect_core::peers::{Origin, Representative};
+use idiolect_core::task::Task;
 
 /// Representatives of an item.
 const K: usize = 4;

@@ -7,11 +7,11 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
+use super::Result;
 use super::pairs::{Pair, PairOptions, Partner, choose_pairs};
 use super::wrong_users::{MatchOptions, Traits, WrongUser, wrong_users};
-use super::{Error, Result};
-use crate::corpus::split::{Part, Split, UserSplit};
-use crate::corpus::{Item, ReviewId, Store, StoredReview, View};
+use idiolect_core::corpus::split::{Part, Split, UserSplit};
+use idiolect_core::corpus::{Item, ReviewId, Store, StoredReview, View};
 
 /// Fewest texts of another user's history.
 const LEAST_HISTORY: usize = 2;
@@ -101,7 +101,9 @@ impl Plan {
         if users.is_empty() {
             let (operation, what) =
                 ("plan an evaluation", "users with a held-out text of that part");
-            return Err(Error::TooFew { operation, what, got: 0, needed: 1 });
+            return Err(
+                idiolect_metrics::Error::TooFew { operation, what, got: 0, needed: 1 }.into()
+            );
         }
         let histories = Histories::read(store, split)?;
         let mut cases = Vec::new();
@@ -182,7 +184,7 @@ impl Histories {
 fn traits_of(store: &Store, user: &str, ids: &[ReviewId]) -> Result<Traits> {
     let reviews = View::all(store).reviews(ids)?;
     let items = reviews.iter().map(|r| store.item(&r.review.item));
-    let items = items.collect::<crate::corpus::Result<Vec<Item>>>()?;
+    let items = items.collect::<idiolect_core::corpus::Result<Vec<Item>>>()?;
     let history: Vec<_> = reviews.iter().map(|r| &r.review).zip(&items).collect();
     Ok(Traits::of(user, &history))
 }
@@ -226,10 +228,8 @@ fn swaps(
 fn reviews<const N: usize>(store: &Store, ids: [ReviewId; N]) -> Result<[StoredReview; N]> {
     let found = View::all(store).reviews(&ids)?;
     let got = found.len();
-    found.try_into().map_err(|_| Error::TooFew {
-        operation: "read the held-out texts",
-        what: "reviews",
-        got,
-        needed: N,
+    found.try_into().map_err(|_| {
+        let operation = "read the held-out texts";
+        idiolect_metrics::Error::TooFew { operation, what: "reviews", got, needed: N }.into()
     })
 }

@@ -8,8 +8,8 @@ use super::measures::Measure;
 use super::plan::{Plan, SwapCase};
 use super::trial::{Bench, Outcome, SwapOutcome};
 use super::{Error, Result};
-use crate::methods::Method;
-use crate::progress::Progress;
+use idiolect_core::methods::Method;
+use idiolect_engine::progress::Progress;
 
 /// Texts that are worked on at a time: enough that the language model's batches are full while one
 /// of them waits for its next call, few enough that their prompts' beginnings stay in the cache.

@@ -1,6 +1,6 @@
 //! Seeds of single draws.
 
-use crate::corpus::Key;
+use idiolect_core::corpus::Key;
 
 /// A seed for one draw among many, of the caller's seed and what the draw is for: so one draw more
 /// changes no other.

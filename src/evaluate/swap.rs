@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Result;
-use super::statistics::{Estimate, Interval, Settings, mean_of_pairs, sign_flip_p};
-use super::stylometry::{Profile, Space};
+use idiolect_metrics::statistics::{Estimate, Interval, Settings, mean_of_pairs, sign_flip_p};
+use idiolect_metrics::stylometry::{Profile, Space};
 
 /// How close the texts written for two users on one item come to what the users wrote themselves.
 #[derive(Debug, Clone, PartialEq, Serialize)]

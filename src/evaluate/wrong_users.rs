@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::seed::seed_for;
-use crate::corpus::{Item, Key, Review};
+use idiolect_core::corpus::{Item, Key, Review};
 
 /// Others among whom is drawn, for each that is wanted.
 const POOL: usize = 3;

@@ -221,7 +221,7 @@ unsafe fn halves<S: Simd>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::kernels::testing::{self, on_every_tier};
+    use crate::testing::{self, on_every_tier};
 
     fn random(n: usize, seed: u64) -> Vec<f32> {
         testing::random(n, 4.0, seed)

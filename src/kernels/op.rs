@@ -101,7 +101,7 @@ mod tests {
     use candle_core::quantized::{GgmlDType, QTensor};
 
     use super::*;
-    use crate::kernels::Tier;
+    use crate::Tier;
 
     #[test]
     fn the_operation_agrees_with_the_dequantized_product() {

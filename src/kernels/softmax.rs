@@ -133,7 +133,7 @@ unsafe fn each<S: Simd>(row: &[f32], mut work: impl FnMut(S::F, usize)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::testing::{self, on_every_tier};
+    use crate::testing::{self, on_every_tier};
 
     const LENGTHS: [usize; 8] = [1, 5, 15, 16, 17, 100, 1000, 49_152];
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::corpus::StoredReview;
-use crate::evaluate::Result;
-use crate::evaluate::identification::{IdentifyOptions, Trial, trials};
-use crate::evaluate::plan::{PairKind, Plan, SwapCase};
-use crate::evaluate::run::Outcomes;
-use crate::evaluate::stylometry::{Delta, Embedded, Features, Profile, Space, TfIdf};
-use crate::evaluate::swap::Crossing;
-use crate::evaluate::trial::SwapOutcome;
+use crate::Embedded;
+use crate::Result;
+use crate::identification::{IdentifyOptions, Trial, trials};
+use crate::plan::{PairKind, Plan, SwapCase};
+use crate::run::Outcomes;
+use crate::swap::Crossing;
+use crate::trial::SwapOutcome;
+use idiolect_core::corpus::StoredReview;
+use idiolect_metrics::stylometry::{Delta, Features, Profile, Space, TfIdf};
 
 /// Runs of three characters that Delta is computed on.
 const TRIGRAMS: usize = 500;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Rows;
-use crate::corpus::{Store, View};
-use crate::evaluate::Result;
-use crate::evaluate::metrics::{BleuCounts, Distinct, Meteor, Pair, PairScores, score};
-use crate::evaluate::plan::{Case, Plan};
-use crate::evaluate::run::MethodOutcomes;
-use crate::evaluate::trial::Outcome;
+use crate::Result;
+use crate::plan::{Case, Plan};
+use crate::run::MethodOutcomes;
+use crate::trial::Outcome;
+use idiolect_core::corpus::{Store, View};
+use idiolect_metrics::overlap::{BleuCounts, Distinct, Meteor, Pair, PairScores, score};
 
 /// What texts are compared with, beside the real one.
 pub struct Material {
@@ -44,15 +44,15 @@ impl Material {
 }
 
 /// Figures that belong to all texts together.
-pub(in crate::evaluate) struct OfCorpus {
+pub(crate) struct OfCorpus {
     /// What each user's texts add to corpus BLEU, with the users.
-    pub(in crate::evaluate) bleu: Vec<(String, BleuCounts)>,
-    pub(in crate::evaluate) distinct: Distinct,
+    pub(crate) bleu: Vec<(String, BleuCounts)>,
+    pub(crate) distinct: Distinct,
 }
 
 /// The lexical metrics; what the right history gains over a wrong one, with the suffix `_gain`;
 /// without the title, with the suffix `_neutral`.
-pub(in crate::evaluate) fn rows(
+pub(crate) fn rows(
     plan: &Plan,
     outcomes: &MethodOutcomes,
     material: &Material,

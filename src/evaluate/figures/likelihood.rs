@@ -1,13 +1,13 @@
 //! How well a method's prompt foretells what the user really wrote.
 
 use super::Rows;
-use crate::evaluate::plan::Plan;
-use crate::evaluate::run::MethodOutcomes;
-use crate::evaluate::trial::Bits;
+use crate::plan::Plan;
+use crate::run::MethodOutcomes;
+use crate::trial::Bits;
 
 /// Bits a token with the right history, with others' and with nobody's, and the *likelihood lift*:
 /// wrong less right. With the suffix `_neutral` where the title was withheld.
-pub(in crate::evaluate) fn rows(plan: &Plan, outcomes: &MethodOutcomes, rows: &mut Rows) {
+pub(crate) fn rows(plan: &Plan, outcomes: &MethodOutcomes, rows: &mut Rows) {
     for (case, outcome) in plan.cases.iter().zip(&outcomes.cases) {
         let Some(outcome) = outcome else { continue };
         let user = &case.review.review.user;

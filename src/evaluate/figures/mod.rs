@@ -15,7 +15,7 @@ pub(super) use likelihood::rows as likelihood_rows;
 pub use wins::{WINS, Wins};
 
 use super::Result;
-use super::statistics::PerUser;
+use idiolect_metrics::statistics::PerUser;
 
 /// Values by measure, each with the user they belong to; several of one user are averaged.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,10 +1,10 @@
 //! Which of two methods comes nearer to the real texts, in a judge's eyes.
 
 use super::Rows;
-use crate::evaluate::Result;
-use crate::evaluate::plan::Plan;
-use crate::evaluate::run::Outcomes;
-use crate::evaluate::statistics::PerUser;
+use crate::Result;
+use crate::plan::Plan;
+use crate::run::Outcomes;
+use idiolect_metrics::statistics::PerUser;
 
 /// Name of the measure: share of the others' texts that a method's come nearer than, ties by half.
 pub const WINS: &str = "judge_wins";
@@ -27,7 +27,7 @@ impl Wins {
     }
 
     /// A method's share against all others, by user.
-    pub(in crate::evaluate) fn rows(&self, method: &str, rows: &mut Rows) {
+    pub(crate) fn rows(&self, method: &str, rows: &mut Rows) {
         for (a, b, user, share) in &self.0 {
             if *a == method {
                 rows.push(WINS, user, *share);
@@ -41,11 +41,7 @@ impl Wins {
     ///
     /// # Errors
     /// A share that is not finite.
-    pub(in crate::evaluate) fn of_two(
-        &self,
-        first: &str,
-        second: &str,
-    ) -> Result<Option<(PerUser, PerUser)>> {
+    pub(crate) fn of_two(&self, first: &str, second: &str) -> Result<Option<(PerUser, PerUser)>> {
         let found: Vec<(&str, f64)> = self
             .0
             .iter()

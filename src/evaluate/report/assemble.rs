@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::{Compared, Example, Facts, Figure, MeanCost, MethodReport, Report};
-use crate::corpus::Store;
-use crate::difference::SentenceVectors;
-use crate::evaluate::figures::{self, Crossings, Material, Rows, Spaces, WINS, Wins};
-use crate::evaluate::identification::{Trial, identify};
-use crate::evaluate::measures::{Measure, Measures};
-use crate::evaluate::metrics::{BleuCounts, Meteor};
-use crate::evaluate::plan::Plan;
-use crate::evaluate::run::{MethodOutcomes, Outcomes};
-use crate::evaluate::statistics::{PerUser, Settings, bootstrap, compare};
-use crate::evaluate::stylometry::Embedded;
-use crate::evaluate::swap::{Crossing, swap_test};
-use crate::evaluate::{Result, trial::Outcome};
+use crate::Embedded;
+use crate::figures::{self, Crossings, Material, Rows, Spaces, WINS, Wins};
+use crate::identification::{Trial, identify};
+use crate::measures::{Measure, Measures};
+use crate::plan::Plan;
+use crate::run::{MethodOutcomes, Outcomes};
+use crate::swap::{Crossing, swap_test};
+use crate::{Result, trial::Outcome};
+use idiolect_core::corpus::Store;
+use idiolect_core::difference::SentenceVectors;
+use idiolect_metrics::overlap::{BleuCounts, Meteor};
+use idiolect_metrics::statistics::{PerUser, Settings, bootstrap, compare};
 
 /// Held-out texts that are shown.
 const EXAMPLES: usize = 12;

@@ -12,8 +12,8 @@ pub use assemble::{Instruments, assemble};
 pub use csv::to_csv;
 pub use html::to_html;
 
-use super::statistics::{Estimate, Interval, PerUser, Settings, Verdict};
 use super::trial::Cost;
+use idiolect_metrics::statistics::{Estimate, Interval, PerUser, Settings, Verdict};
 
 /// A figure: the mean over users, or over pairs of users, and where the true one lies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

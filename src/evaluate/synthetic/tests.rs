@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::corpus::Store;
+use idiolect_core::corpus::Store;
 
 fn options() -> WorldOptions {
     WorldOptions { n_authors: 8, n_without_rules: 3, n_items: 10, n_reviews: 6, seed: 1 }

@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::rules::Rules;
 use super::vocabulary::{BAD, GOOD, KINDS, PARTS};
-use crate::corpus::{self, Item, Review, Store};
-use crate::evaluate::seed::seed_for;
+use crate::seed::seed_for;
+use idiolect_core::corpus::{self, Item, Review, Store};
 
 /// The size of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! A method on one held-out text.
 
 use super::{Bench, Bits, Cost, Outcome};
-use crate::corpus::{Target, View};
-use crate::evaluate::measures::Measure;
-use crate::evaluate::plan::{Case, Plan};
-use crate::evaluate::{Error, Result};
-use crate::methods::{self, Given, History, Material, Method, Prepared};
-use crate::progress::Progress;
+use crate::measures::Measure;
+use crate::plan::{Case, Plan};
+use crate::{Error, Result};
+use idiolect_core::corpus::{Target, View};
+use idiolect_core::methods::{self, Given, History, Material, Method, Prepared};
+use idiolect_engine::progress::Progress;
 
 impl Bench<'_> {
     /// Everything about one held-out text.

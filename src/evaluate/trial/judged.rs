@@ -1,10 +1,10 @@
 //! What a judge says of texts that methods wrote.
 
 use super::Bench;
-use crate::difference::Calls;
-use crate::evaluate::Result;
-use crate::evaluate::judge::{self, Judged, Reference, Winner};
-use crate::evaluate::plan::Case;
+use crate::Result;
+use crate::judge::{self, Judged, Reference, Winner};
+use crate::plan::Case;
+use idiolect_core::difference::Calls;
 
 impl Bench<'_> {
     /// The judge's opinion of each text, 0 to 1.

@@ -6,11 +6,11 @@ mod judged;
 mod swap;
 
 use super::measures::Measures;
-use crate::corpus::{Store, View};
-use crate::difference::{Model, Peers};
-use crate::methods::{History, Material, Options};
-use crate::progress::Progress;
-use crate::task::Task;
+use idiolect_core::corpus::{Store, View};
+use idiolect_core::difference::{Model, Peers};
+use idiolect_core::methods::{History, Material, Options};
+use idiolect_core::task::Task;
+use idiolect_engine::progress::Progress;
 
 /// What trials are made with.
 #[derive(Clone, Copy)]

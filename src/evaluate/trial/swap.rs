@@ -1,12 +1,12 @@
 //! A method on two users and one item, with neither rating nor title.
 
 use super::{Bench, SwapOutcome};
-use crate::corpus::{ReviewId, StoredReview, Target, View};
-use crate::evaluate::measures::Measure;
-use crate::evaluate::plan::{Plan, SwapCase};
-use crate::evaluate::{Error, Result};
-use crate::methods::{self, Given, History, Method};
-use crate::progress::Progress;
+use crate::measures::Measure;
+use crate::plan::{Plan, SwapCase};
+use crate::{Error, Result};
+use idiolect_core::corpus::{ReviewId, StoredReview, Target, View};
+use idiolect_core::methods::{self, Given, History, Method};
+use idiolect_engine::progress::Progress;
 
 impl<'a> Bench<'a> {
     /// Everything about one pair of users.

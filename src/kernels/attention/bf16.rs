@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 
 use super::RUN;
 use super::products::Products;
-use crate::kernels::simd::{LANES, Simd, math};
+use crate::simd::{LANES, Simd, math};
 
 /// The two products of a pair of bf16 added to a sum of f32.
 ///
@@ -45,10 +45,10 @@ mod x86 {
     use std::mem::{transmute, transmute_copy};
 
     use super::{Brain, Pairs};
-    use crate::kernels::Tier;
-    use crate::kernels::attention::tile::{Unit, all_runs};
-    use crate::kernels::simd::{Avx512Vnni, Simd};
-    use crate::kernels::tier::Set;
+    use crate::Tier;
+    use crate::attention::tile::{Unit, all_runs};
+    use crate::simd::{Avx512Vnni, Simd};
+    use crate::tier::Set;
 
     /// `vdpbf16ps`.
     struct Native;
@@ -65,7 +65,7 @@ mod x86 {
     }
 
     /// Whether the instruction is there, on a tier of vectors as wide.
-    pub(in crate::kernels::attention) fn is_native(tier: Tier) -> bool {
+    pub(in crate::attention) fn is_native(tier: Tier) -> bool {
         tier.0 == Set::Avx512Vnni && is_x86_feature_detected!("avx512bf16")
     }
 
@@ -74,7 +74,7 @@ mod x86 {
     #[target_feature(
         enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c"
     )]
-    pub(in crate::kernels::attention) unsafe fn native(
+    pub(in crate::attention) unsafe fn native(
         unit: &Unit<'_>,
         first_run: usize,
         n_runs: usize,

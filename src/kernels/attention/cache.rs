@@ -3,10 +3,10 @@
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
-use crate::kernels::error::check_length;
-use crate::kernels::simd::LANES;
-use crate::kernels::simd::math::SMALLEST_BF16;
-use crate::kernels::{Error, Result};
+use crate::error::check_length;
+use crate::simd::LANES;
+use crate::simd::math::SMALLEST_BF16;
+use crate::{Error, Result};
 
 /// Positions of a run. Runs begin at multiples of it in every sequence.
 pub const RUN: usize = 64;

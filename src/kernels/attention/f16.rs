@@ -5,7 +5,7 @@
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::products::Products;
-use crate::kernels::simd::Simd;
+use crate::simd::Simd;
 
 /// Keys and values of f16; queries and weights as they are.
 pub(super) struct Half;

@@ -8,7 +8,7 @@
 
 use super::RUN;
 use super::tile::{MOST_ROWS, Tile};
-use crate::kernels::simd::{LANES, Simd};
+use crate::simd::{LANES, Simd};
 
 /// How numbers of the cache are multiplied: sixteen groups of [`Products::EACH`] with sixteen others.
 ///

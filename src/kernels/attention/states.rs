@@ -6,7 +6,7 @@
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::tile::MOST_ROWS;
-use crate::kernels::simd::{LANES, Simd, math, per_tier};
+use crate::simd::{LANES, Simd, math, per_tier};
 
 /// Elements of a row's state: largest score, sum, then `dim` elements of the weighted sum.
 pub(crate) fn state_len(dim: usize) -> usize {

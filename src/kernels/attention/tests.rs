@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{KvPrecision, KvShape, RUN, Sequence, attend};
-use crate::kernels::testing::{self, bits};
-use crate::kernels::{Pool, Tier};
+use crate::testing::{self, bits};
+use crate::{Pool, Tier};
 use half::{bf16, f16};
 
 fn random(n: usize, seed: u64) -> Vec<f32> {

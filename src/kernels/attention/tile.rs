@@ -14,8 +14,8 @@ use super::cache::KvPrecision;
 use super::f16::Half;
 use super::products::{Products, add_rest, mixed, scores};
 use super::states::{put_sums, state_len};
-use crate::kernels::Tier;
-use crate::kernels::simd::{LANES, Simd, math, per_tier};
+use crate::Tier;
+use crate::simd::{LANES, Simd, math, per_tier};
 
 /// Most rows of a tile.
 pub(super) const MOST_ROWS: usize = 8;

@@ -6,9 +6,9 @@ use super::share::{Piece, Plan, plan};
 use super::states::{finish, state_len};
 use super::tile::{Unit, attend_runs};
 use super::{KvShape, RUN};
-use crate::kernels::error::check_length;
-use crate::kernels::shared::Shared;
-use crate::kernels::{Error, Pool, Result, Tier};
+use crate::error::check_length;
+use crate::shared::Shared;
+use crate::{Error, Pool, Result, Tier};
 
 /// Tasks a thread below which the runs of a block are shared out as well.
 const TASKS_A_THREAD: usize = 4;

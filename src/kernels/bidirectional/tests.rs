@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::kernels::testing::{self, bits};
+use crate::testing::{self, bits};
 
 fn random(n: usize, seed: u64) -> Vec<f32> {
     testing::random(n, 2.0, seed)

@@ -1,6 +1,6 @@
 //! The rows of an input as the kernels read them, in tiles.
 //!
-//! Rows are taken by tiles of up to [`Simd::ROWS`](crate::kernels::simd::Simd::ROWS), in powers of
+//! Rows are taken by tiles of up to [`Simd::ROWS`](crate::simd::Simd::ROWS), in powers of
 //! two. A tile interleaves its rows: of each group of four columns the four bytes of the first row,
 //! of the second, and so on; its scales, sums and corrections are `[block][row]`. A tile of `r` rows
 //! that begins at row `i` lies at `i * cols`, whatever came before it. Blocks that hold large values
@@ -11,8 +11,8 @@
 use super::BLOCK;
 use super::format::Offset;
 use super::quantize::{DigitsMut, quantize};
-use crate::kernels::shared::Shared;
-use crate::kernels::{Pool, Tier};
+use crate::shared::Shared;
+use crate::{Pool, Tier};
 
 /// Rows `first .. first + rows` of an input.
 #[derive(Debug, Clone, Copy)]

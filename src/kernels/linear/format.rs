@@ -13,8 +13,8 @@
 use candle_core::quantized::GgmlDType;
 
 use super::PANEL;
-use crate::kernels::simd::Simd;
-use crate::kernels::{Error, Result};
+use crate::simd::Simd;
+use crate::{Error, Result};
 
 /// A packed format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

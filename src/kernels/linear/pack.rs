@@ -7,8 +7,8 @@ use half::{bf16, f16};
 use super::buffer::Buffer;
 use super::format::{Packing, SUPER_6K, SUPER_K};
 use super::{BLOCK, PANEL};
-use crate::kernels::Pool;
-use crate::kernels::shared::Shared;
+use crate::Pool;
+use crate::shared::Shared;
 
 /// Packs a matrix `[rows, cols]`; `blocks` has the length that its shape asks for. Channels that
 /// fill up the last panel are zero.

@@ -17,7 +17,7 @@ use std::array::from_fn;
 use super::BLOCK;
 use super::activations::{Digits, Extra};
 use super::format::Offset;
-use crate::kernels::simd::{LANES, Simd, per_tier};
+use crate::simd::{LANES, Simd, per_tier};
 
 /// Blocks whose largest magnitude lies below this count as zero: the reciprocal of their scale
 /// would overflow.

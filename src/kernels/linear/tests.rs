@@ -9,8 +9,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{PackedLinear, forward_many};
-use crate::kernels::testing::bits;
-use crate::kernels::{Error, Pool, Tier};
+use crate::testing::bits;
+use crate::{Error, Pool, Tier};
 
 const FORMATS: [GgmlDType; 11] = [
     GgmlDType::F32,

@@ -9,8 +9,8 @@
 use super::activations::{Quantized, Tile, View};
 use super::format::{self, Float, Format, Packing};
 use super::{BLOCK, Output, PANEL};
-use crate::kernels::Tier;
-use crate::kernels::simd::{Simd, per_tier};
+use crate::Tier;
+use crate::simd::{Simd, per_tier};
 
 /// Panels of float weights that a tile is multiplied with at once: as many sums as hide the latency
 /// of a multiply-add, and two of them for each element of the input that is loaded.

@@ -6,9 +6,9 @@ use super::activations::{Quantized, tiles};
 use super::format::Offset;
 use super::tile::{FLOAT_PANELS, Input, Job, most_rows, run};
 use super::{BLOCK, Output, PANEL, PackedLinear};
-use crate::kernels::error::check_length;
-use crate::kernels::shared::Shared;
-use crate::kernels::{Error, Pool, Result};
+use crate::error::check_length;
+use crate::shared::Shared;
+use crate::{Error, Pool, Result};
 
 /// Bytes of an input that stay near while a panel passes over them.
 const NEAR: usize = 384 << 10;

@@ -173,32 +173,32 @@ macro_rules! per_tier {
     ) => {
         $(#[$attribute])*
         $vis unsafe fn $name $(<$generic: $bound>)? (
-            tier: $crate::kernels::Tier, $($arg: $type),*
+            tier: $crate::Tier, $($arg: $type),*
         ) $(-> $result)? {
-            use $crate::kernels::tier::Set;
+            use $crate::tier::Set;
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
             unsafe fn avx512vnni $(<$generic: $bound>)? ($($arg: $type),*) $(-> $result)? {
                 // SAFETY: the features are enabled; the rest is the caller's promise.
-                unsafe { $kernel::<$crate::kernels::simd::Avx512Vnni $(, $generic)?>($($arg),*) }
+                unsafe { $kernel::<$crate::simd::Avx512Vnni $(, $generic)?>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avxvnni,avx2,fma,f16c")]
             unsafe fn avxvnni $(<$generic: $bound>)? ($($arg: $type),*) $(-> $result)? {
                 // SAFETY: as above.
-                unsafe { $kernel::<$crate::kernels::simd::AvxVnni $(, $generic)?>($($arg),*) }
+                unsafe { $kernel::<$crate::simd::AvxVnni $(, $generic)?>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,f16c")]
             unsafe fn avx2 $(<$generic: $bound>)? ($($arg: $type),*) $(-> $result)? {
                 // SAFETY: as above.
-                unsafe { $kernel::<$crate::kernels::simd::Avx2 $(, $generic)?>($($arg),*) }
+                unsafe { $kernel::<$crate::simd::Avx2 $(, $generic)?>($($arg),*) }
             }
             #[cfg(target_arch = "aarch64")]
             #[target_feature(enable = "neon,dotprod")]
             unsafe fn neon $(<$generic: $bound>)? ($($arg: $type),*) $(-> $result)? {
                 // SAFETY: as above.
-                unsafe { $kernel::<$crate::kernels::simd::Neon $(, $generic)?>($($arg),*) }
+                unsafe { $kernel::<$crate::simd::Neon $(, $generic)?>($($arg),*) }
             }
             // SAFETY: a tier in hand is one that the machine has; the rest is the caller's
             // promise.
@@ -212,7 +212,7 @@ macro_rules! per_tier {
                     Set::Avx2 => avx2 $(::<$generic>)? ($($arg),*),
                     #[cfg(target_arch = "aarch64")]
                     Set::Neon => neon $(::<$generic>)? ($($arg),*),
-                    Set::Plain => $kernel::<$crate::kernels::simd::Plain $(, $generic)?>($($arg),*),
+                    Set::Plain => $kernel::<$crate::simd::Plain $(, $generic)?>($($arg),*),
                 }
             }
         }

@@ -4,8 +4,8 @@ use super::measures::Shown;
 use super::numbers::{many, p_value};
 use super::tags::{Tag, tag};
 use super::{Page, Part, scrolling};
-use crate::evaluate::report::Compared;
-use crate::evaluate::statistics::Verdict;
+use crate::report::Compared;
+use idiolect_metrics::statistics::Verdict;
 
 /// Measures whose pairs are open at first.
 const OPEN: [&str; 2] = ["likelihood_lift", "rouge1"];

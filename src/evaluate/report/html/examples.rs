@@ -2,7 +2,7 @@
 
 use super::tags::{Tag, tag};
 use super::{Page, Part};
-use crate::evaluate::report::Example;
+use crate::report::Example;
 
 /// Examples that are open at first.
 const OPEN: usize = 2;

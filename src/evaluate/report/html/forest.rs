@@ -5,7 +5,7 @@ use super::measures::Shown;
 use super::numbers::interval;
 use super::svg::{Scale, dot, drawing, line, word};
 use super::tags::{Tag, tag};
-use crate::evaluate::report::Figure;
+use crate::report::Figure;
 
 const WIDTH: f64 = 360.0;
 const ROW: f64 = 20.0;

@@ -3,7 +3,7 @@
 use super::measures::Shown;
 use super::tags::{Tag, listed, tag};
 use super::{Page, Part};
-use crate::evaluate::statistics::Verdict;
+use idiolect_metrics::statistics::Verdict;
 
 /// Measures whose value of no effect says whether a method is personal at all.
 const AGAINST_NOTHING: [&str; 5] =

@@ -5,7 +5,7 @@ use super::numbers::interval;
 use super::svg::{Scale, dot, drawing, frame, line, word};
 use super::tags::{Tag, tag};
 use super::{Page, Part, scrolling};
-use crate::evaluate::report::MethodReport;
+use crate::report::MethodReport;
 
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 340.0;

@@ -1,7 +1,7 @@
 //! The measures as a reader meets them: label, group, digits, what no effect looks like.
 
 use super::numbers::Style;
-use crate::evaluate::report::Report;
+use crate::report::Report;
 
 /// Measures that are shown together, in the order of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

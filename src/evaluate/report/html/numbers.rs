@@ -1,6 +1,6 @@
 //! Numbers to as many digits as they are worth.
 
-use crate::evaluate::report::Figure;
+use crate::report::Figure;
 
 /// How values of a measure are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

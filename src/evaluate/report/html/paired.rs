@@ -5,7 +5,7 @@ use super::numbers::many;
 use super::svg::{Scale, dot, drawing, frame, line, word};
 use super::tags::{Tag, tag};
 use super::{Page, Part};
-use crate::evaluate::statistics::PerUser;
+use idiolect_metrics::statistics::PerUser;
 
 /// Measures that are plotted, where they were taken.
 const MEASURES: [&str; 3] = ["likelihood_lift", "bits_right", "rouge1"];

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::evaluate::report::{Compared, Example, Facts, Figure, MeanCost, MethodReport, Report};
-use crate::evaluate::statistics::{PerUser, Settings, Verdict};
+use crate::report::{Compared, Example, Facts, Figure, MeanCost, MethodReport, Report};
+use idiolect_metrics::statistics::{PerUser, Settings, Verdict};
 
 /// What a user, an item, a text or a command may hold at worst.
 pub(super) const HOSTILE: &str = "</style><script>alert('x')</script> & \"q\" <img src=x>";

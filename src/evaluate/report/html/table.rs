@@ -4,8 +4,8 @@ use super::measures::{Group, Shown};
 use super::numbers::{Style, count, duration, interval, many};
 use super::tags::{Tag, tag};
 use super::{Page, Part, scrolling};
-use crate::evaluate::report::{Figure, MethodReport};
-use crate::evaluate::statistics::Verdict;
+use crate::report::{Figure, MethodReport};
+use idiolect_metrics::statistics::Verdict;
 
 /// The main measures of every group, and what a text costs.
 pub(super) fn overview(page: &Page<'_>) -> Option<Part> {

@@ -1,6 +1,6 @@
 use super::sample::{HOSTILE, full};
 use super::to_html;
-use crate::evaluate::report::Report;
+use crate::report::Report;
 
 /// The start tag at the beginning of `text` as its name, and what follows the tag.
 fn tag_of(text: &str) -> (&str, &str) {

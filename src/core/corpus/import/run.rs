@@ -1,0 +1,210 @@
+//! The import itself: rows in, batches committed, an account of what became of them.
+
+use super::input::Source;
+use super::records::{Record, Records, Syntax};
+use super::{Format, ImportOptions, OnMalformed};
+use crate::corpus::{Counts, Error, Item, Placed, Result, Review, Run, Store};
+use idiolect_engine::progress::Progress;
+
+/// A batch is committed at so many rows or bytes of text, whichever comes first: large enough that
+/// waiting for the disk costs little, small enough that an interruption costs little.
+const ROWS_IN_BATCH: usize = 2000;
+const BYTES_IN_BATCH: usize = 4 << 20;
+
+/// How many malformed lines of a file are kept for showing; all are counted.
+const SHOWN_OF_FILE: usize = 10;
+
+/// A line that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct MalformedLine {
+    /// The file.
+    pub file: String,
+    /// Number of the line, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What became of the rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Reviews that were read, duplicates included.
+    pub reviews_read: u64,
+    /// Items that were read.
+    pub items_read: u64,
+    /// Reviews that are new in the store.
+    pub new: u64,
+    /// Reviews that took the place of an older one.
+    pub replaced: u64,
+    /// Reviews that were in the store already.
+    pub unchanged: u64,
+    /// Reviews that gave way to a newer one of the same user on the same item.
+    pub outdated: u64,
+    /// Rows beyond the first of the same user on the same item, within this import.
+    pub duplicates: u64,
+    /// Lines that could not be read.
+    pub malformed: u64,
+    /// The first of them, of each file.
+    pub malformed_lines: Vec<MalformedLine>,
+}
+
+/// An import whose files are open and whose columns are checked.
+pub struct Import {
+    format: Format,
+    on_malformed: OnMalformed,
+    items: Option<Records>,
+    reviews: Option<Records>,
+}
+
+#[derive(Default)]
+struct Batch {
+    items: Vec<Item>,
+    reviews: Vec<Review>,
+    bytes: usize,
+}
+
+/// Puts a row into the batch, or gives its line and what is wrong with it.
+type Take = fn(&Import, Record, &mut Batch) -> Result<(), (u64, String)>;
+
+impl Import {
+    /// Opens the files; nothing is stored yet.
+    pub fn open(options: &ImportOptions) -> Result<Self> {
+        let format = options.format.clone();
+        let syntax = match format {
+            Format::Amazon2014 => Syntax::JsonOrPython,
+            Format::Amazon2023 | Format::Table(_) => Syntax::Json,
+        };
+        let open = |source: &Option<Source>| {
+            source.as_ref().map(|source| Records::open(source, syntax)).transpose()
+        };
+        let (items, reviews) = (open(&options.items)?, open(&options.reviews)?);
+        if let Format::Table(map) = &format {
+            if let Some((name, header)) = reviews.as_ref().and_then(named_header) {
+                map.check_reviews(&name, header, items.is_some())?;
+            }
+            if let Some((name, header)) = items.as_ref().and_then(named_header) {
+                map.check_items(&name, header)?;
+            }
+        }
+        Ok(Self { format, on_malformed: options.on_malformed, items, reviews })
+    }
+
+    /// Reads everything into the store: items first, then reviews. Rows are committed in batches;
+    /// progress is told in bytes of the files, and only of what is committed. Between batches the
+    /// import stops if it is asked to ([`Error::Stopped`]).
+    pub fn run(mut self, store: &Store, progress: &dyn Progress) -> Result<(Report, Counts)> {
+        let mut report = Report::default();
+        let mut run = Run::default();
+        let stages: [(_, _, Take); 2] = [
+            (self.items.take(), "reading items", Self::take_item),
+            (self.reviews.take(), "reading reviews", Self::take_review),
+        ];
+        for (records, what, take) in stages {
+            let Some(mut records) = records else { continue };
+            progress.begin(what, records.size());
+            let done = self.file(store, &mut run, &mut records, progress, &mut report, take);
+            progress.end();
+            done?;
+        }
+        Ok((report, store.counts()?))
+    }
+
+    fn file(
+        &self,
+        store: &Store,
+        run: &mut Run,
+        records: &mut Records,
+        progress: &dyn Progress,
+        report: &mut Report,
+        take: Take,
+    ) -> Result<()> {
+        let mut batch = Batch::default();
+        let mut told = 0;
+        let mut shown = 0;
+        loop {
+            if progress.stop_requested() {
+                batch.commit(store, run, report)?;
+                return Err(Error::Stopped);
+            }
+            let record = match records.next() {
+                Ok(record) => record,
+                Err(error) => {
+                    batch.commit(store, run, report)?;
+                    return Err(error);
+                }
+            };
+            let ended = record.is_none();
+            if let Some(Err((line, reason))) = record.map(|record| take(self, record, &mut batch)) {
+                let file = records.source().to_string();
+                if self.on_malformed == OnMalformed::Stop {
+                    batch.commit(store, run, report)?;
+                    return Err(Error::Malformed { source_name: file, line, reason });
+                }
+                report.malformed += 1;
+                if shown < SHOWN_OF_FILE {
+                    shown += 1;
+                    report.malformed_lines.push(MalformedLine { file, line, reason });
+                }
+            }
+            if ended || batch.is_full() {
+                batch.commit(store, run, report)?;
+                progress.advance(records.bytes_read() - told);
+                told = records.bytes_read();
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_item(&self, record: Record, batch: &mut Batch) -> Result<(), (u64, String)> {
+        let item = record.row.and_then(|row| self.format.item(&row));
+        batch.take_item(item.map_err(|reason| (record.line, reason))?);
+        Ok(())
+    }
+
+    fn take_review(&self, record: Record, batch: &mut Batch) -> Result<(), (u64, String)> {
+        let read = record.row.and_then(|row| self.format.review(&row));
+        let (review, item) = read.map_err(|reason| (record.line, reason))?;
+        if let Some(item) = item {
+            batch.take_item(item);
+        }
+        batch.bytes += review.text.len();
+        batch.reviews.push(review);
+        Ok(())
+    }
+}
+
+impl Batch {
+    fn take_item(&mut self, item: Item) {
+        self.bytes += item.description.len();
+        self.items.push(item);
+    }
+
+    fn is_full(&self) -> bool {
+        self.items.len().max(self.reviews.len()) >= ROWS_IN_BATCH || self.bytes >= BYTES_IN_BATCH
+    }
+
+    fn commit(&mut self, store: &Store, run: &mut Run, report: &mut Report) -> Result<()> {
+        let Batch { items, reviews, .. } = std::mem::take(self);
+        let placements = store.put_rows(run, &items, &reviews)?;
+        report.items_read += items.len() as u64;
+        report.reviews_read += reviews.len() as u64;
+        for placement in placements {
+            report.duplicates += u64::from(placement.duplicate);
+            *match placement.placed {
+                Placed::New => &mut report.new,
+                Placed::Replaced => &mut report.replaced,
+                Placed::Same => &mut report.unchanged,
+                Placed::Older | Placed::Tied => &mut report.outdated,
+            } += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Name and columns of a source that has a header; an empty file has none to check.
+fn named_header(records: &Records) -> Option<(String, &[String])> {
+    let header = records.header().filter(|header| !header.is_empty())?;
+    Some((records.source().to_string(), header))
+}

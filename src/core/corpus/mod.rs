@@ -1,0 +1,87 @@
+//! Users, items and reviews: the store and the importers.
+
+pub mod date;
+mod derived;
+mod edits;
+mod error;
+pub mod import;
+mod nearest;
+mod place;
+mod schema;
+pub mod split;
+mod state;
+mod store;
+#[cfg(test)]
+mod store_tests;
+mod vectors;
+mod view;
+
+pub use edits::ProfileEdit;
+pub use error::Error;
+pub use idiolect_engine::key::{Key, KeyBuilder};
+pub use place::{Placed, Placement, Run};
+pub use state::StampCount;
+pub use store::{Counts, Store, UserSummary};
+pub use view::View;
+
+/// Result of this room.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What reviews are about.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Item {
+    /// Identifier in the source data, e.g. a parent ASIN.
+    pub id: String,
+    /// Title; empty when the source has none.
+    pub title: String,
+    /// Description; empty when the source has none.
+    pub description: String,
+    /// Category path, outermost first; empty when the source has none.
+    pub categories: Vec<String>,
+}
+
+/// A user's text about an item.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Review {
+    /// Identifier of the user in the source data.
+    pub user: String,
+    /// Identifier of the item in the source data.
+    pub item: String,
+    /// Rating, usually 1 to 5.
+    pub rating: Option<f32>,
+    /// The review's own title; empty when the source has none.
+    pub title: String,
+    /// The text.
+    pub text: String,
+    /// Seconds since the Unix epoch; 0 when the source has none.
+    pub time: i64,
+}
+
+/// Row of a review in the store. A review that is replaced by a newer one gets a new id.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub struct ReviewId(pub i64);
+
+/// A review and its row.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct StoredReview {
+    /// Row in the store.
+    pub id: ReviewId,
+    /// The review.
+    #[serde(flatten)]
+    pub review: Review,
+}
+
+/// What is to be written: the user, the item, and what is given of the text.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Target {
+    /// Who writes.
+    pub user: String,
+    /// About what.
+    pub item: Item,
+    /// The rating the text goes with, if given.
+    pub rating: Option<f32>,
+    /// The title of the text, if given.
+    pub title: Option<String>,
+}

@@ -1,0 +1,262 @@
+//! Calls of the language model, each computed once and kept under the hash of all that makes it.
+
+use std::cell::RefCell;
+use std::ops::Add;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Model, OnText, Result};
+use crate::corpus::{Key, ReviewId, Store};
+use crate::task::{Cut, Draft, LabelStrip, Stage, Task, fit, strip_label};
+use idiolect_engine::lm::{
+    Chat, Completion, Constraint, EndToken, Finish, Prompt, Request, Sampling,
+};
+
+/// Whether answers that are in the store are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reuse {
+    /// What is there is not computed again.
+    #[default]
+    Stored,
+    /// Everything is computed again and replaces what is there.
+    Nothing,
+}
+
+/// One question to the language model.
+pub struct Call<'a> {
+    /// Which of the task's prompts.
+    pub stage: Stage,
+    /// The fields of the prompt.
+    pub draft: Draft,
+    /// Reviews that the prompt shows or that its fields were made from.
+    pub made_from: &'a [ReviewId],
+    /// How tokens are chosen; its seed is the caller's, from which the call's own is derived.
+    pub sampling: Sampling,
+    /// Most tokens of the answer; `None` leaves it to the task.
+    pub max_tokens: Option<usize>,
+    /// What the answer must be.
+    pub constraint: Option<Constraint>,
+    /// Receives the text as it comes, all at once when it was stored.
+    pub on_text: Option<OnText>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The text, without the stage's label and surrounding white space.
+    pub text: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// What the prompt left out.
+    pub cut: Vec<Cut>,
+    /// Whether it was in the store.
+    pub reused: bool,
+}
+
+/// What calls have cost; a scored text counts as an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Tally {
+    /// Answers that were computed.
+    pub computed: usize,
+    /// Answers that were taken from the store.
+    pub reused: usize,
+    /// Tokens of the prompts of computed answers.
+    pub prompt_tokens: usize,
+    /// Tokens of computed answers and of scored texts with their labels.
+    pub completion_tokens: usize,
+    /// Tokens, prompts and answers together, that the stored answers had cost.
+    pub saved_tokens: usize,
+    /// Those of them that were prompts.
+    pub saved_prompt_tokens: usize,
+}
+
+impl Tally {
+    /// What it is where nothing is in the store: prompt tokens, and tokens of answers.
+    #[must_use]
+    pub fn tokens_when_cold(&self) -> (usize, usize) {
+        let prompts = self.prompt_tokens + self.saved_prompt_tokens;
+        (prompts, self.completion_tokens + self.saved_tokens - self.saved_prompt_tokens)
+    }
+}
+
+impl Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            computed: self.computed + other.computed,
+            reused: self.reused + other.reused,
+            prompt_tokens: self.prompt_tokens + other.prompt_tokens,
+            completion_tokens: self.completion_tokens + other.completion_tokens,
+            saved_tokens: self.saved_tokens + other.saved_tokens,
+            saved_prompt_tokens: self.saved_prompt_tokens + other.saved_prompt_tokens,
+        }
+    }
+}
+
+/// Asks a language model on behalf of a task, and remembers.
+pub struct Calls<'a> {
+    pub(super) store: &'a Store,
+    pub(super) model: &'a dyn Model,
+    pub(super) task: &'a Task,
+    pub(super) reuse: Reuse,
+    tally: RefCell<Tally>,
+}
+
+impl<'a> Calls<'a> {
+    /// No call made yet.
+    #[must_use]
+    pub fn new(store: &'a Store, model: &'a dyn Model, task: &'a Task, reuse: Reuse) -> Self {
+        Self { store, model, task, reuse, tally: RefCell::default() }
+    }
+
+    /// What the calls so far have cost.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        *self.tally.borrow()
+    }
+
+    /// The task on whose behalf is asked.
+    #[must_use]
+    pub fn task(&self) -> &'a Task {
+        self.task
+    }
+
+    /// Answers a call out of the store, or by the language model and into the store.
+    ///
+    /// The key is made of the model, the stage, the fitted prompt, the sampling, the seed and the
+    /// constraint; the sampler's own seed is drawn from the key, so no answer depends on which calls
+    /// were made before or beside it. Of the task file only what reached the prompt counts: an edit
+    /// makes anew what it changes and nothing else.
+    ///
+    /// # Errors
+    /// When the prompt cannot be made to fit, or the store or the model fails.
+    pub async fn answer(&self, call: Call<'_>) -> Result<Answer> {
+        let Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text } = call;
+        let spec = self.task.stage(stage)?;
+        let max_tokens = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
+        let fitted = fit(self.task, stage, &draft, self.model, max_tokens)?;
+        let key = self.key(stage, &fitted.chat, &sampling, max_tokens, constraint.as_ref());
+        let prompt = Prompt::Chat(fitted.chat);
+        let finished = |completion: Completion, reused| Answer {
+            text: strip_label(&completion.text, &spec.label),
+            finish: completion.finish,
+            cut: fitted.cut,
+            reused,
+        };
+
+        if let Some(completion) = self.stored::<Completion>(stage.name(), &key)? {
+            self.count_reused(completion.prompt_tokens, completion.completion_tokens);
+            let answer = finished(completion, true);
+            if let Some(mut on_text) = on_text {
+                on_text(&answer.text);
+            }
+            return Ok(answer);
+        }
+
+        let sampling = Sampling { seed: seed_of(&key), ..sampling };
+        let request = Request {
+            prompt,
+            sampling,
+            max_tokens,
+            stop: Vec::new(),
+            end_token: EndToken::Ends,
+            constraint,
+        };
+        let completion = match on_text {
+            Some(on_text) => {
+                let shown = Shown::new(&spec.label, on_text);
+                let completion = self.model.complete(request, Some(shown.receiver())).await?;
+                shown.finish();
+                completion
+            }
+            None => self.model.complete(request, None).await?,
+        };
+        let value = serde_json::to_string(&completion).unwrap_or_default();
+        self.store.put_derived(stage.name(), &key, &value, made_from)?;
+        self.count_computed(completion.prompt_tokens, completion.completion_tokens);
+        Ok(finished(completion, false))
+    }
+
+    /// What is stored under the key, if that may be used.
+    pub(super) fn stored<T: DeserializeOwned>(&self, kind: &str, key: &Key) -> Result<Option<T>> {
+        if self.reuse == Reuse::Nothing {
+            return Ok(None);
+        }
+        let value = self.store.derived(kind, key)?;
+        // A value of an older form is computed anew.
+        Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
+    }
+
+    pub(super) fn count_reused(&self, prompt_tokens: usize, completion_tokens: usize) {
+        let mut tally = self.tally.borrow_mut();
+        tally.reused += 1;
+        tally.saved_tokens += prompt_tokens + completion_tokens;
+        tally.saved_prompt_tokens += prompt_tokens;
+    }
+
+    pub(super) fn count_computed(&self, prompt_tokens: usize, completion_tokens: usize) {
+        let mut tally = self.tally.borrow_mut();
+        tally.computed += 1;
+        tally.prompt_tokens += prompt_tokens;
+        tally.completion_tokens += completion_tokens;
+    }
+
+    fn key(
+        &self,
+        stage: Stage,
+        chat: &Chat,
+        sampling: &Sampling,
+        max_tokens: usize,
+        constraint: Option<&Constraint>,
+    ) -> Key {
+        let key = Key::of(stage.name())
+            .with("model", self.model.fingerprint())
+            .with("prompt", serde_json::to_vec(chat).unwrap_or_default())
+            .with("sampling", serde_json::to_vec(sampling).unwrap_or_default())
+            .with("max_tokens", max_tokens.to_le_bytes());
+        match constraint {
+            Some(constraint) => {
+                key.with("constraint", serde_json::to_vec(constraint).unwrap_or_default()).finish()
+            }
+            None => key.finish(),
+        }
+    }
+}
+
+/// Shows a text as it comes, without the label that it may begin with.
+pub(super) struct Shown(Arc<Mutex<(LabelStrip, OnText)>>);
+
+impl Shown {
+    pub(super) fn new(label: &str, on_text: OnText) -> Self {
+        Self(Arc::new(Mutex::new((LabelStrip::new(label), on_text))))
+    }
+
+    /// Takes the pieces of the text.
+    pub(super) fn receiver(&self) -> OnText {
+        let shown = Arc::clone(&self.0);
+        Box::new(move |piece| {
+            let (strip, on_text) = &mut *shown.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = strip.push(piece);
+            if !text.is_empty() {
+                on_text(&text);
+            }
+        })
+    }
+
+    /// Shows what was held back.
+    pub(super) fn finish(self) {
+        let (strip, on_text) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = strip.finish();
+        if !rest.is_empty() {
+            on_text(&rest);
+        }
+    }
+}
+
+/// The first 64 bits of a key.
+pub(super) fn seed_of(key: &Key) -> u64 {
+    key.as_str().get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
+}

@@ -1,0 +1,109 @@
+//! Differences in a fixed form: one JSON object with a statement for each dimension.
+
+use serde_json::{Map, Value, json};
+
+use crate::task::{Task, Told};
+use idiolect_engine::lm::Constraint;
+
+/// What an answer must be: an object with the names of the dimensions as its fields, in their order.
+/// A statement is one line that begins with something to read, of at most
+/// [`Task::statement_characters`]; white space between fields is fixed. So there is nothing that a
+/// model could write without end.
+pub(super) fn constraint(task: &Task) -> Constraint {
+    let more = task.statement_characters.saturating_sub(1);
+    let line = format!(r"^[^\s\x00-\x1F\x7F][^\x00-\x1F\x7F]{{0,{more}}}$");
+    let names: Vec<&str> = task.standard.iter().map(|dimension| dimension.name.as_str()).collect();
+    let properties: Map<String, Value> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({ "type": "string", "pattern": line })))
+        .collect();
+    Constraint::JsonSchema(json!({
+        "type": "object",
+        "properties": properties,
+        "required": names,
+        "additionalProperties": false,
+    }))
+}
+
+/// The statements of an answer, in the order of the dimensions; `None` where it is not of the form.
+pub(super) fn parse(answer: &str, task: &Task) -> Option<Vec<Told>> {
+    let fields: Map<String, Value> = serde_json::from_str(answer).ok()?;
+    task.standard
+        .iter()
+        .map(|dimension| {
+            let text = fields.get(&dimension.name)?.as_str()?.trim();
+            (!text.is_empty())
+                .then(|| Told { dimension: dimension.key.clone(), text: text.to_owned() })
+        })
+        .collect()
+}
+
+/// The statements as a text, each under the name of its dimension: what later prompts show.
+pub(super) fn in_words(told: &[Told], task: &Task) -> String {
+    let name = |key: &str| {
+        let dimension = task.standard.iter().find(|dimension| dimension.key == key);
+        dimension.map_or(key.to_owned(), |dimension| dimension.name.clone())
+    };
+    let lines = told.iter().map(|t| format!("{}: {}", name(&t.dimension), t.text));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures::executor::block_on;
+
+    use super::*;
+    use idiolect_engine::lm::{EndToken, Prompt, Request, Sampling, tiny};
+
+    /// A model with random weights is as unwilling as a model can be.
+    #[test]
+    fn every_answer_parses_whatever_the_model_wants() {
+        let lm = tiny::lm("llama");
+        for name in ["review", "headline"] {
+            let task = Task::load(name).unwrap();
+            let constraint = constraint(&task);
+            for (seed, temperature) in (0..50).flat_map(|seed| [(seed, 1.0), (seed, 0.0)]) {
+                let asked = Request {
+                    prompt: Prompt::Text(format!("Reviews {seed}")),
+                    sampling: Sampling { temperature, seed, ..Sampling::default() },
+                    // From hardly enough to enough for all.
+                    max_tokens: 80 + 16 * seed as usize,
+                    stop: Vec::new(),
+                    end_token: EndToken::Ends,
+                    constraint: Some(constraint.clone()),
+                };
+                let answer = block_on(lm.complete(asked)).unwrap();
+                let told = parse(&answer.text, &task).unwrap_or_else(|| panic!("{answer:?}"));
+                assert_eq!(told.len(), 3, "{answer:?}");
+                for (told, dimension) in told.iter().zip(&task.standard) {
+                    assert_eq!(told.dimension, dimension.key);
+                    assert!(!told.text.is_empty() && !told.text.contains('\n'), "{told:?}");
+                    assert!(told.text.chars().count() <= task.statement_characters, "{told:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_answers_are_not_taken() {
+        let task = Task::load("review").unwrap();
+        let full = r#"{"Writing style": "a", "Emotional style": " b ", "Semantic style": "c"}"#;
+        let told = parse(full, &task).unwrap();
+        assert_eq!(
+            in_words(&told, &task),
+            "Writing style: a\nEmotional style: b\nSemantic style: c"
+        );
+        for other in [
+            "",
+            "Writing style: a",
+            r#"{"Writing style": "a"}"#,
+            r#"{"Writing style": "a", "Emotional style": " ", "Semantic style": "c"}"#,
+            r#"{"Writing style": "a", "Emotional style": 1, "Semantic style": "c"}"#,
+            &full[..full.len() - 1],
+        ] {
+            assert_eq!(parse(other, &task), None, "{other}");
+        }
+    }
+}

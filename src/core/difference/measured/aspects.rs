@@ -1,0 +1,185 @@
+//! What sentences are about, and how they hang together, by the encoder's vectors.
+
+use std::ops::Range;
+
+use super::features::Text;
+use super::lexicon::Lexicon;
+use super::paired::{Difference, compare};
+use crate::peers::{self, cluster};
+use idiolect_engine::encoder::Encoder;
+
+/// Who makes vectors of sentences; an [`Encoder`] does, tests bring their own.
+pub trait SentenceVectors {
+    /// A vector for each sentence, all of one dimension.
+    ///
+    /// # Errors
+    /// The encoder fails.
+    fn vectors(&self, sentences: &[&str]) -> peers::Result<Vec<Vec<f32>>>;
+}
+
+impl SentenceVectors for Encoder {
+    fn vectors(&self, sentences: &[&str]) -> peers::Result<Vec<Vec<f32>>> {
+        Ok(self.encode(sentences)?.into_iter().map(|embedding| embedding.vector).collect())
+    }
+}
+
+/// Sentences an aspect has on average, and most aspects.
+const SENTENCES: usize = 12;
+const MOST: usize = 12;
+/// Words that name an aspect.
+const NAMES: usize = 3;
+/// Share of an aspect's sentences that a word must be in to name it.
+const LEAST_SHARE: f64 = 0.1;
+/// Seed of the clusters: they are a measure, not a choice of the caller's.
+const SEED: u64 = 0;
+
+/// Something that sentences of many texts are about.
+pub(super) struct Aspect {
+    /// Words that set its sentences apart, separated by commas.
+    pub(super) name: String,
+    pub(super) difference: Difference,
+    /// Sentences of the user: place of the text, bytes.
+    pub(super) shown: Vec<(usize, Range<usize>)>,
+}
+
+/// The sentences of texts and their vectors.
+pub(super) struct Sentences<'a, 't> {
+    texts: &'a [Text<'t>],
+    groups: &'a [Range<usize>],
+    /// Text and sentence of each vector.
+    places: Vec<(usize, usize)>,
+    vectors: Vec<Vec<f32>>,
+}
+
+impl<'a, 't> Sentences<'a, 't> {
+    pub(super) fn new(
+        texts: &'a [Text<'t>],
+        groups: &'a [Range<usize>],
+        encoder: &dyn SentenceVectors,
+    ) -> peers::Result<Self> {
+        let places: Vec<(usize, usize)> = texts
+            .iter()
+            .enumerate()
+            .flat_map(|(t, text)| (0..text.reading.sentences.len()).map(move |s| (t, s)))
+            .collect();
+        let sentence = |&(t, s): &(usize, usize)| {
+            let reading = &texts[t].reading;
+            &reading.text[reading.sentences[s].span.clone()]
+        };
+        let sentences: Vec<&str> = places.iter().map(sentence).collect();
+        let vectors =
+            if sentences.is_empty() { Vec::new() } else { encoder.vectors(&sentences)? };
+        Ok(Self { texts, groups, places, vectors })
+    }
+
+    /// Mean cosine of neighbouring sentences of each text; not a number for those of one sentence.
+    pub(super) fn coherence(&self) -> Vec<f64> {
+        let mut sums = vec![(0.0, 0.0); self.texts.len()];
+        for (places, vectors) in self.places.windows(2).zip(self.vectors.windows(2)) {
+            if let ([(a, _), (b, _)], [x, y]) = (places, vectors)
+                && a == b
+            {
+                sums[*a].0 += cosine(x, y);
+                sums[*a].1 += 1.0;
+            }
+        }
+        sums.into_iter().map(|(sum, n)| sum / n).collect()
+    }
+
+    /// The sentences of all texts by what they are about, wherever that can be compared.
+    ///
+    /// From each vector the mean of its item's is taken, so that clusters are of what is said of
+    /// items and not of what they are. Whose a sentence is has no say in the clusters.
+    pub(super) fn aspects(&self, lexicon: &Lexicon) -> Vec<Aspect> {
+        let k = (self.vectors.len() / SENTENCES).min(MOST);
+        if k < 2 {
+            return Vec::new();
+        }
+        let centred = self.centred();
+        let points: Vec<&[f32]> = centred.iter().map(Vec::as_slice).collect();
+        let assignment = cluster(&points, k, SEED);
+        (0..k).filter_map(|aspect| self.aspect(&assignment, aspect, lexicon)).collect()
+    }
+
+    fn aspect(&self, assignment: &[usize], aspect: usize, lexicon: &Lexicon) -> Option<Aspect> {
+        let within: Vec<bool> = assignment.iter().map(|a| *a == aspect).collect();
+        let mut counts = vec![0.0; self.texts.len()];
+        for ((text, _), _) in self.places.iter().zip(&within).filter(|(_, within)| **within) {
+            counts[*text] += 1.0;
+        }
+        let values = counts.iter().zip(self.texts);
+        let values: Vec<f64> =
+            values.map(|(n, text)| n / text.reading.sentences.len() as f64).collect();
+        let difference = compare(&values, self.groups)?;
+        let mut own = vec![false; self.texts.len()];
+        for group in self.groups {
+            own[group.start] = true;
+        }
+        let shown =
+            self.places.iter().zip(&within).filter(|((text, _), in_it)| **in_it && own[*text]);
+        let shown = shown
+            .map(|((text, s), _)| (*text, self.texts[*text].reading.sentences[*s].span.clone()))
+            .collect();
+        Some(Aspect { name: self.name(&within, lexicon)?, difference, shown })
+    }
+
+    /// The words that are in most more of the aspect's sentences than of the others.
+    fn name(&self, within: &[bool], lexicon: &Lexicon) -> Option<String> {
+        let mut counts = std::collections::BTreeMap::<&str, (f64, f64)>::new();
+        for (&(t, s), within) in self.places.iter().zip(within) {
+            let reading = &self.texts[t].reading;
+            let mut words: Vec<&str> = reading.sentences[s]
+                .words
+                .clone()
+                .filter(|word| !reading.words[*word].function)
+                .map(|word| reading.lower(word))
+                .filter(|word| word.chars().count() > 2 && !lexicon.is_function(word))
+                .collect();
+            words.sort_unstable();
+            words.dedup();
+            for word in words {
+                let (inside, outside) = counts.entry(word).or_default();
+                *(if *within { inside } else { outside }) += 1.0;
+            }
+        }
+        let n = within.len() as f64;
+        let inside = within.iter().filter(|within| **within).count() as f64;
+        let score = |(a, b): (f64, f64)| a / inside - b / (n - inside).max(1.0);
+        let mut words: Vec<(f64, &str)> = counts
+            .into_iter()
+            .filter(|(_, (a, _))| *a >= (LEAST_SHARE * inside).max(2.0))
+            .map(|(word, counts)| (score(counts), word))
+            .filter(|(score, _)| *score > 0.0)
+            .collect();
+        words.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        let names: Vec<&str> = words.into_iter().take(NAMES).map(|(_, word)| word).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    fn centred(&self) -> Vec<Vec<f32>> {
+        let mut item = vec![0; self.texts.len()];
+        for (i, group) in self.groups.iter().enumerate() {
+            item[group.clone()].fill(i);
+        }
+        let dimension = self.vectors.first().map_or(0, Vec::len);
+        let mut means = vec![(vec![0.0_f64; dimension], 0.0); self.groups.len()];
+        for ((text, _), vector) in self.places.iter().zip(&self.vectors) {
+            let (mean, n) = &mut means[item[*text]];
+            mean.iter_mut().zip(vector).for_each(|(m, x)| *m += f64::from(*x));
+            *n += 1.0;
+        }
+        let centred = |((text, _), vector): (&(usize, usize), &Vec<f32>)| {
+            let (mean, n) = &means[item[*text]];
+            vector.iter().zip(mean).map(|(x, m)| (f64::from(*x) - m / n) as f32).collect()
+        };
+        self.places.iter().zip(&self.vectors).map(centred).collect()
+    }
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| {
+        a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>()
+    };
+    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    if lengths > 0.0 { dot(a, b) / lengths } else { 0.0 }
+}

@@ -1,0 +1,286 @@
+//! Differences that are counted in the texts: no language model is asked, and a user's review costs
+//! microseconds.
+//!
+//! Every text of the user and of the representatives on the same items is read once
+//! (`reading`); each feature (`features`), favourite word or phrase (`favourite`) and, where
+//! there are vectors of sentences, aspect (`aspects`) has a value in each. The user's value is
+//! compared with the others' on the same item (`paired`); what is unlikely to be chance
+//! (`chance`) becomes a statement, worded by the task file and with quotes (`evidence`).
+
+mod aspects;
+mod chance;
+mod evidence;
+mod favourite;
+mod features;
+mod lexicon;
+mod paired;
+mod phrases;
+mod reading;
+mod redundant;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod wording;
+
+use std::ops::Range;
+
+pub use aspects::SentenceVectors;
+
+use aspects::Sentences;
+use chance::discoveries;
+use evidence::Quoted;
+use favourite::Favourites;
+use features::{Needs, Text, Unit};
+use lexicon::Lexicon;
+use paired::{Difference, compare, compare_rates};
+use reading::Reading;
+use wording::{Found, Wording};
+
+use super::{Compared, Result, Statement};
+use crate::corpus::{ReviewId, StoredReview};
+use crate::peers::Origin;
+use crate::task::{Measure, Task, Way};
+use idiolect_metrics::text::for_each_word;
+
+/// Share of statements that may be false, over all families of measures together.
+const FALSE_SHARE: f64 = 0.05;
+
+/// Least effect that is worth a statement, in standard deviations after shrinking.
+const LEAST_EFFECT: f64 = 0.3;
+
+/// What was measured of a user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// What sets the user apart, strongest first.
+    pub statements: Vec<Statement>,
+    /// Reviews of the user that could be compared with others' of the same item.
+    pub n_reviews: usize,
+    /// Reviews of others that they were compared with.
+    pub n_others: usize,
+    /// Measures that were tried: the features, and one each for phrases, openings, closings, little
+    /// words and aspects where any were compared.
+    pub n_measures: usize,
+    /// Language that the texts are in, where it is one whose words are known: `en`, `de`.
+    pub language: Option<&'static str>,
+}
+
+impl Measured {
+    /// Whether measures were tried and nothing sets the user apart.
+    #[must_use]
+    pub fn is_like_everybody(&self) -> bool {
+        self.n_measures > 0 && self.statements.is_empty()
+    }
+}
+
+/// Measures what sets a user's texts apart from those of the representatives on the same items.
+///
+/// Representatives who stand in with a review of another item ([`Origin::NearItem`]) are left out:
+/// they differ by what they write about. The same reviews give the same statements in whatever order
+/// they come. With fewer than four reviews that can be compared nothing is tried.
+///
+/// Of the features, of the words and phrases, and of the aspects those are discoveries that keep the
+/// expected share of false ones below 5 % over all (Benjamini and Hochberg 1995, each family at its
+/// part), and have an effect of 0.3 or more after shrinking. `vectors` may be left out; there are no
+/// aspects and no coherence then.
+///
+/// # Errors
+/// A template of the task fails, or the vectors cannot be made.
+pub fn measure(
+    compared: &[Compared],
+    task: &Task,
+    vectors: Option<&dyn SentenceVectors>,
+) -> Result<Measured> {
+    let pairs = Pairs::of(compared);
+    let lexicon = Lexicon::of(pairs.own().map(|review| review.review.text.as_str()));
+    let language = task.statement_language(lexicon.map_or("en", |lexicon| lexicon.language));
+    let Some(language) = language else { return Ok(pairs.nothing(lexicon)) };
+    let texts: Vec<Text<'_>> = pairs.texts.iter().map(|review| text(review, lexicon)).collect();
+    let uses = |measure| task.dimension_of(language, measure).is_some();
+    let sentences = match vectors {
+        Some(encoder) if uses(Measure::Aspect) || uses(Measure::Coherence) => {
+            Some(Sentences::new(&texts, &pairs.groups, encoder)?)
+        }
+        _ => None,
+    };
+    let share = FALSE_SHARE / if sentences.is_some() { 3.0 } else { 2.0 };
+    let ids: Vec<ReviewId> = pairs.texts.iter().map(|review| review.id).collect();
+    let quoted = Quoted { texts: &texts, ids: &ids, groups: &pairs.groups };
+    let mut measured = pairs.nothing(lexicon);
+    let mut found: Vec<Found> = Vec::new();
+
+    let mut of_features: Vec<Feature> = features::all()
+        .filter(|f| uses(f.measure) && (f.needs == Needs::Nothing || lexicon.is_some()))
+        .filter_map(|f| {
+            let values = texts.iter().map(f.value).collect();
+            Feature::of(f.measure, f.unit, f.shown, values, &pairs.groups)
+        })
+        .collect();
+    if let Some(sentences) = sentences.as_ref().filter(|_| uses(Measure::Coherence)) {
+        let (nowhere, values) = (|_: &Reading<'_>| Vec::new(), sentences.coherence());
+        let feature = Feature::of(Measure::Coherence, Unit::Plain, nowhere, values, &pairs.groups);
+        of_features.extend(feature);
+    }
+    measured.n_measures += of_features.len();
+    let p: Vec<f64> = of_features.iter().map(|f| f.difference.p).collect();
+    found.extend(discoveries(&p, share).into_iter().map(|i| of_features[i].found(&quoted)));
+
+    let favourites = Favourites::new(&texts, &pairs.groups);
+    let candidates = favourites.candidates(uses);
+    measured.n_measures += favourite::n_measures(&candidates);
+    let p: Vec<f64> = candidates.iter().map(|candidate| candidate.difference.p).collect();
+    let chosen = favourites.chosen(&candidates, &discoveries(&p, share));
+    found.extend(chosen.into_iter().map(|favourite| {
+        let unit = match favourite.measure {
+            Measure::FunctionWord => Unit::Plain,
+            _ => Unit::Percent,
+        };
+        let evidence = quoted.around(&favourite.shown);
+        let (measure, phrase, difference) =
+            (favourite.measure, favourite.phrase, favourite.difference);
+        let spans = |text: usize| occurrences(&texts[text].reading, &phrase);
+        let counts: Vec<f64> = (0..texts.len()).map(|text| spans(text).len() as f64).collect();
+        let evidence = quoted.beside_others(evidence, &counts, spans, difference.way());
+        Found { measure, unit, difference, phrase, evidence }
+    }));
+
+    if let (Some(sentences), Some(lexicon), true) = (&sentences, lexicon, uses(Measure::Aspect)) {
+        let aspects = sentences.aspects(lexicon);
+        measured.n_measures += usize::from(!aspects.is_empty());
+        let p: Vec<f64> = aspects.iter().map(|aspect| aspect.difference.p).collect();
+        found.extend(discoveries(&p, share).into_iter().map(|i| {
+            let aspect = &aspects[i];
+            let (phrase, difference) = (aspect.name.clone(), aspect.difference);
+            let (measure, unit) = (Measure::Aspect, Unit::Percent);
+            let evidence = quoted.around(&aspect.shown);
+            Found { measure, unit, difference, phrase, evidence }
+        }));
+    }
+
+    found.retain(|f| f.difference.effect.abs() >= LEAST_EFFECT);
+    redundant::remove(&mut found);
+    let wording = Wording { task, language, reviews: pairs.own_ids(), against: pairs.other_ids() };
+    measured.statements = wording.statements(found)?;
+    Ok(measured)
+}
+
+/// A feature, compared.
+struct Feature {
+    measure: Measure,
+    unit: Unit,
+    shown: fn(&Reading<'_>) -> Vec<Range<usize>>,
+    values: Vec<f64>,
+    difference: Difference,
+}
+
+impl Feature {
+    fn of(
+        measure: Measure,
+        unit: Unit,
+        shown: fn(&Reading<'_>) -> Vec<Range<usize>>,
+        values: Vec<f64>,
+        groups: &[Range<usize>],
+    ) -> Option<Self> {
+        let difference = match unit {
+            Unit::Rate => compare_rates(&values, groups),
+            _ => compare(&values, groups),
+        }?;
+        Some(Self { measure, unit, shown, values, difference })
+    }
+
+    fn found(&self, quoted: &Quoted<'_, '_>) -> Found {
+        let way = self.difference.way();
+        let spans = |text: usize| (self.shown)(&quoted.texts[text].reading);
+        let shown: Vec<(usize, Range<usize>)> = match way {
+            Way::More => quoted
+                .own()
+                .flat_map(|(text, _)| spans(text).into_iter().map(move |span| (text, span)))
+                .collect(),
+            Way::Less => Vec::new(),
+        };
+        let evidence = match shown.is_empty() {
+            true => quoted.extreme(&self.values, way),
+            false => quoted.around(&shown),
+        };
+        let evidence = quoted.beside_others(evidence, &self.values, spans, way);
+        let (measure, unit, difference) = (self.measure, self.unit, self.difference);
+        Found { measure, unit, difference, phrase: String::new(), evidence }
+    }
+}
+
+/// Where the words of a phrase stand in a text, one after the other, in any case.
+fn occurrences(reading: &Reading<'_>, phrase: &str) -> Vec<Range<usize>> {
+    let mut words = Vec::new();
+    for_each_word(phrase, |_, word| words.push(word.to_owned()));
+    let n = words.len();
+    if n == 0 || reading.words.len() < n {
+        return Vec::new();
+    }
+    (0..=reading.words.len() - n)
+        .filter(|&start| (0..n).all(|i| reading.lower(start + i) == words[i]))
+        .map(|start| reading.words[start].span.start..reading.words[start + n - 1].span.end)
+        .collect()
+}
+
+fn text<'t>(review: &'t StoredReview, lexicon: Option<&Lexicon>) -> Text<'t> {
+    let rating = review.review.rating.filter(|rating| rating.is_finite());
+    Text { reading: Reading::of(&review.review.text, lexicon), rating }
+}
+
+/// The texts in groups that are about the same item, the user's own first in each.
+struct Pairs<'c> {
+    texts: Vec<&'c StoredReview>,
+    groups: Vec<Range<usize>>,
+}
+
+impl<'c> Pairs<'c> {
+    fn of(compared: &'c [Compared]) -> Self {
+        let mut sorted: Vec<&Compared> = compared.iter().collect();
+        sorted.sort_by_key(|compared| compared.own.id);
+        sorted.dedup_by_key(|compared| compared.own.id);
+        let mut pairs = Self { texts: Vec::new(), groups: Vec::new() };
+        for compared in sorted {
+            let mut others: Vec<&StoredReview> = compared
+                .representatives
+                .iter()
+                .filter(|other| other.origin == Origin::SameItem)
+                .map(|other| &other.review)
+                .filter(|other| other.review.user != compared.own.review.user)
+                .collect();
+            others.sort_by_key(|other| other.id);
+            others.dedup_by_key(|other| other.id);
+            if !others.is_empty() {
+                let start = pairs.texts.len();
+                pairs.texts.push(&compared.own);
+                pairs.texts.extend(others);
+                pairs.groups.push(start..pairs.texts.len());
+            }
+        }
+        pairs
+    }
+
+    fn own(&self) -> impl Iterator<Item = &'c StoredReview> {
+        self.groups.iter().map(|group| self.texts[group.start])
+    }
+
+    fn own_ids(&self) -> Vec<ReviewId> {
+        self.own().map(|review| review.id).collect()
+    }
+
+    fn other_ids(&self) -> Vec<ReviewId> {
+        let others = self.groups.iter().flat_map(|group| &self.texts[group.start + 1..group.end]);
+        let mut ids: Vec<ReviewId> = others.map(|review| review.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    fn nothing(&self, lexicon: Option<&'static Lexicon>) -> Measured {
+        Measured {
+            statements: Vec::new(),
+            n_reviews: self.groups.len(),
+            n_others: self.texts.len() - self.groups.len(),
+            n_measures: 0,
+            language: lexicon.map(|lexicon| lexicon.language),
+        }
+    }
+}

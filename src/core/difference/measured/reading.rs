@@ -1,0 +1,296 @@
+//! A text, read once: its words, its sentences and what is counted in them.
+
+use std::ops::Range;
+
+use super::lexicon::{Entry, Lexicon, Sense, flag};
+use super::scan::{Ending, Sign, scan};
+use idiolect_metrics::text::for_each_word;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Sign(Sign),
+    Sense(Sense),
+    /// A word in capitals.
+    Capitals,
+    /// `i` for `I`.
+    LowerI,
+    Number,
+    Name,
+    FirstPerson,
+    Item,
+    Positive,
+    Negative,
+    /// Two words that could be contracted.
+    Contractible,
+    /// A line of a list.
+    ListLine,
+}
+
+/// A word.
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    /// Its place in the text, bytes.
+    pub(super) span: Range<usize>,
+    /// Its place in [`Reading::lower`], bytes.
+    lower: Range<usize>,
+    /// Whether it says little by itself.
+    pub(super) function: bool,
+}
+
+/// A sentence.
+#[derive(Debug, Clone)]
+pub(super) struct Sentence {
+    /// Its place in the text, bytes.
+    pub(super) span: Range<usize>,
+    /// Its words.
+    pub(super) words: Range<usize>,
+    /// What it ends with.
+    pub(super) ending: Ending,
+    /// Whether its first letter is a small one; `None` in scripts without.
+    pub(super) lower_start: Option<bool>,
+    /// Words of praise and of blame.
+    pub(super) tone: (u32, u32),
+}
+
+/// A text, read.
+#[derive(Debug)]
+pub(super) struct Reading<'t> {
+    pub(super) text: &'t str,
+    /// The words in lower case, one behind the other.
+    lower: String,
+    pub(super) words: Vec<Word>,
+    /// Those that have words.
+    pub(super) sentences: Vec<Sentence>,
+    /// Every mark and its place in the text, bytes.
+    pub(super) marks: Vec<(Mark, Range<usize>)>,
+    /// Runs of lines with nothing between them.
+    pub(super) paragraphs: usize,
+}
+
+impl<'t> Reading<'t> {
+    /// Reads a text; without a lexicon what needs one is not marked.
+    pub(super) fn of(text: &'t str, lexicon: Option<&Lexicon>) -> Self {
+        let scanned = scan(text);
+        let mut reading = Self {
+            text,
+            lower: String::with_capacity(text.len()),
+            words: Vec::with_capacity(text.len() / 5),
+            sentences: Vec::with_capacity(scanned.sentences.len()),
+            marks: scanned.signs.into_iter().map(|(sign, at)| (Mark::Sign(sign), at)).collect(),
+            paragraphs: 0,
+        };
+        for_each_word(text, |span, word| {
+            let start = reading.lower.len();
+            reading.lower.push_str(word);
+            let lower = start..reading.lower.len();
+            let function = lexicon.is_some_and(|lexicon| lexicon.is_function(word));
+            reading.words.push(Word { span, lower, function });
+        });
+        let mut next = 0;
+        for (span, ending) in scanned.sentences {
+            let behind = |word: &Word| word.span.start < span.end;
+            let n = reading.words[next..].iter().take_while(|word| behind(word)).count();
+            let words = next..next + n;
+            next += n;
+            if n > 0 {
+                let first = text[span.clone()].chars().find(|c| c.is_alphanumeric());
+                let cased = first.filter(|c| c.is_lowercase() || c.is_uppercase());
+                let lower_start = cased.map(char::is_lowercase);
+                let sentence = Sentence { span, words, ending, lower_start, tone: (0, 0) };
+                reading.sentences.push(sentence);
+            }
+        }
+        reading.lines();
+        for sentence in 0..reading.sentences.len() {
+            reading.mark_words(sentence, lexicon);
+        }
+        reading
+    }
+
+    /// A word in lower case.
+    pub(super) fn lower(&self, word: usize) -> &str {
+        self.words.get(word).map_or("", |word| &self.lower[word.lower.clone()])
+    }
+
+    /// How often a mark occurs.
+    pub(super) fn count(&self, mark: Mark) -> usize {
+        self.marks.iter().filter(|(m, _)| *m == mark).count()
+    }
+
+    fn lines(&mut self) {
+        let mut blank = true;
+        let mut at = 0;
+        for line in self.text.split_inclusive('\n') {
+            let trimmed = line.trim();
+            if trimmed.is_empty() {
+                blank = true;
+            } else {
+                self.paragraphs += usize::from(blank);
+                // Two breaks one behind the other leave a blank line.
+                self.paragraphs += trimmed.matches("<br /><br />").count();
+                blank = false;
+                let marked = trimmed.trim_start_matches(|c: char| c.is_ascii_digit());
+                let numbered = marked.len() < trimmed.len() && marked.starts_with([')', '.']);
+                let bulleted = ["- ", "* ", "• ", "-- "].iter().any(|b| trimmed.starts_with(b));
+                let is_item = bulleted || numbered && marked[1..].starts_with(' ');
+                if is_item && self.text.trim().contains('\n') {
+                    self.marks.push((Mark::ListLine, at..at + line.trim_end().len()));
+                }
+            }
+            at += line.len();
+        }
+    }
+
+    fn mark_words(&mut self, sentence: usize, lexicon: Option<&Lexicon>) {
+        let words = self.sentences[sentence].words.clone();
+        let mut tone = (0, 0);
+        // Words up to here belong to a phrase that is marked.
+        let mut taken = words.start;
+        for i in words.clone() {
+            let span = self.words[i].span.clone();
+            let written = &self.text[span.clone()];
+            let entry = lexicon.and_then(|lexicon| lexicon.entry(self.lower(i)));
+            let flags = entry.map_or(0, |entry| entry.flags);
+            let known = flags & flag::ACRONYM != 0;
+            let mut marks: Vec<Mark> = Vec::new();
+            if written.starts_with(|c: char| c.is_ascii_digit()) {
+                marks.push(Mark::Number);
+            }
+            if is_shouted(written) && !known {
+                marks.push(Mark::Capitals);
+            } else if i > words.start
+                && is_name(written)
+                && lexicon.is_some_and(|l| l.language == "en")
+            {
+                marks.push(Mark::Name);
+            }
+            if flags & flag::FIRST_PERSON != 0 {
+                marks.push(Mark::FirstPerson);
+            }
+            let english = lexicon.is_some_and(|lexicon| lexicon.language == "en");
+            if english && (written == "i" || written.starts_with("i'") || written.starts_with("i’"))
+            {
+                marks.push(Mark::LowerI);
+            }
+            if flags & flag::ITEM != 0 {
+                marks.push(Mark::Item);
+            }
+            if flags & (flag::POSITIVE | flag::NEGATIVE) != 0 {
+                let negated = (i.saturating_sub(3).max(words.start)..i).any(|before| {
+                    let entry = lexicon.and_then(|lexicon| lexicon.entry(self.lower(before)));
+                    entry.is_some_and(|entry| entry.flags & flag::NEGATION != 0)
+                });
+                if (flags & flag::POSITIVE != 0) == negated {
+                    tone.1 += 1;
+                    marks.push(Mark::Negative);
+                } else {
+                    tone.0 += 1;
+                    marks.push(Mark::Positive);
+                }
+            }
+            if lexicon.is_some() && is_drawn_out(self.lower(i)) {
+                marks.push(Mark::Sense(Sense::Spelling));
+            }
+            self.marks.extend(marks.into_iter().map(|mark| (mark, span.clone())));
+            let Some(entry) = entry else { continue };
+            if i + 1 < words.end && self.is_contractible(i, entry, lexicon) {
+                self.marks.push((Mark::Contractible, span.start..self.words[i + 1].span.end));
+            }
+            if i >= taken
+                && let Some((n, sense)) = self.phrase(i, words.end, entry)
+            {
+                taken = i + n;
+                self.marks.push((Mark::Sense(sense), span.start..self.words[i + n - 1].span.end));
+            }
+        }
+        self.sentences[sentence].tone = tone;
+    }
+
+    /// The longest phrase of the lists that begins with this word, in words.
+    fn phrase(&self, i: usize, end: usize, entry: &Entry) -> Option<(usize, Sense)> {
+        let found = entry.phrases.iter().find(|(rest, _)| {
+            i + rest.len() < end
+                && rest
+                    .iter()
+                    .enumerate()
+                    .all(|(k, word)| self.lower(i + 1 + k) == word.trim_end_matches(','))
+        });
+        found.map(|(rest, sense)| (1 + rest.len(), *sense))
+    }
+
+    fn is_contractible(&self, i: usize, entry: &Entry, lexicon: Option<&Lexicon>) -> bool {
+        let Some(next) = lexicon.and_then(|lexicon| lexicon.entry(self.lower(i + 1))) else {
+            return false;
+        };
+        let both = |first: u16, second: u16| entry.flags & first != 0 && next.flags & second != 0;
+        both(flag::SUBJECT, flag::VERB) || both(flag::AUXILIARY, flag::NEGATOR)
+    }
+}
+
+/// Two letters or more, all of them capitals, one of them a vowel.
+fn is_shouted(word: &str) -> bool {
+    word.chars().count() > 1
+        && word.chars().all(|c| c.is_uppercase() || c == '\'')
+        && word.contains(['A', 'E', 'I', 'O', 'U', 'Y', 'Ä', 'Ö', 'Ü'])
+}
+
+/// A letter three times in a row, as in `sooo`.
+fn is_drawn_out(word: &str) -> bool {
+    let mut run = (' ', 0);
+    word.chars().any(|c| {
+        run = if run.0 == c { (c, run.1 + 1) } else { (c, 1) };
+        run.1 > 2 && c.is_alphabetic() && !word.starts_with("www") && word.contains(|c| c != 'i')
+    })
+}
+
+fn is_name(word: &str) -> bool {
+    let mut letters = word.chars();
+    let first = letters.next().is_some_and(char::is_uppercase);
+    first && !word.starts_with("I'") && letters.next().is_some_and(char::is_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn marked(text: &str) -> Vec<(Mark, &str)> {
+        let lexicon = Lexicon::of(["the lid is on it and that is it"].into_iter());
+        let reading = Reading::of(text, lexicon);
+        reading.marks.iter().map(|(mark, span)| (*mark, &text[span.clone()])).collect()
+    }
+
+    #[test]
+    fn marks_stand_where_they_are() {
+        let has = |text: &'static str, mark, span| {
+            let marked = marked(text);
+            assert!(marked.contains(&(mark, span)), "{text}: {marked:?}");
+        };
+        has("It is, I think, so GOOD", Mark::Sense(Sense::Hedge), "I think");
+        has("If I am not mistaken, the lid", Mark::Sense(Sense::Hedge), "If I am not mistaken");
+        has("It is, I think, so GOOD", Mark::Capitals, "GOOD");
+        has("It is not that good", Mark::Negative, "good");
+        has("it is not bad", Mark::Positive, "bad");
+        has("It’s so good", Mark::Sense(Sense::Contracted), "It’s");
+        has("It is good", Mark::Contractible, "It is");
+        has("we do not care", Mark::Contractible, "do not");
+        has("i dont know", Mark::Sense(Sense::Dropped), "dont");
+        has("i dont know", Mark::LowerI, "i");
+        has("Bought 12 at Ikea", Mark::Number, "12");
+        has("Bought 12 at Ikea", Mark::Name, "Ikea");
+        has("this is sooo good", Mark::Sense(Sense::Spelling), "sooo");
+        has("Pros:\n- quiet\n- small", Mark::ListLine, "- quiet");
+        assert!(!marked("The DVD and the USB stick").iter().any(|(m, _)| *m == Mark::Capitals));
+    }
+
+    #[test]
+    fn paragraphs_and_sentences_are_counted() {
+        let reading = Reading::of("One. Two\n\nthree words here!\n", None);
+        assert_eq!((reading.paragraphs, reading.sentences.len(), reading.words.len()), (2, 3, 5));
+        let words: Vec<usize> = reading.sentences.iter().map(|s| s.words.len()).collect();
+        assert_eq!(words, [1, 1, 3]);
+        assert_eq!(reading.lower(0), "one");
+    }
+}

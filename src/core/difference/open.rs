@@ -1,0 +1,41 @@
+//! Differences along dimensions that the model finds by itself, and then doubts (DRP, arXiv
+//! 2511.15389).
+
+use super::{Answer, Call, Calls, Compared, Difference, Result};
+use crate::task::{Block, Draft, Order, Part, Stage, Telling};
+use idiolect_engine::lm::Sampling;
+
+/// Tells the difference on one item in two calls: first along the standard's dimensions and as many
+/// further ones of style and expression as the model finds, each with name, definition and
+/// difference; then, from the same texts and the first answer, only those dimensions are kept that
+/// truly separate the user. The paper's extractor runs at temperature 0, as the tasks do here.
+///
+/// # Errors
+/// Those of [`Calls::answer`].
+pub async fn tell_validated(
+    calls: &Calls<'_>,
+    compared: &Compared,
+    order: Order,
+    seed: u64,
+    max_tokens: Option<usize>,
+) -> Result<Difference> {
+    let reviews = compared.reviews();
+    let ask = async |stage: Stage, draft: Draft| -> Result<Answer> {
+        let call = Call {
+            stage,
+            draft,
+            made_from: &reviews,
+            sampling: Sampling { seed, ..calls.task().stage(stage)?.sampling.clone() },
+            max_tokens,
+            constraint: None,
+            on_text: None,
+        };
+        calls.answer(call).await
+    };
+    let draft = compared.draft(order, Telling::Free);
+    let open = ask(Stage::DrpDifference, draft.clone()).await?;
+    let draft = draft.with(Part::Notes, Block::of_note(&open.text));
+    let kept = ask(Stage::DrpValidation, draft).await?;
+    let cut = [open.cut, kept.cut].concat();
+    Ok(compared.told(None, kept.text, cut, open.reused && kept.reused))
+}

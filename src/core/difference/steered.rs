@@ -1,0 +1,213 @@
+//! Texts written and scored under several prompts at once, whose distributions a rule combines.
+
+use super::calls::{Shown, seed_of};
+use super::scores::{Continuation, KIND, Kept};
+use super::{Answer, Call, Calls, Result, ScoreCall, Scored};
+use crate::corpus::{Key, KeyBuilder};
+use crate::task::{Cut, Draft, Fitted, Stage, fit};
+use idiolect_engine::lm::{
+    Chat, Completion, CopyGuard, Ending, Prompt, Rule, SteeredRequest, Steering,
+};
+
+/// Prompts of the same stage that stand beside the user's.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Beside {
+    /// With nobody's texts.
+    pub nobody: Draft,
+    /// With peers' texts on the same items, any number.
+    pub peers: Vec<Draft>,
+}
+
+/// How a text is steered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Steered {
+    /// The prompts.
+    pub beside: Beside,
+    /// The rule.
+    pub steering: Steering,
+    /// Texts that must not be copied from where one is written.
+    pub guard: Option<CopyGuard>,
+    /// How long a text shall be that is written.
+    pub ending: Option<Ending>,
+}
+
+/// Prompts that fit, the user's first.
+struct Lanes {
+    fitted: Vec<Fitted>,
+}
+
+impl Lanes {
+    fn prompt_tokens(&self) -> usize {
+        self.fitted.iter().map(|fitted| fitted.prompt_tokens).sum()
+    }
+
+    fn prompts(&self) -> Vec<Prompt> {
+        self.fitted.iter().map(|fitted| Prompt::Chat(fitted.chat.clone())).collect()
+    }
+
+    /// What the user's prompt left out; the others' cuts change no text that is shown.
+    fn cut(&self) -> Vec<Cut> {
+        self.fitted.first().map(|fitted| fitted.cut.clone()).unwrap_or_default()
+    }
+
+    fn chats(&self) -> impl Iterator<Item = &Chat> {
+        self.fitted.iter().map(|fitted| &fitted.chat)
+    }
+}
+
+impl Calls<'_> {
+    /// As [`Calls::answer`], under the user's prompt and those beside it. No constraint is possible.
+    ///
+    /// # Errors
+    /// Those of [`Calls::answer`].
+    pub async fn answer_steered(&self, call: Call<'_>, steered: &Steered) -> Result<Answer> {
+        let Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text } = call;
+        let spec = self.task.stage(stage)?;
+        let max_tokens = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
+        let lanes = self.lanes(stage, &draft, steered, &steered.steering, max_tokens)?;
+        let guard = steered.guard.as_ref();
+        let key = Key::of(stage.name())
+            .with("model", self.model.fingerprint())
+            .with("sampling", serde_json::to_vec(&sampling).unwrap_or_default())
+            .with("max_tokens", max_tokens.to_le_bytes())
+            .with("steering", steered.steering.key())
+            .with("guard", guard.map_or("", CopyGuard::hash))
+            .with("ending", steered.ending.map(|ending| ending.key()).unwrap_or_default());
+        let key = with_chats(key, lanes.chats()).finish();
+        let finished = |completion: Completion, reused| Answer {
+            text: crate::task::strip_label(&completion.text, &spec.label),
+            finish: completion.finish,
+            cut: lanes.cut(),
+            reused,
+        };
+        if let Some(completion) = self.stored::<Completion>(stage.name(), &key)? {
+            self.count_reused(completion.prompt_tokens, completion.completion_tokens);
+            let answer = finished(completion, true);
+            if let Some(mut on_text) = on_text {
+                on_text(&answer.text);
+            }
+            return Ok(answer);
+        }
+        let request = SteeredRequest {
+            prompts: lanes.prompts(),
+            rule: steered.steering.rule(),
+            sampling: idiolect_engine::lm::Sampling { seed: seed_of(&key), ..sampling },
+            max_tokens,
+            stop: Vec::new(),
+            constraint,
+            guard: steered.guard.clone(),
+            ending: steered.ending,
+        };
+        let completion = match on_text {
+            Some(on_text) => {
+                let shown = Shown::new(&spec.label, on_text);
+                let receiver = Some(shown.receiver());
+                let completion = self.model.complete_steered(request, receiver).await?;
+                shown.finish();
+                completion
+            }
+            None => self.model.complete_steered(request, None).await?,
+        };
+        let value = serde_json::to_string(&completion).unwrap_or_default();
+        self.store.put_derived(stage.name(), &key, &value, made_from)?;
+        self.count_computed(completion.prompt_tokens, completion.completion_tokens);
+        Ok(finished(completion, false))
+    }
+
+    /// As [`Calls::score`], a score for each steering: what is not in the store is computed in one
+    /// pass over the prompts.
+    ///
+    /// # Errors
+    /// Those of [`Calls::score`].
+    pub async fn score_steered(
+        &self,
+        call: ScoreCall<'_>,
+        beside: &Beside,
+        steerings: &[Steering],
+    ) -> Result<Vec<Scored>> {
+        let asked = Continuation::of(self, &call)?;
+        let ScoreCall { stage, draft, made_from, .. } = call;
+        let steered = Steered { beside: beside.clone(), ..Steered::default() };
+        let mut all = Vec::with_capacity(steerings.len());
+        let mut missing: Vec<(usize, Key)> = Vec::new();
+        let mut most_tokens = 0;
+        for (index, steering) in steerings.iter().enumerate() {
+            let lanes = self.lanes(stage, &draft, &steered, steering, asked.room)?;
+            most_tokens = most_tokens.max(lanes.prompt_tokens());
+            let mut chats = lanes.chats();
+            let Some(own) = chats.next() else { continue };
+            let key = asked.key(self.model, own);
+            // The user's prompt alone is an ordinary score.
+            let key = match *steering == Steering::default() {
+                true => key,
+                false => with_chats(key.with("steering", steering.key()), chats),
+            }
+            .finish();
+            let kept = self.stored::<Kept>(KIND, &key)?;
+            match kept {
+                Some(_) => {}
+                None => missing.push((index, key)),
+            }
+            all.push((kept, lanes.cut()));
+        }
+        let widest = missing.iter().map(|(index, _)| steerings[*index].clone());
+        let widest = widest.max_by_key(|steering| {
+            let lanes = steering.lanes();
+            (lanes.peers, lanes.nobody)
+        });
+        let mut computed = Vec::new();
+        if let Some(widest) = widest {
+            let lanes = self.lanes(stage, &draft, &steered, &widest, asked.room)?;
+            let rules: Vec<Box<dyn Rule>> =
+                missing.iter().map(|(index, _)| steerings[*index].rule()).collect();
+            let scores =
+                self.model.score_steered(lanes.prompts(), rules, asked.whole.clone()).await?;
+            let prompt_tokens = lanes.prompt_tokens();
+            self.count_computed(prompt_tokens, asked.n_tokens);
+            for ((index, key), score) in missing.into_iter().zip(scores) {
+                let kept = asked.kept(prompt_tokens, &score);
+                let value = serde_json::to_string(&kept).unwrap_or_default();
+                self.store.put_derived(KIND, &key, &value, made_from)?;
+                computed.push((index, kept));
+            }
+        }
+        let mut counted = !computed.is_empty();
+        let mut computed = computed.into_iter().peekable();
+        let mut scores = Vec::with_capacity(all.len());
+        for (index, (stored, cut)) in all.into_iter().enumerate() {
+            let reused = stored.is_some();
+            if let Some(kept) = &stored {
+                // One pass is for all of them, and was counted if one is computed now.
+                match std::mem::replace(&mut counted, true) {
+                    false => self.count_reused(most_tokens, kept.continuation_tokens),
+                    true => self.count_reused(0, 0),
+                }
+            }
+            let new = computed.next_if(|(of, _)| *of == index).map(|(_, kept)| kept);
+            let logprobs = stored.or(new).map(|kept| kept.logprobs).unwrap_or_default();
+            scores.push(Scored::of(logprobs, cut, reused));
+        }
+        Ok(scores)
+    }
+
+    /// The prompts that a steering reads, each fitted by itself.
+    fn lanes(
+        &self,
+        stage: Stage,
+        draft: &Draft,
+        steered: &Steered,
+        steering: &Steering,
+        room: usize,
+    ) -> Result<Lanes> {
+        let wanted = steering.lanes();
+        let nobody = wanted.nobody.then_some(&steered.beside.nobody);
+        let peers = steered.beside.peers.iter().filter(|_| wanted.peers);
+        let drafts = std::iter::once(draft).chain(nobody).chain(peers);
+        let fitted = drafts.map(|draft| fit(self.task, stage, draft, self.model, room));
+        Ok(Lanes { fitted: fitted.collect::<crate::task::Result<_>>()? })
+    }
+}
+
+fn with_chats<'c>(key: KeyBuilder, chats: impl Iterator<Item = &'c Chat>) -> KeyBuilder {
+    chats.fold(key, |key, chat| key.with("prompt", serde_json::to_vec(chat).unwrap_or_default()))
+}

@@ -1,0 +1,186 @@
+//! Differences told by the language model: one call for each item (DPL, difference extraction).
+
+use serde::Serialize;
+
+use super::{Call, Calls, Error, Result, SentenceVectors, constrained};
+use crate::corpus::{Item, ReviewId, StoredReview, View};
+use crate::peers::{self, Choice, ChoiceOptions, OnItem, Representative};
+use crate::task::{Block, Cut, Draft, Order, Part, Stage, Telling, Told, split_by_dimension};
+use idiolect_engine::encoder::Encoder;
+use idiolect_engine::lm::Sampling;
+
+/// Who chooses representatives; an [`Encoder`] does, tests bring their own.
+pub trait Peers {
+    /// See [`peers::choose`].
+    fn choose(
+        &self,
+        view: &View<'_>,
+        user: &str,
+        item: &str,
+        options: &ChoiceOptions,
+    ) -> peers::Result<Choice>;
+    /// See [`peers::nearest_users`].
+    fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>>;
+    /// See [`peers::distinctness`].
+    fn distinctness(&self, view: &View<'_>, items: &[OnItem]) -> peers::Result<f32>;
+    /// Who makes vectors of sentences, if anybody does.
+    fn sentence_vectors(&self) -> Option<&dyn SentenceVectors> {
+        None
+    }
+}
+
+impl Peers for Encoder {
+    fn choose(
+        &self,
+        view: &View<'_>,
+        user: &str,
+        item: &str,
+        options: &ChoiceOptions,
+    ) -> peers::Result<Choice> {
+        peers::choose(view, self, user, item, options)
+    }
+
+    fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>> {
+        peers::nearest_users(view, self, user, n)
+    }
+
+    fn distinctness(&self, view: &View<'_>, items: &[OnItem]) -> peers::Result<f32> {
+        peers::distinctness(view, self, items)
+    }
+
+    fn sentence_vectors(&self) -> Option<&dyn SentenceVectors> {
+        Some(self)
+    }
+}
+
+/// A text of the user and the representatives that it is compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    /// What the texts are about.
+    pub item: Item,
+    /// The user's text.
+    pub own: StoredReview,
+    /// In the order of the choice.
+    pub representatives: Vec<Representative>,
+}
+
+/// A peer that a difference was told against.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Representing {
+    /// The peer.
+    pub user: String,
+    /// Their review.
+    pub review: ReviewId,
+    /// Cluster it stands for, where the choice formed clusters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<usize>,
+}
+
+/// What sets a user's text apart from the representatives' on one item.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// The item.
+    pub item: String,
+    /// Its title.
+    pub item_title: String,
+    /// The user's review.
+    pub review: ReviewId,
+    /// Whom it was compared with.
+    pub representatives: Vec<Representing>,
+    /// What was told, dimension by dimension, where the text can be split so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<Vec<Told>>,
+    /// What was told.
+    pub text: String,
+    /// What the prompt left out.
+    pub cut: Vec<Cut>,
+    /// Whether it was in the store.
+    pub reused: bool,
+}
+
+impl Compared {
+    /// The reviews a difference is made from, the user's own first.
+    #[must_use]
+    pub fn reviews(&self) -> Vec<ReviewId> {
+        let peers = self.representatives.iter().map(|r| r.review.id);
+        std::iter::once(self.own.id).chain(peers).collect()
+    }
+
+    pub(super) fn told(
+        &self,
+        dimensions: Option<Vec<Told>>,
+        text: String,
+        cut: Vec<Cut>,
+        reused: bool,
+    ) -> Difference {
+        let representatives = self.representatives.iter().map(|r| Representing {
+            user: r.review.review.user.clone(),
+            review: r.review.id,
+            cluster: r.cluster,
+        });
+        Difference {
+            item: self.item.id.clone(),
+            item_title: self.item.title.clone(),
+            review: self.own.id,
+            representatives: representatives.collect(),
+            dimensions,
+            text,
+            cut,
+            reused,
+        }
+    }
+
+    pub(super) fn draft(&self, order: Order, telling: Telling) -> Draft {
+        Draft::new()
+            .ordered(order)
+            .told(telling)
+            .with(Part::Own, Block::of_review(&self.own, &self.item))
+            .with_all(Part::Others, self.representatives.iter().map(|r| Block::of_peer(&r.review)))
+    }
+}
+
+/// Tells the difference on one item (methods: DPL step 4).
+///
+/// A free answer is split by dimension where it keeps to their names. A constrained one is a JSON
+/// object of statements, so that it always is.
+///
+/// # Errors
+/// Those of [`Calls::answer`], one of them being that the most tokens are too few for the form.
+pub async fn tell(
+    calls: &Calls<'_>,
+    compared: &Compared,
+    order: Order,
+    telling: Telling,
+    seed: u64,
+    max_tokens: Option<usize>,
+) -> Result<Difference> {
+    let (stage, task) = (Stage::Difference, calls.task());
+    let answer = calls
+        .answer(Call {
+            stage,
+            draft: compared.draft(order, telling),
+            made_from: &compared.reviews(),
+            sampling: Sampling { seed, ..task.stage(stage)?.sampling.clone() },
+            max_tokens,
+            constraint: match telling {
+                Telling::Free => None,
+                Telling::Constrained => Some(constrained::constraint(task)),
+            },
+            on_text: None,
+        })
+        .await?;
+    let (dimensions, text) = match telling {
+        Telling::Free => (split_by_dimension(&answer.text, &task.standard), answer.text),
+        Telling::Constrained => {
+            let told = constrained::parse(&answer.text, task).ok_or_else(|| Error::Form {
+                stage: stage.name(),
+                item: compared.item.id.clone(),
+                answer: answer.text.chars().take(120).collect(),
+            })?;
+            let text = constrained::in_words(&told, task);
+            (Some(told), text)
+        }
+    };
+    let (cut, reused) = (answer.cut, answer.reused);
+    Ok(compared.told(dimensions, text, cut, reused))
+}

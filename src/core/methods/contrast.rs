@@ -1,0 +1,115 @@
+//! What stands against a user's text: somebody else's on the same item.
+
+use std::collections::HashSet;
+
+use futures::future::try_join_all;
+
+use super::{Error, Material, Method, Options, Past, Result};
+use crate::corpus::{ReviewId, StoredReview, Target};
+use crate::difference::{Call, Calls};
+use crate::peers::{ChoiceOptions, Origin};
+use crate::task::{Block, Cut, Draft, Part, Stage};
+use idiolect_engine::lm::Sampling;
+
+/// Texts against those of a list of past reviews, in its order.
+#[derive(Default)]
+pub(super) struct Contrasts {
+    /// One for each past review; empty where the model had nothing to say.
+    pub(super) texts: Vec<String>,
+    /// The reviews among them.
+    pub(super) reviews: Vec<ReviewId>,
+    /// What prompts left out where the model wrote them.
+    pub(super) cut: Vec<Cut>,
+}
+
+impl Contrasts {
+    /// The blocks of the past reviews, each with the text against it.
+    pub(super) fn blocks<'a>(&'a self, past: &'a [Past]) -> impl Iterator<Item = Block> + 'a {
+        past.iter()
+            .zip(&self.texts)
+            .map(|((review, item), text)| Block::of_review(review, item).against(text))
+    }
+}
+
+/// Finds a text against each past review: the review, of the same item, of the representative who
+/// stands for most others; where nobody else wrote about the item, or everybody as the user does, what
+/// the model itself writes when it is told nothing of the user.
+pub(super) async fn contrasts(
+    material: &Material<'_>,
+    calls: &Calls<'_>,
+    method: Method,
+    past: &[Past],
+    options: &Options,
+) -> Result<Contrasts> {
+    let found = past.iter().map(async |own| -> Result<(String, Option<ReviewId>, Vec<Cut>)> {
+        if material.progress.stop_requested() {
+            return Err(Error::Stopped);
+        }
+        if let Some(other) = representative(material, method, own, options)? {
+            return Ok((other.review.text, Some(other.id), Vec::new()));
+        }
+        let (text, cut) = of_nobody(material, calls, own, options).await?;
+        Ok((text, None, cut))
+    });
+    let mut contrasts = Contrasts::default();
+    for (text, review, cut) in try_join_all(found).await? {
+        contrasts.texts.push(text);
+        contrasts.reviews.extend(review);
+        contrasts.cut.extend(cut);
+    }
+    Ok(contrasts)
+}
+
+fn representative(
+    material: &Material<'_>,
+    method: Method,
+    (own, item): &Past,
+    options: &Options,
+) -> Result<Option<StoredReview>> {
+    let peers = material.peers.ok_or(Error::NoPeers { method: method.name() })?;
+    let user = own.review.user.as_str();
+    let reviews = material.view.reviews_of(&item.id)?;
+    let users = reviews.iter().map(|r| r.review.user.as_str());
+    let n_others = users.filter(|other| *other != user).collect::<HashSet<_>>().len();
+    if n_others == 0 {
+        return Ok(None);
+    }
+    // With no more wanted than there are, no near items are looked at.
+    let choice = ChoiceOptions { k: options.choice.k.min(n_others), ..options.choice };
+    let chosen = peers.choose(&material.view, user, &item.id, &choice)?.representatives;
+    let mut most: Option<(usize, StoredReview)> = None;
+    for one in chosen {
+        let fits = one.origin == Origin::SameItem && !one.review.review.text.trim().is_empty();
+        if fits && most.as_ref().is_none_or(|(size, _)| one.cluster_size > *size) {
+            most = Some((one.cluster_size, one.review));
+        }
+    }
+    Ok(most.map(|(_, review)| review))
+}
+
+/// What the model writes about the item with the review's rating and title.
+async fn of_nobody(
+    material: &Material<'_>,
+    calls: &Calls<'_>,
+    (own, item): &Past,
+    options: &Options,
+) -> Result<(String, Vec<Cut>)> {
+    let stage = Stage::NonPerso;
+    let title = Some(own.review.title.clone()).filter(|title| !title.is_empty());
+    let (user, rating) = (own.review.user.clone(), own.review.rating);
+    let target = Target { user, item: item.clone(), rating, title };
+    let call = Call {
+        stage,
+        draft: Draft::new().with(Part::Target, Block::of_target(&target)),
+        made_from: &[own.id],
+        sampling: Sampling {
+            seed: options.profile_seed,
+            ..material.task.stage(stage)?.sampling.clone()
+        },
+        max_tokens: options.max_tokens,
+        constraint: None,
+        on_text: None,
+    };
+    let answer = calls.answer(call).await?;
+    Ok((answer.text, answer.cut))
+}

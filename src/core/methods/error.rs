@@ -1,0 +1,43 @@
+use crate::{corpus, difference, peers, task};
+use idiolect_engine::lm;
+
+/// What can go wrong while a method writes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store refused.
+    #[error(transparent)]
+    Corpus(#[from] corpus::Error),
+    /// No representatives could be chosen.
+    #[error(transparent)]
+    Peers(#[from] peers::Error),
+    /// The task has no such prompt or dimension.
+    #[error(transparent)]
+    Task(#[from] task::Error),
+    /// Texts could not be counted.
+    #[error(transparent)]
+    Lm(#[from] lm::Error),
+    /// A prompt, the language model or the profile failed.
+    #[error(transparent)]
+    Difference(#[from] difference::Error),
+    /// There is nothing to learn the user's writing from.
+    #[error(
+        "user `{user}` has no past text that may be seen, and method `{method}` needs at least \
+         one; import more reviews of this user, or write with method `non-perso`"
+    )]
+    NoHistory {
+        /// The user.
+        user: String,
+        /// The method.
+        method: &'static str,
+    },
+    /// The method compares users and was given nobody to choose representatives.
+    #[error("method `{method}` compares users and needs a sentence encoder, but none was given")]
+    NoPeers {
+        /// The method.
+        method: &'static str,
+    },
+    /// Stopped on request.
+    #[error("stopped; what was done is kept")]
+    Stopped,
+}

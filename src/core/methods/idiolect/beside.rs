@@ -1,0 +1,71 @@
+//! Prompts that stand beside the user's, and the texts that must not be copied.
+
+use crate::corpus::{ReviewId, StoredReview, Target};
+use crate::difference::Beside;
+use crate::methods::{Error, Material, Method, Options, Past, Result};
+use crate::task::{Block, Draft, Part};
+use idiolect_engine::lm::Lanes;
+
+/// What peers have to do with it.
+pub(super) struct AmongPeers {
+    /// Prompts with nobody's and with peers' texts.
+    pub(super) beside: Beside,
+    /// Texts of others about the items of the prompt.
+    pub(super) guarded: Vec<String>,
+    /// Every review that any of it was made from.
+    pub(super) reviews: Vec<ReviewId>,
+}
+
+/// For each representative of the first rank, the second, ... a prompt in which the representative's
+/// text on each item takes the place of the user's. Items without a representative are left out.
+pub(super) fn peers(
+    material: &Material<'_>,
+    author: &str,
+    past: &[Past],
+    target: &Target,
+    options: &Options,
+    lanes: Lanes,
+) -> Result<AmongPeers> {
+    let mut beside = Beside::default();
+    let (mut guarded, mut reviews) = (Vec::new(), Vec::new());
+    let items = past.iter().map(|(_, item)| item.id.as_str()).chain([target.item.id.as_str()]);
+    for item in items {
+        for other in material.view.reviews_of(item)? {
+            if other.review.user != author {
+                reviews.push(other.id);
+                guarded.push(other.review.text);
+            }
+        }
+    }
+    if lanes.nobody {
+        beside.nobody = Draft::new().with(Part::Target, Block::of_target(target));
+    }
+    if lanes.peers {
+        let mut ranks: Vec<Vec<(usize, StoredReview)>> = Vec::new();
+        for (place, (own, _)) in past.iter().enumerate() {
+            let peers = material.peers.ok_or(Error::NoPeers { method: Method::Idiolect.name() })?;
+            let choice = peers.choose(
+                &material.view,
+                &own.review.user,
+                &own.review.item,
+                &options.choice,
+            )?;
+            for (rank, one) in choice.representatives.into_iter().enumerate() {
+                if ranks.len() == rank {
+                    ranks.push(Vec::new());
+                }
+                reviews.push(one.review.id);
+                ranks[rank].push((place, one.review));
+            }
+        }
+        beside.peers = ranks.iter().map(|rank| with_peers(past, rank, target)).collect();
+    }
+    reviews.sort_unstable();
+    reviews.dedup();
+    Ok(AmongPeers { beside, guarded, reviews })
+}
+
+fn with_peers(past: &[Past], texts: &[(usize, StoredReview)], target: &Target) -> Draft {
+    let turns = texts.iter().map(|(place, review)| Block::of_review(review, &past[*place].1));
+    Draft::new().with_all(Part::Past, turns).with(Part::Target, Block::of_target(target))
+}

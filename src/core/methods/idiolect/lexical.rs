@@ -1,0 +1,62 @@
+//! The user's choice of words against that of everybody else, and how the user goes on.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::corpus::StoredReview;
+use crate::difference::Model;
+use crate::methods::{LexicalOptions, Material, Options, Past, Result};
+use idiolect_engine::lm::{Lexicon, Steering};
+
+/// Most texts of others that are counted: about two million tokens of reviews, enough for every
+/// token that a user takes often.
+const MOST_OTHERS: usize = 8192;
+
+/// What others write, and the means to count what the user does.
+pub(super) struct Lexica<'a> {
+    model: &'a dyn Model,
+    others: Lexicon,
+}
+
+impl<'a> Lexica<'a> {
+    /// Counts the visible texts of everybody but the user; of a large corpus as many as suffice,
+    /// drawn by the profile's seed.
+    pub(super) fn read(material: &Material<'a>, user: &str, options: &Options) -> Result<Self> {
+        let mut ids = material.view.store().review_ids()?;
+        if ids.len() > MOST_OTHERS {
+            let mut random = ChaCha8Rng::seed_from_u64(options.profile_seed);
+            ids = ids.partial_shuffle(&mut random, MOST_OTHERS).0.to_vec();
+        }
+        let reviews = material.view.reviews(&ids)?;
+        let others = reviews.iter().filter(|stored| stored.review.user != user);
+        let others = material.model.lexicon(&mut others.map(text_of))?;
+        Ok(Self { model: material.model, others })
+    }
+
+    /// What the texts of a history say, and no contrast.
+    pub(super) fn steering(
+        &self,
+        history: &[Past],
+        lexical: Option<LexicalOptions>,
+        phrases: f32,
+    ) -> Result<Steering> {
+        let mut own = history.iter().map(|(review, _)| text_of(review));
+        let lexical = match lexical {
+            Some(LexicalOptions { strength, prior }) => {
+                let own = self.model.lexicon(&mut own.clone())?;
+                Some((strength, own.against(&self.others, prior)))
+            }
+            None => None,
+        };
+        let phrases = match phrases > 0.0 {
+            true => Some((phrases, self.model.phrases(&mut own)?)),
+            false => None,
+        };
+        Ok(Steering { lexical, phrases, ..Steering::default() })
+    }
+}
+
+fn text_of(stored: &StoredReview) -> &str {
+    &stored.review.text
+}

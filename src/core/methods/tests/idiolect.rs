@@ -1,0 +1,282 @@
+//! The method that steers: prompts beside the user's, statements, fits, several draws, reasons.
+
+use super::*;
+use crate::difference::stated::Standing;
+use crate::difference::testing::text_of;
+use idiolect_engine::lm::tiny::Tiny;
+use idiolect_engine::lm::{Contrast, Lm, LoadOptions, PeerContrast};
+use idiolect_engine::model::LmFiles;
+
+const PEERS: Contrast =
+    Contrast::Peers(PeerContrast { a: 1.0, b: 0.3, plausible: 0.0, divergence: 0.0, ramp: 0 });
+
+impl World {
+    fn idiolect(&self, change: impl FnOnce(&mut IdiolectOptions)) -> Options {
+        let mut options = Options { n: 3, ..self.options() };
+        change(&mut options.idiolect);
+        options
+    }
+}
+
+/// A real language model of a few thousand weights.
+fn tiny() -> (tempfile::TempDir, Lm) {
+    let folder = tempfile::tempdir().unwrap();
+    let gguf = folder.path().join("tiny.gguf");
+    std::fs::write(&gguf, Tiny { context: 8192, ..Tiny::new("llama") }.bytes()).unwrap();
+    let files = LmFiles { name: "tiny".into(), gguf, tokenizer: None, sha256: "0".repeat(64) };
+    let lm = Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap();
+    (folder, lm)
+}
+
+#[test]
+fn it_is_one_call_over_the_prompt_of_scp() {
+    let world = World::new();
+    let options = world.idiolect(|o| o.texts = Texts::Relevant);
+    let written = world.write(Method::Idiolect, &options).unwrap();
+    world.write(Method::Scp, &options).unwrap();
+    assert_eq!((written.computed, world.model.n_requests()), (1, 2));
+    assert_eq!(world.model.prompt(0), world.model.prompt(1));
+    assert!(world.model.beside.borrow()[0].is_empty());
+    let stated = written.stated.unwrap();
+    assert_eq!((stated.statements.len(), stated.tried), (0, 0));
+}
+
+#[test]
+fn peers_texts_on_the_same_items_stand_beside_the_users() {
+    let world = World::new();
+    let options = world.idiolect(|o| (o.contrast, o.texts) = (PEERS, Texts::Relevant));
+    world.write(Method::Idiolect, &options).unwrap();
+    let beside = world.model.beside.borrow()[0].clone();
+    let (nobody, peers) = beside.split_first().unwrap();
+    assert!(!text_of(nobody).contains("text-"));
+    // Four representatives are chosen on the items that have as many; item 4 has one other.
+    assert_eq!(peers.len(), 4);
+    for (rank, prompt) in peers.iter().map(text_of).enumerate() {
+        assert!(!prompt.contains("text-ann"), "{prompt}");
+        let user = ["b", "c", "d", "e"][rank];
+        assert!(prompt.contains(&format!("text-{user}-0")), "{prompt}");
+        assert_eq!(prompt.contains("text-b-4"), rank == 0, "{prompt}");
+    }
+    // A rule without peers asks for none of their prompts.
+    let cos = world.idiolect(|o| o.contrast = Contrast::ContextSteering { strength: 0.2 });
+    world.write(Method::Idiolect, &cos).unwrap();
+    assert_eq!(world.model.beside.borrow()[1].len(), 1);
+}
+
+#[test]
+fn the_contrast_counts_as_far_as_the_user_is_distinct() {
+    let world = World::new();
+    let b = |user: &str, distinct| {
+        let options = world.idiolect(|o| (o.contrast, o.distinct) = (PEERS, distinct));
+        let (material, target) = (world.material(), world.target(user));
+        let prepared = block_on(Method::Idiolect.prepare(&material, &target, &options)).unwrap();
+        match prepared.steered.unwrap().steering.contrast {
+            Contrast::Peers(peers) => peers.b,
+            _ => unreachable!(),
+        }
+    };
+    // Of these peers a user is as distinct as others wrote about the user's items.
+    assert_eq!(b("ann", None), 0.3);
+    assert_eq!(b("loner", None), 0.0);
+    assert_eq!(b("ann", Some(0.5)), 0.15);
+    assert_eq!(b("loner", Some(1.0)), 0.3);
+}
+
+#[test]
+fn told_statements_stand_before_the_target_once_they_proved_themselves_or_need_not() {
+    let world = World::new();
+    let told = |verify| {
+        world.idiolect(|o| {
+            (o.statements, o.verify) = (Statements::Told, verify);
+        })
+    };
+    let written = world.write(Method::Idiolect, &told(false)).unwrap();
+    let stated = written.stated.unwrap();
+    assert!(stated.statements.iter().all(|s| s.standing == Standing::Unverified));
+    assert_eq!(stated.statements.len(), 9);
+    let prompt = world.model.prompt(world.model.n_requests() - 1);
+    let (before, target) = prompt.split_once("Item 6").unwrap();
+    assert!(before.contains(&stated.statements[0].statement.text) && !target.contains("told"));
+
+    let written = world.write(Method::Idiolect, &told(true)).unwrap();
+    let stated = written.stated.unwrap();
+    // The three newest texts are left to try statements on: told on the others alone.
+    let newest: Vec<ReviewId> =
+        world.store.history("ann").unwrap()[3..].iter().map(|stored| stored.id).collect();
+    for stated in &stated.statements {
+        let gain = stated.gain.unwrap();
+        assert_eq!(gain.reviews, 3);
+        assert!(stated.statement.reviews.iter().all(|id| !newest.contains(id)));
+        assert!(matches!(stated.standing, Standing::Kept | Standing::Abstained));
+        let gains = gain.own > 0.0 && gain.specific > 0.0;
+        assert!(stated.standing != Standing::Kept || gains);
+    }
+    let prompt = world.model.prompt(world.model.n_requests() - 1);
+    for stated in &stated.statements {
+        let shown = prompt.contains(&stated.statement.text);
+        assert_eq!(shown, stated.standing == Standing::Kept, "{prompt}");
+    }
+}
+
+#[test]
+fn statements_are_told_in_a_form_freely_or_along_open_dimensions() {
+    let stages = |extraction| {
+        let world = World::new();
+        let options = world.idiolect(|o| {
+            (o.statements, o.verify, o.extraction) = (Statements::Told, false, extraction);
+        });
+        let written = world.write(Method::Idiolect, &options).unwrap();
+        let n_calls = world.model.n_requests();
+        assert!((0..n_calls).all(|call| !world.model.prompt(call).contains("text-ann-6")));
+        (n_calls, written.stated.unwrap().statements.len())
+    };
+    // Three items and the text itself; the answers of this model are too short for statements where
+    // they have no form.
+    assert_eq!(stages(Extraction::Constrained), (4, 9));
+    assert_eq!(stages(Extraction::Free), (4, 0));
+    assert_eq!(stages(Extraction::Open), (7, 0));
+}
+
+#[test]
+fn of_several_draws_one_is_taken_and_all_are_paid_for() {
+    let world = World::new();
+    let one = world.write(Method::Idiolect, &world.idiolect(|_| ())).unwrap();
+    let best = world.write(Method::Idiolect, &world.idiolect(|o| o.best_of = 3)).unwrap();
+    // The first draw was in the store. Each is scored under the user's prompt and four peers'.
+    assert_eq!((best.computed, best.reused), (2 + 3 * 5, 1));
+    assert!(best.prompt_tokens > 10 * one.prompt_tokens);
+    let draws: Vec<String> = (0..3)
+        .map(|draw| {
+            let options = world.idiolect(|_| ());
+            let options = Options { seed: options.seed + draw, ..options };
+            world.write(Method::Idiolect, &options).unwrap().text
+        })
+        .collect();
+    assert!(draws.contains(&best.text));
+}
+
+#[test]
+fn a_fit_tries_strengths_on_own_texts_alone() {
+    let world = World::new();
+    let options = world.idiolect(|o| o.fit = true);
+    let prepared =
+        block_on(Method::Idiolect.prepare(&world.material(), &world.target("ann"), &options));
+    let steering = prepared.unwrap().steered.unwrap().steering;
+    let (strength, _) = steering.lexical.unwrap();
+    assert!((0.0..=1.0).contains(&strength), "{strength}");
+    for (prompt, text) in world.model.scores.borrow().iter() {
+        // The text that is scored is not in its own prompt.
+        assert!(!text_of(prompt).contains(text.trim()), "{text}");
+    }
+    assert!(!world.model.scores.borrow().is_empty());
+    // One past text leaves nothing to fit on.
+    let loner = world.target("loner");
+    let prepared = block_on(Method::Idiolect.prepare(&world.material(), &loner, &options));
+    let steering = prepared.unwrap().steered.unwrap().steering;
+    assert_eq!(steering.lexical.unwrap().0, 0.5);
+}
+
+#[test]
+fn a_fit_of_the_contrast_stays_on_its_grid_and_is_kept() {
+    let (_folder, lm) = tiny();
+    let world = World::new();
+    let material = Material { model: &lm, ..world.material() };
+    let options = world.idiolect(|o| (o.contrast, o.fit) = (PEERS, true));
+    let target = world.target("ann");
+    let fitted = || {
+        let prepared = Method::Idiolect.prepare(&material, &target, &options);
+        let prepared = block_on(prepared).unwrap();
+        (prepared.steered.unwrap(), prepared.tally)
+    };
+    let (steered, first) = fitted();
+    let Contrast::Peers(peers) = steered.steering.contrast else { unreachable!() };
+    assert!((0.8..=1.2).contains(&peers.a) && (0.0..=0.6).contains(&peers.b), "{peers:?}");
+    assert!(peers.b != 0.3, "{peers:?}");
+    assert_eq!(peers.plausible, 0.0);
+    assert!([1, 4].contains(&steered.beside.peers.len()));
+    let (again, second) = fitted();
+    assert_eq!(again.steering, steered.steering);
+    assert!(first.computed > 0 && second.computed == 0, "{first:?} {second:?}");
+    // What it takes is the same whether it was in the store or not.
+    assert_eq!(first.tokens_when_cold(), second.tokens_when_cold());
+}
+
+#[test]
+fn past_texts_are_chosen_by_what_own_texts_gain() {
+    let world = World::new();
+    let prompt = |texts| {
+        world
+            .write(Method::Idiolect, &world.idiolect(|o| (o.texts, o.phrases) = (texts, 0.0)))
+            .unwrap();
+        world.model.prompt(world.model.n_requests() - 1)
+    };
+    prompt(Texts::Relevant);
+    assert!(world.model.scores.borrow().is_empty());
+    // Three of the six texts, the newest last.
+    let newest = prompt(Texts::Newest);
+    let places: Vec<usize> =
+        (3..6).map(|item| newest.find(&format!("text-ann-{item}")).unwrap()).collect();
+    assert!(places.is_sorted() && !newest.contains("text-ann-2"), "{newest}");
+    let chosen = prompt(Texts::Chosen);
+    assert!(chosen.contains("text-ann-"));
+    let scores = world.model.scores.borrow();
+    assert!(!scores.is_empty());
+    for (prompt, text) in scores.iter() {
+        assert!(!text_of(prompt).contains(text.trim()), "{text}");
+    }
+    // What is tried: as the relevant ones stand, the newest, half, the other way round, a summary.
+    assert!(scores.iter().any(|(prompt, _)| text_of(prompt).matches("text-ann-").count() == 2));
+}
+
+#[test]
+fn reasons_add_up_to_what_the_text_was_chosen_by() {
+    let (_folder, lm) = tiny();
+    let world = World::new();
+    let material = Material { model: &lm, ..world.material() };
+    let options = world.idiolect(|o| o.contrast = PEERS);
+    let target = world.target("ann");
+    let prepared = block_on(Method::Idiolect.prepare(&material, &target, &options)).unwrap();
+    let text = "It whistles and boils.";
+    let why = block_on(prepared.why(&material, &options, text)).unwrap();
+    let pieces: String = why.iter().map(|reason| reason.piece.as_str()).collect();
+    assert_eq!(pieces.trim(), text);
+    let steered = block_on(prepared.score(&material, &options, text)).unwrap();
+    let none = Options { history: History::None, ..options };
+    let nobody = block_on(Method::Idiolect.prepare(&material, &target, &none)).unwrap();
+    let nobody = block_on(nobody.score(&material, &none, text)).unwrap();
+    for (i, reason) in why.iter().enumerate() {
+        let sum = reason.user + reason.contrast;
+        assert!((sum - (steered.logprobs[i] - nobody.logprobs[i])).abs() < 1e-3, "{reason:?}");
+    }
+    assert!(why.iter().any(|reason| reason.contrast != 0.0));
+}
+
+#[test]
+fn a_language_model_writes_under_every_rule() {
+    let (_folder, lm) = tiny();
+    let world = World::new();
+    let material = Material { model: &lm, ..world.material() };
+    let outside = Some(5.0);
+    let rules = [
+        Contrast::None,
+        Contrast::ContextSteering { strength: 0.5 },
+        Contrast::Plausible { strength: 0.1, plausible: 0.1, outside },
+        Contrast::TopK { k: 10, weight: 0.8, outside },
+        PEERS,
+    ];
+    let mut bits = Vec::new();
+    for contrast in rules {
+        let options = Options { max_tokens: Some(12), ..world.idiolect(|o| o.contrast = contrast) };
+        let prepared =
+            block_on(Method::Idiolect.prepare(&material, &world.target("ann"), &options)).unwrap();
+        let scored = block_on(prepared.score(&material, &options, "It boils.")).unwrap();
+        bits.push(scored.bits());
+        let written = block_on(prepared.clone().write(&material, &options, None)).unwrap();
+        let again = block_on(prepared.write(&material, &options, None)).unwrap();
+        assert_eq!((&written.text, again.reused), (&again.text, 1));
+    }
+    assert!(bits.iter().all(|bits| bits.is_finite() && *bits > 0.0));
+    bits.sort_by(f64::total_cmp);
+    bits.dedup();
+    assert_eq!(bits.len(), rules.len());
+}

@@ -1,0 +1,88 @@
+//! What methods have told of past texts before the last call.
+
+use super::{Error, Material, Method, Options, Past, Prepared, Result, ids};
+use crate::corpus::{ReviewId, Target};
+use crate::difference::{Answer, Call, Calls, Profile, Tally};
+use crate::task::{Block, Draft, Part, Stage};
+use idiolect_engine::lm::Sampling;
+
+/// One call before the last, under the seed of profiles.
+pub(super) async fn ask(
+    material: &Material<'_>,
+    calls: &Calls<'_>,
+    options: &Options,
+    stage: Stage,
+    draft: Draft,
+    made_from: &[ReviewId],
+) -> Result<Answer> {
+    if material.progress.stop_requested() {
+        return Err(Error::Stopped);
+    }
+    let call = Call {
+        stage,
+        draft,
+        made_from,
+        sampling: Sampling {
+            seed: options.profile_seed,
+            ..material.task.stage(stage)?.sampling.clone()
+        },
+        max_tokens: options.profile_max_tokens,
+        constraint: None,
+        on_text: None,
+    };
+    Ok(calls.answer(call).await?)
+}
+
+/// The blocks of past reviews, in their order.
+pub(super) fn blocks(past: &[Past]) -> impl Iterator<Item = Block> {
+    past.iter().map(|(review, item)| Block::of_review(review, item))
+}
+
+/// DPL's last prompt with another profile: item, past texts, profile, rating and title.
+pub(super) fn from_profile(
+    method: Method,
+    target: &Target,
+    author: &str,
+    past: &[Past],
+    profile: Option<Profile>,
+    tally: Tally,
+) -> Prepared {
+    let summary = profile.as_ref().map_or("", |profile| profile.summary.as_str());
+    let draft = Draft::new()
+        .with(Part::Target, Block::of_target(target))
+        .with_all(Part::Past, blocks(past))
+        .with(Part::Profile, Block::of_profile(author, summary));
+    Prepared::of(method, Stage::Generation, draft, past).after(profile, tally)
+}
+
+/// A last prompt that shows what was told as notes.
+pub(super) fn from_notes(
+    method: Method,
+    stage: Stage,
+    target: &Target,
+    blocks: impl IntoIterator<Item = Block>,
+    past: &[Past],
+    told: Option<Profile>,
+    tally: Tally,
+) -> Prepared {
+    let notes = told.iter().map(|told| Block::of_note(&told.summary));
+    let draft = Draft::new()
+        .with(Part::Target, Block::of_target(target))
+        .with_all(Part::Past, blocks)
+        .with_all(Part::Notes, notes);
+    Prepared::of(method, stage, draft, past).after(told, tally)
+}
+
+/// One call on past texts alone, and what it answered as a profile.
+pub(super) async fn of_past(
+    material: &Material<'_>,
+    calls: &Calls<'_>,
+    options: &Options,
+    stage: Stage,
+    author: &str,
+    past: &[Past],
+) -> Result<Profile> {
+    let draft = Draft::new().with_all(Part::Past, blocks(past));
+    let answer = ask(material, calls, options, stage, draft, &ids(past)).await?;
+    Ok(Profile::of_answers(author, vec![answer], ids(past)))
+}

@@ -1,0 +1,72 @@
+//! Why a text came out as it did: for each token, how much the user's texts argued for it and how
+//! much what steers.
+
+use serde::Serialize;
+
+use super::prepared::{Given, Prepared};
+use super::{Material, Options, Result};
+use crate::difference::{Beside, ScoreCall};
+use crate::task::{Draft, Part, Stage};
+use idiolect_engine::lm::Steering;
+
+/// What argued for a token, as differences of natural log-probabilities given the text before it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reason {
+    /// The token's text; bytes that are no whole character are shown as U+FFFD.
+    pub piece: String,
+    /// With the user's prompt less without anything of the user: `ln pU − ln p0`.
+    pub user: f32,
+    /// With what steers less the user's prompt alone: `ln p − ln pU`; 0 for methods that do not steer.
+    pub contrast: f32,
+}
+
+impl Prepared {
+    /// What argued for each of a text's tokens, three scores of it. White space around it is left
+    /// out, and as much of a long text as [`Options::score_limit`] says.
+    ///
+    /// # Errors
+    /// Whatever the store or the language model fails with.
+    pub async fn why(
+        &self,
+        material: &Material<'_>,
+        options: &Options,
+        given: impl Into<Given<'_>>,
+    ) -> Result<Vec<Reason>> {
+        let task = options.task(material.task)?;
+        let material = &Material { task: &task, ..material.clone() };
+        let Given { text, review } = given.into();
+        let made_from: Vec<_> = self.made_from.iter().copied().chain(review).collect();
+        let calls = material.calls(options);
+        let call = |stage, draft: Draft| ScoreCall {
+            stage,
+            draft,
+            made_from: &made_from,
+            text,
+            limit: options.score_limit,
+            max_tokens: options.max_tokens,
+        };
+        let (none, plain) = (Beside::default(), Steering::default());
+        let (beside, steering) = match &self.steered {
+            Some(steered) => (&steered.beside, &steered.steering),
+            None => (&none, &plain),
+        };
+        let both = [plain.clone(), steering.clone()];
+        let scores =
+            calls.score_steered(call(self.stage, self.draft.clone()), beside, &both).await?;
+        let plain_stage = match self.stage {
+            Stage::Idiolect | Stage::Scp | Stage::Ccp | Stage::Rag => self.stage,
+            _ => Stage::NonPerso,
+        };
+        let nobody = calls.score(call(plain_stage, self.draft.only(Part::Target))).await?;
+        // As a score takes it: behind an opening and a space, or by itself.
+        let space = if material.task.stage(self.stage)?.opening().is_empty() { "" } else { " " };
+        let pieces = material.model.pieces(&format!("{space}{}", text.trim()))?;
+        let reasons = pieces.into_iter().enumerate().map_while(|(i, piece)| {
+            let [user, steered] = scores.as_slice() else { return None };
+            let (user, steered) = (user.logprobs.get(i)?, steered.logprobs.get(i)?);
+            let nobody = nobody.logprobs.get(i)?;
+            Some(Reason { piece, user: user - nobody, contrast: steered - user })
+        });
+        Ok(reasons.collect())
+    }
+}

@@ -1,0 +1,137 @@
+//! Templates and fields to a conversation.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
+
+use super::draft::{Block, Draft, Part};
+use super::{Ask, Error, Field, Result, Stage, StageSpec, Task};
+use idiolect_engine::lm::{Chat, Role};
+
+impl Task {
+    /// The conversation that a draft makes at one stage.
+    ///
+    /// Fields are values, never templates: whatever a text contains stands in the prompt as it is.
+    pub fn render(&self, stage: Stage, draft: &Draft) -> Result<Chat> {
+        self.try_render(stage, self.stage(stage)?, draft).map_err(|error| Error::Render {
+            task: self.name.clone(),
+            stage: stage.name(),
+            message: error.message,
+        })
+    }
+
+    /// As [`Task::render`]; the error says which template and which line of it.
+    pub(super) fn try_render(
+        &self,
+        stage: Stage,
+        spec: &StageSpec,
+        draft: &Draft,
+    ) -> Result<Chat, TemplateError> {
+        let mut chat = Chat::default();
+        if let Some(system) = &spec.system {
+            let text = self.text(Slot::System, system, &self.context(stage, draft, None))?;
+            chat = chat.with(Role::System, text);
+        }
+        match &spec.ask {
+            Ask::Once(user) => {
+                let text = self.text(Slot::User, user, &self.context(stage, draft, None))?;
+                Ok(chat.with(Role::User, text))
+            }
+            Ask::EachPast { turn, reject } => {
+                let n_past = draft.part(Part::Past).count();
+                let asked = draft.part(Part::Past).chain(draft.part(Part::Target)).enumerate();
+                for (i, block) in asked {
+                    let context = self.context(stage, draft, Some((block, i)));
+                    chat = chat.with(Role::User, self.text(Slot::Turn, turn, &context)?);
+                    if i < n_past {
+                        let wrong = block.get(Field::Other);
+                        if let (Some(reject), false) = (reject, wrong.is_empty()) {
+                            let reject = self.text(Slot::Reject, reject, &context)?;
+                            chat = chat.with(Role::Assistant, wrong).with(Role::User, reject);
+                        }
+                        chat = chat.with(Role::Assistant, block.get(Field::Text));
+                    }
+                }
+                Ok(chat)
+            }
+        }
+    }
+
+    fn context(&self, stage: Stage, draft: &Draft, turn: Option<(&Block, usize)>) -> Value {
+        let parts = stage.parts().iter().filter_map(|&part| {
+            let mut blocks = draft.part(part);
+            let value = if part.is_list() {
+                Value::from(Serde(blocks.collect::<Vec<_>>()))
+            } else {
+                Value::from(Serde(blocks.next()?))
+            };
+            Some((part.name(), value))
+        });
+        let turn = turn.into_iter().flat_map(|(block, i)| {
+            [("turn", Value::from(Serde(block))), ("turn_number", Value::from(i + 1))]
+        });
+        let labels = self.stages.iter().map(|(stage, spec)| (stage.name(), spec.label.as_str()));
+        let label = self.stages.get(&stage).map_or("", |spec| spec.label.as_str());
+        let always = [
+            ("fields", Value::from(Serde(&self.fields))),
+            ("standard", Value::from(Serde(&self.standard))),
+            ("labels", Value::from_pairs(labels)),
+            ("label", Value::from(label)),
+            ("order", Value::from(Serde(draft.order))),
+            ("differences", Value::from(Serde(draft.telling))),
+            ("statement_characters", Value::from(self.statement_characters)),
+        ];
+        Value::from_pairs(parts.chain(turn).chain(always))
+    }
+
+    fn text(&self, slot: Slot, template: &str, context: &Value) -> Result<String, TemplateError> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+            environment.set_syntax(syntax);
+        }
+        // The shared macros stand before the template, so that every template has them.
+        let source = format!("{}\n{template}", self.shared);
+        let n_shared = self.shared.split('\n').count();
+        let rendered = environment.render_str(&source, context).map_err(|error| {
+            let (line, message) = place_of(&error);
+            let (slot, line) = match line.checked_sub(n_shared) {
+                None | Some(0) => (Slot::Shared, line),
+                Some(line) => (slot, line),
+            };
+            TemplateError { slot, line, message }
+        })?;
+        Ok(rendered.trim().to_owned())
+    }
+}
+
+/// Which template of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Shared,
+    System,
+    User,
+    Turn,
+    Reject,
+}
+
+/// What is wrong with a template, and where in it.
+#[derive(Debug)]
+pub(super) struct TemplateError {
+    pub(super) slot: Slot,
+    /// Line of the template, from 1.
+    pub(super) line: usize,
+    pub(super) message: String,
+}
+
+/// The line that is at fault, counted in the joined source, and what is wrong there.
+fn place_of(error: &minijinja::Error) -> (usize, String) {
+    let line = error.line().unwrap_or(1);
+    let Some(detail) = error.detail() else { return (line, error.kind().to_string()) };
+    // A name that is undefined fails in the macro it is handed to; the engine tells where it stood.
+    let origin = detail
+        .rsplit_once(" (from line ")
+        .and_then(|(what, line)| Some((line.strip_suffix(')')?.parse().ok()?, what)));
+    let (line, detail) = origin.unwrap_or((line, detail));
+    (line, format!("{}: {detail}", error.kind()))
+}

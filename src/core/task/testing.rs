@@ -1,0 +1,46 @@
+//! What the tests of this room and of the methods share.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use super::{Block, Source, Window};
+use crate::corpus::ReviewId;
+use idiolect_engine::lm::{self, Prompt};
+
+/// A window that takes each word for a token; holds its length.
+pub struct ByWords(pub usize);
+
+impl Window for ByWords {
+    fn context(&self) -> usize {
+        self.0
+    }
+    fn count(&self, prompt: &Prompt) -> lm::Result<usize> {
+        match prompt {
+            // Two tokens of markup a message.
+            Prompt::Chat(chat) => {
+                chat.messages.iter().map(|m| Ok(self.count_text(&m.content)? + 2)).sum()
+            }
+            Prompt::Text(text) | Prompt::Markup(text) => self.count_text(text),
+            Prompt::Tokens(ids) => Ok(ids.len()),
+        }
+    }
+    fn count_text(&self, text: &str) -> lm::Result<usize> {
+        Ok(text.split_whitespace().count())
+    }
+}
+
+/// A block whose texts all begin with `name`; its text has about `words` words.
+pub fn block(name: &str, words: usize) -> Block {
+    Block {
+        source: Source {
+            user: Some(format!("{name}-user")),
+            item: Some(format!("{name}-item")),
+            review: Some(ReviewId(1)),
+        },
+        item_title: format!("{name}-item"),
+        item_description: format!("{name}-description"),
+        rating: "4".to_owned(),
+        title: format!("{name}-title"),
+        text: format!("{name}-text {}", "and so on. ".repeat(words / 3)).trim_end().to_owned(),
+        other: format!("{name}-other"),
+    }
+}

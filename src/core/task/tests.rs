@@ -1,0 +1,251 @@
+//! The prompts of each stage, and what a wrong task file is answered.
+#![allow(clippy::unwrap_used)]
+use super::testing::block;
+use super::*;
+use idiolect_engine::lm::{Chat, Role};
+
+fn draft(stage: Stage, order: Order) -> Draft {
+    stage.parts().iter().fold(Draft::new().ordered(order), |draft, &part| {
+        let n = if part.is_list() { 2 } else { 1 };
+        draft.with_all(part, (1..=n).map(|i| block(&format!("{}{i}", part.name()), 0)))
+    })
+}
+
+fn render(task: &Task, stage: Stage) -> Chat {
+    task.render(stage, &draft(stage, Order::UserFirst)).unwrap()
+}
+
+/// The marked values of [`block`] in the order in which a message shows them.
+fn shown(message: &str) -> Vec<String> {
+    let mark = |word: &&str| {
+        ["-item", "-description", "-title", "-text"].iter().any(|end| word.ends_with(end))
+    };
+    message.split_whitespace().filter(mark).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_task_renders_every_prompt() {
+    for (name, _) in BUILT_IN {
+        let task = Task::load(name).unwrap();
+        assert_eq!(task.name, name);
+        for stage in Stage::ALL {
+            for order in [Order::UserFirst, Order::PeersFirst] {
+                let chat = task.render(stage, &draft(stage, order)).unwrap();
+                assert_eq!(chat.messages.first().unwrap().role, Role::System);
+                assert_eq!(chat.messages.last().unwrap().role, Role::User);
+                let text: String = chat.messages.iter().map(|m| m.content.as_str()).collect();
+                assert!(!text.contains("{{") && !text.contains("{%"), "{name} {stage:?}");
+                for message in &chat.messages {
+                    assert!(!message.content.contains("\n\n\n"), "{:?}", message.content);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_difference_shows_item_then_user_then_peers() {
+    let task = Task::load("review").unwrap();
+    let chat = render(&task, Stage::Difference);
+    assert_eq!(
+        chat.messages[1].content,
+        "[Item title]: own1-item\n[Item description]: own1-description\n\n\
+         The writer\n[Rating]: 4\n[Review title]: own1-title\n[Review]: own1-text\n\n\
+         Other person 1\n[Rating]: 4\n[Review title]: others1-title\n[Review]: others1-text\n\n\
+         Other person 2\n[Rating]: 4\n[Review title]: others2-title\n[Review]: others2-text"
+    );
+    let system = &chat.messages[0].content;
+    assert!(system.contains("reviews that 2 other people wrote"), "{system}");
+    for dimension in &task.standard {
+        assert!(system.contains(&format!("- {}: {}", dimension.name, dimension.look_at)));
+    }
+    let peers_first =
+        task.render(Stage::Difference, &draft(Stage::Difference, Order::PeersFirst)).unwrap();
+    assert_eq!(
+        shown(&peers_first.messages[1].content),
+        [
+            "own1-item",
+            "own1-description",
+            "others1-title",
+            "others1-text",
+            "others2-title",
+            "others2-text",
+            "own1-title",
+            "own1-text"
+        ]
+    );
+}
+
+#[test]
+fn the_summary_shows_compared_items_then_past_reviews() {
+    let chat = render(&Task::load("review").unwrap(), Stage::Summary);
+    assert_eq!(
+        shown(&chat.messages[1].content),
+        [
+            "compared1-item",
+            "compared1-description",
+            "compared1-text",
+            "compared2-item",
+            "compared2-description",
+            "compared2-text",
+            "past1-item",
+            "past1-description",
+            "past1-title",
+            "past1-text",
+            "past2-item",
+            "past2-description",
+            "past2-title",
+            "past2-text"
+        ]
+    );
+    assert!(chat.messages[0].content.ends_with("[Profile Summary]:"));
+}
+
+#[test]
+fn the_generation_shows_item_past_profile_rating_and_title() {
+    let chat = render(&Task::load("review").unwrap(), Stage::Generation);
+    assert_eq!(
+        chat.messages[1].content,
+        "The item to review\n[Item title]: target1-item\n\
+         [Item description]: target1-description\n\n\
+         Earlier reviews by this person\n\n\
+         Number 1\n[Item title]: past1-item\n[Item description]: past1-description\n\
+         [Rating]: 4\n[Review title]: past1-title\n[Review]: past1-text\n\n\
+         Number 2\n[Item title]: past2-item\n[Item description]: past2-description\n\
+         [Rating]: 4\n[Review title]: past2-title\n[Review]: past2-text\n\n\
+         [Profile Summary]: profile1-text\n\n\
+         The review to write\n[Rating]: 4\n[Review title]: target1-title"
+    );
+}
+
+#[test]
+fn past_reviews_are_the_answers_of_a_conversation() {
+    let chat = render(&Task::load("review").unwrap(), Stage::Scp);
+    let roles: Vec<_> = chat.messages.iter().map(|m| m.role).collect();
+    let (user, assistant) = (Role::User, Role::Assistant);
+    assert_eq!(roles, [Role::System, user, assistant, user, assistant, user]);
+    assert_eq!(chat.messages[2].content, "past1-text");
+    assert!(chat.messages[3].content.starts_with("Good"));
+    assert_eq!(
+        shown(&chat.messages[5].content),
+        ["target1-item", "target1-description", "target1-title"]
+    );
+}
+
+#[test]
+fn texts_are_never_templates() {
+    let task = Task::load("review").unwrap();
+    let mut own = block("own", 0);
+    own.text = "{{ fields.text }} {% for %} <|im_start|>system\n\"&<".to_owned();
+    let draft = Draft::new().with(Part::Own, own.clone());
+    let chat = task.render(Stage::Difference, &draft).unwrap();
+    assert!(chat.messages[1].content.contains(&own.text));
+}
+
+#[test]
+fn faithful_settings() {
+    let task = Task::load("review").unwrap();
+    assert_eq!((task.n, task.k), (8, 4));
+    for stage in [Stage::Difference, Stage::Summary, Stage::Generation] {
+        let spec = task.stage(stage).unwrap();
+        let dpl = Sampling { temperature: 0.8, top_p: 0.95, ..Sampling::default() };
+        assert_eq!(spec.sampling, dpl);
+        assert_eq!(spec.max_tokens(131_072), 2048);
+        assert!(spec.max_tokens(2048) < 300);
+    }
+}
+
+#[test]
+fn a_wrong_file_is_told_with_line_and_field() {
+    let review = BUILT_IN[0].1;
+    let line_of = |needle: &str| review.lines().position(|l| l.contains(needle)).unwrap() + 1;
+    let cases = [
+        ("n = 8", "n = 0", "n: is 0", line_of("n = 8")),
+        ("n = 8", "n = \"x\"", "invalid type", line_of("n = 8")),
+        (
+            "statement_characters = 240",
+            "statement_characters = 0",
+            "statement_characters: is 0; 1 to 2000 are possible",
+            line_of("statement_characters = 240"),
+        ),
+        ("n = 8", "n = 8\nm = 1", "unknown field `m`", line_of("n = 8") + 1),
+        (
+            r#"["title", "item_description"]"#,
+            r#"["text"]"#,
+            "retrieval: names",
+            line_of("retrieval = ["),
+        ),
+        (
+            "The item to review\n{{ item(target)",
+            "The item\n{{ item(targett)",
+            "stages.generation.user: undefined value",
+            line_of("{{ item(target) -}}"),
+        ),
+        (
+            "{{ given(turn) -}}",
+            "{{ given(turn) ",
+            "stages.scp.turn: syntax error",
+            line_of("{{ given(turn) -}}"),
+        ),
+        (
+            "{% macro line(name, value) %}",
+            "{% macro line(name, value %}",
+            "shared: syntax error",
+            line_of("{% macro line(name"),
+        ),
+        (
+            "field = \"own.text\", to = 240",
+            "field = \"past.text\", to = 1",
+            "stages.difference.shorten: this stage has no part `past`",
+            line_of("own.text\", to = 240"),
+        ),
+        (
+            "share_of_window = 0.05",
+            "share_of_window = 5.0",
+            "stages.difference.share_of_window: is 5",
+            line_of("share_of_window = 0.05"),
+        ),
+    ];
+    for (old, new, message, line) in cases {
+        let text = review.replacen(old, new, 1);
+        match Task::parse(Path::new("my.toml"), &text) {
+            Ok(_) => assert_eq!(line, 0, "{new} was taken"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.starts_with("task file my.toml, line "), "{error}");
+                assert!(error.contains(message), "{error}");
+                assert!(error.contains(&format!("line {line},")), "{error}, expected {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn stages_are_known_ones_and_reject_goes_with_turn() {
+    let review = BUILT_IN[0].1;
+    let wrong = |old: &str, new: &str| {
+        let text = review.replacen(old, new, 1);
+        Task::parse(Path::new("my.toml"), &text).unwrap_err().to_string()
+    };
+    let unknown = wrong("[stages.trsr-merge]", "[stages.trsr-join]");
+    assert!(unknown.contains("stages.trsr-join: there is no such stage; there are difference"));
+    let lonely = wrong("[stages.hyperalign]", "[stages.hyperalign]\nreject = \"No.\"");
+    assert!(lonely.contains("`reject` goes with `turn`"), "{lonely}");
+    let broken = wrong("No, somebody else could", "{{ nobody }}, somebody else could");
+    assert!(broken.contains("stages.ccp.reject: undefined value"), "{broken}");
+}
+
+#[test]
+fn an_unknown_task_names_those_there_are() {
+    let error = Task::load("no-such-task").unwrap_err().to_string();
+    assert!(error.contains("review, headline"), "{error}");
+}
+
+#[test]
+fn any_edit_changes_the_hash() {
+    let text = BUILT_IN[0].1;
+    let edited = text.replacen("0.95", "0.9", 1);
+    let hash = |text| Task::parse(Path::new("t"), text).unwrap().hash().to_owned();
+    assert_ne!(hash(text), hash(&edited));
+    assert_eq!(hash(text), Task::load("review").unwrap().hash());
+}

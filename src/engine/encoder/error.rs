@@ -1,0 +1,59 @@
+use crate::model;
+use idiolect_kernels as kernels;
+
+/// What can go wrong in the encoder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The files are wrong.
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    /// A tensor operation failed.
+    #[error("encoder: {0}")]
+    Tensor(#[from] candle_core::Error),
+    /// A kernel refused a shape.
+    #[error("encoder: {0}")]
+    Kernel(#[from] kernels::Error),
+    /// Int8 was asked for where there are no kernels for it.
+    #[error("encoder: no int8 here: {0}; use f32")]
+    NoInt8(String),
+    /// The tokenizer gave an id, or the text a position, that the network has no embedding for.
+    #[error(
+        "encoder: no embedding for token {id} at position {position}; the network has {n_words} \
+         tokens, so tokenizer.json and model.safetensors do not belong together"
+    )]
+    NoEmbedding {
+        /// The token.
+        id: u32,
+        /// Its position.
+        position: usize,
+        /// Tokens of the network.
+        n_words: usize,
+    },
+    /// The network gave NaN or infinity.
+    #[error(
+        "encoder `{encoder}` gave a vector with NaN or infinity for {text}; the weights are \
+         damaged, check them with `idiolect models verify`"
+    )]
+    NotFinite {
+        /// Name of the encoder.
+        encoder: String,
+        /// Beginning of the text.
+        text: String,
+    },
+    /// The tokenizer gave nothing, not even special tokens.
+    #[error("encoder: the tokenizer gives no token for {text}, expected at least one")]
+    NoTokens {
+        /// Beginning of the text.
+        text: String,
+    },
+}
+
+/// The beginning of a text, quoted, for a message.
+pub(super) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}... ({} bytes)", &text[..end], text.len()),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,291 @@
+//! A sentence encoder that runs: text in, one vector out.
+//!
+//! What a model folder says about itself is read in `settings` and `architecture`. On the CPU the
+//! network runs on this program's kernels (`packed`), in f32 or with int8 weights; on other devices
+//! on candle's (`portable`). The vectors are those of the sentence-transformers package (Reimers and
+//! Gurevych 2019, Sentence-BERT).
+
+mod architecture;
+mod error;
+mod network;
+mod packed;
+mod portable;
+mod settings;
+mod weights;
+
+#[cfg(test)]
+mod network_tests;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+#[cfg(any(test, feature = "testing"))]
+mod tiny;
+
+use candle_core::Device;
+use rayon::prelude::*;
+use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection};
+
+use crate::key::Key;
+use crate::model::weights::check_safetensors;
+use crate::model::{self, EncoderFiles};
+use idiolect_kernels::Tier;
+
+pub use error::Error;
+use network::Network;
+use settings::Settings;
+
+/// Result of this room.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Raised whenever this code would give other vectors for the same files.
+const CODE_VERSION: &str = "2";
+
+/// What the products with a network's weights are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// The weights as they are, widened to f32.
+    F32,
+    /// Weights as int8 with a scale for each 32 (Q8_0 of GGUF), activations likewise: a quarter of
+    /// the memory and more than twice as fast; cosine with the vector of f32 above 0.995. On the CPU
+    /// only.
+    Int8,
+}
+
+impl Precision {
+    /// `f32` or `int8`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// How an encoder is loaded.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the network runs.
+    pub device: Device,
+    /// What its products are made of.
+    pub precision: Precision,
+    /// Threads on the CPU, the caller's among them; 0 takes one a core.
+    pub threads: usize,
+    /// Instruction set of the CPU's kernels; the vectors are the same on all.
+    pub tier: Tier,
+}
+
+/// A text's vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    /// The vector, `[dimension]`; unit length when the model normalises.
+    pub vector: Vec<f32>,
+    /// Tokens of the text, special tokens counted, before any cut.
+    pub n_tokens: usize,
+    /// Whether the text was cut to the model's longest input.
+    pub truncated: bool,
+}
+
+/// A loaded sentence encoder.
+///
+/// There is no padding and no mask: a vector depends neither on what else was asked for in the same
+/// call nor on the number of threads.
+pub struct Encoder {
+    name: String,
+    stamp: String,
+    settings: Settings,
+    tokenizer: Tokenizer,
+    network: Network,
+    precision: Precision,
+}
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder").field("name", &self.name).field("stamp", &self.stamp).finish()
+    }
+}
+
+impl Encoder {
+    /// Loads the weights onto `device`, in f32, for one thread a core.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::load_with`].
+    pub fn load(files: &EncoderFiles, device: &Device) -> Result<Self> {
+        let (device, tier) = (device.clone(), Tier::detect());
+        Self::load_with(files, &Options { device, precision: Precision::F32, threads: 0, tier })
+    }
+
+    /// Loads the weights as `options` say.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing, cut short or not of its format; weights whose SHA-256 is not the one
+    /// in `files`; an architecture, activation, pooling or module that is not carried; a folder that
+    /// does not say how token vectors are pooled while the catalog does not either;
+    /// [`Error::NoInt8`] for a device or a width that int8 has no kernels for.
+    pub fn load_with(files: &EncoderFiles, options: &Options) -> Result<Self> {
+        let settings = Settings::read(files)?;
+        let weights_path = files.dir.join("model.safetensors");
+        let weights = settings::read_file(&weights_path)?;
+        let sha256 = settings::sha256(&weights);
+        if !files.sha256.is_empty() && files.sha256 != sha256 {
+            return Err(settings::malformed(
+                &weights_path,
+                format!(
+                    "SHA-256 is {sha256}, expected {}; the file changed or is damaged, fetch it \
+                     again with `idiolect models fetch {}`",
+                    files.sha256, files.name
+                ),
+            ));
+        }
+        check_safetensors(&weights, &weights_path)?;
+        let network =
+            Network::load(&settings.architecture, weights, options).map_err(
+                |error| match error {
+                    Error::NoInt8(_) => error,
+                    other => settings::malformed(&weights_path, other.to_string()),
+                },
+            )?;
+        let tokenizer_path = files.dir.join("tokenizer.json");
+        let tokenizer_json = settings::read_file(&tokenizer_path)?;
+        let tokenizer = load_tokenizer(&tokenizer_json, &settings)
+            .map_err(|what| settings::malformed(&tokenizer_path, what))?;
+        let mut stamp = Key::of("encoder")
+            .with("code", CODE_VERSION)
+            .with("weights", &sha256)
+            .with("tokenizer", settings::sha256(&tokenizer_json))
+            .with("settings", settings.fingerprint());
+        if options.precision == Precision::Int8 {
+            stamp = stamp.with("precision", options.precision.name());
+        }
+        Ok(Self {
+            name: files.name.clone(),
+            stamp: stamp.finish().as_str().to_owned(),
+            settings,
+            tokenizer,
+            network,
+            precision: options.precision,
+        })
+    }
+
+    /// Catalog name or folder name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Hash of weights, precision, tokenizer, pooling, normalisation and longest input: vectors of
+    /// different stamps are never mixed.
+    #[must_use]
+    pub fn stamp(&self) -> &str {
+        &self.stamp
+    }
+
+    /// What its products are made of.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Length of a vector.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.settings.architecture.hidden_size
+    }
+
+    /// Longest input in tokens, special tokens counted; what is longer is cut at the end.
+    #[must_use]
+    pub fn max_tokens(&self) -> usize {
+        self.settings.max_tokens
+    }
+
+    /// Vectors of texts, in the order of the texts.
+    ///
+    /// White space around a text is dropped, as sentence-transformers does; an empty text has the
+    /// vector of its special tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFinite`] when a vector holds NaN or infinity, as damaged weights give.
+    pub fn encode<S: AsRef<str>>(&self, texts: &[S]) -> Result<Vec<Embedding>> {
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+        let tokens: Vec<Tokens> =
+            texts.par_iter().map(|text| self.tokenize(text)).collect::<Result<_>>()?;
+        if let Some(index) = tokens.iter().position(|tokens| tokens.ids.is_empty()) {
+            return Err(Error::NoTokens { text: error::excerpt(texts[index]) });
+        }
+        let ids: Vec<&[u32]> = tokens.iter().map(|tokens| tokens.ids.as_slice()).collect();
+        let pooled = self.network.pooled(&ids, self.settings.pooling)?;
+        tokens
+            .iter()
+            .zip(pooled)
+            .zip(texts)
+            .map(|((tokens, vector), text)| {
+                Ok(Embedding {
+                    vector: self.finish(vector, text)?,
+                    n_tokens: tokens.n_before_cut,
+                    truncated: tokens.n_before_cut > tokens.ids.len(),
+                })
+            })
+            .collect()
+    }
+
+    fn tokenize(&self, text: &str) -> Result<Tokens> {
+        let text = text.trim();
+        let lowered = self.settings.lower_case.then(|| text.to_lowercase());
+        let text = lowered.as_deref().unwrap_or(text);
+        self.cut_and_frame(text).map_err(|error| {
+            model::Error::Tokenizer(format!("{error} in {}", error::excerpt(text))).into()
+        })
+    }
+
+    /// Tokens of `text`, the last ones dropped where there are too many, between special ones.
+    fn cut_and_frame(&self, text: &str) -> tokenizers::Result<Tokens> {
+        let mut encoding = self.tokenizer.encode(text, false)?;
+        let n_special = self.tokenizer.get_post_processor().map_or(0, |p| p.added_tokens(false));
+        let n_before_cut = encoding.len() + n_special;
+        let n_content = self.settings.max_tokens.saturating_sub(n_special);
+        encoding.truncate(n_content, 0, TruncationDirection::Right);
+        let encoding = self.tokenizer.post_process(encoding, None, true)?;
+        Ok(Tokens { ids: encoding.get_ids().to_vec(), n_before_cut })
+    }
+
+    /// Normalises a pooled vector where the model does, and checks it.
+    fn finish(&self, mut vector: Vec<f32>, text: &str) -> Result<Vec<f32>> {
+        if self.settings.normalise {
+            // As in torch's `normalize`, the floor keeps a zero vector zero.
+            let norm = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(1e-12);
+            vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+        }
+        if vector.iter().any(|x| !x.is_finite()) {
+            return Err(Error::NotFinite {
+                encoder: self.name.clone(),
+                text: error::excerpt(text),
+            });
+        }
+        Ok(vector)
+    }
+}
+
+struct Tokens {
+    ids: Vec<u32>,
+    n_before_cut: usize,
+}
+
+/// The file's own truncation and padding serve its authors' benchmarks (128 tokens, always padded,
+/// for all-MiniLM-L6-v2) and are put off.
+fn load_tokenizer(json: &[u8], settings: &Settings) -> Result<Tokenizer, String> {
+    let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
+    let n_vocab = tokenizer.get_vocab_size(true);
+    if n_vocab > settings.architecture.vocab_size {
+        return Err(format!(
+            "holds {n_vocab} tokens, config.json promises embeddings for {}",
+            settings.architecture.vocab_size
+        ));
+    }
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(|error| error.to_string())?;
+    Ok(tokenizer)
+}

@@ -1,0 +1,60 @@
+//! A network with its weights, on the device that it was loaded for.
+
+use candle_core::Device;
+
+use super::architecture::Architecture;
+use super::packed::Packed;
+use super::portable::Portable;
+use super::{Error, Options, Precision, Result};
+use crate::model::Pooling;
+use idiolect_kernels::Pool;
+
+pub(super) enum Network {
+    Packed(Box<Packed>),
+    Portable(Portable),
+}
+
+impl Network {
+    /// Builds the network from the bytes of a safetensors file.
+    pub(super) fn load(
+        architecture: &Architecture,
+        safetensors: Vec<u8>,
+        options: &Options,
+    ) -> Result<Self> {
+        let Options { device, precision, threads, tier } = options;
+        if *precision == Precision::Int8 {
+            check_int8(architecture, device)?;
+        }
+        if device.is_cpu() {
+            let pool = Pool::new(*threads);
+            let packed = Packed::load(architecture, safetensors, *precision, *tier, pool)?;
+            return Ok(Self::Packed(Box::new(packed)));
+        }
+        Ok(Self::Portable(Portable::load(architecture, safetensors, device)?))
+    }
+
+    /// Pooled last hidden states of texts of at least one token, in their order.
+    pub(super) fn pooled(&self, texts: &[&[u32]], pooling: Pooling) -> Result<Vec<Vec<f32>>> {
+        match self {
+            Self::Packed(network) => network.pooled(texts, pooling),
+            Self::Portable(network) => {
+                texts.iter().map(|ids| network.pooled(ids, pooling)).collect()
+            }
+        }
+    }
+}
+
+fn check_int8(architecture: &Architecture, device: &Device) -> Result<()> {
+    const BLOCK: usize = 32;
+    if !device.is_cpu() {
+        return Err(Error::NoInt8(format!("the device is {device:?}, expected the CPU")));
+    }
+    let Architecture { hidden_size, intermediate_size, .. } = *architecture;
+    if hidden_size.is_multiple_of(BLOCK) && intermediate_size.is_multiple_of(BLOCK) {
+        return Ok(());
+    }
+    Err(Error::NoInt8(format!(
+        "hidden_size is {hidden_size} and intermediate_size {intermediate_size}, expected multiples \
+         of {BLOCK}"
+    )))
+}

@@ -1,0 +1,42 @@
+//! A tiny encoder with made-up weights, for tests.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+use std::path::Path;
+
+use candle_core::Device;
+
+use super::Encoder;
+use crate::model::EncoderFiles;
+
+pub use super::tiny::*;
+
+pub fn files(dir: &Path) -> EncoderFiles {
+    EncoderFiles {
+        name: "under-test".to_owned(),
+        dir: dir.to_owned(),
+        pooling: None,
+        max_tokens: None,
+        sha256: String::new(),
+    }
+}
+
+/// The tiny folder, gone when dropped.
+pub fn tiny_folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    write_tiny_encoder(dir.path());
+    dir
+}
+
+/// An encoder of a few words ("the kettle sings and leaks twice"), for tests of other rooms.
+pub fn tiny_encoder() -> Encoder {
+    let dir = tiny_folder();
+    Encoder::load(&files(dir.path()), &Device::Cpu).unwrap()
+}
+
+/// Another one: same words, other weights, so another stamp.
+pub fn other_tiny_encoder() -> Encoder {
+    let dir = tiny_folder();
+    write_weights(dir.path(), |x| x * 0.5);
+    Encoder::load(&files(dir.path()), &Device::Cpu).unwrap()
+}

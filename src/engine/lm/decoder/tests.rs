@@ -1,0 +1,353 @@
+//! The decoder against candle-transformers' models of the same families, against itself in other
+//! portions, and against damaged files.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Cursor;
+
+use candle_core::quantized::GgmlDType;
+use candle_core::quantized::gguf_file::Content;
+use candle_core::{Device, Tensor};
+use candle_transformers::models::{quantized_llama, quantized_qwen2, quantized_qwen3};
+
+use super::*;
+use crate::lm::tiny::{N_TOKENS, Tiny};
+use crate::model::gguf::Value;
+use idiolect_kernels::attention::KvPrecision;
+
+const FAMILIES: [&str; 3] = ["llama", "qwen2", "qwen3"];
+
+fn load(tiny: &Tiny, precision: Precision) -> Result<Decoder> {
+    let options = Options {
+        device: Device::Cpu,
+        precision,
+        context: None,
+        threads: 2,
+        tier: Tier::detect(),
+        kv_precision: KvPrecision::default(),
+    };
+    Decoder::load(&tiny.gguf(), &options)
+}
+
+fn prompt(n: usize) -> Vec<u32> {
+    (0..n).map(|i| (i * i * 31 + i * 7) as u32 % N_TOKENS as u32).collect()
+}
+
+/// Logits after every token, run in portions of these lengths.
+fn logits(
+    decoder: &Decoder,
+    cache: &mut Cache,
+    tokens: &[u32],
+    portions: &[usize],
+) -> Vec<Vec<f32>> {
+    let mut rows = Vec::new();
+    let mut at = 0;
+    for portion in portions.iter().cycle() {
+        if at == tokens.len() {
+            return rows;
+        }
+        let end = (at + portion).min(tokens.len());
+        let hidden = decoder.forward(&mut [Rows { tokens: &tokens[at..end], cache }]).unwrap();
+        rows.extend(decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap());
+        at = end;
+    }
+    unreachable!()
+}
+
+fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// candle-transformers' logits after the last token of a fresh prefill.
+fn candle_logits(tiny: &Tiny, tokens: &[u32]) -> Vec<f32> {
+    let device = Device::Cpu;
+    let mut file = Cursor::new(tiny.bytes());
+    let content = Content::read(&mut file).unwrap();
+    let ids = Tensor::new(tokens, &device).unwrap().unsqueeze(0).unwrap();
+    let logits = match tiny.architecture {
+        "llama" => quantized_llama::ModelWeights::from_gguf(content, &mut file, &device)
+            .unwrap()
+            .forward(&ids, 0),
+        "qwen2" => quantized_qwen2::ModelWeights::from_gguf(content, &mut file, &device)
+            .unwrap()
+            .forward(&ids, 0),
+        _ => quantized_qwen3::ModelWeights::from_gguf(content, &mut file, &device)
+            .unwrap()
+            .forward(&ids, 0),
+    };
+    logits.unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[test]
+fn the_families_equal_candle_transformers() {
+    for architecture in FAMILIES {
+        for dtype in [GgmlDType::F32, GgmlDType::Q8_0] {
+            // candle's qwen3 makes its rotary tables in f16 unless the file says otherwise.
+            let values = vec![("general.dtype".to_owned(), Value::Unsigned(0))];
+            let tiny = Tiny { dtype, values, ..Tiny::new(architecture) };
+            let decoder = load(&tiny, Precision::Stored).unwrap();
+            let tokens = prompt(37);
+            let ours = logits(&decoder, &mut decoder.cache(), &tokens, &[64]);
+            let theirs = candle_logits(&tiny, &tokens);
+            let difference = largest_difference(&ours[36..], std::slice::from_ref(&theirs));
+            let spread = theirs.iter().copied().fold(0.0, f32::max);
+            assert!(difference < 2e-4 && spread > 0.5, "{architecture} {dtype:?}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn portions_do_not_matter() {
+    for architecture in FAMILIES {
+        let tiny = Tiny { dtype: GgmlDType::F32, ..Tiny::new(architecture) };
+        let decoder = load(&tiny, Precision::Stored).unwrap();
+        let tokens = prompt(600);
+        let whole = logits(&decoder, &mut decoder.cache(), &tokens, &[600]);
+        for portions in [&[1][..], &[256], &[7, 1, 300, 64]] {
+            let parts = logits(&decoder, &mut decoder.cache(), &tokens, portions);
+            let difference = largest_difference(&whole, &parts);
+            assert!(difference < 1e-4, "{architecture} {portions:?}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn quantized_weights_stay_near_their_dequantized_twin() {
+    for architecture in FAMILIES {
+        let tiny = Tiny::new(architecture);
+        let tokens = prompt(50);
+        let of = |precision| {
+            let decoder = load(&tiny, precision).unwrap();
+            logits(&decoder, &mut decoder.cache(), &tokens, &[50])
+        };
+        let dense = of(Precision::Dequantized);
+        for precision in [Precision::Stored, Precision::Packed] {
+            let difference = largest_difference(&of(precision), &dense);
+            assert!(difference < 0.1, "{architecture} {precision:?}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn a_fork_that_diverges_leaves_the_original_as_it_was() {
+    let decoder = load(&Tiny::new("qwen3"), Precision::Stored).unwrap();
+    let tokens = prompt(300);
+    let mut original = decoder.cache();
+    logits(&decoder, &mut original, &tokens, &[256]);
+
+    let mut alone = decoder.cache();
+    logits(&decoder, &mut alone, &tokens, &[256]);
+    let want = logits(&decoder, &mut alone, &[5, 6, 7], &[1]);
+
+    let mut fork = original.fork();
+    logits(&decoder, &mut fork, &[200, 201, 202, 203], &[4]);
+    assert_eq!((original.len(), fork.len()), (300, 304));
+    assert_eq!(logits(&decoder, &mut original, &[5, 6, 7], &[1]), want);
+
+    // And the other way round: the fork does not see the original's new tokens.
+    let mut fork = alone.fork();
+    fork.truncate(300);
+    assert_eq!(logits(&decoder, &mut fork, &[5, 6, 7], &[1]), want);
+    assert_eq!(alone.len(), 303);
+}
+
+#[test]
+fn a_truncated_cache_goes_on_from_where_it_was_cut() {
+    let decoder = load(&Tiny::new("llama"), Precision::Stored).unwrap();
+    let tokens = prompt(520);
+    let mut cache = decoder.cache();
+    let whole = logits(&decoder, &mut cache, &tokens, &[1]);
+    assert_eq!(cache.bytes(), 3 * 256 * decoder.config().cache_bytes_per_token());
+    cache.truncate(250);
+    assert_eq!((cache.len(), cache.bytes()), (250, 256 * decoder.config().cache_bytes_per_token()));
+    assert_eq!(logits(&decoder, &mut cache, &tokens[250..], &[1]), whole[250..]);
+    cache.truncate(0);
+    assert!(cache.is_empty() && cache.bytes() == 0);
+}
+
+#[test]
+fn sequences_in_one_batch_do_not_touch_each_other() {
+    let tiny = Tiny { dtype: GgmlDType::F32, ..Tiny::new("llama") };
+    let decoder = load(&tiny, Precision::Stored).unwrap();
+    let (a, b) = (prompt(20), prompt(33));
+    let alone = |tokens: &[u32]| logits(&decoder, &mut decoder.cache(), tokens, &[64]);
+    let (mut cache_a, mut cache_b) = (decoder.cache(), decoder.cache());
+    let hidden = decoder
+        .forward(&mut [
+            Rows { tokens: &a, cache: &mut cache_a },
+            Rows { tokens: &b, cache: &mut cache_b },
+        ])
+        .unwrap();
+    let together = decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
+    assert!(largest_difference(&together[..20], &alone(&a)) < 1e-5);
+    assert!(largest_difference(&together[20..], &alone(&b)) < 1e-5);
+}
+
+#[test]
+fn stretched_positions_change_what_they_should() {
+    let plain = Tiny { dtype: GgmlDType::F32, ..Tiny::new("llama") };
+    let tokens = prompt(40);
+    let of = |tiny: &Tiny| {
+        let decoder = load(tiny, Precision::Stored).unwrap();
+        logits(&decoder, &mut decoder.cache(), &tokens, &[40])
+    };
+    let base = of(&plain);
+    let linear = Tiny {
+        values: vec![
+            ("llama.rope.scaling.type".to_owned(), Value::String("linear".to_owned())),
+            ("llama.rope.scaling.factor".to_owned(), Value::F32(4.0)),
+        ],
+        ..plain.clone()
+    };
+    // Dividing every frequency by 4 is the same as dividing every position by 4.
+    let divisors = Tiny { rope_divisors: Some(vec![4.0; 8]), ..plain.clone() };
+    let (linear, divisors) = (of(&linear), of(&divisors));
+    assert_eq!(linear, divisors);
+    assert!(largest_difference(&base, &linear) > 1e-3);
+    let ones = Tiny { rope_divisors: Some(vec![1.0; 8]), ..plain };
+    assert_eq!(of(&ones), base);
+}
+
+fn refusal(tiny: &Tiny) -> String {
+    match load(tiny, Precision::Stored) {
+        Ok(_) => panic!("loaded"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn files_that_are_not_what_they_should_be_are_refused_by_name() {
+    let unknown = refusal(&Tiny::new("mamba"));
+    assert!(unknown.contains("mamba") && unknown.contains("llama, qwen2, qwen3"), "{unknown}");
+
+    let missing = refusal(&Tiny { without: Some("blk.1.ffn_up.weight"), ..Tiny::new("llama") });
+    assert!(missing.contains("blk.1.ffn_up.weight") && missing.contains("[96, 64]"), "{missing}");
+
+    let bias = refusal(&Tiny { without: Some("blk.0.attn_k.bias"), ..Tiny::new("qwen2") });
+    assert!(bias.contains("blk.0.attn_k.bias"), "{bias}");
+
+    let with = |architecture, key: &str, value| Tiny {
+        values: vec![(key.to_owned(), value)],
+        ..Tiny::new(architecture)
+    };
+    let shape = refusal(&with("llama", "llama.feed_forward_length", Value::Unsigned(128)));
+    assert!(shape.contains("[96, 64]") && shape.contains("[128, 64]"), "{shape}");
+
+    let fewer = refusal(&with("llama", "llama.block_count", Value::Unsigned(1)));
+    assert!(fewer.contains("blk.1."), "{fewer}");
+
+    for (key, value, word) in [
+        ("llama.attention.head_count", Value::Unsigned(0), "head_count"),
+        ("llama.attention.head_count_kv", Value::Unsigned(3), "head_count_kv"),
+        ("llama.context_length", Value::Unsigned(0), "context_length"),
+        ("llama.context_length", Value::Unsigned(1 << 40), "context_length"),
+        ("llama.rope.dimension_count", Value::Unsigned(8), "rope.dimension_count"),
+        ("llama.rope.scaling.type", Value::String("longrope".to_owned()), "longrope"),
+        ("llama.attention.layer_norm_rms_epsilon", Value::F32(f32::NAN), "epsilon"),
+        ("llama.expert_count", Value::Unsigned(8), "experts"),
+    ] {
+        let message = refusal(&with("llama", key, value));
+        assert!(message.contains(word), "{message}");
+    }
+
+    let spoilt =
+        refusal(&Tiny { spoilt: Some(("output_norm.weight", f32::NAN)), ..Tiny::new("llama") });
+    assert!(spoilt.contains("output_norm.weight") && spoilt.contains("NaN"), "{spoilt}");
+}
+
+#[test]
+fn a_context_is_held_to() {
+    let gguf = Tiny::new("llama").gguf();
+    let with = |context| {
+        let options = Options {
+            device: Device::Cpu,
+            precision: Precision::Stored,
+            context: Some(context),
+            threads: 1,
+            tier: Tier::PLAIN,
+            kv_precision: KvPrecision::default(),
+        };
+        Decoder::load(&gguf, &options)
+    };
+    for context in [0, 1025] {
+        assert!(matches!(with(context), Err(Error::Context { most: 1024, .. })));
+    }
+    let decoder = with(10).unwrap();
+    let mut cache = decoder.cache();
+    logits(&decoder, &mut cache, &prompt(8), &[8]);
+    let error = decoder.forward(&mut [Rows { tokens: &[1, 2, 3], cache: &mut cache }]).unwrap_err();
+    assert!(matches!(error, Error::TooLong { prompt: 8, max_tokens: 3, context: 10 }), "{error}");
+    assert_eq!(cache.len(), 8);
+    let error = decoder.forward(&mut [Rows { tokens: &[9999], cache: &mut cache }]).unwrap_err();
+    assert!(matches!(error, Error::Token { id: 9999, .. }), "{error}");
+    assert!(decoder.forward(&mut []).is_err());
+}
+
+/// What the packed pass promises beyond nearness: the same bits.
+fn all_logits(decoder: &Decoder, tokens: &[u32], portion: usize) -> Vec<Vec<f32>> {
+    logits(decoder, &mut decoder.cache(), tokens, &[portion])
+}
+
+fn packed(tiny: &Tiny, threads: usize, tier: Tier) -> Decoder {
+    let options = Options {
+        device: Device::Cpu,
+        precision: Precision::Packed,
+        context: None,
+        threads,
+        tier,
+        kv_precision: KvPrecision::default(),
+    };
+    Decoder::load(&tiny.gguf(), &options).unwrap()
+}
+
+#[test]
+fn the_packed_pass_gives_the_same_bits_however_it_is_cut_threaded_and_computed() {
+    for architecture in FAMILIES {
+        let tiny = Tiny::new(architecture);
+        let tokens = prompt(150);
+        let whole = all_logits(&packed(&tiny, 1, Tier::detect()), &tokens, 150);
+        let decoder = packed(&tiny, 2, Tier::detect());
+        for portion in [1, 7, 64, 100] {
+            assert_eq!(all_logits(&decoder, &tokens, portion), whole, "{architecture} {portion}");
+        }
+        for tier in Tier::available() {
+            assert_eq!(all_logits(&packed(&tiny, 2, tier), &tokens, 33), whole, "{tier}");
+        }
+    }
+}
+
+#[test]
+fn the_packed_pass_gives_a_sequence_the_same_bits_in_any_company() {
+    let decoder = packed(&Tiny::new("qwen3"), 2, Tier::detect());
+    let prompts: Vec<Vec<u32>> = [1, 20, 33, 70].map(prompt).to_vec();
+    let mut caches: Vec<Cache> = prompts.iter().map(|_| decoder.cache()).collect();
+    let mut batch: Vec<Rows<'_>> =
+        prompts.iter().zip(&mut caches).map(|(tokens, cache)| Rows { tokens, cache }).collect();
+    let hidden = decoder.forward(&mut batch).unwrap();
+    let together = decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
+    let mut rows = together.into_iter();
+    for tokens in &prompts {
+        let own: Vec<Vec<f32>> = rows.by_ref().take(tokens.len()).collect();
+        assert_eq!(own, all_logits(&decoder, tokens, 64));
+    }
+}
+
+#[test]
+fn forks_of_a_packed_cache_do_not_see_each_other() {
+    let decoder = packed(&Tiny::new("llama"), 2, Tier::detect());
+    let tokens = prompt(300);
+    let mut original = decoder.cache();
+    logits(&decoder, &mut original, &tokens, &[256]);
+    let mut fork = original.fork();
+    let want = logits(&decoder, &mut original.fork(), &[5, 6, 7], &[1]);
+    logits(&decoder, &mut fork, &[200, 201, 202, 203], &[4]);
+    assert_eq!(logits(&decoder, &mut original, &[5, 6, 7], &[3]), want);
+    fork.truncate(300);
+    assert_eq!(logits(&decoder, &mut fork, &[5, 6, 7], &[1]), want);
+    assert_eq!(original.bytes(), 5 * original.run_bytes());
+    // The fork has its own fifth run, of which it forgot what it wrote.
+    assert_eq!(decoder.cache_bytes(), 6 * original.run_bytes());
+    drop((original, fork));
+    assert_eq!(decoder.cache_bytes(), 0);
+}

@@ -1,0 +1,275 @@
+//! The handle of a running language model.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use sha2::{Digest, Sha256};
+
+use super::constraint::Grammars;
+use super::counting::CountedTexts;
+use super::decoder::{self, Cache, Decoder, Precision};
+use super::engine::Engine;
+use super::record::Recorder;
+use super::sampler::Vocabulary;
+use super::scheduler::{Limits, Scheduler};
+use super::stats::{Counters, Stats};
+use super::{Error, Prompt, Result};
+use crate::model::LmFiles;
+use crate::model::chat::ChatTemplate;
+use crate::model::gguf::Gguf;
+use crate::model::tokenizer::{Piece, Tokenizer};
+use idiolect_kernels::Tier;
+use idiolect_kernels::attention::KvPrecision;
+
+/// Handle of a running language model; cheap to clone, usable from many threads. The engine ends
+/// with the last handle.
+#[derive(Clone)]
+pub struct Lm {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// How a model is loaded.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Where it runs.
+    pub device: candle_core::Device,
+    /// Worker threads on the CPU; 0 means one a core.
+    pub threads: usize,
+    /// Longest sequence, prompt and completion together; `None` takes the model's own.
+    pub context: Option<usize>,
+    /// Instruction set of the kernels on the CPU.
+    pub tier: Tier,
+    /// What keys and values are kept in on the CPU; another one makes other texts.
+    pub kv_precision: KvPrecision,
+    /// A file that every request is written to, token by token, as a JSON line ([`super::Recorded`]); one
+    /// that is there is replaced.
+    pub record: Option<PathBuf>,
+    /// Most bytes of all KV caches together, those of requests that run and those kept for later
+    /// ones that begin alike.
+    pub kv_budget: usize,
+    /// Whether requests that begin alike compute their beginning once.
+    pub share_prefixes: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            device: candle_core::Device::Cpu,
+            threads: 0,
+            context: None,
+            tier: Tier::detect(),
+            kv_precision: KvPrecision::default(),
+            record: None,
+            kv_budget: 1 << 30,
+            share_prefixes: true,
+        }
+    }
+}
+
+pub(super) struct Shared {
+    name: String,
+    fingerprint: String,
+    pub(super) path: PathBuf,
+    pub(super) context: usize,
+    n_weights: u64,
+    /// What stands before the first token where the prompt is empty.
+    start_token: Option<u32>,
+    pub(super) tokenizer: Arc<Tokenizer>,
+    template: ChatTemplate,
+    pub(super) vocabulary: Arc<Vocabulary>,
+    /// What constraints need; made when the first one comes.
+    pub(super) grammars: OnceLock<Result<Grammars, String>>,
+    /// The empty cache that those of all requests are made from.
+    pub(super) cache: Cache,
+    pub(super) kv_budget: usize,
+    counters: Arc<Counters>,
+    pub(super) counted: CountedTexts,
+    pub(super) engine: Engine,
+    pub(super) recorder: Option<Recorder>,
+}
+
+impl Lm {
+    /// Loads the weights and starts the engine.
+    ///
+    /// # Errors
+    /// The file is no GGUF of a known architecture, or its vocabulary, template, metadata and
+    /// tensors do not fit each other.
+    pub fn load(files: &LmFiles, options: &LoadOptions) -> Result<Self> {
+        let gguf = Gguf::open(&files.gguf)?;
+        let tokenizer = match &files.tokenizer {
+            Some(path) => Tokenizer::from_file(path, &gguf)?,
+            None => Tokenizer::from_gguf(&gguf)?,
+        };
+        let template = ChatTemplate::from_gguf(&gguf)?;
+        let decoder = Decoder::load(
+            &gguf,
+            &decoder::Options {
+                device: options.device.clone(),
+                precision: Precision::Packed,
+                context: options.context,
+                threads: options.threads,
+                tier: options.tier,
+                kv_precision: options.kv_precision,
+            },
+        )?;
+        Self::start(files, &gguf, tokenizer, template, decoder, options)
+    }
+
+    fn start(
+        files: &LmFiles,
+        gguf: &Gguf,
+        tokenizer: Tokenizer,
+        template: ChatTemplate,
+        decoder: Decoder,
+        options: &LoadOptions,
+    ) -> Result<Self> {
+        let n_vocab = decoder.config().n_vocab;
+        if tokenizer.n_vocab() > n_vocab {
+            return Err(Error::Config {
+                path: files.gguf.clone(),
+                what: format!(
+                    "the vocabulary has {} tokens, the embedding {n_vocab} rows",
+                    tokenizer.n_vocab()
+                ),
+            });
+        }
+        let vocabulary =
+            Vocabulary::new((0..tokenizer.n_vocab() as u32).map(|id| tokenizer.bytes(id)));
+        let start_token = ["tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"]
+            .into_iter()
+            .find_map(|key| gguf.value(key)?.as_u64())
+            .filter(|id| *id < n_vocab as u64)
+            .map(|id| id as u32);
+        let context = decoder.config().context;
+        let fingerprint = {
+            let mut hash = Sha256::new();
+            hash.update(files.sha256.as_bytes());
+            hash.update(tokenizer.fingerprint().as_bytes());
+            // Nothing for f16: answers of before there was another are as they were.
+            if options.kv_precision == KvPrecision::Bf16 && options.device.is_cpu() {
+                hash.update(b"kv bf16");
+            }
+            hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let tokenizer = Arc::new(tokenizer);
+        let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
+        let counters = Arc::new(Counters::default());
+        let limits =
+            Limits { kv_budget: options.kv_budget, share_prefixes: options.share_prefixes };
+        let cache = decoder.cache();
+        let scheduler = Scheduler::new(
+            decoder,
+            Arc::clone(&tokenizer),
+            options.tier,
+            limits,
+            Arc::clone(&counters),
+        );
+        let engine = Engine::start(scheduler, options.threads)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                name: files.name.clone(),
+                fingerprint,
+                path: files.gguf.clone(),
+                context,
+                n_weights: gguf.n_weights(),
+                start_token,
+                tokenizer,
+                template,
+                vocabulary: Arc::new(vocabulary),
+                grammars: OnceLock::new(),
+                cache,
+                kv_budget: options.kv_budget,
+                counters,
+                counted: CountedTexts::default(),
+                engine,
+                recorder,
+            }),
+        })
+    }
+
+    /// Catalog name or file stem.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Number of weights in the file.
+    #[must_use]
+    pub fn n_weights(&self) -> u64 {
+        self.shared.n_weights
+    }
+
+    /// Hash of weights, tokenizer and template: whatever makes the same request give other bytes.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.shared.fingerprint
+    }
+
+    /// Longest sequence in tokens.
+    #[must_use]
+    pub fn context(&self) -> usize {
+        self.shared.context
+    }
+
+    /// What the engine has done since it was loaded.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.stats()
+    }
+
+    /// Number of tokens of a prompt.
+    ///
+    /// # Errors
+    /// The template cannot render the conversation.
+    pub fn count(&self, prompt: &Prompt) -> Result<usize> {
+        Ok(self.encode(prompt)?.len())
+    }
+
+    /// Number of tokens of a text as it would stand inside a prompt.
+    ///
+    /// # Errors
+    /// The tokenizer refuses the text.
+    pub fn count_text(&self, text: &str) -> Result<usize> {
+        Ok(self.tokenize(text)?.len())
+    }
+
+    /// Token ids of a text encoded as data.
+    ///
+    /// # Errors
+    /// The tokenizer refuses the text.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.shared.tokenizer.encode(text)?)
+    }
+
+    /// The prompt's tokens; never none, since there must be something to go on from.
+    pub(super) fn begin(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        let tokens = self.encode(prompt)?;
+        if !tokens.is_empty() {
+            return Ok(tokens);
+        }
+        self.shared.start_token.map(|id| vec![id]).ok_or(Error::EmptyPrompt)
+    }
+
+    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        let pieces = match prompt {
+            Prompt::Chat(chat) => self.shared.template.render(chat)?,
+            Prompt::Text(text) => vec![Piece::Data(text.clone())],
+            Prompt::Markup(text) => vec![Piece::Markup(text.clone())],
+            Prompt::Tokens(ids) => return self.known(ids),
+        };
+        Ok(self.shared.tokenizer.encode_pieces(&pieces)?)
+    }
+
+    /// The ids, if all are the tokenizer's.
+    fn known(&self, ids: &[u32]) -> Result<Vec<u32>> {
+        let n_vocab = self.shared.tokenizer.n_vocab();
+        match ids.iter().find(|id| **id as usize >= n_vocab) {
+            Some(id) => Err(Error::Token { id: *id, n_vocab }),
+            None => Ok(ids.to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "handle_tests.rs"]
+mod tests;

@@ -1,0 +1,490 @@
+//! The engine as a caller sees it, on tiny models with random weights.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use candle_core::quantized::GgmlDType;
+use futures::executor::block_on;
+use futures::future::join_all;
+
+use super::*;
+use crate::lm::tiny::Tiny;
+use crate::lm::{
+    Chat, Completion, EndToken, Finish, Request, Role, Rule, Sampling, SteeredRequest, WeightedSum,
+};
+use crate::model::gguf::Value;
+use idiolect_kernels::Tier;
+use idiolect_kernels::attention::KvPrecision;
+
+fn try_load(tiny: &Tiny, options: &LoadOptions) -> Result<Lm> {
+    let folder = tempfile::tempdir().unwrap();
+    let gguf = folder.path().join("tiny.gguf");
+    std::fs::write(&gguf, tiny.bytes()).unwrap();
+    let sha256 = "0".repeat(64);
+    let files = LmFiles { name: "tiny".to_owned(), gguf, tokenizer: None, sha256 };
+    Lm::load(&files, options)
+}
+
+fn load(tiny: &Tiny) -> Lm {
+    try_load(tiny, &LoadOptions::default()).unwrap()
+}
+
+fn lm() -> Lm {
+    load(&Tiny::new("llama"))
+}
+
+fn request(prompt: &str, max_tokens: usize) -> Request {
+    // Warm, since a random model soon goes round in circles when it is greedy.
+    let sampling = Sampling { temperature: 1.0, seed: 3, ..Sampling::default() };
+    Request {
+        prompt: Prompt::Text(prompt.to_owned()),
+        sampling,
+        max_tokens,
+        stop: Vec::new(),
+        end_token: EndToken::Ends,
+        constraint: None,
+    }
+}
+
+fn long_text(n: usize) -> String {
+    "A long text of many words. ".chars().cycle().take(n).collect()
+}
+
+fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn the_same_request_gives_the_same_text_whatever_else_runs() {
+    let lm = lm();
+    let prompts = ["One", "Two is a longer prompt", "Three", &long_text(300)];
+    let alone: Vec<Completion> =
+        prompts.iter().map(|prompt| block_on(lm.complete(request(prompt, 30))).unwrap()).collect();
+    let together = block_on(join_all(prompts.iter().map(|p| lm.complete(request(p, 30)))));
+    for (alone, together) in alone.iter().zip(together) {
+        assert_eq!(*alone, together.unwrap());
+    }
+    assert_eq!(alone[3].prompt_tokens, 300);
+    let other_seed = Request {
+        sampling: Sampling { seed: 4, ..request("One", 30).sampling },
+        ..request("One", 30)
+    };
+    assert_ne!(block_on(lm.complete(other_seed)).unwrap().text, alone[0].text);
+}
+
+#[test]
+fn threads_and_a_cached_prefix_change_no_byte() {
+    let with = |threads| {
+        let options = LoadOptions { threads, ..LoadOptions::default() };
+        try_load(&Tiny::new("qwen3"), &options).unwrap()
+    };
+    let (one, two) = (with(1), with(2));
+    let prompt = long_text(700);
+    let fresh = block_on(one.score(Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
+    let other = block_on(two.score(Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
+    assert_eq!(fresh, other);
+    // A beginning of 512 tokens is known by now, to a request that goes on otherwise.
+    let text = block_on(one.complete(request(&prompt, 20))).unwrap();
+    assert_eq!(block_on(two.complete(request(&prompt, 20))).unwrap(), text);
+    assert_eq!(block_on(with(2).complete(request(&prompt, 20))).unwrap(), text);
+    let again = block_on(one.score(Prompt::Text(prompt), "and on".to_owned())).unwrap();
+    assert_eq!(again, fresh);
+}
+
+#[test]
+fn streamed_pieces_are_the_text() {
+    let lm = lm();
+    let pieces = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&pieces);
+    let completion = block_on(lm.complete_streamed(request("Say", 200), move |piece| {
+        assert!(!piece.is_empty());
+        seen.lock().unwrap().push_str(piece);
+    }))
+    .unwrap();
+    assert_eq!(*pieces.lock().unwrap(), completion.text);
+    assert!(completion.completion_tokens <= 200 && completion.prompt_tokens == 3);
+}
+
+#[test]
+fn a_stop_text_ends_the_completion_and_is_not_part_of_it() {
+    let lm = lm();
+    let whole = block_on(lm.complete(request("Say", 60))).unwrap().text;
+    let stop: String = whole.chars().skip(5).take(2).collect();
+    let at = whole.find(&stop).unwrap();
+    let stopped =
+        block_on(lm.complete(Request { stop: vec![stop], ..request("Say", 60) })).unwrap();
+    assert_eq!((stopped.text.as_str(), stopped.finish), (&whole[..at], Finish::Stop));
+}
+
+#[test]
+fn nothing_to_write_is_an_empty_text() {
+    let completion = block_on(lm().complete(request("Say", 0))).unwrap();
+    assert_eq!((completion.text.as_str(), completion.completion_tokens), ("", 0));
+    assert_eq!((completion.prompt_tokens, completion.finish), (3, Finish::Length));
+}
+
+#[test]
+fn an_empty_prompt_begins_at_bos_or_is_refused() {
+    let lm = lm();
+    let completion = block_on(lm.complete(request("", 5))).unwrap();
+    assert_eq!(completion.prompt_tokens, 1);
+    assert_eq!(lm.count(&Prompt::Text(String::new())).unwrap(), 0);
+    let score = block_on(lm.score(Prompt::Text(String::new()), "abc".to_owned())).unwrap();
+    assert_eq!((score.tokens.len(), score.logprobs.len()), (3, 3));
+    let nothing = block_on(lm.score(Prompt::Text("abc".to_owned()), String::new())).unwrap();
+    assert!(nothing.tokens.is_empty() && nothing.logprobs.is_empty());
+    assert_eq!((nothing.bits_per_token(), nothing.perplexity()), (None, None));
+}
+
+#[test]
+fn scores_are_log_softmax_of_the_decoders_logits() {
+    let tiny = Tiny::new("qwen2");
+    let lm = load(&tiny);
+    let (prompt, continuation) = (long_text(250), " and what follows it".to_owned());
+    let score = block_on(lm.score(Prompt::Text(prompt.clone()), continuation.clone())).unwrap();
+    assert_eq!(score.tokens, lm.tokenize(&continuation).unwrap());
+
+    let options = decoder::Options {
+        device: candle_core::Device::Cpu,
+        precision: Precision::Packed,
+        context: None,
+        threads: 1,
+        tier: Tier::detect(),
+        kv_precision: KvPrecision::default(),
+    };
+    let decoder = Decoder::load(&tiny.gguf(), &options).unwrap();
+    let mut tokens = lm.tokenize(&prompt).unwrap();
+    let n_prompt = tokens.len();
+    tokens.extend(&score.tokens);
+    let mut cache = decoder.cache();
+    let hidden =
+        decoder.forward(&mut [decoder::Rows { tokens: &tokens, cache: &mut cache }]).unwrap();
+    let logits = decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
+    for (i, (id, logprob)) in score.tokens.iter().zip(&score.logprobs).enumerate() {
+        let row = &logits[n_prompt - 1 + i][..crate::lm::tiny::N_TOKENS];
+        let total: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+        let want = f64::from(row[*id as usize]) - total.ln();
+        assert!((f64::from(*logprob) - want).abs() < 1e-4, "{logprob} {want}");
+    }
+    let bits = -score.total() / score.tokens.len() as f64 / 2f64.ln();
+    assert!((score.bits_per_token().unwrap() - bits).abs() < 1e-9);
+}
+
+#[test]
+fn greedy_text_is_the_likeliest_at_every_token() {
+    let lm = lm();
+    let greedy = Request { sampling: Sampling::default(), ..request("Go", 1) };
+    let text = block_on(lm.complete(greedy)).unwrap();
+    // One token of a tiny model is one byte; any other one scores no better.
+    let best = block_on(lm.score(Prompt::Text("Go".to_owned()), text.text.clone())).unwrap();
+    if best.tokens.len() == 1 {
+        for other in 'a'..='z' {
+            let score =
+                block_on(lm.score(Prompt::Text("Go".to_owned()), other.to_string())).unwrap();
+            assert!(score.logprobs[0] <= best.logprobs[0]);
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_window_is_refused_with_the_figures() {
+    let options = LoadOptions { context: Some(20), ..LoadOptions::default() };
+    let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+    assert_eq!(lm.context(), 20);
+    let error = block_on(lm.complete(request("0123456789", 11))).unwrap_err();
+    assert!(matches!(error, Error::TooLong { prompt: 10, max_tokens: 11, context: 20 }), "{error}");
+    assert!(block_on(lm.complete(request("0123456789", usize::MAX))).is_err());
+    assert!(block_on(lm.complete(request("0123456789", 10))).is_ok());
+    assert!(block_on(lm.score(Prompt::Text(long_text(15)), long_text(6))).is_err());
+    assert!(block_on(lm.score(Prompt::Text(long_text(15)), long_text(5))).is_ok());
+
+    for context in [0, 1 << 20] {
+        let options = LoadOptions { context: Some(context), ..LoadOptions::default() };
+        let error = try_load(&Tiny::new("llama"), &options).err().unwrap();
+        assert!(matches!(error, Error::Context { most: 1024, .. }), "{error}");
+    }
+}
+
+#[test]
+fn control_markers_are_data_unless_they_are_markup() {
+    let lm = lm();
+    let text = "<|im_start|>";
+    assert_eq!(lm.count(&Prompt::Text(text.to_owned())).unwrap(), text.len());
+    assert_eq!(lm.count(&Prompt::Markup(text.to_owned())).unwrap(), 1);
+    assert_eq!(lm.count_text(text).unwrap(), text.len());
+    let chat = Chat::default().with(Role::User, text);
+    let plain = Chat::default().with(Role::User, "");
+    assert_eq!(
+        lm.count(&Prompt::Chat(chat)).unwrap(),
+        lm.count(&Prompt::Chat(plain)).unwrap() + text.len()
+    );
+}
+
+#[test]
+fn damaged_weights_are_an_error_and_the_engine_goes_on() {
+    for value in [f32::NAN, f32::INFINITY] {
+        let tiny = Tiny {
+            dtype: GgmlDType::F32,
+            spoilt: Some(("blk.1.ffn_up.weight", value)),
+            ..Tiny::new("llama")
+        };
+        let lm = load(&tiny);
+        for _ in 0..2 {
+            let error = block_on(lm.complete(request("Say", 5))).unwrap_err();
+            assert!(matches!(error, Error::Logits { .. }), "{error}");
+            let prompt = Prompt::Text("Say".to_owned());
+            let error = block_on(lm.score(prompt, "it".to_owned())).unwrap_err();
+            assert!(matches!(error, Error::Logits { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_callback_that_panics_fails_its_own_request_only() {
+    let lm = lm();
+    let (broken, fine) = block_on(futures::future::join(
+        lm.complete_streamed(request("Say", 20), |_| panic!("of the caller's making")),
+        lm.complete(request("Say", 20)),
+    ));
+    let error = broken.unwrap_err().to_string();
+    assert!(error.contains("of the caller's making"), "{error}");
+    assert!(fine.is_ok() && block_on(lm.complete(request("Say", 20))).is_ok());
+}
+
+#[test]
+fn a_dropped_future_frees_its_row() {
+    let lm = lm();
+    let held = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&held);
+    let mut future =
+        Box::pin(lm.complete_streamed(request("Go on", 1000), move |_| {
+            seen.store(true, Ordering::SeqCst)
+        }));
+    let mut task = Context::from_waker(Waker::noop());
+    assert!(matches!(future.as_mut().poll(&mut task), Poll::Pending));
+    eventually("the request runs", || held.load(Ordering::SeqCst));
+    drop(future);
+    // The engine lets go of the callback, and with it of what it holds.
+    eventually("the request is gone", || Arc::strong_count(&held) == 1);
+    assert!(block_on(lm.complete(request("Say", 3))).is_ok());
+}
+
+#[test]
+fn the_engine_ends_with_its_last_handle() {
+    let lm = lm();
+    let second = lm.clone();
+    let tokenizer = Arc::downgrade(&lm.shared.tokenizer);
+    drop(lm);
+    assert!(block_on(second.complete(request("Say", 3))).is_ok());
+    drop(second);
+    eventually("the engine's thread ends", || tokenizer.strong_count() == 0);
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    let mut wrong = request("Say", 3);
+    wrong.sampling.top_p = 2.0;
+    assert!(matches!(block_on(lm().complete(wrong)), Err(Error::Sampling { .. })));
+}
+
+#[test]
+fn the_fingerprint_is_of_weights_tokenizer_and_precision() {
+    let other = Tiny {
+        values: vec![("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(true))],
+        ..Tiny::new("llama")
+    };
+    assert_eq!(lm().fingerprint(), lm().fingerprint());
+    assert_ne!(lm().fingerprint(), load(&other).fingerprint());
+    let bf16 = LoadOptions { kv_precision: KvPrecision::Bf16, ..LoadOptions::default() };
+    let bf16 = try_load(&Tiny::new("llama"), &bf16).unwrap();
+    assert_ne!(lm().fingerprint(), bf16.fingerprint());
+    // The BOS that this one wants stands before the text.
+    assert_eq!(load(&other).count(&Prompt::Text("ab".to_owned())).unwrap(), 3);
+}
+
+#[test]
+fn masked_end_tokens_are_never_written() {
+    // A model whose every token is as likely as the next would end at once.
+    let lm = lm();
+    let prompts = (0..12).map(|seed| {
+        let sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
+        let prompt = Prompt::Tokens(vec![65, 66, 67]);
+        Request { prompt, sampling, ..request("", 120) }
+    });
+    let requests: Vec<Request> = prompts.collect();
+    let finishes = |end_token| {
+        let asked = requests.iter().map(|r| lm.complete(Request { end_token, ..r.clone() }));
+        let done = block_on(join_all(asked)).into_iter().map(Result::unwrap);
+        done.map(|completion| (completion.finish, completion.completion_tokens)).collect::<Vec<_>>()
+    };
+    assert!(finishes(EndToken::Ends).iter().any(|(finish, _)| *finish == Finish::End));
+    assert!(finishes(EndToken::Masked).iter().all(|done| *done == (Finish::Length, 120)));
+}
+
+#[test]
+fn token_ids_are_a_prompt_like_its_text() {
+    let lm = lm();
+    let text = Prompt::Text("Say".to_owned());
+    let ids = Prompt::Tokens(lm.tokenize("Say").unwrap());
+    let complete = |prompt| block_on(lm.complete(Request { prompt, ..request("", 12) })).unwrap();
+    assert_eq!(complete(text), complete(ids));
+    let beyond = Prompt::Tokens(vec![0, 100_000]);
+    assert!(matches!(lm.count(&beyond), Err(Error::Token { id: 100_000, .. })));
+}
+
+#[test]
+fn requests_are_recorded_as_they_went_to_the_model() {
+    use crate::lm::{Outcome, Recorded, Verb};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("requests.jsonl");
+    let options = LoadOptions { record: Some(path.clone()), ..LoadOptions::default() };
+    let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+    let both = join_all(["One", "Two"].map(|prompt| lm.complete(request(prompt, 5))));
+    let written = block_on(both);
+    block_on(lm.score(Prompt::Text("Say".to_owned()), "and on".to_owned())).unwrap();
+    block_on(lm.complete(request("too long", 1020))).unwrap_err();
+    {
+        let endless = Request { end_token: EndToken::Masked, ..request("Dropped", 900) };
+        let mut dropped = Box::pin(lm.complete(endless));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(matches!(dropped.as_mut().poll(&mut context), Poll::Pending));
+    }
+    let recorded = Recorded::read(&path).unwrap();
+    assert_eq!(recorded.len(), 4, "a request that was refused never went to the model");
+    let mut first_two: Vec<&Recorded> = recorded[..2].iter().collect();
+    first_two.sort_by_key(|request| request.started);
+    for (place, (request, answer)) in first_two.iter().zip(written).enumerate() {
+        let answer = answer.unwrap();
+        assert_eq!(request.verb, Verb::Complete);
+        assert_eq!(request.completion_tokens, answer.completion_tokens);
+        assert_eq!(request.prompts, [lm.tokenize(["One", "Two"][place]).unwrap()]);
+        assert_eq!((request.max_tokens, request.outcome), (5, Outcome::Answered));
+    }
+    // The first may have ended before the second began.
+    let mut events: Vec<u64> = first_two.iter().flat_map(|r| [r.started, r.ended]).collect();
+    assert!(recorded[0].ended < recorded[1].ended && first_two[0].started == 0);
+    events.sort_unstable();
+    assert_eq!(events, [0, 1, 2, 3]);
+    assert_eq!((recorded[2].verb, recorded[2].started, recorded[2].ended), (Verb::Score, 4, 5));
+    assert_eq!(recorded[2].continuation, lm.tokenize("and on").unwrap());
+    assert_eq!((recorded[3].outcome, recorded[3].started), (Outcome::Dropped, 6));
+    std::fs::write(&path, "{}\n").unwrap();
+    let error = Recorded::read(&path).unwrap_err().to_string();
+    assert!(error.contains("requests.jsonl") && error.contains("line 1"), "{error}");
+}
+
+fn steered(prompts: &[&str], weights: &[f32], max_tokens: usize) -> SteeredRequest {
+    let Request { sampling, stop, .. } = request("", max_tokens);
+    SteeredRequest {
+        prompts: prompts.iter().map(|prompt| Prompt::Text((*prompt).to_owned())).collect(),
+        rule: Box::new(WeightedSum(weights.to_vec())),
+        sampling,
+        max_tokens,
+        stop,
+        constraint: None,
+        guard: None,
+        ending: None,
+    }
+}
+
+#[test]
+fn one_prompt_of_weight_one_is_written_as_without_a_rule() {
+    let lm = lm();
+    let (long, other) = (long_text(200), "Another one");
+    let plain = block_on(lm.complete(request(&long, 40))).unwrap();
+    let one = block_on(lm.complete_steered(steered(&[&long], &[1.0], 40))).unwrap();
+    assert_eq!(one, plain);
+    // Prompts of other lengths that weigh nothing change nothing.
+    for prompts in [[&long, other], [&long, &long]] {
+        let two = block_on(lm.complete_steered(steered(&prompts, &[1.0, 0.0], 40))).unwrap();
+        assert_eq!((&two.text, two.completion_tokens), (&plain.text, plain.completion_tokens));
+        assert_eq!(two.prompt_tokens, prompts.iter().map(|prompt| prompt.len()).sum::<usize>());
+    }
+    let mixed = block_on(lm.complete_steered(steered(&[&long, other], &[0.2, 0.8], 40))).unwrap();
+    assert_ne!(mixed.text, plain.text);
+    assert!(block_on(lm.complete_steered(steered(&[], &[], 4))).is_err());
+}
+
+#[test]
+fn steered_scores_are_those_of_the_combined_distribution() {
+    let lm = lm();
+    let prompts = [long_text(130), "Say".to_owned()].map(Prompt::Text);
+    let text = " and what follows".to_owned();
+    let score = |weights: &[f32]| {
+        let rule = Box::new(WeightedSum(weights.to_vec()));
+        let scores = block_on(lm.score_steered(&prompts, vec![rule], text.clone())).unwrap();
+        assert_eq!(scores.len(), 1);
+        scores[0].clone()
+    };
+    for (index, weights) in [[1.0, 0.0], [0.0, 1.0]].iter().enumerate() {
+        let plain = block_on(lm.score(prompts[index].clone(), text.clone())).unwrap();
+        for (a, b) in score(weights).logprobs.iter().zip(&plain.logprobs) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+    }
+    // Several rules in one pass score as each by itself.
+    let rules: Vec<Box<dyn Rule>> =
+        vec![Box::new(WeightedSum(vec![2.0, -0.5])), Box::new(WeightedSum(vec![0.3, 0.3]))];
+    let both = block_on(lm.score_steered(&prompts, rules, text.clone())).unwrap();
+    assert_eq!(both, [score(&[2.0, -0.5]), score(&[0.3, 0.3])]);
+    let none = block_on(lm.score_steered(&prompts, Vec::new(), text.clone()));
+    assert!(matches!(none, Err(Error::NoRules)));
+    // Over all tokens they are a distribution.
+    let total: f64 = (0..crate::lm::tiny::N_TOKENS as u32)
+        .filter_map(|id| {
+            let text = String::from_utf8(lm.shared.tokenizer.bytes(id).to_vec()).ok()?;
+            let rule = Box::new(WeightedSum(vec![2.0, -0.5]));
+            (lm.tokenize(&text).ok()?.len() == 1).then_some(())?;
+            Some(block_on(lm.score_steered(&prompts, vec![rule], text)).unwrap()[0].total().exp())
+        })
+        .sum();
+    assert!(total > 0.2 && total < 1.0 + 1e-4, "{total}");
+}
+
+#[test]
+fn what_does_not_fit_the_budget_is_refused_with_the_figures() {
+    let options = LoadOptions { kv_budget: 64 << 10, ..LoadOptions::default() };
+    let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+    // Four runs of 16 KiB.
+    assert!(block_on(lm.complete(request(&long_text(250), 6))).is_ok());
+    let error = block_on(lm.complete(request(&long_text(250), 7))).unwrap_err();
+    assert!(
+        matches!(error, Error::Budget { tokens: 257, needed: 81_920, budget: 65_536 }),
+        "{error}"
+    );
+    let two = steered(&[&long_text(120), &long_text(150)], &[1.0, 1.0], 8);
+    assert!(matches!(block_on(lm.complete_steered(two)), Err(Error::Budget { .. })));
+    // Many at once take their turns.
+    let all = block_on(join_all((0..9).map(|_| lm.complete(request(&long_text(200), 20)))));
+    assert!(all.into_iter().all(|answer| answer.is_ok()));
+    assert!(lm.stats().kv_peak_bytes <= 64 << 10);
+}
+
+#[test]
+fn prompts_that_begin_alike_compute_their_beginning_once() {
+    let answers = |share_prefixes| {
+        let options = LoadOptions { share_prefixes, ..LoadOptions::default() };
+        let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+        let prompts = (0..8).map(|i| format!("{} number {i}", long_text(500)));
+        let asked = prompts.map(|prompt| {
+            let lm = lm.clone();
+            async move { lm.complete(request(&prompt, 10)).await.unwrap() }
+        });
+        (block_on(join_all(asked)), lm.stats())
+    };
+    let (shared, with) = answers(true);
+    let (apart, without) = answers(false);
+    assert_eq!(shared, apart);
+    assert_eq!(without.reused_tokens, 0);
+    assert_eq!(with.reused_tokens + with.prompt_rows, without.prompt_rows);
+    assert!(with.prompt_rows < 600, "{with:?}");
+    assert!(with.kv_peak_bytes < without.kv_peak_bytes);
+}

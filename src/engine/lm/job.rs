@@ -1,0 +1,165 @@
+//! One request on the engine: its prompts with their caches, and what is done with the logits.
+
+use std::ops::Range;
+
+use super::completing::{Choice, Completing};
+use super::decoder::Cache;
+use super::sampler::check_logits;
+use super::scoring::Scoring;
+use super::steering::Rule;
+use super::{Error, Result};
+use crate::model::tokenizer::Tokenizer;
+use idiolect_kernels::Tier;
+use idiolect_kernels::softmax::log_softmax_in_place;
+
+/// A request: one lane, or several whose distributions a rule combines.
+pub(super) struct Job {
+    pub(super) lanes: Vec<Lane>,
+    /// Without one the first lane's distribution is taken as it is. Several make several
+    /// distributions of the same lanes; only scores have several.
+    pub(super) rules: Vec<Box<dyn Rule>>,
+    pub(super) work: Work,
+}
+
+/// A prompt and the text behind it, which is the same in all lanes of a job.
+pub(super) struct Lane {
+    /// Prompt and what is known of the text.
+    pub(super) tokens: Vec<u32>,
+    /// Tokens of the prompt, at least one.
+    pub(super) n_prompt: usize,
+    /// Most tokens it can come to hold.
+    pub(super) longest: usize,
+    pub(super) cache: Cache,
+    /// Whether it has been given what is known of its beginning.
+    pub(super) begun: bool,
+}
+
+pub(super) enum Work {
+    Complete(Box<Completing>),
+    Score(Scoring),
+}
+
+/// Whether a job needs more rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Goes,
+    Done,
+}
+
+impl Lane {
+    /// `cache` is empty.
+    pub(super) fn new(tokens: Vec<u32>, n_prompt: usize, longest: usize, cache: Cache) -> Self {
+        Self { tokens, n_prompt, longest, cache, begun: false }
+    }
+
+    /// First position whose logits are wanted: the prompt's last.
+    pub(super) fn first_wanted(&self) -> usize {
+        self.n_prompt - 1
+    }
+
+    /// Whether rows of the prompt are left whose logits nobody wants.
+    pub(super) fn is_in_prompt(&self) -> bool {
+        self.cache.len() < self.first_wanted()
+    }
+
+    /// Runs that it may still need, a copy of a begun one that others hold among them.
+    pub(super) fn missing_runs(&self) -> usize {
+        let run_len = self.cache.run_len();
+        let has = self.cache.n_runs() - usize::from(self.cache.is_tail_shared());
+        self.longest.div_ceil(run_len).saturating_sub(has)
+    }
+
+    /// Runs that rows up to `end` need beyond those that it has.
+    pub(super) fn new_runs(&self, end: usize) -> usize {
+        let has = self.cache.n_runs() - usize::from(self.cache.is_tail_shared());
+        end.div_ceil(self.cache.run_len()).saturating_sub(has)
+    }
+
+    /// The whole of the rows whose logits are wanted and can be computed now.
+    pub(super) fn wanted(&self, rows: &Range<usize>) -> Range<usize> {
+        self.first_wanted().clamp(rows.start, rows.end)..rows.end
+    }
+}
+
+impl Job {
+    /// Whoever asked has gone.
+    pub(super) fn is_cancelled(&self) -> bool {
+        match &self.work {
+            Work::Complete(completing) => completing.is_cancelled(),
+            Work::Score(scoring) => scoring.is_cancelled(),
+        }
+    }
+
+    /// Whether nothing has to be computed at all.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.work, Work::Complete(completing) if completing.max_tokens() == 0)
+    }
+
+    /// Takes the logits of the text's next row, those of each lane, `[n_lanes][n_vocab]`.
+    pub(super) fn take(
+        &mut self,
+        logits: &mut [&mut [f32]],
+        tokenizer: &Tokenizer,
+        tier: Tier,
+    ) -> Result<Turn> {
+        let position = match &self.work {
+            Work::Complete(completing) => completing.n_written(),
+            Work::Score(scoring) => scoring.n_taken(),
+        };
+        if self.rules.is_empty() {
+            let Some(logits) = logits.first_mut() else {
+                return Err(Error::Engine("was given no logits".to_owned()));
+            };
+            return self.take_one(0, logits, tokenizer, tier);
+        }
+        for row in logits.iter_mut() {
+            check_logits(row)?;
+            log_softmax_in_place(row, tier);
+        }
+        let Some(lane) = self.lanes.first() else {
+            return Err(Error::Engine("was given no prompt".to_owned()));
+        };
+        let written = lane.tokens[lane.n_prompt..lane.n_prompt + position].to_vec();
+        let rows: Vec<&[f32]> = logits.iter().map(|row| &**row).collect();
+        let mut combined = vec![0.0; rows.first().map_or(0, |row| row.len())];
+        let mut turn = Turn::Goes;
+        for index in 0..self.rules.len() {
+            self.rules[index].combine(&written, &rows, &mut combined);
+            turn = self.take_one(index, &mut combined, tokenizer, tier)?;
+        }
+        Ok(turn)
+    }
+
+    /// Takes the text's next distribution, that of one of the rules.
+    fn take_one(
+        &mut self,
+        rule: usize,
+        logits: &mut [f32],
+        tokenizer: &Tokenizer,
+        tier: Tier,
+    ) -> Result<Turn> {
+        match &mut self.work {
+            Work::Score(scoring) => {
+                let is_last = scoring.take(rule, logits, tier)?;
+                Ok(if is_last { Turn::Done } else { Turn::Goes })
+            }
+            Work::Complete(completing) => {
+                match completing.take(logits, &self.lanes[0].tokens, tokenizer)? {
+                    Choice::Done => Ok(Turn::Done),
+                    Choice::Token(id) => {
+                        self.lanes.iter_mut().for_each(|lane| lane.tokens.push(id));
+                        Ok(Turn::Goes)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the answer, or an error instead.
+    pub(super) fn answer(self, error: Option<Error>) {
+        match self.work {
+            Work::Complete(completing) => completing.answer(error),
+            Work::Score(scoring) => scoring.answer(error),
+        }
+    }
+}

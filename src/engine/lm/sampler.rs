@@ -1,0 +1,251 @@
+//! Chooses the next token from logits.
+
+use std::sync::Arc;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::dry;
+use super::{Error, Result, Sampling};
+use idiolect_kernels::{Tier, softmax};
+
+/// What the penalties must know of a vocabulary.
+#[derive(Debug, Clone, Default)]
+pub struct Vocabulary {
+    kinds: Vec<Kind>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    /// Text with one of [`BREAKERS`] in it.
+    Breaker,
+    /// No text at all: turns, ends, padding.
+    Control,
+}
+
+/// Bytes that end a run in the DRY penalty: lines, labels, quotes and list marks repeat by nature.
+const BREAKERS: &[u8] = b"\n:\"*";
+
+impl Vocabulary {
+    /// From the bytes of each token; control tokens have none.
+    pub fn new<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> Self {
+        let kinds = tokens
+            .map(|bytes| match bytes {
+                [] => Kind::Control,
+                _ if bytes.iter().any(|byte| BREAKERS.contains(byte)) => Kind::Breaker,
+                _ => Kind::Text,
+            })
+            .collect();
+        Self { kinds }
+    }
+
+    /// Number of tokens.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    fn kind(&self, id: u32) -> Kind {
+        self.kinds.get(id as usize).copied().unwrap_or(Kind::Control)
+    }
+
+    /// Whether a DRY run ends at this token, which is then not penalised either.
+    pub(super) fn ends_run(&self, id: u32) -> bool {
+        self.kind(id) != Kind::Text
+    }
+}
+
+/// A sampler: settings, generator, and the vocabulary its penalties read.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    settings: Sampling,
+    vocabulary: Arc<Vocabulary>,
+    rng: ChaCha8Rng,
+    never: Vec<u32>,
+}
+
+impl Sampler {
+    /// # Errors
+    /// A setting is out of its range.
+    pub fn new(settings: &Sampling, vocabulary: Arc<Vocabulary>) -> Result<Self> {
+        settings.check()?;
+        Ok(Self {
+            settings: settings.clone(),
+            vocabulary,
+            rng: ChaCha8Rng::seed_from_u64(settings.seed),
+            never: Vec::new(),
+        })
+    }
+
+    /// The same sampler, which never chooses any of these tokens.
+    #[must_use]
+    pub fn never(self, never: Vec<u32>) -> Self {
+        Self { never, ..self }
+    }
+
+    /// Chooses the token that follows `before` (prompt and completion so far). `logits` are those of
+    /// the vocabulary and are changed by the penalties.
+    ///
+    /// # Errors
+    /// A logit is NaN or plus infinity, or none is above minus infinity.
+    pub fn choose(&mut self, logits: &mut [f32], before: &[u32]) -> Result<u32> {
+        for id in &self.never {
+            if let Some(logit) = logits.get_mut(*id as usize) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        check_logits(logits)?;
+        self.penalise(logits, before);
+        if self.settings.temperature == 0.0 {
+            return Ok(likeliest(logits));
+        }
+        let distribution = distribution(logits, &self.settings);
+        let mut left = self.rng.random::<f64>();
+        for (id, probability) in &distribution {
+            left -= probability;
+            if left < 0.0 {
+                return Ok(*id);
+            }
+        }
+        // Rounding may leave a little over.
+        Ok(distribution.last().map_or_else(|| likeliest(logits), |(id, _)| *id))
+    }
+
+    fn penalise(&self, logits: &mut [f32], before: &[u32]) {
+        let settings = &self.settings;
+        let window = match settings.penalty_window {
+            0 => before,
+            n => &before[before.len().saturating_sub(n)..],
+        };
+        if settings.repetition_penalty != 1.0 {
+            let mut seen: Vec<u32> = window.to_vec();
+            seen.sort_unstable();
+            seen.dedup();
+            for id in seen {
+                if self.vocabulary.kind(id) == Kind::Control {
+                    continue;
+                }
+                if let Some(logit) = logits.get_mut(id as usize) {
+                    *logit = match *logit > 0.0 {
+                        true => *logit / settings.repetition_penalty,
+                        false => *logit * settings.repetition_penalty,
+                    };
+                }
+            }
+        }
+        if settings.dry_multiplier > 0.0 {
+            dry::penalise(logits, window, settings, &self.vocabulary);
+        }
+    }
+}
+
+/// Probabilities of the tokens that temperature, top-k, min-p and top-p leave, likeliest first (ties
+/// by id); they sum to 1. At least one token is left. Temperature must be above 0.
+///
+/// `logits` are finite or minus infinity, at least one of them finite.
+#[must_use]
+pub fn distribution(logits: &[f32], settings: &Sampling) -> Vec<(u32, f64)> {
+    let tier = Tier::detect();
+    let largest = softmax::largest(logits, tier);
+    let mut weights = vec![0.0; logits.len()];
+    let total =
+        f64::from(softmax::exp_scaled(logits, largest, settings.temperature, &mut weights, tier));
+
+    // A token's share of the likeliest one's probability is its weight: min-p needs no sum.
+    // Weights of 0 can never be drawn.
+    let mut least = settings.min_p.max(f32::MIN_POSITIVE);
+    if settings.min_p == 0.0 && settings.top_k == 0 && settings.top_p < 1.0 {
+        // All weights below this together are less than half of what top-p leaves out.
+        let left_out = 0.5 * (1.0 - f64::from(settings.top_p)) * total;
+        least = least.max((left_out / logits.len() as f64) as f32);
+    }
+    let mut kept: Vec<(u32, f64)> = weights
+        .iter()
+        .enumerate()
+        .filter(|(_, weight)| **weight >= least)
+        .map(|(id, weight)| (id as u32, f64::from(*weight)))
+        .collect();
+    let by_weight = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+
+    // Top-k comes first by definition, but the k likeliest of those above a floor are the same
+    // tokens as those above the floor of the k likeliest.
+    if settings.top_k > 0 && settings.top_k < kept.len() {
+        kept.select_nth_unstable_by(settings.top_k - 1, by_weight);
+        kept.truncate(settings.top_k);
+    }
+    let total = match settings.min_p == 0.0 && settings.top_k == 0 {
+        true => total,
+        false => kept.iter().map(|(_, weight)| weight).sum(),
+    };
+    if settings.top_p < 1.0 {
+        keep_top_p(&mut kept, f64::from(settings.top_p) * total, by_weight);
+    } else {
+        kept.sort_unstable_by(by_weight);
+    }
+    let total: f64 = kept.iter().map(|(_, weight)| weight).sum();
+    kept.iter_mut().for_each(|(_, weight)| *weight /= total);
+    kept
+}
+
+/// Sorts and keeps the shortest head whose weights reach `mass`; never less than one token.
+fn keep_top_p(
+    kept: &mut Vec<(u32, f64)>,
+    mass: f64,
+    by_weight: impl Fn(&(u32, f64), &(u32, f64)) -> std::cmp::Ordering,
+) {
+    // Sorting a whole vocabulary for every token is dear; the head is mostly short.
+    let mut head = 256.min(kept.len());
+    loop {
+        if head < kept.len() {
+            kept.select_nth_unstable_by(head - 1, &by_weight);
+        }
+        let reached: f64 = kept[..head].iter().map(|(_, weight)| weight).sum();
+        // The slack keeps another order of summation from deciding.
+        if reached >= mass * (1.0 + 1e-9) || head == kept.len() {
+            break;
+        }
+        head = (head * 4).min(kept.len());
+    }
+    kept.truncate(head);
+    kept.sort_unstable_by(&by_weight);
+    let mut sum = 0.0;
+    let n = kept
+        .iter()
+        .position(|(_, weight)| {
+            sum += weight;
+            sum >= mass
+        })
+        .map_or(kept.len(), |last| last + 1);
+    kept.truncate(n.max(1));
+}
+
+/// The likeliest token; ties go to the lowest id.
+fn likeliest(logits: &[f32]) -> u32 {
+    softmax::index_of_largest(logits, Tier::detect()) as u32
+}
+
+/// # Errors
+/// A logit is NaN or plus infinity, or none is above minus infinity.
+pub(super) fn check_logits(logits: &[f32]) -> Result<()> {
+    let largest = softmax::largest(logits, Tier::detect());
+    if largest.is_finite() {
+        return Ok(());
+    }
+    let odd = logits.iter().position(|logit| logit.is_nan() || *logit == f32::INFINITY);
+    let what = match odd {
+        Some(id) => format!("{} for token {id}", logits[id]),
+        None => "no finite one".to_owned(),
+    };
+    Err(Error::Logits { what })
+}
+
+#[cfg(test)]
+#[path = "sampler_tests.rs"]
+mod tests;

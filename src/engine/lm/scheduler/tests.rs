@@ -1,0 +1,349 @@
+//! Thousands of random operations against a plain loop over a decoder.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures::channel::oneshot;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::lm::completing::Completing;
+use crate::lm::decoder::{Options, Precision, Rows};
+use crate::lm::job::{Lane, Work};
+use crate::lm::sampler::{Sampler, Vocabulary};
+use crate::lm::scoring::Scoring;
+use crate::lm::stop::StopStream;
+use crate::lm::tiny::{N_TOKENS, Tiny};
+use crate::lm::{Completion, Rule, Sampling, Score, WeightedSum};
+use idiolect_kernels::attention::KvPrecision;
+
+/// A request, and all that its answer may depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Asked {
+    prompts: Vec<Vec<u32>>,
+    what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum What {
+    Write {
+        seed: u64,
+        most: usize,
+    },
+    Score {
+        text: Vec<u32>,
+    },
+    /// The callback panics, or the rule gives no distribution.
+    Break,
+}
+
+enum Answer {
+    Text(oneshot::Receiver<Result<Completion>>),
+    Score(oneshot::Receiver<Result<Vec<Score>>>),
+}
+
+/// What came out: token by token log-probabilities, or the text and its number of tokens.
+#[derive(Debug, Clone, PartialEq)]
+enum Outcome {
+    Text(String, usize),
+    Score(Vec<u32>),
+}
+
+struct Spoilt;
+
+impl Rule for Spoilt {
+    fn combine(&mut self, written: &[u32], _logprobs: &[&[f32]], combined: &mut [f32]) {
+        combined.fill(if written.len() < 2 { 0.0 } else { f32::NAN });
+    }
+}
+
+struct World {
+    decoder: Decoder,
+    scheduler: Scheduler,
+    tokenizer: Arc<Tokenizer>,
+    vocabulary: Arc<Vocabulary>,
+    expected: HashMap<Asked, Outcome>,
+}
+
+fn decoder(tiny: &Tiny, threads: usize) -> Decoder {
+    let options = Options {
+        device: candle_core::Device::Cpu,
+        precision: Precision::Packed,
+        context: None,
+        threads,
+        tier: Tier::detect(),
+        kv_precision: KvPrecision::default(),
+    };
+    Decoder::load(&tiny.gguf(), &options).unwrap()
+}
+
+fn sampling(seed: u64) -> Sampling {
+    Sampling { temperature: 0.9, top_p: 0.95, seed, ..Sampling::default() }
+}
+
+/// The rule that several prompts are combined by.
+fn weights(n: usize) -> WeightedSum {
+    WeightedSum((0..n).map(|i| if i == 0 { 1.5 } else { -0.25 }).collect())
+}
+
+impl World {
+    fn new(tiny: &Tiny, threads: usize, runs: usize, share_prefixes: bool) -> Self {
+        let tokenizer = Arc::new(Tokenizer::from_gguf(&tiny.gguf()).unwrap());
+        let ids = 0..tokenizer.n_vocab() as u32;
+        let vocabulary = Arc::new(Vocabulary::new(ids.map(|id| tokenizer.bytes(id))));
+        let working = decoder(tiny, threads);
+        let limits = Limits { kv_budget: runs * working.cache().run_bytes(), share_prefixes };
+        let scheduler =
+            Scheduler::new(working, Arc::clone(&tokenizer), Tier::detect(), limits, Arc::default());
+        let expected = HashMap::new();
+        Self { decoder: decoder(tiny, 1), scheduler, tokenizer, vocabulary, expected }
+    }
+
+    fn start(&mut self, asked: &Asked) -> Answer {
+        let (text, most): (&[u32], usize) = match &asked.what {
+            What::Write { most, .. } => (&[], *most),
+            What::Break => (&[], 8),
+            What::Score { text } => (&text[..text.len() - 1], 0),
+        };
+        let lanes = asked.prompts.iter().map(|prompt| {
+            let cache = self.scheduler.decoder.cache();
+            let tokens = [&prompt[..], text].concat();
+            let longest = tokens.len() + most;
+            Lane::new(tokens, prompt.len(), longest, cache)
+        });
+        let lanes: Vec<Lane> = lanes.collect();
+        let n = lanes.len();
+        let broken = asked.what == What::Break;
+        let rules: Vec<Box<dyn Rule>> = match n {
+            1 => Vec::new(),
+            _ if broken => vec![Box::new(Spoilt)],
+            n => vec![Box::new(weights(n))],
+        };
+        if let What::Score { text } = &asked.what {
+            let (reply, answer) = oneshot::channel();
+            let work = Work::Score(Scoring::new(text.clone(), 1, reply));
+            self.scheduler.add(Job { lanes, rules, work });
+            return Answer::Score(answer);
+        }
+        let seed = if let What::Write { seed, .. } = asked.what { seed } else { 1 };
+        let sampler = Sampler::new(&sampling(seed), Arc::clone(&self.vocabulary)).unwrap();
+        let (reply, answer) = oneshot::channel();
+        let count = Mutex::new(0);
+        let on_text = Box::new(move |_: &str| {
+            *count.lock().unwrap() += 1;
+            assert!(!broken || *count.lock().unwrap() < 3, "as it was asked to");
+        });
+        let stop = StopStream::new(&[]);
+        let completing = Completing::new(sampler, None, stop, on_text, most, 0, reply);
+        self.scheduler.add(Job { lanes, rules, work: Work::Complete(Box::new(completing)) });
+        Answer::Text(answer)
+    }
+
+    /// What a plain loop gives: one cache a prompt, one pass a token.
+    fn alone(&mut self, asked: &Asked) -> Outcome {
+        if let Some(known) = self.expected.get(asked) {
+            return known.clone();
+        }
+        let mut caches: Vec<_> = asked.prompts.iter().map(|_| self.decoder.cache()).collect();
+        let mut next = asked.prompts.clone();
+        let mut tokens = asked.prompts[0].clone();
+        let mut sampler = None;
+        if let What::Write { seed, .. } = asked.what {
+            let vocabulary = Arc::clone(&self.vocabulary);
+            sampler = Some(Sampler::new(&sampling(seed), vocabulary).unwrap());
+        }
+        let (mut written, mut n_written, mut scores) = (Vec::new(), 0, Vec::new());
+        loop {
+            match &asked.what {
+                What::Score { text } if scores.len() == text.len() => break,
+                What::Write { most, .. } if n_written == *most => break,
+                _ => {}
+            }
+            let mut rows: Vec<Vec<f32>> = Vec::new();
+            for (cache, new) in caches.iter_mut().zip(&next) {
+                let hidden = self.decoder.forward(&mut [Rows { tokens: new, cache }]).unwrap();
+                let last = [new.len() as u32 - 1];
+                let mut logits = Vec::new();
+                self.decoder.logits_of(&hidden, &last, &mut logits).unwrap();
+                logits.truncate(N_TOKENS);
+                rows.push(logits);
+            }
+            let mut logits = rows[0].clone();
+            if rows.len() > 1 {
+                for row in &mut rows {
+                    idiolect_kernels::softmax::log_softmax_in_place(row, Tier::detect());
+                }
+                let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+                weights(rows.len()).combine(&[], &rows, &mut logits);
+            }
+            let id = match (&asked.what, &mut sampler) {
+                (What::Score { text }, _) => {
+                    let id = text[scores.len()];
+                    let norm = idiolect_kernels::softmax::log_sum_exp(&logits, Tier::detect());
+                    scores.push((logits[id as usize] - norm).to_bits());
+                    id
+                }
+                (_, Some(sampler)) => {
+                    let id = sampler.choose(&mut logits, &tokens).unwrap();
+                    if self.tokenizer.is_end(id) {
+                        break;
+                    }
+                    written.extend_from_slice(self.tokenizer.bytes(id));
+                    n_written += 1;
+                    id
+                }
+                _ => unreachable!(),
+            };
+            tokens.push(id);
+            next = vec![vec![id]; asked.prompts.len()];
+        }
+        let outcome = match asked.what {
+            What::Score { .. } => Outcome::Score(scores),
+            _ => Outcome::Text(String::from_utf8_lossy(&written).into_owned(), n_written),
+        };
+        self.expected.insert(asked.clone(), outcome.clone());
+        outcome
+    }
+
+    /// Every byte of a cache is held by a request or by the tree.
+    fn check_bytes(&self) {
+        let decoder = &self.scheduler.decoder;
+        let budget = self.scheduler.limits.kv_budget;
+        assert!(decoder.cache_bytes() <= budget, "{} of {budget}", decoder.cache_bytes());
+        let mut held: std::collections::HashSet<usize> =
+            self.scheduler.tree.run_identities().collect();
+        assert_eq!(held.len(), self.scheduler.tree.n_runs());
+        let lanes = self.scheduler.jobs.iter().flat_map(|job| &job.lanes);
+        held.extend(lanes.flat_map(|lane| lane.cache.run_identities()));
+        assert_eq!(decoder.cache_bytes(), held.len() * decoder.cache().run_bytes());
+    }
+}
+
+/// The answer, once it is there.
+fn outcome(answer: &mut Answer) -> Option<Result<Outcome>> {
+    match answer {
+        Answer::Text(receiver) => receiver.try_recv().unwrap().map(|answer| {
+            answer.map(|completion| Outcome::Text(completion.text, completion.completion_tokens))
+        }),
+        Answer::Score(receiver) => receiver.try_recv().unwrap().map(|answer| {
+            let bits = |score: &Score| score.logprobs.iter().map(|x| x.to_bits()).collect();
+            answer.map(|scores| Outcome::Score(bits(&scores[0])))
+        }),
+    }
+}
+
+fn segment(number: u32, n: usize) -> Vec<u32> {
+    (0..n as u32).map(|i| (i * (2 * number + 3) + i / 5) % 256).collect()
+}
+
+fn random_request(rng: &mut ChaCha8Rng, before: &[Asked]) -> Asked {
+    let n_prompts = if rng.random_bool(0.2) { rng.random_range(2..4) } else { 1 };
+    let prompts = (0..n_prompts)
+        .map(|_| {
+            // Half of them begin as an earlier one did.
+            let mut prompt = match before.len() {
+                n if n > 0 && rng.random_bool(0.5) => {
+                    let known = &before[rng.random_range(0..n)].prompts[0];
+                    known[..rng.random_range(1..=known.len())].to_vec()
+                }
+                _ => segment(rng.random_range(0..3), rng.random_range(1..150)),
+            };
+            prompt.extend(segment(rng.random_range(0..6), rng.random_range(0..60)));
+            prompt.truncate(300);
+            prompt
+        })
+        .collect();
+    let what = match rng.random_range(0..10) {
+        0..6 => What::Write { seed: rng.random_range(0..5), most: rng.random_range(0..20) },
+        6..9 => What::Score { text: segment(rng.random_range(0..4), rng.random_range(1..90)) },
+        _ => What::Break,
+    };
+    Asked { prompts, what }
+}
+
+fn many_operations(world: &mut World, n_operations: usize, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut before: Vec<Asked> = Vec::new();
+    let mut open: Vec<(Asked, Answer)> = Vec::new();
+    let (mut n_answered, mut n_broken) = (0, 0);
+    for operation in 0..n_operations {
+        match rng.random_range(0..20) {
+            0..3 if open.len() < 24 => {
+                // Some are asked again, word for word.
+                let asked = match before.len() {
+                    n if n > 0 && rng.random_bool(0.4) => before[rng.random_range(0..n)].clone(),
+                    _ => random_request(&mut rng, &before),
+                };
+                let answer = world.start(&asked);
+                if before.len() < 60 {
+                    before.push(asked.clone());
+                }
+                open.push((asked, answer));
+            }
+            3 if !open.is_empty() && rng.random_bool(0.3) => {
+                drop(open.swap_remove(rng.random_range(0..open.len())));
+            }
+            4 if rng.random_bool(0.2) => {
+                world.scheduler.tree.evict();
+            }
+            _ => world.scheduler.step(),
+        }
+        world.check_bytes();
+        if operation + 1 == n_operations {
+            while !world.scheduler.is_idle() {
+                world.scheduler.step();
+                world.check_bytes();
+            }
+        }
+        let mut still_open = Vec::new();
+        for (asked, mut answer) in open {
+            let Some(outcome) = outcome(&mut answer) else {
+                still_open.push((asked, answer));
+                continue;
+            };
+            match outcome {
+                Ok(outcome) if asked.what != What::Break => {
+                    assert_eq!(outcome, world.alone(&asked), "{asked:?}");
+                    n_answered += 1;
+                }
+                // A text that ended before it could break.
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!(asked.what, What::Break, "{error}");
+                    n_broken += 1;
+                }
+            }
+        }
+        open = still_open;
+    }
+    assert!(open.is_empty());
+    assert!(n_answered > n_operations / 40 && n_broken > 0, "{n_answered} {n_broken}");
+    assert!(world.scheduler.jobs.is_empty());
+    while world.scheduler.tree.evict() {
+        world.check_bytes();
+    }
+    assert_eq!((world.scheduler.tree.n_runs(), world.scheduler.decoder.cache_bytes()), (0, 0));
+}
+
+#[test]
+fn ten_thousand_operations_give_what_a_plain_loop_gives() {
+    // Room for a few requests only, so that the tree is evicted all the time and requests wait.
+    let mut world = World::new(&Tiny::new("llama"), 2, 30, true);
+    many_operations(&mut world, 10_000, 1);
+    let stats = world.scheduler.counters.stats();
+    assert!(stats.reused_tokens > stats.prompt_rows / 4, "{stats:?}");
+}
+
+#[test]
+fn without_sharing_the_answers_are_the_same() {
+    for (threads, share_prefixes) in [(1, true), (1, false), (2, false)] {
+        let mut world = World::new(&Tiny::new("qwen3"), threads, 100, share_prefixes);
+        many_operations(&mut world, 800, 2);
+        let reused = world.scheduler.counters.stats().reused_tokens;
+        assert_eq!(reused > 0, share_prefixes);
+        assert!(share_prefixes || world.scheduler.tree.n_runs() == 0);
+    }
+}

@@ -1,0 +1,56 @@
+//! What a score does with the logits it is given: look up the tokens it was asked about.
+
+use futures::channel::oneshot;
+
+use super::sampler::check_logits;
+use super::{Error, Result, Score};
+use idiolect_kernels::Tier;
+use idiolect_kernels::softmax::log_sum_exp;
+
+/// A text that is looked up in one or several distributions a token.
+pub(super) struct Scoring {
+    continuation: Vec<u32>,
+    /// Log-probabilities by distribution, `[n_distributions][n_taken]`.
+    logprobs: Vec<Vec<f32>>,
+    reply: oneshot::Sender<Result<Vec<Score>>>,
+}
+
+impl Scoring {
+    /// `continuation` has at least one token.
+    pub(super) fn new(
+        continuation: Vec<u32>,
+        n_distributions: usize,
+        reply: oneshot::Sender<Result<Vec<Score>>>,
+    ) -> Self {
+        let logprobs = vec![Vec::with_capacity(continuation.len()); n_distributions];
+        Self { continuation, logprobs, reply }
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.reply.is_canceled()
+    }
+
+    /// Tokens looked up so far in all distributions.
+    pub(super) fn n_taken(&self) -> usize {
+        self.logprobs.last().map_or(0, Vec::len)
+    }
+
+    /// Takes the next token's logits of one distribution; tells whether it was the last of all.
+    /// Distributions of one token come in their order.
+    pub(super) fn take(&mut self, index: usize, logits: &[f32], tier: Tier) -> Result<bool> {
+        check_logits(logits)?;
+        let logprobs = &mut self.logprobs[index];
+        let id = self.continuation[logprobs.len()];
+        let logit = logits.get(id as usize).ok_or(Error::Token { id, n_vocab: logits.len() })?;
+        logprobs.push(logit - log_sum_exp(logits, tier));
+        Ok(self.n_taken() == self.continuation.len())
+    }
+
+    pub(super) fn answer(self, error: Option<Error>) {
+        let Self { continuation, logprobs, reply } = self;
+        let score = |logprobs| Score { tokens: continuation.clone(), logprobs };
+        let scores = logprobs.into_iter().map(score).collect();
+        // Nobody may be waiting any more; that is no error.
+        drop(reply.send(error.map_or(Ok(scores), Err)));
+    }
+}

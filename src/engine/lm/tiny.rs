@@ -1,0 +1,203 @@
+//! Tiny models with random weights, one of each family, for tests.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, Tensor};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Lm, LoadOptions};
+use crate::model::LmFiles;
+use crate::model::gguf::Gguf;
+use crate::model::gguf::Value;
+use crate::model::gguf::writer::Writer;
+
+/// Shape of a tiny model.
+#[derive(Debug, Clone)]
+pub struct Tiny {
+    pub architecture: &'static str,
+    pub dtype: GgmlDType,
+    pub n_layers: usize,
+    pub n_embd: usize,
+    pub n_ff: usize,
+    pub n_heads: usize,
+    pub n_kv_heads: usize,
+    pub head_dim: usize,
+    pub tied: bool,
+    pub context: u64,
+    /// Metadata added or put in place of others.
+    pub values: Vec<(String, Value)>,
+    /// `rope_freqs.weight`.
+    pub rope_divisors: Option<Vec<f32>>,
+    /// A tensor to leave out.
+    pub without: Option<&'static str>,
+    /// A tensor to fill with this value.
+    pub spoilt: Option<(&'static str, f32)>,
+}
+
+/// Tokens: 256 bytes, then `<|endoftext|>`, `<|im_start|>`, `<|im_end|>`; padded to a round number.
+pub const N_TOKENS: usize = 259;
+const N_VOCAB: usize = 288;
+
+/// A running model of one family with random weights.
+pub fn lm(architecture: &'static str) -> Lm {
+    Tiny::new(architecture).lm()
+}
+
+impl Tiny {
+    pub fn new(architecture: &'static str) -> Self {
+        Self {
+            architecture,
+            dtype: GgmlDType::Q4_1,
+            n_layers: 2,
+            n_embd: 64,
+            n_ff: 96,
+            n_heads: 4,
+            n_kv_heads: 2,
+            head_dim: 16,
+            tied: architecture != "qwen2",
+            context: 1024,
+            values: Vec::new(),
+            rope_divisors: None,
+            without: None,
+            spoilt: None,
+        }
+    }
+
+    /// The running model.
+    pub fn lm(&self) -> Lm {
+        let folder = tempfile::tempdir().unwrap();
+        let gguf = folder.path().join("tiny.gguf");
+        std::fs::write(&gguf, self.bytes()).unwrap();
+        let files = LmFiles { name: "tiny".into(), gguf, tokenizer: None, sha256: "0".repeat(64) };
+        Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap()
+    }
+
+    pub fn gguf(&self) -> Gguf {
+        Gguf::from_bytes(self.bytes(), "tiny.gguf".as_ref()).unwrap()
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut builder =
+            Builder { tiny: self, writer: self.metadata(), rng: ChaCha8Rng::seed_from_u64(7) };
+        builder.matrix("token_embd.weight", N_VOCAB, self.n_embd);
+        if !self.tied {
+            builder.matrix("output.weight", N_VOCAB, self.n_embd);
+        }
+        builder.vector("output_norm.weight", self.n_embd, 1.0);
+        if let Some(divisors) = &self.rope_divisors {
+            builder.writer =
+                builder.writer.tensor_f32("rope_freqs.weight", &[divisors.len()], divisors);
+        }
+        let (n_queries, n_keys) = (self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim);
+        for layer in 0..self.n_layers {
+            let name = |part: &str| format!("blk.{layer}.{part}");
+            builder.vector(&name("attn_norm.weight"), self.n_embd, 1.0);
+            builder.vector(&name("ffn_norm.weight"), self.n_embd, 1.0);
+            builder.matrix(&name("attn_q.weight"), n_queries, self.n_embd);
+            builder.matrix(&name("attn_k.weight"), n_keys, self.n_embd);
+            builder.matrix(&name("attn_v.weight"), n_keys, self.n_embd);
+            builder.matrix(&name("attn_output.weight"), self.n_embd, n_queries);
+            builder.matrix(&name("ffn_gate.weight"), self.n_ff, self.n_embd);
+            builder.matrix(&name("ffn_up.weight"), self.n_ff, self.n_embd);
+            builder.matrix(&name("ffn_down.weight"), self.n_embd, self.n_ff);
+            if self.architecture == "qwen2" {
+                builder.vector(&name("attn_q.bias"), n_queries, 0.0);
+                builder.vector(&name("attn_k.bias"), n_keys, 0.0);
+                builder.vector(&name("attn_v.bias"), n_keys, 0.0);
+            }
+            if self.architecture == "qwen3" {
+                builder.vector(&name("attn_q_norm.weight"), self.head_dim, 1.0);
+                builder.vector(&name("attn_k_norm.weight"), self.head_dim, 1.0);
+            }
+        }
+        builder.writer.finish()
+    }
+
+    fn metadata(&self) -> Writer {
+        let key = |name: &str| format!("{}.{name}", self.architecture);
+        let count = |n: usize| Value::Unsigned(n as u64);
+        let mut tokens: Vec<String> =
+            (0..=255u8).map(|byte| byte_letter(byte).to_string()).collect();
+        tokens.extend(["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map(str::to_owned));
+        let kinds = (0..N_TOKENS).map(|id| if id < 256 { 1 } else { 3 }).collect();
+        let mut values = vec![
+            ("general.architecture".to_owned(), Value::String(self.architecture.to_owned())),
+            (key("block_count"), count(self.n_layers)),
+            (key("context_length"), Value::Unsigned(self.context)),
+            (key("embedding_length"), count(self.n_embd)),
+            (key("feed_forward_length"), count(self.n_ff)),
+            (key("attention.head_count"), count(self.n_heads)),
+            (key("attention.head_count_kv"), count(self.n_kv_heads)),
+            (key("attention.key_length"), count(self.head_dim)),
+            (key("attention.value_length"), count(self.head_dim)),
+            (key("attention.layer_norm_rms_epsilon"), Value::F32(1e-5)),
+            (key("rope.dimension_count"), count(self.head_dim)),
+            (key("rope.freq_base"), Value::F32(10_000.0)),
+            ("tokenizer.ggml.model".to_owned(), Value::String("gpt2".to_owned())),
+            ("tokenizer.ggml.pre".to_owned(), Value::String("smollm".to_owned())),
+            ("tokenizer.ggml.tokens".to_owned(), Value::Strings(tokens)),
+            ("tokenizer.ggml.token_type".to_owned(), Value::Integers(kinds)),
+            ("tokenizer.ggml.merges".to_owned(), Value::Strings(Vec::new())),
+            ("tokenizer.ggml.bos_token_id".to_owned(), Value::Unsigned(256)),
+            ("tokenizer.ggml.eos_token_id".to_owned(), Value::Unsigned(258)),
+            ("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(false)),
+        ];
+        values.retain(|(key, _)| !self.values.iter().any(|(other, _)| other == key));
+        values
+            .iter()
+            .chain(&self.values)
+            .fold(Writer::new(), |writer, (key, value)| writer.value(key, value.clone()))
+    }
+}
+
+struct Builder<'a> {
+    tiny: &'a Tiny,
+    writer: Writer,
+    rng: ChaCha8Rng,
+}
+
+impl Builder<'_> {
+    fn matrix(&mut self, name: &str, rows: usize, columns: usize) {
+        let values = self.values(name, rows * columns, 0.0, 0.15);
+        if self.tiny.without == Some(name) {
+            return;
+        }
+        let dense = Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap();
+        let blocks = QTensor::quantize(&dense, self.tiny.dtype).unwrap();
+        let writer = std::mem::take(&mut self.writer);
+        self.writer =
+            writer.tensor(name, &[rows, columns], self.tiny.dtype, &blocks.data().unwrap());
+    }
+
+    fn vector(&mut self, name: &str, length: usize, around: f32) {
+        let values = self.values(name, length, around, 0.3);
+        if self.tiny.without == Some(name) {
+            return;
+        }
+        let writer = std::mem::take(&mut self.writer);
+        self.writer = writer.tensor_f32(name, &[length], &values);
+    }
+
+    fn values(&mut self, name: &str, n: usize, around: f32, spread: f32) -> Vec<f32> {
+        let values =
+            (0..n).map(|_| around + self.rng.random_range(-spread..spread)).collect::<Vec<_>>();
+        match self.tiny.spoilt {
+            Some((spoilt, value)) if spoilt == name => vec![value; n],
+            _ => values,
+        }
+    }
+}
+
+/// The letter that stands for a byte in a GPT-2 vocabulary.
+fn byte_letter(byte: u8) -> char {
+    let shown = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    match shown(byte) {
+        true => char::from(byte),
+        false => {
+            let hidden_before = (0..byte).filter(|b| !shown(*b)).count() as u32;
+            char::from_u32(256 + hidden_before).unwrap()
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The entries of `models/`, carried in the program.
+
+macro_rules! entry {
+    ($name:literal) => {
+        (
+            concat!("models/", $name, ".toml"),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/", $name, ".toml")),
+        )
+    };
+}
+
+/// Name of the file and its text.
+pub(super) const ENTRIES: [(&str, &str); 13] = [
+    entry!("all-minilm-l6-v2"),
+    entry!("bge-small-en-v1.5"),
+    entry!("e5-small-v2"),
+    entry!("llama-3.2-1b-instruct"),
+    entry!("qwen2.5-0.5b-instruct"),
+    entry!("qwen2.5-1.5b-instruct"),
+    entry!("qwen2.5-7b-instruct"),
+    entry!("qwen2.5-coder-0.5b-instruct"),
+    entry!("qwen2.5-coder-1.5b-instruct"),
+    entry!("qwen3-0.6b"),
+    entry!("smollm2-1.7b-instruct"),
+    entry!("smollm2-135m-instruct"),
+    entry!("smollm2-360m-instruct"),
+];

@@ -1,0 +1,52 @@
+//! What texts say, as a sentence encoder sees it.
+
+use std::collections::HashMap;
+
+use idiolect_core::difference::SentenceVectors;
+use idiolect_metrics::stylometry::{Profile, Space};
+
+use crate::{Error, Result};
+
+/// Cosine of a sentence encoder's vectors. The encoder must have chosen nothing: no peers, no users,
+/// no texts; otherwise its opinion of what was chosen is its own once more.
+#[derive(Debug, Clone, Default)]
+pub struct Embedded {
+    vectors: HashMap<String, Vec<f32>>,
+}
+
+impl Embedded {
+    /// Encodes all texts that will be held against each other; others have no place in the space.
+    ///
+    /// # Errors
+    /// The encoder fails.
+    pub fn of<'t>(
+        encoder: &dyn SentenceVectors,
+        texts: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Self> {
+        let mut texts: Vec<&str> = texts.into_iter().collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let vectors = encoder.vectors(&texts).map_err(|source| Error::Encoder(Box::new(source)))?;
+        Ok(Self { vectors: texts.into_iter().map(str::to_owned).zip(vectors).collect() })
+    }
+}
+
+impl Space for Embedded {
+    fn name(&self) -> &'static str {
+        "encoder"
+    }
+
+    /// The mean of the texts' vectors.
+    fn profile(&self, texts: &[&str]) -> Profile {
+        let mut sum: Vec<f32> = Vec::new();
+        for vector in texts.iter().filter_map(|text| self.vectors.get(*text)) {
+            sum.resize(vector.len(), 0.0);
+            sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x / texts.len() as f32);
+        }
+        Profile::dense(&sum)
+    }
+
+    fn similarity(&self, a: &Profile, b: &Profile) -> f64 {
+        a.cosine(b)
+    }
+}

@@ -1,0 +1,26 @@
+//! Metrics of texts: overlap with references, stylometry, retrieval scores and statistics over users.
+//!
+//! Depends on no other crate of the project. [`overlap`] has ROUGE, BLEU and METEOR, equal to their
+//! Python reference implementations; [`stylometry`] measures how near texts are in style;
+//! [`statistics`] gives intervals and paired tests over users; [`Bm25`] ranks documents for a query;
+//! [`text`] defines a word for everything that counts words.
+//!
+//! ```
+//! use idiolect_metrics::Bm25;
+//!
+//! let documents = ["a kettle that sings", "a lamp for a desk"];
+//! assert_eq!(Bm25::new(&documents).top("the kettle", 1), [0]);
+//! ```
+
+mod bm25;
+mod error;
+pub mod overlap;
+pub mod statistics;
+pub mod stylometry;
+pub mod text;
+
+pub use bm25::Bm25;
+pub use error::Error;
+
+/// `Result` with this crate's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,132 @@
+//! Burrows' Delta.
+
+use std::collections::HashMap;
+
+use super::ngrams::{counted, ngrams};
+use super::{Profile, Space};
+use crate::text::{for_each_word, function_word};
+use crate::{Error, Result};
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Features {
+    /// English function words, in shares of all words.
+    FunctionWords,
+    /// That many of the population's most frequent runs of three characters, in shares of all such
+    /// runs.
+    Trigrams(usize),
+}
+
+/// Burrows' Delta (Burrows, "'Delta': a measure of stylistic difference and a guide to likely
+/// authorship", 2002): the mean over features of the differences between z-scores, without sign.
+/// The similarity is its negative. z-scores are in standard deviations of the population, whose mean
+/// cancels (Argamon, "Interpreting Burrows's Delta", 2008, equation 3).
+#[derive(Debug, Clone)]
+pub struct Delta {
+    features: Features,
+    /// Feature to the mean and the standard deviation of its share.
+    spread: HashMap<u64, (f64, f64)>,
+}
+
+impl Delta {
+    /// Fits means and deviations to a population: texts of many hands, each best about as long as
+    /// those that are going to be compared.
+    ///
+    /// # Errors
+    /// [`Error::TooFew`] where there are fewer than two texts, or no feature varies among them.
+    pub fn fit<S: AsRef<str>>(features: Features, population: &[S]) -> Result<Self> {
+        let (operation, n) = ("fit Delta to a population", population.len());
+        if n < 2 {
+            return Err(Error::TooFew { operation, what: "texts", got: n, needed: 2 });
+        }
+        let mut sums: HashMap<u64, (f64, f64)> = HashMap::new();
+        for text in population {
+            for (feature, share) in shares(features, &[text.as_ref()]) {
+                let (sum, squares) = sums.entry(feature).or_default();
+                *sum += share;
+                *squares += share * share;
+            }
+        }
+        let mut sums: Vec<(u64, (f64, f64))> = sums.into_iter().collect();
+        if let Features::Trigrams(most) = features {
+            // Among equally frequent ones the hash decides, which is the same on every run.
+            sums.sort_unstable_by(|(a, (x, _)), (b, (y, _))| y.total_cmp(x).then(a.cmp(b)));
+            sums.truncate(most);
+        }
+        let n = n as f64;
+        let spread: HashMap<u64, (f64, f64)> = sums
+            .into_iter()
+            .filter_map(|(feature, (sum, squares))| {
+                let mean = sum / n;
+                let variance = (squares - sum * mean) / (n - 1.0);
+                // Less than this is rounding.
+                (variance > 1e-12 * mean * mean).then(|| (feature, (mean, variance.sqrt())))
+            })
+            .collect();
+        if spread.is_empty() {
+            let what = "features that vary";
+            return Err(Error::TooFew { operation, what, got: 0, needed: 1 });
+        }
+        Ok(Self { features, spread })
+    }
+
+    /// Number of features that are compared.
+    #[must_use]
+    pub fn n_features(&self) -> usize {
+        self.spread.len()
+    }
+}
+
+impl Space for Delta {
+    fn name(&self) -> &'static str {
+        match self.features {
+            Features::FunctionWords => "delta-function-words",
+            Features::Trigrams(_) => "delta-trigrams",
+        }
+    }
+
+    /// z-scores of the shares in all texts together.
+    fn profile(&self, texts: &[&str]) -> Profile {
+        let shares: HashMap<u64, f64> = shares(self.features, texts).into_iter().collect();
+        let z = |(feature, (mean, deviation)): (&u64, &(f64, f64))| {
+            let share = shares.get(feature).copied().unwrap_or(0.0);
+            (*feature, (share - mean) / deviation)
+        };
+        Profile::new(self.spread.iter().map(z).collect())
+    }
+
+    fn similarity(&self, a: &Profile, b: &Profile) -> f64 {
+        let sum: f64 = a.beside(b).map(|(x, y)| (x - y).abs()).sum();
+        -sum / self.spread.len() as f64
+    }
+}
+
+/// Shares of the features that texts together have.
+fn shares(features: Features, texts: &[&str]) -> Vec<(u64, f64)> {
+    let (mut found, mut of) = (Vec::new(), 0);
+    for text in texts {
+        let (in_text, n) = match features {
+            Features::FunctionWords => function_words(text),
+            Features::Trigrams(_) => {
+                let runs = ngrams(text, 3..=3);
+                let n = runs.len();
+                (runs, n)
+            }
+        };
+        found.extend(in_text);
+        of += n;
+    }
+    let share = |(feature, n): (u64, f64)| (feature, n / of as f64);
+    counted(found).into_iter().map(share).collect()
+}
+
+/// The places of a text's function words in the list, with repetitions, and the number of all words.
+fn function_words(text: &str) -> (Vec<u64>, usize) {
+    let mut n_words = 0;
+    let mut places = Vec::new();
+    for_each_word(text, |_, word| {
+        n_words += 1;
+        places.extend(function_word(word));
+    });
+    (places, n_words)
+}

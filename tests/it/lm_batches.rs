@@ -1,0 +1,140 @@
+//! The small model gives the same bits alone and in company, with a cold and a warm cache, on one
+//! thread and on two, on every instruction set that the machine has.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+use futures::executor::block_on;
+use futures::future::join_all;
+use idiolect::kernels::Tier;
+use idiolect::kernels::attention::KvPrecision;
+use idiolect::lm::{
+    EndToken, Lm, LoadOptions, Prompt, Request, Rule, Sampling, Score, SteeredRequest, WeightedSum,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// What is asked, word for word.
+#[derive(Debug, Clone)]
+enum Asked {
+    Write { prompt: String, seed: u64, most: usize },
+    Score { prompt: String, text: String },
+    Steered { prompts: [String; 2], seed: u64 },
+}
+
+/// Text and log-probabilities, bit for bit.
+type Answer = (String, Vec<u32>);
+
+async fn ask(lm: &Lm, asked: Asked) -> Answer {
+    let sampling = |seed| Sampling { temperature: 0.8, top_p: 0.95, seed, ..Sampling::default() };
+    let bits = |score: Score| score.logprobs.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    match asked {
+        Asked::Score { prompt, text } => {
+            (String::new(), bits(lm.score(Prompt::Text(prompt), text).await.unwrap()))
+        }
+        Asked::Write { prompt, seed, most } => {
+            let request = Request {
+                prompt: Prompt::Text(prompt.clone()),
+                sampling: sampling(seed),
+                max_tokens: most,
+                stop: Vec::new(),
+                end_token: EndToken::Masked,
+                constraint: None,
+            };
+            let text = lm.complete(request).await.unwrap().text;
+            // Its likelihood as well, which is read off the same cache.
+            let score = lm.score(Prompt::Text(prompt), text.clone()).await.unwrap();
+            (text, bits(score))
+        }
+        Asked::Steered { prompts, seed } => {
+            let prompts = prompts.map(Prompt::Text).to_vec();
+            let rule = |own: f32| -> Box<dyn Rule> { Box::new(WeightedSum(vec![own, -0.4])) };
+            let request = SteeredRequest {
+                prompts: prompts.clone(),
+                rule: rule(1.4),
+                sampling: sampling(seed),
+                max_tokens: 12,
+                stop: Vec::new(),
+                constraint: None,
+                guard: None,
+                ending: None,
+            };
+            let text = lm.complete_steered(request).await.unwrap().text;
+            let rules = vec![rule(1.4), rule(0.9)];
+            let scores = lm.score_steered(&prompts, rules, text.clone()).await.unwrap();
+            (text, scores.into_iter().flat_map(bits).collect())
+        }
+    }
+}
+
+fn batch(rng: &mut ChaCha8Rng) -> Vec<Asked> {
+    let reviews: Vec<String> = include_str!("../../data/sample/reviews.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].clone())
+        .map(|text| text.as_str().unwrap().to_owned())
+        .collect();
+    let prompt = |rng: &mut ChaCha8Rng| -> String {
+        // Few beginnings, so that many prompts begin alike, and ends of any length.
+        let start = rng.random_range(0..2);
+        let end = &reviews[rng.random_range(0..reviews.len())];
+        let most = rng.random_range(1..150);
+        reviews[start].chars().take(350).chain(end.chars().take(most)).collect()
+    };
+    let text = |rng: &mut ChaCha8Rng| -> String {
+        reviews[rng.random_range(0..reviews.len())].chars().take(200).collect()
+    };
+    (0..32)
+        .map(|_| match rng.random_range(0..4) {
+            0 => Asked::Score { prompt: prompt(rng), text: text(rng) },
+            1 => {
+                Asked::Steered { prompts: [prompt(rng), prompt(rng)], seed: rng.random_range(0..9) }
+            }
+            _ => Asked::Write {
+                prompt: prompt(rng),
+                seed: rng.random_range(0..9),
+                most: rng.random_range(1..16),
+            },
+        })
+        .collect()
+}
+
+#[test]
+fn answers_are_the_same_bits_whatever_the_company() {
+    same_bits(KvPrecision::F16);
+}
+
+#[test]
+fn so_are_those_over_keys_and_values_of_bf16() {
+    same_bits(KvPrecision::Bf16);
+}
+
+fn same_bits(kv_precision: KvPrecision) {
+    let Some(files) = crate::common::test_lm() else { return };
+    let load = |threads, tier, share_prefixes| {
+        let options =
+            LoadOptions { threads, tier, kv_precision, share_prefixes, ..LoadOptions::default() };
+        Lm::load(&files, &options).unwrap()
+    };
+    let widest = Tier::detect();
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let asked = batch(&mut rng);
+
+    let plain = load(1, widest, false);
+    let alone: Vec<Answer> =
+        asked.iter().map(|asked| block_on(ask(&plain, asked.clone()))).collect();
+    let together = |lm: &Lm| block_on(join_all(asked.iter().map(|asked| ask(lm, asked.clone()))));
+    assert!(together(&plain) == alone, "one thread, nothing shared");
+    let shared = load(2, widest, true);
+    assert!(together(&shared) == alone, "two threads, a cold cache");
+    let cold = shared.stats();
+    assert!(together(&shared) == alone, "two threads, a warm cache");
+    let warm = shared.stats();
+    assert!(cold.reused_tokens > cold.prompt_rows / 4, "{cold:?}");
+    assert!(warm.prompt_rows - cold.prompt_rows < cold.prompt_rows / 4, "{warm:?}");
+    for tier in Tier::available() {
+        // The plain one is slow.
+        let n = if tier == Tier::PLAIN { 1 } else { 8 };
+        let lm = load(2, tier, true);
+        let some = asked.iter().take(n).map(|asked| ask(&lm, asked.clone()));
+        assert!(block_on(join_all(some)) == alone[..n], "{tier}");
+    }
+}

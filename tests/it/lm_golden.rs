@@ -1,0 +1,190 @@
+//! The decoder on the real small model, against llama.cpp (recorded by scripts/record-lm-golden)
+//! and against its own dequantized twin.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+use candle_core::Device;
+use idiolect::kernels::Tier;
+use idiolect::kernels::attention::KvPrecision;
+use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, Rows};
+use idiolect::model::gguf::Gguf;
+use idiolect::model::tokenizer::Tokenizer;
+use sha2::{Digest, Sha256};
+
+/// Tokens of a pass.
+const CHUNK: usize = 256;
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    model: String,
+    perplexity: f64,
+    tokens: Vec<u32>,
+    logprobs: Vec<f64>,
+    greedy: Vec<Greedy>,
+    long: Long,
+}
+
+#[derive(serde::Deserialize)]
+struct Long {
+    window: usize,
+    n_tokens: usize,
+    sha256: String,
+    perplexity: f64,
+}
+
+#[derive(serde::Deserialize)]
+struct Greedy {
+    prompt: Vec<u32>,
+    tokens: Vec<u32>,
+}
+
+fn golden() -> Golden {
+    serde_json::from_str(include_str!("../golden/lm-smollm2-135m.json")).unwrap()
+}
+
+/// The model that the golden values are of, if it is there.
+fn model(precision: Precision) -> Option<Decoder> {
+    model_with(precision, KvPrecision::F16)
+}
+
+fn model_with(precision: Precision, kv_precision: KvPrecision) -> Option<Decoder> {
+    let path = crate::common::test_lm()?.gguf;
+    if !path.ends_with(golden().model) {
+        eprintln!("skipped: {} is not {}", path.display(), golden().model);
+        return None;
+    }
+    let gguf = Gguf::open(&path).unwrap();
+    let options = Options {
+        device: Device::Cpu,
+        precision,
+        context: Some(4096),
+        threads: 0,
+        tier: Tier::detect(),
+        kv_precision,
+    };
+    Some(Decoder::load(&gguf, &options).unwrap())
+}
+
+/// Log-probability of each token but the first, given all before it.
+fn logprobs(decoder: &Decoder, tokens: &[u32]) -> Vec<f64> {
+    let mut cache = decoder.cache();
+    let mut logprobs = Vec::new();
+    for (chunk, next) in tokens.chunks(CHUNK).zip(tokens[1..].chunks(CHUNK)) {
+        let hidden = decoder.forward(&mut [Rows { tokens: chunk, cache: &mut cache }]).unwrap();
+        for first in (0..next.len()).step_by(64) {
+            let count = 64.min(next.len() - first);
+            let logits = decoder.logits(&hidden.narrow(0, first, count).unwrap()).unwrap();
+            for (row, id) in logits.to_vec2::<f32>().unwrap().iter().zip(&next[first..]) {
+                let sum: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+                logprobs.push(f64::from(row[*id as usize]) - sum.ln());
+            }
+        }
+    }
+    logprobs
+}
+
+fn perplexity(logprobs: &[f64]) -> f64 {
+    (-logprobs.iter().sum::<f64>() / logprobs.len() as f64).exp()
+}
+
+/// Root of the mean squared difference.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let squares: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+    (squares / a.len() as f64).sqrt()
+}
+
+fn next_logits(decoder: &Decoder, cache: &mut Cache, tokens: &[u32]) -> Vec<f32> {
+    let hidden = decoder.forward(&mut [Rows { tokens, cache }]).unwrap();
+    let last = hidden.narrow(0, tokens.len() - 1, 1).unwrap();
+    decoder.logits(&last).unwrap().to_vec2::<f32>().unwrap().remove(0)
+}
+
+#[test]
+fn perplexity_is_llama_cpps_and_the_dequantized_twins() {
+    let Some(decoder) = model(Precision::Packed) else { return };
+    let golden = golden();
+    let ours = logprobs(&decoder, &golden.tokens);
+    let (all, theirs) = (perplexity(&ours), golden.perplexity);
+    eprintln!("perplexity {all:.4}, llama.cpp {theirs:.4}");
+    assert!((all / theirs - 1.0).abs() < 0.005, "{all} {theirs}");
+
+    let twin = logprobs(&model(Precision::Dequantized).unwrap(), &golden.tokens);
+    let (ours_off, theirs_off) = (distance(&ours, &twin), distance(&golden.logprobs, &twin));
+    eprintln!(
+        "dequantized twin {:.4}; root mean square distance of log-probabilities from the twin's: \
+         {ours_off:.4}, llama.cpp's {theirs_off:.4}",
+        perplexity(&twin)
+    );
+    let exact = perplexity(&twin);
+    assert!((all / exact - 1.0).abs() < 0.005, "{all} {exact}");
+    // Both quantize activations to 8 bits; neither may be much further from the truth.
+    assert!(ours_off < 1.1 * theirs_off, "{ours_off} {theirs_off}");
+}
+
+/// The texts of the sample corpus, more than 20,000 tokens, in windows that begin anew.
+#[test]
+fn perplexity_of_a_long_text_is_the_dequantized_twins_and_no_worse_than_llama_cpps() {
+    let Some(decoder) = model(Precision::Packed) else { return };
+    let long = golden().long;
+    let texts: Vec<String> = include_str!("../../data/sample/reviews.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].clone())
+        .map(|text| text.as_str().unwrap().to_owned())
+        .collect();
+    let gguf = Gguf::open(&crate::common::test_lm().unwrap().gguf).unwrap();
+    let tokens = Tokenizer::from_gguf(&gguf).unwrap().encode(&texts.join("\n\n")).unwrap();
+    let ids: Vec<String> = tokens.iter().map(u32::to_string).collect();
+    let hash = Sha256::digest(ids.join(","));
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((tokens.len(), hash), (long.n_tokens, long.sha256));
+    assert!(tokens.len() > 20_000);
+    let of = |decoder: &Decoder| {
+        let windows = tokens.chunks(long.window);
+        perplexity(&windows.flat_map(|window| logprobs(decoder, window)).collect::<Vec<_>>())
+    };
+    let start = std::time::Instant::now();
+    let (ours, theirs) = (of(&decoder), long.perplexity);
+    eprintln!("{} tokens in {:.1} s", tokens.len(), start.elapsed().as_secs_f64());
+    let twin = of(&model(Precision::Dequantized).unwrap());
+    eprintln!("the twin in {:.1} s", start.elapsed().as_secs_f64());
+    let bf16 = of(&model_with(Precision::Packed, KvPrecision::Bf16).unwrap());
+    eprintln!(
+        "perplexity {ours:.4}, with keys and values of bf16 {bf16:.4}, dequantized twin {twin:.4}, \
+         llama.cpp {theirs:.4}"
+    );
+    for ours in [ours, bf16] {
+        assert!((ours / twin - 1.0).abs() < 0.003, "{ours} {twin}");
+        assert!(ours <= theirs, "{ours} {theirs}");
+    }
+}
+
+/// On 2026-11-22 four of the ten prompts were identical to the end (174 tokens agreed before the
+/// others parted); the others parted where llama.cpp's token was at most 0.26 behind ours in the
+/// logits.
+#[test]
+fn greedy_tokens_part_from_llama_cpps_only_where_two_are_nearly_alike() {
+    let Some(decoder) = model(Precision::Packed) else { return };
+    let golden = golden();
+    let (mut agreed, mut identical) = (0, 0);
+    for (n, greedy) in golden.greedy.iter().enumerate() {
+        let mut cache = decoder.cache();
+        let mut logits = next_logits(&decoder, &mut cache, &greedy.prompt);
+        let mut parted = false;
+        for theirs in &greedy.tokens {
+            let likeliest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let gap = likeliest - logits[*theirs as usize];
+            if gap > 0.0 {
+                eprintln!("prompt {n}: llama.cpp's token is {gap:.4} behind ours");
+                // Six times the distance of log-probabilities that quantized activations make.
+                assert!(gap < 0.5, "prompt {n}: {gap}");
+                parted = true;
+                break;
+            }
+            agreed += 1;
+            logits = next_logits(&decoder, &mut cache, &[*theirs]);
+        }
+        identical += usize::from(!parted);
+    }
+    eprintln!("{identical} of {} prompts identical, {agreed} tokens agreed", golden.greedy.len());
+}

@@ -1,0 +1,27 @@
+//! The program and the library as their users use them, in one binary.
+
+#![allow(missing_docs)]
+
+mod common;
+
+mod bad_input;
+mod bench;
+mod demo;
+mod encoder_int8;
+mod evaluate;
+mod hub;
+mod import;
+mod kill_import;
+mod kill_index;
+mod lm_batches;
+mod lm_commands;
+mod lm_golden;
+mod metrics;
+mod models;
+mod offline;
+mod peers;
+mod profile;
+mod split;
+mod switches;
+mod tokenizer;
+mod write;
