@@ -1,7 +1,8 @@
-//! Tokens a second of the decoder: our kernels beside candle's products, same file, alternating.
+//! Decoder speed in tokens per second: these kernels and candle's quantized products on the same
+//! file, in turns.
 //!
 //! `IDIOLECT_TEST_LM=model.gguf cargo bench --bench decoder [-- RUNS]`. Two threads each (set
-//! `RAYON_NUM_THREADS=2` for candle's). Prints medians, smallest and largest.
+//! `RAYON_NUM_THREADS=2` for candle's). Prints median, minimum and maximum.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -87,7 +88,7 @@ fn rate<T>(n_tokens: usize, work: impl FnOnce() -> T) -> f64 {
     n_tokens as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Runs both in turns and prints what came out.
+/// Runs both decoders in turns and prints their rates.
 fn row(name: &str, runs: [usize; 2], mut once: impl FnMut(usize) -> f64) {
     let mut rates = [Vec::new(), Vec::new()];
     for run in 0..runs[0].max(runs[1]) {

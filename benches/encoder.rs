@@ -1,9 +1,9 @@
-//! Sentences a second of the encoder, in f32 and int8, on texts made from the sample corpus.
+//! Encoder speed in sentences per second, in f32 and int8, on texts made from the sample corpus.
 //!
 //! `IDIOLECT_TEST_ENCODER=folder cargo bench --bench encoder [-- RUNS]`, two threads. Prints one
-//! JSON object: medians, smallest and largest. With `-- serve` it answers a line of standard input
-//! with a line of JSON instead, so that another program can measure in turns with it:
-//! `texts FILE` writes the texts, a line each; `f32` or `int8` embeds all of them and tells the
+//! JSON object with median, minimum and maximum. With `-- serve` it answers each line of standard
+//! input with a line of JSON instead, so that another program can measure in turns with it: `texts
+//! FILE` writes the texts, one per line; `f32` or `int8` embeds all of them and returns the
 //! seconds; `vectors f32 FILE` writes the vectors as little-endian f32.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
@@ -19,7 +19,7 @@ use idiolect::model::EncoderFiles;
 use serde_json::{Value, json};
 
 const N_TEXTS: usize = 1000;
-/// Words of the shortest and of the longest text; about 60 to 170 tokens.
+/// Number of words of the shortest and of the longest text; about 60 to 170 tokens.
 const WORDS: [usize; 2] = [45, 130];
 
 fn main() {
@@ -101,7 +101,7 @@ impl Bench {
             for (which, encoder) in self.encoders.iter().enumerate() {
                 let (seconds, embeddings) = self.embed(encoder.precision().name());
                 n_tokens = embeddings.iter().map(|e| e.n_tokens).sum();
-                // The first warms up.
+                // The first run warms up.
                 if run > 0 {
                     rates[which].push(self.texts.len() as f64 / seconds);
                 }
@@ -128,7 +128,7 @@ impl Bench {
     }
 }
 
-/// Runs of words of the sample corpus, of lengths spread evenly and shuffled.
+/// Returns excerpts of the sample corpus, of evenly spread lengths in shuffled order.
 fn texts() -> Vec<String> {
     let reviews = include_str!("../data/sample/reviews.jsonl");
     let words: Vec<String> = reviews

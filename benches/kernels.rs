@@ -1,8 +1,8 @@
-//! The kernels at the shapes of SmolLM2-135M beside candle's quantized product, on two threads.
+//! Speed of the linear kernels and of candle's quantized product, at the shapes of SmolLM2-135M, on
+//! two threads.
 //!
-//! `cargo bench --bench kernels`; throughput is in multiply-adds (one element is two operations)
-//! for products, and in bytes of weights for single rows. Restrict with a filter such as
-//! `linear/n=512`.
+//! `cargo bench --bench kernels`; throughput is in multiply-adds (one element is two operations).
+//! Restrict with a filter such as `linear/n=512`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use candle_core::{Device, Module, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use idiolect::kernels::{PackedLinear, Pool, Tier};
 
-/// Name, rows and columns of the model's matrices.
+/// Name, rows and columns of the matrices of the model.
 const SHAPES: [(&str, usize, usize); 4] =
     [("q", 576, 576), ("up", 1536, 576), ("down", 576, 1536), ("head", 49152, 576)];
 

@@ -1,7 +1,8 @@
-//! Microseconds a text of the measured differences, on the sample corpus, without an encoder.
+//! Time of the measured differences in microseconds per text, on the sample corpus, without an
+//! encoder.
 //!
-//! `cargo bench --bench measured [-- RUNS]`. One thread. Prints median, smallest and largest over
-//! runs, each over all users, every text against the others' on the same item.
+//! `cargo bench --bench measured [-- RUNS]`. One thread. Prints median, minimum and maximum over
+//! runs. Each run measures all users, every text against the others' on the same item.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -55,7 +56,7 @@ fn main() {
             users.values().map(|c| measure(c, &task, None).unwrap().statements.len()).sum();
         rates.push(start.elapsed().as_secs_f64() * 1e6 / texts.len() as f64);
     }
-    // The first warms up.
+    // The first run warms up.
     rates.remove(0);
     rates.sort_by(f64::total_cmp);
     println!(

@@ -1,4 +1,4 @@
-//! Writes as one particular person would.
+//! Personalized text generation: writes as one particular user would.
 //!
 //! The flow, in one direction:
 //!

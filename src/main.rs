@@ -1,4 +1,4 @@
-//! Parse, run, report.
+//! The `idiolect` program; everything is in `cli`.
 
 mod cli;
 

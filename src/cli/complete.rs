@@ -6,7 +6,7 @@ use super::context::Context;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Shell to write completions for
+    /// Shell that the completion script is for
     shell: clap_complete::Shell,
 }
 

@@ -1,4 +1,4 @@
-//! The global options, resolved once, and what they open: store, models, device, progress.
+//! The global options and what they open: store, models, device, progress.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,18 +18,19 @@ use idiolect::progress::Progress;
 
 use super::{memory, output, values};
 
-/// Below this a language model writes little sense. Those sold as 0.5B have 494 million weights,
-/// those as 360M have 362.
+/// Number of weights below which a language model writes little sense. Models sold as 0.5B have 494
+/// million weights, models sold as 360M have 362 million.
 const LEAST_WEIGHTS: u64 = 450_000_000;
 
-/// The store where none is named.
+/// The default of `--store`.
 pub(crate) const DEFAULT_STORE: &str = "idiolect.sqlite";
 
 /// Options that every command takes.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
-    /// Store: the SQLite file with users, items, reviews and all that is derived from them
+    /// SQLite file with the users, items, reviews and everything derived from them; use one file
+    /// per corpus
     #[arg(
         long,
         global = true,
@@ -38,7 +39,8 @@ pub(crate) struct Globals {
         default_value = DEFAULT_STORE
     )]
     pub(crate) store: PathBuf,
-    /// Language model: a catalog name (`idiolect models list`) or the path of a GGUF file
+    /// Language model: a catalog name (`idiolect models list`) or the path of a GGUF file; larger
+    /// models write better and slower
     #[arg(
         long,
         global = true,
@@ -47,7 +49,8 @@ pub(crate) struct Globals {
         default_value = DEFAULT_LM
     )]
     pub(crate) lm: String,
-    /// Sentence encoder: a catalog name or the path of a folder
+    /// Sentence encoder: a catalog name or the path of a folder; after a change, run `idiolect
+    /// index` again
     #[arg(
         long,
         global = true,
@@ -56,8 +59,9 @@ pub(crate) struct Globals {
         default_value = DEFAULT_ENCODER
     )]
     pub(crate) encoder: String,
-    /// Arithmetic of the sentence encoder: f32, or int8, which is more than twice as fast on the CPU
-    /// and moves vectors a little (cosine above 0.995); vectors of both are kept apart
+    /// Arithmetic of the sentence encoder: f32, or int8, which is more than twice as fast on the
+    /// CPU and changes vectors slightly (cosine above 0.995); the store keeps the vectors of each
+    /// apart
     #[arg(
         long,
         global = true,
@@ -67,7 +71,7 @@ pub(crate) struct Globals {
         default_value = "f32"
     )]
     pub(crate) encoder_precision: PrecisionName,
-    /// Device: auto, cpu, cuda:N or metal
+    /// Device that runs the models: auto, cpu, cuda:N or metal
     #[arg(
         long,
         global = true,
@@ -76,7 +80,7 @@ pub(crate) struct Globals {
         default_value = "auto"
     )]
     pub(crate) device: String,
-    /// Worker threads on the CPU; 0 takes one a core
+    /// Worker threads on the CPU; 0 starts one per core. Lower it to leave cores to other programs
     #[arg(
         long,
         global = true,
@@ -86,15 +90,16 @@ pub(crate) struct Globals {
         value_parser = values::threads
     )]
     pub(crate) threads: usize,
-    /// Instruction set of the CPU's kernels: auto (the widest that this machine has), avx512vnni,
-    /// avxvnni, avx2, neon or plain
+    /// Instruction set of the CPU kernels: auto (the widest that this machine has), avx512vnni,
+    /// avxvnni, avx2, neon or plain; change it to compare or debug kernels
     #[arg(long, global = true, env = "IDIOLECT_TIER", value_name = "NAME", default_value = "auto")]
     pub(crate) tier: String,
-    /// Write every request to the language model into FILE, token ids and all, as a JSON line; a
-    /// file that is there is replaced
+    /// Write every request to the language model to FILE, a JSON line each, with token ids; an
+    /// existing file is replaced. `bench --only replay` reads it
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) record_requests: Option<PathBuf>,
-    /// Most memory of all KV caches together, in MiB
+    /// Memory limit of all KV caches together, in MiB; lower it if memory is short, raise it for
+    /// many or long sequences
     #[arg(
         long,
         global = true,
@@ -104,8 +109,8 @@ pub(crate) struct Globals {
         value_parser = values::mebibytes()
     )]
     pub(crate) kv_budget: usize,
-    /// What keys and values are kept in on the CPU: f16, or bf16, which is coarser and faster where the
-    /// CPU has AVX-512 BF16; answers of both are kept apart
+    /// Format of keys and values on the CPU: f16, or bf16, which is coarser, and faster if the CPU
+    /// has AVX-512 BF16; the store keeps the answers of each apart
     #[arg(
         long,
         global = true,
@@ -115,38 +120,38 @@ pub(crate) struct Globals {
         default_value = "f16"
     )]
     pub(crate) kv_precision: KvPrecisionName,
-    /// Compute every prompt from its beginning, even where another one began alike
+    /// Compute every prompt from its first token, without the prefix cache; for measurements
     #[arg(long, global = true)]
     pub(crate) no_shared_prefixes: bool,
-    /// Folder that fetched models are kept in
+    /// Folder of fetched models; change it to use another disk or to share models
     #[arg(long, global = true, env = "IDIOLECT_MODELS", value_name = "DIR")]
     pub(crate) models_dir: Option<PathBuf>,
-    /// Never open a connection, not even for `models fetch`
+    /// Never open a network connection, not even for `models fetch`
     #[arg(long, global = true, env = "IDIOLECT_OFFLINE", value_parser = values::switch)]
     pub(crate) offline: bool,
-    /// Print one JSON object on stdout instead of text
+    /// Print JSON on stdout instead of text: one object, or one array per line for `embed`
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// No progress bars
+    /// Show no progress bars and fewer notes on stderr
     #[arg(long, short, global = true, env = "IDIOLECT_QUIET", value_parser = values::switch)]
     pub(crate) quiet: bool,
 }
 
-/// A precision as the command line names it.
+/// Value of `--encoder-precision`.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum PrecisionName {
     F32,
     Int8,
 }
 
-/// A precision of keys and values as the command line names it.
+/// Value of `--kv-precision`.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum KvPrecisionName {
     F16,
     Bf16,
 }
 
-/// What a command runs in.
+/// Global options, progress bar and stop flag of the running command.
 pub(crate) struct Context {
     pub(crate) globals: Globals,
     stop: Arc<AtomicBool>,
@@ -169,7 +174,7 @@ impl Context {
         Ok(Self { globals, stop, bar: Mutex::new(None) })
     }
 
-    /// The models known by name, and the folder they are kept in.
+    /// Returns the catalog of models and the folder that holds them.
     pub(crate) fn catalog(&self) -> anyhow::Result<Catalog> {
         let folder = match &self.globals.models_dir {
             Some(folder) => folder.clone(),
@@ -178,7 +183,7 @@ impl Context {
         Ok(Catalog::load(&folder)?)
     }
 
-    /// Whether a connection may be opened.
+    /// Whether network connections are allowed.
     pub(crate) fn network(&self) -> Network {
         if self.globals.offline || offline_by_environment() {
             return Network::Forbidden;
@@ -190,12 +195,12 @@ impl Context {
         Ok(device::choose(&self.globals.device)?)
     }
 
-    /// The language model of `--lm`, running.
+    /// Loads the language model of `--lm` and starts its engine.
     pub(crate) fn lm(&self) -> anyhow::Result<Lm> {
         self.lm_named(&self.globals.lm)
     }
 
-    /// A language model by its name or path, running.
+    /// Loads a language model by name or path and starts its engine.
     pub(crate) fn lm_named(&self, name: &str) -> anyhow::Result<Lm> {
         let files = self.catalog()?.lm_with(name, self)?;
         let options = self.load_options()?;
@@ -205,7 +210,7 @@ impl Context {
         Ok(Lm::load(&files, &options)?)
     }
 
-    /// Says what to expect of a text, if the model is too small to write sense.
+    /// Warns on stderr if the model is too small to write sense.
     pub(crate) fn note_small_model(&self, lm: &Lm) {
         if lm.n_weights() < LEAST_WEIGHTS && !self.globals.quiet {
             output::note(&format!(
@@ -217,7 +222,7 @@ impl Context {
         }
     }
 
-    /// How the language model is loaded.
+    /// Options for loading the language model, from the global options.
     pub(crate) fn load_options(&self) -> anyhow::Result<LoadOptions> {
         Ok(LoadOptions {
             device: self.device()?,
@@ -252,17 +257,17 @@ impl Context {
         }
     }
 
-    /// The sentence encoder of `--encoder`, loaded.
+    /// Loads the sentence encoder of `--encoder`.
     pub(crate) fn encoder(&self) -> anyhow::Result<Encoder> {
         self.encoder_on(self.device()?)
     }
 
-    /// The sentence encoder of `--encoder`, loaded onto a device.
+    /// Loads the sentence encoder of `--encoder` onto a device.
     pub(crate) fn encoder_on(&self, device: candle_core::Device) -> anyhow::Result<Encoder> {
         self.encoder_named(&self.globals.encoder, device)
     }
 
-    /// A sentence encoder by its name or path, loaded onto a device.
+    /// Loads a sentence encoder by name or path onto a device.
     pub(crate) fn encoder_named(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! `idiolect demo`: what the program does, shown on the sample corpus.
+//! `idiolect demo`: the whole flow on the sample corpus.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -19,14 +19,14 @@ use super::stream::streamed;
 use super::wait::wait;
 use super::{output, profile, sample, values};
 
-/// The demo's own store, so that trying the program leaves the user's untouched.
+/// Store of the demo, so that trying the program does not touch the store of the user.
 const DEMO_STORE: &str = "idiolect-demo.sqlite";
-/// Whom the demo shows unless another is named: somebody whose habits are easy to see. Nothing else
-/// was chosen for them.
+/// Default of `--user`: a person whose habits are easy to see. Nothing else was chosen or tuned for
+/// this person.
 const USER: &str = "angus";
-/// Most statements that are shown.
+/// Maximum number of measured statements shown.
 const STATEMENTS: usize = 5;
-/// Most tokens of a text; the sample's longest has about as many.
+/// Maximum number of tokens per text, about the length of the longest sample text.
 const TEXT_TOKENS: usize = 240;
 
 #[derive(Debug, clap::Args)]
@@ -42,11 +42,11 @@ const TEXT_TOKENS: usize = 240;
         idiolect demo --method dpl"
 )]
 pub(crate) struct Args {
-    /// A person of the sample; data/sample/README.md says who they are
+    /// User of the sample to show; data/sample/README.md describes them
     #[arg(long, value_name = "USER", default_value = USER)]
     user: String,
-    /// Further methods that write the text, with commas between them. `dpl` adds the differences
-    /// that the language model tells, and their summary; it takes minutes
+    /// Further methods that write the text, separated by commas. `dpl` adds the differences that
+    /// the language model extracts and their summary, and takes minutes
     #[arg(
         long,
         value_name = "METHODS",
@@ -54,7 +54,7 @@ pub(crate) struct Args {
         value_parser = values::method()
     )]
     method: Vec<Method>,
-    /// Seed of the texts
+    /// Seed of the texts; change it to get other texts
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
 }
@@ -130,7 +130,7 @@ fn store_path(context: &Context) -> PathBuf {
     if chosen == Path::new(DEFAULT_STORE) { PathBuf::from(DEMO_STORE) } else { chosen.clone() }
 }
 
-/// Prints the blocks of the demo as they come; prints nothing with `--json`.
+/// Prints each block of the demo as it is ready; prints nothing with `--json`.
 struct Show<'a> {
     store: &'a Store,
     path: &'a Path,
@@ -142,7 +142,7 @@ impl Show<'_> {
         if self.context.globals.json { Ok(()) } else { output::line(text) }
     }
 
-    /// A heading with an explanation, wrapped.
+    /// Prints a heading and a wrapped explanation.
     fn heading(&self, heading: &str, explanation: &str) -> anyhow::Result<()> {
         self.text(&format!("{heading}\n{}\n", prose::indented(explanation, 0)))
     }
@@ -200,7 +200,7 @@ impl Show<'_> {
         let mut quoted: Vec<&str> = Vec::new();
         for statement in statements.iter().take(STATEMENTS) {
             self.text(&prose::hanging(&statement.text, "  - "))?;
-            // A sentence may show several habits; another is quoted if there is one.
+            // A sentence may show several habits; prefer a quote that was not shown yet.
             let fresh = statement.evidence.iter().find(|e| !quoted.contains(&e.quote.as_str()));
             if let Some(evidence) = fresh.or(statement.evidence.first()) {
                 quoted.push(&evidence.quote);
@@ -210,7 +210,7 @@ impl Show<'_> {
         self.text("")
     }
 
-    /// The user's words, and somebody else's below them.
+    /// Prints the quote of the user, and below it the quote of another person, if there is one.
     fn quotes(&self, user: &str, evidence: &Evidence) -> anyhow::Result<()> {
         let other = match &evidence.other {
             Some(other) => self.store.reviews(&[other.review])?.pop().zip(Some(other)),
@@ -274,7 +274,8 @@ impl Show<'_> {
         self.text(&prose::quoted(&held_out.review, prose::Length::Whole))
     }
 
-    /// Writes the text with a method and shows it as it comes, with the method's profile before it.
+    /// Writes the text with `method`. Prints the profile of the method, if it has one, then the
+    /// text while it is written.
     fn written(
         &self,
         method: Method,

@@ -17,7 +17,7 @@ Looks at the device of --device, the models of --lm and --encoder and the store 
 of each problem what mends it. Ends with 1 if there is one.")]
 pub(crate) struct Args {}
 
-/// What is wrong, and what to do.
+/// A problem and its remedy.
 #[derive(Debug, Serialize)]
 struct Problem {
     about: &'static str,
@@ -90,7 +90,7 @@ fn devices(context: &Context, problems: &mut Vec<Problem>) -> Value {
     json!({ "compiled_in": devices, "chosen": chosen })
 }
 
-/// Instruction sets of the CPU that arithmetic here can profit from.
+/// Instruction sets of this CPU that arithmetic kernels can use.
 #[cfg(target_arch = "x86_64")]
 fn instructions() -> Vec<&'static str> {
     macro_rules! found {
@@ -115,7 +115,7 @@ fn instructions() -> Vec<&'static str> {
     )
 }
 
-/// Instruction sets of the CPU that arithmetic here can profit from.
+/// Instruction sets of this CPU that arithmetic kernels can use.
 #[cfg(target_arch = "aarch64")]
 fn instructions() -> Vec<&'static str> {
     macro_rules! found {
@@ -129,13 +129,13 @@ fn instructions() -> Vec<&'static str> {
     found!("neon", "fp16", "dotprod", "i8mm", "bf16", "sve")
 }
 
-/// Instruction sets of the CPU that arithmetic here can profit from.
+/// Instruction sets of this CPU that arithmetic kernels can use.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn instructions() -> Vec<&'static str> {
     Vec::new()
 }
 
-/// Memory of the machine, where the system says it in a file.
+/// Total and available memory in bytes; null if the system has no /proc/meminfo.
 fn memory() -> Value {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = |name: &str| {
@@ -194,7 +194,7 @@ fn lm(catalog: &Catalog, context: &Context) -> anyhow::Result<Value> {
 
 fn encoder(catalog: &Catalog, context: &Context) -> anyhow::Result<Value> {
     let files = catalog.encoder_with(&context.globals.encoder, context)?;
-    // Small enough to be loaded, which is the surest check.
+    // Loading is the surest check, and encoders are small enough for it.
     let encoder = context.encoder_on(candle_core::Device::Cpu)?;
     Ok(json!({
         "name": files.name,
@@ -230,7 +230,7 @@ fn store(context: &Context, problems: &mut Vec<Problem>) -> Value {
     })
 }
 
-/// A section as indented lines.
+/// Prints a section as indented lines.
 fn show(section: &Value) -> anyhow::Result<()> {
     let Value::Object(fields) = section else { return output::line("  unknown") };
     for (name, value) in fields {

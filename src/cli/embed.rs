@@ -21,7 +21,7 @@ use super::output;
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// File with a text a line; `-` is standard input
+    /// File with one text per line; `-` is standard input
     #[arg(long, value_name = "LINES")]
     file: PathBuf,
 }
@@ -31,10 +31,10 @@ Examples:
   idiolect embed --file lines.txt --json > vectors.jsonl
   echo 'It hums.' | idiolect embed --file -";
 
-/// Lines embedded at a time.
+/// Number of lines per batch.
 const BATCH: usize = 256;
 
-/// Numbers of a vector that the summary shows.
+/// Number of vector components that the summary shows.
 const SHOWN: usize = 4;
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -74,7 +74,7 @@ fn text(mut line: Vec<u8>, number: usize) -> String {
     })
 }
 
-/// Embeds and writes one batch; returns its size.
+/// Embeds one batch and writes its vectors; returns the number of texts.
 fn embed(
     texts: &[String],
     n_before: usize,

@@ -13,21 +13,23 @@ use super::output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// What the files hold
+    /// Format of the files
     #[arg(long, value_enum)]
     format: FormatName,
-    /// Reviews: .json, .jsonl, .csv or .tsv, plain or .gz; `-` is standard input
+    /// File of reviews: .json, .jsonl, .csv or .tsv, plain or .gz; `-` is standard input
     #[arg(long, value_name = "FILE", required_unless_present = "items")]
     reviews: Option<String>,
-    /// Items: their titles, descriptions and categories
+    /// File of items with titles, descriptions and categories; without it, they come from the
+    /// reviews if those have them
     #[arg(long, value_name = "FILE")]
     items: Option<String>,
-    /// Columns of a table as FIELD=COLUMN,...; a field left out is the column of its own name.
-    /// Fields: user, item, text, rating, title, time, item_title, item_description,
-    /// item_categories; in the file of items also title, description, categories. Times are seconds, milliseconds or dates (2014-07-06T12:30:00Z)
+    /// Columns of a table as FIELD=COLUMN,...; a field that is not named is read from the column of
+    /// the same name. Fields: user, item, text, rating, title, time, item_title, item_description,
+    /// item_categories; in the file of items also title, description, categories. Times are
+    /// seconds, milliseconds or dates (2014-07-06T12:30:00Z)
     #[arg(long, value_name = "MAP")]
     map: Option<String>,
-    /// Stop at the first malformed line instead of passing it over
+    /// Stop at the first malformed line instead of skipping it; use it to check a new file
     #[arg(long)]
     strict: bool,
 }
@@ -78,7 +80,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         bail!("--reviews and --items cannot both be standard input");
     }
     let on_malformed = if args.strict { OnMalformed::Stop } else { OnMalformed::Skip };
-    // The files are opened first, so that a wrong name leaves no empty store behind.
+    // Open the files first, so that a wrong name does not create an empty store.
     let import = Import::open(&ImportOptions { format, reviews, items, on_malformed })?;
     let store = Store::open(&context.globals.store)?;
     let (report, counts) = import.run(&store, context)?;

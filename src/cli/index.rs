@@ -19,14 +19,15 @@ use super::{output, values};
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// What a user's embedding is: their reviews with each item's content taken off, or the plain
-    /// mean of their reviews
+    /// User embedding: the mean of the user's review vectors after subtracting each item's mean
+    /// vector (residual), or their plain mean (plain-mean)
     #[arg(long, value_enum, default_value = "residual")]
     embedding: EmbeddingName,
-    /// Below this number of users neighbours are found by an exact scan, from it on by a graph
+    /// Number of users from which neighbours are searched in an HNSW graph; below it the search is
+    /// an exact scan
     #[arg(long, value_name = "USERS", default_value_t = DEFAULT_EXACT_BELOW, value_parser = values::rows(0))]
     exact_below: usize,
-    /// Drop the encoder's vectors first and make all anew
+    /// Delete the vectors of this encoder first and embed all reviews again
     #[arg(long)]
     rebuild: bool,
 }
@@ -42,7 +43,7 @@ Examples:
   idiolect index
   idiolect --encoder bge-small-en-v1.5 --store books.sqlite index --json";
 
-/// The JSON object of the command.
+/// JSON object that the command prints.
 #[derive(Serialize)]
 struct Done<'a> {
     reviews: usize,

@@ -1,4 +1,4 @@
-//! `idiolect lm`: the language model by itself.
+//! `idiolect lm`: direct access to the language model.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,17 +20,17 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write on from a prompt
+    /// Continue a prompt
     ///
-    /// The prompt is raw text behind the model's BOS, if it has one; with `--chat` it is a user's
-    /// turn, and the model answers.
+    /// The prompt is raw text after the BOS token of the model, if it has one; with `--chat` it is
+    /// a user message, and the model answers.
     #[command(after_help = COMPLETE_EXAMPLES)]
     Complete(CompleteArgs),
-    /// Log-probability of every token of a text after a prompt; an empty prompt file scores the text
-    /// by itself
+    /// Score a text: log-probability of each of its tokens after a prompt. With an empty prompt
+    /// file the text is scored by itself
     #[command(after_help = SCORE_EXAMPLES)]
     Score(ScoreArgs),
-    /// Token ids of a text
+    /// Print the token ids of a text
     Tokenize(TokenizeArgs),
 }
 
@@ -50,37 +50,38 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("source").args(["prompt", "prompt_file"]).required(true))]
 struct CompleteArgs {
-    /// The prompt
+    /// The prompt text
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: Option<String>,
-    /// A file with the prompt, taken as it is, with its last newline; `-` is stdin
+    /// File with the prompt, used unchanged, including a final newline; `-` is stdin
     #[arg(long, value_name = "FILE")]
     prompt_file: Option<PathBuf>,
-    /// Take the prompt as a user's turn in the model's own template
+    /// Send the prompt as a user message in the chat template of the model
     #[arg(long)]
     chat: bool,
-    /// System message of the conversation; needs --chat
+    /// System message of the chat; needs --chat
     #[arg(long, value_name = "TEXT", requires = "chat")]
     system: Option<String>,
-    /// Let control markers in the prompt (`<|im_start|>`) be control tokens; without this they are
+    /// Read control markers in the prompt (`<|im_start|>`) as control tokens; without this they are
     /// ordinary text
     #[arg(long, conflicts_with = "chat")]
     markup: bool,
-    /// Most tokens to write [default: 256, or what the window leaves]
+    /// Maximum number of tokens to write [default: 256, or what is left of the window]
     #[arg(long, value_name = "N", value_parser = values::tokens(0))]
     max_tokens: Option<usize>,
-    /// A text that ends the completion; may be given more than once. `\n` and `\t` stand for newline
-    /// and tab
+    /// Stop sequence: a text that ends the completion; can be repeated. `\n` and `\t` stand for
+    /// newline and tab
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// Never choose the tokens that end a turn: write the most tokens whatever the model says
+    /// Never choose end-of-turn tokens, so that the completion always has the maximum number of
+    /// tokens; for measurements
     #[arg(long)]
     ignore_end: bool,
-    /// A file with a JSON schema that the completion is held to: it is one JSON value, on one line;
-    /// `-` is stdin
+    /// File with a JSON schema that constrains the completion to one JSON value on one line; `-` is
+    /// stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["stop", "ignore_end"])]
     json_schema: Option<PathBuf>,
-    /// A regular expression that the whole completion is held to
+    /// Regular expression that the whole completion must match
     #[arg(
         long,
         value_name = "R",
@@ -95,53 +96,54 @@ struct CompleteArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
-    /// 0 takes the likeliest token; the higher, the more even the odds
+    /// Sampling temperature: 0 always takes the likeliest token, higher values give more varied
+    /// text
     #[arg(long, value_name = "T", default_value_t = Sampling::default().temperature)]
     temperature: f32,
-    /// Keep the K likeliest tokens; 0 keeps all
+    /// Sample from the K likeliest tokens; 0 keeps all
     #[arg(long, value_name = "K", default_value_t = Sampling::default().top_k, value_parser = values::rows(0))]
     top_k: usize,
-    /// Keep the smallest set of tokens whose probability reaches P; 1 keeps all
+    /// Sample from the smallest set of tokens whose probability reaches P; 1 keeps all
     #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p)]
     top_p: f32,
-    /// Keep tokens at least P times as likely as the likeliest; 0 keeps all
+    /// Sample from tokens at least P times as likely as the likeliest; 0 keeps all
     #[arg(long, value_name = "P", default_value_t = Sampling::default().min_p)]
     min_p: f32,
-    /// Makes tokens that were seen less likely; 1 is off
+    /// Penalty on tokens that already occurred; 1 is off, raise it if the text repeats words
     #[arg(long, value_name = "X", default_value_t = Sampling::default().repetition_penalty)]
     repetition_penalty: f32,
-    /// DRY: makes it less likely to go on with a run of tokens that was seen; 0 is off, 0.8 is usual
+    /// DRY: strength of the penalty on repeating a run of tokens; 0 is off, 0.8 is usual
     #[arg(long, value_name = "X", default_value_t = Sampling::default().dry_multiplier)]
     dry_multiplier: f32,
-    /// DRY: how the penalty grows with each further token of a run
+    /// DRY: growth factor of the penalty per further repeated token
     #[arg(long, value_name = "X", default_value_t = Sampling::default().dry_base)]
     dry_base: f32,
-    /// DRY: shortest run, in tokens, that is penalised for going on
+    /// DRY: shortest repeated run, in tokens, whose continuation is penalised
     #[arg(long, value_name = "N", default_value_t = Sampling::default().dry_allowed_length,
           value_parser = values::tokens(0))]
     dry_allowed_length: usize,
-    /// How many of the last tokens, prompt included, both penalties look at; 0 is all
+    /// Number of last tokens, prompt included, that both penalties look at; 0 is all
     #[arg(long, value_name = "N", default_value_t = Sampling::default().penalty_window,
           value_parser = values::tokens(0))]
     penalty_window: usize,
-    /// Seed of the draws
+    /// Seed of the sampling; has no effect at temperature 0
     #[arg(long, value_name = "N", default_value_t = Sampling::default().seed)]
     seed: u64,
 }
 
 #[derive(Debug, clap::Args)]
 struct ScoreArgs {
-    /// A file with the prompt, taken as it is; may be empty; `-` is stdin
+    /// File with the prompt, used unchanged; may be empty; `-` is stdin
     #[arg(long, value_name = "FILE")]
     prompt_file: PathBuf,
-    /// A file with the text to score, taken as it is
+    /// File with the text to score, used unchanged
     #[arg(long, value_name = "FILE")]
     continuation_file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
 struct TokenizeArgs {
-    /// The text; control markers in it are ordinary text
+    /// Text to tokenize; control markers in it are ordinary text
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     text: String,
 }
@@ -188,7 +190,7 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
     output::line("")
 }
 
-/// What the command line holds the completion to.
+/// The constraint of `--json-schema` or `--regex`, if given.
 fn constraint(schema: Option<&Path>, regex: Option<String>) -> anyhow::Result<Option<Constraint>> {
     let Some(path) = schema else { return Ok(regex.map(Constraint::Regex)) };
     let schema = serde_json::from_str(&read_text(path)?)
@@ -205,11 +207,11 @@ fn conversation(system: Option<String>, text: String) -> Chat {
     chat.with(Role::User, text)
 }
 
-/// What is written where the command line does not say how much.
+/// Default of `--max-tokens`.
 const USUAL_LENGTH: usize = 256;
 
 fn room_left(lm: &Lm, prompt: &Prompt) -> anyhow::Result<usize> {
-    // A prompt that fills the window alone is refused by the request, with its figures.
+    // If the prompt alone fills the window, the request fails with an error that gives the sizes.
     let left = lm.context().saturating_sub(lm.count(prompt)?.max(1));
     Ok(left.clamp(1, USUAL_LENGTH))
 }

@@ -1,15 +1,15 @@
-//! Whether a language model fits into the memory that is free.
+//! Checks that a language model fits into the free memory.
 
 use anyhow::bail;
 use idiolect::model::LmFiles;
 use idiolect::model::catalog::SMALL_LM;
 use idiolect::model::gguf::split_files;
 
-/// Refuses a model whose weights alone are larger than the memory that is free. Caches of prompts
-/// come on top and grow as far as `--kv-budget` allows, so a model that passes may still be tight.
+/// Refuses a model whose weights alone are larger than the free memory. KV caches come on top and
+/// grow up to `--kv-budget`, so a model that passes may still not fit.
 ///
 /// # Errors
-/// One sentence that says how much is needed and how much there is.
+/// One sentence that says how much memory is needed and how much is free.
 pub(crate) fn check(files: &LmFiles) -> anyhow::Result<()> {
     let sizes = split_files(&files.gguf).into_iter().map(|file| std::fs::metadata(file));
     let needed = sizes.map(|found| found.map_or(0, |found| found.len())).sum();
@@ -19,7 +19,8 @@ pub(crate) fn check(files: &LmFiles) -> anyhow::Result<()> {
     }
 }
 
-/// Bytes that a process can still use, also within its container; `None` if the system does not say.
+/// Bytes of memory that this process can still use, within the limits of its container; `None` if
+/// the system does not say.
 fn available() -> Option<u64> {
     let system = sysinfo::System::new_with_specifics(
         sysinfo::RefreshKind::nothing()
@@ -61,7 +62,7 @@ mod tests {
         let files = LmFiles { name: "huge".into(), gguf, tokenizer: None, sha256: String::new() };
         file.set_len(1000).unwrap();
         check(&files).unwrap();
-        // A sparse file of 256 TB takes no room on the disk.
+        // A sparse file of 256 TB takes no space on the disk.
         if file.set_len(1 << 48).is_err() {
             return;
         }

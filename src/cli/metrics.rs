@@ -16,20 +16,20 @@ use super::output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// File with the predicted texts, a JSON string a line
+    /// File with the predicted texts, one JSON string per line
     #[arg(long, value_name = "FILE")]
     predictions: PathBuf,
-    /// File with the reference texts, line by line those of the predictions
+    /// File with the reference texts, in the order of the predictions
     #[arg(long, value_name = "FILE")]
     references: PathBuf,
-    /// File with the person's other texts, a JSON list of strings a line: how much of each
-    /// prediction is copied from them
+    /// File with the user's other texts, one JSON list of strings per line; adds the share of each
+    /// prediction that is copied from them
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// File with texts of others, likewise
+    /// File with the texts of other users, in the same form
     #[arg(long, value_name = "FILE")]
     peers: Option<PathBuf>,
-    /// WordNet's folder (of Debian's `wordnet-base`: /usr/share/wordnet) or NLTK's data folder;
+    /// Folder of WordNet (of Debian's `wordnet-base`: /usr/share/wordnet) or of NLTK's data;
     /// without it METEOR knows no synonyms
     #[arg(long, env = "IDIOLECT_WORDNET", value_name = "DIR")]
     wordnet: Option<PathBuf>,
@@ -152,11 +152,11 @@ fn four(value: f64) -> String {
     format!("{value:.4}")
 }
 
-/// What a line must hold.
+/// Expected contents of a line, for error messages.
 const A_STRING: &str = "a JSON string, such as \"It hums.\"";
 const A_LIST: &str = "a JSON list of strings, such as [\"It hums.\"]";
 
-/// Reads a file of one JSON value a line.
+/// Reads a file with one JSON value per line.
 fn read<T: DeserializeOwned>(path: &Path, expected: &str) -> anyhow::Result<Vec<T>> {
     let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
@@ -177,7 +177,7 @@ fn read<T: DeserializeOwned>(path: &Path, expected: &str) -> anyhow::Result<Vec<
         .collect()
 }
 
-/// What stands in a line that is not what was expected.
+/// Describes a line that has other contents than expected.
 fn found(line: &[u8]) -> String {
     if line.trim_ascii().is_empty() {
         return "an empty line".to_owned();

@@ -1,4 +1,4 @@
-//! One file a command.
+//! The command line, one module per command.
 
 mod bench;
 mod complete;
@@ -54,7 +54,7 @@ Exit codes:
   130  stopped by Ctrl-C; what was done is kept";
 
 #[derive(Debug, Subcommand)]
-// `about` and not a doc comment, which would take the place of what a command itself says at length.
+// `about` and not a doc comment: a doc comment would replace the `long_about` of the command.
 enum Command {
     #[command(about = "Show the whole flow on the sample corpus")]
     Demo(demo::Args),
@@ -90,7 +90,7 @@ enum Command {
     Completions(complete::Args),
 }
 
-/// Runs the program; the exit code is what the help promises.
+/// Runs the program and returns its exit code, as listed in the help.
 pub(crate) fn main() -> ExitCode {
     let command = values::without_empty_variables(Cli::command());
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());

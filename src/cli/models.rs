@@ -27,23 +27,23 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Show the models that are known by name, and which are on this machine
+    /// List the models of the catalog and which of them are on this machine
     List,
-    /// Bring models to this machine
+    /// Download models
     Fetch {
-        /// Names as `models list` shows them
+        /// Names of the models, as in `models list`
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Read models whole and compare them with their hashes; without names, all on this machine
+    /// Check the SHA-256 of models; without names, of all on this machine
     Verify {
-        /// Names as `models list` shows them
+        /// Names of the models, as in `models list`
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Print where a model lies: a GGUF file, or an encoder's folder
+    /// Print the path of a model: a GGUF file, or the folder of an encoder
     Path {
-        /// Name as `models list` shows it
+        /// Name of the model, as in `models list`
         #[arg(value_name = "NAME")]
         name: String,
     },
@@ -59,7 +59,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-/// A line of `models list`.
+/// One model of `models list`.
 #[derive(Debug, Serialize)]
 struct Listed<'a> {
     #[serde(flatten)]
@@ -99,7 +99,7 @@ fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
             Kind::Lm => "lm",
             Kind::Encoder => "encoder",
         };
-        // The weights' size is known; what small files add may not be.
+        // The size of the weights is known; the size of small files may not be.
         let known: u64 = model.entry.files.iter().filter_map(|file| file.size).sum();
         let size = megabytes(known);
         let place = match &model.path {
@@ -118,7 +118,7 @@ fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
 }
 
 fn fetch_all(names: &[String], catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
-    // A misspelt name is told before anything is downloaded.
+    // Report a misspelt name before anything is downloaded.
     for name in names {
         catalog.entry(name)?;
     }
@@ -184,7 +184,8 @@ fn path(name: &str, catalog: &Catalog, context: &Context) -> anyhow::Result<()> 
     output::line(&path.display().to_string())
 }
 
-/// What options take: the GGUF of a language model, the folder of an encoder.
+/// Path to pass to `--lm` or `--encoder`: the GGUF file of a language model, the folder of an
+/// encoder.
 pub(super) fn shown_path(entry: &Entry, located: &Located) -> PathBuf {
     let path = match entry.kind {
         Kind::Lm => located.file(&entry.files[0]),

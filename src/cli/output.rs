@@ -1,11 +1,11 @@
-//! The only place that prints: data to stdout, the rest to stderr.
+//! Printing: data to stdout, messages to stderr. No other module prints.
 
 #![allow(clippy::print_stderr)]
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Writes bytes to stdout. A reader that has gone away (`| head`) is not an error.
+/// Writes bytes to stdout. If the reader has closed the pipe (`| head`), the program ends with 0.
 pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -24,12 +24,12 @@ pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     line(&serde_json::to_string(value)?)
 }
 
-/// A message for the person at the terminal.
+/// Prints a message to stderr.
 pub(crate) fn note(text: &str) {
     eprintln!("idiolect: {text}");
 }
 
-/// Reports an error, its causes on one line.
+/// Prints an error and its causes on one line and returns exit code 1.
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     // `thiserror` messages often repeat their source; each cause is shown once.
     let mut message = error.to_string();

@@ -1,22 +1,22 @@
-//! Texts of users on a terminal: wrapped, indented, shortened.
+//! Text for the terminal: wrapping, indentation, shortening.
 
 use idiolect::corpus::Review;
 
-/// Columns that text is wrapped at.
+/// Maximum line width in columns.
 const WIDTH: usize = 96;
-/// Characters of a text that is only begun.
+/// Maximum number of characters of a shortened text.
 const START: usize = 240;
 
-/// How much of a text is shown.
+/// Part of a text to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// Its first sentences.
+    /// The first [`START`] characters.
     Start,
-    /// All of it.
+    /// The whole text.
     Whole,
 }
 
-/// Rating, title and text of a review, indented.
+/// Formats rating, title and text of a review, indented.
 pub(crate) fn quoted(review: &Review, length: Length) -> String {
     let rating = review.rating.map_or(String::new(), |rating| format!("{rating}/5 "));
     let text = match length {
@@ -26,7 +26,8 @@ pub(crate) fn quoted(review: &Review, length: Length) -> String {
     format!("  {rating}{}\n{}\n", review.title, indented(&text, 4))
 }
 
-/// The beginning of a text, cut between words, with an ellipsis where something follows.
+/// Returns at most [`START`] characters of a text on one line, cut between words, with an ellipsis
+/// if it was cut.
 pub(crate) fn start(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let Some((end, _)) = line.char_indices().nth(START) else { return line };
@@ -34,33 +35,33 @@ pub(crate) fn start(text: &str) -> String {
     format!("{} …", &line[..cut])
 }
 
-/// Wraps each line at [`WIDTH`] columns behind `indent` spaces. Blank lines stay, once.
+/// Wraps each line at [`WIDTH`] columns after `indent` spaces. Several blank lines become one.
 pub(crate) fn indented(text: &str, indent: usize) -> String {
     Wrapped::new(indent).whole(text)
 }
 
-/// As [`indented`], the first line behind `lead` and the others under the end of it.
+/// As [`indented`], with `lead` before the first line and the other lines aligned to its end.
 pub(crate) fn hanging(text: &str, lead: &str) -> String {
     Wrapped::behind(lead, lead.chars().count()).whole(text)
 }
 
-/// As [`indented`], the first line behind `lead`.
+/// As [`indented`], with `lead` before the first line.
 pub(crate) fn indented_behind(text: &str, lead: &str, indent: usize) -> String {
     Wrapped::behind(lead, indent).whole(text)
 }
 
-/// Wraps a text that comes in pieces. The lines are the same however it is cut.
+/// Wraps a text that comes in pieces. The lines do not depend on how the text is cut.
 pub(crate) struct Wrapped {
     indent: usize,
-    /// What the next line begins with.
+    /// Text that the next line begins with.
     margin: String,
-    /// Columns of the line so far; 0 before its margin.
+    /// Columns of the current line; 0 before its margin is written.
     columns: usize,
-    /// Whether a word stands on the line.
+    /// Whether any word was written.
     has_word: bool,
-    /// Line ends since the last word.
+    /// Number of line ends since the last word.
     line_ends: usize,
-    /// A word that may go on.
+    /// A word whose end was not seen yet.
     word: String,
 }
 
@@ -69,7 +70,7 @@ impl Wrapped {
         Self::behind(&" ".repeat(indent), indent)
     }
 
-    /// The first line begins with `lead`, the others with `indent` spaces.
+    /// A wrapper whose first line begins with `lead` and the others with `indent` spaces.
     pub(crate) fn behind(lead: &str, indent: usize) -> Self {
         Self {
             indent,
@@ -81,7 +82,8 @@ impl Wrapped {
         }
     }
 
-    /// What can be shown after this piece. A word is held back until its end is seen.
+    /// Adds a piece and returns the text that can be shown. A word is held back until its end is
+    /// seen.
     pub(crate) fn push(&mut self, piece: &str) -> String {
         let mut out = String::new();
         for letter in piece.chars() {
@@ -95,7 +97,7 @@ impl Wrapped {
         out
     }
 
-    /// What is left of the text. The last line is not ended.
+    /// Returns the rest of the text. The last line has no line end.
     pub(crate) fn finish(mut self) -> String {
         let mut out = String::new();
         self.end_word(&mut out);
@@ -121,7 +123,7 @@ impl Wrapped {
                 n => self.end_line(out, n.min(2)),
             }
         }
-        // White space before the first word of the text does not count.
+        // White space before the first word of the text is dropped.
         self.line_ends = 0;
         if self.columns == 0 {
             out.push_str(&self.margin);

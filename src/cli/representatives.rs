@@ -22,17 +22,17 @@ use super::{output, values};
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// The user
+    /// User to compare
     user: String,
-    /// The item
+    /// Item that the reviews are about
     item: String,
-    /// Most representatives
+    /// Maximum number of representatives
     #[arg(long, value_name = "K", default_value_t = 4, value_parser = values::count())]
     k: usize,
-    /// How they are chosen
+    /// Method of choosing representatives; kmeans as in DPL, the others for comparison
     #[arg(long, value_name = "HOW", default_value = "kmeans", value_parser = selector_parser())]
     selector: Selector,
-    /// Seed of every random choice
+    /// Seed of the clustering and of random choices
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
 }
@@ -42,10 +42,10 @@ Examples:
   idiolect representatives marta kettle-02
   idiolect representatives marta kettle-02 --k 2 --selector farthest --json";
 
-/// Characters of a review that are shown.
+/// Maximum number of characters shown of a review.
 const EXCERPT: usize = 300;
 
-/// The JSON object of the command.
+/// JSON object that the command prints.
 #[derive(Serialize)]
 struct Shown<'a> {
     user: &'a str,
@@ -62,7 +62,7 @@ struct Shown<'a> {
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let store = Store::open_existing(&context.globals.store)?;
     let view = View::all(&store);
-    // A name that is not there is told before the encoder is loaded.
+    // Report an unknown name before the encoder is loaded.
     view.history(&args.user).map_err(peers::Error::from)?;
     let item = view.item(&args.item).map_err(peers::Error::from)?;
     let encoder = context.encoder()?;
@@ -146,7 +146,7 @@ fn one(out: &mut String, representative: &Representative) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The beginning of a text on one line.
+/// Returns at most [`EXCERPT`] characters of a text on one line.
 fn excerpt(text: &str) -> String {
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match one_line.char_indices().nth(EXCERPT) {

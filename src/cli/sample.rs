@@ -1,4 +1,4 @@
-//! The sample corpus, which is compiled into the program.
+//! The sample corpus, compiled into the program.
 
 use anyhow::Context as _;
 use idiolect::corpus::import::{ColumnMap, Format, Import, ImportOptions, OnMalformed, Source};
@@ -9,14 +9,14 @@ const REVIEWS: &str = include_str!("../../data/sample/reviews.jsonl");
 const ITEMS: &str = include_str!("../../data/sample/items.jsonl");
 const COLUMNS: &str = "user=user,item=item,text=text,rating=rating,title=title,time=time";
 
-/// The user that is shown and measured unless another is named.
+/// User whose newest review `bench` writes.
 pub(crate) const USER: &str = "mina";
-/// Most tokens of a text, and of each difference and the profile, where it is to end soon; `write`
-/// takes the task's.
+/// Maximum numbers of tokens of a text, and of each difference and the profile, for short runs;
+/// `write` uses the values of the task.
 pub(crate) const TEXT_TOKENS: usize = 160;
 pub(crate) const PROFILE_TOKENS: usize = 120;
 
-/// Brings the sample into the store; rows that are there already stay as they are.
+/// Imports the sample into the store; rows that are already there are left unchanged.
 pub(crate) fn import(store: &Store, progress: &dyn Progress) -> anyhow::Result<Counts> {
     let folder = tempfile::tempdir().context("a folder for the sample")?;
     let place = |name: &str, text: &str| -> anyhow::Result<Option<Source>> {
@@ -33,7 +33,7 @@ pub(crate) fn import(store: &Store, progress: &dyn Progress) -> anyhow::Result<C
     Ok(import.run(store, progress)?.1)
 }
 
-/// What DPL is given of the text to write: its rating and its title.
+/// Target of a held-out review: user, item, rating and title, as DPL gets them.
 pub(crate) fn target(store: &Store, held_out: &StoredReview) -> anyhow::Result<Target> {
     let review = &held_out.review;
     Ok(Target {

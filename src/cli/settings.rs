@@ -1,4 +1,4 @@
-//! Settings that `profile` and `write` share.
+//! Options that `profile`, `write` and `evaluate` share.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::corpus::{Item, Store, View};
@@ -10,19 +10,21 @@ use idiolect::task::{Cut, Order, Task, Telling};
 use super::steering::SteeringArgs;
 use super::{output, values};
 
-/// How the user is compared with others, and what may be seen.
+/// Options for comparing the user with others and for the task.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Settings {
-    /// Most past texts in a prompt, and most items compared [default: the task's; 8 for reviews]
+    /// Maximum number of past texts in a prompt and of items compared; more take more time and more
+    /// of the window [default: the task's; 8 for reviews]
     #[arg(long, value_name = "N", value_parser = values::count())]
     n: Option<usize>,
-    /// Representatives of an item, and other reviewers it needs to be compared [default: the task's;
-    /// 4 for reviews]
+    /// Number of representatives per item, and of other reviewers that an item needs to be
+    /// compared; lower it for sparse data [default: the task's; 4 for reviews]
     #[arg(long, value_name = "K", value_parser = values::count())]
     k: Option<usize>,
-    /// How representatives are chosen: one of each cluster but the user's own (kmeans, as in DPL; or
-    /// a random-member of each), at random, the farthest from the user's text, or the reviews of the
-    /// user's neighbours by user embedding
+    /// Method of choosing representatives: of each cluster but the user's own, the most typical
+    /// member (kmeans, as in DPL) or a random one (random-member); at random (random); the least
+    /// similar to the user's text (farthest); or those of the nearest users by user embedding
+    /// (neighbours)
     #[arg(
         long,
         value_name = "NAME",
@@ -30,21 +32,22 @@ pub(crate) struct Settings {
         value_parser = selector_parser()
     )]
     selector: Selector,
-    /// Seed of the choice of representatives, of the differences and of the profile
+    /// Seed of the representatives, of the differences and of the profile
     #[arg(long, value_name = "N", default_value_t = 42)]
     profile_seed: u64,
-    /// Most tokens of each difference and of the profile [default: the task's]
+    /// Maximum number of tokens of each difference and of the profile [default: the task's]
     #[arg(long, value_name = "N", value_parser = values::tokens(1))]
     profile_max_tokens: Option<usize>,
-    /// What is written: a built-in task (review, headline) or the path of a task file
+    /// Kind of text to write: a built-in task (review, headline) or the path of a task file
     #[arg(long, env = "IDIOLECT_TASK", value_name = "NAME|PATH", default_value = Task::DEFAULT)]
     task: String,
-    /// Put the peers' texts before the user's where they are compared, so that all users of an item
-    /// share the start of the prompt; DPL puts the user's first
+    /// In comparisons, put the peers' texts before the user's, so that all users of an item share a
+    /// prompt prefix (faster for many users); DPL puts the user's first
     #[arg(long)]
     peers_first: bool,
-    /// How differences are told: free (as the model likes, as in DPL) or constrained (a JSON object
-    /// with one short statement for each dimension, which the model is held to)
+    /// Form of the differences: free (free text, as in DPL) or constrained (a JSON object with one
+    /// short statement per dimension, enforced while sampling; use it if a small model does not
+    /// keep to the form)
     #[arg(
         long,
         value_name = "FORM",
@@ -52,14 +55,14 @@ pub(crate) struct Settings {
         value_parser = PossibleValuesParser::new(["free", "constrained"]).map(telling)
     )]
     differences: Telling,
-    /// Compare nothing: the profile is made of past texts alone
+    /// Extract no differences: the profile is made of past texts alone
     #[arg(long, conflicts_with_all = ["differences", "peers_first", "without_dimension"])]
     no_differences: bool,
-    /// Leave a dimension out of those along which differences are told, by its key in the task
-    /// (for reviews: writing, emotional, semantic); can be given several times
+    /// Leave out a dimension of the differences, by its key in the task (for reviews: writing,
+    /// emotional, semantic); can be repeated
     #[arg(long, value_name = "KEY")]
     without_dimension: Vec<String>,
-    /// Compute everything anew, even what the store has
+    /// Compute everything again, even if the store has the result
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
@@ -91,13 +94,13 @@ impl Settings {
     pub(crate) fn task(&self) -> anyhow::Result<Task> {
         let task = Task::load(&self.task)?;
         if !self.without_dimension.is_empty() {
-            // A wrong key is told before anything is loaded.
+            // Report a wrong key before anything is loaded.
             task.without_dimensions(&self.without_dimension)?;
         }
         Ok(task)
     }
 
-    /// The task as it was asked for.
+    /// Returns the value of `--task`.
     pub(crate) fn task_name(&self) -> &str {
         &self.task
     }
@@ -124,17 +127,18 @@ impl Settings {
     }
 }
 
-/// What may be seen.
+/// Option that restricts which reviews are visible.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sight {
-    /// See only what was written before TIME, in seconds since 1970; without this, peers' texts may
-    /// be younger than the one that is written, as in DPL
+    /// Use only texts written before TIME, in seconds since 1970; without this, peers' texts may be
+    /// newer than the target, as in DPL
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     before: Option<i64>,
 }
 
 impl Sight {
-    /// What may be seen while something is written about `item`: not what the user wrote about it.
+    /// Returns the reviews that are visible while the user writes about `item`: all before
+    /// `--before`, but not the user's own review of `item`.
     pub(crate) fn view<'a>(
         &self,
         store: &'a Store,
@@ -145,7 +149,7 @@ impl Sight {
             Some(time) => View::all(store).before(time),
             None => View::all(store),
         };
-        // Looked up without an item as well: a user who does not exist is an error here and now.
+        // Read the history even if there is no item, so that an unknown user is an error here.
         let own = store.history(user)?;
         let held_out = own.iter().find(|r| item.is_some_and(|item| r.review.item == item.id));
         Ok(match held_out {
@@ -155,7 +159,7 @@ impl Sight {
     }
 }
 
-/// Tells what prompts left out.
+/// Prints a note for each text that was truncated in a prompt.
 pub(crate) fn note_cuts(cuts: &[Cut]) {
     for Cut { stage, field, of, kept_tokens, of_tokens } in cuts {
         let item = of.item.as_deref().map(|item| format!(" on {item}")).unwrap_or_default();

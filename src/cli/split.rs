@@ -10,49 +10,50 @@ use super::{output, values};
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Name of the split; one of the same name is replaced
+    /// Name of the split; an existing split of this name is replaced
     #[arg(long, default_value = "default")]
     name: String,
-    /// Thresholds to begin with; each can be set by its own option
+    /// Preset thresholds; each can be overridden by its own option. Use small for small corpora
     #[arg(long, value_enum, default_value_t = PresetName::Dpl)]
     preset: PresetName,
-    /// Shortest review, in characters [dpl: 200]
+    /// Minimum length of a review, in characters [dpl: 200]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     min_chars: Option<usize>,
-    /// Fields that must be there, with commas between them [dpl: all]
+    /// Fields that a review must have, separated by commas [dpl: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FIELD", num_args = 0..)]
     require: Option<Vec<RequiredName>>,
-    /// Shortest item description, in characters [dpl: 100]
+    /// Minimum length of an item description, in characters [dpl: 100]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     min_description: Option<usize>,
-    /// Longest item description, in characters [dpl: 2000]
+    /// Maximum length of an item description, in characters [dpl: 2000]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     max_description: Option<usize>,
-    /// What happens to reviews of one user with the same text [dpl: keep-newest]
+    /// Treatment of several reviews of one user with the same text [dpl: keep-newest]
     #[arg(long, value_enum, value_name = "WHAT")]
     repeated_texts: Option<RepeatedTextsName>,
-    /// Fewest users of an item [dpl: 8]
+    /// Minimum number of users per item [dpl: 8]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     item_users: Option<usize>,
-    /// Fewest reviews of a user [dpl: 18]
+    /// Minimum number of reviews per user [dpl: 18]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     min_reviews: Option<usize>,
-    /// Most reviews of a user; one with more is left out [dpl: 500]
+    /// Maximum number of reviews per user; users with more are left out [dpl: 500]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     max_reviews: Option<usize>,
-    /// Fewest users who have an item in their profile [dpl: 5]
+    /// Minimum number of users who have an item in their profile [dpl: 5]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     profile_item_users: Option<usize>,
-    /// Fewest reviews in a user's profile [dpl: 8]
+    /// Minimum number of reviews in a user's profile [dpl: 8]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     profile_reviews: Option<usize>,
-    /// Of each user's newest reviews, how many are held out for training [dpl: 8]
+    /// Number of each user's newest reviews held out for training; they precede those of --val and
+    /// --test [dpl: 8]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     train: Option<usize>,
-    /// How many after those for choosing settings [dpl: 1]
+    /// Number of reviews held out after those, for choosing settings [dpl: 1]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     val: Option<usize>,
-    /// How many, the last, for testing [dpl: 1]
+    /// Number of reviews held out last, the newest, for testing [dpl: 1]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     test: Option<usize>,
 }
@@ -69,9 +70,9 @@ Examples:
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 enum PresetName {
-    /// Those of the paper's data sets
+    /// The thresholds of the data sets in the DPL paper
     Dpl,
-    /// For some thousand reviews: users with 8 or more, the last 2 held out (val, test)
+    /// For a few thousand reviews: users with 8 or more, the last 2 held out (val, test)
     Small,
     /// No filter; the last review of every user with 2 or more is held out
     None,

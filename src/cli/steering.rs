@@ -1,4 +1,4 @@
-//! Settings of the method `idiolect`.
+//! Options of the method `idiolect`.
 
 use std::str::FromStr;
 
@@ -12,31 +12,34 @@ use super::values;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Method idiolect")]
 pub(crate) struct SteeringArgs {
-    /// How strongly the user's choice of words against others' counts at every token; 0 leaves it
-    /// out
+    /// Strength of the user's word choice, compared with other users', in the scores of all tokens;
+    /// raise it for more of the user's vocabulary, 0 turns it off
     #[arg(long, value_name = "X", default_value_t = 0.5, value_parser = from_zero)]
     lexical: f32,
-    /// Tokens of its own that the user's choice of words must outweigh to count half
+    /// Smoothing of the user's word counts, in pseudo-tokens; raise it for users with little text
     #[arg(long, value_name = "TOKENS", default_value_t = 1000, value_parser = values::rows(1))]
     lexical_prior: usize,
-    /// Fit the strengths of --lexical and --contrast, and how many peers' prompts stand against the
-    /// user's, by the likelihood of the user's own past texts
+    /// Fit the strengths of --lexical and --contrast, and the number of peers' prompts, by the
+    /// likelihood of the user's own past texts; slower, and needs at least two past texts
     #[arg(long)]
     fit: bool,
-    /// How much of each token's distribution is how the user goes on behind the same one and two
-    /// tokens, 0 to 1
+    /// Interpolation weight of the user's bigram/trigram cache, 0 to 1; raise it for more of the
+    /// user's set phrases, 0 turns it off
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
     phrases: f32,
-    /// Set the user's prompt against others: none; context-steering[,strength=0.3] (CoS);
-    /// plausible[,strength=0.1,plausible=0.1,outside=5] (CoPe); top-k[,k=10,weight=0.8,outside=5]
-    /// (PAD); peers[,a=1,b=0.2,plausible=0,divergence=0.1,ramp=0]
+    /// Combine the user's prompt with contrasting prompts (slower): none;
+    /// context-steering[,strength=0.3] (CoS); plausible[,strength=0.1,plausible=0.1,outside=5]
+    /// (CoPe); top-k[,k=10,weight=0.8,outside=5] (PAD);
+    /// peers[,a=1,b=0.2,plausible=0,divergence=0.1,ramp=0]
     #[arg(long, value_name = "RULE", default_value = "none")]
     contrast: Rule,
-    /// How distinct the user is, 0 (like everybody) to 1: what b of --contrast peers is multiplied by;
-    /// without it, how well the user's past texts are told from peers' on the same items
+    /// Distinctness of the user, 0 (like everybody) to 1; multiplies b of --contrast peers. Without
+    /// it, it is estimated from how well a classifier tells the user's past texts from peers' on
+    /// the same items
     #[arg(long, value_name = "SHARE", value_parser = share)]
     distinct: Option<f32>,
-    /// How past texts stand in the prompt
+    /// Form of past texts in the prompt: the assistant's answers of a conversation, or flat, all in
+    /// one message
     #[arg(
         long,
         value_name = "FORM",
@@ -44,8 +47,8 @@ pub(crate) struct SteeringArgs {
         value_parser = PossibleValuesParser::new(["conversation", "flat"]).map(form)
     )]
     form: Form,
-    /// Past texts that stand there: the newest, the most relevant to the target, or chosen by what
-    /// makes the user's own newest texts likelier
+    /// Past texts in the prompt: the newest, the most relevant to the target, or chosen by what
+    /// makes the user's own newest texts likelier (slower)
     #[arg(
         long,
         value_name = "WHICH",
@@ -53,8 +56,8 @@ pub(crate) struct SteeringArgs {
         value_parser = PossibleValuesParser::new(["newest", "relevant", "chosen"]).map(texts)
     )]
     texts: Texts,
-    /// Statements about the user that the prompt shows: none, measured in the texts, told by the
-    /// language model, or both
+    /// Statements about the user in the prompt: none, measured in the texts, written by the
+    /// language model (told; slower), or both
     #[arg(
         long,
         value_name = "WHICH",
@@ -62,8 +65,9 @@ pub(crate) struct SteeringArgs {
         value_parser = PossibleValuesParser::new(STATEMENTS.map(|(name, _)| name)).map(statements)
     )]
     statements: Statements,
-    /// How the language model tells statements: constrained (a sentence a dimension), free (as in
-    /// DPL), or open (along dimensions of its own too, which it then checks, as in DRP)
+    /// Extraction of statements by the language model: constrained (one sentence per dimension),
+    /// free (free text, as in DPL), or open (also along dimensions that it finds and then checks,
+    /// as in DRP)
     #[arg(
         long,
         value_name = "HOW",
@@ -71,17 +75,19 @@ pub(crate) struct SteeringArgs {
         value_parser = PossibleValuesParser::new(["constrained", "free", "open"]).map(extraction)
     )]
     told: Extraction,
-    /// Show statements without the proof that they make the user's own texts likelier
+    /// Show statements without validating that they make the user's own texts likelier; faster
     #[arg(long)]
     unverified: bool,
-    /// Leave the length of the text to the model, instead of making it about as long as the user's
+    /// Let the model choose the length of the text, instead of making it about as long as the
+    /// user's texts
     #[arg(long)]
     any_length: bool,
-    /// Write N texts and take the one that the user's texts make likelier than peers' do by most
+    /// Write N texts and keep the one whose mean log-probability is highest under the user's prompt
+    /// relative to the peers' prompts; takes N times as long
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::sequences())]
     best_of: usize,
-    /// Never write N words in a row as they stand in another user's text on the same items; 0 allows
-    /// it
+    /// Never copy N words in a row from another user's text on the same items; lower it against
+    /// shorter copies, 0 turns the check off
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = values::number(0..=1000))]
     guard_words: usize,
 }
@@ -153,7 +159,7 @@ fn share(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "a number from 0 to 1 is needed".to_owned())
 }
 
-/// A rule by its name, and those of its settings that are not as usual.
+/// Value of `--contrast`: the name of a rule and the settings that differ from its defaults.
 #[derive(Debug, Clone, Copy)]
 struct Rule(Contrast);
 

@@ -1,4 +1,4 @@
-//! Text of the language model, shown as it comes.
+//! Streams text of the language model to the terminal.
 
 use std::sync::mpsc;
 use std::thread;
@@ -10,9 +10,9 @@ use idiolect::progress::Progress as _;
 use super::context::Context;
 use super::wait::wait;
 
-/// Runs `ask` to its end and passes each piece of its text to `show`, on a thread of its own: a pipe
-/// that is slow must not hold up the engine. Until the first piece comes, `waiting` is shown as
-/// progress.
+/// Runs `ask` to its end and passes each piece of its text to `show`. `show` runs on its own
+/// thread, so that a slow pipe does not block the engine. Until the first piece comes, `waiting` is
+/// shown as progress.
 pub(crate) fn streamed<T, F: Future<Output = T>>(
     context: &Context,
     waiting: &str,

@@ -8,11 +8,11 @@ use super::{output, values};
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Only users with at least so many reviews
+    /// List only users with at least N reviews
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     min_reviews: u64,
-    /// Only the first so many
+    /// List only the first N users
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     limit: Option<usize>,
 }
@@ -25,7 +25,7 @@ Example:
 
 #[derive(serde::Serialize)]
 struct Printed<'a> {
-    /// How many there are, shown or not.
+    /// Number of users that match, listed or not.
     total: usize,
     users: &'a [UserSummary],
 }
@@ -46,7 +46,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let mut table =
         format!("{:<width$} {:>7}  {:<10}  {:<10}\n", "user", "reviews", "first", "last");
     for user in shown {
-        // Names come from files; a line break in one must not look like another row.
+        // Names come from imported files; a line break in one must not look like another row.
         let name = user.user.replace(char::is_control, "\u{fffd}");
         let (first, last) = (day(user.first), day(user.last));
         table.push_str(&format!("{name:<width$} {:>7}  {first:<10}  {last:<10}\n", user.reviews));
@@ -58,7 +58,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The day, or a dash where the source gave no time.
+/// Returns the day, or a dash if the source gave no time.
 fn day(seconds: i64) -> String {
     if seconds == 0 { "-".to_owned() } else { date::of_seconds(seconds) }
 }

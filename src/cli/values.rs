@@ -1,39 +1,41 @@
-//! Values that several options share: numbers with bounds, and switches read from the environment.
+//! Value parsers that several options share: bounded numbers, and switches read from the
+//! environment.
 //!
-//! Every number that sizes something (threads, tokens, texts, runs) has an upper bound, far above
-//! what is useful and below what would keep the machine busy without an end.
+//! Every number that sizes something (threads, tokens, texts, runs) has an upper bound: far above
+//! useful values, and low enough that the work ends.
 
 use std::ops::RangeInclusive;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::methods::Method;
 
-/// Most tokens of a text or a prompt; models have windows of up to a million.
+/// Maximum number of tokens of a text or a prompt; models have windows of up to a million.
 const MAX_TOKENS: u64 = 1 << 20;
-/// Most memory for KV caches in MiB: 16 TiB.
+/// Maximum memory for KV caches in MiB: 16 TiB.
 const MAX_MIB: u64 = 1 << 24;
 
-/// A whole number in a range.
+/// Parser of a whole number in `range`.
 pub(crate) fn number(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = usize> {
     clap::value_parser!(u64).range(range).map(|n| n as usize)
 }
 
-/// Items, peers, past texts or runs: 1 to 1000.
+/// Parser of a number of items, peers, past texts or runs: 1 to 1000.
 pub(crate) fn count() -> impl TypedValueParser<Value = usize> {
     number(1..=1000)
 }
 
-/// Users, pairs of users, or other rows of the store: up to a billion; `least` is 0 or 1.
+/// Parser of a number of users, pairs of users, or other rows of the store: `least` (0 or 1) to a
+/// billion.
 pub(crate) fn rows(least: u64) -> impl TypedValueParser<Value = usize> {
     number(least..=1_000_000_000)
 }
 
-/// Tokens; `least` is 0 or 1.
+/// Parser of a number of tokens: `least` (0 or 1) to [`MAX_TOKENS`].
 pub(crate) fn tokens(least: u64) -> impl TypedValueParser<Value = usize> {
     number(least..=MAX_TOKENS)
 }
 
-/// Threads, at most [`max_threads`]; 0 takes one a core.
+/// Parses a number of threads, at most [`max_threads`]; 0 stands for one per core.
 pub(crate) fn threads(text: &str) -> Result<usize, String> {
     let most = max_threads();
     let n = text.parse::<usize>().map_err(|_| "a whole number is needed".to_owned())?;
@@ -46,8 +48,8 @@ pub(crate) fn threads(text: &str) -> Result<usize, String> {
     Ok(n)
 }
 
-/// Most threads: four a CPU, and 16 on small machines. More than one a core only slow the work down,
-/// by 90 times with 512 threads on 2 CPUs.
+/// Maximum number of threads: four per CPU, but at least 16. More than one per core only slow the
+/// work down, by a factor of 90 with 512 threads on 2 CPUs.
 fn max_threads() -> usize {
     16.max(4 * cpus())
 }
@@ -56,23 +58,24 @@ fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Sequences that run at once, or texts of which the best is taken.
+/// Parser of a number of sequences that run at once, or of texts for best-of-n: 1 to 1024.
 pub(crate) fn sequences() -> impl TypedValueParser<Value = usize> {
     number(1..=1024)
 }
 
-/// Memory in MiB.
+/// Parser of an amount of memory in MiB: 0 to [`MAX_MIB`].
 pub(crate) fn mebibytes() -> impl TypedValueParser<Value = usize> {
     number(0..=MAX_MIB)
 }
 
-/// The name of a method.
+/// Parser of the name of a method.
 pub(crate) fn method() -> impl TypedValueParser<Value = Method> {
     PossibleValuesParser::new(Method::ALL.map(Method::name))
         .try_map(|name| Method::named(&name).ok_or("there is no such method"))
 }
 
-/// A switch that the environment can set: 1/0, yes/no, on/off, true/false, in any case.
+/// Parses a switch from the environment: 1/0, yes/no, on/off, true/false and their first letters,
+/// in any case.
 pub(crate) fn switch(text: &str) -> Result<bool, String> {
     match text.trim().to_lowercase().as_str() {
         "1" | "y" | "yes" | "on" | "t" | "true" => Ok(true),
@@ -81,8 +84,8 @@ pub(crate) fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Takes the environment variables that are set but empty from all options of a command, so that
-/// they count as unset.
+/// Makes environment variables that are set but empty count as unset, for all options of a command
+/// and its subcommands.
 pub(crate) fn without_empty_variables(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|arg| {
         let variable = arg.get_env().map(ToOwned::to_owned);

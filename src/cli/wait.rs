@@ -1,5 +1,5 @@
-//! Waits for a future, and leaves it when the user asks to stop: dropping it takes its work off the
-//! engine.
+//! Waits for a future, and drops it if the user asks to stop; dropping it cancels its requests in
+//! the engine.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use idiolect::progress::Progress;
 
-/// How long Ctrl-C may go unheard.
+/// Longest delay until Ctrl-C is noticed.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Runs `future` on this thread until it is done or `progress` says to stop.
+/// Runs `future` on this thread until it is done, or fails if `progress` asks to stop.
 pub(crate) fn wait<T>(
     progress: &dyn Progress,
     future: impl Future<Output = T>,

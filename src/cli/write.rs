@@ -23,26 +23,26 @@ use super::wait::wait;
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// The user to write as
+    /// User to write as
     #[arg(long, value_name = "USER")]
     user: String,
-    /// The item to write about
+    /// Item to write about
     #[arg(long, value_name = "ITEM")]
     item: String,
-    /// How to write:
-    /// non-perso (from the item alone),
+    /// Method:
+    /// non-perso (the item alone),
     /// rag (past texts in one prompt),
     /// scp (past texts as the assistant's answers),
-    /// ccp (the same, a wrong answer being rejected before each),
+    /// ccp (as scp, with a rejected wrong answer before each),
     /// intsum (past texts and a summary of all of them),
     /// llm-trsr-recurrent, llm-trsr-hierarchical (past texts and a summary made block by block),
-    /// cicl (past texts against others' on the same items, and what separates them),
-    /// persona-db (past texts, a structured persona, and near users'),
+    /// cicl (past texts with others' on the same items, and an analysis of the differences),
+    /// persona-db (past texts, a structured persona, and those of similar users),
     /// hyperalign (past texts and hypotheses about the writer),
-    /// dpl (past texts and a profile of what sets the user apart),
-    /// drp (the same, along further dimensions that the model finds and then doubts),
-    /// idiolect (as scp, with what sets the user apart in the prompt where it proves itself, and in
-    /// the logits)
+    /// dpl (past texts and a profile of the user's differences),
+    /// drp (as dpl, with further dimensions that the model finds and then checks),
+    /// idiolect (as scp, with the user's word choice in the logits; statements about the user and
+    /// other steps by the options below)
     #[arg(
         long,
         value_name = "METHOD",
@@ -50,20 +50,20 @@ pub(crate) struct Args {
         value_parser = values::method()
     )]
     method: Method,
-    /// Rating that the text goes with
+    /// Rating that the text gives the item
     #[arg(long, value_name = "R", value_parser = finite)]
     rating: Option<f32>,
-    /// Title that the text has
+    /// Title of the text; some methods also use it to find relevant past texts
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     title: Option<String>,
-    /// Seed of the text; the profile has its own
+    /// Seed of the text; change it to get another text. The profile has its own (--profile-seed)
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
-    /// Most tokens of the text [default: the task's]
+    /// Maximum number of tokens of the text [default: the task's]
     #[arg(long, value_name = "N", value_parser = values::tokens(1))]
     max_tokens: Option<usize>,
-    /// Show for each token how much the user's texts argued for it, and how much what steers beyond
-    /// them
+    /// Show for each token the log-probability (nats) that the user's past texts added, and the
+    /// log-probability that steering added
     #[arg(long)]
     why: bool,
     #[command(flatten)]
@@ -74,26 +74,27 @@ pub(crate) struct Args {
     sampling: SamplingArgs,
 }
 
-/// What differs from the task's sampling of the text.
+/// Overrides of the task's sampling settings.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sampling of the text (instead of the task's)")]
 struct SamplingArgs {
-    /// 0 takes the likeliest token; the higher, the more even the odds
+    /// Sampling temperature: 0 always takes the likeliest token, higher values give more varied
+    /// text
     #[arg(long, value_name = "T")]
     temperature: Option<f32>,
-    /// Keep the K likeliest tokens; 0 keeps all
+    /// Sample from the K likeliest tokens; 0 keeps all
     #[arg(long, value_name = "K", value_parser = values::rows(0))]
     top_k: Option<usize>,
-    /// Keep the smallest set of tokens whose probability reaches P; 1 keeps all
+    /// Sample from the smallest set of tokens whose probability reaches P; 1 keeps all
     #[arg(long, value_name = "P")]
     top_p: Option<f32>,
-    /// Keep tokens at least P times as likely as the likeliest; 0 keeps all
+    /// Sample from tokens at least P times as likely as the likeliest; 0 keeps all
     #[arg(long, value_name = "P")]
     min_p: Option<f32>,
-    /// Makes tokens that were seen less likely; 1 is off
+    /// Penalty on tokens that already occurred; 1 is off, raise it if the text repeats words
     #[arg(long, value_name = "X")]
     repetition_penalty: Option<f32>,
-    /// DRY: makes it less likely to go on with a run of tokens that was seen; 0 is off
+    /// DRY: strength of the penalty on repeating a run of tokens; 0 is off
     #[arg(long, value_name = "X")]
     dry_multiplier: Option<f32>,
 }
@@ -104,7 +105,7 @@ Examples:
   idiolect write --user marta --item kettle-02 --rating 2 --title 'Whistles, but flat' --seed 7
   idiolect --lm qwen2.5-1.5b-instruct write --user marta --item kettle-02 --method dpl --json";
 
-/// The JSON object of the command.
+/// JSON object that the command prints.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
@@ -124,7 +125,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         max_tokens: args.max_tokens,
         ..args.settings.options(&task)
     };
-    // Checked before anything is loaded.
+    // Check before anything is loaded.
     options.sampling.over(&task.stage(args.method.stage())?.sampling).check()?;
     let store = Store::open_existing(&context.globals.store)?;
     let item = store.item(&args.item)?;
@@ -162,7 +163,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What argued for each token of the text. Everything up to the scores is in the store by now.
+/// Attributes each token of the text to the user's texts and to steering. Everything but the scores
+/// is in the store by now.
 fn reasons(
     args: &Args,
     context: &Context,
@@ -178,7 +180,8 @@ fn reasons(
     Ok(wait(context, why)??)
 }
 
-/// A token a line: the user's texts' argument, that of what steers, the token.
+/// Formats one token per line: log-probability added by the user's texts, log-probability added by
+/// steering, token.
 fn in_columns(why: &[Reason]) -> String {
     let mut out = String::from("\n  user  steer  token (nats)\n");
     for Reason { piece, user, contrast } in why {
@@ -187,7 +190,7 @@ fn in_columns(why: &[Reason]) -> String {
     out
 }
 
-/// What the text took, on stderr.
+/// Prints warnings and the cost of the text to stderr.
 fn tell(written: &Written, options: &Options, context: &Context) {
     note_cuts(&written.cut);
     let compares = written.method.tells_differences() && options.differences;

@@ -1,9 +1,10 @@
-//! What is known of users and what is written for them: corpus, peers, differences, methods.
+//! Personalized text generation: the corpus, peers, differences between users, and methods.
 //!
-//! A [`corpus::Store`] holds the texts; [`peers`] chooses representatives of the others;
-//! [`difference`] measures or extracts what sets a user apart; [`task`] makes prompts that fit the
-//! window; each method of [`methods`] writes a text as a user would. A method reads the corpus
-//! through a [`corpus::View`], so that no held-out text reaches a prompt.
+//! A [`corpus::Store`] holds the reviews. [`peers`] selects representatives of the other users.
+//! [`difference`] measures or extracts how a user's writing differs from theirs. [`task`] builds
+//! prompts that fit the context window. Each method of [`methods`] generates a text in a user's
+//! style. Methods read the corpus through a [`corpus::View`], so that no held-out text reaches a
+//! prompt.
 
 pub mod corpus;
 pub mod difference;

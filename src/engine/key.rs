@@ -1,8 +1,8 @@
-//! The hash under which everything derived is stored.
+//! Hash keys under which derived values are stored.
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 over everything that made a derived value, in lower-case hexadecimal.
+/// SHA-256 over all inputs of a derived value, in lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Key(String);
 
@@ -13,19 +13,19 @@ impl Key {
         KeyBuilder(Sha256::new()).with("kind", kind)
     }
 
-    /// The 64 hexadecimal digits.
+    /// Returns the 64 hexadecimal digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Collects what a [`Key`] is made of. Order matters; names and values are length-prefixed, so no
-/// two different sequences collide.
+/// Builder of a [`Key`]. Order matters. Names and values are length-prefixed, so no two different
+/// sequences of inputs collide.
 pub struct KeyBuilder(Sha256);
 
 impl KeyBuilder {
-    /// Adds one named ingredient.
+    /// Adds one named input.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         for part in [name.as_bytes(), value.as_ref()] {
@@ -35,7 +35,7 @@ impl KeyBuilder {
         self
     }
 
-    /// The key.
+    /// Returns the key.
     #[must_use]
     pub fn finish(self) -> Key {
         Key(self.0.finalize().iter().map(|b| format!("{b:02x}")).collect())

@@ -1,9 +1,9 @@
-//! A quantized language model and a sentence encoder, on the CPU or on a GPU.
+//! Inference engine: quantized language models and sentence encoders, on CPU or GPU.
 //!
-//! From a name to text and vectors: [`model`] finds, fetches and reads model files, tokenizes and
-//! renders chat templates; [`lm`] runs a language model behind a queue that batches requests and
-//! shares prefixes; [`encoder`] turns texts into vectors. Nothing here knows users, a store or the
-//! text of a prompt.
+//! [`model`] finds, fetches and reads model files, tokenizes text and renders chat templates.
+//! [`lm`] runs a language model; its queue batches requests and shares prefixes. [`encoder`]
+//! computes embeddings of texts. This crate knows nothing of users, stores or the wording of
+//! prompts.
 //!
 //! ```no_run
 //! use idiolect_engine::lm::{Lm, LoadOptions, Prompt, Request, EndToken, Sampling};

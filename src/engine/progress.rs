@@ -1,15 +1,15 @@
-//! How long work tells how far it is, and hears that it should stop.
+//! Progress of long operations, and requests to stop them.
 //!
-//! The library prints nothing: whoever calls it passes a [`Progress`] and decides what is shown.
+//! The library prints nothing: the caller passes a [`Progress`] and decides what to show.
 
-/// Receiver of progress; also carries the wish to stop.
+/// Receiver of progress reports; also says whether to stop.
 pub trait Progress: Send + Sync {
     /// A stage begins. `what` is a short present participle ("embedding reviews"); `total` is the
     /// number of units if it is known.
     fn begin(&self, what: &str, total: Option<u64>);
-    /// `n` more units are done, and already durable.
+    /// Reports `n` more units as done and durable.
     fn advance(&self, n: u64);
-    /// The stage that was begun last is over.
+    /// The stage that was begun last has ended.
     fn end(&self);
     /// Whether the work should stop at the next safe point.
     fn stop_requested(&self) -> bool {

@@ -1,4 +1,5 @@
-//! The controls on users whose style is known: do they find a method that has it, and only such?
+//! Tests of the controls on users with known styles: they must detect a method that has the user's
+//! style, and no other.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -13,21 +14,21 @@ use idiolect_metrics::overlap::Rouge;
 use idiolect_metrics::statistics::{PerUser, Settings, Verdict, compare};
 use idiolect_metrics::stylometry::{Delta, Features, Profile, Space, TfIdf};
 
-/// Writes as an author about an item: the world's, whose style, which item, which of several.
+/// Text by an author (first) about an item (last), possibly in another author's style (second).
 type Method = fn(&World, &Author, &Author, usize) -> String;
 
-/// What a method that has learnt the user's style writes.
+/// A method that has learnt the user's style.
 const RIGHT: Method = |world, author, _, item| world.write(author, item, 1).text;
-/// What one writes that has learnt somebody else's.
+/// A method that has learnt another user's style.
 const WRONG: Method = |world, _, other, item| world.write(other, item, 1).text;
-/// What one writes that does not look at the user.
+/// A method that ignores the user.
 const BLIND: Method = |world, _, _, item| world.write(&World::stranger(), item, 1).text;
-/// The same, at a temperature.
+/// A method that ignores the user and samples a different text for each.
 const BLIND_DRAWS: Method = |world, author, _, item| {
     let draw = author.name.bytes().map(u64::from).fold(7, |draw, byte| draw * 31 + byte);
     world.write(&World::stranger(), item, draw).text
 };
-/// What users wrote themselves.
+/// The users' real texts.
 const REAL: Method = |world, author, _, item| world.write(author, item, 0).text;
 
 fn world(n_without_rules: usize) -> World {
@@ -57,7 +58,7 @@ fn author<'a>(world: &'a World, name: &str) -> &'a Author {
     world.authors.iter().find(|author| author.name == name).unwrap()
 }
 
-/// What a user wrote about other items.
+/// Profile of a user's texts about other items.
 fn own(world: &World, space: &dyn Space, user: &str, but: &str) -> Profile {
     let reviews = world.reviews.iter().filter(|r| r.user == user && r.item != but);
     space.profile(&reviews.map(|review| review.text.as_str()).collect::<Vec<_>>())
@@ -153,7 +154,7 @@ fn identification_finds_users_above_chance_and_better_in_several_texts() {
     }
 }
 
-/// Whether a method does better with the right user's style than with matched others'.
+/// Verdict on a method's gain from the right user's style over matched wrong users' styles.
 fn wrong_user_gain(world: &World) -> Verdict {
     let item_of = |review: &Review| &world.items[place(world, &review.item)];
     let traits: Vec<Traits> = world
@@ -202,7 +203,7 @@ struct SampleReview {
     time: i64,
 }
 
-/// The invented people of data/sample were written to be told apart.
+/// The invented users of data/sample were written to be distinguishable.
 #[test]
 fn the_voices_of_the_sample_are_found_by_their_newest_texts() {
     let lines = include_str!("../../data/sample/reviews.jsonl").lines();

@@ -1,4 +1,4 @@
-//! What texts say, as a sentence encoder sees it.
+//! Similarity of texts by sentence embeddings.
 
 use std::collections::HashMap;
 
@@ -7,18 +7,18 @@ use idiolect_metrics::stylometry::{Profile, Space};
 
 use crate::{Error, Result};
 
-/// Cosine of a sentence encoder's vectors. The encoder must have chosen nothing: no peers, no users,
-/// no texts; otherwise its opinion of what was chosen is its own once more.
+/// Cosine of sentence embeddings. The encoder must not have selected anything that is evaluated
+/// (peers, users, texts); otherwise the measure would confirm the encoder's own selection.
 #[derive(Debug, Clone, Default)]
 pub struct Embedded {
     vectors: HashMap<String, Vec<f32>>,
 }
 
 impl Embedded {
-    /// Encodes all texts that will be held against each other; others have no place in the space.
+    /// Encodes all texts that will be compared; other texts are ignored by this space.
     ///
     /// # Errors
-    /// The encoder fails.
+    /// [`Error::Encoder`] if the encoder fails.
     pub fn of<'t>(
         encoder: &dyn SentenceVectors,
         texts: impl IntoIterator<Item = &'t str>,
@@ -36,7 +36,7 @@ impl Space for Embedded {
         "encoder"
     }
 
-    /// The mean of the texts' vectors.
+    /// Mean of the texts' embeddings.
     fn profile(&self, texts: &[&str]) -> Profile {
         let mut sum: Vec<f32> = Vec::new();
         for vector in texts.iter().filter_map(|text| self.vectors.get(*text)) {

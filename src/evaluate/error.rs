@@ -1,16 +1,16 @@
 use idiolect_core::{corpus, difference, methods};
 
-/// What can go wrong while texts are measured and compared.
+/// Error of an evaluation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A figure or a statistic cannot be computed.
+    /// A metric or a statistic cannot be computed.
     #[error(transparent)]
     Metrics(#[from] idiolect_metrics::Error),
-    /// The store refused.
+    /// A store operation failed.
     #[error(transparent)]
     Corpus(#[from] corpus::Error),
-    /// A method failed on one of the held-out texts.
+    /// A method failed on a held-out text.
     #[error("{method} on what {user} wrote about {item}")]
     Method {
         /// The method.
@@ -19,7 +19,7 @@ pub enum Error {
         user: String,
         /// The item.
         item: String,
-        /// What went wrong.
+        /// Error of the method.
         source: Box<methods::Error>,
     },
     /// Stopped on request.
@@ -28,15 +28,16 @@ pub enum Error {
     /// A prompt, the store or the language model failed.
     #[error(transparent)]
     Difference(#[from] difference::Error),
-    /// The encoder that texts are held against users with failed.
+    /// The encoder for the swap test failed.
     #[error("encode texts for the swap test")]
     Encoder(#[source] Box<idiolect_core::peers::Error>),
-    /// A judge answered in another form than asked. No constrained model does.
+    /// A judge's answer does not have the requested form. Models with constrained decoding never
+    /// cause this.
     #[error("the {stage} answered `{answer}`, expected {expected}; judge with another model")]
     Form {
-        /// Which of the task's prompts.
+        /// Stage of the task whose prompt was asked.
         stage: &'static str,
-        /// What can be read.
+        /// Form that can be parsed.
         expected: &'static str,
         /// The answer.
         answer: String,

@@ -1,4 +1,4 @@
-//! The whole way from a store to a report, with a language model whose habits are known.
+//! End-to-end test from a store to a report, with a language model of known behaviour.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,8 +29,8 @@ use idiolect_engine::progress::Silent;
 use idiolect_metrics::overlap::Meteor;
 use idiolect_metrics::statistics::Settings;
 
-/// Repeats the assistant's last turn, or says the same to everybody where there is none. Finds words
-/// likely that the prompt has.
+/// A model that repeats the last assistant message, or returns a fixed text if there is none. When
+/// it scores a text, words that occur in the prompt are more probable.
 #[derive(Default)]
 struct Parrot {
     n_asked: Cell<usize>,
@@ -62,7 +62,7 @@ impl Model for Parrot {
     ) -> LocalBoxFuture<'_, lm::Result<Completion>> {
         self.n_asked.set(self.n_asked.get() + 1);
         let said = match (&request.prompt, &request.constraint) {
-            // Of two texts the one that is not the same for everybody.
+            // Prefers the text that is not the fixed one.
             (prompt, Some(Constraint::Regex(form))) if form == "A|B" => {
                 let seen = text_of(prompt);
                 let (_, drafts) = seen.split_once("The real review").unwrap();
@@ -99,7 +99,7 @@ impl Model for Parrot {
     }
 }
 
-/// How often each letter occurs.
+/// An encoder whose vector is the count of each letter.
 struct Letters;
 
 impl SentenceVectors for Letters {
@@ -194,7 +194,7 @@ fn who_copies_the_user_is_told_from_who_ignores_them() {
     assert!(mean(&report, "scp", "likelihood_lift") > 0.0);
     assert!(mean(&report, "scp", "bits_right") < mean(&report, "scp", "bits_none"));
     assert_eq!(mean(&report, "non-perso", "bits_right"), mean(&report, "non-perso", "bits_none"));
-    // What is copied from the history is told, and nothing is copied where nothing is shown.
+    // Copies from the history are counted; a method that shows no history copies nothing.
     assert!(mean(&report, "scp", "copied_from_history") > 0.9);
     assert_eq!(mean(&report, "non-perso", "copied_from_history"), 0.0);
     assert!((mean(&report, "scp", "judge") - 0.7).abs() < 1e-12);
@@ -202,7 +202,7 @@ fn who_copies_the_user_is_told_from_who_ignores_them() {
         mean(&report, "scp", "identified_mrr") > 2.0 * mean(&report, "non-perso", "identified_mrr")
     );
 
-    // The judge takes the text that is somebody's, whichever stands first.
+    // The judge prefers the personalized text in either order.
     assert_eq!(mean(&report, "scp", "judge_wins"), 1.0);
     assert_eq!(mean(&report, "non-perso", "judge_wins"), 0.0);
     let wins = report.comparisons.iter().find(|c| c.measure == "judge_wins").unwrap();

@@ -1,4 +1,5 @@
-//! Who wrote this? The true user's rank among others, by closeness to what each wrote.
+//! Authorship identification: the rank of the true user among candidates by closeness of a text to
+//! their own texts.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +12,12 @@ use super::{Result, seed::seed_for};
 use idiolect_metrics::statistics::{Estimate, PerUser, Settings};
 use idiolect_metrics::stylometry::{Profile, Space};
 
-/// How users are looked for.
+/// Parameters of identification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct IdentifyOptions {
-    /// Candidates, the true user among them; fewer where there are not as many users.
+    /// Number of candidates including the true user; fewer if there are not as many users.
     pub n_candidates: usize,
-    /// Texts that are taken together as one; single texts tell little.
+    /// Number of texts that are profiled together; a single text carries little information.
     pub together: usize,
     /// Seed of the choice of candidates.
     pub seed: u64,
@@ -28,26 +29,26 @@ impl Default for IdentifyOptions {
     }
 }
 
-/// A text, or several taken together, held against candidates.
+/// A text, or several profiled together, compared with the candidates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// As whom it was written.
+    /// User that the text was generated for.
     pub user: String,
-    /// Its closeness to that user's own texts; the higher, the closer.
+    /// Closeness to that user's own texts; higher is closer.
     pub to_user: f64,
-    /// Its closeness to those of each other candidate.
+    /// Closeness to each other candidate's own texts.
     pub to_others: Vec<f64>,
 }
 
 impl Trial {
-    /// Others that are closer, and others that are as close.
+    /// Number of other candidates that are closer, and number that are equally close.
     fn ahead(&self) -> (usize, usize) {
         let closer = self.to_others.iter().filter(|other| **other > self.to_user).count();
         let alike = self.to_others.iter().filter(|other| **other == self.to_user).count();
         (closer, alike)
     }
 
-    /// One over the rank of the user, the mean over the ranks that those as close share.
+    /// Reciprocal rank of the user, averaged over the ranks that tied candidates share.
     #[must_use]
     pub fn reciprocal_rank(&self) -> f64 {
         let (closer, alike) = self.ahead();
@@ -55,7 +56,7 @@ impl Trial {
         ranks.map(|rank| 1.0 / rank as f64).sum::<f64>() / (1 + alike) as f64
     }
 
-    /// Chance of the user being the first among those as close.
+    /// Probability that the user ranks first, with ties broken at random.
     #[must_use]
     pub fn recall_at_1(&self) -> f64 {
         match self.ahead() {
@@ -64,8 +65,8 @@ impl Trial {
         }
     }
 
-    /// Share of the others that are less close, those as close counted by half; a half where there
-    /// are no others.
+    /// Share of the other candidates that are less close, a tie counted as half; 0.5 if there are
+    /// no others.
     #[must_use]
     pub fn auc(&self) -> f64 {
         let (closer, alike) = self.ahead();
@@ -76,24 +77,24 @@ impl Trial {
     }
 }
 
-/// How well users were found.
+/// Result of identification.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Identification {
-    /// Mean reciprocal rank, over users.
+    /// Reciprocal rank, mean over users.
     pub mrr: Estimate,
-    /// Share of trials whose user comes first, over users.
+    /// Share of trials in which the user ranks first, mean over users.
     pub recall_at_1: Estimate,
-    /// Chance that the user is closer than another, over users.
+    /// AUC: probability that the user is closer than another candidate, mean over users.
     pub auc: Estimate,
-    /// What guessing would give.
+    /// Expected values of random guessing.
     pub chance: Chance,
     /// Number of trials.
     pub n_trials: usize,
-    /// Candidates of a trial, the fewest.
+    /// Smallest number of candidates of a trial.
     pub n_candidates: usize,
 }
 
-/// What guessing gives.
+/// Expected values of random guessing.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Chance {
     /// Mean reciprocal rank: `(1 + 1/2 + ... + 1/n) / n`.
@@ -105,7 +106,7 @@ pub struct Chance {
 }
 
 impl Chance {
-    /// Among `n` candidates, the true user among them.
+    /// Chance among `n` candidates, including the true user.
     #[must_use]
     pub fn among(n: usize) -> Self {
         let equal = Trial { user: String::new(), to_user: 0.0, to_others: vec![0.0; n.max(1) - 1] };
@@ -113,15 +114,15 @@ impl Chance {
     }
 }
 
-/// Holds texts written as users against what those and others wrote themselves.
+/// Compares texts generated for users with the users' own texts.
 ///
-/// `own` has the profile of every user's own texts, best of ones that no method saw. `written` has
-/// the texts as each user, in order; a rest that is too small to be taken together is left out. The
-/// ceiling is the same on real texts that are not in `own`, the floor on texts that do not depend on
-/// the user.
+/// `own` has the profile of every user's own texts, preferably of texts that no method saw.
+/// `written` has the texts for each user, in order; a remainder smaller than `options.together` is
+/// left out. The upper bound is the same on real texts that are not in `own`, the lower bound on
+/// texts that do not depend on the user.
 ///
 /// # Errors
-/// [`TooFew`](idiolect_metrics::Error::TooFew) where a user of `written` has no own texts.
+/// [`TooFew`](idiolect_metrics::Error::TooFew) if a user of `written` has no own texts.
 pub fn trials(
     space: &dyn Space,
     written: &BTreeMap<&str, Vec<&str>>,
@@ -153,7 +154,8 @@ pub fn trials(
     Ok(trials)
 }
 
-/// The same others for all texts of a user, drawn without regard to any other user's.
+/// Other candidates for a user: the same for all of the user's texts, drawn independently of other
+/// users.
 fn candidates<'a>(
     user: &str,
     own: &'a BTreeMap<&str, Profile>,
@@ -167,10 +169,10 @@ fn candidates<'a>(
     others
 }
 
-/// Sums up trials: averaged for each user, then over users.
+/// Aggregates trials: averages per user, then over users.
 ///
 /// # Errors
-/// No trials, or a closeness that is not finite.
+/// Error if there are no trials, or a closeness is not finite.
 pub fn identify(trials: &[Trial], settings: &Settings) -> Result<Identification> {
     let operation = "identify users";
     let Some(n_candidates) = trials.iter().map(|trial| trial.to_others.len() + 1).min() else {

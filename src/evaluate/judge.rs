@@ -1,10 +1,10 @@
-//! A language model as judge: how near a text comes to the one that the person really wrote.
+//! A language model as judge of a text's similarity to the user's real text.
 //!
-//! This is a similarity to the reference and is reported as such ([`NAME`]): the judge sees no other
-//! person's text, so it cannot tell personalization from quality. The rubric is DPL's (arXiv
-//! 2503.02450, the published code's judge) in our own words; unlike DPL's the judge is local, never
-//! draws, and is held to answers that can be read. Both prompts are stages of the task file. A judge
-//! should be of another family than the model that wrote.
+//! The result is reported as [`NAME`]: the judge sees no other user's text, so it cannot separate
+//! personalization from quality. The rubric is DPL's (arXiv 2503.02450, the judge of the published
+//! code), reworded. Unlike DPL's, the judge is local, decodes greedily, and is constrained to
+//! answers that can be parsed. Both prompts are stages of the task file. The judge should belong to
+//! another model family than the model that generated the texts.
 
 use serde::Serialize;
 
@@ -15,16 +15,16 @@ use idiolect_core::difference::{Answer, Call, Calls};
 use idiolect_core::task::{Block, Cut, Draft, Part, Stage};
 use idiolect_engine::lm::{Constraint, Sampling};
 
-/// What reports call it.
+/// Name of the measure in reports.
 pub const NAME: &str = "similarity to the reference";
 
-/// The most points.
+/// Most points a text can get.
 pub const MOST_POINTS: u8 = 10;
 
-/// The text that a person really wrote, which others are held against.
+/// Real text of a user, the reference for the judge.
 #[derive(Debug, Clone, Copy)]
 pub struct Reference<'a> {
-    /// What it is about.
+    /// Item of the text.
     pub item: &'a Item,
     /// The text.
     pub review: &'a StoredReview,
@@ -35,30 +35,30 @@ pub struct Reference<'a> {
 pub struct Judged<'a> {
     /// The text.
     pub text: &'a str,
-    /// Reviews that it was made from; the judgement is forgotten with any of them.
+    /// Reviews that the text was made from; deleting any of them also deletes the stored judgement.
     pub made_from: &'a [ReviewId],
 }
 
-/// Points for one text.
+/// Rating of one text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rating {
-    /// 0 to 10.
+    /// Points, 0 to 10.
     pub points: u8,
-    /// What the prompt left out.
+    /// Parts of the input that were cut to fit the prompt.
     pub cut: Vec<Cut>,
-    /// Whether it was in the store.
+    /// Whether the answer was already in the store.
     pub reused: bool,
 }
 
 impl Rating {
-    /// Points as a share of all, 0 to 1, which is what DPL reports.
+    /// Points divided by [`MOST_POINTS`], 0 to 1, as DPL reports them.
     #[must_use]
     pub fn share(&self) -> f64 {
         f64::from(self.points) / f64::from(MOST_POINTS)
     }
 }
 
-/// Which of two texts comes nearer to the reference.
+/// The text of two that is more similar to the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Winner {
@@ -66,26 +66,26 @@ pub enum Winner {
     First,
     /// The second.
     Second,
-    /// The judge changes its mind with the order, or the texts are the same.
+    /// The answer depends on the order of the texts, or the texts are equal.
     Tie,
 }
 
-/// Outcome between two texts.
+/// Preference between two texts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Preference {
-    /// Which comes nearer.
+    /// Preferred text.
     pub winner: Winner,
-    /// What the prompts left out.
+    /// Parts of the inputs that were cut to fit the prompts.
     pub cut: Vec<Cut>,
-    /// Answers that were in the store, 0 to 2.
+    /// Number of answers that were already in the store, 0 to 2.
     pub reused: usize,
 }
 
-/// Asks for points: 0 is another thing altogether, 10 nearly the same text.
+/// Asks the judge for points: 0 for a completely different text, 10 for nearly the same text.
 ///
 /// # Errors
-/// Those of [`Calls::answer`]; [`Error::Form`] for a model that is no [`Lm`](idiolect_engine::lm::Lm) and does
-/// not keep to the constraint.
+/// Errors of [`Calls::answer`]; [`Error::Form`] if the model is not an
+/// [`Lm`](idiolect_engine::lm::Lm) and does not follow the constraint.
 pub async fn rate(
     calls: &Calls<'_>,
     reference: &Reference<'_>,
@@ -100,9 +100,9 @@ pub async fn rate(
     }
 }
 
-/// Asks which of two texts comes nearer, in both orders: the judge sees them as A and B and does not
-/// learn who wrote which. A winner must win under either name. `seed` draws which order is asked
-/// first, so that no side is always A in it.
+/// Asks the judge which of two texts is more similar to the reference, in both orders. The texts
+/// are labelled A and B without their sources. A text wins only if it is preferred in both orders.
+/// `seed` draws which order is asked first, so that neither side is always A in the first question.
 ///
 /// # Errors
 /// As [`rate`].
@@ -166,7 +166,7 @@ async fn ask(
         stage,
         draft,
         made_from: &made_from,
-        // The likeliest answer, whatever the task file says: a judge that draws is noise.
+        // Greedy decoding, whatever the task file says: sampling would add noise to the judgement.
         sampling: Sampling::default(),
         max_tokens: None,
         constraint: Some(Constraint::Regex(form.to_owned())),

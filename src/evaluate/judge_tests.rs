@@ -1,4 +1,4 @@
-//! The judge over a model that says what it is told to, and over one with random weights.
+//! Tests of the judge with a rule-based model and with a model of random weights.
 #![allow(clippy::unwrap_used)]
 
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use idiolect_core::task::testing::ByWords;
 use idiolect_core::task::{Task, Window};
 use idiolect_engine::lm::{self, Completion, Finish, Prompt, Request, Score, tiny};
 
-/// Answers by a rule over the whole prompt, and remembers prompts and requests.
+/// A model that answers by a rule over the whole prompt and records prompts and requests.
 struct ByRule {
     rule: Box<dyn Fn(&str) -> String>,
     asked: RefCell<Vec<(String, Request)>>,
@@ -147,7 +147,7 @@ fn a_winner_must_win_in_both_orders() {
         let asked = model.asked.into_inner();
         (preference.winner, asked.into_iter().map(|(prompt, _)| prompt).collect::<Vec<_>>())
     };
-    // Looks for the better text and says under which name it stood.
+    // Finds the better text and answers with its label.
     let honest: fn(&str) -> String = |prompt| {
         let better = prompt.find("the better one").unwrap();
         let worse = prompt.find("the worse one").unwrap();

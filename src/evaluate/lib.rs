@@ -1,11 +1,11 @@
-//! How near written texts come to those of the person they were written for, and whether that
-//! person is the reason.
+//! Evaluation of generated texts: similarity to the user's real texts, and controls that show
+//! whether personalization is the cause.
 //!
-//! `metrics` compares predicted texts with reference texts. Each control (`swap`, `identification`,
-//! `wrong_users`) tells personalization from what any good text shares; `stylometry` is a closeness
-//! that no method was made with; `judge` asks a language model how near a text comes to the
-//! reference; `statistics` says how sure a figure is; `synthetic` makes users whose style is known,
-//! on whom the controls are themselves tested.
+//! The crate `idiolect_metrics` compares predicted texts with reference texts. The controls
+//! ([`swap`], [`identification`], [`wrong_users`]) separate personalization from properties of any
+//! good text; they can use stylometric similarity, which no generation method uses. [`judge`] asks
+//! a language model how similar a text is to the reference. [`synthetic`] makes users with known
+//! styles, on which the controls themselves are tested.
 
 #[cfg(test)]
 mod controls_tests;
@@ -32,5 +32,5 @@ pub mod wrong_users;
 pub use embedded::Embedded;
 pub use error::Error;
 
-/// Result of this room.
+/// This crate's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

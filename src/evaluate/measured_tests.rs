@@ -1,5 +1,5 @@
-//! Whether measured differences find the rules that authors keep to, and nothing where there are
-//! none.
+//! Tests that measured differences find the style rules of synthetic authors, and nothing for
+//! authors without rules.
 #![allow(clippy::unwrap_used)]
 
 use rand::SeedableRng;
@@ -12,7 +12,7 @@ use idiolect_core::difference::{Compared, Measured, Statement, measure};
 use idiolect_core::peers::{Origin, Representative};
 use idiolect_core::task::Task;
 
-/// Representatives of an item.
+/// Number of representatives per item.
 const K: usize = 4;
 
 fn world(seed: u64) -> World {
@@ -20,7 +20,7 @@ fn world(seed: u64) -> World {
     World::new(&WorldOptions { n_authors, n_without_rules, n_items: 50, n_reviews: 20, seed })
 }
 
-/// What an author is compared with: K others who wrote about each item, drawn at random.
+/// Comparisons of an author's reviews with K random other reviews of each item.
 fn compared(world: &World, author: &Author, seed: u64) -> Vec<Compared> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let stored: Vec<StoredReview> = (0..)
@@ -47,15 +47,16 @@ fn compared(world: &World, author: &Author, seed: u64) -> Vec<Compared> {
     .collect()
 }
 
-/// The rules of those that an author is compared with, once for each text; those who draw new rules
-/// for each text have the population's, which the others have on average.
+/// Rules of the peers that an author is compared with, one entry per text. Peers without rules are
+/// left out: they draw from the same population, so on average they have the other peers' rules.
 fn rules_of_peers<'w>(world: &'w World, compared: &[Compared]) -> Vec<&'w Rules> {
     let peers = compared.iter().flat_map(|c| &c.representatives);
     let author = |name: &str| world.authors.iter().find(|a| a.name == name);
     peers.filter_map(|peer| author(&peer.review.review.user)?.rules.as_ref()).collect()
 }
 
-/// A planted rule that sets its author apart from these peers, and what it is found by.
+/// A planted rule that sets its author apart from these peers, and the statements that count as
+/// finding it.
 struct Planted {
     rule: String,
     found_by: Box<dyn Fn(&Statement) -> bool>,
@@ -77,7 +78,7 @@ fn by(rule: &str, ways: &'static [(&'static str, bool)]) -> Planted {
     Planted { rule: rule.to_owned(), found_by: Box::new(found_by) }
 }
 
-/// A statement about a phrase of these words, at one of these places.
+/// Accepts a statement about a phrase of these words, under one of these keys.
 fn by_phrase(
     rule: &str,
     phrase: &str,
@@ -99,9 +100,9 @@ fn by_phrase(
     Planted { rule: format!("{rule} `{phrase}`"), found_by: Box::new(found_by) }
 }
 
-/// The rules of an author that show in their texts and set them apart: choices that at most two in
-/// five of the peers' texts share, and rates and sizes that are about a standard deviation or more
-/// away from the peers' mean.
+/// Rules of an author that are visible in the texts and distinctive: choices that at most 40 % of
+/// the peers' texts share, and rates and sizes that are about a standard deviation or more away
+/// from the peers' mean.
 fn planted(rules: &Rules, peers: &[&Rules]) -> Vec<Planted> {
     let n = peers.len() as f64;
     let rare = |same: &dyn Fn(&Rules) -> bool| {
@@ -132,13 +133,13 @@ fn planted(rules: &Rules, peers: &[&Rules]) -> Vec<Planted> {
             _ => by("ending -", &[("dashes", true), ("bare_endings", true)]),
         });
     }
-    // Who ends sentences with dashes has dashes as well.
+    // An author who ends sentences with dashes uses dashes too.
     let joins =
         |peer: &Rules| peer.join == rules.join || rules.join == Join::Dash && peer.ending == " -";
     if rare(&joins) {
         planted.push(match rules.join {
             Join::Apart => by("apart", &[("sentence_words", false)]),
-            // In the phrase with the word behind it, where that is always the same.
+            // The word is found in a phrase if the same word always follows it.
             Join::And => Planted {
                 found_by: Box::new(|statement| {
                     by_phrase("and", "and", false, &["phrase", "function_word"])
@@ -192,8 +193,8 @@ fn planted(rules: &Rules, peers: &[&Rules]) -> Vec<Planted> {
     planted
 }
 
-/// A statement about words that the favourite frame has beside its part: one of two words or more,
-/// or one that is such a word.
+/// Accepts a statement about the words of the preferred frame around its placeholders: a phrase of
+/// two or more words, or a single word.
 fn by_frame(rules: &Rules) -> Planted {
     let pieces = rules.frames[0].split(['{', '}']).filter(|p| !["part", "word"].contains(p));
     let pieces = pieces.map(|piece| piece.trim_matches([' ', ',']));
@@ -213,7 +214,7 @@ fn by_frame(rules: &Rules) -> Planted {
     Planted { rule: format!("frame `{}`", rules.frames[0]), found_by: Box::new(found_by) }
 }
 
-/// Whether what the author says most often has a place that could be contracted.
+/// Whether the author's most frequent phrases contain a form that could be contracted.
 fn could_contract(rules: &Rules) -> bool {
     let hedge = if rules.hedge.1 > 0.5 { rules.hedge.0 } else { "" };
     let said = [Some(rules.frames[0]), Some(hedge), rules.opener, rules.closer];

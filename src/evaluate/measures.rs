@@ -1,32 +1,32 @@
-//! What can be measured, and what each takes.
+//! Measures of an evaluation and the work they need.
 
 use serde::Serialize;
 
-/// A group of measures that take the same work.
+/// A group of measures that need the same work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
-    /// Written texts against the real ones: ROUGE, BLEU, METEOR, lengths, variety, copies.
+    /// Generated texts against the real ones: ROUGE, BLEU, METEOR, lengths, diversity, copies.
     Lexical,
-    /// Bits a token of the real text, with the user's history, others' and nobody's. Nothing is
-    /// written, save what a method's own prompt takes.
+    /// Bits per token of the real text with the user's history, with other users' and with none.
+    /// Generates only what a method's own prompt needs.
     Likelihood,
-    /// The lexical measures once more with another user's history, and what the right one gains.
+    /// Lexical measures with another user's history, and the gain of the right history over it.
     WrongUser,
-    /// Texts and bits where the real title is withheld: it gives the writer's voice away.
+    /// Texts and bits without the real title, which reveals the user's style.
     NeutralTitle,
-    /// Whose text is whose, of two users on one item with neither rating nor title.
+    /// Swap test: matches two generated texts to two users on one item, without rating and title.
     Swap,
-    /// The texts of the swap test: whose are they among fifty?
+    /// Identification: rank of the true user among fifty for each text of the swap test.
     Identification,
-    /// A language model's opinion how near a text comes to the real one.
+    /// A language model's rating of a text's similarity to the real one.
     Judge,
-    /// Its opinion which of two methods' texts comes nearer.
+    /// The judge's preference between two methods' texts.
     JudgePairs,
 }
 
 impl Measure {
-    /// All, in the order of reports.
+    /// All measures, in report order.
     pub const ALL: [Self; 8] = [
         Self::Lexical,
         Self::Likelihood,
@@ -54,38 +54,38 @@ impl Measure {
     }
 }
 
-/// Measures that are asked for.
+/// Requested measures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Measures(Vec<Measure>);
 
 impl Measures {
-    /// Each once, in the order of reports.
+    /// The requested measures, each once, in report order.
     #[must_use]
     pub fn new(asked: &[Measure]) -> Self {
         Self(Measure::ALL.into_iter().filter(|measure| asked.contains(measure)).collect())
     }
 
-    /// Whether a measure is asked for.
+    /// Whether a measure is requested.
     #[must_use]
     pub fn has(&self, measure: Measure) -> bool {
         self.0.contains(&measure)
     }
 
-    /// Whether texts are written with the right history.
+    /// Whether texts are generated with the right history.
     #[must_use]
     pub fn writes(&self) -> bool {
         let write = [Measure::Lexical, Measure::WrongUser, Measure::Judge, Measure::JudgePairs];
         write.iter().any(|measure| self.has(*measure))
     }
 
-    /// Whether held-out texts are tried, and not pairs of users alone.
+    /// Whether held-out texts are evaluated, not only pairs of users.
     #[must_use]
     pub fn cases(&self) -> bool {
         self.writes() || self.has(Measure::Likelihood) || self.has(Measure::NeutralTitle)
     }
 
-    /// Whether pairs of users are written for.
+    /// Whether texts are generated for pairs of users.
     #[must_use]
     pub fn swaps(&self) -> bool {
         self.has(Measure::Swap) || self.has(Measure::Identification)

@@ -7,28 +7,28 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-/// Whom a user is paired with.
+/// Rule that chooses a user's partner.
 #[derive(Debug, Clone, Copy)]
 pub enum Partner<'a> {
-    /// Anybody who wrote about an item of theirs: the easy test.
+    /// Any user with an item in common, at random: the easy test.
     Random,
-    /// Of these the one whose embedding has the highest cosine: the hard test. Users without an
-    /// embedding are paired with nobody.
+    /// The user with an item in common whose embedding has the highest cosine: the hard test. Users
+    /// without an embedding are not paired.
     Nearest(&'a HashMap<String, Vec<f32>>),
 }
 
-/// How many pairs.
+/// Limits and seed of the choice of pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PairOptions {
-    /// Most pairs.
+    /// Most pairs in total.
     pub n: usize,
-    /// Most pairs that one user belongs to.
+    /// Most pairs per user.
     pub most_per_user: usize,
     /// Seed of the choice.
     pub seed: u64,
 }
 
-/// Two users and an item both wrote about.
+/// Two users and an item that both wrote about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Pair {
     /// One user.
@@ -39,9 +39,9 @@ pub struct Pair {
     pub item: String,
 }
 
-/// Chooses pairs among texts, given as user and item; their order does not matter. No two users are
-/// paired twice, no text is in two pairs, and everybody who can be is paired once before anybody is
-/// again, so far as their items allow.
+/// Chooses pairs among texts, given as (user, item); their order does not matter. No two users are
+/// paired twice and no text is in two pairs. As far as the items allow, every user is paired once
+/// before any user is paired again.
 #[must_use]
 pub fn choose_pairs(
     texts: &[(&str, &str)],
@@ -76,11 +76,11 @@ pub fn choose_pairs(
     pairs
 }
 
-/// What is not paired yet.
+/// Texts and users that can still be paired.
 struct Free<'a> {
-    /// Items of each user with a text that is in no pair.
+    /// Items of each user whose texts are in no pair.
     items: BTreeMap<&'a str, BTreeSet<&'a str>>,
-    /// The same, by item.
+    /// The same texts as users by item.
     users: BTreeMap<&'a str, BTreeSet<&'a str>>,
     n_pairs: HashMap<&'a str, usize>,
     paired: BTreeSet<(&'a str, &'a str)>,
@@ -96,8 +96,7 @@ impl<'a> Free<'a> {
         Self { items, users, n_pairs: HashMap::new(), paired: BTreeSet::new() }
     }
 
-    /// Whom the user can be paired with, and on which item, in this round; in order of items, then
-    /// users.
+    /// Possible partners and items of a user in this round, ordered by item, then user.
     fn partners(&self, user: &str, round: usize) -> Vec<(&'a str, &'a str)> {
         let fresh = |user: &str| self.n_pairs.get(user).is_none_or(|n| *n <= round);
         if !fresh(user) {
@@ -121,7 +120,7 @@ impl<'a> Free<'a> {
     }
 }
 
-/// The candidates that name the user nearest to `user`, one for each item in common.
+/// Candidates with the user nearest to `user`, one for each item in common.
 fn nearest<'a>(
     user: &str,
     candidates: &[(&'a str, &'a str)],
@@ -155,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_nearest_who_wrote_about_the_same_item_is_the_partner() {
-        // u1 is nearer to u0, but has no item in common with anybody.
+        // u1 is nearest to u0 but has no item in common with any user.
         let texts = [("u0", "x"), ("u1", "y"), ("u2", "x"), ("u5", "x"), ("u6", "x")];
         let embeddings = on_a_line(7);
         for seed in 0..20 {
@@ -165,7 +164,7 @@ mod tests {
                 pairs.iter().map(|p| (p.a.as_str().min(&p.b), p.a.as_str().max(&p.b))).collect();
             couples.sort_unstable();
             let by_rank = [("u0", "u2"), ("u5", "u6")];
-            // Whoever is asked first takes the nearest; u2 is nearer to u5 than to u0.
+            // The first user to choose takes the nearest; u2 is nearer to u5 than to u0.
             let by_chance = [("u0", "u6"), ("u2", "u5")];
             assert!(couples == by_rank || couples == by_chance, "{couples:?}");
         }

@@ -1,4 +1,4 @@
-//! What is evaluated: held-out texts, whose histories are tried on them, pairs for the swap test.
+//! Plan of an evaluation: held-out texts, the wrong users for each, and pairs for the swap test.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,84 +13,84 @@ use super::wrong_users::{MatchOptions, Traits, WrongUser, wrong_users};
 use idiolect_core::corpus::split::{Part, Split, UserSplit};
 use idiolect_core::corpus::{Item, ReviewId, Store, StoredReview, View};
 
-/// Fewest texts of another user's history.
+/// Least number of texts in a wrong user's history.
 const LEAST_HISTORY: usize = 2;
 
-/// What is chosen, and how much of it.
+/// Parameters of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PlanOptions {
-    /// Which held-out texts.
+    /// Part of the split whose texts are evaluated.
     pub part: Part,
-    /// Most users; `None` takes all.
+    /// Most users to evaluate, drawn at random; `None` takes all.
     pub users: Option<usize>,
-    /// Other users whose histories each target is tried with.
+    /// Number of wrong users per held-out text.
     pub wrong_users: usize,
     /// Most pairs of each kind (random, nearest) for the swap test.
     pub pairs: usize,
-    /// Whether peers' texts may be younger than the target, as in DPL's published code.
+    /// Whether peers' texts may be newer than the target, as in DPL's published code.
     pub peers_any_time: bool,
-    /// Seed of every choice.
+    /// Seed of all choices.
     pub seed: u64,
 }
 
-/// One held-out text and what is tried on it.
+/// One held-out text and its experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
-    /// The text.
+    /// Held-out text.
     pub review: StoredReview,
-    /// What it is about.
+    /// Item of the text.
     pub item: Item,
-    /// The user's reviews that methods may not read: the text and those held out after it.
+    /// The user's reviews that methods may not read: this text and the ones held out after it.
     pub hidden: Vec<ReviewId>,
-    /// Others to write it as, best match first.
+    /// Other users whose histories replace the user's own, best match first.
     pub wrong: Vec<WrongUser>,
 }
 
-/// Whom a pair was chosen by.
+/// Rule that a pair was chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PairKind {
-    /// Drawn.
+    /// Drawn at random.
     Random,
-    /// The nearest by user embedding.
+    /// Nearest user by user embedding.
     Nearest,
 }
 
-/// Two users on one item.
+/// Two users who wrote about one item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SwapCase {
-    /// The users and the item's id.
+    /// Names of the users and id of the item.
     pub pair: Pair,
-    /// How they were paired.
+    /// Rule that the pair was chosen by.
     pub kind: PairKind,
     /// The item.
     pub item: Item,
-    /// What each wrote about it, A then B.
+    /// Real reviews of the item, by A and by B.
     pub real: [StoredReview; 2],
 }
 
-/// All that is evaluated.
+/// A plan: everything that is evaluated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The choices it was made with.
+    /// Parameters of the plan.
     pub options: PlanOptions,
-    /// Held-out texts, in order of users and time.
+    /// Held-out texts, ordered by user and time.
     pub cases: Vec<Case>,
     /// Pairs for the swap test.
     pub swaps: Vec<SwapCase>,
-    /// Held-out texts of every user of the split, which no method sees in the swap test: what its
-    /// outputs are held against.
+    /// Held-out texts of every user of the split. The swap test hides a pair's from the method and
+    /// compares the generated texts with them.
     pub own: BTreeMap<String, Vec<StoredReview>>,
-    /// Users with a case.
+    /// Number of users with a case.
     n_users: usize,
 }
 
 impl Plan {
-    /// Plans the evaluation of a split. `embeddings`, if given, are the users'; without them no
-    /// nearest pairs are formed.
+    /// Plans the evaluation of a split. `embeddings` are the users'; without them there are no
+    /// nearest pairs.
     ///
     /// # Errors
-    /// The split has no text of the part asked for; the store cannot be read.
+    /// Error if the split has no text of the requested part, or the store cannot be read.
     pub fn new(
         store: &Store,
         split: &Split,
@@ -130,7 +130,8 @@ impl Plan {
     }
 }
 
-/// Users with a text of the part, drawn where not all are wanted, in order of their names.
+/// Users with a text of the requested part, sampled if `options.users` limits them, ordered by
+/// name.
 fn chosen<'a>(split: &'a Split, options: &PlanOptions) -> Vec<&'a UserSplit> {
     let has = |user: &&UserSplit| user.inputs.iter().any(|(part, _)| *part == options.part);
     let mut users: Vec<&UserSplit> = split.users.iter().filter(has).collect();
@@ -142,7 +143,7 @@ fn chosen<'a>(split: &'a Split, options: &PlanOptions) -> Vec<&'a UserSplit> {
     users
 }
 
-/// What every user of the split wrote, and what they are matched by.
+/// Traits of every user of the split, computed from the user's reviews that are not held out.
 struct Histories {
     traits: Vec<Traits>,
 }
@@ -189,7 +190,7 @@ fn traits_of(store: &Store, user: &str, ids: &[ReviewId]) -> Result<Traits> {
     Ok(Traits::of(user, &history))
 }
 
-/// Pairs among all that the users wrote.
+/// Pairs of users for the swap test, among reviews that are not held out and have text.
 fn swaps(
     store: &Store,
     users: &[&UserSplit],

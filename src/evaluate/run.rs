@@ -1,4 +1,4 @@
-//! Runs a plan: methods one after the other, each on all texts and pairs, some at a time.
+//! Runs a plan: one method after the other, each over all cases and pairs, several at a time.
 
 use std::time::Instant;
 
@@ -11,21 +11,21 @@ use super::{Error, Result};
 use idiolect_core::methods::Method;
 use idiolect_engine::progress::Progress;
 
-/// Texts that are worked on at a time: enough that the language model's batches are full while one
-/// of them waits for its next call, few enough that their prompts' beginnings stay in the cache.
+/// Number of cases processed concurrently: enough to keep the language model's batches full while
+/// one case waits for its next call, few enough that their prompt prefixes stay in the cache.
 const AT_A_TIME: usize = 4;
 
 /// A part of the work, for one of several machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Shard {
-    /// Which part, from 0.
+    /// Number of this part, from 0.
     pub index: usize,
-    /// Of how many, at least 1.
+    /// Number of parts, at least 1.
     pub of: usize,
 }
 
 impl Shard {
-    /// Everything.
+    /// The whole work.
     pub const WHOLE: Self = Self { index: 0, of: 1 };
 
     fn has(self, number: usize) -> bool {
@@ -33,56 +33,57 @@ impl Shard {
     }
 }
 
-/// What came of a method.
+/// Outcomes of one method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MethodOutcomes {
     /// The method.
     pub method: Method,
-    /// By number of the case; `None` for those of other shards.
+    /// By index of the case; `None` for cases of other shards.
     pub cases: Vec<Option<Outcome>>,
-    /// By number of the pair; `None` too where one of the two has no past text.
+    /// By index of the pair; `None` for pairs of other shards, or if one of the users has no past
+    /// text.
     pub swaps: Vec<Option<SwapOutcome>>,
-    /// How long this run took, whatever was in the store already.
+    /// Duration of this run in seconds; shorter if answers were already in the store.
     pub seconds: f64,
 }
 
 impl MethodOutcomes {
-    /// Texts written for a case, by seed.
+    /// Texts generated for a case, by seed.
     fn texts(&self, case: usize) -> &[String] {
         let outcome = self.cases.get(case).and_then(Option::as_ref);
         outcome.map_or(&[], |outcome| &outcome.texts)
     }
 }
 
-/// Which of two methods' texts came nearer to the real ones, in a judge's eyes.
+/// Judge's preferences between two methods' texts, by similarity to the real text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preferences {
-    /// The one.
+    /// First method.
     pub a: Method,
-    /// The other.
+    /// Second method.
     pub b: Method,
-    /// By number of the case: share of a's texts that came nearer, ties by half; `None` for those of
-    /// other shards, and where either wrote nothing.
+    /// By index of the case: share of `a`'s texts that the judge prefers, a tie counted as half;
+    /// `None` for cases of other shards, or if either method generated nothing.
     pub cases: Vec<Option<f64>>,
 }
 
-/// What came of a plan.
+/// Outcomes of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcomes {
-    /// By method, as asked for.
+    /// By method, in the requested order.
     pub methods: Vec<MethodOutcomes>,
-    /// The swap test's closeness by likelihood of the real texts, by number of the pair; `None` for
-    /// those of other shards, and where there is no swap test.
+    /// Likelihood-based closeness of the real texts for the swap test, by index of the pair:
+    /// `[writer][reader]`. `None` for pairs of other shards, or if the swap test is not requested.
     pub real_swaps: Vec<Option<[[f64; 2]; 2]>>,
-    /// Of every two methods, where they are asked for.
+    /// Preferences for every two methods, if requested.
     pub preferences: Vec<Preferences>,
 }
 
-/// Runs a plan. Every answer and every score is in the store before the next is asked for, so a run
-/// that was stopped goes on where it was, and its outcome is the same.
+/// Runs a plan. Each answer and each score is stored before the next one is requested, so an
+/// interrupted run continues where it stopped, with the same outcome.
 ///
 /// # Errors
-/// [`Error::Stopped`] on request; whatever a trial fails with.
+/// [`Error::Stopped`] if a stop was requested; otherwise the error of a trial.
 pub async fn run(
     bench: &Bench<'_>,
     plan: &Plan,
@@ -176,7 +177,7 @@ async fn preferences(
     Ok(all)
 }
 
-/// Hands on the wish to stop, and counts whole trials alone.
+/// Progress wrapper that passes on stop requests and counts only whole trials.
 struct Quiet<'a>(&'a dyn Progress);
 
 impl Quiet<'_> {

@@ -1,9 +1,9 @@
-//! Seeds of single draws.
+//! Seeds derived for single draws.
 
 use idiolect_core::corpus::Key;
 
-/// A seed for one draw among many, of the caller's seed and what the draw is for: so one draw more
-/// changes no other.
+/// A seed derived from the caller's seed and from what the draw is for, so that an additional draw
+/// changes no other draw.
 pub(super) fn seed_for(seed: u64, what: &[&str]) -> u64 {
     let key = Key::of("draw").with("seed", seed.to_le_bytes());
     let key = what.iter().fold(key, |key, part| key.with("for", part)).finish();

@@ -1,8 +1,8 @@
-//! The swap test: whose text is whose?
+//! The swap test: matches two generated texts to two users.
 //!
-//! Two users, one item, rating and title the same for both. A method that writes as each of them
-//! gives two texts; set against both users' own held-out texts, they should fit better as they are
-//! than exchanged. Length, fluency and genre are on both sides of the scales and cancel.
+//! A method generates a text for each of two users on the same item, with the same rating and title
+//! (or neither). Compared with both users' held-out texts, the two texts should be closer as
+//! assigned than exchanged. Length, fluency and genre affect both assignments equally and cancel.
 
 use std::collections::BTreeMap;
 
@@ -12,27 +12,27 @@ use super::Result;
 use idiolect_metrics::statistics::{Estimate, Interval, Settings, mean_of_pairs, sign_flip_p};
 use idiolect_metrics::stylometry::{Profile, Space};
 
-/// How close the texts written for two users on one item come to what the users wrote themselves.
+/// Closeness of two texts, generated for two users on one item, to both users' own texts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Crossing {
-    /// One user.
+    /// First user.
     pub a: String,
-    /// The other.
+    /// Second user.
     pub b: String,
     /// The item both texts are about.
     pub item: String,
-    /// Closeness of the text written as A to A's own texts; the higher, the closer.
+    /// Closeness of the text generated for A to A's own texts; higher is closer.
     pub a_to_a: f64,
-    /// Of the text written as B to B's.
+    /// Closeness of the text generated for B to B's own texts.
     pub b_to_b: f64,
-    /// Of the text written as A to B's.
+    /// Closeness of the text generated for A to B's own texts.
     pub a_to_b: f64,
-    /// Of the text written as B to A's.
+    /// Closeness of the text generated for B to A's own texts.
     pub b_to_a: f64,
 }
 
 impl Crossing {
-    /// Measures two texts, `written` as A and as B, against both users' `own` texts.
+    /// Measures two texts, `written` for A and for B, against the `own` texts of both users.
     #[must_use]
     pub fn measured(
         space: &dyn Space,
@@ -53,8 +53,8 @@ impl Crossing {
         }
     }
 
-    /// 1 where the texts fit better as they are, 0 where they fit better exchanged, a half where
-    /// they fit alike: two equal texts always do. Not a number where a closeness is none.
+    /// 1 if the texts are closer as assigned, 0 if they are closer exchanged, 0.5 for a tie (two
+    /// equal texts always tie). NaN if a closeness is NaN.
     #[must_use]
     pub fn score(&self) -> f64 {
         let (straight, crossed) = (self.a_to_a + self.b_to_b, self.a_to_b + self.b_to_a);
@@ -67,25 +67,25 @@ impl Crossing {
     }
 }
 
-/// Outcome of the swap test.
+/// Result of the swap test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SwapTest {
-    /// Share of pairs whose texts fit better as they are, ties counted by half; 0.5 is chance. The
-    /// interval knows which pairs share a user ([`mean_of_pairs`]) and stays within 0 and 1.
+    /// Share of pairs whose texts are closer as assigned, a tie counted as half; 0.5 is chance. The
+    /// interval accounts for pairs that share a user ([`mean_of_pairs`]) and is clamped to 0 to 1.
     pub accuracy: Estimate,
-    /// Two-sided p-value of chance, by exchanging the texts of random pairs; exact where no text
-    /// belongs to two pairs, as [`choose_pairs`](super::pairs::choose_pairs) sees to.
+    /// Two-sided p-value against chance, by exchanging the texts of random pairs. It is exact if no
+    /// text belongs to two pairs, which [`choose_pairs`](super::pairs::choose_pairs) guarantees.
     pub p: f64,
-    /// Share of pairs that fit alike.
+    /// Share of crossings (pair and seed) that are ties.
     pub ties: f64,
 }
 
-/// Runs the swap test. Several crossings of the same users and item (seeds of a method) are averaged
-/// first. The ceiling is the test on the users' real texts of the item; the floor, texts that do not
-/// depend on the user, is 0.5 by construction.
+/// Runs the swap test. Crossings of the same users and item (a method's seeds) are averaged first.
+/// The upper bound is the test on the users' real texts of the item. Texts that do not depend on
+/// the user give 0.5 by construction.
 ///
 /// # Errors
-/// No crossings, or a closeness that is not finite.
+/// Error if there are no crossings, or a closeness is not finite.
 pub fn swap_test(crossings: &[Crossing], settings: &Settings) -> Result<SwapTest> {
     let mut scores: BTreeMap<(&str, &str, &str), Vec<f64>> = BTreeMap::new();
     for crossing in crossings {
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(test.ties, 0.2);
         let interval = test.accuracy.interval.unwrap();
         assert!(interval.low >= 0.5 && interval.high <= 1.0, "{interval:?}");
-        // Two pairs tell: flips reach as far in 2 of 4 cases.
+        // Only two pairs differ from chance; 2 of their 4 sign flips reach as far.
         assert_eq!(test.p, 0.5);
     }
 

@@ -1,8 +1,8 @@
-//! Other users to write as, in place of the right one.
+//! Wrong users: other users whose history replaces the right user's.
 //!
-//! What a method gains over somebody else's history is personalization; what it gains over no
-//! history at all is also genre and length. So the others are matched: the same kind of items, like
-//! ratings, texts of like length.
+//! A method's gain over another user's history is personalization; its gain over no history also
+//! includes genre and length. So wrong users are matched by item category, mean rating and mean
+//! text length.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -14,10 +14,10 @@ use serde::Serialize;
 use super::seed::seed_for;
 use idiolect_core::corpus::{Item, Key, Review};
 
-/// Others among whom is drawn, for each that is wanted.
+/// Size of the pool that wrong users are drawn from, as a multiple of the number needed.
 const POOL: usize = 3;
 
-/// What others are matched by.
+/// A user's traits for matching.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traits {
     user: String,
@@ -26,14 +26,15 @@ pub struct Traits {
     /// Outermost categories of the items.
     categories: BTreeSet<String>,
     mean_rating: Option<f64>,
-    /// Natural logarithm of the mean length of a text in characters.
+    /// Natural logarithm of the mean text length in characters.
     log_length: f64,
-    /// Hashes of the texts, without case and white space.
+    /// Hashes of the texts, ignoring case and white space.
     texts: HashSet<Key>,
 }
 
 impl Traits {
-    /// Of a user's history, each review with its item. An empty one matches nobody.
+    /// Traits of a user's history, given as reviews with their items. A user with an empty history
+    /// is never a match.
     #[must_use]
     pub fn of(user: &str, history: &[(&Review, &Item)]) -> Self {
         let ratings: Vec<f64> =
@@ -51,7 +52,7 @@ impl Traits {
         }
     }
 
-    /// Whose traits these are.
+    /// Name of the user.
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
@@ -63,40 +64,42 @@ fn text_key(text: &str) -> Key {
     Key::of("text").with("words", words.join(" ")).finish()
 }
 
-/// Another user to write as.
+/// A matched other user.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WrongUser {
     /// The user.
     pub user: String,
-    /// Root of the sum of two squares: the difference of the mean ratings, and that of the
-    /// logarithms of the mean lengths, each in standard deviations over all users given. A rating
-    /// that either lacks counts as no difference.
+    /// Euclidean distance over two features: the mean rating and the logarithm of the mean length,
+    /// each in standard deviations over all given users. A missing rating counts as no difference.
     pub distance: f64,
-    /// Whether they wrote about items of the target's category; also true where the target has none.
+    /// Whether the user wrote about items of the target's category; true if the target has no
+    /// category.
     pub same_category: bool,
-    /// Whether they wrote about the target's item. That text must be hidden from the method, like the
-    /// right user's.
+    /// Whether the user wrote about the target's item. Then that text must be hidden from the
+    /// method, like the right user's.
     pub wrote_about_item: bool,
 }
 
-/// What is asked of others.
+/// Parameters of the choice of wrong users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct MatchOptions {
-    /// How many.
+    /// Number of wrong users.
     pub n: usize,
-    /// Fewest reviews of their histories.
+    /// Least number of reviews in a wrong user's history.
     pub at_least: usize,
     /// Seed of the draw.
     pub seed: u64,
 }
 
-/// Others to write a target of `right` as: `n` drawn from the `3 n` that match best, best match
-/// first; fewer where there are not as many.
+/// Chooses `n` wrong users for a target of `right`, best match first; fewer if there are not as
+/// many.
 ///
-/// Best are, in this order: those with the target's outermost category, if it has one; those who did
-/// not write about its item; the nearest by [`WrongUser::distance`]. Whoever shares a text with the
-/// right user, case and white space aside, may be the same person and is left out. The order of
-/// `users`, among whom the right one may be, does not matter.
+/// The kind of match comes first: users with the target's outermost category, if it has one, and
+/// within them users who did not write about its item. A worse kind is used only if better kinds
+/// have too few users. From the last kind used, the `m` users that are still needed are drawn from
+/// the `3 m` nearest by [`WrongUser::distance`]. A user who shares a text with the right user,
+/// ignoring case and white space, may be the same person and is left out. The order of `users` does
+/// not matter; the right user may be among them.
 #[must_use]
 pub fn wrong_users(
     right: &Traits,
@@ -137,7 +140,7 @@ pub fn wrong_users(
         })
         .collect();
     others.sort_unstable_by(by_match);
-    // A worse kind of match only makes up for what the better kinds lack.
+    // A worse kind of match is used only for what the better kinds lack.
     let kind = |other: &WrongUser| (!other.same_category, other.wrote_about_item);
     let last_kind = others.get(options.n.saturating_sub(1)).map(kind);
     let n_better = others.iter().filter(|other| Some(kind(other)) < last_kind).count();
@@ -166,7 +169,8 @@ mod tests {
         Item { id: id.to_owned(), title: String::new(), description: String::new(), categories }
     }
 
-    /// Two reviews of `letters` characters, about `first` and another item of the same category.
+    /// Traits of two reviews of about `letters` characters, of `first` and of another item of its
+    /// category.
     fn traits(user: &str, first: &Item, rating: f32, letters: usize) -> Traits {
         let second = Item { id: format!("{user}-second"), ..first.clone() };
         let review = |item: &Item, mark: &str| Review {
@@ -202,13 +206,13 @@ mod tests {
         assert!(others[0].distance < others[1].distance);
         assert!(others[3].wrote_about_item && !others[2].wrote_about_item);
         assert!(others[3].same_category && !others[4].same_category);
-        // Where three are of the best kind nobody of another is drawn.
+        // If three users are of the best kind, no user of another kind is drawn.
         for seed in 0..30 {
             let options = MatchOptions { n: 3, at_least: 2, seed };
             let drawn = wrong_users(&users[0], &tea, &users, &options);
             assert_eq!(names(&drawn), ["like", "near", "far"]);
         }
-        // Without a category anybody will do.
+        // A target without a category matches users of any category.
         let anything = wrong_users(&users[0], &item("a", ""), &users, &all(9));
         assert!(anything.iter().all(|other| other.same_category));
         assert_eq!(names(&anything)[..2], ["carpenter", "same-item"]);

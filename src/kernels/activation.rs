@@ -1,7 +1,7 @@
-//! The activations of encoders' feed-forward layers, with the bias that comes before them.
+//! Activations of an encoder's feed-forward layers, with the preceding bias addition.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd`; the function that calls them checks lengths.
+// Kernels rely on the contract of `Simd`; the calling function checks lengths.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::elementwise::{by_rows, check_rows};
@@ -48,7 +48,7 @@ pub fn activate(
 
 trait Function: 'static {
     /// # Safety
-    /// The instruction set of `S` is there.
+    /// The CPU supports the instruction set of `S`.
     unsafe fn of<S: Simd>(x: S::F) -> S::F;
 }
 
@@ -74,7 +74,7 @@ impl Function for Relu {
     #[inline(always)]
     unsafe fn of<S: Simd>(x: S::F) -> S::F {
         let zero = S::splat(0.0);
-        // NaN is not less and stays.
+        // NaN compares as not less, so it stays.
         S::select_less(x, zero, zero, x)
     }
 }
@@ -109,7 +109,8 @@ mod tests {
         x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
     }
 
-    /// `activation(x + 0.25)`, the bits of the plain tier on all others and on any pool.
+    /// Returns `activation(x + 0.25)`, after checking that every instruction set and pool size
+    /// gives the bits of the plain one.
     fn on_every_tier(x: &[f32], width: usize, activation: Activation) -> Vec<f32> {
         let bias = vec![0.25; width];
         let on = |tier, threads| {
@@ -124,7 +125,7 @@ mod tests {
         plain
     }
 
-    /// `Φ(x)` by the series of its density's integral in f64, for |x| up to 8.
+    /// Returns `Φ(x)` in f64 for |x| up to 8, from the series of the integral of its density.
     fn normal_distribution(x: f64) -> f64 {
         let (mut term, mut sum, mut n) = (x, x, 1.0);
         while term.abs() > 1e-18 {

@@ -1,10 +1,10 @@
-//! What stands between the products: norms, rotations, activations, row statistics.
+//! Operations between the matrix products: norms, rotary embeddings, activations, sums.
 //!
-//! All work on rows of `f32` in place or from slice to slice, the same bits on every tier, and
-//! each row by itself.
+//! All work on rows of `f32`, in place or from slice to slice. They treat each row by itself and
+//! give the same bits on every instruction set.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd`; the functions that call them check lengths.
+// Kernels rely on the contract of `Simd`; the calling functions check lengths.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::error::check_length;
@@ -12,12 +12,12 @@ use super::shared::Shared;
 use super::simd::{LANES, Simd, math, per_tier};
 use super::{Error, Pool, Result, Tier};
 
-/// Elements that make a task worth a fork.
+/// Minimum number of elements of a task, so that the fork pays off.
 const LEAST_WORK: usize = 1 << 13;
 
 /// Root-mean-square norm (arXiv 1910.07467) of each row of `x` `[n, weight.len()]`:
-/// `x / sqrt(mean(x²) + eps) * weight`. The sum of squares is taken in sixteen lanes, which are
-/// then added halves to halves.
+/// `x / sqrt(mean(x²) + eps) * weight`. The sum of squares is accumulated in sixteen lanes, which
+/// are then added pairwise, half to half.
 ///
 /// # Errors
 /// `x` or `out` is not `[n, weight.len()]`.
@@ -69,7 +69,7 @@ pub fn silu_times(gate: &mut [f32], up: &[f32], tier: Tier, pool: &Pool) -> Resu
     Ok(())
 }
 
-/// Which two elements of a head are one point in the plane that is turned.
+/// Pairs of elements of a head that are rotated together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pairs {
     /// Elements `2 i` and `2 i + 1`.
@@ -116,7 +116,7 @@ pub(crate) fn check_rows(operation: &'static str, len: usize, width: usize) -> R
     Err(Error::Shape { operation, what: "the number of elements", got: len, expected })
 }
 
-/// Calls `work` with the number of the first row and the elements of runs of whole rows.
+/// Calls `work` on chunks of whole rows, with the index of the chunk's first row.
 pub(crate) fn by_rows(
     out: &mut [f32],
     width: usize,
@@ -179,7 +179,8 @@ unsafe fn norm_pointers<S: Simd>(x: *const f32, weight: &[f32], eps: f32, out: *
     }
 }
 
-/// Calls `f` on sixteen elements of both slices at a time; the rest padded with zeros.
+/// Computes `gate = silu(gate) * up`, sixteen elements at a time; the last ones are padded with
+/// zeros.
 #[inline(always)]
 unsafe fn silu_loop<S: Simd>(gate: &mut [f32], up: &[f32]) {
     let (len, gate, up) = (gate.len(), gate.as_mut_ptr(), up.as_ptr());

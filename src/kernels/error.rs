@@ -1,15 +1,15 @@
-//! What can go wrong in a kernel: shapes and formats, never values.
+//! Errors of the kernels: wrong shapes and unsupported formats, never wrong values.
 
 use candle_core::quantized::GgmlDType;
 
-/// Result of this room.
+/// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong in a kernel.
+/// Error of a kernel.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A slice has another length than its shape says.
+    /// The length of a slice does not match its shape.
     #[error("{operation}: {what} has {got} elements, expected {expected}")]
     Length {
         /// The operation.
@@ -18,10 +18,10 @@ pub enum Error {
         what: &'static str,
         /// Its length.
         got: usize,
-        /// The length that its shape asks for.
+        /// The length that its shape requires.
         expected: usize,
     },
-    /// A number of columns that the format's blocks do not divide.
+    /// The number of columns is not a multiple of the format's block size.
     #[error("packing {format:?}: {cols} columns are not a multiple of its blocks of {block}")]
     Columns {
         /// The format.
@@ -31,18 +31,18 @@ pub enum Error {
         /// Columns of a block.
         block: usize,
     },
-    /// A weight format without a kernel.
+    /// No kernel exists for the weight format.
     #[error("packing: no kernel for {0:?}; use the portable path for this matrix")]
     Format(GgmlDType),
-    /// Matrices that should share one input have different widths.
+    /// Matrices that share one input have different widths.
     #[error("linear: matrices of {got} and {expected} columns cannot share an input")]
     SharedInput {
-        /// Columns of the odd one.
+        /// Columns of the matrix that differs.
         got: usize,
-        /// Columns of the first.
+        /// Columns of the first matrix.
         expected: usize,
     },
-    /// A shape that a kernel does not cover.
+    /// A kernel does not support the shape.
     #[error("{operation}: {what} is {got}, expected {expected}")]
     Shape {
         /// The operation.
@@ -51,13 +51,13 @@ pub enum Error {
         what: &'static str,
         /// Its value.
         got: usize,
-        /// What it must be.
+        /// The values it may have.
         expected: &'static str,
     },
-    /// A name that is no instruction set.
+    /// The name is not that of an instruction set.
     #[error("`{0}` is no instruction set; one of: auto, avx512vnni, avxvnni, avx2, neon, plain")]
     UnknownTier(String),
-    /// An instruction set that this machine lacks.
+    /// This machine lacks the instruction set. The second field lists those it has.
     #[error("this machine has no {0}; it has: {1}")]
     MissingTier(&'static str, String),
 }

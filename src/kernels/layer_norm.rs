@@ -1,7 +1,7 @@
-//! Layer normalisation, with the sum that comes before it in a transformer that normalises last.
+//! Layer normalisation, alone or after the residual addition of a post-norm transformer.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd`; the functions that call them check lengths.
+// Kernels rely on the contract of `Simd`; the calling functions check lengths.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::elementwise::{by_rows, check_rows};
@@ -9,8 +9,9 @@ use super::error::check_length;
 use super::simd::{LANES, Simd, per_tier};
 use super::{Pool, Result, Tier};
 
-/// A layer normalisation (arXiv 1607.06450): `(x - mean) / sqrt(variance + eps) * weight + bias`
-/// for each row. Sums are taken in sixteen lanes, which are then added halves to halves.
+/// Layer normalisation (arXiv 1607.06450) of each row:
+/// `(x - mean) / sqrt(variance + eps) * weight + bias`. Sums are accumulated in sixteen lanes,
+/// which are then added pairwise, half to half.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerNorm {
     weight: Vec<f32>,
@@ -19,10 +20,10 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// From weight and bias, both `[width]`.
+    /// Creates the normalisation from `weight` and `bias`, both `[width]`.
     ///
     /// # Errors
-    /// They have different lengths.
+    /// `weight` and `bias` have different lengths.
     pub fn new(weight: Vec<f32>, bias: Vec<f32>, eps: f32) -> Result<Self> {
         check_length("layer norm", "the bias", bias.len(), weight.len())?;
         Ok(Self { weight, bias, eps })
@@ -44,11 +45,11 @@ impl LayerNorm {
         Ok(())
     }
 
-    /// Normalises each row of `x + (y + y_bias)`, in place of `x`: `x` and `y` are `[n, width]`,
+    /// Replaces each row of `x` by the normalised `x + (y + y_bias)`. `x` and `y` are `[n, width]`,
     /// `y_bias` is `[width]`.
     ///
     /// # Errors
-    /// A length does not fit.
+    /// A length does not match these shapes.
     pub fn apply_to_sum(
         &self,
         x: &mut [f32],
@@ -75,7 +76,7 @@ impl LayerNorm {
 per_tier! { unsafe fn norm_row(x: &mut [f32], norm: &LayerNorm) = normalise; }
 per_tier! { unsafe fn norm_sum(x: &mut [f32], y: &[f32], bias: &[f32], norm: &LayerNorm) = sum; }
 
-/// The last elements of a row and zeros.
+/// Returns the elements of a row from `at` on, fewer than sixteen, padded with zeros.
 #[inline(always)]
 unsafe fn rest_of(row: *const f32, at: usize, width: usize) -> [f32; LANES] {
     let mut rest = [0.0; LANES];

@@ -1,9 +1,9 @@
-//! The CPU's hot loops, each with a plain twin that is its reference.
+//! CPU kernels for transformer inference. Each has a plain Rust version that is its reference.
 //!
-//! Every kernel is written once over sixteen lanes (`simd`) and compiled for each [`Tier`]; the
-//! lanes of the plain tier are ordinary arrays. Sums are taken in one order that belongs to the
-//! result and not to the instruction set, so all tiers give the same bits, and an element of a
-//! result depends neither on the other rows of a batch nor on the number of threads.
+//! Every kernel is written once over vectors of sixteen lanes (`simd`) and compiled for each
+//! [`Tier`]; the plain tier uses ordinary arrays as vectors. The order of a sum is the same on all
+//! instruction sets, so all tiers give the same bits. An element of a result depends neither on the
+//! other rows of a batch nor on the number of threads.
 
 mod error;
 mod pool;

@@ -1,4 +1,4 @@
-//! The kernels as candle operations, so that a decoder's tensors stay candle's.
+//! Kernels as candle operations, for a decoder that keeps its tensors in candle.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use super::linear::{PackedLinear, forward_many};
 use super::{Pool, Result};
 
-/// Several matrices applied to one input: `[.., cols]` to `[.., rows of all]`, the results side by
-/// side in the order of the matrices. On the CPU only.
+/// Several matrices applied to one input: `[.., cols]` to `[.., rows of all]`. The results are
+/// concatenated in the order of the matrices. CPU only.
 #[derive(Debug, Clone)]
 pub struct LinearOp {
     linears: Vec<Arc<PackedLinear>>,
@@ -16,28 +16,28 @@ pub struct LinearOp {
 }
 
 impl LinearOp {
-    /// The product with one matrix.
+    /// Creates the product with one matrix.
     #[must_use]
     pub fn new(linear: Arc<PackedLinear>, pool: Arc<Pool>) -> Self {
         Self { linears: vec![linear], pool }
     }
 
-    /// The products with matrices of equal width, such as q, k and v.
+    /// Creates the products with matrices of equal width, such as q, k and v.
     #[must_use]
     pub fn fused(linears: Vec<Arc<PackedLinear>>, pool: Arc<Pool>) -> Self {
         Self { linears, pool }
     }
 
-    /// Its matrices.
+    /// Returns the matrices.
     #[must_use]
     pub fn linears(&self) -> &[Arc<PackedLinear>] {
         &self.linears
     }
 
-    /// Applies it to an `f32` tensor on the CPU, of any rank above 0.
+    /// Applies the matrices to an `f32` tensor on the CPU, of any rank above 0.
     ///
     /// # Errors
-    /// Another device or dtype, or a last dimension other than the matrices' width.
+    /// The tensor has another device or dtype, or its last dimension is not the matrices' width.
     pub fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         x.contiguous()?.apply_op1_no_bwd(self)
     }

@@ -1,9 +1,9 @@
 //! Worker threads for loops of a few microseconds.
 //!
-//! A transformer layer forks and joins ten times in a fraction of a millisecond, so workers watch
-//! for the next job for a short while before they sleep, and the caller takes tasks as well. The
-//! caller waits only for tasks that a worker has begun: a worker whose core was taken away before
-//! that holds nothing up.
+//! A transformer layer forks and joins ten times in a fraction of a millisecond. Idle workers
+//! therefore poll for the next job for a short time before they sleep, and the caller takes tasks
+//! as well. The caller waits only for tasks that a worker has started, so a worker that was
+//! descheduled before it took a task delays nothing.
 
 #![allow(unsafe_code)]
 
@@ -14,25 +14,25 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long an idle worker watches for work before it sleeps.
+/// Time that an idle worker polls for work before it sleeps.
 const WATCH: Duration = Duration::from_micros(60);
-/// Looks at the job word between two looks at the clock.
+/// Polls of the job word between two reads of the clock.
 const LOOKS: usize = 64;
-/// Low bits of the job word: tasks that nobody has taken. The rest numbers the jobs.
+/// Low bits of the job word: the number of tasks not yet taken. The high bits are the job's number.
 const TASK_BITS: u32 = 24;
 const TASK_MASK: u64 = (1 << TASK_BITS) - 1;
 
-/// Threads that share the tasks of one job at a time. Dropping it ends them.
+/// Thread pool that runs the tasks of one job at a time. Dropping it ends the threads.
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// Held while a job runs.
+    /// Number of the last job; locked while a job runs.
     busy: Mutex<u64>,
 }
 
 impl Pool {
-    /// Starts a pool of `threads` threads, the caller's own among them; 0 means one a core.
-    /// Where the system refuses a thread the pool has fewer.
+    /// Starts a pool of `threads` threads, including the caller's; 0 means one per core. The pool
+    /// has fewer threads if the system refuses to start one.
     #[must_use]
     pub fn new(threads: usize) -> Self {
         let threads = match threads {
@@ -52,16 +52,16 @@ impl Pool {
         Self { shared, workers, busy: Mutex::new(0) }
     }
 
-    /// Number of threads, the caller's own among them.
+    /// Number of threads, including the caller's.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.workers.len() + 1
     }
 
     /// Calls `task` once for every index below `n_tasks`, on any thread and in any order, and
-    /// returns when all are done. When the pool is busy with another caller's job, or with the
-    /// one that this call stands in, all tasks run on the calling thread. A panic of a task is
-    /// handed on after the others have ended.
+    /// returns when all calls are done. All tasks run on the calling thread if the pool is busy, be
+    /// it with another caller's job or with the job that this call is made from. A panic of a task
+    /// is raised again after the other tasks have ended.
     pub fn run(&self, n_tasks: usize, task: impl Fn(usize) + Sync) {
         let alone = n_tasks < 2 || n_tasks as u64 > TASK_MASK || self.workers.is_empty();
         let Some(mut job) = (if alone { None } else { self.busy.try_lock().ok() }) else {
@@ -82,7 +82,7 @@ impl Pool {
         let n_items = items.len();
         let items = super::shared::Shared::new(items);
         self.run(n_items, |index| {
-            // SAFETY: each task has the item of its own index.
+            // SAFETY: each task takes only the item of its own index.
             let item = unsafe { items.part(index..index + 1) };
             work(index, &mut item[0]);
         });
@@ -100,20 +100,20 @@ impl Drop for Pool {
         self.shared.closing.store(true, Ordering::SeqCst);
         for worker in self.workers.drain(..) {
             worker.thread().unpark();
-            // A worker catches the panics of its tasks, so there is nothing to hand on.
+            // A worker catches the panics of its tasks, so there is none to pass on.
             let _ = worker.join();
         }
     }
 }
 
-/// Calls the closure behind the first argument with a task's index.
+/// Calls the closure that the first argument points to with a task's index.
 type Call = unsafe fn(*const (), usize);
 
 struct Shared {
-    /// Number of the job, and how many of its tasks are untaken. Taking a task is one
-    /// compare-and-swap here, which fails once the job has changed.
+    /// Number of the job, and how many of its tasks are not yet taken. A task is taken by one
+    /// compare-and-swap of this word, which fails if the job has changed.
     job: AtomicU64,
-    /// The closure and its caller; written only while no task is untaken or unfinished.
+    /// The closure and its caller; written only while all tasks are taken and finished.
     closure: AtomicPtr<()>,
     call: AtomicPtr<()>,
     n_tasks: AtomicUsize,
@@ -149,8 +149,8 @@ impl Shared {
         self.call.store(call as *mut (), Ordering::Relaxed);
         self.n_tasks.store(n_tasks, Ordering::Relaxed);
         self.unfinished.store(n_tasks, Ordering::Relaxed);
-        // Sequentially consistent with the sleeper's flag: either it sees the job or we see it
-        // asleep.
+        // Sequentially consistent with the sleeper's flag: either the worker sees the job or this
+        // thread sees that the worker sleeps.
         self.job.store((number << TASK_BITS) | n_tasks as u64, Ordering::SeqCst);
         for (worker, sleeping) in workers.iter().zip(&self.sleeping) {
             if sleeping.load(Ordering::SeqCst) && sleeping.swap(false, Ordering::SeqCst) {
@@ -169,7 +169,7 @@ impl Shared {
         }
     }
 
-    /// Takes and runs tasks of the present job until none is untaken.
+    /// Takes and runs tasks of the current job until none is left to take.
     fn take_tasks(&self) {
         loop {
             let word = self.job.load(Ordering::Acquire);
@@ -185,9 +185,9 @@ impl Shared {
             if taken.is_err() {
                 continue;
             }
-            // SAFETY: `call` was made from a `Call` by `run`. The swap succeeded, so this job was
-            // still present with an untaken task after closure and caller were read: they belong
-            // to it, and `run` keeps the closure alive until this task is counted as finished.
+            // SAFETY: `run` stored `call` as a `Call`. The swap succeeded, so this job was still
+            // current and had an untaken task after closure and caller were read: they belong to
+            // it. `run` keeps the closure alive until this task is counted as finished.
             let outcome = catch_unwind(AssertUnwindSafe(|| unsafe {
                 let call = std::mem::transmute::<*mut (), Call>(call);
                 call(closure, n_tasks - untaken as usize);
@@ -216,7 +216,7 @@ impl Shared {
         }
     }
 
-    /// Whether an untaken task showed up within the time to watch.
+    /// Polls for a task and returns whether one appeared before the time was over.
     fn watch(&self) -> bool {
         let start = Instant::now();
         loop {
@@ -236,7 +236,7 @@ impl Shared {
 /// # Safety
 /// `closure` points to a living `T`.
 unsafe fn call_closure<T: Fn(usize) + Sync>(closure: *const (), task: usize) {
-    // SAFETY: as the caller promises.
+    // SAFETY: as the caller guarantees.
     unsafe { (*closure.cast::<T>())(task) }
 }
 

@@ -5,15 +5,15 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// A mutable slice handed to tasks that write disjoint parts of it.
+/// A mutable slice shared by tasks that write disjoint parts of it.
 pub(crate) struct Shared<'a, T> {
     start: *mut T,
     len: usize,
     slice: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it hands out nothing by itself; whoever takes parts promises that they are disjoint,
-// which is what sharing a `&mut [T]` among threads by `split_at_mut` amounts to.
+// SAFETY: the type gives no access by itself. Callers of `part` guarantee disjoint parts, which is
+// equivalent to sharing a `&mut [T]` among threads by `split_at_mut`.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Send for Shared<'_, T> {}
@@ -23,18 +23,19 @@ impl<'a, T> Shared<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
-    /// A part of the slice.
+    /// Returns a part of the slice.
     ///
     /// # Safety
     /// No other part in use overlaps it.
     #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
-        // SAFETY: within the slice, as just checked; exclusive, as the caller promises.
+        // SAFETY: within the slice, as just checked; exclusive, as the caller guarantees.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 
-    /// The start of the slice, for writes through a pointer to parts that no one else writes.
+    /// Returns the start of the slice, for writes through a pointer to parts that nothing else
+    /// writes.
     pub(crate) fn as_mut_ptr(&self) -> *mut T {
         self.start
     }

@@ -1,30 +1,31 @@
-//! From logits to probabilities: over a whole vocabulary, once a token.
+//! Logits to probabilities over a whole vocabulary, once per token.
 //!
-//! Sums are taken in sixteen lanes, which are then added halves to halves, so all tiers give the
-//! same bits.
+//! Sums are accumulated in sixteen lanes, which are then added pairwise, half to half, so all
+//! instruction sets give the same bits.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd`.
+// Kernels rely on the contract of `Simd`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::Tier;
 use super::simd::{LANES, Simd, math, per_tier};
 
-/// The largest number of a row; NaN if one is NaN, minus infinity of an empty row.
+/// Returns the largest number of a row: NaN if one is NaN, minus infinity for an empty row.
 #[must_use]
 pub fn largest(row: &[f32], tier: Tier) -> f32 {
     // SAFETY: the kernel reads the slice within its length.
     unsafe { largest_of(tier, row) }
 }
 
-/// Index of the largest number of a row, the first of equals; 0 where there is none.
+/// Returns the index of the largest number of a row, the first of equal ones; 0 if the row is empty
+/// or holds NaN.
 #[must_use]
 pub fn index_of_largest(row: &[f32], tier: Tier) -> usize {
     let largest = largest(row, tier);
     row.iter().position(|x| *x == largest).unwrap_or(0)
 }
 
-/// Logarithm of the sum of the exponentials of a row; minus infinity of an empty one.
+/// Returns the logarithm of the sum of the exponentials of a row; minus infinity for an empty row.
 #[must_use]
 pub fn log_sum_exp(row: &[f32], tier: Tier) -> f32 {
     let largest = largest(row, tier);
@@ -41,9 +42,9 @@ pub fn log_softmax_in_place(row: &mut [f32], tier: Tier) {
     row.iter_mut().for_each(|x| *x -= norm);
 }
 
-/// Writes `exp((x - largest) / temperature)` of each number of a row and returns their sum.
-/// `temperature` is above 0. Where `weights` is shorter than the row, or longer, only as many are
-/// written as both have.
+/// Writes `exp((x - largest) / temperature)` of each number of a row to `weights` and returns their
+/// sum. `temperature` is above 0. If the two slices differ in length, only the shorter length is
+/// processed.
 pub fn exp_scaled(
     row: &[f32],
     largest: f32,
@@ -115,8 +116,8 @@ unsafe fn exp_scaled_loop<S: Simd>(
     S::sum(sums)
 }
 
-/// Calls `work` with sixteen numbers of the row at a time, and the index of the first; the last ones
-/// are filled up with minus infinity.
+/// Calls `work` with sixteen numbers of the row at a time and the index of the first of them. The
+/// last ones are padded with minus infinity.
 #[inline(always)]
 unsafe fn each<S: Simd>(row: &[f32], mut work: impl FnMut(S::F, usize)) {
     let (chunks, rest) = row.as_chunks::<LANES>();

@@ -1,9 +1,10 @@
-//! The instruction sets that kernels are compiled for, and which of them this machine has.
+//! Instruction sets that kernels are compiled for, and detection of those this machine supports.
 
 use super::{Error, Result};
 
-/// An instruction set that kernels run on. Only [`Tier::detect`], [`Tier::available`] and
-/// [`Tier::parse`] make one, so a tier in hand is one that the machine has.
+/// Instruction set that kernels run on. Only [`Tier::detect`], [`Tier::available`] and
+/// [`Tier::parse`] create one besides [`Tier::PLAIN`], so the machine supports every value of this
+/// type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tier(pub(crate) Set);
 
@@ -21,25 +22,25 @@ pub(crate) enum Set {
 }
 
 impl Tier {
-    /// Ordinary Rust, on every machine: the reference of all others.
+    /// Ordinary Rust, on every machine: the reference for all others.
     pub const PLAIN: Self = Self(Set::Plain);
 
-    /// The widest instruction set of this machine.
+    /// Returns the widest instruction set of this machine.
     #[must_use]
     pub fn detect() -> Self {
         Self::available()[0]
     }
 
-    /// All instruction sets of this machine, widest first; `plain` is always the last.
+    /// Returns all instruction sets of this machine, widest first; `plain` is always the last.
     #[must_use]
     pub fn available() -> Vec<Self> {
         Self::known().into_iter().filter(|(_, there)| *there).map(|(tier, _)| tier).collect()
     }
 
-    /// Reads the name of an instruction set as [`Tier::name`] gives it; `auto` is the widest.
+    /// Parses the name of an instruction set as [`Tier::name`] gives it; `auto` is the widest.
     ///
     /// # Errors
-    /// The name is unknown, or the machine lacks what it names.
+    /// The name is unknown, or the machine lacks the instruction set.
     pub fn parse(name: &str) -> Result<Self> {
         if name == "auto" {
             return Ok(Self::detect());
@@ -54,7 +55,7 @@ impl Tier {
         }
     }
 
-    /// The name that [`Tier::parse`] reads.
+    /// Returns the name that [`Tier::parse`] accepts.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {

@@ -1,25 +1,26 @@
-//! BM25 as the published runs rank with it.
+//! BM25 ranking, as DPL's published runs compute it.
 
 use std::collections::HashMap;
 
-/// Term saturation.
+/// Term frequency saturation, k1.
 const K1: f64 = 1.5;
-/// Weight of a document's length.
+/// Weight of the document length, b.
 const B: f64 = 0.75;
-/// Share of the mean idf that a word in more than half of the documents gets.
+/// Factor on the mean idf that replaces a negative idf (of a word in more than half of the
+/// documents).
 const EPSILON: f64 = 0.25;
 
-/// BM25 Okapi over a handful of documents, with the arithmetic of Python's `rank_bm25` 0.2.2, which
-/// DPL uses: tokens are what stands between white space, case and punctuation kept;
-/// `idf = ln(n − df + ½) − ln(df + ½)`, and where that is negative a quarter of the mean idf over
-/// the vocabulary (negative ones counted in, so that the floor itself can be negative).
+/// BM25 Okapi with the arithmetic of Python's `rank_bm25` 0.2.2, which DPL uses. Tokens are split
+/// at white space; case and punctuation are kept. `idf = ln(n − df + ½) − ln(df + ½)`; a negative
+/// idf is replaced by a quarter of the mean idf over the vocabulary. The mean includes the negative
+/// values, so the replacement can itself be negative.
 #[derive(Debug)]
 pub struct Bm25 {
     /// Word to its idf.
     idf: HashMap<String, f64>,
     /// Occurrences of each word, by document.
     counts: Vec<HashMap<String, u32>>,
-    /// Words of each document.
+    /// Number of words of each document.
     lengths: Vec<usize>,
     mean_length: f64,
 }
@@ -29,7 +30,7 @@ impl Bm25 {
     pub fn new<S: AsRef<str>>(documents: &[S]) -> Self {
         let mut counts = Vec::with_capacity(documents.len());
         let mut lengths = Vec::with_capacity(documents.len());
-        // In order of first sight, so that the mean is summed in one order on every run.
+        // In order of first occurrence, so that the mean is summed in the same order on every run.
         let mut vocabulary: Vec<(String, u32)> = Vec::new();
         let mut place: HashMap<String, usize> = HashMap::new();
         for document in documents {
@@ -65,8 +66,8 @@ impl Bm25 {
         Self { idf, counts, lengths, mean_length }
     }
 
-    /// Score of each document; a word that the query repeats counts as often. Documents without any
-    /// word score 0.
+    /// Score of each document. A word that occurs twice in the query counts twice. A document
+    /// without words scores 0.
     #[must_use]
     pub fn scores(&self, query: &str) -> Vec<f64> {
         let mut scores = vec![0.0; self.counts.len()];
@@ -82,10 +83,11 @@ impl Bm25 {
         scores
     }
 
-    /// Documents by descending score, at most `n`; among equal scores the later document first.
+    /// Indices of the best documents, at most `n`, by descending score; of equal scores the later
+    /// document comes first.
     ///
-    /// `rank_bm25` reverses numpy's `argsort`, whose default sort leaves the order of equal scores
-    /// to the processor it runs on; this is the reverse of its stable sort.
+    /// `rank_bm25` reverses numpy's `argsort`, whose default sort orders equal scores differently
+    /// on different processors; this function reverses the stable sort.
     #[must_use]
     pub fn top(&self, query: &str, n: usize) -> Vec<usize> {
         let scores = self.scores(query);
@@ -96,7 +98,7 @@ impl Bm25 {
     }
 }
 
-/// What Python's `str.split()` yields, whose white space includes four control characters.
+/// Tokens of Python's `str.split()`, whose white space includes four control characters.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
         .filter(|word| !word.is_empty())

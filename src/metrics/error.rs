@@ -1,36 +1,36 @@
-/// What can go wrong while figures are computed.
+/// Error of a metric or a statistic.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is less to work with than the work takes.
+    /// The input has fewer elements than the operation needs.
     #[error("{operation}: got {got} {what}, expected at least {needed}")]
     TooFew {
-        /// What was tried.
+        /// Operation that failed.
         operation: &'static str,
-        /// Of what there is too little.
+        /// Kind of element, in the plural.
         what: &'static str,
-        /// How much there is.
+        /// Number of elements given.
         got: usize,
-        /// How much there must be.
+        /// Least number of elements needed.
         needed: usize,
     },
-    /// A value that cannot be computed with.
+    /// A value is not a finite number.
     #[error("{operation}: the value of `{of}` is {value}, expected a finite number")]
     NotFinite {
-        /// What was tried.
+        /// Operation that failed.
         operation: &'static str,
-        /// Whose value it is.
+        /// User, pair or statistic that the value belongs to.
         of: String,
         /// The value.
         value: f64,
     },
-    /// Two vectors of users that are compared are not about the same users.
+    /// Two compared sides do not have values for the same users.
     #[error(
         "compare users: `{user}` has a value on one side only; leave the user out on both sides, \
          or measure the missing one"
     )]
     Unpaired {
-        /// The user.
+        /// User with a value on one side only.
         user: String,
     },
 }

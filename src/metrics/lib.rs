@@ -1,9 +1,9 @@
-//! Metrics of texts: overlap with references, stylometry, retrieval scores and statistics over users.
+//! Text metrics: overlap with references, stylometry, BM25 ranking, and statistics over users.
 //!
 //! Depends on no other crate of the project. [`overlap`] has ROUGE, BLEU and METEOR, equal to their
-//! Python reference implementations; [`stylometry`] measures how near texts are in style;
-//! [`statistics`] gives intervals and paired tests over users; [`Bm25`] ranks documents for a query;
-//! [`text`] defines a word for everything that counts words.
+//! Python reference implementations; [`stylometry`] measures how similar texts are in style;
+//! [`statistics`] gives intervals and paired tests over users; [`Bm25`] ranks documents for a
+//! query; [`text`] defines the words that every word count uses.
 //!
 //! ```
 //! use idiolect_metrics::Bm25;
@@ -22,5 +22,5 @@ pub mod text;
 pub use bm25::Bm25;
 pub use error::Error;
 
-/// `Result` with this crate's error.
+/// This crate's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,27 +1,26 @@
-//! Words of a text, as everything that counts them sees them.
+//! Words of a text: the definition that every word count uses.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// English function words, with the contractions they enter and common ways to write these without
-/// an apostrophe.
+/// English function words, their contractions, and common spellings of these without an apostrophe.
 const FUNCTION_WORDS: &str = include_str!("../../data/function-words.txt");
 
-/// English function words and their places in the list.
+/// English function words and their positions in the list.
 static PLACES: LazyLock<HashMap<&str, u64>> =
     LazyLock::new(|| (0..).zip(FUNCTION_WORDS.split_whitespace()).map(|(i, w)| (w, i)).collect());
 
-/// The place of an English function word in the list; `word` is in lower case, its apostrophes are
-/// straight.
+/// Position of an English function word in the list. `word` must be in lower case with straight
+/// apostrophes.
 #[must_use]
 pub fn function_word(word: &str) -> Option<u64> {
     PLACES.get(word).copied()
 }
 
-/// Visits the words of a text: runs of letters and digits, with their place in bytes and in lower
-/// case; an apostrophe between two of them, straight or curly, belongs to the word and is visited
-/// straight.
+/// Calls `visit` for each word of a text with its byte range and its lower-case form. A word is a
+/// run of letters and digits; an apostrophe between two of them, straight or curly, belongs to the
+/// word and is passed as a straight one.
 pub fn for_each_word(text: &str, mut visit: impl FnMut(Range<usize>, &str)) {
     let mut word = String::new();
     let mut start = 0;

@@ -1,4 +1,4 @@
-//! Input that nobody should have to survive: each a clear error or a sensible result, never a panic.
+//! Strange or broken input: each gives a clear error or a sensible result, never a panic.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 const METHODS: [&str; 4] = ["non-perso", "rag", "scp", "dpl"];
 
-/// Six people on four items. `loud` writes 100 kB at a time, `smiley` only emoji, `injector` what a
-/// chat template is made of, `newcomer` nothing but the text that will be held out.
+/// A corpus of six users and four items. `loud` writes 100 kB per review, `smiley` only emoji,
+/// `injector` the markers of chat templates, `newcomer` only the review that will be held out.
 fn strange_corpus(sandbox: &Sandbox) {
     let long = "It squeaks when the door is open and squeaks when it is shut. ".repeat(1700);
     let texts: [(&str, Vec<String>); 5] = [
@@ -122,13 +122,13 @@ fn who_and_what_is_unknown_is_named() {
     assert!(said.contains("`nobody`"), "{said}");
     let said = write(&sandbox, "plain", "hinge-9", "scp").fails_with(1);
     assert!(said.contains("`hinge-9`"), "{said}");
-    // The only text of this user is the one that is to be written.
+    // The only review of this user is the held-out one.
     for method in ["rag", "scp", "dpl"] {
         let said = write(&sandbox, "newcomer", "hinge-0", method).fails_with(1);
         assert!(said.contains("`newcomer`"), "{said}");
     }
     write(&sandbox, "newcomer", "hinge-0", "non-perso").json();
-    // The index is still that of the empty store.
+    // The index is still the one of the empty store.
     let stale = sandbox.run(&["representatives", "plain", "unreviewed"]).fails_with(1);
     assert!(stale.contains("`idiolect index`"), "{stale}");
     sandbox.run(&["index"]).ok();
@@ -178,7 +178,7 @@ fn an_encoder_of_another_making_is_refused_or_kept_apart() {
     strange_corpus(&sandbox);
     let first = sandbox.run(&["index", "--json"]).json();
 
-    // The same weights with another pooling make other vectors.
+    // The same weights with another pooling give other vectors.
     let copy = sandbox.path("cls-encoder");
     std::fs::create_dir_all(copy.join("1_Pooling")).unwrap();
     for name in ["config.json", "model.safetensors", "tokenizer.json", "modules.json"] {

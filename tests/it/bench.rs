@@ -1,10 +1,10 @@
-//! `idiolect bench` as a user runs it, with sizes that end soon.
+//! `idiolect bench` on the command line, with small sizes.
 
 #![allow(clippy::unwrap_used)]
 
 use crate::common::Sandbox;
 
-/// Small sizes for everything that has one.
+/// Arguments with small sizes.
 const SMALL: [&str; 9] =
     ["bench", "--runs", "1", "--prompt", "24,40", "--sequences", "3", "--tokens", "2"];
 

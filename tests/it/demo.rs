@@ -1,4 +1,4 @@
-//! `demo` as a newcomer runs it, with the small language model.
+//! `demo` on the command line, with the small language model.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,7 +22,7 @@ fn the_demo_shows_each_block_and_a_second_run_computes_nothing() {
     ];
     let places: Vec<usize> = blocks.iter().map(|block| shown.find(block).unwrap()).collect();
     assert!(places.is_sorted(), "{shown}");
-    // A habit of the sample's mina, with a quote of hers and one of somebody else.
+    // A habit of mina in the sample, with a quote of hers and one of another user.
     let apart = &shown[places[1]..places[2]];
     assert!(apart.contains("Begins sentences with a small letter"), "{apart}");
     assert!(apart.lines().filter(|line| line.trim_start().starts_with("mina  ")).count() >= 3);

@@ -1,5 +1,5 @@
-//! Int8 beside f32: who is chosen to stand for the others on the sample corpus, and that vectors
-//! are kept apart.
+//! The int8 encoder against f32: the representatives chosen on the sample corpus, and separate
+//! storage of their vectors.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -36,7 +36,7 @@ fn with_sample() -> Sandbox {
     sandbox
 }
 
-/// Chosen reviews, in order.
+/// Ids of the chosen reviews, in order.
 fn chosen(choice: &Choice) -> Vec<i64> {
     choice.representatives.iter().map(|one| one.review.id.0).collect()
 }
@@ -73,7 +73,7 @@ fn int8_chooses_nearly_the_representatives_of_f32() {
         n_of += exact.len().max(int8.len());
         n_choices += 1;
 
-        // All others, from the least similar to the most.
+        // All other reviews, from the least similar to the most similar.
         let [exact, int8] = by(Selector::Farthest, n_others);
         let order = chosen(&int8);
         let place = |id: i64| order.iter().position(|other| *other == id).unwrap();

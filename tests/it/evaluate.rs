@@ -1,4 +1,4 @@
-//! `evaluate` as a user runs it, on the real models and synthetic authors.
+//! `evaluate` on the command line, with the real models and synthetic authors.
 #![allow(clippy::unwrap_used)]
 
 use std::process::Stdio;
@@ -19,7 +19,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// A store of synthetic authors with a split; `None` where a model is missing.
+    /// Makes a store of synthetic authors with a split; `None` if a model is missing.
     fn new(n_authors: usize) -> Option<Self> {
         let (lm, encoder) = (test_lm()?, test_encoder()?);
         let bench = Self {
@@ -50,7 +50,7 @@ impl Bench {
     }
 }
 
-/// Short texts: what is tested is the flow, not the prose.
+/// Arguments for short texts: the tests check the flow, not the prose.
 const SHORT: [&str; 6] = ["--n", "2", "--max-tokens", "12", "--score-tokens", "24"];
 
 #[test]
@@ -125,7 +125,7 @@ fn what_cannot_be_evaluated_is_told_in_a_line() {
     assert!(told.contains("nothing.sqlite"), "{told}");
 }
 
-/// Some of everything that takes no encoder; a few seconds.
+/// Arguments that use most parts but no encoder; takes a few seconds.
 const WORK: [&str; 8] = [
     "--methods",
     "scp",

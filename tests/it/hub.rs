@@ -1,4 +1,5 @@
-//! `models fetch` from a hub: a server of this test, on the loopback, that answers as the Hub does.
+//! `models fetch` from a hub: a server on the loopback interface that answers like the Hugging Face
+//! Hub.
 #![cfg(all(unix, feature = "hub"))]
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +15,7 @@ use crate::common::{Run, Sandbox};
 
 const COMMIT: &str = "0123456789012345678901234567890123456789";
 
-/// Answers for one file; remembers the ranges it was asked for. Ends with the test's process.
+/// A server of one file that records the requested byte ranges. It ends with the test process.
 struct Hub {
     address: String,
     ranges: Arc<Mutex<Vec<String>>>,
@@ -68,7 +69,7 @@ fn serve(mut stream: TcpStream, contents: &[u8], etag: &str, seen: &Mutex<Vec<St
             contents.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
-        // A client that hangs up is not this thread's trouble.
+        // A client that hangs up is no error here.
         if stream.write_all(&contents[from..to]).is_err() {
             return;
         }

@@ -1,4 +1,4 @@
-//! The program imports what a user gives it: every format, every shape of file, and what is broken.
+//! `import` of every format and file type, and of broken files.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! An import that is killed at any moment loses nothing it had committed and is completed by a rerun.
+//! A killed import loses nothing that it had committed, and a rerun completes it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 const KILLS: usize = 24;
 
-/// Rows of a table with some duplicates, newer and older, and some malformed ones.
+/// A table with some duplicates, newer and older, and some malformed rows.
 fn corpus(rows: usize) -> String {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
     let mut table = String::from("user,item,text,time,rating\n");
@@ -28,7 +28,7 @@ fn corpus(rows: usize) -> String {
     table
 }
 
-/// Everything in the store but the ids, which a rerun may give out differently.
+/// All reviews of the store without their ids, which may differ after a rerun.
 fn contents(path: &Path) -> Vec<String> {
     let connection = Connection::open(path).unwrap();
     let mut statement = connection
@@ -40,7 +40,7 @@ fn contents(path: &Path) -> Vec<String> {
     statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// Number of reviews in a store that was killed, after checking that it is whole.
+/// Checks that a store is intact after a kill and returns its number of reviews.
 fn reviews_of_whole(path: &Path) -> i64 {
     let connection = Connection::open(path).unwrap();
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
@@ -96,7 +96,7 @@ fn killed_imports_are_whole_and_are_completed_by_a_rerun() {
             break;
         }
         if !was_running || hits % 6 == 0 {
-            // A new store now and then, so that its making is interrupted too.
+            // Start with a new store now and then, so that its creation is interrupted too.
             for end in ["", "-wal", "-shm"] {
                 let _ = std::fs::remove_file(sandbox.path(&format!("killed.sqlite{end}")));
             }

@@ -1,5 +1,5 @@
-//! An index run that is killed at any moment loses no vector it had stored, leaves the index whole
-//! or absent, and is completed by a rerun.
+//! A killed index run loses no stored vector, leaves the index intact or absent, and is completed
+//! by a rerun.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ use rand::{RngExt, SeedableRng};
 const KILLS: usize = 24;
 const USERS: usize = 400;
 
-/// Each of the users on three of sixty items.
+/// A table in which each user reviews three of sixty items.
 fn table() -> String {
     let mut table = String::from("user,item,text,time\n");
     for n in 0..3 * USERS {
@@ -30,7 +30,8 @@ fn table() -> String {
     table
 }
 
-/// Vectors under the encoder's stamp, as bits, by user and item (rows differ from store to store).
+/// Vectors with the stamp of the encoder, as bits, by user and item (row ids differ between
+/// stores).
 fn vectors(store: &Store, encoder: &Encoder) -> BTreeMap<(String, String), Vec<u32>> {
     let ids = store.review_ids().unwrap();
     let mut vectors = store.vectors(encoder.stamp(), &ids).unwrap();
@@ -51,7 +52,7 @@ fn copy_store(sandbox: &Sandbox, from: &str, to: &str) {
     std::fs::copy(sandbox.path(from), sandbox.path(to)).unwrap();
 }
 
-/// The files of a store's index, by name.
+/// Files of the index of a store, by name.
 fn index_files(store: &Path, index: &PeerIndex) -> BTreeMap<String, Vec<u8>> {
     let folder = index_folder(store).join(&index.facts().generation);
     let read = |name: &String| (name.clone(), std::fs::read(folder.join(name)).unwrap());
@@ -76,7 +77,7 @@ fn killed_index_runs_lose_nothing_and_are_completed_by_a_rerun() {
     let import = ["--store", "base.sqlite", "import", "--format", "table", "--reviews", "t.csv"];
     sandbox.run(&import).ok();
 
-    // The graph is asked for, so that its building and its files are interrupted too.
+    // Ask for the graph, so that building and writing it are interrupted too.
     let arguments = |store: &'static str| {
         [
             "--store",
@@ -148,7 +149,7 @@ fn killed_index_runs_lose_nothing_and_are_completed_by_a_rerun() {
     let of_whole = PeerIndex::open(&whole, &encoder).unwrap();
     let files = |path: &Path, index| {
         let mut files = index_files(path, index);
-        // The graph's own files hold what is the same but for the order of equals.
+        // The files of the graph differ only in the order of equal entries.
         files.retain(|name, _| !name.contains("hnsw"));
         files
     };
@@ -183,7 +184,7 @@ fn an_interrupted_index_run_says_so_and_goes_on_later() {
     assert!(interrupted.unwrap().success());
     let run = crate::common::Run::of(child.wait_with_output().unwrap());
     let held = stored();
-    // A fast machine may be done before it hears; what counts is that it goes on.
+    // A fast machine may be done before the signal arrives; the test is that a rerun continues.
     if run.code != Some(0) {
         let said = run.fails_with(130);
         assert!(said.contains("what was done is kept"), "{said}");

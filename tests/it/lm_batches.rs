@@ -1,5 +1,5 @@
-//! The small model gives the same bits alone and in company, with a cold and a warm cache, on one
-//! thread and on two, on every instruction set that the machine has.
+//! The small model gives the same bits alone and in a batch, with a cold and a warm cache, on one
+//! and two threads, on every instruction set of this machine.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -13,7 +13,7 @@ use idiolect::lm::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What is asked, word for word.
+/// A request to the model.
 #[derive(Debug, Clone)]
 enum Asked {
     Write { prompt: String, seed: u64, most: usize },
@@ -21,7 +21,7 @@ enum Asked {
     Steered { prompts: [String; 2], seed: u64 },
 }
 
-/// Text and log-probabilities, bit for bit.
+/// Text and the bits of its log-probabilities.
 type Answer = (String, Vec<u32>);
 
 async fn ask(lm: &Lm, asked: Asked) -> Answer {
@@ -41,7 +41,7 @@ async fn ask(lm: &Lm, asked: Asked) -> Answer {
                 constraint: None,
             };
             let text = lm.complete(request).await.unwrap().text;
-            // Its likelihood as well, which is read off the same cache.
+            // Also score the text; this uses the same prefix cache.
             let score = lm.score(Prompt::Text(prompt), text.clone()).await.unwrap();
             (text, bits(score))
         }
@@ -73,7 +73,7 @@ fn batch(rng: &mut ChaCha8Rng) -> Vec<Asked> {
         .map(|text| text.as_str().unwrap().to_owned())
         .collect();
     let prompt = |rng: &mut ChaCha8Rng| -> String {
-        // Few beginnings, so that many prompts begin alike, and ends of any length.
+        // Few beginnings, so that many prompts share a prefix, and ends of any length.
         let start = rng.random_range(0..2);
         let end = &reviews[rng.random_range(0..reviews.len())];
         let most = rng.random_range(1..150);
@@ -131,7 +131,7 @@ fn same_bits(kv_precision: KvPrecision) {
     assert!(cold.reused_tokens > cold.prompt_rows / 4, "{cold:?}");
     assert!(warm.prompt_rows - cold.prompt_rows < cold.prompt_rows / 4, "{warm:?}");
     for tier in Tier::available() {
-        // The plain one is slow.
+        // The portable kernels are slow.
         let n = if tier == Tier::PLAIN { 1 } else { 8 };
         let lm = load(2, tier, true);
         let some = asked.iter().take(n).map(|asked| ask(&lm, asked.clone()));

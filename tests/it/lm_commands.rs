@@ -1,4 +1,4 @@
-//! `idiolect lm` as a user runs it, on the default language model.
+//! `idiolect lm` on the command line, with the language model of the tests.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -98,7 +98,7 @@ fn score_and_complete_agree_on_the_likeliest_tokens() {
     assert_eq!(chosen["tokens"], tokens["tokens"]);
     let chosen = numbers(&chosen["logprobs"]);
     assert!(chosen.iter().all(|logprob| *logprob <= 0.0));
-    // The greedy choice, token by token, beats another text's first token.
+    // The first token of the greedy completion is likelier than that of another text.
     let other = numbers(&score(" xylophone", &prompt)["logprobs"]);
     assert!(chosen[0] > other[0]);
 

@@ -1,5 +1,5 @@
 //! The decoder on the real small model, against llama.cpp (recorded by scripts/record-lm-golden)
-//! and against its own dequantized twin.
+//! and against the same model with dequantized weights (the "twin").
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -11,7 +11,7 @@ use idiolect::model::gguf::Gguf;
 use idiolect::model::tokenizer::Tokenizer;
 use sha2::{Digest, Sha256};
 
-/// Tokens of a pass.
+/// Number of tokens per forward step.
 const CHUNK: usize = 256;
 
 #[derive(serde::Deserialize)]
@@ -42,7 +42,7 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("../golden/lm-smollm2-135m.json")).unwrap()
 }
 
-/// The model that the golden values are of, if it is there.
+/// Loads the model of the golden values, if it is there.
 fn model(precision: Precision) -> Option<Decoder> {
     model_with(precision, KvPrecision::F16)
 }
@@ -65,7 +65,7 @@ fn model_with(precision: Precision, kv_precision: KvPrecision) -> Option<Decoder
     Some(Decoder::load(&gguf, &options).unwrap())
 }
 
-/// Log-probability of each token but the first, given all before it.
+/// Log-probability of each token but the first, given all tokens before it.
 fn logprobs(decoder: &Decoder, tokens: &[u32]) -> Vec<f64> {
     let mut cache = decoder.cache();
     let mut logprobs = Vec::new();
@@ -87,7 +87,7 @@ fn perplexity(logprobs: &[f64]) -> f64 {
     (-logprobs.iter().sum::<f64>() / logprobs.len() as f64).exp()
 }
 
-/// Root of the mean squared difference.
+/// Root mean square difference.
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let squares: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
@@ -118,11 +118,11 @@ fn perplexity_is_llama_cpps_and_the_dequantized_twins() {
     );
     let exact = perplexity(&twin);
     assert!((all / exact - 1.0).abs() < 0.005, "{all} {exact}");
-    // Both quantize activations to 8 bits; neither may be much further from the truth.
+    // Both quantize activations to 8 bits; our error may not be much larger than that of llama.cpp.
     assert!(ours_off < 1.1 * theirs_off, "{ours_off} {theirs_off}");
 }
 
-/// The texts of the sample corpus, more than 20,000 tokens, in windows that begin anew.
+/// Perplexity of the sample corpus, more than 20,000 tokens, in independent windows.
 #[test]
 fn perplexity_of_a_long_text_is_the_dequantized_twins_and_no_worse_than_llama_cpps() {
     let Some(decoder) = model(Precision::Packed) else { return };
@@ -159,9 +159,8 @@ fn perplexity_of_a_long_text_is_the_dequantized_twins_and_no_worse_than_llama_cp
     }
 }
 
-/// On 2026-11-22 four of the ten prompts were identical to the end (174 tokens agreed before the
-/// others parted); the others parted where llama.cpp's token was at most 0.26 behind ours in the
-/// logits.
+/// On 2026-11-22 four of the ten prompts were identical to the end, and 174 tokens agreed in all.
+/// The other six diverged at a token of llama.cpp whose logit was at most 0.26 below our largest.
 #[test]
 fn greedy_tokens_part_from_llama_cpps_only_where_two_are_nearly_alike() {
     let Some(decoder) = model(Precision::Packed) else { return };
@@ -176,7 +175,8 @@ fn greedy_tokens_part_from_llama_cpps_only_where_two_are_nearly_alike() {
             let gap = likeliest - logits[*theirs as usize];
             if gap > 0.0 {
                 eprintln!("prompt {n}: llama.cpp's token is {gap:.4} behind ours");
-                // Six times the distance of log-probabilities that quantized activations make.
+                // Six times the root mean square difference of log-probabilities that quantized
+                // activations cause.
                 assert!(gap < 0.5, "prompt {n}: {gap}");
                 parted = true;
                 break;

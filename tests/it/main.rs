@@ -1,4 +1,4 @@
-//! The program and the library as their users use them, in one binary.
+//! Integration tests of the program and the library, in one binary.
 
 #![allow(missing_docs)]
 

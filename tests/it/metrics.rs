@@ -1,4 +1,4 @@
-//! `idiolect metrics` on anybody's files: no store, no model.
+//! `idiolect metrics` on the user's own files, without store and model.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -24,7 +24,7 @@ fn near(scores: &Value, key: &str, expected: f64) {
     assert!((value - expected).abs() < 1e-9, "{key}: {value}, expected {expected}");
 }
 
-/// Files of the golden values, and the numbers of all their pairs together.
+/// A sandbox with the files of the golden cases, and the golden values.
 fn golden() -> (Sandbox, Value) {
     let text = include_str!("../golden/metrics.json");
     let golden: Value = serde_json::from_str(text).unwrap();

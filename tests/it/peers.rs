@@ -1,4 +1,4 @@
-//! `index`, `representatives` and `embed` as a user runs them, with the real encoder.
+//! `index`, `representatives` and `embed` on the command line, with the real encoder.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::common::{Run, Sandbox};
 
-/// What to pass to `--encoder`, or `None` where there is no encoder, saying so.
+/// Value for `--encoder`; `None`, with a message, if there is no encoder.
 fn encoder(sandbox: &Sandbox) -> Option<String> {
     if let Ok(folder) = std::env::var("IDIOLECT_TEST_ENCODER") {
         return Some(folder);
@@ -120,7 +120,7 @@ fn representatives_stand_for_the_opinions_on_an_item() {
     let said = run(&["representatives", "amn", "kettle"]).fails_with(1);
     assert!(said.contains("`amn`"), "{said}");
 
-    // A review more, and the index is of another time.
+    // After one more review the index is out of date.
     sandbox.write("more.csv", "user,item,text,time,rating\nivo,lamp,Dim.,16,2\n");
     run(&["import", "--format", "table", "--reviews", "more.csv"]).ok();
     let said = run(&["representatives", "gus", "toaster", "--k", "4"]).fails_with(1);

@@ -1,4 +1,4 @@
-//! `profile` as a user runs it: the profile made of statements, read and changed.
+//! `profile` on the command line: the profile of statements, shown and changed.
 #![allow(clippy::unwrap_used)]
 
 use crate::common::{Run, Sandbox};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const USER: &str = "mina";
 
-/// The sample corpus in a store; `None` where a model is missing.
+/// Imports the sample corpus into a store; `None` if a model is missing.
 fn sample() -> Option<Sandbox> {
     if !crate::common::test_models_present() {
         return None;
@@ -52,7 +52,7 @@ fn what_is_measured_is_shown_with_what_speaks_for_it() {
     let made = json_of(&sandbox, &[]);
     assert_eq!((text(&made, "user"), &made["version"]), (USER, &json!(0)));
     assert!(made["tried"].as_u64() > Some(10), "{made}");
-    // Mina was written to be told apart: lower case, no apostrophes.
+    // The sample texts of mina have clear habits: lower case, no apostrophes.
     assert!(statements(&made).len() >= 2, "{made}");
     let own = reviews(&sandbox);
     for statement in statements(&made) {
@@ -73,7 +73,7 @@ fn what_is_measured_is_shown_with_what_speaks_for_it() {
     }
 }
 
-/// Ids of the user's reviews.
+/// Ids of the reviews of the user.
 fn reviews(sandbox: &Sandbox) -> Vec<i64> {
     let store = idiolect::corpus::Store::open_existing(&sandbox.path("idiolect.sqlite")).unwrap();
     store.history(USER).unwrap().iter().map(|review| review.id.0).collect()
@@ -97,7 +97,7 @@ fn what_is_told_to_the_model_proved_itself() {
     let kept = statements(&made).iter().any(|s| s["standing"] == "kept");
     assert_eq!(made["abstains"], !kept);
     assert_eq!(made["abstention"].is_null(), kept);
-    // The proof is in the store.
+    // The results of the validation are in the store.
     assert_eq!(sandbox.run(&["--quiet", "profile", USER, "--json"]).json(), made);
     let key = text(&statements(&made)[0], "key");
     let changed = ["--quiet", "profile", USER, "--json", "--drop", key];
@@ -129,7 +129,7 @@ fn changes_make_versions_and_win() {
     let added = statements(&now).iter().find(|s| text(s, "text") == "is never angry").unwrap();
     assert_eq!(text(added, "dimension"), "emotional");
 
-    // It stands where nothing else is computed.
+    // The changes hold even if no statements are computed.
     let earlier = json_of(&sandbox, &["--no-differences"]);
     assert_eq!((&earlier["tried"], statements(&earlier).len()), (&json!(0), 3));
     let shown = profile(&sandbox, &["--no-differences"]).ok().stdout;
@@ -144,7 +144,7 @@ fn changes_make_versions_and_win() {
     let said = profile(&sandbox, &["--undo"]).fails_with(1);
     assert!(said.contains("no change that could be taken back"), "{said}");
 
-    // Every version is there still.
+    // Every version is still there.
     let of_version = |n: &str| json_of(&sandbox, &["--version", n]);
     assert_eq!(of_version("0"), made);
     assert_eq!(text(&of(&of_version("1"), first), "standing"), "pinned");
@@ -155,7 +155,7 @@ fn changes_make_versions_and_win() {
     assert!(listed.contains("take back version 2"), "{listed}");
     let said = profile(&sandbox, &["--version", "5"]).fails_with(1);
     assert!(said.contains("versions 0 to 4"), "{said}");
-    // Nobody else's profile was touched.
+    // The profiles of other users are unchanged.
     assert_eq!(
         sandbox.run(&["-q", "profile", "harold", "--versions", "--json"]).json()["versions"],
         json!([])
@@ -190,7 +190,7 @@ fn an_editor_changes_the_profile() {
     let pinned = statements(&now).iter().filter(|s| s["standing"] == "pinned").count();
     assert_eq!((&now["version"], pinned), (&json!(1), 2));
 
-    // What cannot be read is kept, and taken over when it is mended.
+    // A text that cannot be parsed is kept and can be applied once it is corrected.
     let said = edit(&sandbox, "echo 'and more' >> \"$1\"", &[]).fails_with(1);
     assert!(said.contains("line ") && said.contains("cannot be understood"), "{said}");
     let path = said.split("--apply ").nth(1).unwrap().split('`').next().unwrap();
@@ -200,7 +200,7 @@ fn an_editor_changes_the_profile() {
     let mended = sandbox.write("mended.md", typed.replace("and more", "- [x] and more"));
     let changed = json_of(&sandbox, &["--apply", mended.to_str().unwrap()]);
     assert_eq!(changed["version"], 2);
-    // By now that is not the version it was made from.
+    // The file was made from a version that is no longer the newest.
     let said = profile(&sandbox, &["--apply", mended.to_str().unwrap()]).fails_with(1);
     assert!(said.contains("not the version"), "{said}");
 
@@ -210,7 +210,7 @@ fn an_editor_changes_the_profile() {
     assert!(said.contains("ended with an error"), "{said}");
     let path = said.split("was typed is in ").nth(1).unwrap().trim();
     std::fs::remove_file(path).unwrap();
-    // Somebody else was faster.
+    // Another process changes the profile while the editor is open.
     let program = env!("CARGO_BIN_EXE_idiolect");
     let script =
         format!("'{program}' -q profile {USER} --undo; sed -i -e '0,/^- \\[ \\]/s//- [x]/' \"$1\"");

@@ -1,4 +1,4 @@
-//! The program splits a corpus and lists its users.
+//! `split` and `users` on the command line.
 
 #![allow(clippy::unwrap_used)]
 

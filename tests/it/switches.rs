@@ -1,14 +1,15 @@
-//! Switches and numbers of the command line and the environment, as the documents write them.
+//! Switches and numbers on the command line and in the environment, in the documented forms.
 
 #![allow(clippy::unwrap_used)]
 
 use crate::common::{Run, Sandbox};
 
-/// The program with one variable of the environment set.
+/// Runs the program with one environment variable set.
 fn with(sandbox: &Sandbox, name: &str, value: &str, arguments: &[&str]) -> Run {
     let mut command = sandbox.command(arguments);
     command.env("IDIOLECT_MODELS", sandbox.path("models")).env_remove("HF_HUB_OFFLINE");
-    // Nothing answers there: a download that is tried fails at once, and not as one that is not asked.
+    // Nothing answers at this address: an attempted download fails at once, with another message
+    // than a download that is not attempted.
     command.env("IDIOLECT_PIP", "false").env("HF_ENDPOINT", "http://127.0.0.1:1");
     command.env("HF_HOME", sandbox.path("hf")).env_remove("HF_HUB_CACHE");
     Run::of(command.env(name, value).output().unwrap())

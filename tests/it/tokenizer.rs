@@ -1,4 +1,4 @@
-//! The small model's tokenizer and chat template, against ids that llama.cpp gave.
+//! Tokenizer and chat template of the small model, against token ids from llama.cpp.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use idiolect::model::chat::{Chat, ChatTemplate, Role};
@@ -18,7 +18,7 @@ struct Case {
     tokens: Vec<u32>,
 }
 
-/// The golden cases and the model that they belong to, if the tests run on that one.
+/// The golden cases and their model, if the tests run on that model.
 fn golden() -> Option<(Golden, Gguf, Tokenizer)> {
     let golden: Golden =
         serde_json::from_str(include_str!("../golden/tokenizer-smollm2.json")).unwrap();
@@ -62,7 +62,8 @@ fn a_review_full_of_markers_stays_data() {
             .flat_map(|id| gguf.strings("tokenizer.ggml.tokens").unwrap().get(id))
             .map(String::as_str),
     );
-    // Of the system prompt that the template inserts, of the user's turn and of the answer.
+    // Control tokens of the system prompt that the template inserts, of the user message and of the
+    // answer.
     assert_eq!(control("It boils."), [1, 2, 1, 2, 1]);
     assert_eq!(control(&hostile), [1, 2, 1, 2, 1]);
 }

@@ -1,14 +1,14 @@
-//! `write` and `profile` as a user runs them, on the real models and a corpus of a few people.
+//! `write` and `profile` on the command line, with the real models and a corpus of a few users.
 #![allow(clippy::unwrap_used)]
 
 use crate::common::{Run, Sandbox, test_encoder, test_lm};
 use serde_json::{Value, json};
 
-/// Short answers: what is tested is the flow, not the prose.
+/// Arguments for short answers: the tests check the flow, not the prose.
 const SHORT: [&str; 8] =
     ["--max-tokens", "16", "--profile-max-tokens", "16", "--n", "3", "--k", "3"];
 
-/// A folder with a store; `None` where a model is missing.
+/// A sandbox with a store and its models.
 struct World {
     sandbox: Sandbox,
     lm: String,
@@ -113,7 +113,7 @@ fn every_method_writes_and_a_second_run_computes_nothing() {
         assert_eq!((count(&second, "computed"), count(&second, "reused")), (0, calls));
         assert_eq!(count(&second, "completion_tokens"), 0);
 
-        // The same text, streamed or out of the store; and computed anew, the very same.
+        // The text is the same when streamed, when read from the store, and when computed again.
         let text = first["text"].as_str().unwrap();
         let shown = world.write("ann", "mug", &options[..6]).ok();
         assert_eq!(shown.stdout, format!("{text}\n"));
@@ -121,7 +121,7 @@ fn every_method_writes_and_a_second_run_computes_nothing() {
         assert_eq!(world.write("ann", "mug", &fresh).ok().stdout, format!("{text}\n"));
     }
     let dpl = world.write("ann", "mug", &["--method", "dpl", "--seed", "7", "--json"]).json();
-    // Another title (none), so another query; the differences are the same.
+    // No title gives another query; the differences are the same.
     assert!(count(&dpl, "reused") >= 3, "{dpl}");
     let differences = dpl["profile"]["differences"].as_array().unwrap();
     assert_eq!(differences.len(), 3);
@@ -152,7 +152,7 @@ fn a_profile_is_shown_and_used_again() {
     assert!(shown.stdout.contains("Garden spade (against "), "{}", shown.stdout);
     assert!(shown.stdout.contains("\nProfile\n"));
     assert_eq!(count(&profile(&["--json"]).json(), "reused"), 3);
-    // About an item, the differences that are there are used.
+    // The stored differences are reused for a profile about an item.
     let about = profile(&["--json", "--item", "kettle"]).json();
     assert!(about["differences"].as_array().unwrap().iter().all(|d| d["item"] != "kettle"));
     assert_eq!(count(&about, "reused"), 2 + u64::from(about["summary"] == made["summary"]));
@@ -185,7 +185,8 @@ fn constrained_differences_can_always_be_read() {
         assert!(shown.starts_with("Writing style\n"), "{shown}");
         assert!(!shown.contains("Differences told as a whole"), "{shown}");
     }
-    // The free ones are others, and too few tokens are an error that says how many are needed.
+    // Free differences are computed apart from constrained ones. Too few tokens give an error that
+    // says how many are needed.
     assert_eq!(
         count(
             &world
@@ -217,15 +218,15 @@ fn constrained_differences_can_always_be_read() {
 #[test]
 fn odd_corners_are_answered() {
     let Some(world) = World::new(&[]) else { return };
-    // An item that nobody reviewed and that has neither title nor description.
+    // An item without reviews, title and description.
     world.write("ann", "bare", &["--json"]).json();
-    // A user whose only text is about the very item: it is held out, and nothing is left.
+    // A user whose only review is about this item: it is held out, and no past text is left.
     for method in ["rag", "scp", "dpl"] {
         let said = world.write("fay", "spade", &["--method", method]).fails_with(1);
         assert!(said.contains("`fay`") && said.contains("non-perso"), "{said}");
     }
     world.write("fay", "spade", &["--method", "non-perso"]).ok();
-    // A past item with too few other reviewers: nothing is compared, and that is said.
+    // A past item with too few other reviewers: nothing is compared, and a note says so.
     let arguments = ["write", "--user", "fay", "--item", "mug", "--method", "dpl", "--k", "9"];
     let limits = ["--max-tokens", "8", "--profile-max-tokens", "8"];
     let said = world.run(&[&arguments[..], &limits[..]].concat()).ok();

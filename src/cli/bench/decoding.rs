@@ -1,4 +1,4 @@
-//! The decoder by itself: prompts, one text, several texts. No sampling, no scheduler.
+//! Speed of the decoder alone: prefill, one sequence, several sequences. No sampling, no scheduler.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::super::output;
 use super::rounds::{Case, Measured, Unit, What, measure as rounds, timed};
 use super::{Args, Name};
 
-/// Tokens of a prompt that run in one pass.
+/// Number of prompt tokens per forward step.
 const PORTION: usize = 256;
 
 pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Vec<Measured>> {
@@ -42,7 +42,7 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Vec<Meas
             continue;
         }
         let depths = if args.depth.is_empty() { depths } else { &args.depth };
-        // One more than is measured: the first token warms up.
+        // One token more than is measured: the first warms up.
         for depth in depths.iter().filter(|depth| fits(*depth.max(&&1) + args.tokens + 1)) {
             cases.push(text_case(&decoder, name, n_seq, *depth, args.tokens)?);
         }
@@ -83,7 +83,7 @@ fn text_case<'a>(
     depth: usize,
     n_tokens: usize,
 ) -> anyhow::Result<Case<'a>> {
-    // Prompts of their own: what is alike is not to be shared.
+    // Each sequence has its own prompt, so that no prefix could be shared.
     let prompts: Vec<Cache> = (0..n_seq)
         .map(|sequence| prefill(decoder, depth.max(1), sequence))
         .collect::<anyhow::Result<_>>()?;
@@ -102,8 +102,8 @@ fn text_case<'a>(
     Ok(Case { what, once: Box::new(once) })
 }
 
-/// Runs a prompt and gives its cache; the logits after its last token are computed, as for a text
-/// that goes on from there.
+/// Runs a prompt of `n` tokens and returns its cache. Also computes the logits after the last
+/// token, as a completion needs them.
 fn prefill(decoder: &Decoder, n: usize, sequence: usize) -> anyhow::Result<Cache> {
     let tokens: Vec<u32> = (0..n).map(|place| token(decoder, place, sequence)).collect();
     let mut cache = decoder.cache();
@@ -116,7 +116,7 @@ fn prefill(decoder: &Decoder, n: usize, sequence: usize) -> anyhow::Result<Cache
     Ok(cache)
 }
 
-/// One more token for every text.
+/// Runs one more token of every sequence.
 fn write_one(decoder: &Decoder, caches: &mut [Cache], place: usize) -> anyhow::Result<()> {
     let tokens: Vec<u32> =
         (0..caches.len()).map(|sequence| token(decoder, place, sequence)).collect();
@@ -129,13 +129,14 @@ fn write_one(decoder: &Decoder, caches: &mut [Cache], place: usize) -> anyhow::R
     wait_for(&decoder.logits(&hidden)?)
 }
 
-/// Some token; speed depends on none.
+/// Returns an arbitrary token id; speed does not depend on it.
 fn token(decoder: &Decoder, place: usize, sequence: usize) -> u32 {
     let (place, sequence) = (place as u64 + 1, sequence as u64);
     ((place * place * 31 + place * 7 + sequence * 1009) % decoder.config().n_vocab as u64) as u32
 }
 
-/// On a GPU a tensor in hand may still be on its way: whoever chooses a token reads it.
+/// Waits until the logits are computed. On a GPU an operation may return before it is done; reading
+/// a value waits for it.
 fn wait_for(logits: &candle_core::Tensor) -> anyhow::Result<()> {
     if !logits.device().is_cpu() {
         logits.narrow(1, 0, 1)?.flatten_all()?.to_vec1::<f32>()?;

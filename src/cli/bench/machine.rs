@@ -1,4 +1,4 @@
-//! What is measured on, and with what.
+//! Description of the machine and the models.
 
 use std::collections::HashMap;
 use std::process::Command;
@@ -21,13 +21,13 @@ pub(super) struct Machine {
     device: String,
     lm: Value,
     encoder: Value,
-    /// Most memory that the process ever held; `None` where the system does not say.
+    /// Peak resident memory of the process in bytes; `None` if the system does not say.
     peak_resident_bytes: Option<u64>,
 }
 
 impl Machine {
-    /// What `--device`, `--threads`, `--tier`, `--lm` and `--encoder` name. A model that is not there
-    /// is no error yet: it may not be asked for.
+    /// Describes what `--device`, `--threads`, `--tier`, `--lm` and `--encoder` name. A missing
+    /// model is not an error here, because the benchmarks may not need it.
     pub(super) fn of(context: &Context) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
@@ -51,12 +51,12 @@ impl Machine {
         })
     }
 
-    /// Reads how much memory the process has come to hold.
+    /// Records the peak resident memory of the process.
     pub(super) fn look_at_memory(&mut self) {
         self.peak_resident_bytes = resident("VmHWM");
     }
 
-    /// A few lines for a person.
+    /// Formats the description as a few lines of text.
     pub(super) fn in_words(&self) -> String {
         let Self { program, os, cpu, cores, threads, tier, device, lm, encoder, .. } = self;
         let cpu = cpu.as_deref().unwrap_or("an unknown CPU");
@@ -84,7 +84,7 @@ impl Machine {
 fn lm(context: &Context) -> anyhow::Result<Value> {
     let files = context.catalog()?.lm_with(&context.globals.lm, context)?;
     let gguf = Gguf::open(&files.gguf)?;
-    // The type that most weights have.
+    // The type of most weights.
     let mut weights: HashMap<&str, usize> = HashMap::new();
     for view in gguf.tensor_names().filter_map(|name| gguf.tensor(name)) {
         *weights.entry(type_name(view.dtype)).or_default() += view.shape.iter().product::<usize>();
@@ -103,7 +103,7 @@ fn encoder(context: &Context) -> anyhow::Result<Value> {
     )
 }
 
-/// A line of the kernel's status file of this process, in bytes: `VmRSS`, `VmHWM` (the peak).
+/// Value in bytes of a line of /proc/self/status: `VmRSS`, or `VmHWM` (the peak).
 pub(super) fn resident(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -131,7 +131,7 @@ fn os() -> String {
     format!("{name} ({})", std::env::consts::ARCH)
 }
 
-/// What another program says, if it is there.
+/// Output of another program; `None` if it is missing, fails or prints nothing.
 fn said(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();

@@ -1,4 +1,4 @@
-//! `idiolect bench`: how fast this machine is with these models.
+//! `idiolect bench`: speed of this machine with these models.
 
 mod decoding;
 mod machine;
@@ -29,37 +29,37 @@ use rounds::Measured;
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// Measure these alone. `replay` is measured only if it is named
+    /// Measure only these. `replay` is measured only if it is named
     #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<Name>,
-    /// How often each is measured
+    /// Number of measured runs of each; raise it if results scatter
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = values::count())]
     runs: usize,
-    /// Lengths of the prompts, in tokens
+    /// Prompt lengths of prefill, in tokens
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [512, 2048, 4096],
           value_parser = values::tokens(1))]
     prompt: Vec<usize>,
-    /// How many tokens stand before a text that is written [default: 0 and 2048 for one text, 0 for
-    /// several]
+    /// Numbers of tokens in the cache before decoding starts [default: 0 and 2048 for one text, 0
+    /// for several]
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = values::tokens(0))]
     depth: Vec<usize>,
-    /// How many texts are written together
+    /// Numbers of sequences decoded together
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [8, 32],
           value_parser = values::sequences())]
     sequences: Vec<usize>,
-    /// How many tokens of each text are written
+    /// Number of tokens decoded per sequence
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = values::tokens(1))]
     tokens: usize,
-    /// Requests to replay, as `--record-requests` writes them; each file is a job, whose requests are
-    /// sent in their order and beside each other as they were. Lengths are those recorded; the most
-    /// likely tokens are taken
+    /// File of requests to replay, as `--record-requests` writes it; can be repeated. Each file is
+    /// a job: its requests are sent in their order, and at the same time as each other if they
+    /// were. Lengths are as recorded; tokens are chosen greedily
     #[arg(long, value_name = "FILE", required_if_eq("only", "replay"))]
     requests: Vec<PathBuf>,
-    /// How many jobs are replayed at a time
+    /// Number of jobs replayed at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::sequences())]
     jobs: usize,
-    /// Replay all runs on one engine, so that later ones find the prompts of earlier ones in its
-    /// cache; without this each begins with an empty one
+    /// Replay all runs on one engine, so that later runs reuse the prefix cache of earlier ones;
+    /// without this each run starts with an empty cache
     #[arg(long)]
     keep_cache: bool,
 }
@@ -72,28 +72,28 @@ Examples:
   idiolect --record-requests job.jsonl write --user marta --item kettle-02 --method dpl
   idiolect bench --only replay --requests job.jsonl";
 
-/// What can be measured.
+/// A benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum Name {
-    /// Tokens a second of a prompt
+    /// Prompt tokens per second
     Prefill,
-    /// Tokens a second of one text
+    /// Decoded tokens per second of one sequence
     Decode,
-    /// Tokens a second of several texts that are written together, all their tokens
+    /// Decoded tokens per second of several sequences together
     BatchedDecode,
-    /// Tokens a second of a text of 512 that is scored
+    /// Tokens per second when a text of 512 tokens is scored
     Score,
-    /// Texts a second of the sample corpus that are embedded
+    /// Texts of the sample corpus embedded per second
     Embed,
-    /// Reviews a second of the sample corpus that are embedded, stored and indexed
+    /// Reviews of the sample corpus embedded, stored and indexed per second
     Index,
-    /// Seconds that dpl takes for one text, from the first difference on
+    /// Seconds that dpl takes for one text, including all differences
     Personalize,
-    /// Seconds that recorded requests take
+    /// Seconds that the recorded requests take
     Replay,
 }
 
-/// The JSON object of the command.
+/// JSON object that the command prints.
 #[derive(Serialize)]
 struct Report {
     machine: Machine,
@@ -103,7 +103,7 @@ struct Report {
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let mut machine = Machine::of(context)?;
     let mut results = Vec::new();
-    // One room after the other, so that each is alone in memory.
+    // One benchmark after the other, so that each is alone in memory.
     results.extend(decoding::measure(&args, context)?);
     results.extend(whole::measure_score(&args, context)?);
     results.extend(whole::measure_encoder(&args, context)?);
@@ -129,7 +129,7 @@ impl Args {
 }
 
 impl Name {
-    /// As it stands in results and behind `--only`.
+    /// Name in results and in `--only`.
     fn as_str(self) -> &'static str {
         match self {
             Self::Prefill => "prefill",

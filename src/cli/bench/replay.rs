@@ -1,4 +1,4 @@
-//! Recorded requests, sent again.
+//! Replays recorded requests.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Measured
         reused.push(lm.stats().reused_tokens - before);
         kv_peak = kv_peak.max(lm.stats().kv_peak_bytes);
         residents.push(resident("VmRSS"));
-        // An engine that is dropped is off its thread a moment later; the next is another one.
+        // A dropped engine leaves its thread a moment later; each run gets a new one.
         engine = args.keep_cache.then_some(lm);
     }
     let what = What {
@@ -63,7 +63,7 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Measured
     Ok(measured)
 }
 
-/// The requests of a file, in the order of their starts.
+/// Reads the requests of a file, in the order of their starts.
 fn job(path: &Path) -> anyhow::Result<Vec<Recorded>> {
     let mut requests = Recorded::read(path)?;
     if let Some(other) = requests.iter().find(|request| request.verb != Verb::Complete) {
@@ -87,7 +87,7 @@ fn prompt_tokens(request: &Recorded) -> usize {
     request.prompts.iter().map(Vec::len).sum()
 }
 
-/// Sends all jobs, so many at a time.
+/// Replays all jobs, `at_a_time` at the same time.
 async fn replay(
     lm: &Lm,
     jobs: &[Vec<Recorded>],
@@ -101,11 +101,12 @@ async fn replay(
         .await
 }
 
-/// Sends a job's requests, each as soon as those are answered that had been when it was first sent.
+/// Replays one job. Each request is sent as soon as all requests are answered that had been
+/// answered when it was recorded.
 async fn replay_job(lm: &Lm, job: &[Recorded], context: &Context) -> anyhow::Result<()> {
     let mut waiting: VecDeque<&Recorded> = job.iter().collect();
     let mut running = FuturesUnordered::new();
-    // Ends, as recorded, of what is not answered yet.
+    // Recorded ends of the requests that are not answered yet.
     let mut open: Vec<u64> = job.iter().map(|request| request.ended).collect();
     loop {
         while let Some(request) = waiting.front()

@@ -1,4 +1,4 @@
-//! Runs in turns, and what comes out of them.
+//! Runs benchmarks in turns and summarises their times.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -9,28 +9,28 @@ use serde_json::{Map, Value};
 
 use super::super::context::Context;
 
-/// Something that is measured.
+/// A benchmark that can be run repeatedly.
 pub(super) struct Case<'a> {
     pub(super) what: What,
-    /// Runs it once and says what it took, without preparations.
+    /// Runs it once and returns the time it took, without preparations.
     pub(super) once: Box<dyn FnMut() -> anyhow::Result<Duration> + 'a>,
 }
 
-/// What is measured.
+/// Name and sizes of a benchmark.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct What {
     pub(super) name: &'static str,
-    /// Tokens that are run, of all sequences together.
+    /// Number of tokens processed, all sequences together.
     pub(super) n_tokens: usize,
-    /// Sequences that run together.
+    /// Number of sequences, texts, reviews or requests.
     pub(super) n_seq: usize,
-    /// Tokens that stand before those that are measured, of each sequence.
+    /// Number of tokens of each sequence that are in its cache before the measurement.
     pub(super) depth: usize,
-    /// What is counted and by what it is divided.
+    /// Unit of the result.
     pub(super) unit: Unit,
 }
 
-/// What a figure means.
+/// Unit of the figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) enum Unit {
     #[default]
@@ -44,7 +44,7 @@ pub(super) enum Unit {
     Seconds,
 }
 
-/// The figures of all runs.
+/// Statistics over all runs.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Measured {
     #[serde(flatten)]
@@ -53,13 +53,13 @@ pub(super) struct Measured {
     pub(super) median: f64,
     pub(super) min: f64,
     pub(super) max: f64,
-    /// What else is known of it.
+    /// Further fields of the result.
     #[serde(flatten)]
     pub(super) more: Map<String, Value>,
 }
 
-/// Runs every case once to warm up and then `runs` times, in turns: whatever else the machine does
-/// meanwhile falls on all of them alike.
+/// Runs every case once to warm up and then `runs` times, in turns, so that other load of the
+/// machine affects all cases alike.
 pub(super) fn measure(
     cases: &mut [Case<'_>],
     runs: usize,
@@ -85,7 +85,7 @@ pub(super) fn measure(
 }
 
 impl What {
-    /// Figures out of what each run took; at least one.
+    /// Computes the statistics from the times of the runs; `taken` must not be empty.
     pub(super) fn measured(&self, taken: &[Duration]) -> Measured {
         let mut figures: Vec<f64> = taken.iter().map(|taken| self.figure(*taken)).collect();
         figures.sort_by(f64::total_cmp);
@@ -109,14 +109,14 @@ impl What {
     }
 }
 
-/// Runs `work` and says what it took.
+/// Runs `work` and returns the time it took.
 pub(super) fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<Duration> {
     let start = Instant::now();
     work()?;
     Ok(start.elapsed())
 }
 
-/// All figures as lines of text.
+/// Formats the results as a table.
 pub(super) fn table(results: &[Measured]) -> String {
     let mut table = format!(
         "{:<16}{:>8}{:>6}{:>7}{:>11}{:>11}{:>11}  unit",
@@ -124,7 +124,7 @@ pub(super) fn table(results: &[Measured]) -> String {
     );
     for Measured { what, median, min, max, more, .. } in results {
         let What { name, n_tokens, n_seq, depth, unit } = what;
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(
             table,
             "\n{name:<16}{n_tokens:>8}{n_seq:>6}{depth:>7}{:>11}{:>11}{:>11}  {}",

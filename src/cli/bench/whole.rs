@@ -1,4 +1,4 @@
-//! What a person waits for: a text scored, texts embedded, an index built, one personalization.
+//! End-to-end benchmarks: scoring a text, embedding texts, building an index, one personalization.
 
 use anyhow::{Context as _, bail};
 use idiolect::corpus::{Store, View};
@@ -17,7 +17,7 @@ use super::super::wait::wait;
 use super::rounds::{Case, Measured, Unit, What, measure as rounds, timed};
 use super::{Args, Name};
 
-/// Tokens of the text that is scored.
+/// Number of tokens of the scored text.
 const SCORED: usize = 512;
 
 pub(super) fn measure_score(args: &Args, context: &Context) -> anyhow::Result<Vec<Measured>> {
@@ -33,13 +33,14 @@ pub(super) fn measure_score(args: &Args, context: &Context) -> anyhow::Result<Ve
         depth: 0,
         unit: Unit::TokensPerSecond,
     };
-    // Log-probabilities are no part of any cache: every run computes all of them.
+    // No cache holds log-probabilities: every run computes all of them.
     let score =
         || timed(|| Ok(wait(context, lm.score(Prompt::Text(String::new()), text.clone()))??));
     rounds(&mut [Case { what, once: Box::new(score) }], args.runs, context)
 }
 
-/// The beginning of a text, whole words, as long as is scored.
+/// Returns the beginning of `text`, whole words only, with [`SCORED`] tokens; filled up with " the"
+/// if it is too short.
 fn text_of(lm: &Lm, text: &str) -> anyhow::Result<String> {
     let mut words: Vec<&str> = text.split(' ').take(SCORED).collect();
     while lm.count_text(&words.join(" "))? > SCORED {
@@ -97,7 +98,7 @@ pub(super) fn measure_personalization(
     build_index(&sample.store, &encoder, &BuildOptions::default(), &Silent)?;
     let mut taken = Vec::new();
     let mut written = None;
-    // Too long to be warmed up; a fresh engine each time, whose cache is empty.
+    // Too slow for a warm-up run. Each run has a new engine with an empty cache.
     for _ in 0..args.runs {
         let lm = context.lm()?;
         context.begin("personalize", None);
@@ -122,7 +123,7 @@ pub(super) fn measure_personalization(
     Ok(vec![measured])
 }
 
-/// Writes the newest review of a user anew.
+/// Writes the newest review of the sample user with DPL, that review held out.
 fn personalize(
     lm: &Lm,
     encoder: &Encoder,
@@ -150,7 +151,7 @@ fn personalize(
     Ok(wait(context, Method::Dpl.write(&material, &target, &options, None))??)
 }
 
-/// The sample corpus in a store of its own, gone when dropped.
+/// The sample corpus in a temporary store, deleted when dropped.
 struct Sample {
     store: Store,
     _folder: TempDir,

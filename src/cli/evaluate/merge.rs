@@ -9,7 +9,7 @@ use super::super::output;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Copies of the store that other parts were evaluated in
+    /// Copies of the store that other machines evaluated parts in
     #[arg(required = true, value_name = "STORE")]
     stores: Vec<PathBuf>,
 }

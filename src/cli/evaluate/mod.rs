@@ -45,13 +45,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Take over what other machines have evaluated on copies of this store
+    /// Copy the results of other machines, made on copies of this store, into this store
     Merge(merge::Args),
 }
 
 #[derive(Debug, clap::Args)]
 struct Asked {
-    /// Methods, with commas between them
+    /// Methods to evaluate, separated by commas
     #[arg(
         long,
         value_name = "NAMES",
@@ -60,15 +60,15 @@ struct Asked {
         value_parser = values::method()
     )]
     methods: Vec<Method>,
-    /// What is measured, with commas between:
+    /// Measures, separated by commas:
     /// lexical (ROUGE, BLEU, METEOR, lengths, copies),
-    /// likelihood (bits a token of the real text; nothing is written),
-    /// wrong-user (what the right history gains over another user's),
-    /// neutral-title (without the real title, which gives the voice away),
-    /// swap (whose text is whose, of two users on one item),
+    /// likelihood (bits per token of the real text; no text is written),
+    /// wrong-user (gain of the right history over another user's),
+    /// neutral-title (without the real title, which reveals the writer's voice),
+    /// swap (which of two users on one item wrote which text),
     /// identification (the same among fifty users),
-    /// judge (a language model's opinion how near a text comes to the real one),
-    /// judge-pairs (which of two methods' texts comes nearer, for every two)
+    /// judge (a language model rates the similarity to the real text),
+    /// judge-pairs (which of two methods' texts is more similar to the real text, for every two)
     #[arg(
         long,
         value_name = "NAMES",
@@ -79,36 +79,39 @@ struct Asked {
     measures: Vec<Measure>,
     #[command(flatten)]
     choice: plan::Choice,
-    /// Seed of the first text of each; also of the choice of users, wrong users and pairs
+    /// Seed of the first text of each target; also of the choice of users, wrong users and pairs
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
-    /// Texts written for each held-out one, with seeds one after the other
+    /// Number of texts per held-out text, with consecutive seeds; raise it to reduce the noise of
+    /// sampling
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// Tokens of the real text that are scored, from its first; 0 scores all
+    /// Number of tokens of the real text that are scored, from its first; 0 scores all
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = values::tokens(0))]
     score_tokens: usize,
-    /// Most tokens of a text that is written [default: the task's]
+    /// Maximum number of tokens of a written text [default: the task's]
     #[arg(long, value_name = "N", value_parser = values::tokens(1))]
     max_tokens: Option<usize>,
-    /// Language model that judges: a catalog name or the path of a GGUF file [default: --lm]
+    /// Language model that judges: a catalog name or the path of a GGUF file; best of another
+    /// family than --lm [default: --lm]
     #[arg(long, value_name = "NAME|PATH")]
     judge: Option<String>,
-    /// Sentence encoder that holds texts against users in the swap test, another than --encoder, which
-    /// chooses peers: a catalog name or the path of a folder
+    /// Sentence encoder that compares texts with users in the swap test; must differ from
+    /// --encoder, which chooses peers: a catalog name or the path of a folder
     #[arg(long, value_name = "NAME|PATH")]
     closeness_encoder: Option<String>,
-    /// WordNet's folder (of Debian's `wordnet-base`: /usr/share/wordnet) or NLTK's data folder, for
-    /// METEOR; without it METEOR knows no synonyms and goes by another name
+    /// Folder of WordNet (of Debian's `wordnet-base`: /usr/share/wordnet) or of NLTK's data, for
+    /// METEOR; without it METEOR knows no synonyms and has another name
     #[arg(long, env = "IDIOLECT_WORDNET", value_name = "DIR")]
     wordnet: Option<PathBuf>,
-    /// Do the Ith of N parts alone, counted from 1, into the store, and report nothing
+    /// Evaluate only part I of N, counted from 1, into the store, and print no report; use it to
+    /// share the work among machines
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<Shard>,
-    /// Write a report to FILE, one page that needs no network: figures, plots, examples, cost
+    /// Write a report to FILE, a self-contained HTML page: figures, plots, examples, cost
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write the figures to FILE as a table: method,measure,mean,low,high,n,p
+    /// Write the figures to FILE as CSV: method,measure,mean,low,high,n,p
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     #[command(flatten)]
@@ -231,7 +234,7 @@ fn models(
     lms.into_iter().flatten().chain(encoders).collect()
 }
 
-/// As it was given, for a report that is to be repeated.
+/// Returns the command line, quoted for a shell, so that the run can be repeated.
 fn command_line() -> String {
     let quoted = |word: String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:".contains(c);

@@ -1,4 +1,4 @@
-//! The options that choose what is evaluated.
+//! Options that choose the held-out texts and the controls of an evaluation.
 
 use std::collections::HashMap;
 
@@ -14,22 +14,24 @@ use super::super::values;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Choice {
-    /// Which held-out texts
+    /// Held-out texts to evaluate; use val to choose settings
     #[arg(long, value_enum, default_value_t = PartName::Test)]
     split: PartName,
-    /// Name of the split that `idiolect split` made
+    /// Name of the split, as given to `idiolect split`
     #[arg(long, value_name = "NAME", default_value = "default")]
     split_name: String,
-    /// Most users, drawn [default: all of the split]
+    /// Maximum number of users, drawn at random; lower it for a quick run [default: all of the
+    /// split]
     #[arg(long, value_name = "N", value_parser = values::rows(1))]
     users: Option<usize>,
-    /// Other users, matched, whose histories each held-out text is tried with
+    /// Number of other, similar users whose histories each held-out text is evaluated with
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = values::number(0..=1000))]
     wrong_users: usize,
-    /// Most pairs for the swap test of either kind (drawn, and nearest)
+    /// Maximum number of pairs of users for each half of the swap test (random pairs and nearest
+    /// pairs)
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = values::rows(0))]
     pairs: usize,
-    /// Let peers' texts be younger than the one that is written, as DPL's published code does
+    /// Let peers' texts be newer than the held-out text, as in DPL's published code
     #[arg(long)]
     peers_any_time: bool,
 }

@@ -1,11 +1,11 @@
-//! The figures that matter most, as a table.
+//! Prints the main figures of a report as a table.
 
 use idiolect::evaluate::report::{Figure, Report};
 use idiolect::evaluate::statistics::Verdict;
 
 use super::super::output;
 
-/// Heading, measure, digits behind the point.
+/// Heading, measure, number of decimals.
 const COLUMNS: [(&str, &str, usize); 12] = [
     ("rouge1", "rouge1", 3),
     ("rougeL", "rougeL", 3),
@@ -56,7 +56,7 @@ pub(super) fn print(report: &Report) -> anyhow::Result<()> {
     ))
 }
 
-/// A mean with half the width of its interval.
+/// Formats a mean and half the width of its confidence interval.
 fn cell(figure: Option<&Figure>, digits: usize) -> String {
     let Some(figure) = figure else { return format!("{:>16}", "") };
     let mean = format!("{:.digits$}", figure.mean);

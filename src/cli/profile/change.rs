@@ -1,4 +1,4 @@
-//! New versions of a profile.
+//! Makes and lists versions of a profile.
 
 use std::fmt::Write as _;
 
@@ -14,24 +14,25 @@ use super::{Args, Changes, editor};
 use crate::cli::context::Context;
 use crate::cli::output;
 
-/// The JSON object of a change.
+/// JSON object printed after a change.
 #[derive(Serialize)]
 struct Changed<'a> {
     user: &'a str,
-    /// The newest version.
+    /// Number of the newest version.
     version: u32,
-    /// What made it; absent where nothing was changed.
+    /// The change that made it; `None` if nothing was changed.
     revision: Option<&'a Revision>,
 }
 
-/// The JSON object of --versions.
+/// JSON object printed for `--versions`.
 #[derive(Serialize)]
 struct Listed<'a> {
     user: &'a str,
     versions: &'a [Revision],
 }
 
-/// Does what needs no profile, and says whether that was all.
+/// Handles `--versions` and `--undo`, which need no computed profile. Returns whether one of them
+/// was given.
 pub(super) fn by_itself(args: &Args, store: &Store, context: &Context) -> anyhow::Result<bool> {
     let (user, changes) = (args.user.as_str(), &args.stated.changes);
     if !(args.stated.versions || changes.undo) {
@@ -51,7 +52,7 @@ pub(super) fn by_itself(args: &Args, store: &Store, context: &Context) -> anyhow
     Ok(true)
 }
 
-/// Makes the version that is asked for out of the one that is there.
+/// Makes the version that the options ask for, from `before`.
 pub(super) fn make(
     changes: &Changes,
     before: &StatedProfile,
@@ -89,7 +90,7 @@ pub(super) fn make(
     tell(&before.user, before.version, revision.as_ref(), context)
 }
 
-/// The edits that the options name.
+/// Edits of `--pin`, `--drop`, `--reword`, `--add` and `--restore`.
 fn edits(changes: &Changes, before: &StatedProfile, task: &Task) -> anyhow::Result<Vec<Edit>> {
     let mut edits = Vec::new();
     for key in &changes.pin {
@@ -138,7 +139,7 @@ fn newest(revisions: &[Revision]) -> u32 {
     revisions.last().map_or(0, |revision| revision.version)
 }
 
-/// What came of a change.
+/// Prints the result of a change.
 fn tell(
     user: &str,
     before: u32,
@@ -175,7 +176,7 @@ fn list(user: &str, revisions: &[Revision], context: &Context) -> anyhow::Result
     output::raw(out.as_bytes())
 }
 
-/// A line for each edit.
+/// Describes a change, one line per edit.
 fn in_words(change: &Change) -> Vec<String> {
     let edits = match change {
         Change::Undo(version) => return vec![format!("take back version {version}")],

@@ -1,4 +1,4 @@
-//! A text in the editor of the person at the terminal.
+//! Edits a text in the user's editor.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-/// What was typed; the file is gone when this is, unless it is kept.
+/// An edited text and its file; the file is deleted on drop unless it is kept.
 pub(super) struct Typed {
     pub(super) text: String,
     file: tempfile::TempPath,
 }
 
-/// Opens `text` in $VISUAL or $EDITOR, in a file that nobody else can read, and waits for its end.
+/// Writes `text` to a file that only this user can read, opens it in $VISUAL or $EDITOR, and waits
+/// until the editor ends.
 pub(super) fn edit(text: &str) -> anyhow::Result<Typed> {
     let Some(editor) = editor() else {
         bail!(
@@ -40,7 +41,7 @@ pub(super) fn edit(text: &str) -> anyhow::Result<Typed> {
 }
 
 impl Typed {
-    /// Leaves the file where it is.
+    /// Keeps the file and returns its path.
     pub(super) fn keep(self) -> anyhow::Result<PathBuf> {
         Ok(self.file.keep()?)
     }
@@ -53,7 +54,7 @@ fn editor() -> Option<String> {
     })
 }
 
-/// An editor may be named with arguments (`code --wait`).
+/// Command that opens `file`. The editor may be given with arguments (`code --wait`).
 #[cfg(unix)]
 fn command(editor: &str, file: &Path) -> Command {
     let mut command = Command::new("sh");

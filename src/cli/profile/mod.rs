@@ -35,22 +35,21 @@ pub(super) use told::in_words;
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// The user
+    /// User whose profile is shown
     user: String,
-    /// The profile of which method: idiolect (statements) or dpl (told by the language model)
+    /// Method whose profile is shown: idiolect (statements) or dpl (text by the language model)
     #[arg(long, value_name = "METHOD", value_enum, default_value = "idiolect")]
     method: Of,
-    /// Make the profile that is used to write about this item; what the user wrote about it is not
-    /// seen
+    /// Make the profile for writing about this item, without the user's own review of it
     #[arg(long, value_name = "ITEM")]
     item: Option<String>,
-    /// Title that the text about --item has; helps to find what is relevant
+    /// Title of the text about --item; used to find relevant past texts
     #[arg(long, value_name = "TEXT", requires = "item")]
     title: Option<String>,
-    /// Seed of everything; the same as --profile-seed
+    /// Seed of all random choices; the same as --profile-seed
     #[arg(long, value_name = "N", conflicts_with = "profile_seed")]
     seed: Option<u64>,
-    /// Most tokens of each answer; the same as --profile-max-tokens
+    /// Maximum number of tokens of each answer; the same as --profile-max-tokens
     #[arg(
         long,
         value_name = "N",
@@ -66,57 +65,57 @@ pub(crate) struct Args {
     stated: Stated,
 }
 
-/// What is done with the profile made of statements.
+/// Options of the profile of statements.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Statements")]
 struct Stated {
-    /// Print Markdown, as --edit and --apply read it
+    /// Print the profile as Markdown, which --apply reads back
     #[arg(long, conflicts_with = "changing")]
     markdown: bool,
-    /// Show an older version
+    /// Show version N of the profile; 0 is the profile as computed
     #[arg(long, value_name = "N", conflicts_with_all = ["changing", "versions"])]
     version: Option<u32>,
-    /// List the versions, and what each changed
+    /// List the versions and their changes
     #[arg(long, conflicts_with_all = ["changing", "markdown"])]
     versions: bool,
     #[command(flatten)]
     changes: Changes,
 }
 
-/// How a version is made.
+/// Options that make a new version.
 #[derive(Debug, clap::Args)]
 #[group(id = "changing", multiple = true)]
 struct Changes {
-    /// Change the profile in $VISUAL or $EDITOR
+    /// Edit the profile in $VISUAL or $EDITOR
     #[arg(
         long,
         conflicts_with_all = ["apply", "undo", "pin", "drop", "reword", "add", "restore"]
     )]
     edit: bool,
-    /// Take over a profile's Markdown that was changed
+    /// Apply the changes of an edited --markdown file
     #[arg(
         long,
         value_name = "FILE",
         conflicts_with_all = ["undo", "pin", "drop", "reword", "add", "restore"]
     )]
     apply: Option<std::path::PathBuf>,
-    /// Tell a statement to the language model, whatever verification says
+    /// Always show a statement to the language model, even if its validation failed
     #[arg(long, value_name = "KEY")]
     pin: Vec<String>,
-    /// Do not tell a statement to the language model
+    /// Never show a statement to the language model
     #[arg(long, value_name = "KEY")]
     drop: Vec<String>,
-    /// Tell a statement in other words
+    /// Replace the text of a statement
     #[arg(long, value_name = "KEY=TEXT")]
     reword: Vec<String>,
-    /// Add a statement to a dimension, by its key in the task (for reviews: writing, emotional,
-    /// semantic)
+    /// Add a statement to a dimension, given by its key in the task (for reviews: writing,
+    /// emotional, semantic)
     #[arg(long, value_name = "DIMENSION=TEXT")]
     add: Vec<String>,
-    /// Have a statement as it is computed; one that was added goes
+    /// Undo all changes of a statement; an added statement is removed
     #[arg(long, value_name = "KEY")]
     restore: Vec<String>,
-    /// Take the newest change back that is not taken back yet, in a version of its own
+    /// Undo the newest change that is not undone yet; the result is a new version
     #[arg(long, conflicts_with_all = ["pin", "drop", "reword", "add", "restore"])]
     undo: bool,
 }
@@ -186,7 +185,7 @@ fn options(args: &Args, task: &Task) -> Options {
     let seed = args.seed.unwrap_or(options.profile_seed);
     let statements = match options.idiolect.statements {
         _ if !options.differences => Statements::None,
-        // A text may be written without any; a profile is made of them.
+        // A text may be written without statements; a profile consists of them.
         Statements::None => Statements::Measured,
         wanted => wanted,
     };

@@ -1,4 +1,4 @@
-//! The profile made of statements (`--method idiolect`).
+//! Shows the profile of statements (`--method idiolect`).
 
 use std::fmt::Write as _;
 
@@ -13,14 +13,14 @@ use crate::cli::context::Context;
 use crate::cli::wait::wait;
 use crate::cli::{output, prose};
 
-/// The JSON object of the profile.
+/// JSON object of the profile.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
     profile: &'a StatedProfile,
-    /// Whether no statement is told to the language model.
+    /// Whether no statement is shown to the language model.
     abstains: bool,
-    /// What is said then, and why.
+    /// The sentence that says so and why; `None` if a statement is shown.
     abstention: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The profile that the language model tells (`--method dpl`).
+//! Shows the profile that the language model writes (`--method dpl`).
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use crate::cli::output;
 use crate::cli::settings::note_cuts;
 use crate::cli::wait::wait;
 
-/// The JSON object of the command.
+/// JSON object that the command prints.
 #[derive(Serialize)]
 struct Shown<'a> {
     user: &'a str,
@@ -58,7 +58,7 @@ pub(super) fn show(
     output::raw(in_words(&profile, material.task).as_bytes())
 }
 
-/// The differences by dimension where they keep to them, then those that do not, then the summary.
+/// Formats the differences by dimension, then those without dimensions, then the summary.
 pub(crate) fn in_words(profile: &Profile, task: &Task) -> String {
     let mut out = String::new();
     for dimension in &task.standard {

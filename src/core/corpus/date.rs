@@ -1,9 +1,9 @@
-//! Seconds since the epoch and dates of the Gregorian calendar, UTC.
+//! Conversion between seconds since the Unix epoch and dates of the Gregorian calendar in UTC.
 
-/// The date (`2014-07-06`) of a time in seconds since the epoch.
+/// Returns the date (`2014-07-06`) of a time in seconds since the Unix epoch.
 ///
 /// ```
-/// assert_eq!(idiolect::corpus::date::of_seconds(1_404_649_800), "2014-07-06");
+/// assert_eq!(idiolect_core::corpus::date::of_seconds(1_404_649_800), "2014-07-06");
 /// ```
 #[must_use]
 pub fn of_seconds(seconds: i64) -> String {
@@ -11,17 +11,18 @@ pub fn of_seconds(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// Days from 1970-01-01. Years begin in March inside, so that the leap day comes last.
+/// Returns the number of days from 1970-01-01 to a date. The computation starts years in March, so
+/// that the leap day comes last.
 pub(super) fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - DAYS_TO_EPOCH
 }
 
-/// Days from 0000-03-01 to 1970-01-01.
+/// Number of days from 0000-03-01 to 1970-01-01.
 const DAYS_TO_EPOCH: i64 = 719_468;
 
-/// Year, month and day.
+/// Returns year, month and day of a number of days since 1970-01-01.
 fn of_days(days: i64) -> (i64, i64, i64) {
     let days = days + DAYS_TO_EPOCH;
     // 400 years have 146,097 days, 100 years 36,524, 4 years 1,461; the last of each group of years

@@ -1,4 +1,4 @@
-//! What models made from reviews, each value under the hash of all that made it.
+//! Cache of values that models computed from reviews, each under the hash of all its inputs.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,11 +7,11 @@ use rusqlite::{OptionalExtension, params};
 use super::store::{review_of_row, select_reviews};
 use super::{Error, Key, Result, ReviewId, Store};
 
-/// Derived values that go over in one transaction.
+/// Number of derived values copied per transaction.
 const AT_A_TIME: usize = 1024;
 
 impl Store {
-    /// The derived value stored under `key`.
+    /// Returns the derived value stored under `key`, if any.
     pub fn derived(&self, kind: &str, key: &Key) -> Result<Option<String>> {
         self.read(|connection| {
             connection
@@ -21,8 +21,9 @@ impl Store {
         })
     }
 
-    /// Stores a derived value and the reviews it was made from; it goes when one of them goes.
-    /// If one of them has gone meanwhile, nothing is stored: the value is out of date already.
+    /// Stores a derived value and the reviews it was computed from. The value is deleted when one
+    /// of these reviews is deleted. If one of them no longer exists, nothing is stored, because the
+    /// value is already out of date.
     pub fn put_derived(
         &self,
         kind: &str,
@@ -58,12 +59,12 @@ impl Store {
         })
     }
 
-    /// Takes over the derived values of another store that it does not have itself, and says how many
-    /// those were. What was taken over before an error stays.
+    /// Copies the derived values of `other` that this store lacks and returns their number. Values
+    /// copied before an error stay.
     ///
     /// # Errors
-    /// [`Error::OtherReviews`] where the stores do not hold the same reviews under the same numbers,
-    /// as copies of one store do: a value names the reviews it was made from by number.
+    /// [`Error::OtherReviews`] if the two stores do not hold the same reviews under the same ids,
+    /// as copies of one store do: a value refers to its reviews by id.
     pub fn take_derived(&self, other: &Self) -> Result<usize> {
         if self.reviews_key()? != other.reviews_key()? {
             let (path, other) = (self.path().to_owned(), other.path().to_owned());
@@ -111,7 +112,7 @@ impl Store {
         })
     }
 
-    /// Hash of all reviews and their numbers.
+    /// Hash of the id, user, item and text of every review.
     fn reviews_key(&self) -> Result<Key> {
         self.read(|connection| {
             let mut statement = connection.prepare(&select_reviews("ORDER BY review.id"))?;

@@ -1,4 +1,4 @@
-//! What people changed of users' profiles, one row a version.
+//! Manual edits of users' profiles, one row per version.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,19 +6,19 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{Error, Result, Store};
 
-/// One change of a user's profile. It goes when the user goes.
+/// One edit of a user's profile. It is deleted together with the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileEdit {
-    /// Version that it made, from 1 without gaps.
+    /// Version that the edit created: 1, 2, ... without gaps.
     pub version: u32,
-    /// When, seconds since the epoch.
+    /// Time of the edit, seconds since the Unix epoch.
     pub time: i64,
-    /// What was changed, as the caller wrote it.
+    /// The edit, in the caller's format.
     pub value: String,
 }
 
 impl Store {
-    /// The changes of a user's profile, oldest first.
+    /// Returns the edits of a user's profile, oldest first.
     ///
     /// # Errors
     /// [`Error::UnknownUser`], or the store cannot be read.
@@ -34,12 +34,13 @@ impl Store {
         Ok(edits)
     }
 
-    /// Adds a change to those of a user's profile that were seen, `after` being the last of them (0
-    /// for none).
+    /// Adds an edit to a user's profile. `after` is the last version that the author of the edit
+    /// saw (0 for none).
     ///
     /// # Errors
-    /// [`Error::UnknownUser`]; [`Error::EditedMeanwhile`] where there are others by now: a change
-    /// refers to what its author saw.
+    /// [`Error::UnknownUser`]; [`Error::EditedMeanwhile`] if the last version in the store is not
+    /// `after`, because an edit refers to the version its author saw; or the store cannot be read
+    /// or written.
     pub fn put_profile_edit(&self, user: &str, after: u32, value: &str) -> Result<ProfileEdit> {
         self.require_user(user)?;
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);

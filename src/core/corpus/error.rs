@@ -2,11 +2,11 @@ use std::path::PathBuf;
 
 use super::ReviewId;
 
-/// What can go wrong with the store and the importers.
+/// Errors of the store and the importers.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// SQLite refused.
+    /// SQLite returned an error.
     #[error("store {path}: {source}", path = path.display())]
     Sqlite {
         /// File of the store.
@@ -14,7 +14,7 @@ pub enum Error {
         /// SQLite's own error.
         source: rusqlite::Error,
     },
-    /// The file is no SQLite database, or its pages contradict each other.
+    /// The file is not an SQLite database, or it is corrupt.
     #[error(
         "store {path} is damaged ({source}); restore a copy, or move it away and import again",
         path = path.display()
@@ -25,12 +25,12 @@ pub enum Error {
         /// SQLite's own error.
         source: rusqlite::Error,
     },
-    /// The file is something else.
+    /// The path is a folder or a database of another program.
     #[error("{path} is {what}, not a store of this program; name another file with --store", path = path.display())]
     NotAStore {
         /// The file.
         path: PathBuf,
-        /// What it is instead.
+        /// Description of what it is instead.
         what: &'static str,
     },
     /// The store was written by a later version of the program.
@@ -46,44 +46,44 @@ pub enum Error {
         /// Newest version this program reads.
         known: i64,
     },
-    /// There is no store yet.
+    /// There is no store at this path.
     #[error(
         "there is no store at {path}; `idiolect import` makes one, --store names another",
         path = path.display()
     )]
     NoStore {
-        /// Where it was looked for.
+        /// The path that was tried.
         path: PathBuf,
     },
-    /// Two stores that are to be joined are no copies of one.
+    /// Two stores to be joined do not hold the same reviews.
     #[error(
         "stores {path} and {other} do not hold the same reviews; join copies of one store, made \
          after `idiolect import`",
         path = path.display(), other = other.display()
     )]
     OtherReviews {
-        /// File of the one.
+        /// File of the store to copy into.
         path: PathBuf,
-        /// File of the other.
+        /// File of the store to copy from.
         other: PathBuf,
     },
-    /// No such user.
+    /// The user is not in the store.
     #[error("user `{user}` is not in the store{hint}; `idiolect users` lists those that are")]
     UnknownUser {
-        /// The user asked for.
+        /// The requested user.
         user: String,
         /// ` (near it: ...)`, or empty.
         hint: String,
     },
-    /// No such item.
+    /// The item is not in the store.
     #[error("item `{item}` is not in the store{hint}; import the items' metadata or check the id")]
     UnknownItem {
-        /// The item asked for.
+        /// The requested item.
         item: String,
         /// ` (near it: ...)`, or empty.
         hint: String,
     },
-    /// A profile was changed while somebody else looked at an earlier version of it.
+    /// A profile was edited after the version that this edit refers to.
     #[error(
         "the profile of `{user}` has version {found} by now, not {seen} as when it was read; look at \
          it again with `idiolect profile {user}` and repeat the change"
@@ -91,22 +91,22 @@ pub enum Error {
     EditedMeanwhile {
         /// The user.
         user: String,
-        /// Version that the change refers to.
+        /// Version that the edit refers to.
         seen: u32,
         /// Version in the store.
         found: u32,
     },
-    /// A vector that cannot be stored or was not stored whole.
+    /// A vector that cannot be stored, or a stored vector that is damaged.
     #[error("vector of review {review} under `{stamp}`: {reason}", review = review.0)]
     BadVector {
         /// The review it belongs to.
         review: ReviewId,
-        /// The stamp it stands under.
+        /// Stamp of the encoder.
         stamp: String,
-        /// What is wrong, and what was expected.
+        /// The problem and the expected value.
         reason: String,
     },
-    /// A file of rows could not be opened.
+    /// An import file could not be opened.
     #[error("cannot open {source_name}: {source}")]
     Open {
         /// The file.
@@ -114,50 +114,50 @@ pub enum Error {
         /// The system's own error.
         source: std::io::Error,
     },
-    /// A file of rows could not be read to its end.
+    /// An import file could not be read to its end.
     #[error("reading {source_name} after line {line}: {source}; what was read before is kept")]
     Read {
         /// The file.
         source_name: String,
-        /// The last line that was read.
+        /// Number of the last line that was read.
         line: u64,
         /// The system's own error.
         source: std::io::Error,
     },
-    /// A row that cannot be read, where that ends the import.
+    /// An import row could not be read, and the import stops at such rows.
     #[error("{source_name}, line {line}: {reason}")]
     Malformed {
         /// The file.
         source_name: String,
         /// Number of the line, from 1.
         line: u64,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// A column that the map names is not in the file.
+    /// A column of the column map is not in the file.
     #[error(
         "{source_name} has no column `{column}` (it has {present}); name the columns with --map user=...,item=...,text=..."
     )]
     NoColumn {
         /// The file.
         source_name: String,
-        /// The column looked for.
+        /// The missing column.
         column: String,
-        /// The columns there are.
+        /// The columns of the file.
         present: String,
     },
-    /// A column map that cannot be understood.
+    /// The column map cannot be parsed.
     #[error("column map: {reason}; expected user=...,item=...,text=...[,{FIELDS}=...]", FIELDS = super::import::OPTIONAL_FIELDS)]
     BadMap {
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// No such split.
+    /// The split is not in the store.
     #[error(
         "there is no split `{name}` in the store{present}; `idiolect split --name {name}` makes it"
     )]
     UnknownSplit {
-        /// The split asked for.
+        /// The requested split.
         name: String,
         /// ` (it has ...)`, or empty.
         present: String,
@@ -169,34 +169,34 @@ pub enum Error {
     StaleSplit {
         /// The split.
         name: String,
-        /// Rows that are gone.
+        /// Number of reviews that no longer exist.
         lost: u64,
-        /// Rows it was made with.
+        /// Number of reviews it was made with.
         size: u64,
     },
-    /// Nothing passes the filters of a split.
+    /// No user passes the filters of a split.
     #[error("the filters leave no user: {funnel}; loosen them, or take --preset small or none")]
     EmptySplit {
-        /// What each filter left.
+        /// Numbers of users and reviews after each filter.
         funnel: String,
     },
-    /// Split parameters that contradict each other.
+    /// The split parameters contradict each other.
     #[error("split: {reason}")]
     BadSplit {
-        /// What is wrong, and what is expected.
+        /// The problem and the expected value.
         reason: String,
     },
-    /// A stored text that this program did not write like this.
+    /// A stored value is not in a form that this program writes.
     #[error("store {path}: {what} cannot be read: {reason}", path = path.display())]
     Unreadable {
         /// File of the store.
         path: PathBuf,
-        /// What was to be read.
+        /// Description of the value.
         what: String,
-        /// Why it cannot.
+        /// The reason.
         reason: String,
     },
-    /// Stopped on request; what was done is kept.
+    /// Stopped on request; completed work is kept.
     #[error("stopped; what was done is kept")]
     Stopped,
 }

@@ -24,10 +24,10 @@ pub use state::StampCount;
 pub use store::{Counts, Store, UserSummary};
 pub use view::View;
 
-/// Result of this room.
+/// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What reviews are about.
+/// An item that reviews are about.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Item {
     /// Identifier in the source data, e.g. a parent ASIN.
@@ -40,7 +40,7 @@ pub struct Item {
     pub categories: Vec<String>,
 }
 
-/// A user's text about an item.
+/// A user's review of an item.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Review {
     /// Identifier of the user in the source data.
@@ -57,31 +57,31 @@ pub struct Review {
     pub time: i64,
 }
 
-/// Row of a review in the store. A review that is replaced by a newer one gets a new id.
+/// Row id of a review in the store. If a newer review replaces it, the newer one gets a new id.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 pub struct ReviewId(pub i64);
 
-/// A review and its row.
+/// A review and its row id.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct StoredReview {
-    /// Row in the store.
+    /// Row id in the store.
     pub id: ReviewId,
     /// The review.
     #[serde(flatten)]
     pub review: Review,
 }
 
-/// What is to be written: the user, the item, and what is given of the text.
+/// A text to write: the user, the item, and the given parts of the text.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Target {
-    /// Who writes.
+    /// The user.
     pub user: String,
-    /// About what.
+    /// The item.
     pub item: Item,
-    /// The rating the text goes with, if given.
+    /// Rating of the review to write, if given.
     pub rating: Option<f32>,
-    /// The title of the text, if given.
+    /// Title of the review to write, if given.
     pub title: Option<String>,
 }

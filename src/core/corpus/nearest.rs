@@ -1,6 +1,7 @@
-//! Names close to one that was mistyped.
+//! Suggests stored names similar to a mistyped one.
 
-/// ` (near it: a, b)` for the best of `names`, or an empty string when none is close.
+/// Returns ` (near it: a, b)` with at most three similar `names`, the closest first, or an empty
+/// string if none is similar.
 pub(super) fn hint<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let wanted = folded(wanted);
     let bound = (wanted.len() / 4).clamp(1, 4);
@@ -22,11 +23,11 @@ pub(super) fn hint<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> St
 }
 
 fn folded(name: &str) -> Vec<char> {
-    // Ids are short; whatever is longer is no slip of the keyboard.
+    // Ids are short; a difference after 64 characters is no typing error.
     name.trim().chars().take(64).flat_map(char::to_lowercase).collect()
 }
 
-/// Levenshtein's distance, or `None` above `bound`.
+/// Levenshtein distance, or `None` if it exceeds `bound`.
 fn distance(a: &[char], b: &[char], bound: usize) -> Option<usize> {
     if a.len().abs_diff(b.len()) > bound {
         return None;

@@ -1,63 +1,64 @@
-//! Putting items and reviews into the store; the rules for what replaces what.
+//! Inserts items and reviews into the store; defines which review replaces which.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Item, Result, Review, ReviewId, Store};
 
-/// What became of a review that was handed to the store.
+/// Outcome of storing a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
-    /// The first of its user on its item.
+    /// The first review of this user on this item; it was inserted.
     New,
-    /// Took the place of an older one, under a new id.
+    /// It replaced an older review, under a new id.
     Replaced,
-    /// The store holds exactly this already.
+    /// Not stored: the store already holds an identical review.
     Same,
-    /// The store holds a newer one of the same user on the same item.
+    /// Not stored: the store holds a newer review of the same user on the same item.
     Older,
-    /// The store holds another one of the same time, put there by the same [`Run`]; that one stays.
+    /// Not stored: the same [`Run`] has already met the review in the store, which differs but has
+    /// the same time.
     Tied,
 }
 
-/// What one run (an import, say) has touched so far. It decides ties: of two different reviews with
-/// the same user, item and time the first of a run stays, and a later run's takes an earlier run's
-/// place. So a run that is repeated changes nothing.
+/// Reviews that one run, e.g. an import, has touched so far. It decides between different reviews
+/// with the same user, item and time: within a run the first one stays, and one of a later run
+/// replaces one of an earlier run. A repeated run therefore changes nothing.
 #[derive(Debug, Default)]
 pub struct Run {
-    /// Highest id in the store before the run; ids above are the run's own.
+    /// Highest review id in the store before the run; higher ids were inserted by the run.
     started_at: Option<i64>,
     /// Bit set of the ids up to `started_at` that the run has met.
     met: Vec<u64>,
 }
 
-/// A review that was handed to the store: what became of it, and whether the run had met a review
-/// of the same user on the same item before.
+/// Outcome of storing a review, and whether the run had already met a review of the same user on
+/// the same item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placement {
-    /// What became of it.
+    /// Outcome of storing it.
     pub placed: Placed,
-    /// Whether it is a duplicate within the run.
+    /// Whether the run had already met a review of the same user on the same item.
     pub duplicate: bool,
 }
 
 impl Store {
-    /// Stores items, in one transaction. A field that is empty leaves what the store has.
+    /// Stores items in one transaction. An empty field does not overwrite the stored one.
     pub fn put_items(&self, items: &[Item]) -> Result<()> {
         self.write(|transaction| {
             items.iter().try_for_each(|item| put_item(transaction, item).map(drop))
         })
     }
 
-    /// Stores reviews, in one transaction, with bare items for those it does not know. A newer review
-    /// of the same user on the same item takes the older one's place; with it go its vectors and all
-    /// that was derived from it.
+    /// Stores reviews in one transaction, and empty items for unknown item ids. A newer review of
+    /// the same user on the same item replaces the older one, whose vectors and derived values are
+    /// deleted.
     pub fn put_reviews(&self, reviews: &[Review]) -> Result<Vec<Placed>> {
         let mut run = Run::default();
         self.put_rows(&mut run, &[], reviews)
             .map(|placements| placements.into_iter().map(|p| p.placed).collect())
     }
 
-    /// Stores items and reviews of one run, in one transaction.
+    /// Stores items and reviews of one run in one transaction.
     pub fn put_rows(
         &self,
         run: &mut Run,
@@ -168,7 +169,7 @@ impl Run {
         Ok(())
     }
 
-    /// Notes a row; whether the run had met it before.
+    /// Marks a row as met. Returns whether the run had met it before.
     fn meets(&mut self, id: ReviewId) -> bool {
         if self.started_at.is_none_or(|last| id.0 > last) {
             return true;

@@ -1,4 +1,4 @@
-//! The tables, and the steps from each version of them to the next.
+//! The database schema and its migrations.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,16 +10,15 @@ use super::{Error, Result};
 /// Marks an SQLite file as ours ("idio" in ASCII).
 const APPLICATION_ID: i64 = 0x6964_696f;
 
-/// How long to wait for another process that holds the store.
+/// Longest time to wait for another process that locks the store.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Step `i` takes a store from version `i` to version `i + 1`. A step that was ever released is
-/// never edited: stores written by it exist.
+/// Migrations: step `i` takes a store from version `i` to version `i + 1`. A released step is never
+/// edited, because stores written by it exist.
 const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS];
 
-/// Reviews are immutable: one that changes is deleted and inserted under a new id, which
-/// AUTOINCREMENT never gives out twice, so a vector or a difference can never be taken for another
-/// text's.
+/// Reviews are immutable: a changed review is deleted and inserted under a new id. AUTOINCREMENT
+/// never reuses an id, so a vector or a derived value can never be attributed to another text.
 const CORPUS: &str = "
 CREATE TABLE user(
     id INTEGER PRIMARY KEY,
@@ -46,8 +45,8 @@ CREATE INDEX review_by_user ON review(user, time, id);
 CREATE INDEX review_by_item ON review(item, time, id);
 ";
 
-/// What is made from reviews goes when one of them goes: vectors by the foreign key, derived values
-/// by the trigger (a foreign key would only remove the row that names the source).
+/// Values computed from a review are deleted with it: vectors by the foreign key, derived values by
+/// the trigger (a foreign key would only delete the row that names the source).
 const DERIVED: &str = "
 CREATE TABLE stamp(
     id INTEGER PRIMARY KEY,
@@ -81,7 +80,7 @@ CREATE TRIGGER review_takes_derived BEFORE DELETE ON review BEGIN
 END;
 ";
 
-/// A split loses rows with their reviews; `size` tells that it did.
+/// A split loses rows when reviews are deleted; `size` allows detecting it.
 const SPLITS: &str = "
 CREATE TABLE split(
     id INTEGER PRIMARY KEY,
@@ -99,7 +98,7 @@ CREATE TABLE split_row(
 CREATE INDEX split_row_by_review ON split_row(review);
 ";
 
-/// What a person says of a user is about the user and goes with them.
+/// Edits of a user's profile are personal data of the user and are deleted with the user.
 const PROFILE_EDITS: &str = "
 CREATE TABLE profile_edit(
     user INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE,
@@ -110,8 +109,8 @@ CREATE TABLE profile_edit(
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Makes a fresh connection usable: checks that the file is ours and not newer than this program,
-/// sets the journal, and brings the tables up to date.
+/// Prepares a new connection: checks that the file is a store of this program and not of a newer
+/// version, sets the journal mode, and migrates the schema.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     prepare_to(connection, path, STEPS)
 }
@@ -121,13 +120,13 @@ fn prepare_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Resul
     connection.busy_timeout(PATIENCE).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
     let version = {
-        // In one transaction: another process may be making the tables just now.
+        // Read in one transaction: another process may be creating the tables at the same time.
         let look = connection.transaction().map_err(fail)?;
         version_of_ours(&look, path, steps.len())?
     };
     use_write_ahead_log(connection).map_err(fail)?;
-    // FULL: what is reported as done survives a loss of power too. Commits are few and large, or
-    // follow seconds of work of a model.
+    // FULL: committed data survive a power failure. Commits are few and large, or follow seconds of
+    // model computation, so the cost is small.
     connection
         .execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")
         .map_err(fail)?;
@@ -146,7 +145,7 @@ fn prepare_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Resul
     transaction.commit().map_err(fail)
 }
 
-/// Version of the tables in the file; 0 for one that is still empty.
+/// Returns the schema version of the file; 0 if the file is empty.
 fn version_of_ours(connection: &Connection, path: &Path, known: usize) -> Result<usize> {
     let number = |sql: &str| {
         connection
@@ -170,9 +169,9 @@ fn version_of_ours(connection: &Connection, path: &Path, known: usize) -> Result
     Ok(version as usize)
 }
 
-/// Readers and a writer do not block each other under the write-ahead log. The mode stays in the
-/// file, so only the first process has to win the lock for it; SQLite does not wait there by
-/// itself.
+/// Switches to the write-ahead log, with which readers and a writer do not block each other. The
+/// mode is stored in the file, so only the first process needs the lock for it. SQLite's busy
+/// timeout does not apply to this switch, so the function retries.
 fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
     let mode = |sql| connection.query_row(sql, [], |row| row.get::<_, String>(0));
     let deadline = Instant::now() + PATIENCE;
@@ -192,7 +191,7 @@ fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Gives SQLite's error the path and, where the file is broken, a name of its own.
+/// Converts an SQLite error: adds the path and maps a corrupt file to [`Error::Damaged`].
 pub(super) fn sqlite_error(path: &Path, source: rusqlite::Error) -> Error {
     let path = path.to_owned();
     match source.sqlite_error_code() {

@@ -1,18 +1,18 @@
-//! What a store holds beside the corpus, for those who look after it.
+//! Statistics of a store for its operator: schema version and stored vectors.
 
 use super::{Result, Store};
 
-/// Vectors of one encoder.
+/// Number of stored vectors of one encoder.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct StampCount {
-    /// Stamp of the encoder that made them.
+    /// Fingerprint of the encoder that computed them.
     pub stamp: String,
-    /// How many reviews have one.
+    /// Number of reviews with such a vector.
     pub vectors: u64,
 }
 
 impl Store {
-    /// Version of the tables.
+    /// Returns the schema version.
     pub fn schema_version(&self) -> Result<u64> {
         self.read(|connection| {
             connection
@@ -21,7 +21,7 @@ impl Store {
         })
     }
 
-    /// How many vectors there are of each encoder, by stamp.
+    /// Returns the number of vectors per encoder, sorted by stamp.
     pub fn stamps(&self) -> Result<Vec<StampCount>> {
         let sql = "SELECT stamp.name, count(vector.review) FROM stamp
                    LEFT JOIN vector ON vector.stamp = stamp.id GROUP BY stamp.id ORDER BY stamp.name";

@@ -1,4 +1,5 @@
-//! The SQLite file that is the truth; everything else can be made again from it.
+//! The store: an SQLite file with the corpus. Vectors and derived values can be computed again from
+//! the reviews in it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,13 +9,13 @@ use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior};
 use super::schema::{self, sqlite_error};
 use super::{Error, Item, Result, Review, ReviewId, StoredReview, nearest};
 
-/// An open store. Several processes may have the same one open; a writer waits for another.
+/// An open store. Several processes may have the same store open; writers wait for each other.
 pub struct Store {
     path: PathBuf,
     connection: Mutex<Connection>,
 }
 
-/// How much is in the store.
+/// Numbers of reviews, users and items in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Reviews.
@@ -25,7 +26,7 @@ pub struct Counts {
     pub items: u64,
 }
 
-/// A user and the extent of their history.
+/// A user with the number and the time range of their reviews.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct UserSummary {
     /// Identifier.
@@ -39,7 +40,7 @@ pub struct UserSummary {
 }
 
 impl Store {
-    /// Opens the store at `path`, creating and migrating it as needed.
+    /// Opens the store at `path`. Creates the file or migrates its schema if necessary.
     pub fn open(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return Err(Error::NotAStore { path: path.to_owned(), what: "a folder" });
@@ -52,7 +53,7 @@ impl Store {
         Self::prepared(connection, path)
     }
 
-    /// Opens the store at `path`; one that is not there is an error and is not created.
+    /// Opens the store at `path`. Error if it does not exist; it is not created.
     pub fn open_existing(path: &Path) -> Result<Self> {
         if !path.exists() {
             return Err(Error::NoStore { path: path.to_owned() });
@@ -60,7 +61,7 @@ impl Store {
         Self::open(path)
     }
 
-    /// A store in memory, for tests and examples.
+    /// Creates a store in memory, for tests and examples.
     pub fn in_memory() -> Result<Self> {
         let path = Path::new(":memory:");
         let connection =
@@ -74,7 +75,7 @@ impl Store {
         &self.path
     }
 
-    /// Counts of rows.
+    /// Returns the numbers of reviews, users and items.
     pub fn counts(&self) -> Result<Counts> {
         let sql = "SELECT (SELECT count(*) FROM review),
                           (SELECT count(DISTINCT user) FROM review),
@@ -87,7 +88,7 @@ impl Store {
         })
     }
 
-    /// One item.
+    /// Returns the item `id`. Error if it is not in the store.
     pub fn item(&self, id: &str) -> Result<Item> {
         let sql = "SELECT name, title, description, categories FROM item WHERE name = ?1";
         let found = self.read(|connection| {
@@ -99,7 +100,8 @@ impl Store {
         }
     }
 
-    /// The user's reviews, oldest first; ties in time by row.
+    /// Returns the user's reviews, oldest first; ties in time are sorted by row id. Error if the
+    /// user is not in the store.
     pub fn history(&self, user: &str) -> Result<Vec<StoredReview>> {
         let sql = select_reviews("WHERE user.name = ?1 ORDER BY review.time, review.id");
         let found = self.list(&sql, [user], review_of_row)?;
@@ -109,7 +111,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Reviews of an item, oldest first; empty for an item nobody reviewed.
+    /// Returns the reviews of an item, oldest first; empty if nobody reviewed it. Error if the item
+    /// is not in the store.
     pub fn reviews_of(&self, item: &str) -> Result<Vec<StoredReview>> {
         let sql = select_reviews("WHERE item.name = ?1 ORDER BY review.time, review.id");
         let found = self.list(&sql, [item], review_of_row)?;
@@ -119,7 +122,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Reviews by row, in the order asked for; rows that are gone are left out.
+    /// Returns the reviews with these ids, in the given order; ids that no longer exist are left
+    /// out.
     pub fn reviews(&self, ids: &[ReviewId]) -> Result<Vec<StoredReview>> {
         let sql = select_reviews("WHERE review.id = ?1");
         self.read(|connection| {
@@ -132,17 +136,18 @@ impl Store {
         })
     }
 
-    /// All rows of reviews, ascending.
+    /// Returns all review ids, ascending.
     pub fn review_ids(&self) -> Result<Vec<ReviewId>> {
         self.list("SELECT id FROM review ORDER BY id", [], |row| row.get(0).map(ReviewId))
     }
 
-    /// All items' ids, in order of the ids' bytes.
+    /// Returns all item ids, sorted by bytes.
     pub fn item_ids(&self) -> Result<Vec<String>> {
         self.list("SELECT name FROM item ORDER BY name", [], |row| row.get(0))
     }
 
-    /// Users with at least `at_least` reviews, most reviews first; ties by name.
+    /// Returns the users with at least `at_least` reviews, most reviews first; ties are sorted by
+    /// name.
     pub fn users(&self, at_least: u64) -> Result<Vec<UserSummary>> {
         let sql = "SELECT user.name, count(*), min(review.time), max(review.time)
                    FROM review JOIN user ON user.id = review.user
@@ -163,7 +168,7 @@ impl Store {
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
-    /// Runs something that only reads.
+    /// Runs a read-only operation.
     pub(super) fn read<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -171,7 +176,7 @@ impl Store {
         work(&self.connection()).map_err(|source| sqlite_error(&self.path, source))
     }
 
-    /// Runs something that writes, in one transaction: all of it is done or nothing.
+    /// Runs an operation that writes, in one transaction: all of it takes effect or nothing.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -185,7 +190,7 @@ impl Store {
         Ok(done)
     }
 
-    /// All rows of a query.
+    /// Returns all rows of a query.
     pub(super) fn list<T>(
         &self,
         sql: &str,
@@ -198,7 +203,7 @@ impl Store {
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A panic elsewhere rolls its transaction back; the connection itself stays sound.
+        // A panic in another thread rolls back its transaction; the connection stays usable.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -206,7 +211,7 @@ impl Store {
         self.read(|connection| connection.prepare_cached(sql)?.exists([name]))
     }
 
-    /// An error, with near names, unless the user is in the store.
+    /// Error with similar names if the user is not in the store.
     pub(super) fn require_user(&self, user: &str) -> Result<()> {
         if self.has("SELECT 1 FROM user WHERE name = ?1", user)? {
             return Ok(());
@@ -222,7 +227,7 @@ impl Store {
     }
 }
 
-/// A query for whole reviews; `rest` is everything after the joins.
+/// SQL query for complete reviews; `rest` is the part after the joins.
 pub(super) fn select_reviews(rest: &str) -> String {
     format!(
         "SELECT review.id, user.name, item.name, review.rating, review.title, review.text, review.time

@@ -84,7 +84,7 @@ fn a_newer_review_takes_vectors_and_derived_values_with_it() {
         "SELECT count(*) FROM derived_source WHERE derived NOT IN (SELECT id FROM derived)";
     assert_eq!(store.read(|c| c.query_row(orphans, [], |r| r.get::<_, i64>(0))).unwrap(), 0);
 
-    // What is made from a review that has gone is not stored.
+    // A value computed from a deleted review is not stored.
     store.put_derived("d", &both, "late", &[old, other]).unwrap();
     assert_eq!(store.derived("d", &both).unwrap(), None);
     store.put_vectors("s", &[(old, vec![1.0, 2.0])]).unwrap();
@@ -104,7 +104,7 @@ fn ties_in_time_settle_and_stay_settled_when_a_run_is_repeated() {
     }
     assert_eq!(runs, [2, 2]);
     assert_eq!(store.review_ids().unwrap(), [ReviewId(1)]);
-    // A later run corrects an earlier one.
+    // A review of a later run replaces one of an earlier run.
     assert_eq!(store.put_reviews(&[review("a", "x", "mended", 5)]).unwrap(), [Placed::Replaced]);
 }
 

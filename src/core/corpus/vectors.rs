@@ -1,4 +1,4 @@
-//! The encoder's vectors, each under its review and the stamp of what made it.
+//! Stored vectors of reviews, keyed by review and by the stamp (fingerprint) of the encoder.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 use super::{Error, Result, ReviewId, Store};
 
 impl Store {
-    /// Rows of reviews that have no vector under `stamp`, ascending.
+    /// Returns the ids of the reviews without a vector under `stamp`, ascending.
     pub fn without_vector(&self, stamp: &str) -> Result<Vec<ReviewId>> {
         let sql = "SELECT id FROM review AS r WHERE NOT EXISTS (
                        SELECT 1 FROM vector WHERE vector.review = r.id
@@ -16,11 +16,11 @@ impl Store {
         self.list(sql, [stamp], |row| row.get(0).map(ReviewId))
     }
 
-    /// Stores vectors under `stamp`, in one transaction; what a review had under it before is
-    /// replaced. A vector of a review that has gone meanwhile is left out.
+    /// Stores vectors under `stamp` in one transaction. Replaces vectors that these reviews already
+    /// have under it. Skips the vector of a review that no longer exists.
     ///
-    /// All vectors of a stamp have the same length; an empty one, one with a NaN or an infinity in
-    /// it, or one of another length is refused, and then nothing is stored.
+    /// All vectors of a stamp have the same length. If a vector is empty, has another length, or
+    /// contains a NaN or an infinity, the result is an error and nothing is stored.
     pub fn put_vectors(&self, stamp: &str, vectors: &[(ReviewId, Vec<f32>)]) -> Result<()> {
         let Some((first, vector)) = vectors.first() else {
             return Ok(());
@@ -57,8 +57,8 @@ impl Store {
         Ok(())
     }
 
-    /// Vectors stored under `stamp`; rows without one are absent from the map. A stored vector that
-    /// is cut short or holds a NaN is an error.
+    /// Returns the vectors stored under `stamp`; reviews without one are absent from the map. Error
+    /// if a stored vector has the wrong length or contains a NaN or an infinity.
     pub fn vectors(&self, stamp: &str, ids: &[ReviewId]) -> Result<HashMap<ReviewId, Vec<f32>>> {
         let blobs = self.read(|connection| {
             let stamp = connection
@@ -94,7 +94,7 @@ impl Store {
             .collect()
     }
 
-    /// Removes all vectors of `stamp`, so that they are made anew; returns how many there were.
+    /// Deletes all vectors of `stamp`, so that they are computed again. Returns their number.
     pub fn drop_vectors(&self, stamp: &str) -> Result<usize> {
         self.write(|transaction| {
             let sql = "DELETE FROM vector WHERE stamp = (SELECT id FROM stamp WHERE name = ?1)";

@@ -1,34 +1,34 @@
-//! What a method may see of the store.
+//! The part of the store that a method may read.
 
 use super::{Item, Result, ReviewId, Store, StoredReview};
 
-/// The store without the texts that are held out, and, where asked, without what came later.
+/// The store without the held-out reviews and, optionally, without reviews after a given time.
 ///
-/// Methods and peers read reviews through a view only, so that no held-out text can reach a prompt.
+/// Methods and peers read reviews only through a view, so that no held-out text can reach a prompt.
 #[derive(Clone)]
 pub struct View<'a> {
     store: &'a Store,
     /// Ascending.
     held_out: Vec<ReviewId>,
     before: Option<i64>,
-    /// Whose reviews `before` does not hide.
+    /// Users whose reviews `before` does not hide.
     timeless: Vec<String>,
 }
 
 impl<'a> View<'a> {
-    /// Everything in the store.
+    /// A view of the whole store.
     #[must_use]
     pub fn all(store: &'a Store) -> Self {
         Self { store, held_out: Vec::new(), before: None, timeless: Vec::new() }
     }
 
-    /// Hides one review, beside those that are hidden already.
+    /// Also hides the review `held_out`.
     #[must_use]
     pub fn without(self, held_out: ReviewId) -> Self {
         self.without_all([held_out])
     }
 
-    /// Hides reviews, beside those that are hidden already.
+    /// Also hides the reviews `held_out`.
     #[must_use]
     pub fn without_all(mut self, held_out: impl IntoIterator<Item = ReviewId>) -> Self {
         self.held_out.extend(held_out);
@@ -37,7 +37,7 @@ impl<'a> View<'a> {
         self
     }
 
-    /// Hides what a user wrote about an item, if anything.
+    /// Hides the user's review of an item, if there is one.
     ///
     /// # Errors
     /// The user is unknown, or the store cannot be read.
@@ -46,7 +46,7 @@ impl<'a> View<'a> {
         Ok(self.without_all(written.iter().filter(|r| r.review.item == item).map(|r| r.id)))
     }
 
-    /// Hides all that a user wrote.
+    /// Hides all reviews of a user.
     ///
     /// # Errors
     /// The user is unknown, or the store cannot be read.
@@ -55,21 +55,23 @@ impl<'a> View<'a> {
         Ok(self.without_all(written.iter().map(|r| r.id)))
     }
 
-    /// Hides every review written at or after `time` (seconds since the epoch).
+    /// Hides all reviews written at or after `time` (seconds since the Unix epoch). Replaces an
+    /// earlier [`View::before`] or [`View::others_before`].
     #[must_use]
     pub fn before(self, time: i64) -> Self {
         Self { before: Some(time), timeless: Vec::new(), ..self }
     }
 
-    /// Hides every review written at or after `time` by others than `users`, whose own order in time
-    /// is a matter of [`View::without_all`]: many reviews carry no more than a day.
+    /// Hides all reviews written at or after `time` (seconds since the Unix epoch), except those of
+    /// `users`. The caller hides later reviews of `users` with [`View::without_all`]: many times
+    /// are only accurate to the day, so `time` cannot order reviews of one user.
     #[must_use]
     pub fn others_before(self, time: i64, users: &[&str]) -> Self {
         let timeless = users.iter().map(|user| (*user).to_owned()).collect();
         Self { before: Some(time), timeless, ..self }
     }
 
-    /// The store behind the view, for items, vectors and derived values.
+    /// The underlying store, for items, vectors and derived values.
     #[must_use]
     pub fn store(&self) -> &'a Store {
         self.store
@@ -90,12 +92,12 @@ impl<'a> View<'a> {
         Ok(self.visible(self.store.reviews_of(item)?))
     }
 
-    /// See [`Store::reviews`]; hidden ones are left out.
+    /// See [`Store::reviews`]; hidden reviews are left out.
     pub fn reviews(&self, ids: &[ReviewId]) -> Result<Vec<StoredReview>> {
         Ok(self.visible(self.store.reviews(ids)?))
     }
 
-    /// Whether nothing is hidden.
+    /// Whether the view hides no reviews.
     #[must_use]
     pub fn shows_all(&self) -> bool {
         self.held_out.is_empty() && self.before.is_none()

@@ -1,4 +1,5 @@
-//! Calls of the language model, each computed once and kept under the hash of all that makes it.
+//! Cached calls to the language model: each answer is computed once and stored under the hash of
+//! everything that determines it.
 
 use std::cell::RefCell;
 use std::ops::Add;
@@ -14,48 +15,49 @@ use idiolect_engine::lm::{
     Chat, Completion, Constraint, EndToken, Finish, Prompt, Request, Sampling,
 };
 
-/// Whether answers that are in the store are used.
+/// Cache policy: whether stored answers are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reuse {
-    /// What is there is not computed again.
+    /// Stored answers are used and not computed again.
     #[default]
     Stored,
-    /// Everything is computed again and replaces what is there.
+    /// Everything is computed again and replaces the stored answers.
     Nothing,
 }
 
-/// One question to the language model.
+/// A `Call`: one request to the language model, made from one of the task's prompts.
 pub struct Call<'a> {
-    /// Which of the task's prompts.
+    /// Stage of the task whose prompt is completed.
     pub stage: Stage,
     /// The fields of the prompt.
     pub draft: Draft,
     /// Reviews that the prompt shows or that its fields were made from.
     pub made_from: &'a [ReviewId],
-    /// How tokens are chosen; its seed is the caller's, from which the call's own is derived.
+    /// Sampling settings. Their seed is the caller's; the sampler's own seed is derived from the
+    /// hash of the call.
     pub sampling: Sampling,
-    /// Most tokens of the answer; `None` leaves it to the task.
+    /// Maximum number of tokens of the answer; `None` takes the task's limit.
     pub max_tokens: Option<usize>,
-    /// What the answer must be.
+    /// Form that the answer must have.
     pub constraint: Option<Constraint>,
-    /// Receives the text as it comes, all at once when it was stored.
+    /// Receives the text in pieces as it is generated, or all at once if it was stored.
     pub on_text: Option<OnText>,
 }
 
-/// An answer.
+/// Answer to a [`Call`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The text, without the stage's label and surrounding white space.
     pub text: String,
-    /// Why it ended.
+    /// Reason why generation ended.
     pub finish: Finish,
-    /// What the prompt left out.
+    /// Parts that were left out of the prompt.
     pub cut: Vec<Cut>,
-    /// Whether it was in the store.
+    /// Whether the answer was in the store.
     pub reused: bool,
 }
 
-/// What calls have cost; a scored text counts as an answer.
+/// Number of calls and tokens spent; a scored text counts as an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Tally {
     /// Answers that were computed.
@@ -66,14 +68,14 @@ pub struct Tally {
     pub prompt_tokens: usize,
     /// Tokens of computed answers and of scored texts with their labels.
     pub completion_tokens: usize,
-    /// Tokens, prompts and answers together, that the stored answers had cost.
+    /// Prompt and completion tokens that the stored answers cost when they were computed.
     pub saved_tokens: usize,
-    /// Those of them that were prompts.
+    /// Prompt tokens among `saved_tokens`.
     pub saved_prompt_tokens: usize,
 }
 
 impl Tally {
-    /// What it is where nothing is in the store: prompt tokens, and tokens of answers.
+    /// Returns the prompt tokens and the completion tokens that an empty store would have cost.
     #[must_use]
     pub fn tokens_when_cold(&self) -> (usize, usize) {
         let prompts = self.prompt_tokens + self.saved_prompt_tokens;
@@ -96,7 +98,7 @@ impl Add for Tally {
     }
 }
 
-/// Asks a language model on behalf of a task, and remembers.
+/// Cached access to the language model for one task.
 pub struct Calls<'a> {
     pub(super) store: &'a Store,
     pub(super) model: &'a dyn Model,
@@ -106,33 +108,34 @@ pub struct Calls<'a> {
 }
 
 impl<'a> Calls<'a> {
-    /// No call made yet.
+    /// Creates the calls with an empty tally.
     #[must_use]
     pub fn new(store: &'a Store, model: &'a dyn Model, task: &'a Task, reuse: Reuse) -> Self {
         Self { store, model, task, reuse, tally: RefCell::default() }
     }
 
-    /// What the calls so far have cost.
+    /// Calls and tokens spent so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
         *self.tally.borrow()
     }
 
-    /// The task on whose behalf is asked.
+    /// The task whose prompts are used.
     #[must_use]
     pub fn task(&self) -> &'a Task {
         self.task
     }
 
-    /// Answers a call out of the store, or by the language model and into the store.
+    /// Returns the stored answer to a call, or computes the answer and stores it.
     ///
-    /// The key is made of the model, the stage, the fitted prompt, the sampling, the seed and the
-    /// constraint; the sampler's own seed is drawn from the key, so no answer depends on which calls
-    /// were made before or beside it. Of the task file only what reached the prompt counts: an edit
-    /// makes anew what it changes and nothing else.
+    /// The key is the hash of the model, the stage, the fitted prompt, the sampling settings with
+    /// the caller's seed, the token limit and the constraint. The sampler's seed is derived from
+    /// the key, so an answer does not depend on earlier or concurrent calls. Of the task file only
+    /// what reaches the prompt is part of the key: an edit invalidates only the answers whose
+    /// prompts it changes.
     ///
     /// # Errors
-    /// When the prompt cannot be made to fit, or the store or the model fails.
+    /// Error if the prompt cannot be made to fit, or if the store or the model fails.
     pub async fn answer(&self, call: Call<'_>) -> Result<Answer> {
         let Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text } = call;
         let spec = self.task.stage(stage)?;
@@ -180,13 +183,13 @@ impl<'a> Calls<'a> {
         Ok(finished(completion, false))
     }
 
-    /// What is stored under the key, if that may be used.
+    /// Returns the value stored under the key; `None` if the cache policy forbids its use.
     pub(super) fn stored<T: DeserializeOwned>(&self, kind: &str, key: &Key) -> Result<Option<T>> {
         if self.reuse == Reuse::Nothing {
             return Ok(None);
         }
         let value = self.store.derived(kind, key)?;
-        // A value of an older form is computed anew.
+        // A value in an older format is computed again.
         Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
     }
 
@@ -226,7 +229,7 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// Shows a text as it comes, without the label that it may begin with.
+/// Streams a text to a receiver, without the label that it may begin with.
 pub(super) struct Shown(Arc<Mutex<(LabelStrip, OnText)>>);
 
 impl Shown {
@@ -234,7 +237,7 @@ impl Shown {
         Self(Arc::new(Mutex::new((LabelStrip::new(label), on_text))))
     }
 
-    /// Takes the pieces of the text.
+    /// Returns the receiver of the pieces of the text.
     pub(super) fn receiver(&self) -> OnText {
         let shown = Arc::clone(&self.0);
         Box::new(move |piece| {
@@ -246,7 +249,7 @@ impl Shown {
         })
     }
 
-    /// Shows what was held back.
+    /// Sends the rest of the text, which was held back while it could be part of the label.
     pub(super) fn finish(self) {
         let (strip, on_text) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = strip.finish();

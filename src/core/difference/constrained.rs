@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use crate::task::{Task, Told};
 use idiolect_engine::lm::Constraint;
 
-/// What an answer must be: an object with the names of the dimensions as its fields, in their order.
-/// A statement is one line that begins with something to read, of at most
-/// [`Task::statement_characters`]; white space between fields is fixed. So there is nothing that a
-/// model could write without end.
+/// Constraint on an answer: a JSON object whose fields are the names of the dimensions, in their
+/// order. Each statement is one line of at most [`Task::statement_characters`] characters that does
+/// not begin with white space; white space between fields is fixed. So the length of the answer is
+/// bounded.
 pub(super) fn constraint(task: &Task) -> Constraint {
     let more = task.statement_characters.saturating_sub(1);
     let line = format!(r"^[^\s\x00-\x1F\x7F][^\x00-\x1F\x7F]{{0,{more}}}$");
@@ -25,7 +25,8 @@ pub(super) fn constraint(task: &Task) -> Constraint {
     }))
 }
 
-/// The statements of an answer, in the order of the dimensions; `None` where it is not of the form.
+/// Parses an answer into its statements, in the order of the dimensions; `None` if it does not have
+/// the required form or a statement is empty.
 pub(super) fn parse(answer: &str, task: &Task) -> Option<Vec<Told>> {
     let fields: Map<String, Value> = serde_json::from_str(answer).ok()?;
     task.standard
@@ -38,7 +39,8 @@ pub(super) fn parse(answer: &str, task: &Task) -> Option<Vec<Told>> {
         .collect()
 }
 
-/// The statements as a text, each under the name of its dimension: what later prompts show.
+/// Renders the statements as text for later prompts: one line each, after the name of its
+/// dimension.
 pub(super) fn in_words(told: &[Told], task: &Task) -> String {
     let name = |key: &str| {
         let dimension = task.standard.iter().find(|dimension| dimension.key == key);
@@ -57,7 +59,7 @@ mod tests {
     use super::*;
     use idiolect_engine::lm::{EndToken, Prompt, Request, Sampling, tiny};
 
-    /// A model with random weights is as unwilling as a model can be.
+    /// A model with random weights has no tendency towards the required form.
     #[test]
     fn every_answer_parses_whatever_the_model_wants() {
         let lm = tiny::lm("llama");
@@ -68,7 +70,7 @@ mod tests {
                 let asked = Request {
                     prompt: Prompt::Text(format!("Reviews {seed}")),
                     sampling: Sampling { temperature, seed, ..Sampling::default() },
-                    // From hardly enough to enough for all.
+                    // From barely enough tokens to more than enough.
                     max_tokens: 80 + 16 * seed as usize,
                     stop: Vec::new(),
                     end_token: EndToken::Ends,

@@ -1,9 +1,9 @@
-//! What sets a user's texts apart, measured in the texts or told by the language model, and the
-//! profile it makes.
+//! Differences between a user's texts and those of others, measured in the texts or extracted by
+//! the language model, and the profile made from them.
 //!
-//! Everything the model answers here and in the methods goes through [`Calls`]: a prompt is fitted,
-//! its answer looked up in the store under the hash of all that makes it, and only computed if it is
-//! not there.
+//! Every call to the language model here and in the methods goes through [`Calls`]: it fits the
+//! prompt, looks the answer up in the store under the hash of everything that determines it, and
+//! calls the model only if the answer is not there.
 
 mod calls;
 mod constrained;
@@ -34,14 +34,14 @@ pub use verify::{Occasion, Trial, gain, verify};
 use crate::{corpus, peers, task};
 use idiolect_engine::lm;
 
-/// Result of this room.
+/// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong while differences and profiles are made.
+/// Errors that can occur while differences and profiles are made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store refused.
+    /// The store failed.
     #[error(transparent)]
     Corpus(#[from] corpus::Error),
     /// No representatives could be chosen.
@@ -53,10 +53,10 @@ pub enum Error {
     /// The language model failed.
     #[error(transparent)]
     Lm(#[from] lm::Error),
-    /// An answer that must have a form has another. No constrained model writes it.
+    /// An answer lacks the form that it must have. No constrained model writes such an answer.
     #[error("the {stage} on `{item}` was told in a form that cannot be read: {answer}")]
     Form {
-        /// Which of the task's prompts.
+        /// Stage of the task whose prompt was answered.
         stage: &'static str,
         /// The item.
         item: String,

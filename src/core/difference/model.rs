@@ -1,4 +1,4 @@
-//! What is asked of a language model.
+//! The interface to a language model.
 
 use std::future::ready;
 
@@ -9,12 +9,12 @@ use idiolect_engine::lm::{
     self, Completion, Lexicon, Lm, Phrases, Prompt, Request, Rule, Score, SteeredRequest,
 };
 
-/// Receives an answer's text as it comes.
+/// Receives an answer's text in pieces as it is generated.
 pub type OnText = Box<dyn FnMut(&str) + Send>;
 
-/// What is asked of a language model; [`Lm`] answers it, tests bring their own.
+/// Interface to a language model. [`Lm`] implements it; tests bring their own.
 pub trait Model: Window {
-    /// Hash of whatever makes the same request give other text.
+    /// Hash of everything besides the request that affects the generated text.
     fn fingerprint(&self) -> &str;
     /// Completes a request; `on_text`, if given, gets the text in pieces.
     fn complete(
@@ -25,7 +25,7 @@ pub trait Model: Window {
     /// Log-probability of every token of `continuation` after `prompt`.
     fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>>;
 
-    /// Completes several prompts with one text; see [`Lm::complete_steered_streamed`].
+    /// Generates one text from several prompts; see [`Lm::complete_steered_streamed`].
     fn complete_steered(
         &self,
         _request: SteeredRequest,
@@ -34,7 +34,7 @@ pub trait Model: Window {
         Box::pin(ready(Err(self.not_steered())))
     }
 
-    /// A score of `continuation` by each of several rules; see [`Lm::score_steered`].
+    /// Scores `continuation` once per rule; see [`Lm::score_steered`].
     fn score_steered(
         &self,
         _prompts: Vec<Prompt>,
@@ -47,12 +47,13 @@ pub trait Model: Window {
     /// Counts the tokens of texts; see [`Lm::lexicon`].
     ///
     /// # Errors
-    /// A text cannot be tokenized, or the model is a stand-in that does not count.
+    /// Error if a text cannot be tokenized, or if the model is a stand-in that does not count.
     fn lexicon(&self, _texts: &mut dyn Iterator<Item = &str>) -> lm::Result<Lexicon> {
         Err(self.not_steered())
     }
 
-    /// What stands behind each token and each two tokens of texts; see [`Lm::phrases`].
+    /// Counts the tokens that follow each token and each pair of tokens in texts; see
+    /// [`Lm::phrases`].
     ///
     /// # Errors
     /// As [`Model::lexicon`].
@@ -60,7 +61,7 @@ pub trait Model: Window {
         Err(self.not_steered())
     }
 
-    /// The text of each token of a text; see [`Lm::pieces`].
+    /// Returns the text of each token of a text; see [`Lm::pieces`].
     ///
     /// # Errors
     /// As [`Model::lexicon`].
@@ -68,7 +69,7 @@ pub trait Model: Window {
         Err(self.not_steered())
     }
 
-    /// What a stand-in says that only completes and scores.
+    /// Error of a stand-in model that only completes and scores.
     fn not_steered(&self) -> lm::Error {
         lm::Error::NotSteered { model: self.fingerprint().to_owned() }
     }

@@ -1,17 +1,18 @@
-//! Differences along dimensions that the model finds by itself, and then doubts (DRP, arXiv
+//! Difference extraction along dimensions that the model proposes and then validates (DRP, arXiv
 //! 2511.15389).
 
 use super::{Answer, Call, Calls, Compared, Difference, Result};
 use crate::task::{Block, Draft, Order, Part, Stage, Telling};
 use idiolect_engine::lm::Sampling;
 
-/// Tells the difference on one item in two calls: first along the standard's dimensions and as many
-/// further ones of style and expression as the model finds, each with name, definition and
-/// difference; then, from the same texts and the first answer, only those dimensions are kept that
-/// truly separate the user. The paper's extractor runs at temperature 0, as the tasks do here.
+/// Extracts the difference on one item in two calls. The first call extracts it along the
+/// standard's dimensions and any number of further dimensions of style and expression that the
+/// model proposes, each with name, definition and difference. The second call gets the same texts
+/// and the first answer, and keeps only the dimensions that truly separate the user. The paper's
+/// extractor runs at temperature 0, as do the tasks here.
 ///
 /// # Errors
-/// Those of [`Calls::answer`].
+/// As [`Calls::answer`].
 pub async fn tell_validated(
     calls: &Calls<'_>,
     compared: &Compared,

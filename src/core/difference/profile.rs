@@ -7,26 +7,27 @@ use crate::corpus::{Item, ReviewId, StoredReview};
 use crate::task::{Block, Cut, Draft, Part, Stage};
 use idiolect_engine::lm::Sampling;
 
-/// What was found to set a user apart.
+/// Profile of a user: differences from other users, and their summary.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Profile {
     /// The user.
     pub user: String,
-    /// What was told on each item, most relevant item first; may be empty.
+    /// Difference on each item, most relevant item first; may be empty.
     pub differences: Vec<Difference>,
     /// The summary.
     pub summary: String,
-    /// Every review of the user it was made from: compared ones first, then past ones.
+    /// The user's reviews that the profile was made from, each once: compared ones first, then past
+    /// ones.
     pub reviews: Vec<ReviewId>,
-    /// What the prompt of the summary left out; each difference lists its own.
+    /// Parts left out of the summary's prompt; each difference lists its own.
     pub cut: Vec<Cut>,
     /// Whether the summary was in the store.
     pub reused: bool,
 }
 
 impl Profile {
-    /// A profile told of a user's past texts alone. The last answer is the summary, those before it
-    /// had a part in it; `reviews` are all that the prompts showed.
+    /// Makes a profile from a user's past texts alone. The last answer is the summary; the earlier
+    /// answers led to it. `reviews` are all reviews that the prompts showed.
     #[must_use]
     pub fn of_answers(user: &str, answers: Vec<Answer>, reviews: Vec<ReviewId>) -> Self {
         Self {
@@ -39,19 +40,19 @@ impl Profile {
         }
     }
 
-    /// Every review that had a part in it, the peers' as well, each once.
+    /// Every review that the profile was made from, including the peers', each once.
     #[must_use]
     pub fn made_from(&self) -> Vec<ReviewId> {
         made_from(&self.differences, &self.reviews)
     }
 }
 
-/// Sums up differences and past reviews (methods: DPL step 5).
+/// Summarizes differences and past reviews (DPL, step 5).
 ///
-/// `differences` come with their items, most relevant first, as do `past` reviews.
+/// Both `differences` and `past` reviews come with their items, most relevant first.
 ///
 /// # Errors
-/// Those of [`Calls::answer`].
+/// As [`Calls::answer`].
 pub async fn summarize(
     calls: &Calls<'_>,
     user: &str,
@@ -63,7 +64,7 @@ pub async fn summarize(
     let stage = Stage::Summary;
     let compared = differences
         .iter()
-        // A difference that the model left empty has nothing to say.
+        // Empty differences are left out of the prompt.
         .filter(|(_, difference)| !difference.text.is_empty())
         .map(|(item, difference)| Block::of_told(item, &difference.text, difference.review));
     let draft = Draft::new()

@@ -1,4 +1,4 @@
-//! Given texts scored under the prompts that would have them written.
+//! Scores of given texts under the prompts that would generate them.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,39 +10,40 @@ use idiolect_engine::lm::{self, Chat, Prompt, Score};
 /// Kind under which scores are stored.
 pub(super) const KIND: &str = "score";
 
-/// Tokens kept behind the last one that counts, so that where a text is cut cannot change how it is
-/// split into tokens before.
+/// Number of tokens kept after the last counted one, so that the position of the cut cannot change
+/// how the counted part is tokenized.
 const MARGIN: usize = 8;
 
 /// A given text and the prompt it is scored under.
 pub struct ScoreCall<'a> {
-    /// Which of the task's prompts.
+    /// Stage of the task whose prompt is used.
     pub stage: Stage,
     /// The fields of the prompt.
     pub draft: Draft,
-    /// Reviews that the prompt shows or that its fields were made from, and the scored one.
+    /// Reviews that the prompt shows or that its fields were made from, and the scored review.
     pub made_from: &'a [ReviewId],
     /// The text.
     pub text: &'a str,
-    /// Tokens of the text that count, from its first; `None` counts all.
+    /// Number of tokens of the text that count, from its first; `None` counts all.
     pub limit: Option<usize>,
-    /// Most tokens that the prompt leaves room for where it is completed; `None` leaves it to the
-    /// task.
+    /// Maximum number of completion tokens that the prompt leaves free; `None` takes the task's
+    /// limit.
     pub max_tokens: Option<usize>,
 }
 
-/// How likely a given text is under a prompt.
+/// Log-probability of a given text under a prompt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scored {
-    /// Tokens of the text that count.
+    /// Number of tokens of the text that count.
     pub n_tokens: usize,
-    /// Natural logarithm of their probability given all before them, 0 for an empty text.
+    /// Natural logarithm of the probability of the counted tokens, given all tokens before them; 0
+    /// for an empty text.
     pub log_probability: f64,
-    /// Natural logarithm of each one's probability given all before it, `[n_tokens]`.
+    /// Natural log-probability of each counted token given all tokens before it, `[n_tokens]`.
     pub logprobs: Vec<f32>,
-    /// What the prompt left out.
+    /// Parts left out of the prompt.
     pub cut: Vec<Cut>,
-    /// Whether it was in the store.
+    /// Whether the score was in the store.
     pub reused: bool,
 }
 
@@ -52,20 +53,20 @@ impl Scored {
         Self { n_tokens: logprobs.len(), log_probability, logprobs, cut, reused }
     }
 
-    /// Bits that all counted tokens take together.
+    /// Total number of bits of the counted tokens.
     #[must_use]
     pub fn bits(&self) -> f64 {
         -self.log_probability / std::f64::consts::LN_2
     }
 
-    /// Mean number of bits a token takes; `None` for an empty text.
+    /// Mean bits per token; `None` for an empty text.
     #[must_use]
     pub fn bits_per_token(&self) -> Option<f64> {
         (self.n_tokens > 0).then(|| self.bits() / self.n_tokens as f64)
     }
 }
 
-/// What the store keeps: no tokens, from which the text could be read.
+/// Stored form of a score. It holds no tokens, so the text cannot be read from it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Kept {
     pub(super) prompt_tokens: usize,
@@ -74,18 +75,18 @@ pub(super) struct Kept {
 }
 
 impl Calls<'_> {
-    /// Scores a text under the prompt that [`Calls::answer`] would complete, out of the store, or by
-    /// the language model and into the store.
+    /// Returns the score of a text under the prompt that [`Calls::answer`] would complete; computes
+    /// and stores it if it is not in the store.
     ///
-    /// The text stands where the answer would: behind the label, where the prompt asks for one
-    /// ([`opening`](crate::task::StageSpec::opening)), and one space. The label is conditioned on and
-    /// not counted; the space belongs to the text, as it does to words in most vocabularies. White
-    /// space around the text is left out. The prompt leaves room for `max_tokens`, as for an answer,
-    /// or for the text where that is longer, so that it does not depend on the text as long as the
-    /// text is not longer than an answer may be.
+    /// The text takes the place of the answer: after the label and one space, if the prompt asks
+    /// for a label ([`opening`](crate::task::StageSpec::opening)). The label conditions the text
+    /// and is not counted. The space belongs to the text, as it belongs to words in most
+    /// vocabularies. White space around the text is left out. The prompt is truncated to leave free
+    /// the larger of `max_tokens` and the number of tokens of label and text, so all texts up to
+    /// `max_tokens` get the same prompt.
     ///
     /// # Errors
-    /// When the prompt cannot be made to fit, or the store or the model fails.
+    /// Error if the prompt cannot be made to fit, or if the store or the model fails.
     pub async fn score(&self, call: ScoreCall<'_>) -> Result<Scored> {
         let asked = Continuation::of(self, &call)?;
         let fitted = fit(self.task, call.stage, &call.draft, self.model, asked.room)?;
@@ -105,17 +106,17 @@ impl Calls<'_> {
     }
 }
 
-/// A text as the model is asked about it.
+/// A text in the form in which the model scores it.
 pub(super) struct Continuation<'t> {
     opening: &'t str,
     n_opening: usize,
     text: &'t str,
     limit: Option<usize>,
-    /// The label, where the prompt asks for one, and the text.
+    /// The label, if the prompt asks for one, and the text.
     pub(super) whole: String,
-    /// Tokens of both.
+    /// Number of tokens of `whole`.
     pub(super) n_tokens: usize,
-    /// Tokens that the prompt leaves room for.
+    /// Number of tokens that the prompt leaves free.
     pub(super) room: usize,
 }
 
@@ -135,7 +136,7 @@ impl<'t> Continuation<'t> {
         Ok(Self { opening, n_opening, text, limit, whole, n_tokens, room: room.max(n_tokens) })
     }
 
-    /// The key of its score after a prompt; rules and further prompts come behind it.
+    /// Key of its score after a prompt; the caller appends rules and further prompts.
     pub(super) fn key(&self, model: &dyn Model, chat: &Chat) -> KeyBuilder {
         Key::of(KIND)
             .with("model", model.fingerprint())
@@ -145,7 +146,7 @@ impl<'t> Continuation<'t> {
             .with("limit", self.limit.unwrap_or(usize::MAX).to_le_bytes())
     }
 
-    /// What is kept of its score.
+    /// The stored part of its score: the counted tokens, without the label's.
     pub(super) fn kept(&self, prompt_tokens: usize, score: &Score) -> Kept {
         let counted = score.logprobs.iter().skip(self.n_opening);
         let logprobs = counted.take(self.limit.unwrap_or(usize::MAX)).copied().collect();
@@ -153,8 +154,8 @@ impl<'t> Continuation<'t> {
     }
 }
 
-/// The start of a text that holds its first `limit` tokens, cut between words; the whole text where
-/// it is hardly longer.
+/// The start of a text that holds its first `limit` tokens and [`MARGIN`] more, cut between words;
+/// the whole text if it is not longer.
 fn head<'t>(
     window: &(impl Window + ?Sized),
     text: &'t str,

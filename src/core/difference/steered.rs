@@ -1,4 +1,4 @@
-//! Texts written and scored under several prompts at once, whose distributions a rule combines.
+//! Texts generated and scored under several prompts at once, whose distributions a rule combines.
 
 use super::calls::{Shown, seed_of};
 use super::scores::{Continuation, KIND, Kept};
@@ -9,29 +9,29 @@ use idiolect_engine::lm::{
     Chat, Completion, CopyGuard, Ending, Prompt, Rule, SteeredRequest, Steering,
 };
 
-/// Prompts of the same stage that stand beside the user's.
+/// Contrast prompts: prompts of the same stage that are combined with the user's.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Beside {
-    /// With nobody's texts.
+    /// Unconditional prompt, without any user's texts.
     pub nobody: Draft,
-    /// With peers' texts on the same items, any number.
+    /// Prompts with peers' texts on the same items, any number.
     pub peers: Vec<Draft>,
 }
 
-/// How a text is steered.
+/// Settings of steered generation.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Steered {
-    /// The prompts.
+    /// The contrast prompts.
     pub beside: Beside,
-    /// The rule.
+    /// The rule and its strengths.
     pub steering: Steering,
-    /// Texts that must not be copied from where one is written.
+    /// Texts from which a generated text must not copy.
     pub guard: Option<CopyGuard>,
-    /// How long a text shall be that is written.
+    /// Length prior of a generated text.
     pub ending: Option<Ending>,
 }
 
-/// Prompts that fit, the user's first.
+/// Fitted prompts, the user's first.
 struct Lanes {
     fitted: Vec<Fitted>,
 }
@@ -45,7 +45,8 @@ impl Lanes {
         self.fitted.iter().map(|fitted| Prompt::Chat(fitted.chat.clone())).collect()
     }
 
-    /// What the user's prompt left out; the others' cuts change no text that is shown.
+    /// Parts left out of the user's prompt. Those left out of the contrast prompts are not
+    /// reported.
     fn cut(&self) -> Vec<Cut> {
         self.fitted.first().map(|fitted| fitted.cut.clone()).unwrap_or_default()
     }
@@ -56,10 +57,11 @@ impl Lanes {
 }
 
 impl Calls<'_> {
-    /// As [`Calls::answer`], under the user's prompt and those beside it. No constraint is possible.
+    /// Answers like [`Calls::answer`], under the user's prompt and the contrast prompts. The call
+    /// must not have a constraint: the key does not include it.
     ///
     /// # Errors
-    /// Those of [`Calls::answer`].
+    /// As [`Calls::answer`].
     pub async fn answer_steered(&self, call: Call<'_>, steered: &Steered) -> Result<Answer> {
         let Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text } = call;
         let spec = self.task.stage(stage)?;
@@ -114,11 +116,11 @@ impl Calls<'_> {
         Ok(finished(completion, false))
     }
 
-    /// As [`Calls::score`], a score for each steering: what is not in the store is computed in one
-    /// pass over the prompts.
+    /// Scores like [`Calls::score`], once per steering. All scores that are not in the store are
+    /// computed in one pass over the prompts.
     ///
     /// # Errors
-    /// Those of [`Calls::score`].
+    /// As [`Calls::score`].
     pub async fn score_steered(
         &self,
         call: ScoreCall<'_>,
@@ -137,7 +139,7 @@ impl Calls<'_> {
             let mut chats = lanes.chats();
             let Some(own) = chats.next() else { continue };
             let key = asked.key(self.model, own);
-            // The user's prompt alone is an ordinary score.
+            // Without steering the score is an ordinary one.
             let key = match *steering == Steering::default() {
                 true => key,
                 false => with_chats(key.with("steering", steering.key()), chats),
@@ -177,7 +179,8 @@ impl Calls<'_> {
         for (index, (stored, cut)) in all.into_iter().enumerate() {
             let reused = stored.is_some();
             if let Some(kept) = &stored {
-                // One pass is for all of them, and was counted if one is computed now.
+                // All scores share one pass over the prompts. It was counted already if any score
+                // is computed now.
                 match std::mem::replace(&mut counted, true) {
                     false => self.count_reused(most_tokens, kept.continuation_tokens),
                     true => self.count_reused(0, 0),
@@ -190,7 +193,7 @@ impl Calls<'_> {
         Ok(scores)
     }
 
-    /// The prompts that a steering reads, each fitted by itself.
+    /// The prompts that a steering reads, each fitted separately.
     fn lanes(
         &self,
         stage: Stage,

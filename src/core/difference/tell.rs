@@ -1,4 +1,4 @@
-//! Differences told by the language model: one call for each item (DPL, difference extraction).
+//! Difference extraction by the language model: one call per item (DPL).
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::task::{Block, Cut, Draft, Order, Part, Stage, Telling, Told, split_by
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::lm::Sampling;
 
-/// Who chooses representatives; an [`Encoder`] does, tests bring their own.
+/// Choice of representatives and other peers. [`Encoder`] implements it; tests bring their own.
 pub trait Peers {
     /// See [`peers::choose`].
     fn choose(
@@ -23,7 +23,7 @@ pub trait Peers {
     fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>>;
     /// See [`peers::distinctness`].
     fn distinctness(&self, view: &View<'_>, items: &[OnItem]) -> peers::Result<f32>;
-    /// Who makes vectors of sentences, if anybody does.
+    /// Returns the sentence encoder, if there is one.
     fn sentence_vectors(&self) -> Option<&dyn SentenceVectors> {
         None
     }
@@ -56,27 +56,27 @@ impl Peers for Encoder {
 /// A text of the user and the representatives that it is compared with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compared {
-    /// What the texts are about.
+    /// The item that the texts are about.
     pub item: Item,
     /// The user's text.
     pub own: StoredReview,
-    /// In the order of the choice.
+    /// The representatives, in the order of the choice.
     pub representatives: Vec<Representative>,
 }
 
-/// A peer that a difference was told against.
+/// A peer whose text a difference was extracted against.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Representing {
     /// The peer.
     pub user: String,
-    /// Their review.
+    /// The peer's review.
     pub review: ReviewId,
-    /// Cluster it stands for, where the choice formed clusters.
+    /// Cluster that the peer represents, if the choice formed clusters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<usize>,
 }
 
-/// What sets a user's text apart from the representatives' on one item.
+/// Difference between a user's text and the representatives' on one item.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// The item.
@@ -85,16 +85,16 @@ pub struct Difference {
     pub item_title: String,
     /// The user's review.
     pub review: ReviewId,
-    /// Whom it was compared with.
+    /// Representatives that the text was compared with.
     pub representatives: Vec<Representing>,
-    /// What was told, dimension by dimension, where the text can be split so.
+    /// The difference along each dimension, if the text can be split by dimension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Vec<Told>>,
-    /// What was told.
+    /// The whole difference as text.
     pub text: String,
-    /// What the prompt left out.
+    /// Parts left out of the prompt.
     pub cut: Vec<Cut>,
-    /// Whether it was in the store.
+    /// Whether the difference was in the store.
     pub reused: bool,
 }
 
@@ -139,13 +139,14 @@ impl Compared {
     }
 }
 
-/// Tells the difference on one item (methods: DPL step 4).
+/// Extracts the difference on one item (DPL, step 4).
 ///
-/// A free answer is split by dimension where it keeps to their names. A constrained one is a JSON
-/// object of statements, so that it always is.
+/// A free answer is split by dimension if it keeps to their names. A constrained answer is a JSON
+/// object of statements, so it can always be split.
 ///
 /// # Errors
-/// Those of [`Calls::answer`], one of them being that the most tokens are too few for the form.
+/// As [`Calls::answer`], for example if `max_tokens` is too small for the constrained form;
+/// [`Error::Form`] if a constrained answer cannot be parsed.
 pub async fn tell(
     calls: &Calls<'_>,
     compared: &Compared,

@@ -1,4 +1,4 @@
-//! A language model and a choice of peers that tests can look into.
+//! A scripted language model and a fixed choice of peers, for tests.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -17,13 +17,13 @@ use idiolect_engine::lm::{
     SteeredRequest,
 };
 
-/// Answers each request with a text that depends on the prompt and the seed, scores each word by
-/// the prompt and itself, and remembers what was asked.
+/// Scripted language model: answers each request with a text that depends on the prompt and the
+/// seed, scores each word by the prompt and the word, and records the requests.
 pub struct Scripted {
     pub fingerprint: String,
     pub window: ByWords,
     pub requests: RefCell<Vec<Request>>,
-    /// Prompts beside that of each steered request.
+    /// Contrast prompts of each steered request.
     pub beside: RefCell<Vec<Vec<Prompt>>>,
     /// Prompt and continuation of each score.
     pub scores: RefCell<Vec<(Prompt, String)>>,
@@ -158,7 +158,7 @@ impl Model for Scripted {
     }
 
     fn lexicon(&self, texts: &mut dyn Iterator<Item = &str>) -> lm::Result<Lexicon> {
-        // One token: the word "the".
+        // The vocabulary has one token: the word "the".
         let mut lexicon = Lexicon::new(1);
         let n: usize = texts.map(|text| text.matches("the").count()).sum();
         lexicon.add(0, n as u32);
@@ -194,7 +194,8 @@ pub fn text_of(prompt: &Prompt) -> String {
     }
 }
 
-/// Takes the first K other reviewers of the item, and the first users in order of their names.
+/// Chooses the first K other reviewers of the item; the nearest users are the first in alphabetical
+/// order.
 pub struct FirstPeers;
 
 impl Peers for FirstPeers {

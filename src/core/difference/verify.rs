@@ -1,15 +1,16 @@
-//! Statements put to the proof: does showing one make the user's own texts likelier, more than it
-//! makes others' texts about the same items?
+//! Validation of statements on held-out reviews: does showing a statement make the user's own texts
+//! more likely, and more so than others' texts about the same items?
 //!
-//! A statement stands in the prompt where it would stand when a text is written, with the user's past
-//! texts before it, and is tried on own texts that it was not made from. Its own gain is how much
-//! likelier they become, in bits a token; its peer gain is the same on others' texts. What makes
-//! everybody's texts likelier is no difference, so own less peers counts, less its standard error; and
-//! what makes the own texts less likely is not kept, however much more it does so to others'.
-//! Statements are then taken together greedily, as long as the set gains by each.
+//! A statement is shown at the position that it has when a text is generated, after the user's past
+//! texts, and is validated on reviews of the user that it was not made from. Its own gain is how
+//! much more likely they become, in bits per token; its peer gain is the same for others' texts. A
+//! statement that makes everybody's texts more likely is no difference, so the specific gain
+//! counts: own gain minus peer gain, shrunk towards zero by its standard error. A statement that
+//! makes the user's own texts less likely is not kept, even if it lowers others' more. Statements
+//! are then combined greedily, as long as each one raises the specific gain of the set.
 //!
-//! All prompts of an occasion begin alike up to the statement, so that the engine computes that
-//! beginning once.
+//! All prompts of a held-out review begin alike up to the statement, so that the engine computes
+//! this common prefix once.
 
 use futures::future::try_join_all;
 
@@ -18,39 +19,40 @@ use super::{Calls, Result, ScoreCall, Scored, Statement};
 use crate::corpus::{ReviewId, StoredReview};
 use crate::task::{Block, Draft, Part, Stage};
 
-/// An own text that statements are tried on, and what others wrote about the same item.
+/// A held-out review of the user on which statements are validated, with others' reviews of the
+/// same item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Occasion {
-    /// The prompt that the text would be written from, without any statement.
+    /// The prompt from which the review would be generated, without any statement.
     pub draft: Draft,
-    /// The text; no statement was made from it.
+    /// The held-out review; no statement was made from it.
     pub own: StoredReview,
-    /// Others' texts about its item.
+    /// Others' reviews of its item.
     pub others: Vec<StoredReview>,
-    /// Reviews that the prompt shows.
+    /// Reviews that the prompt was made from.
     pub made_from: Vec<ReviewId>,
 }
 
-/// How statements are tried.
+/// Settings of a validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trial {
-    /// Prompt that texts are scored under; it shows statements as notes.
+    /// Stage whose prompt the texts are scored under; it shows statements as notes.
     pub stage: Stage,
-    /// Tokens of each text that count, from its first.
+    /// Number of tokens of each text that count, from its first.
     pub tokens: usize,
-    /// Tokens that the prompt leaves room for; `None` leaves it to the task.
+    /// Number of tokens that the prompt leaves free; `None` takes the task's limit.
     pub max_tokens: Option<usize>,
 }
 
-/// Fewest occasions that anything is concluded from.
+/// Minimum number of held-out reviews for a conclusion.
 const LEAST_OCCASIONS: usize = 2;
 
-/// Puts statements to the proof and says where each stands: kept, or abstained from. With fewer than
-/// two occasions nothing can be concluded, and all stand unverified. Every score is in the store
-/// under what made it, so trying again costs nothing.
+/// Validates statements on held-out reviews and marks each as kept or abstained. With fewer than
+/// two held-out reviews nothing can be concluded, and all remain unverified. Every score is stored
+/// under the hash of what determines it, so repeating a validation costs no computation.
 ///
 /// # Errors
-/// Those of [`Calls::score`].
+/// As [`Calls::score`].
 pub async fn verify(
     calls: &Calls<'_>,
     trial: Trial,
@@ -89,7 +91,7 @@ pub async fn verify(
     Ok(stated.collect())
 }
 
-/// Bits a token of the own and of others' texts of an occasion.
+/// Bits per token of the user's and of others' texts of a held-out review.
 struct Bits {
     own: f64,
     others: Vec<f64>,
@@ -109,11 +111,11 @@ impl Proof<'_, '_> {
     }
 }
 
-/// What other prompts gain on the same texts: `bare` and `shown` are the same occasions with other
-/// drafts.
+/// Gain of one set of prompts over another on the same texts: `bare` and `shown` are the same
+/// held-out reviews with different drafts.
 ///
 /// # Errors
-/// Those of [`Calls::score`].
+/// As [`Calls::score`].
 pub async fn gain(
     calls: &Calls<'_>,
     trial: Trial,
@@ -124,7 +126,7 @@ pub async fn gain(
     Ok(gain_of(&bare, &scores(calls, trial, shown, &[]).await?))
 }
 
-/// The mean gain of an occasion, and its standard error over occasions.
+/// The mean gain over held-out reviews, and the standard error of the specific gain.
 fn gain_of(bare: &[Bits], shown: &[Bits]) -> Gain {
     let mean = |values: &[f64]| match values.len() {
         0 => 0.0,
@@ -144,7 +146,7 @@ fn gain_of(bare: &[Bits], shown: &[Bits]) -> Gain {
         0 | 1 => 0.0,
         n => (squares / ((n - 1) * n) as f64).sqrt(),
     };
-    // Towards zero by one standard error, and no further.
+    // Shrunk towards zero by one standard error, and no further.
     let shrunk = middle.signum() * (middle.abs() - standard_error).max(0.0);
     Gain { own: mean(&own), peers: mean(&peers), specific: shrunk, standard_error, reviews: n }
 }
@@ -200,7 +202,7 @@ mod tests {
         let error = (2.0 / 3.0 * 0.01_f64 / 6.0).sqrt();
         assert!((gain.standard_error - error).abs() < 1e-12, "{}", gain.standard_error);
         assert!((gain.specific - (1.4 / 3.0 - error)).abs() < 1e-12);
-        // What is smaller than its error is nothing; a loss stays a loss.
+        // A gain smaller than its standard error becomes 0; a loss stays a loss.
         let noisy = gain_of(&[bits(1.0, &[]), bits(1.0, &[])], &[bits(0.0, &[]), bits(1.9, &[])]);
         assert!(noisy.specific.abs() < 1e-12);
         assert!(gain_of(&shown, &bare).specific < 0.0);

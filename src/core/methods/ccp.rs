@@ -1,8 +1,8 @@
 //! CCP, contrastive conversational prompting (arXiv 2509.20805): SCP in which the assistant first
 //! gives a wrong text, which is rejected, before each real one.
 //!
-//! The wrong text is a representative's of the same item, else the model's own. Order and target as
-//! in SCP.
+//! The wrong text is a representative's review of the same item, or the model's own text if there
+//! is none. Order and target are as in SCP.
 
 use super::contrast::contrasts;
 use super::select::most_relevant;

@@ -1,10 +1,11 @@
 //! CICL, contrastive in-context learning (Gao and Das, "Customizing language model responses with
 //! contrastive in-context learning", AAAI 2024, arXiv 2401.17390).
 //!
-//! Each demonstration has a positive answer and a negative one, and before it answers the model is
-//! asked to analyse what separates them. As DPL's table adapts it: positive is the user's review,
-//! negative a representative's of the same item, else the model's own (which the paper finds about
-//! as good). The last prompt shows analysis and examples.
+//! Each demonstration has a positive and a negative answer, and the model is asked to analyse what
+//! separates them before it answers. As adapted in DPL's table, the positive answer is the user's
+//! review, and the negative one is a representative's review of the same item, or the model's own
+//! text if there is none (which the paper finds about as good). The last prompt shows the analysis
+//! and the examples.
 
 use super::contrast::contrasts;
 use super::select::most_relevant;
@@ -23,10 +24,10 @@ pub(super) async fn prepare(
     let (author, calls) = (options.author(target), material.calls(options));
     let past = most_relevant(material.task, target, &history, options.n);
 
-    // The pairs: the user's text and one against it.
+    // Pairs of the user's text and a negative example.
     let against = contrasts(material, &calls, method, &past, options).await?;
 
-    // What separates them.
+    // Analysis of what separates them.
     let analysis = match past.is_empty() {
         true => None,
         false => {

@@ -1,4 +1,4 @@
-//! What stands against a user's text: somebody else's on the same item.
+//! Negative examples for the user's texts: others' reviews of the same items.
 
 use std::collections::HashSet;
 
@@ -11,19 +11,19 @@ use crate::peers::{ChoiceOptions, Origin};
 use crate::task::{Block, Cut, Draft, Part, Stage};
 use idiolect_engine::lm::Sampling;
 
-/// Texts against those of a list of past reviews, in its order.
+/// Negative examples for a list of past reviews, in its order.
 #[derive(Default)]
 pub(super) struct Contrasts {
-    /// One for each past review; empty where the model had nothing to say.
+    /// One for each past review; empty if the model wrote nothing.
     pub(super) texts: Vec<String>,
-    /// The reviews among them.
+    /// The reviews among the examples.
     pub(super) reviews: Vec<ReviewId>,
-    /// What prompts left out where the model wrote them.
+    /// Parts left out of the prompts of the examples that the model wrote.
     pub(super) cut: Vec<Cut>,
 }
 
 impl Contrasts {
-    /// The blocks of the past reviews, each with the text against it.
+    /// Blocks of the past reviews, each with its negative example.
     pub(super) fn blocks<'a>(&'a self, past: &'a [Past]) -> impl Iterator<Item = Block> + 'a {
         past.iter()
             .zip(&self.texts)
@@ -31,9 +31,9 @@ impl Contrasts {
     }
 }
 
-/// Finds a text against each past review: the review, of the same item, of the representative who
-/// stands for most others; where nobody else wrote about the item, or everybody as the user does, what
-/// the model itself writes when it is told nothing of the user.
+/// Picks a negative example for each past review: the same-item review of the representative of the
+/// largest cluster. If nobody else wrote about the item, or all others write like the user, it is a
+/// non-personalized text of the model.
 pub(super) async fn contrasts(
     material: &Material<'_>,
     calls: &Calls<'_>,
@@ -74,7 +74,7 @@ fn representative(
     if n_others == 0 {
         return Ok(None);
     }
-    // With no more wanted than there are, no near items are looked at.
+    // With `k` limited to the number of other reviewers, no near items are searched.
     let choice = ChoiceOptions { k: options.choice.k.min(n_others), ..options.choice };
     let chosen = peers.choose(&material.view, user, &item.id, &choice)?.representatives;
     let mut most: Option<(usize, StoredReview)> = None;
@@ -87,7 +87,8 @@ fn representative(
     Ok(most.map(|(_, review)| review))
 }
 
-/// What the model writes about the item with the review's rating and title.
+/// Generates a text about the item from the review's rating and title, without anything of the
+/// user.
 async fn of_nobody(
     material: &Material<'_>,
     calls: &Calls<'_>,

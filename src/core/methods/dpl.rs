@@ -9,14 +9,14 @@ use crate::difference::{
     Calls, Compared, Difference, Profile, Tally, summarize, tell, tell_validated,
 };
 
-/// DPL, and DRP, whose extractor is another.
+/// Prepares DPL, or DRP, which differs in the extractor.
 pub(super) async fn prepare(
     method: Method,
     material: &Material<'_>,
     target: &Target,
     options: &Options,
 ) -> Result<Prepared> {
-    // Step 1: the user's texts; whose items have enough other reviewers to compare them with.
+    // Step 1: the user's texts, and those whose items have enough other reviewers for a comparison.
     let history = material.past(target, options, method)?;
     let author = options.author(target);
     let shared = shared(material, &history, options)?;
@@ -39,7 +39,7 @@ pub(super) async fn prepare(
     Ok(told::from_profile(method, target, author, &past, profile, calls.tally()))
 }
 
-/// What can be compared; nothing where differences are not wanted.
+/// Past reviews that can be compared; empty if differences are turned off.
 fn shared(material: &Material<'_>, history: &[Past], options: &Options) -> Result<Vec<Past>> {
     match options.differences {
         true => comparable(&material.view, history, options.choice.k),
@@ -47,22 +47,22 @@ fn shared(material: &Material<'_>, history: &[Past], options: &Options) -> Resul
     }
 }
 
-/// A profile and what it took.
+/// A profile and the cost of making it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profiled {
     /// The profile.
     pub profile: Profile,
-    /// What the calls have cost.
+    /// Calls and tokens spent.
     pub tally: Tally,
 }
 
 /// Makes a user's profile by itself: steps 1 to 5 of DPL.
 ///
-/// A profile depends on the target through retrieval; without a target the newest N reviews take
-/// the place of the most relevant ones, and the newest N with enough other reviewers are compared.
+/// A profile depends on the target through retrieval. Without a target, the newest N reviews
+/// replace the most relevant ones, and the newest N with enough other reviewers are compared.
 ///
 /// # Errors
-/// [`Error::NoHistory`] where the view shows no text of the user; otherwise as [`Method::write`].
+/// [`Error::NoHistory`] if the view shows no text of the user; otherwise as [`Method::write`].
 pub async fn profile(
     material: &Material<'_>,
     user: &str,
@@ -110,8 +110,8 @@ async fn make_profile(
     Ok(profile?)
 }
 
-/// The difference on one item; nothing where all peers write like the user, so that no cluster but
-/// the user's own is left to choose from.
+/// The difference on one item; `None` if all peers write like the user, so that no cluster but the
+/// user's own is left.
 async fn difference_on(
     method: Method,
     material: &Material<'_>,

@@ -1,10 +1,10 @@
 //! DRP, Difference-aware Reasoning Personalization (arXiv 2511.15389): DPL with another extractor.
 //!
-//! Differences are told along the standard and along whatever further dimensions the model finds,
-//! and a second call keeps those that truly separate the user
+//! Differences are extracted along the standard and along further dimensions that the model
+//! proposes, and a second call keeps those that truly separate the user
 //! ([`tell_validated`](crate::difference::tell_validated)). Retrieval, representatives, summary and
-//! last prompt are DPL's; so are the settings of sampling of the summary and of the text, where the
-//! paper's code has temperature 0, so that only the extractor differs between the two.
+//! last prompt are DPL's. So are the sampling settings of the summary and of the text, although the
+//! paper's code uses temperature 0 there, so that the two methods differ only in the extractor.
 
 use super::dpl;
 use super::{Material, Method, Options, Prepared, Result};

@@ -1,11 +1,11 @@
 use crate::{corpus, difference, peers, task};
 use idiolect_engine::lm;
 
-/// What can go wrong while a method writes.
+/// Errors that can occur while a method prepares, writes or scores a text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store refused.
+    /// The store failed.
     #[error(transparent)]
     Corpus(#[from] corpus::Error),
     /// No representatives could be chosen.
@@ -20,7 +20,7 @@ pub enum Error {
     /// A prompt, the language model or the profile failed.
     #[error(transparent)]
     Difference(#[from] difference::Error),
-    /// There is nothing to learn the user's writing from.
+    /// The user has no visible past text to learn from.
     #[error(
         "user `{user}` has no past text that may be seen, and method `{method}` needs at least \
          one; import more reviews of this user, or write with method `non-perso`"
@@ -31,7 +31,7 @@ pub enum Error {
         /// The method.
         method: &'static str,
     },
-    /// The method compares users and was given nobody to choose representatives.
+    /// The method compares users, but was given no source of representatives.
     #[error("method `{method}` compares users and needs a sentence encoder, but none was given")]
     NoPeers {
         /// The method.

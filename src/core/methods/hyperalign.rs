@@ -1,8 +1,8 @@
 //! HyPerAlign (arXiv 2505.00038): hypotheses about a writer, then a text that keeps to them.
 //!
-//! From few texts of the user the model infers hypotheses on communication strategy, personality and
-//! writing style; the last prompt shows them with those texts. The few are the N that every other
-//! method gets.
+//! The model infers hypotheses about communication strategy, personality and writing style from a
+//! few texts of the user; the last prompt shows them with those texts. The few texts are the N that
+//! every other method gets.
 
 use super::select::most_relevant;
 use super::{Material, Method, Options, Prepared, Result, told};

@@ -1,10 +1,10 @@
-//! IntSum: retrieval beside a summary of everything the user wrote (Richardson et al., "Integrating
-//! summarization and retrieval for enhanced personalization via large language models", arXiv
-//! 2310.20081).
+//! IntSum: retrieval together with a summary of everything the user wrote (Richardson et al.,
+//! "Integrating summarization and retrieval for enhanced personalization via large language
+//! models", arXiv 2310.20081).
 //!
-//! The summary is made of the whole history, newest text first, and once for a user, whatever the
-//! target: it stays in the store. Where the history exceeds the window the oldest texts are left
-//! out. The last prompt is DPL's, so that what DPL adds is the differences.
+//! The summary is made from the whole history, newest text first. It does not depend on the target
+//! and is stored, so it is made once per user. If the history exceeds the window, the oldest texts
+//! are left out. The last prompt is DPL's, so that DPL adds only the differences.
 
 use super::select::{most_recent, most_relevant};
 use super::{Material, Method, Options, Prepared, Result, told};
@@ -29,7 +29,7 @@ pub(super) async fn prepare(
         }
     };
 
-    // At run time: what is relevant, the summary, the request.
+    // At run time: the relevant texts, the summary, the request.
     let past = most_relevant(material.task, target, &history, options.n);
     Ok(told::from_profile(Method::Intsum, target, author, &past, summary, calls.tally()))
 }

@@ -1,11 +1,11 @@
-//! LLM-TRSR, text-rich sequential recommendation (arXiv 2403.13325): a long history summed up block
-//! by block.
+//! LLM-TRSR, text-rich sequential recommendation (arXiv 2403.13325): a long history summarized
+//! block by block.
 //!
-//! The history is split into blocks of five texts, at most five blocks, oldest first; here these are
-//! the newest texts. *Recurrent*: the first block is summed up, and each further block brings the
-//! summary so far up to date. *Hierarchical*: each block is summed up by itself, and the summaries,
-//! in order, are summed up again. The paper then trains a recommender; as in DPL's table only the
-//! summing up is used, and the last prompt is DPL's.
+//! The history is split into blocks of five texts, at most five blocks, oldest first; here these
+//! are the newest texts. *Recurrent*: the first block is summarized, and each further block updates
+//! the summary. *Hierarchical*: each block is summarized by itself, and the summaries, in order,
+//! are summarized again. The paper then trains a recommender; as in DPL's table only the summaries
+//! are used, and the last prompt is DPL's.
 
 use futures::future::try_join_all;
 
@@ -15,9 +15,9 @@ use crate::corpus::Target;
 use crate::difference::{Answer, Calls, Profile};
 use crate::task::{Block, Draft, Part, Stage};
 
-/// Texts of a block.
+/// Number of texts in a block.
 const BLOCK: usize = 5;
-/// Most blocks.
+/// Maximum number of blocks.
 const BLOCKS: usize = 5;
 
 pub(super) async fn prepare(
@@ -64,7 +64,7 @@ async fn recurrent(
     Ok(answers)
 }
 
-/// The summary of each block, then that of the summaries where there are several.
+/// The summary of each block, then the summary of these if there are several.
 async fn hierarchical(
     material: &Material<'_>,
     calls: &Calls<'_>,

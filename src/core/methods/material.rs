@@ -1,4 +1,4 @@
-//! What a method works with: what it may see, and who helps it.
+//! Inputs of a method besides target and options: corpus view, language model, peers and task.
 
 use super::{Error, History, Method, Options, Result};
 use crate::corpus::{Item, ReviewId, StoredReview, Target, View};
@@ -6,22 +6,22 @@ use crate::difference::{Calls, Model, Peers};
 use crate::task::Task;
 use idiolect_engine::progress::Progress;
 
-/// What a method works with.
+/// Inputs of a method besides target and options.
 #[derive(Clone)]
 pub struct Material<'a> {
-    /// What may be seen of the corpus.
+    /// The visible part of the corpus.
     pub view: View<'a>,
     /// The language model.
     pub model: &'a dyn Model,
-    /// Who chooses representatives; only methods that [need peers](Method::needs_peers) ask.
+    /// Source of representatives; used only by methods that [need peers](Method::needs_peers).
     pub peers: Option<&'a dyn Peers>,
-    /// What is written and how it is asked for.
+    /// The task: what is written, and the prompts for it.
     pub task: &'a Task,
-    /// Told how far the work is.
+    /// Receives the progress of the work.
     pub progress: &'a dyn Progress,
 }
 
-/// A past review of the user and what it is about.
+/// A past review of the user and its item.
 pub(crate) type Past = (StoredReview, Item);
 
 impl<'a> Material<'a> {
@@ -29,7 +29,8 @@ impl<'a> Material<'a> {
         Calls::new(self.view.store(), self.model, self.task, options.reuse)
     }
 
-    /// The user's visible reviews with their items, oldest first; those without text are passed by.
+    /// The user's visible reviews with their items, oldest first; reviews without text are left
+    /// out.
     pub(super) fn history(&self, user: &str) -> Result<Vec<Past>> {
         let mut past = Vec::new();
         for review in self.view.history(user)? {
@@ -41,7 +42,7 @@ impl<'a> Material<'a> {
         Ok(past)
     }
 
-    /// As [`Material::history`], where there must be some.
+    /// Like [`Material::history`], but an error if there are none.
     pub(super) fn history_of(&self, user: &str, method: Method) -> Result<Vec<Past>> {
         let past = self.history(user)?;
         if past.is_empty() {
@@ -50,7 +51,7 @@ impl<'a> Material<'a> {
         Ok(past)
     }
 
-    /// The past that the options ask for; empty only where they ask for nobody's.
+    /// The past reviews that the options select; empty only for [`History::None`].
     pub(super) fn past(
         &self,
         target: &Target,

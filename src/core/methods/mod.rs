@@ -1,8 +1,8 @@
-//! One file a method, each readable as its paper's algorithm.
+//! One file per method, each readable as its paper's algorithm.
 //!
-//! A method sees users, items and texts, puts fields into prompts and awaits the answers; it never
-//! sees a tensor, a token id or a template. It reads the corpus through a
-//! [`View`](crate::corpus::View), so that no text that is held out can reach a prompt.
+//! A method reads users, items and texts, puts fields into prompts and awaits the answers; it never
+//! handles a tensor, a token id or a template. It reads the corpus through a
+//! [`View`](crate::corpus::View), so that no held-out text can reach a prompt.
 
 mod ccp;
 mod cicl;
@@ -48,14 +48,14 @@ use crate::difference::OnText;
 use crate::task::Stage;
 use material::{Past, ids};
 
-/// Result of this room.
+/// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A way to write as a user would.
+/// A method of personalized text generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// From the item alone; the user plays no part.
+    /// From the item alone, without anything of the user.
     NonPerso,
     /// From the user's past texts on the most similar items, in one prompt.
     Rag,
@@ -63,23 +63,24 @@ pub enum Method {
     Scp,
     /// As [`Method::Scp`], with a wrong answer that is rejected before each text.
     Ccp,
-    /// From past texts and a summary of all that the user wrote.
+    /// From past texts and a summary of everything the user wrote.
     Intsum,
-    /// From past texts and a summary that is brought up to date block by block.
+    /// From past texts and a summary that is updated block by block.
     LlmTrsrRecurrent,
     /// From past texts and a summary of the summaries of blocks.
     LlmTrsrHierarchical,
-    /// From past texts beside others' on the same items, and an analysis of what separates them.
+    /// From past texts paired with others' on the same items, and an analysis of what separates
+    /// them.
     Cicl,
-    /// From past texts, a structured persona, and those of near users.
+    /// From past texts, a structured persona, and the personas of near users.
     PersonaDb,
     /// From past texts and hypotheses about the writer.
     Hyperalign,
     /// From past texts and a profile of what sets the user apart from others.
     Dpl,
-    /// As [`Method::Dpl`], with further dimensions that the model finds and then doubts.
+    /// As [`Method::Dpl`], with further dimensions that the model proposes and then validates.
     Drp,
-    /// As [`Method::Scp`], with the user's difference from others in the logits.
+    /// As [`Method::Scp`], with the user's difference from others applied to the logits.
     Idiolect,
 }
 
@@ -121,7 +122,7 @@ impl Method {
         }
     }
 
-    /// The method of this name.
+    /// Returns the method with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.name() == name)
@@ -144,7 +145,7 @@ impl Method {
         }
     }
 
-    /// Whether it tells differences between the user and representatives.
+    /// Whether it extracts differences between the user and representatives.
     #[must_use]
     pub fn tells_differences(self) -> bool {
         matches!(self, Self::Dpl | Self::Drp)
@@ -160,11 +161,11 @@ impl Method {
         }
     }
 
-    /// Does everything up to the last call: retrieval, differences, summaries.
+    /// Does everything before the last call: retrieval, differences, summaries.
     ///
     /// # Errors
-    /// [`Error::NoHistory`] where the method needs past texts and the view shows none; otherwise
-    /// whatever the store, the encoder or the language model fails with.
+    /// [`Error::NoHistory`] if the method needs past texts and the view shows none; otherwise an
+    /// error of the store, the encoder or the language model.
     pub async fn prepare(
         self,
         material: &Material<'_>,
@@ -174,7 +175,7 @@ impl Method {
         let task = options.task(material.task)?;
         let view = options.seen(&material.view, target)?;
         let material = &Material { task: &task, view, ..*material };
-        // Differences and their summary are two stages of progress of their own.
+        // DPL and DRP report two stages of progress themselves: differences and summary.
         let at_once = !self.tells_differences();
         if at_once {
             material.progress.begin("preparing", None);
@@ -201,13 +202,13 @@ impl Method {
         prepared
     }
 
-    /// Writes the target: [`Method::prepare`] and [`Prepared::write`]. The same material, options
-    /// and seeds give the same text.
+    /// Generates the target's text: [`Method::prepare`], then [`Prepared::write`]. The same
+    /// material, options and seeds give the same text.
     ///
-    /// `on_text`, if given, gets the text as it comes.
+    /// `on_text`, if given, gets the text as [`Prepared::write`] describes.
     ///
     /// # Errors
-    /// Those of both.
+    /// As [`Method::prepare`] and [`Prepared::write`].
     pub async fn write(
         self,
         material: &Material<'_>,

@@ -1,4 +1,5 @@
-//! Non-Perso: the target item, rating and title, and nobody's voice. The baseline of DPL's table.
+//! Non-Perso: a prompt with the target's item, rating and title, and nothing of the user. The
+//! baseline of DPL's table.
 
 use super::{Method, Prepared};
 use crate::corpus::Target;

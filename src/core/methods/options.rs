@@ -1,4 +1,4 @@
-//! What a caller may choose.
+//! Options of the methods.
 
 use std::borrow::Cow;
 
@@ -9,59 +9,60 @@ use crate::peers::{ChoiceOptions, Selector};
 use crate::task::{self, Order, Task, Telling};
 use idiolect_engine::lm::Sampling;
 
-/// Whose past a text is written from.
+/// User whose past texts are used.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum History {
-    /// The target's user's.
+    /// The target's user.
     #[default]
     Own,
-    /// Another user's, whose own text about the target's item is hidden: the control that a method
-    /// which tells users apart must not pass for the right one. Item, rating and title stay the
-    /// target's. The target's user is not seen at all then, not even as a peer.
+    /// Another user, as a control: a method that distinguishes users must not take this one for the
+    /// right one. The other user's own text about the target's item is hidden, and the target's
+    /// user is not visible at all, not even as a peer. Item, rating and title stay the target's.
     Of(String),
-    /// Nobody's: the method's prompt without past texts and without a profile.
+    /// Nobody: the method's prompt without past texts and without a profile.
     None,
 }
 
 /// Settings of a method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Most past texts in a prompt, and most items compared (N).
+    /// Maximum number of past texts in a prompt, and of items compared (N).
     pub n: usize,
-    /// How representatives are chosen; its `k` is also the number of other reviewers that an item
-    /// must have to be compared.
+    /// Choice of representatives. Its `k` is also the number of other reviewers that an item must
+    /// have to be compared.
     pub choice: ChoiceOptions,
-    /// Which text comes first where texts are compared.
+    /// Order of the user's and the representatives' texts when they are compared.
     pub order: Order,
-    /// In which form DPL's differences are told.
+    /// Form of DPL's differences.
     pub telling: Telling,
-    /// Whether texts are compared at all; otherwise DPL's profile is made of past texts alone.
+    /// Whether texts are compared at all; otherwise DPL's profile is made from past texts alone.
     pub differences: bool,
     /// Keys of dimensions that are left out of the task's standard.
     pub without_dimensions: Vec<String>,
     /// Seed of the text.
     pub seed: u64,
-    /// Seed of the differences and of the profile. Apart from `seed`, so that a second text of the
-    /// same user needs no second profile.
+    /// Seed of the differences and of the profile. It is separate from `seed`, so that a second
+    /// text of the same user needs no second profile.
     pub profile_seed: u64,
-    /// What differs from the task's sampling of the text.
+    /// Sampling settings of the text that replace the task's.
     pub sampling: SamplingOverrides,
-    /// Most tokens of the text; `None` leaves it to the task.
+    /// Maximum number of tokens of the text; `None` takes the task's limit.
     pub max_tokens: Option<usize>,
-    /// Most tokens of each difference and of the profile; `None` leaves it to the task.
+    /// Maximum number of tokens of each difference and of the profile; `None` takes the task's
+    /// limit.
     pub profile_max_tokens: Option<usize>,
-    /// What `idiolect` does beside prompting.
+    /// Options of the method `idiolect`.
     pub idiolect: IdiolectOptions,
-    /// Whose past is used.
+    /// User whose past texts are used.
     pub history: History,
-    /// Tokens that count where a text is scored, from its first; `None` counts all.
+    /// Number of tokens of a text that count in its score, from its first; `None` counts all.
     pub score_limit: Option<usize>,
     /// Whether stored answers are used.
     pub reuse: Reuse,
 }
 
 impl Options {
-    /// The task with the standard that is asked for.
+    /// The task without the dimensions that are left out.
     pub(super) fn task<'a>(&self, task: &'a Task) -> task::Result<Cow<'a, Task>> {
         match self.without_dimensions.as_slice() {
             [] => Ok(Cow::Borrowed(task)),
@@ -69,8 +70,8 @@ impl Options {
         }
     }
 
-    /// What may be seen: where another user's past is used, neither what they wrote about the
-    /// target's item nor anything of the target's user.
+    /// The visible part of the corpus. If another user's past is used, it hides that user's text
+    /// about the target's item and everything of the target's user.
     pub(super) fn seen<'a>(&self, view: &View<'a>, target: &Target) -> corpus::Result<View<'a>> {
         match &self.history {
             History::Of(user) if *user != target.user => {
@@ -80,7 +81,7 @@ impl Options {
         }
     }
 
-    /// Whose past is used; the target's user's also where it is nobody's.
+    /// User whose past is used; the target's user also if nobody's past is used.
     pub(super) fn author<'a>(&'a self, target: &'a Target) -> &'a str {
         match &self.history {
             History::Of(user) => user,
@@ -88,7 +89,8 @@ impl Options {
         }
     }
 
-    /// The task's N and K, DPL's choice of representatives and order, and its seed of 42.
+    /// Default options: the task's N and K, DPL's choice of representatives and order, and its seed
+    /// of 42.
     #[must_use]
     pub fn of(task: &Task) -> Self {
         Self {
@@ -111,7 +113,7 @@ impl Options {
     }
 }
 
-/// Settings of a sampler that replace the task's; see [`Sampling`].
+/// Sampling settings that replace the task's; see [`Sampling`].
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[allow(missing_docs)]
 pub struct SamplingOverrides {
@@ -124,7 +126,7 @@ pub struct SamplingOverrides {
 }
 
 impl SamplingOverrides {
-    /// `sampling` with what is set here.
+    /// Returns `sampling` with the values that are set here.
     #[must_use]
     pub fn over(&self, sampling: &Sampling) -> Sampling {
         Sampling {

@@ -1,13 +1,13 @@
-//! Persona-DB (COLING 2025, arXiv 2402.11060): a structured persona, refined, and those of near
-//! users beside it.
+//! Persona-DB (COLING 2025, arXiv 2402.11060): a structured persona, refined, and the personas of
+//! near users.
 //!
-//! Stage 1 extracts a structured persona from the history; stage 2 infers what the extraction does
-//! not yet say; stage 3 is collaborative: the three nearest users stand beside the user. The paper
-//! finds them by their personas, here they are the nearest user embeddings, each with persona and
-//! most relevant text, which keeps about the paper's three own texts to one of a neighbour. The last
-//! prompt has its order: request, persona, own texts, neighbours, who are said to be of doubtful
-//! help. The paper's fields of politics (ideologies, issues, moral foundations) have no place in
-//! reviews and are left out of the tasks' prompts.
+//! Stage 1 extracts a structured persona from the history. Stage 2 infers what the extraction does
+//! not yet say. Stage 3 is collaborative: it adds the three nearest users. The paper finds them by
+//! their personas; here they are the nearest by user embedding. Each comes with persona and most
+//! relevant text, which keeps about the paper's ratio of three own texts to one of a neighbour. The
+//! last prompt has the paper's order: request, persona, own texts, neighbours, with the remark that
+//! neighbours are of doubtful help. The paper's fields of politics (ideologies, issues, moral
+//! foundations) do not apply to reviews and are left out of the tasks' prompts.
 
 use futures::future::try_join_all;
 
@@ -17,7 +17,7 @@ use crate::corpus::Target;
 use crate::difference::{Calls, Profile};
 use crate::task::{Block, Draft, Part, Stage};
 
-/// Users who stand beside the user.
+/// Number of near users.
 const NEIGHBOURS: usize = 3;
 
 pub(super) async fn prepare(
@@ -68,7 +68,7 @@ pub(super) async fn prepare(
     Ok(prepared)
 }
 
-/// What was extracted and what was inferred from it, as one text.
+/// Extracts a persona, then refines it; both answers are joined into one text.
 async fn persona(
     material: &Material<'_>,
     calls: &Calls<'_>,

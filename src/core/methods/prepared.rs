@@ -1,4 +1,4 @@
-//! A method up to its last call: what is left is to write a text, or to score one.
+//! A method prepared up to its last call, which generates or scores a text.
 
 use super::contrast::Contrasts;
 use super::idiolect::best;
@@ -9,8 +9,7 @@ use crate::difference::{Call, OnText, Profile, ScoreCall, Scored, Steered, Tally
 use crate::task::{Cut, Draft, Stage};
 use idiolect_engine::lm::Sampling;
 
-/// What a method has made of a target when only its last call is left. The same prepared prompt
-/// serves any number of texts and scores.
+/// Prepared prompt of a method's last call. It serves any number of texts and scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prepared {
     /// The method.
@@ -21,26 +20,26 @@ pub struct Prepared {
     pub draft: Draft,
     /// Every review that the prompt shows or that its fields were made from.
     pub made_from: Vec<ReviewId>,
-    /// The past reviews that the prompt is given, as it orders them.
+    /// The past reviews in the prompt, in its order.
     pub past: Vec<ReviewId>,
     /// The profile, for methods that make one.
     pub profile: Option<Profile>,
     /// The profile in statements, for the method that makes one.
     pub stated: Option<StatedProfile>,
-    /// Prompts beside its own and the rule that combines them, for methods that steer.
+    /// Contrast prompts and the rule that combines them, for methods that steer.
     pub steered: Option<Steered>,
-    /// What earlier prompts left out, in the order in which they were made.
+    /// Parts left out of earlier prompts, in the order in which the prompts were made.
     pub cut_before: Vec<Cut>,
-    /// What the calls so far have cost.
+    /// Calls and tokens spent so far.
     pub tally: Tally,
 }
 
-/// A text that exists.
+/// A given text, to be scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Given<'a> {
     /// The text.
     pub text: &'a str,
-    /// Its row, where it is a review: its score goes when the review goes.
+    /// Id of the text if it is a stored review; its score is deleted with the review.
     pub review: Option<ReviewId>,
 }
 
@@ -57,7 +56,7 @@ impl<'a> From<&'a StoredReview> for Given<'a> {
 }
 
 impl Prepared {
-    /// Of a method whose last call is its only one.
+    /// Prepares a method whose last call is its only one.
     pub(super) fn of(method: Method, stage: Stage, draft: Draft, past: &[Past]) -> Self {
         Self {
             method,
@@ -73,7 +72,7 @@ impl Prepared {
         }
     }
 
-    /// With the profile that the prompt was given, if any, and the cost of making it.
+    /// Adds the profile that the prompt was given, if any, and the cost of the calls so far.
     pub(super) fn after(mut self, profile: Option<Profile>, tally: Tally) -> Self {
         if let Some(profile) = &profile {
             self.made_from.extend(profile.made_from());
@@ -83,7 +82,7 @@ impl Prepared {
         Self { profile, tally, ..self }
     }
 
-    /// With what steers it, and the reviews that that was made from.
+    /// Adds the steering, and the reviews that it was made from.
     pub(super) fn steered_by(
         mut self,
         steered: Steered,
@@ -95,17 +94,18 @@ impl Prepared {
         Self { steered: Some(steered), ..self }
     }
 
-    /// With the texts that its past ones stand against.
+    /// Adds the negative examples: their reviews, and the parts left out of their prompts.
     pub(super) fn with_contrasts(mut self, against: Contrasts) -> Self {
         self.made_from.extend(against.reviews);
         self.cut_before.splice(0..0, against.cut);
         self
     }
 
-    /// Writes the text: the last call. `on_text`, if given, gets it as it comes.
+    /// Generates the text with the last call. `on_text`, if given, gets it in pieces as it is
+    /// generated, or all at once if it is the best of several texts.
     ///
     /// # Errors
-    /// Whatever the store or the language model fails with.
+    /// Error if the store or the language model fails.
     pub async fn write(
         self,
         material: &Material<'_>,
@@ -119,7 +119,7 @@ impl Prepared {
         }
         let calls = material.calls(options);
         let sampling = options.sampling.over(&material.task.stage(self.stage)?.sampling);
-        // A text that is shown as it comes is its own progress.
+        // A streamed text shows its own progress.
         let silent = on_text.is_none();
         if silent {
             material.progress.begin("writing", None);
@@ -161,16 +161,16 @@ impl Prepared {
         })
     }
 
-    /// Scores a given text under the very prompt that [`Prepared::write`] would have completed: the
-    /// log-probability of each of its first [`Options::score_limit`] tokens. Temperature and the
-    /// other settings of sampling have no part in it. The last prompt's cuts come with it, those of
-    /// earlier ones do not.
+    /// Scores a given text under exactly the prompt that [`Prepared::write`] completes: the
+    /// log-probability of each of its first [`Options::score_limit`] tokens. Sampling settings such
+    /// as the temperature have no effect. The result lists the cuts of the last prompt, not those
+    /// of earlier ones.
     ///
-    /// Where the prompt asks for a label, the text stands behind it, and the label is not counted;
+    /// If the prompt asks for a label, the text is placed after it, and the label is not counted;
     /// see [`Calls::score`](crate::difference::Calls::score).
     ///
     /// # Errors
-    /// Whatever the store or the language model fails with.
+    /// Error if the store or the language model fails, or if a stop is requested.
     pub async fn score(
         &self,
         material: &Material<'_>,

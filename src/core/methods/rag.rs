@@ -1,4 +1,5 @@
-//! RAG: the user's N most relevant past texts in one prompt. The bar that every method must clear.
+//! RAG: the user's N most relevant past texts in one prompt. The baseline that every method must
+//! beat.
 
 use super::select::most_relevant;
 use super::{Material, Method, Options, Prepared, Result};

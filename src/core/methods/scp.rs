@@ -1,8 +1,8 @@
 //! SCP, conversational prompting (arXiv 2509.20805): each past text is an answer that the assistant
 //! has given, and the target is what the user asks for next.
 //!
-//! The paper leaves the order of the turns open. Here the least relevant comes first and the most
-//! relevant last, next to the target, where small models look most.
+//! The paper leaves the order of the turns open. Here the least relevant text comes first and the
+//! most relevant last, next to the target, where small models pay most attention.
 
 use super::select::most_relevant;
 use super::{Material, Method, Options, Prepared, Result};

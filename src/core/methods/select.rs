@@ -1,4 +1,4 @@
-//! Which past reviews a prompt gets (DPL step 2).
+//! Retrieval of the past reviews for a prompt (DPL, step 2).
 
 use std::collections::HashSet;
 
@@ -8,10 +8,10 @@ use crate::task::{Block, Task};
 
 /// The `n` past reviews that are most relevant to the target by BM25, most relevant first.
 ///
-/// The query is made of the target's fields that the task names (for reviews: the new review's
-/// title and the item's description), a document of the same fields of a past review; the texts
-/// themselves are not searched. Among equals the newest comes first, so that a target which says
-/// nothing gets the newest reviews.
+/// The query consists of the target's fields that the task names (for reviews: the new review's
+/// title and the item's description), a document of the same fields of a past review. The texts
+/// themselves are not searched. Among equals the newest comes first, so that a target without these
+/// fields gets the newest reviews.
 pub(super) fn most_relevant(task: &Task, target: &Target, past: &[Past], n: usize) -> Vec<Past> {
     let documents: Vec<String> = past
         .iter()
@@ -22,12 +22,12 @@ pub(super) fn most_relevant(task: &Task, target: &Target, past: &[Past], n: usiz
     top.into_iter().map(|i| past[i].clone()).collect()
 }
 
-/// The newest `n`, newest first.
+/// The newest `n` past reviews, newest first.
 pub(super) fn most_recent(past: &[Past], n: usize) -> Vec<Past> {
     past.iter().rev().take(n).cloned().collect()
 }
 
-/// Those past reviews whose item at least `k` other users reviewed, as far as the view shows.
+/// Past reviews whose item at least `k` other users reviewed, as far as the view shows.
 pub(super) fn comparable(view: &View<'_>, past: &[Past], k: usize) -> Result<Vec<Past>> {
     let mut comparable = Vec::new();
     for (review, item) in past {

@@ -1,4 +1,5 @@
-//! The methods over a small corpus, a scripted language model and peers chosen in order.
+//! Tests of the methods on a small corpus, with a scripted language model and peers chosen in
+//! order.
 #![allow(clippy::unwrap_used)]
 
 mod baselines;
@@ -128,7 +129,7 @@ fn constrained_differences_are_told_by_dimension() {
     let free = world.write(Method::Dpl, &world.options()).unwrap();
     let constrained = Options { telling: Telling::Constrained, ..world.options() };
     let written = world.write(Method::Dpl, &constrained).unwrap();
-    // Nothing that was told freely is taken for them.
+    // No free answer is reused for a constrained one.
     assert_eq!((written.computed, written.reused), (free.computed, 0));
     let first = world.model.prompt(free.computed);
     let form = r#"{"Writing style": "...", "Emotional style": "...", "Semantic style": "..."}"#;
@@ -210,7 +211,7 @@ fn any_change_of_an_ingredient_is_computed_anew() {
     world.model.fingerprint = "another".to_owned();
     assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 1);
     let text = include_str!("../../../data/tasks/review.toml");
-    // An edit of the task file counts as far as it reaches the prompt.
+    // An edit of the task file counts only if it reaches the prompt.
     world.task = Task::parse("t".as_ref(), &format!("{text}# edited\n")).unwrap();
     assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 0);
     let edited = text.replace("\"[Review]:\"", "\"[Text]:\"");
@@ -325,7 +326,7 @@ fn a_profile_without_target_takes_the_newest() {
     assert_eq!(made.tally.computed, 3);
     let summary = world.model.prompt(2);
     assert!(summary.find("text-ann-5").unwrap() < summary.find("text-ann-4").unwrap());
-    // For a target, what fits is used again.
+    // With a target, matching stored answers are reused.
     let target = world.target("ann");
     let again = block_on(profile(&world.material(), "ann", Some(&target), &world.options()));
     assert_eq!(again.unwrap().tally.reused, 2);

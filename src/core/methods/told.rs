@@ -1,4 +1,4 @@
-//! What methods have told of past texts before the last call.
+//! Calls on past texts before the last one, and the last prompts that show their answers.
 
 use super::{Error, Material, Method, Options, Past, Prepared, Result, ids};
 use crate::corpus::{ReviewId, Target};
@@ -6,7 +6,7 @@ use crate::difference::{Answer, Call, Calls, Profile, Tally};
 use crate::task::{Block, Draft, Part, Stage};
 use idiolect_engine::lm::Sampling;
 
-/// One call before the last, under the seed of profiles.
+/// Makes one call before the last, with the profile seed.
 pub(super) async fn ask(
     material: &Material<'_>,
     calls: &Calls<'_>,
@@ -38,7 +38,7 @@ pub(super) fn blocks(past: &[Past]) -> impl Iterator<Item = Block> {
     past.iter().map(|(review, item)| Block::of_review(review, item))
 }
 
-/// DPL's last prompt with another profile: item, past texts, profile, rating and title.
+/// DPL's last prompt with a given profile: item, past texts, profile, rating and title.
 pub(super) fn from_profile(
     method: Method,
     target: &Target,
@@ -55,7 +55,7 @@ pub(super) fn from_profile(
     Prepared::of(method, Stage::Generation, draft, past).after(profile, tally)
 }
 
-/// A last prompt that shows what was told as notes.
+/// A last prompt that shows an earlier answer as a note.
 pub(super) fn from_notes(
     method: Method,
     stage: Stage,
@@ -73,7 +73,7 @@ pub(super) fn from_notes(
     Prepared::of(method, stage, draft, past).after(told, tally)
 }
 
-/// One call on past texts alone, and what it answered as a profile.
+/// Makes one call on past texts alone and returns its answer as a profile.
 pub(super) async fn of_past(
     material: &Material<'_>,
     calls: &Calls<'_>,

@@ -1,5 +1,5 @@
-//! Why a text came out as it did: for each token, how much the user's texts argued for it and how
-//! much what steers.
+//! Attribution of a text's tokens: how much the user's texts and the steering raised the
+//! probability of each.
 
 use serde::Serialize;
 
@@ -9,23 +9,25 @@ use crate::difference::{Beside, ScoreCall};
 use crate::task::{Draft, Part, Stage};
 use idiolect_engine::lm::Steering;
 
-/// What argued for a token, as differences of natural log-probabilities given the text before it.
+/// Attribution of one token, in differences of natural log-probabilities given the text before it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reason {
     /// The token's text; bytes that are no whole character are shown as U+FFFD.
     pub piece: String,
-    /// With the user's prompt less without anything of the user: `ln pU − ln p0`.
+    /// Effect of the user's texts: with the user's prompt minus without anything of the user,
+    /// `ln pU − ln p0`.
     pub user: f32,
-    /// With what steers less the user's prompt alone: `ln p − ln pU`; 0 for methods that do not steer.
+    /// Effect of steering: with it minus the user's prompt alone, `ln p − ln pU`; 0 for methods
+    /// that do not steer.
     pub contrast: f32,
 }
 
 impl Prepared {
-    /// What argued for each of a text's tokens, three scores of it. White space around it is left
-    /// out, and as much of a long text as [`Options::score_limit`] says.
+    /// Attributes each token of a text, from three scores of it. White space around the text is
+    /// left out, and only its first [`Options::score_limit`] tokens are attributed.
     ///
     /// # Errors
-    /// Whatever the store or the language model fails with.
+    /// Error if the store or the language model fails.
     pub async fn why(
         &self,
         material: &Material<'_>,
@@ -58,7 +60,7 @@ impl Prepared {
             _ => Stage::NonPerso,
         };
         let nobody = calls.score(call(plain_stage, self.draft.only(Part::Target))).await?;
-        // As a score takes it: behind an opening and a space, or by itself.
+        // Tokenized as in a score: after a space if the prompt has an opening, else by itself.
         let space = if material.task.stage(self.stage)?.opening().is_empty() { "" } else { " " };
         let pieces = material.model.pieces(&format!("{space}{}", text.trim()))?;
         let reasons = pieces.into_iter().enumerate().map_while(|(i, piece)| {

@@ -1,4 +1,4 @@
-//! What comes of a method.
+//! Result of a method.
 
 use serde::Serialize;
 
@@ -9,28 +9,28 @@ use crate::difference::{Profile, Tally};
 use crate::task::Cut;
 use idiolect_engine::lm::Finish;
 
-/// A text written as a user would, and what it took.
+/// A generated text and its cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Written {
     /// The text, without the task's label.
     pub text: String,
     /// The method.
     pub method: Method,
-    /// What prompts left out, in the order in which they were made.
+    /// Parts left out of prompts, in the order in which the prompts were made.
     pub cut: Vec<Cut>,
-    /// Tokens of the prompts of all answers that were computed.
+    /// Number of prompt tokens of all computed answers.
     pub prompt_tokens: usize,
-    /// Tokens of all answers that were computed.
+    /// Number of tokens of all computed answers.
     pub completion_tokens: usize,
-    /// Answers (differences, summary, text) taken from the store.
+    /// Number of answers (differences, summary, text) taken from the store.
     pub reused: usize,
-    /// Answers computed.
+    /// Number of computed answers.
     pub computed: usize,
-    /// Tokens that the answers from the store had cost.
+    /// Prompt and completion tokens that the stored answers cost when they were computed.
     pub saved_tokens: usize,
-    /// Those of them that were prompts.
+    /// Prompt tokens among `saved_tokens`.
     pub saved_prompt_tokens: usize,
-    /// Why the text ended.
+    /// Reason why the text ended.
     pub finish: Finish,
     /// The user's past reviews that the prompt was given, as the prompt orders them.
     pub past: Vec<ReviewId>,
@@ -43,7 +43,7 @@ pub struct Written {
 }
 
 impl Written {
-    /// What the answers have cost.
+    /// Calls and tokens spent.
     #[must_use]
     pub fn tally(&self) -> Tally {
         Tally {
@@ -56,7 +56,7 @@ impl Written {
         }
     }
 
-    /// The same text at another cost.
+    /// Returns the same text with another cost.
     pub(super) fn costing(self, tally: Tally) -> Self {
         Self {
             computed: tally.computed,

@@ -1,4 +1,4 @@
-//! How well a user's texts are told from others' on the same items.
+//! Distinctness: how well a user's texts can be told apart from others' on the same items.
 
 use std::collections::HashMap;
 
@@ -8,26 +8,27 @@ use super::vectors::vectors_of;
 use crate::corpus::{ReviewId, View};
 use idiolect_engine::encoder::Encoder;
 
-/// A user's review and others' of the same item.
+/// A user's review and the others' reviews of the same item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnItem {
-    /// The user's.
+    /// The user's review.
     pub own: ReviewId,
-    /// The others'.
+    /// The others' reviews.
     pub others: Vec<ReviewId>,
 }
 
-/// How distinct a user is, 0 (like everybody) to 1.
+/// Returns how distinct a user is, 0 (like everybody) to 1.
 ///
-/// A classifier is made of all items but one, and looks at that one: the sum of (own vector − mean of
-/// the others' vectors) is a direction, and the text that lies farther along it is taken for the
-/// user's. With α the share of others' texts that are taken for the user's rather than the own one
-/// (equals count half), the result is `1 − 2α`, and 0 where the classifier does no better than chance;
-/// α is shrunk towards a half as by one text won and one lost (rule of succession). The overlap α is
-/// that of C-BPO (arXiv 2605.10043), with a classifier that needs no training.
+/// For each item, a classifier is built from the other items and tested on this one (leave one
+/// out). Its direction is the sum of (own vector − mean of the others' vectors) over the other
+/// items; it attributes to the user the text with the largest projection on this direction. Let α
+/// be the share of others' texts with a larger projection than the user's own text (ties count
+/// half), averaged over the items and shrunk towards 1/2 by one item won and one lost (rule of
+/// succession). The result is `1 − 2α`, or 0 if that is negative. The overlap α is that of C-BPO
+/// (arXiv 2605.10043), with a classifier that needs no training.
 ///
-/// Items without others' texts are passed by; with fewer than two the result is 0. Vectors are made
-/// where missing.
+/// Items without others' texts are skipped; with fewer than two items the result is 0. Missing
+/// vectors are computed.
 ///
 /// # Errors
 ///
@@ -65,8 +66,8 @@ fn of_vectors(items: &[OnItem], vectors: &HashMap<ReviewId, Vec<f32>>) -> f32 {
     (1.0 - 2.0 * overlap).max(0.0) as f32
 }
 
-/// Share of others' texts on an item that lie farther along the direction of the rest than the own
-/// text does.
+/// Returns the share of others' texts on the item `left_out` that have a larger projection than the
+/// user's own text on the direction from the other items; ties count half.
 fn taken_for_the_user(items: &[Item<'_>], left_out: usize) -> f64 {
     let Item { own, others, .. } = &items[left_out];
     let mut direction = vec![0.0; own.len()];
@@ -89,8 +90,8 @@ mod tests {
 
     use super::*;
 
-    /// `n` items with three others each; vectors are noise, the user's shifted by `shift` in one
-    /// place.
+    /// Distinctness over `n` items with three others' texts each. Vectors are noise; one component
+    /// of the user's vectors is shifted by `shift`.
     fn of_user(n: i64, shift: f32, seed: u64) -> f32 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut vectors = HashMap::new();
@@ -115,7 +116,7 @@ mod tests {
         let (alike, apart, far) = (mean(0.0), mean(2.0), mean(20.0));
         assert!(alike < 0.15, "{alike}");
         assert!(apart > alike + 0.3, "{apart}");
-        // Every comparison is won: what is left is the shrinkage, 12 of 14.
+        // Every comparison is won; only the shrinkage remains: 12 of 14.
         assert!((far - 12.0 / 14.0).abs() < 1e-6, "{far}");
     }
 

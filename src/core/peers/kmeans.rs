@@ -1,32 +1,33 @@
-//! k-means: Lloyd's iteration from k-means++ starts.
+//! k-means: Lloyd's algorithm with k-means++ initialization.
 //!
 //! Lloyd, "Least squares quantization in PCM" (1982); Arthur and Vassilvitskii, "k-means++: the
-//! advantages of careful seeding" (2007), with several trials a step, of which the best is kept. As
-//! in scikit-learn before 1.4, on which DPL was built, the best of ten starts wins.
+//! advantages of careful seeding" (2007), with several trials per step, of which the best is kept.
+//! The best of ten initializations is kept, as in scikit-learn before 1.4, which DPL used.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Starts, of which the one with the least inertia is kept.
+/// Number of initializations; the result with the least inertia is kept.
 const N_STARTS: usize = 10;
 
-/// Most iterations of one start.
+/// Maximum number of iterations per initialization.
 const MAX_ITERATIONS: usize = 300;
 
-/// Points and the clusters they fell into.
+/// Result of k-means.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Clustering {
     /// Cluster of each point, below k. A cluster can be empty only if there are fewer distinct
     /// points than clusters.
     pub(super) assignment: Vec<usize>,
-    /// Centres, `[k][dimension]`: the means of the clusters' points.
+    /// Centres, `[k][dimension]`: the means of the points of each cluster.
     pub(super) centres: Vec<Vec<f64>>,
-    /// Sum of squared distances of points to their centres.
+    /// Sum of the squared distances between points and their centres.
     pub(super) inertia: f64,
 }
 
-/// Clusters `points` (all of one dimension) into `k`. The same seed gives the same clusters; the
-/// order of the points matters. No points or `k` of 0 give an empty clustering.
+/// Clusters `points` (all of the same dimension) into `k` clusters. The same seed gives the same
+/// clusters; the order of the points matters. Without points, or with `k` 0, the clustering is
+/// empty.
 pub(super) fn kmeans(points: &[&[f32]], k: usize, seed: u64) -> Clustering {
     if points.is_empty() || k == 0 {
         return Clustering { assignment: Vec::new(), centres: Vec::new(), inertia: 0.0 };
@@ -42,7 +43,7 @@ pub(super) fn kmeans(points: &[&[f32]], k: usize, seed: u64) -> Clustering {
     best
 }
 
-/// Cluster of each point, as [`kmeans`] has it.
+/// Returns the cluster of each point; see [`kmeans`].
 pub(crate) fn cluster(points: &[&[f32]], k: usize, seed: u64) -> Vec<usize> {
     kmeans(points, k, seed).assignment
 }
@@ -56,7 +57,7 @@ fn one_start(points: &[&[f32]], k: usize, random: &mut ChaCha8Rng) -> Clustering
     lloyd(points, start(points, k, random), |_| {})
 }
 
-/// Iterates until no point changes its cluster; `watch` sees the inertia after each assignment.
+/// Iterates until no point changes its cluster. `watch` receives the inertia after each assignment.
 fn lloyd(points: &[&[f32]], mut centres: Vec<Vec<f64>>, mut watch: impl FnMut(f64)) -> Clustering {
     let mut assignment = vec![usize::MAX; points.len()];
     let mut inertia = f64::INFINITY;
@@ -74,8 +75,8 @@ fn lloyd(points: &[&[f32]], mut centres: Vec<Vec<f64>>, mut watch: impl FnMut(f6
     Clustering { assignment, centres, inertia }
 }
 
-/// k-means++: each further centre is a point, drawn in proportion to its squared distance from the
-/// centres so far; the best of `2 + ln k` draws is kept.
+/// k-means++: draws each further centre among the points, in proportion to the squared distance
+/// from the nearest centre so far. The best of `2 + ln k` draws is kept.
 fn start(points: &[&[f32]], k: usize, random: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
     let widened = |i: usize| -> Vec<f64> { points[i].iter().map(|&x| f64::from(x)).collect() };
     let n_trials = 2 + (k as f64).ln() as usize;
@@ -103,7 +104,7 @@ fn start(points: &[&[f32]], k: usize, random: &mut ChaCha8Rng) -> Vec<Vec<f64>> 
     centres
 }
 
-/// An index in proportion to its weight; the first where all weights are 0.
+/// Draws an index in proportion to its weight; 0 if all weights are 0.
 fn draw(weights: &[f64], random: &mut ChaCha8Rng) -> usize {
     let mut left = random.random::<f64>() * weights.iter().sum::<f64>();
     for (i, &weight) in weights.iter().enumerate() {
@@ -112,11 +113,12 @@ fn draw(weights: &[f64], random: &mut ChaCha8Rng) -> usize {
             return i;
         }
     }
-    // Rounding may leave a trace: the last point that has any weight.
+    // Rounding may leave a positive rest: return the last point with a positive weight.
     weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0)
 }
 
-/// The nearest centre of each point, the first of several as near, and its squared distance.
+/// Returns the index of each point's nearest centre (the first one in a tie) and the squared
+/// distance to it.
 fn assign(points: &[&[f32]], centres: &[Vec<f64>]) -> (Vec<usize>, Vec<f64>) {
     points
         .iter()
@@ -133,8 +135,8 @@ fn assign(points: &[&[f32]], centres: &[Vec<f64>]) -> (Vec<usize>, Vec<f64>) {
         .unzip()
 }
 
-/// Gives each empty cluster the point farthest from its own centre, so that none stays empty while
-/// there are points that lie apart.
+/// Moves to each empty cluster the point farthest from its own centre, so that no cluster stays
+/// empty while there are enough distinct points.
 fn fill_empty(assignment: &mut [usize], mut distances: Vec<f64>, k: usize) {
     let mut sizes = vec![0_usize; k];
     for &cluster in assignment.iter() {
@@ -159,7 +161,7 @@ fn fill_empty(assignment: &mut [usize], mut distances: Vec<f64>, k: usize) {
     }
 }
 
-/// Moves each centre to the mean of its points; that of an empty cluster stays.
+/// Moves each centre to the mean of its points; the centre of an empty cluster stays.
 fn update(points: &[&[f32]], assignment: &[usize], centres: &mut [Vec<f64>]) {
     for (c, centre) in centres.iter_mut().enumerate() {
         let mut sum = vec![0.0; centre.len()];
@@ -187,7 +189,7 @@ mod tests {
         kmeans(&points, k, seed)
     }
 
-    /// Inertia of the best of all assignments, by trying each.
+    /// Least inertia of all possible assignments, by brute force.
     fn best_inertia(points: &[Vec<f32>], k: usize) -> f64 {
         let refs: Vec<&[f32]> = points.iter().map(Vec::as_slice).collect();
         (0..k.pow(points.len() as u32))
@@ -276,7 +278,8 @@ mod tests {
                 points.into_iter().map(|p| p.into_iter().map(f32::from).collect()).collect();
             let got = clusters_of(&points, k, 3);
             let best = best_inertia(&points, k);
-            // Lloyd's iteration promises no optimum; ten starts on five points come close.
+            // Lloyd's algorithm does not guarantee the optimum; ten initializations on five points
+            // come close.
             prop_assert!(got.inertia <= 2.0 * best + 1e-9, "{} against {best}", got.inertia);
         }
     }

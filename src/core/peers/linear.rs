@@ -1,7 +1,7 @@
-//! Arithmetic on vectors, in a fixed order of additions.
+//! Vector arithmetic with a fixed order of additions.
 
-/// Scalar product. Eight partial sums let the compiler use vector registers; their order is fixed,
-/// so the result is the same on every machine with the same rounding.
+/// Returns the scalar product. Eight partial sums let the compiler use vector registers. Their
+/// order is fixed, so the result is the same on every machine with the same rounding.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a_chunks, a_rest) = a.as_chunks::<8>();
     let (b_chunks, b_rest) = b.as_chunks::<8>();
@@ -20,7 +20,7 @@ pub(super) fn norm(a: &[f32]) -> f64 {
     a.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt()
 }
 
-/// Cosine, -1 to 1; 0 where one of the two has no direction.
+/// Returns the cosine, -1 to 1; 0 if one of the vectors has length 0.
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let lengths = norm(a) * norm(b);
     if lengths == 0.0 {
@@ -30,8 +30,8 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     (product / lengths).clamp(-1.0, 1.0) as f32
 }
 
-/// The vector of length 1 in the same direction; `None` where the length is below `floor` (rounding
-/// noise has a direction too, but it means nothing).
+/// Returns the unit vector in the direction of `a`; `None` if the length is not above `floor` or
+/// not finite (a vector of rounding noise has no meaningful direction).
 pub(super) fn unit(a: &[f64], floor: f64) -> Option<Vec<f32>> {
     let length = a.iter().map(|x| x * x).sum::<f64>().sqrt();
     (length.is_finite() && length > floor).then(|| a.iter().map(|x| (x / length) as f32).collect())
@@ -44,7 +44,7 @@ pub(super) fn add(sum: &mut [f64], a: &[f32]) {
     }
 }
 
-/// Mean of vectors of `dimension` numbers; `None` for no vectors.
+/// Returns the mean of vectors of length `dimension`; `None` without vectors.
 pub(super) fn mean<'a>(
     vectors: impl IntoIterator<Item = &'a [f32]>,
     dimension: usize,

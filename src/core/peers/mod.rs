@@ -1,10 +1,12 @@
-//! User embeddings, the index over them, and the choice of representatives.
+//! User embeddings, the index over them, and the selection of representatives.
 //!
-//! A review's vector is the encoder's, stored under its stamp (`vectors`). A user's embedding is
-//! what remains of their reviews when each item's content is taken off (`user_embedding`). The
-//! index (`index`) finds users near a vector. Representatives stand for the others who wrote about
-//! an item (`representatives`, `selection`, `kmeans`), or about near ones where they are too few
-//! (`near_items`); `nearness` tells how near users are, `distinctness` how far one is from everybody.
+//! A review's vector is its encoder embedding, stored under the encoder's stamp (`vectors`). A
+//! user's embedding is the mean residual of their review vectors after the mean vector of each item
+//! is subtracted (`user_embedding`). The index (`index`) finds the users nearest to a vector.
+//! Representatives are selected among the other users who reviewed an item (`representatives`,
+//! `selection`, `kmeans`) or, if these are too few, among reviewers of similar items
+//! (`near_items`). `nearness` computes similarities between users, and `distinctness` how well a
+//! user can be told apart from others.
 
 mod distinctness;
 mod error;
@@ -34,92 +36,94 @@ pub use representatives::choose;
 pub use user_embedding::{EmbeddingKind, ItemMeans, UserEmbedding, user_embedding};
 pub use vectors::ensure_vectors;
 
-/// Result of this room.
+/// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// How representatives are chosen among the candidates.
+/// Method of selecting representatives among the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Selector {
-    /// k-means into K+1, the user's own cluster dropped, the member nearest each centre (DPL).
+    /// k-means with K+1 clusters. The user's own cluster is dropped; of each other cluster the
+    /// member nearest to the centre is selected (DPL).
     Kmeans,
-    /// K at random.
+    /// K random candidates.
     Random,
-    /// The K least similar to the user's own text.
+    /// The K candidates least similar to the user's own text.
     Farthest,
-    /// As `Kmeans`, but a random member of each cluster.
+    /// As `Kmeans`, but with a random member of each cluster.
     RandomMember,
-    /// The K whose users' embeddings are nearest to the user's.
+    /// The K candidates whose users' embeddings are nearest to the user's embedding.
     Neighbours,
 }
 
-/// Settings of the choice.
+/// Options of the selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ChoiceOptions {
-    /// Most representatives (K).
+    /// Maximum number of representatives (K).
     pub k: usize,
-    /// How they are chosen.
+    /// Method of selection.
     pub selector: Selector,
-    /// Seed of every random choice.
+    /// Seed of all random choices.
     pub seed: u64,
 }
 
-/// Where a representative comes from.
+/// Origin of a representative.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(rename_all = "kebab-case", tag = "from")]
 pub enum Origin {
-    /// Reviewed the very item.
+    /// They reviewed the item itself.
     SameItem,
-    /// Too few reviewed the item: reviewed a near item, and is near the user in the index.
+    /// Too few users reviewed the item. They reviewed a similar item, and their embedding is near
+    /// to the user's.
     NearItem {
         /// The item reviewed.
         #[serde(skip)]
         item: String,
-        /// Cosine between the two items' mean review vectors, -1 to 1; where nobody reviewed the
-        /// item asked for, its title and description stand for its mean.
+        /// Cosine between the mean review vectors of the two items, -1 to 1. If nobody reviewed the
+        /// requested item, the vector of its title and description replaces its mean.
         #[serde(rename = "item_similarity")]
         similarity: f32,
     },
 }
 
-/// A peer chosen to stand for many.
+/// A peer's review selected as representative of a cluster.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Representative {
     /// The peer's review.
     #[serde(flatten)]
     pub review: StoredReview,
-    /// Cluster it stands for; `None` where the selector forms none.
+    /// Cluster that it represents; `None` if the selector does not cluster.
     pub cluster: Option<usize>,
-    /// Members of that cluster; 1 where there is none.
+    /// Number of members of that cluster; 1 if there is no cluster.
     pub cluster_size: usize,
-    /// Cosine between its vector and what [`Choice::compared_with`] names, -1 to 1.
+    /// Cosine between its vector and the vector that [`Choice::compared_with`] names, -1 to 1.
     pub similarity: f32,
-    /// Where it comes from.
+    /// Origin of the review.
     #[serde(flatten)]
     pub origin: Origin,
 }
 
-/// What candidates are compared with.
+/// Vector that candidates are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Anchor {
     /// The user's own review of the item.
     OwnReview,
-    /// The user has none visible: the mean of their other reviews.
+    /// The mean of the user's visible reviews, if none of them is of the item.
     OwnMean,
-    /// The user has no visible review at all: the mean of the candidates.
+    /// The mean of the candidates, if the user has no visible review.
     Candidates,
 }
 
-/// The outcome of a choice.
+/// Result of a selection.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Choice {
-    /// In cluster order.
+    /// The representatives, in cluster order, or in the selector's order if it does not cluster.
     pub representatives: Vec<Representative>,
-    /// Number of candidates it was made from.
+    /// Number of candidates.
     pub n_candidates: usize,
-    /// Number of candidates that fell into the user's own cluster and were dropped.
+    /// Number of candidates that were dropped because they fell into the user's own cluster.
     pub n_dropped: usize,
-    /// What similarities are measured against.
+    /// Vector that similarities are measured against.
     pub compared_with: Anchor,
 }

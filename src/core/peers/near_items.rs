@@ -1,4 +1,5 @@
-//! Candidates for an item that too few reviewed: reviews of near items by users near to the user.
+//! Candidates for an item that too few users reviewed: reviews of similar items by users near to
+//! the user.
 
 use std::collections::HashSet;
 
@@ -12,13 +13,13 @@ use crate::corpus::View;
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::Silent;
 
-/// Most items whose reviewers are looked at.
+/// Maximum number of items whose reviewers are considered.
 const MOST_ITEMS: usize = 32;
 
-/// Users looked at for each one wanted; the nearest of them are taken.
+/// Number of users to consider per wanted candidate; the nearest of them are selected.
 const USERS_FOR_ONE: usize = 8;
 
-/// For whom, about what, and what may be seen.
+/// Inputs of the search: the view, the encoder, the user and the item.
 pub(super) struct Scene<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) encoder: &'a Encoder,
@@ -26,11 +27,12 @@ pub(super) struct Scene<'a> {
     pub(super) item: &'a str,
 }
 
-/// Up to `wanted` candidates besides those there are, one review a user, nearest users first.
+/// Returns up to `wanted` candidates in addition to `have`, one review per user, nearest users
+/// first.
 ///
-/// Items are gone through from the nearest on until there are enough of their reviewers to choose
-/// from; of these the users nearest to the user are taken. Everything is computed from what the view
-/// shows; the index next to the store serves where the view shows all.
+/// Goes through the items, nearest first, until it has enough of their reviewers, and selects those
+/// nearest to the user. Everything is computed from visible reviews; the store's index is used only
+/// if the view hides nothing.
 pub(super) fn fill_up(
     scene: &Scene<'_>,
     have: &[Candidate],
@@ -59,12 +61,13 @@ pub(super) fn fill_up(
             break;
         }
     }
-    // A stable sort: among users as near the nearer item goes first.
+    // Stable sort: among users with equal similarity, the nearer item comes first.
     pool.sort_by(|a, b| b.0.total_cmp(&a.0));
     Ok(pool.into_iter().take(wanted).map(|(_, candidate)| candidate).collect())
 }
 
-/// Other items that have reviews, nearest first.
+/// Returns the other items with reviews and their cosine to the scene's item, nearest first. Empty
+/// if the item has neither reviews nor a title or description.
 fn nearest_items(scene: &Scene<'_>, means: &ItemMeans) -> Result<Vec<(f32, String)>> {
     let narrow = |mean: Vec<f64>| mean.into_iter().map(|x| x as f32).collect::<Vec<f32>>();
     let query = match means.mean(scene.item) {

@@ -1,4 +1,4 @@
-//! How near users are to a user, by their embeddings.
+//! Similarity between users, by their embeddings.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,15 @@ use crate::corpus::{ReviewId, View};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::Silent;
 
-/// The `n` users nearest to `user` by their embeddings, nearest first, themselves left out; of users
-/// as near the one with the smaller id goes first. Nobody where the user has no visible review, or
-/// none that sets them apart.
+/// Returns the `n` users whose embeddings are nearest to the embedding of `user`, nearest first,
+/// without `user`. Ties are sorted by user id. Empty if `user` has no embedding.
 ///
-/// Everything is computed from what the view shows; the index next to the store serves where the
-/// view shows all.
+/// Everything is computed from visible reviews; the store's index is used only if the view hides
+/// nothing.
 ///
 /// # Errors
 ///
-/// An unknown user; an index beside the store that does not fit it; too many reviews without a
-/// vector.
+/// The user is unknown; the store's index does not fit it; or too many reviews have no vector.
 pub fn nearest_users(
     view: &View<'_>,
     encoder: &Encoder,
@@ -33,7 +31,7 @@ pub fn nearest_users(
     Nearness::of(view, encoder, user, &means)?.nearest(n)
 }
 
-/// How near other users are to one.
+/// Computes the similarity of other users to one user.
 pub(super) struct Nearness<'a> {
     view: &'a View<'a>,
     encoder: &'a Encoder,
@@ -45,7 +43,7 @@ pub(super) struct Nearness<'a> {
 }
 
 impl<'a> Nearness<'a> {
-    /// `means` are those of the view.
+    /// Prepares the embedding of `user`; `means` are the item means of the view.
     pub(super) fn of(
         view: &'a View<'a>,
         encoder: &'a Encoder,
@@ -58,21 +56,22 @@ impl<'a> Nearness<'a> {
             Err(error) => return Err(error),
         };
         let kind = index.as_ref().map_or(EmbeddingKind::Residual, |i| i.facts().embedding);
-        // In the index is also what a narrower view hides.
+        // The index also covers reviews that a narrower view hides.
         let index = index.filter(|_| view.shows_all());
         let mut nearness = Self { view, encoder, user, means, index, kind, embedding: None };
         nearness.embedding = nearness.embedding_of(user)?;
         Ok(nearness)
     }
 
-    /// Cosine between the users' embeddings; 0 where one has none.
+    /// Returns the cosine between the embeddings of the user and of `other`; 0 if one has no
+    /// embedding.
     pub(super) fn to(&self, other: &str) -> Result<f32> {
         let Some(embedding) = &self.embedding else { return Ok(0.0) };
         let other = self.embedding_of(other)?;
         Ok(other.map_or(0.0, |other| cosine(embedding, &other)))
     }
 
-    /// The `n` nearest others.
+    /// Returns the `n` nearest other users.
     fn nearest(&self, n: usize) -> Result<Vec<String>> {
         let Some(embedding) = &self.embedding else { return Ok(Vec::new()) };
         let others = |user: &str| user != self.user;
@@ -94,7 +93,7 @@ impl<'a> Nearness<'a> {
                 Some((cosine(embedding, &sums.embedding(self.kind)?.vector), user))
             })
             .collect();
-        // A stable sort: users stand in order of their ids.
+        // Stable sort: ties stay in order of user ids.
         near.sort_by(|a, b| b.0.total_cmp(&a.0));
         Ok(near.into_iter().take(n).map(|(_, user)| user).collect())
     }

@@ -1,4 +1,4 @@
-//! The peers who stand for the others on an item.
+//! Selection of representatives of the other users on an item.
 
 use std::collections::HashMap;
 
@@ -12,25 +12,25 @@ use crate::corpus::{ReviewId, StoredReview, View};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::Silent;
 
-/// A review that could be chosen.
+/// A review that may be selected.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) review: StoredReview,
     pub(super) origin: Origin,
 }
 
-/// Chooses representatives for `user` on `item`, as DPL does with [`super::Selector::Kmeans`]
-/// (arXiv 2503.02450). Vectors of the reviews needed are made where missing.
+/// Selects representatives for `user` on `item`; with [`super::Selector::Kmeans`] as DPL does
+/// (arXiv 2503.02450). Computes missing vectors of the reviews it needs.
 ///
-/// Candidates are the other users' visible reviews of the item; where they are fewer than K,
-/// reviews of near items by users near to this one fill them up to K. Their order does not matter.
-/// A user without a review of the item has no cluster to drop: K clusters are formed. An item with
-/// no other reviewer and no near one gives an empty choice.
+/// Candidates are the other users' visible reviews of the item. If they are fewer than K, reviews
+/// of similar items by users near to this one fill them up to K. The order of the reviews in the
+/// store does not matter. If the user has no review of the item, K clusters are formed and none is
+/// dropped. If nobody else reviewed the item or a similar one, the result is empty.
 ///
 /// # Errors
 ///
-/// An unknown user or item; an index beside the store that does not fit it; too many reviews
-/// without a vector where near items are needed.
+/// The user or item is unknown; the store's index does not fit it; or too many reviews have no
+/// vector while similar items are needed.
 pub fn choose(
     view: &View<'_>,
     encoder: &Encoder,
@@ -52,10 +52,10 @@ pub fn choose(
         let more = near_items::fill_up(&scene, &candidates, wanted)?;
         candidates.extend(more);
     }
-    // By user, so that the choice does not hang on the order of rows.
+    // Sorted by user, so that the selection does not depend on the order of rows.
     candidates.sort_by(|a, b| a.review.review.user.cmp(&b.review.review.user));
 
-    // The user's other reviews are looked at only where there is none of this item.
+    // The user's other reviews are needed only if there is none of this item.
     let compared: Vec<ReviewId> = match own {
         Some(own) => vec![own.id],
         None => history.iter().map(|r| r.id).collect(),
@@ -87,7 +87,7 @@ pub fn choose(
     })
 }
 
-/// Cosine between the embeddings of the user and of each candidate's user, -1 to 1.
+/// Returns the cosine between the embeddings of the user and of each candidate's user, -1 to 1.
 fn nearness_of(
     view: &View<'_>,
     encoder: &Encoder,
@@ -100,8 +100,8 @@ fn nearness_of(
     candidates.iter().map(|c| nearness.to(&c.review.review.user)).collect()
 }
 
-/// What candidates are compared with: the own text, else what the user is like elsewhere, else what
-/// the candidates have in common.
+/// Returns the vector that candidates are compared with: the user's own review of the item, else
+/// the mean of their reviews, else the mean of the candidates.
 fn anchor(
     own: Option<&[f32]>,
     history: &[StoredReview],

@@ -1,4 +1,4 @@
-//! Which candidates stand for all, from their vectors alone.
+//! Selects representatives from the candidates' vectors alone.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -7,27 +7,27 @@ use super::kmeans::{Clustering, kmeans, squared_distance};
 use super::linear::cosine;
 use super::{ChoiceOptions, Selector};
 
-/// A chosen candidate.
+/// A selected candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chosen {
     /// Index among the candidates.
     pub(super) candidate: usize,
-    /// Cluster it stands for.
+    /// Cluster that it represents.
     pub(super) cluster: Option<usize>,
-    /// Members of that cluster.
+    /// Number of members of that cluster.
     pub(super) cluster_size: usize,
 }
 
-/// The chosen ones, and how many candidates were dropped with the user's own cluster.
+/// The selected candidates, and the number of candidates dropped with the user's own cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Selection {
     pub(super) chosen: Vec<Chosen>,
     pub(super) n_dropped: usize,
 }
 
-/// Chooses among `candidates` (vectors of one dimension, in an order of the caller's that the result
-/// depends on). `own` is the vector of the user's own text, `anchor` what similarity is measured to,
-/// `nearness` says how near each candidate's user is and is read by [`Selector::Neighbours`] alone.
+/// Selects among `candidates` (vectors of the same dimension). The result depends on their order.
+/// `own` is the vector of the user's own text. Similarities are measured to `anchor`. `nearness` is
+/// the similarity of each candidate's user; only [`Selector::Neighbours`] reads it.
 pub(super) fn select(
     own: Option<&[f32]>,
     anchor: &[f32],
@@ -60,8 +60,9 @@ enum Member {
     Random,
 }
 
-/// DPL's step 3: own text and others into K+1 clusters, the own cluster dropped with everybody in
-/// it, one member of each other. Without an own text K clusters are formed and none is dropped.
+/// DPL's step 3: clusters the user's own text and the others' into K+1 clusters, drops the own
+/// cluster with all its members, and selects one member of each other cluster. Without an own text,
+/// K clusters are formed and none is dropped.
 fn of_clusters(
     own: Option<&[f32]>,
     candidates: &[&[f32]],
@@ -72,7 +73,7 @@ fn of_clusters(
     let n_own = points.len() - candidates.len();
     let clustering = cluster(&points, options.k + n_own, options.seed);
     let own_cluster = own.map(|_| clustering.assignment[0]);
-    // A generator of its own, so that the draw of members does not hang on k-means' draws.
+    // A separate generator, so that the members drawn do not depend on the draws of k-means.
     let mut random = ChaCha8Rng::seed_from_u64(options.seed ^ 0x6d65_6d62_6572);
     let mut selection = Selection::default();
     for (cluster, centre) in clustering.centres.iter().enumerate() {
@@ -99,8 +100,8 @@ fn of_clusters(
     selection
 }
 
-/// k-means, but where there are no more points than clusters each is its own, even if two are equal:
-/// with exactly K others all K are used.
+/// k-means; but if there are no more points than clusters, each point is its own cluster, even if
+/// two are equal. With exactly K others, all K are therefore used.
 fn cluster(points: &[&[f32]], n_clusters: usize, seed: u64) -> Clustering {
     if points.len() > n_clusters {
         return kmeans(points, n_clusters, seed);
@@ -121,7 +122,7 @@ fn unclustered(candidates: Vec<usize>) -> Selection {
     Selection { chosen, n_dropped: 0 }
 }
 
-/// K of n without repetition, in order.
+/// Draws K of `n` indices without repetition; returns them in ascending order.
 fn at_random(n: usize, options: &ChoiceOptions) -> Vec<usize> {
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut all: Vec<usize> = (0..n).collect();
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_own_cluster_goes_with_everybody_in_it() {
-        // Two beside the own text, then two groups with a middle each.
+        // Two points near the own text, then two groups with a middle point each.
         let own = [0.0, 0.0];
         let points = [
             [0.1, 0.0],
@@ -253,8 +254,8 @@ mod tests {
             }
             prop_assert_eq!(&got, &select(own.as_deref(), &anchor, &refs(&points), &[], &settings));
 
-            // The k-means choice is checked against its clusters: not the own one, and nobody of
-            // the cluster nearer to its centre.
+            // The k-means selection is checked against its clusters: no member of the own cluster,
+            // and no other member of the cluster nearer to its centre.
             if selector == Selector::Kmeans && points.len() > k && k > 0 {
                 let all: Vec<&[f32]> =
                     own.as_deref().into_iter().chain(points.iter().map(Vec::as_slice)).collect();

@@ -1,4 +1,4 @@
-//! Choices, embeddings and the index over small stores, with an encoder of a few words.
+//! Tests of selections, embeddings and the index on small stores, with an encoder of a few words.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,8 @@ fn review(user: &str, item: &str, text: &str, time: i64) -> Review {
     Review { user, item, rating: None, title: String::new(), text, time }
 }
 
-/// Ten users on item `many`, three on `few`, all ten on `near-1` and `near-2`; nobody on `none`.
+/// Reviews of ten users on item `many`, of three on `few`, of all ten on `near-1` and `near-2`, and
+/// of nobody on `none`.
 fn rows() -> Vec<Review> {
     let mut rows = Vec::new();
     for u in 0..10 {
@@ -107,7 +108,7 @@ fn what_a_view_hides_is_neither_chosen_nor_compared_with() {
     let choice = choose(&hidden, &encoder, "u3", "many", &settings).unwrap();
     assert_eq!((choice.compared_with, choice.n_dropped), (Anchor::OwnMean, 0));
 
-    // Another text in the hidden place changes nothing.
+    // Another text of the hidden review changes nothing.
     let other = Store::in_memory().unwrap();
     let mut other_rows = rows();
     other_rows.iter_mut().filter(|r| r.user == "u3" && r.item == "many").for_each(|r| {
@@ -235,7 +236,7 @@ fn an_embedding_is_what_remains_without_the_items() {
         assert!((got - expected).abs() < 1e-6);
     }
     assert!((cosine(&a.vector, &of("b", EmbeddingKind::Residual).vector) + 1.0).abs() < 1e-6);
-    // Three of the very same words leave nothing but rounding: the plain mean, and marked.
+    // Three equal texts leave only rounding noise: the plain mean, with its kind.
     let c = of("c", EmbeddingKind::Residual);
     assert_eq!(c, of("c", EmbeddingKind::PlainMean));
     assert_eq!(c.kind, EmbeddingKind::PlainMean);
@@ -243,7 +244,7 @@ fn an_embedding_is_what_remains_without_the_items() {
     assert!(user_embedding(&[], &vectors, &means, EmbeddingKind::Residual).is_none());
 }
 
-/// A store in a file, and where its index lies.
+/// A store in a file; its index lies in the same folder.
 fn on_disk() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("s.sqlite")).unwrap();
@@ -304,7 +305,7 @@ fn an_index_of_something_else_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(message.contains("encoder") && message.contains("idiolect index"), "{message}");
-    // Vectors of both live side by side.
+    // The store holds vectors of both encoders.
     build(&store, &other, usize::MAX);
     assert!(PeerIndex::open(&store, &other).is_ok());
     assert_eq!(build(&store, &encoder, usize::MAX).1, 0, "its vectors are still there");
@@ -375,7 +376,7 @@ fn neighbours_are_those_whom_the_index_finds_and_their_reviews_are_chosen() {
     build(&store, &encoder, usize::MAX);
     assert_eq!(nearest_users(&view, &encoder, "u3", 9).unwrap(), near);
     assert_eq!(chosen(&view), near[..3]);
-    // Whom a view hides is nobody's neighbour.
+    // A user whom a view hides is no neighbour.
     let all_of_the_nearest = store.history(&near[0]).unwrap();
     let hidden = view.without_all(all_of_the_nearest.iter().map(|r| r.id));
     let others = nearest_users(&hidden, &encoder, "u3", 9).unwrap();

@@ -1,4 +1,4 @@
-//! What sets a user apart in the encoder's space.
+//! User embeddings in the encoder's space.
 
 use std::collections::HashMap;
 
@@ -9,38 +9,38 @@ use crate::corpus::{ReviewId, StoredReview, View};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::Progress;
 
-/// Below this length a mean of residuals is rounding noise.
+/// Length of a mean below which it is rounding noise.
 const SHORTEST: f64 = 1e-6;
 
-/// How a user's embedding is made.
+/// Definition of a user's embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EmbeddingKind {
-    /// Mean over the user's reviews of (review vector − mean vector of that item's reviews): the
-    /// item's content cancels and what remains is the person.
+    /// Mean over the user's reviews of (review vector − mean vector of that item's reviews). The
+    /// item's content cancels; the user's style remains.
     Residual,
-    /// Mean of the user's review vectors: the ablation, and what is left for a user all of whose
-    /// items nobody else reviewed (or in the very same words).
+    /// Mean of the user's review vectors: the ablation, and the fallback if all residuals vanish,
+    /// because nobody else reviewed the user's items or all texts are equal.
     PlainMean,
 }
 
 /// A user's embedding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserEmbedding {
-    /// Unit length, `[dimension]`.
+    /// The embedding, of unit length, `[dimension]`.
     pub vector: Vec<f32>,
-    /// What it is; `PlainMean` where `Residual` was asked for but vanishes.
+    /// Its kind; `PlainMean` if `Residual` was requested but vanishes.
     pub kind: EmbeddingKind,
 }
 
-/// Mean review vector of every item, under one view.
+/// Mean review vectors of all items under one view.
 #[derive(Debug, Default)]
 pub struct ItemMeans {
     sums: HashMap<String, (Vec<f64>, u32)>,
 }
 
 impl ItemMeans {
-    /// Goes through all visible reviews that have a vector of `encoder`.
+    /// Computes the means over all visible reviews that have a vector of `encoder`.
     pub fn of_view(view: &View<'_>, encoder: &Encoder, progress: &dyn Progress) -> Result<Self> {
         let mut means = Self::default();
         for_each_review(view, encoder.stamp(), progress, |review, vector| {
@@ -49,7 +49,7 @@ impl ItemMeans {
         Ok(means)
     }
 
-    /// Adds one review's vector to its item.
+    /// Adds a review's vector to its item's mean.
     pub fn add(&mut self, item: &str, vector: &[f32]) {
         if !self.sums.contains_key(item) {
             self.sums.insert(item.to_owned(), (vec![0.0; vector.len()], 0));
@@ -60,20 +60,20 @@ impl ItemMeans {
         }
     }
 
-    /// Mean vector of the item's reviews, `[dimension]`; `None` for an item nobody reviewed.
+    /// Returns the mean vector of the item's reviews, `[dimension]`; `None` if the item has none.
     #[must_use]
     pub fn mean(&self, item: &str) -> Option<Vec<f64>> {
         self.sums.get(item).map(|(sum, n)| sum.iter().map(|x| x / f64::from(*n)).collect())
     }
 
-    /// The items that have reviews, in no order.
+    /// Returns the items with reviews, in arbitrary order.
     pub fn items(&self) -> impl Iterator<Item = &str> {
         self.sums.keys().map(String::as_str)
     }
 }
 
-/// Embedding of a user from their visible reviews; `None` where no review has a vector, or all
-/// vanish together.
+/// Returns the embedding of a user from their visible reviews; `None` if no review has a vector or
+/// the mean vanishes.
 #[must_use]
 pub fn user_embedding(
     history: &[StoredReview],
@@ -90,7 +90,7 @@ pub fn user_embedding(
     sums.embedding(kind)
 }
 
-/// What a user's embedding is made of, added up review by review.
+/// Running sums of a user's review vectors and residuals, from which the embedding is computed.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     plain: Vec<f64>,
@@ -99,7 +99,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Adds a review's vector; `mean` is that of its item.
+    /// Adds a review's vector; `mean` is the mean vector of its item.
     pub(super) fn add(&mut self, vector: &[f32], mean: Option<&[f64]>) {
         self.plain.resize(vector.len(), 0.0);
         self.residual.resize(vector.len(), 0.0);
@@ -111,7 +111,7 @@ impl Sums {
         }
     }
 
-    /// `None` where nothing was added, or all vanishes together.
+    /// Returns the embedding; `None` if nothing was added or the mean vanishes.
     pub(super) fn embedding(&self, kind: EmbeddingKind) -> Option<UserEmbedding> {
         let shortest = SHORTEST * f64::from(self.n);
         if kind == EmbeddingKind::Residual

@@ -1,4 +1,4 @@
-//! Vectors of reviews: made where missing, kept in the store.
+//! Vectors of reviews: computed if missing, and cached in the store.
 
 use std::collections::HashMap;
 
@@ -7,22 +7,23 @@ use crate::corpus::{ReviewId, StoredReview, View};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::{Progress, Silent};
 
-/// Reviews embedded between two commits to the store, and between two looks at the wish to stop.
+/// Number of reviews embedded per commit to the store and per check of the stop request.
 const BATCH: usize = 128;
 
-/// Reviews read at once when all of them are gone through.
+/// Number of reviews read at once when all are visited.
 const CHUNK: usize = 2048;
 
-/// Most vectors made in passing where all reviews are needed; more is the work of `idiolect index`.
+/// Maximum number of missing vectors that are computed on demand; for more, the user must run
+/// `idiolect index`.
 const MADE_IN_PASSING: usize = 1000;
 
-/// Embeds those of the reviews that have no vector under the encoder's stamp yet; returns how many
-/// were missing and how many texts had to be truncated. Vectors are stored in batches as they come,
-/// so that whatever stops the work loses at most one batch.
+/// Embeds the reviews that have no vector under the encoder's stamp yet. Returns the number of
+/// missing vectors and the number of texts that had to be truncated. Vectors are stored in batches,
+/// so that an interruption loses at most one batch.
 ///
 /// # Errors
 ///
-/// [`Error::Stopped`] when `progress` asks to stop.
+/// [`Error::Stopped`] if `progress` requests a stop; the encoder or the store fails.
 pub fn ensure_vectors(
     view: &View<'_>,
     encoder: &Encoder,
@@ -57,7 +58,7 @@ pub fn ensure_vectors(
     Ok((missing.len(), n_truncated))
 }
 
-/// Vectors of a few reviews, made where missing.
+/// Returns the vectors of a few reviews; computes missing ones.
 pub(super) fn vectors_of(
     view: &View<'_>,
     encoder: &Encoder,
@@ -67,7 +68,7 @@ pub(super) fn vectors_of(
     Ok(view.store().vectors(encoder.stamp(), ids)?)
 }
 
-/// Makes the last few vectors that are missing; where many are, that is an error.
+/// Computes all missing vectors; error if there are more than [`MADE_IN_PASSING`].
 pub(super) fn ensure_all(view: &View<'_>, encoder: &Encoder) -> Result<()> {
     let missing = view.store().without_vector(encoder.stamp())?;
     if missing.len() > MADE_IN_PASSING {
@@ -78,7 +79,7 @@ pub(super) fn ensure_all(view: &View<'_>, encoder: &Encoder) -> Result<()> {
     Ok(())
 }
 
-/// Goes through all visible reviews that have a vector under `stamp`, in order of rows.
+/// Calls `visit` for all visible reviews that have a vector under `stamp`, in order of row ids.
 pub(super) fn for_each_review(
     view: &View<'_>,
     stamp: &str,

@@ -1,29 +1,30 @@
-//! A prompt before it is text: typed fields in blocks, each of which knows where it comes from.
+//! Draft of a prompt: typed fields in blocks with their sources.
 
 use serde::{Deserialize, Serialize};
 
 use crate::corpus::{Item, Review, ReviewId, StoredReview, Target};
 
-/// What a block is for. A template sees [`Part::Target`], [`Part::Own`] and [`Part::Profile`] as one
-/// block each and the other parts as lists.
+/// Role of a block in a prompt. A template sees [`Part::Target`], [`Part::Own`] and
+/// [`Part::Profile`] as one block each, and the other parts as lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// The item to write about, with the rating and title that are given.
+    /// The item to write about, with the given rating and title.
     Target,
-    /// The user's own text that is compared, or that others are held against.
+    /// The user's own text, which is compared with others, or which is the reference for judged
+    /// texts.
     Own,
     /// Texts of representatives about the same item.
     Others,
-    /// Items that were compared; `text` is the difference that was told.
+    /// Items compared before; `text` is the extracted difference.
     Compared,
     /// The user's past texts.
     Past,
     /// The profile; `text` is its summary.
     Profile,
-    /// Texts that are judged.
+    /// Texts to be judged.
     Judged,
-    /// What earlier calls answered; `text` is the answer.
+    /// Answers of earlier calls; `text` is the answer.
     Notes,
 }
 
@@ -55,7 +56,7 @@ impl Part {
         }
     }
 
-    /// Whether templates see a list.
+    /// Whether templates see the part as a list.
     #[must_use]
     pub fn is_list(self) -> bool {
         matches!(self, Self::Others | Self::Compared | Self::Past | Self::Judged | Self::Notes)
@@ -70,18 +71,18 @@ pub enum Field {
     ItemTitle,
     /// Description of the item.
     ItemDescription,
-    /// Rating the text goes with.
+    /// Rating of the text.
     Rating,
     /// The text's own title.
     Title,
     /// The text.
     Text,
-    /// What stands against the text, e.g. what somebody else wrote about the item.
+    /// Negative example for the text, e.g. what another user wrote about the item.
     Other,
 }
 
 impl Field {
-    /// All fields, in the order templates show them.
+    /// All fields, in the order in which templates show them.
     pub const ALL: [Self; 6] = [
         Self::ItemTitle,
         Self::ItemDescription,
@@ -105,24 +106,24 @@ impl Field {
     }
 }
 
-/// Where a block's text comes from.
+/// Source of a block's text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Source {
-    /// Who wrote it, or whom it describes.
+    /// The user who wrote it or whom it describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// What it is about.
+    /// The item it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<String>,
-    /// Row of the review.
+    /// Row id of the review.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<ReviewId>,
 }
 
-/// Fields that belong together. An absent field is an empty string.
+/// Fields that belong together. A missing field is an empty string.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Block {
-    /// Where it comes from; never shown to the model.
+    /// Source of the text; never shown to the model.
     #[serde(skip)]
     pub source: Source,
     /// See [`Field::ItemTitle`].
@@ -140,7 +141,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// The item, rating and title of a text that is to be written.
+    /// Returns the item, rating and title of a text to write.
     #[must_use]
     pub fn of_target(target: &Target) -> Self {
         Self {
@@ -155,14 +156,14 @@ impl Block {
         }
     }
 
-    /// A review with the item it is about.
+    /// Returns a review and its item.
     #[must_use]
     pub fn of_review(stored: &StoredReview, item: &Item) -> Self {
         let Self { item_title, item_description, .. } = Self::of_item(item);
         Self { item_title, item_description, ..Self::of_peer(stored) }
     }
 
-    /// A review whose item is shown elsewhere in the prompt.
+    /// Returns a review without its item, which the prompt shows elsewhere.
     #[must_use]
     pub fn of_peer(stored: &StoredReview) -> Self {
         let Review { user, item, title, text, .. } = &stored.review;
@@ -179,40 +180,40 @@ impl Block {
         }
     }
 
-    /// An item and what was told about it.
+    /// Returns an item and the difference extracted on it.
     #[must_use]
     pub fn of_told(item: &Item, text: &str, review: ReviewId) -> Self {
         let source = Source { user: None, item: Some(item.id.clone()), review: Some(review) };
         Self { source, text: text.to_owned(), ..Self::of_item(item) }
     }
 
-    /// What was told about a user.
+    /// Returns the summary of a user's profile.
     #[must_use]
     pub fn of_profile(user: &str, summary: &str) -> Self {
         let source = Source { user: Some(user.to_owned()), ..Source::default() };
         Self { source, text: summary.to_owned(), ..Self::default() }
     }
 
-    /// What an earlier call answered.
+    /// Returns the answer of an earlier call.
     #[must_use]
     pub fn of_note(text: &str) -> Self {
         Self { text: text.to_owned(), ..Self::default() }
     }
 
-    /// The same with something against the text.
+    /// Returns the block with the negative example `other`.
     #[must_use]
     pub fn against(self, other: &str) -> Self {
         Self { other: other.to_owned(), ..self }
     }
 
     fn of_item(item: &Item) -> Self {
-        // Without a title and a description nothing would name the item at all.
+        // If both title and description are empty, the id is the only name of the item.
         let nameless = item.title.is_empty() && item.description.is_empty();
         let item_title = if nameless { item.id.clone() } else { item.title.clone() };
         Self { item_title, item_description: item.description.clone(), ..Self::default() }
     }
 
-    /// One field.
+    /// Returns one field.
     #[must_use]
     pub fn get(&self, field: Field) -> &str {
         match field {
@@ -225,7 +226,7 @@ impl Block {
         }
     }
 
-    /// One field, to be shortened.
+    /// Returns one field for shortening.
     pub(super) fn get_mut(&mut self, field: Field) -> &mut String {
         match field {
             Field::ItemTitle => &mut self.item_title,
@@ -238,33 +239,33 @@ impl Block {
     }
 }
 
-/// Which comes first where texts of the user and of peers are compared.
+/// Order of the user's and the peers' texts in a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// The user's text, then the peers' (DPL as published).
+    /// The user's text first, then the peers' (DPL as published).
     #[default]
     UserFirst,
-    /// The peers' texts, then the user's: all users of an item share the start of the prompt.
+    /// The peers' texts first, then the user's, so that all users of an item share a prompt prefix.
     PeersFirst,
 }
 
-/// In which form differences are told.
+/// Output form of extracted differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Telling {
-    /// As the model likes (DPL as published).
+    /// Free text (DPL as published).
     #[default]
     Free,
-    /// As a JSON object with one statement of bounded length for each dimension; the sampler keeps
-    /// the model to it, so that it can always be read.
+    /// A JSON object with one statement of bounded length per dimension. Constrained decoding
+    /// enforces the form, so that the answer can always be parsed.
     Constrained,
 }
 
 /// The blocks of one prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Draft {
-    /// In the order in which they were added; a block that was dropped stays, marked.
+    /// The blocks, in the order in which they were added; dropped ones stay, marked.
     pub(super) blocks: Vec<Placed>,
     /// See [`Order`].
     pub(super) order: Order,
@@ -294,13 +295,13 @@ impl Draft {
         self
     }
 
-    /// Adds blocks in order; for past texts the most relevant comes first.
+    /// Adds blocks in order; past texts are expected most relevant first.
     #[must_use]
     pub fn with_all(self, part: Part, blocks: impl IntoIterator<Item = Block>) -> Self {
         blocks.into_iter().fold(self, |draft, block| draft.with(part, block))
     }
 
-    /// The blocks of one part alone.
+    /// Returns the draft with the blocks of one part only.
     #[must_use]
     pub fn only(&self, part: Part) -> Self {
         let kept = self.blocks.iter().filter(|placed| placed.part == part).cloned();
@@ -319,13 +320,13 @@ impl Draft {
         Self { telling, ..self }
     }
 
-    /// Blocks of one part that are still in the prompt.
+    /// Blocks of one part that are not dropped.
     pub(super) fn part(&self, part: Part) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(move |p| p.part == part && !p.dropped).map(|p| &p.block)
     }
 }
 
-/// A rating as people write it: `4`, `4.5`.
+/// Formats a rating without needless decimals: `4`, `4.5`.
 fn rating(rating: f32) -> String {
     rating.to_string()
 }

@@ -2,24 +2,24 @@ use std::path::PathBuf;
 
 use idiolect_engine::lm;
 
-/// What can go wrong with a task file and its prompts.
+/// Errors of task files and prompts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither a built-in task nor a file.
+    /// The name is neither a built-in task nor a readable file.
     #[error(
         "task `{name}` is neither built in ({known}) nor a file that can be read: {source}",
         known = .known.join(", ")
     )]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// The built-in tasks.
         known: Vec<&'static str>,
-        /// Why the file cannot be read.
+        /// The reason why the file cannot be read.
         source: std::io::Error,
     },
-    /// The file says something that cannot be.
+    /// The file has an invalid value.
     #[error("task file {file}, line {line}, {field}: {message}", file = .file.display())]
     Wrong {
         /// The file, or the name of a built-in task.
@@ -28,7 +28,7 @@ pub enum Error {
         line: usize,
         /// Path of the field, e.g. `stages.summary.user`.
         field: String,
-        /// What was found and what is expected.
+        /// The value found and the expected one.
         message: String,
     },
     /// The file has no prompt for a stage that a method needs.
@@ -42,7 +42,7 @@ pub enum Error {
         /// The stage.
         stage: &'static str,
     },
-    /// A dimension to leave out that the standard does not have.
+    /// The standard does not have a dimension to be left out.
     #[error(
         "the standard of task `{task}` has no dimension `{key}`; it has {known}",
         known = .known.join(", ")
@@ -50,12 +50,12 @@ pub enum Error {
     NoDimension {
         /// The task.
         task: String,
-        /// What was asked for.
+        /// The requested key.
         key: String,
-        /// The keys there are.
+        /// Keys of the standard.
         known: Vec<String>,
     },
-    /// Every dimension was to be left out.
+    /// No dimension would remain.
     #[error(
         "all dimensions of task `{task}` ({known}) are to be left out, but differences need at \
          least one; to do without differences ask for that",
@@ -64,30 +64,30 @@ pub enum Error {
     EmptyStandard {
         /// The task.
         task: String,
-        /// The keys there are.
+        /// Keys of the standard.
         known: Vec<String>,
     },
-    /// A template failed on real fields.
+    /// A prompt template failed when rendered.
     #[error("task `{task}`, prompt of stage `{stage}`: {message}")]
     Render {
         /// The task.
         task: String,
         /// The stage.
         stage: &'static str,
-        /// What the template engine says.
+        /// Message of the template engine.
         message: String,
     },
-    /// A template of a statement failed on real figures.
+    /// A statement template failed when rendered.
     #[error("task `{task}`, statement `{measure:?}`: {message}")]
     Statement {
         /// The task.
         task: String,
-        /// What was measured.
+        /// The measure of the statement.
         measure: super::Measure,
-        /// What the template engine says.
+        /// Message of the template engine.
         message: String,
     },
-    /// Even with everything cut that may be cut, the prompt is too long.
+    /// The prompt is too long even after all cuts that the task allows.
     #[error(
         "prompt of stage `{stage}` has {prompt} tokens after every cut that the task allows; with \
          {max_tokens} to write it exceeds the window of {context}; use a model with a longer \
@@ -96,11 +96,11 @@ pub enum Error {
     TooSmall {
         /// The stage.
         stage: &'static str,
-        /// Tokens of the shortest prompt.
+        /// Number of tokens of the shortest prompt.
         prompt: usize,
-        /// Tokens to write.
+        /// Number of tokens to generate.
         max_tokens: usize,
-        /// The model's window.
+        /// The model's window, in tokens.
         context: usize,
     },
     /// The language model could not count tokens.

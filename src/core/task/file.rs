@@ -1,4 +1,4 @@
-//! From the text of a task file to a checked task.
+//! Parses and checks a task file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -70,7 +70,7 @@ struct StepTable {
     from: Option<End>,
 }
 
-/// Text of the file, for messages with line numbers.
+/// The file's path and text, for messages with line numbers.
 struct Place<'a> {
     file: &'a Path,
     text: &'a str,
@@ -167,8 +167,8 @@ fn check_standard(place: &Place<'_>, standard: &Spanned<Vec<Dimension>>) -> Resu
     Ok(())
 }
 
-/// A constrained statement where the task does not say how long it may be, and the longest that it
-/// may ask for: each character more is a state more of the automaton that counts them.
+/// Default and maximum of the task's `statement_characters`. The maximum bounds the automaton that
+/// counts the characters, which has one state per character.
 const STATEMENT_CHARACTERS: usize = 240;
 const LONGEST_STATEMENT: usize = 2000;
 
@@ -195,7 +195,7 @@ fn check_retrieval(place: &Place<'_>, retrieval: &Spanned<Vec<Field>>) -> Result
     Ok(())
 }
 
-/// Where the templates of a stage stand in the file.
+/// Byte ranges of a stage's templates in the file.
 struct Spots {
     system: Option<Range<usize>>,
     ask: Range<usize>,
@@ -321,7 +321,7 @@ fn step_of(stage: Stage, step: StepTable) -> Result<Step, String> {
     }
 }
 
-/// Drafts with every kind of gap, to try a stage's templates on.
+/// Drafts with every kind of missing part or field, to test a stage's templates.
 fn samples(stage: Stage) -> Vec<Draft> {
     let full = Block {
         item_title: "t".into(),
@@ -353,7 +353,7 @@ impl Place<'_> {
     }
 
     fn wrong_in_template(&self, span: Range<usize>, field: &str, error: &TemplateError) -> Error {
-        // A multi-line string's first line is the one after its opening quotes.
+        // The first line of a multi-line string is the line after its opening quotes.
         let opens_with_newline = self
             .text
             .get(span.clone())

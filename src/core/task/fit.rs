@@ -1,4 +1,4 @@
-//! Prompts that fit the window, by the steps that the task declares, with a list of what was cut.
+//! Fits prompts to the window by the steps that the task declares, and lists what was cut.
 
 use serde::Serialize;
 
@@ -7,13 +7,13 @@ use super::shorten::WordCounter;
 use super::{End, Error, Result, Stage, Step, Task, share_of};
 use idiolect_engine::lm::{self, Chat, Lm, Prompt};
 
-/// What fitting asks of a language model; [`Lm`] answers it, tests bring their own.
+/// Token counts that fitting needs; [`Lm`] implements it, and tests have their own.
 pub trait Window {
-    /// Longest sequence in tokens, prompt and answer together.
+    /// Maximum length of prompt and answer together, in tokens.
     fn context(&self) -> usize;
-    /// Tokens of a prompt.
+    /// Returns the number of tokens of a prompt.
     fn count(&self, prompt: &Prompt) -> lm::Result<usize>;
-    /// Tokens of a text inside a prompt.
+    /// Returns the number of tokens of a text inside a prompt.
     fn count_text(&self, text: &str) -> lm::Result<usize>;
 }
 
@@ -29,42 +29,43 @@ impl Window for Lm {
     }
 }
 
-/// Something that was left out of a prompt.
+/// A text that was shortened or left out of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cut {
     /// Stage of the prompt, e.g. `generation`.
     pub stage: &'static str,
-    /// The field, e.g. `past.item_description`, or the part where a whole block was left out.
+    /// The field, e.g. `past.item_description`, or the part, e.g. `past`, if a whole block was
+    /// dropped.
     pub field: String,
-    /// Where the text comes from.
+    /// Source of the text.
     pub of: Source,
-    /// Tokens that the prompt holds of it.
+    /// Number of tokens of it in the prompt.
     pub kept_tokens: usize,
-    /// Tokens that it has.
+    /// Number of tokens of the whole text.
     pub of_tokens: usize,
 }
 
-/// A prompt that fits.
+/// A prompt that fits the window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitted {
     /// The conversation.
     pub chat: Chat,
-    /// Its tokens.
+    /// Number of tokens of the prompt.
     pub prompt_tokens: usize,
-    /// What was left out, in the order of the draft.
+    /// The cuts, in the order of the draft.
     pub cut: Vec<Cut>,
 }
 
-/// Renders a draft so that it and `max_tokens` of answer fit the window.
+/// Renders a draft so that the prompt and an answer of `max_tokens` fit the window.
 ///
-/// No field gets more than the task's share of the window, so that one endless text does not fill it.
-/// Then, as long as the prompt is too long, the task's steps are taken in order, each no further than needed: a step that shortens cuts the
-/// longest of its fields down to a common length; a step that drops leaves out one block after
-/// another. Texts are cut at the ends of sentences or words. The same draft and window always give
-/// the same prompt.
+/// Each field is first cut to the task's share of the window, so that one very long text does not
+/// fill it. While the prompt is too long, the task's steps are then applied in order, each no
+/// further than needed. A shortening step cuts the longest of its fields to a common length; a
+/// dropping step drops one block after another. Texts are cut at ends of sentences or words. The
+/// same draft and window always give the same prompt.
 ///
 /// # Errors
-/// [`Error::TooSmall`] where all steps together do not suffice.
+/// [`Error::TooSmall`] if the prompt is too long after all steps.
 pub fn fit(
     task: &Task,
     stage: Stage,
@@ -86,7 +87,7 @@ pub fn fit(
             let cut = cuts(stage, draft, &short, window)?;
             return Ok(Fitted { chat, prompt_tokens, cut });
         }
-        // A step that has nothing left to give makes room for the next.
+        // If a step can free nothing more, continue with the next one.
         loop {
             let Some(&&step) = steps.peek() else {
                 let (stage, context) = (stage.name(), window.context());
@@ -100,8 +101,9 @@ pub fn fit(
     }
 }
 
-/// A block is never taken to free more than so many times the tokens of its words, and so many
-/// around them: several are left out between two counts only where all of them must go.
+/// Upper bound of the tokens that dropping a block frees: `TIMES` times the tokens of its words,
+/// plus `AROUND` for the template around it. With this bound, several blocks are dropped between
+/// two token counts only if all of them must go.
 const TIMES: usize = 2;
 const AROUND: usize = 64;
 
@@ -113,7 +115,8 @@ fn limit_fields(
     for placed in &mut draft.blocks {
         for field in Field::ALL {
             let text = placed.block.get_mut(field);
-            // No tokenizer makes more tokens than bytes, and most texts are short: they need no count.
+            // No tokenizer makes more tokens than bytes, so most texts are short enough without
+            // counting.
             if text.len() > most {
                 let measured = words.measure(text)?;
                 if measured.tokens > most {
@@ -125,7 +128,7 @@ fn limit_fields(
     Ok(())
 }
 
-/// Takes one step, to free `excess` tokens if it can; says whether it made anything shorter.
+/// Applies one step, to free `excess` tokens if possible; returns whether it shortened anything.
 fn take(
     step: Step,
     draft: &mut Draft,
@@ -185,7 +188,8 @@ fn shorten(
     Ok(shorter)
 }
 
-/// The highest length of at least `to` under which texts of these lengths lose `excess` together.
+/// Returns the largest limit, at least `to`, that removes `excess` tokens from texts of these
+/// lengths; `to` if none does.
 fn common_limit(lengths: &[usize], to: usize, excess: usize) -> usize {
     let freed = |limit: usize| lengths.iter().map(|n| n.saturating_sub(limit)).sum::<usize>();
     let (mut enough, mut too_little) = (to, lengths.iter().copied().max().unwrap_or(0));
@@ -234,7 +238,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn task() -> Task {
-        // The steps are what most of these tests are about.
+        // Most of these tests are about the steps, so the limit per field is high.
         Task { field_share: 0.9, ..Task::load("review").unwrap() }
     }
 
@@ -303,7 +307,7 @@ mod tests {
         assert_eq!(cut.field, "past.text");
         assert!(cut.of_tokens > 20_000);
         assert!(cut.kept_tokens > 1300, "{cut:?}");
-        // As the task ships, it does not even get the window to itself.
+        // With the shipped limit per field, the text may take only a share of the window.
         let task = Task::load("review").unwrap();
         let fitted = fit(&task, Stage::Rag, &draft, &ByWords(2048), 256).unwrap();
         assert!((192..=256).contains(&fitted.cut[0].kept_tokens), "{:?}", fitted.cut);

@@ -1,9 +1,9 @@
-//! Takes a fixed label off the start of an answer, at once or while it streams.
+//! Strips a fixed label from the start of an answer, at once or while streaming.
 
-/// Removes surrounding white space and a leading label from a text that comes in pieces.
+/// Removes surrounding white space and a leading label from a text that arrives in pieces.
 ///
-/// What leaves it, joined, is what [`strip_label`] makes of the whole text; a piece is held back as
-/// long as it may still turn out to be label or trailing white space.
+/// The concatenated output equals [`strip_label`] of the whole text. A piece is held back while it
+/// may still be part of the label or trailing white space.
 #[derive(Debug)]
 pub struct LabelStrip {
     label: String,
@@ -13,23 +13,23 @@ pub struct LabelStrip {
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// What is held may be the start of the label.
+    /// The held text may be the start of the label.
     Undecided,
-    /// The label is dealt with; only white space is held.
+    /// The label has been stripped or is absent; only white space is held.
     Text {
-        /// Whether anything has left.
+        /// Whether any text has been returned.
         begun: bool,
     },
 }
 
 impl LabelStrip {
-    /// For one answer; an empty label strips white space only.
+    /// Creates the stripper for one answer; with an empty label it strips white space only.
     #[must_use]
     pub fn new(label: &str) -> Self {
         Self { label: label.to_owned(), state: State::Undecided, held: String::new() }
     }
 
-    /// Takes a piece; returns what is certain to belong to the text.
+    /// Adds a piece and returns the text that is certain by now.
     pub fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
         if self.state == State::Undecided {
@@ -47,7 +47,7 @@ impl LabelStrip {
         self.release()
     }
 
-    /// The answer is over; returns what was held and belongs to the text.
+    /// Ends the answer and returns the held text without trailing white space.
     pub fn finish(&mut self) -> String {
         if self.state == State::Undecided {
             self.held = self.held.trim().to_owned();
@@ -73,7 +73,8 @@ impl LabelStrip {
     }
 }
 
-/// The text without surrounding white space and without the label, if it starts with it.
+/// Returns the text without surrounding white space and, if it begins with it, without the label
+/// (ASCII case is ignored).
 #[must_use]
 pub fn strip_label(text: &str, label: &str) -> String {
     let mut strip = LabelStrip::new(label);

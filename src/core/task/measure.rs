@@ -1,22 +1,22 @@
-//! What differences can be measured in.
+//! Measures of differences between texts.
 
 use serde::{Deserialize, Serialize};
 
-/// What can be measured of a text and compared with others' texts on the same item.
+/// A measure of a text that is compared with others' texts on the same item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// Words a sentence.
+    /// Words per sentence.
     SentenceWords,
-    /// Spread of the lengths of a text's sentences in shares of their mean.
+    /// Standard deviation of a text's sentence lengths divided by their mean.
     SentenceSpread,
-    /// Letters a word.
+    /// Mean length of a word, in UTF-8 bytes.
     WordLetters,
-    /// Distinct words in a moving window.
+    /// Share of distinct words in a moving window (moving-average type-token ratio).
     LexicalVariety,
     /// Sentences that end with one full stop.
     FullStops,
-    /// Sentences that end with an exclamation mark.
+    /// Sentences that end with an exclamation mark, alone or among several marks.
     Exclamations,
     /// Sentences that end with several marks in a row, one of them an exclamation mark.
     ExclamationRuns,
@@ -40,51 +40,51 @@ pub enum Measure {
     Capitals,
     /// Sentences that begin with a small letter.
     LowerStarts,
-    /// `i` for `I`.
+    /// `i` written for `I`.
     LowerI,
-    /// `dont` and the like.
+    /// Words without their apostrophe, e.g. `dont`.
     DroppedApostrophes,
-    /// `it's` where `it is` could stand.
+    /// Contractions, e.g. `it's`, as a share of all places that allow one.
     Contractions,
-    /// Spellings that no dictionary has.
+    /// Spellings that are in no dictionary.
     Spellings,
     /// Emoji.
     Emoji,
-    /// Faces made of punctuation.
+    /// Emoticons: faces made of punctuation.
     Emoticons,
-    /// How often one function word is used.
+    /// Frequency of one function word.
     FunctionWord,
     /// A favourite word or phrase.
     Phrase,
-    /// What texts begin with.
+    /// Phrase that texts begin with.
     Opening,
-    /// What texts end with.
+    /// Phrase that texts end with.
     Closing,
-    /// Paragraphs a text.
+    /// Paragraphs per text.
     Paragraphs,
-    /// Lines of lists.
+    /// List lines.
     Lists,
-    /// Words of praise against words of blame.
+    /// Tone: balance of positive and negative words, -1 to 1.
     Tone,
-    /// Spread of the tone over the sentences of a text.
+    /// Standard deviation of the tone over the sentences of a text.
     ToneRange,
-    /// Words of praise or blame.
+    /// Positive or negative words.
     FeelingWords,
-    /// Words that make others stronger.
+    /// Boosters: words that intensify others.
     Boosters,
-    /// Words that soften.
+    /// Hedges: words that soften a statement.
     Hedges,
-    /// Tone against what the rating says.
+    /// Tone minus the tone that the rating implies.
     ToneAgainstRating,
     /// The rating.
     Rating,
-    /// Words addressed to the reader.
+    /// Words that address the reader.
     Address,
     /// Marks of humour.
     Humour,
-    /// Words a text.
+    /// Words per text.
     Words,
-    /// Words that are no function words.
+    /// Content words: words that are not function words.
     ContentWords,
     /// Numbers.
     Numbers,
@@ -92,12 +92,12 @@ pub enum Measure {
     Names,
     /// First person.
     FirstPerson,
-    /// First person against words that stand for the item.
+    /// First-person words as a share of first-person words and words that refer to the item.
     FirstPersonAgainstItem,
     /// Comparisons with other things.
     Comparisons,
-    /// What sentences are about.
+    /// Topic of the sentences.
     Aspect,
-    /// How near neighbouring sentences are in meaning.
+    /// Mean cosine of the embeddings of neighbouring sentences.
     Coherence,
 }

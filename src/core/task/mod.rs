@@ -1,8 +1,8 @@
-//! The task file: its fields, its standard, its prompt templates, and prompts that fit.
+//! Task files: fields, standard and prompt templates; and prompts that fit the context window.
 //!
-//! A task says what is written (reviews, headlines, replies), how its fields are called in prompts,
-//! along which dimensions differences are told, and how each stage asks the language model. Another
-//! task is another file; no code knows what a review is.
+//! A task defines the kind of text (reviews, headlines, replies), the names of its fields in
+//! prompts, the dimensions of differences, and the prompt of each stage. Another kind of text needs
+//! only another file; no code depends on reviews.
 
 mod draft;
 mod error;
@@ -35,37 +35,38 @@ use std::path::Path;
 use crate::corpus::Key;
 use idiolect_engine::lm::Sampling;
 
-/// Result of this room.
+/// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Tasks that the program carries.
+/// Built-in tasks: name and file text.
 const BUILT_IN: [(&str, &str); 2] = [
     ("review", include_str!("../../../data/tasks/review.toml")),
     ("headline", include_str!("../../../data/tasks/headline.toml")),
 ];
 
-/// A task, read and checked.
+/// A parsed and checked task file.
 #[derive(Debug, Clone)]
 pub struct Task {
     /// Short name.
     pub name: String,
-    /// One line on what is written.
+    /// One-line description of the texts.
     pub about: String,
-    /// Past texts that a prompt holds at most (N).
+    /// Maximum number of past texts in a prompt (N).
     pub n: usize,
-    /// Representatives an item has at most (K); also the other reviewers an item must have to be
-    /// compared.
+    /// Maximum number of representatives of an item (K). Also the minimum number of other reviewers
+    /// that an item must have to be compared.
     pub k: usize,
-    /// The dimensions of a difference.
+    /// Dimensions of a difference.
     pub standard: Vec<Dimension>,
-    /// Most characters of what is told along one dimension, where differences are
+    /// Maximum length, in characters, of the statement along one dimension, if differences are
     /// [constrained](Telling::Constrained).
     pub statement_characters: usize,
-    /// Most of the window that a single field may take, 0 to 1.
+    /// Maximum share of the window that a single field may take, 0 to 1.
     field_share: f64,
-    /// Fields that a past text is found by: [`Field::Title`] and the item's.
+    /// Fields that form the retrieval text of a past text or a target; [`Field::Text`] and
+    /// [`Field::Other`] are not allowed.
     pub retrieval: Vec<Field>,
-    /// Hash of the file; part of every key.
+    /// Hash of the file; part of every cache key.
     hash: Key,
     fields: BTreeMap<&'static str, String>,
     shared: String,
@@ -73,43 +74,44 @@ pub struct Task {
     statements: statements::Statements,
 }
 
-/// How one stage asks.
+/// Prompt and limits of one stage.
 #[derive(Debug, Clone)]
 pub struct StageSpec {
-    /// How tokens are chosen; its seed is the caller's business.
+    /// Sampling parameters; the caller sets the seed.
     pub sampling: Sampling,
-    /// What the answer begins with by the prompt's wish, and what is stripped from it; may be empty.
+    /// Label that the prompt asks the answer to begin with, and that is stripped from it; may be
+    /// empty.
     pub label: String,
-    /// Most tokens of an answer, however long the window.
+    /// Maximum number of tokens of an answer in any window.
     max_tokens: usize,
-    /// Most of the window that an answer may take, 0 to 1.
+    /// Maximum share of the window that an answer may take, 0 to 1.
     share_of_window: f64,
     system: Option<String>,
     ask: Ask,
     shorten: Vec<Step>,
 }
 
-/// What the user's side of the conversation says.
+/// Templates of the user's messages in the conversation.
 #[derive(Debug, Clone)]
 enum Ask {
-    /// One message with everything.
+    /// A single message.
     Once(String),
-    /// A message for each past text, answered by that text, then one for the target.
+    /// One message per past text, answered by that text, then one for the target.
     EachPast {
-        /// The message.
+        /// Template of the message.
         turn: String,
-        /// What is said to the answer that stands against a past text, before that text is given;
-        /// where there is none, such answers are not shown.
+        /// Template of the message that rejects the negative example of a past text, before the
+        /// past text is given as the answer. If `None`, negative examples are not shown.
         reject: Option<String>,
     },
 }
 
-/// One way to make a prompt shorter.
+/// One step of shortening a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// The longest of these fields are shortened, together, to no fewer than `to` tokens.
+    /// Shortens the longest of these fields to a common length of at least `to` tokens.
     Shorten { part: Part, field: Field, to: usize },
-    /// Blocks are left out one at a time until `keep` remain.
+    /// Drops blocks one at a time until `keep` remain.
     Drop { part: Part, keep: usize, from: End },
 }
 
@@ -122,10 +124,10 @@ enum End {
 }
 
 impl Task {
-    /// The task that is used unless another is named.
+    /// Name of the default task.
     pub const DEFAULT: &str = "review";
 
-    /// A built-in task by name, or the task file at a path.
+    /// Loads a built-in task by name, or a task file by path.
     pub fn load(name_or_path: &str) -> Result<Self> {
         if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
             return Self::parse(Path::new(name), text);
@@ -139,8 +141,8 @@ impl Task {
         Self::parse(path, &text)
     }
 
-    /// Reads a task file's text and renders every prompt once, so that a mistake shows now; `file`
-    /// is for messages.
+    /// Parses a task file's text and renders every prompt once, so that mistakes are reported at
+    /// once. `file` is used in messages.
     pub fn parse(file: &Path, text: &str) -> Result<Self> {
         file::parse(file, text)
     }
@@ -151,20 +153,20 @@ impl Task {
         self.hash.as_str()
     }
 
-    /// How one stage asks.
+    /// Returns the prompt and limits of one stage.
     ///
     /// # Errors
-    /// [`Error::NoStage`] where the file has no prompt for it.
+    /// [`Error::NoStage`] if the file has no prompt for it.
     pub fn stage(&self, stage: Stage) -> Result<&StageSpec> {
         let missing = || Error::NoStage { task: self.name.clone(), stage: stage.name() };
         self.stages.get(&stage).ok_or_else(missing)
     }
 
-    /// The task with these dimensions left out of its standard; its hash is another one.
+    /// Returns the task without these dimensions of the standard; its hash differs.
     ///
     /// # Errors
-    /// [`Error::NoDimension`] for a key that no dimension has, [`Error::EmptyStandard`] where none
-    /// would be left.
+    /// [`Error::NoDimension`] if a key is unknown; [`Error::EmptyStandard`] if no dimension would
+    /// remain.
     pub fn without_dimensions(&self, keys: &[String]) -> Result<Self> {
         let known: Vec<String> = self.standard.iter().map(|d| d.key.clone()).collect();
         if let Some(key) = keys.iter().find(|key| !known.contains(key)) {
@@ -182,7 +184,8 @@ impl Task {
         Ok(task)
     }
 
-    /// The words that a past text or a target is found by, joined by spaces.
+    /// Returns the text by which retrieval compares a past text or a target: its retrieval fields,
+    /// joined by spaces.
     #[must_use]
     pub fn retrieval_text(&self, block: &Block) -> String {
         let fields: Vec<&str> =
@@ -192,8 +195,8 @@ impl Task {
 }
 
 impl StageSpec {
-    /// What an answer is expected to begin with: the label that the prompt asks for. In a
-    /// conversation of past texts there is none, since the answers that it shows stand without.
+    /// Returns the label that the prompt asks the answer to begin with; empty in a conversation of
+    /// past texts, because the answers shown there have no label.
     #[must_use]
     pub fn opening(&self) -> &str {
         match self.ask {
@@ -202,7 +205,8 @@ impl StageSpec {
         }
     }
 
-    /// Most tokens of an answer in a window of `context` tokens.
+    /// Returns the maximum number of tokens of an answer in a window of `context` tokens, at least
+    /// 1.
     #[must_use]
     pub fn max_tokens(&self, context: usize) -> usize {
         self.max_tokens.min(share_of(context, self.share_of_window)).max(1)

@@ -1,4 +1,4 @@
-//! Templates and fields to a conversation.
+//! Renders templates and fields to a conversation.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -9,9 +9,9 @@ use super::{Ask, Error, Field, Result, Stage, StageSpec, Task};
 use idiolect_engine::lm::{Chat, Role};
 
 impl Task {
-    /// The conversation that a draft makes at one stage.
+    /// Returns the conversation of a draft at one stage.
     ///
-    /// Fields are values, never templates: whatever a text contains stands in the prompt as it is.
+    /// Fields are values, not templates: their text appears unchanged in the prompt.
     pub fn render(&self, stage: Stage, draft: &Draft) -> Result<Chat> {
         self.try_render(stage, self.stage(stage)?, draft).map_err(|error| Error::Render {
             task: self.name.clone(),
@@ -20,7 +20,7 @@ impl Task {
         })
     }
 
-    /// As [`Task::render`]; the error says which template and which line of it.
+    /// As [`Task::render`]; the error names the template and its line.
     pub(super) fn try_render(
         &self,
         stage: Stage,
@@ -90,7 +90,7 @@ impl Task {
         if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
             environment.set_syntax(syntax);
         }
-        // The shared macros stand before the template, so that every template has them.
+        // The shared macros precede the template, so that every template can use them.
         let source = format!("{}\n{template}", self.shared);
         let n_shared = self.shared.split('\n').count();
         let rendered = environment.render_str(&source, context).map_err(|error| {
@@ -105,7 +105,7 @@ impl Task {
     }
 }
 
-/// Which template of a stage.
+/// A template of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     Shared,
@@ -115,7 +115,7 @@ pub(super) enum Slot {
     Reject,
 }
 
-/// What is wrong with a template, and where in it.
+/// An error of a template and its place.
 #[derive(Debug)]
 pub(super) struct TemplateError {
     pub(super) slot: Slot,
@@ -124,11 +124,12 @@ pub(super) struct TemplateError {
     pub(super) message: String,
 }
 
-/// The line that is at fault, counted in the joined source, and what is wrong there.
+/// Returns the line of the error in the joined source, and the message.
 fn place_of(error: &minijinja::Error) -> (usize, String) {
     let line = error.line().unwrap_or(1);
     let Some(detail) = error.detail() else { return (line, error.kind().to_string()) };
-    // A name that is undefined fails in the macro it is handed to; the engine tells where it stood.
+    // An undefined name fails in the macro that receives it; the engine's detail names the line it
+    // came from.
     let origin = detail
         .rsplit_once(" (from line ")
         .and_then(|(what, line)| Some((line.strip_suffix(')')?.parse().ok()?, what)));

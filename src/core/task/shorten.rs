@@ -1,14 +1,15 @@
-//! Texts cut at the borders of sentences and words.
+//! Cuts texts at the ends of sentences and words.
 
 use std::collections::HashMap;
 
-/// Bytes after which a run without white space is cut inside.
+/// Length in bytes after which a run without white space may be split.
 const LONGEST_WORD: usize = 48;
 
-/// Share of the allowed tokens that must remain for a cut to move back to the end of a sentence.
+/// Minimum share of the allowed tokens that must remain if a cut moves back to the end of a
+/// sentence.
 const SENTENCE_SHARE: f64 = 0.75;
 
-/// Counts tokens of words, each different word once.
+/// Counts the tokens of words; each distinct word is counted once.
 pub(super) struct WordCounter<'a, E> {
     count: &'a dyn Fn(&str) -> Result<usize, E>,
     seen: HashMap<String, usize>,
@@ -19,8 +20,8 @@ impl<'a, E> WordCounter<'a, E> {
         Self { count, seen: HashMap::new() }
     }
 
-    /// Words of a text with their tokens, by end of word in bytes: the sums are estimates, since a
-    /// tokenizer may join words.
+    /// Measures the words of a text and their tokens. The sums are estimates, because a tokenizer
+    /// may join words.
     pub(super) fn measure(&mut self, text: &str) -> Result<Measured, E> {
         let mut tokens = 0;
         let mut ends = Vec::new();
@@ -41,16 +42,16 @@ impl<'a, E> WordCounter<'a, E> {
     }
 }
 
-/// A text's words and their tokens.
+/// The words of a text and their tokens.
 pub(super) struct Measured {
-    /// End of each word in bytes, and tokens up to there.
+    /// End of each word in bytes, and the number of tokens up to it.
     ends: Vec<(usize, usize)>,
-    /// Tokens of the text.
+    /// Estimated number of tokens of the text.
     pub(super) tokens: usize,
 }
 
 impl Measured {
-    /// Start of `text`, the measured text, of at most `limit` tokens.
+    /// Returns the start of `text`, the measured text, with at most `limit` tokens.
     pub(super) fn head<'t>(&self, text: &'t str, limit: usize) -> &'t str {
         let n_words = self.ends.partition_point(|&(_, tokens)| tokens <= limit);
         if n_words == self.ends.len() {
@@ -73,7 +74,8 @@ fn ends_sentence(text: &str) -> bool {
         .ends_with(['.', '!', '?', '…', '。', '！', '？'])
 }
 
-/// Ends of words in bytes; white space belongs to the word that follows it, as in most vocabularies.
+/// Returns the ends of words in bytes. White space belongs to the word after it, as in most
+/// vocabularies.
 fn word_ends(text: &str) -> Vec<usize> {
     let mut ends = Vec::new();
     let mut start = 0;
@@ -96,7 +98,7 @@ fn word_ends(text: &str) -> Vec<usize> {
     ends
 }
 
-/// Whether two characters are one to the eye: joined emoji, skin tones, combining marks.
+/// Whether two characters form one visible character: joined emoji, skin tones, combining marks.
 fn joins(before: char, c: char) -> bool {
     let extends = |c: char| {
         matches!(c, '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}'

@@ -1,55 +1,58 @@
-//! The steps that ask the language model.
+//! Stages: the kinds of calls to the language model.
 
 use super::Part;
 
-/// A step that asks the language model.
+/// A kind of call to the language model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
-    /// Tells how a user's text differs from the representatives' on one item (DPL).
+    /// Extracts how a user's text differs from the representatives' on one item (DPL).
     Difference,
-    /// Makes a profile of differences and past texts (DPL).
+    /// Summarizes differences and past texts into a profile (DPL).
     Summary,
-    /// Writes from past texts and the profile (DPL).
+    /// Generates from past texts and the profile (DPL).
     Generation,
-    /// Writes from the target alone.
+    /// Generates from the target alone.
     NonPerso,
-    /// Writes from past texts in one prompt.
+    /// Generates from past texts in one prompt.
     Rag,
-    /// Writes in a conversation whose past answers are the user's texts.
+    /// Generates in a conversation whose past answers are the user's texts.
     Scp,
-    /// Writes in such a conversation, in which each answer follows a wrong one that is rejected.
+    /// Generates in such a conversation, in which a rejected negative example precedes each past
+    /// answer.
     Ccp,
-    /// Writes in a conversation as [`Stage::Scp`], with what is known of the user before the target.
+    /// Generates in a conversation as [`Stage::Scp`] does, with notes about the user before the
+    /// target.
     Idiolect,
-    /// Sums up all of a user's past texts (IntSum).
+    /// Summarizes all past texts of a user (IntSum).
     IntsumSummary,
-    /// Sums up one block of past texts (LLM-TRSR).
+    /// Summarizes one block of past texts (LLM-TRSR).
     TrsrBlock,
-    /// Brings a summary up to date with the next block (LLM-TRSR, recurrent).
+    /// Updates a summary with the next block (LLM-TRSR, recurrent).
     TrsrUpdate,
-    /// Sums up the summaries of all blocks (LLM-TRSR, hierarchical).
+    /// Summarizes the summaries of all blocks (LLM-TRSR, hierarchical).
     TrsrMerge,
-    /// Tells what separates a user's texts from others' on the same items (CICL).
+    /// Describes how a user's texts differ from others' on the same items (CICL).
     CiclAnalysis,
-    /// Writes from such pairs and what was told of them (CICL).
+    /// Generates from such pairs and their description (CICL).
     Cicl,
-    /// Takes a structured persona out of past texts (Persona-DB).
+    /// Extracts a structured persona from past texts (Persona-DB).
     PersonaExtract,
-    /// Infers what the persona does not yet say (Persona-DB).
+    /// Infers further attributes of the persona (Persona-DB).
     PersonaRefine,
-    /// Writes from the persona, past texts and near users' personas and texts (Persona-DB).
+    /// Generates from the persona, past texts, and the personas and texts of similar users
+    /// (Persona-DB).
     PersonaDb,
-    /// Tells differences along the standard and along further dimensions (DRP).
+    /// Extracts differences along the standard and along further dimensions (DRP).
     DrpDifference,
-    /// Keeps those of them that truly separate the user (DRP).
+    /// Keeps the extracted differences that truly distinguish the user (DRP).
     DrpValidation,
     /// Infers hypotheses about a writer from few texts (HyPerAlign).
     HyperalignHypotheses,
-    /// Writes from the hypotheses and the texts (HyPerAlign).
+    /// Generates from the hypotheses and the texts (HyPerAlign).
     Hyperalign,
-    /// Gives points to a text, held against the one that the user really wrote.
+    /// Scores a text by comparison with the one that the user really wrote.
     Judge,
-    /// Says which of two texts comes nearer to the one that the user really wrote.
+    /// Decides which of two texts is nearer to the one that the user really wrote.
     JudgePair,
 }
 
@@ -111,7 +114,7 @@ impl Stage {
         }
     }
 
-    /// The parts that a prompt of this stage is made of.
+    /// Returns the parts of a prompt of this stage.
     #[must_use]
     pub fn parts(self) -> &'static [Part] {
         match self {

@@ -1,4 +1,4 @@
-//! The standard: the dimensions along which differences are told.
+//! The standard: the dimensions of differences.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,24 +10,24 @@ pub struct Dimension {
     pub key: String,
     /// Name as prompts show it, e.g. `Writing style`.
     pub name: String,
-    /// What to look at, e.g. `word choice, sentence structure`.
+    /// Aspects to compare, e.g. `word choice, sentence structure`.
     pub look_at: String,
 }
 
-/// What was told along one dimension.
+/// Statement of a difference along one dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// Key of the dimension.
     pub dimension: String,
-    /// What was told.
+    /// The statement.
     pub text: String,
 }
 
-/// Splits a told difference at the names of the dimensions.
+/// Splits the text of an extracted difference at the names of the dimensions.
 ///
-/// A name counts where it heads a line, whatever marks (`#`, `*`, `1.`, `-`) stand around it.
-/// Returns nothing unless every dimension is found exactly once with something told under it: a
-/// text that does not keep to the form is shown whole.
+/// A name counts if it begins a line, after any marks (`#`, `*`, `1.`, `-`). Returns `None` unless
+/// every dimension occurs exactly once with a non-empty text; a difference in another form is shown
+/// unsplit.
 #[must_use]
 pub fn split_by_dimension(text: &str, standard: &[Dimension]) -> Option<Vec<Told>> {
     let mut told: Vec<Told> = Vec::new();
@@ -50,7 +50,7 @@ pub fn split_by_dimension(text: &str, standard: &[Dimension]) -> Option<Vec<Told
     (complete && !told.is_empty()).then_some(told)
 }
 
-/// What follows `name` on a line that it heads.
+/// Returns the rest of a line that begins with `name`; `None` if it does not or is no heading.
 fn after_name<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let marks = |c: char| c.is_whitespace() || "#*_-–•>.()[]".contains(c) || c.is_ascii_digit();
     let line = line.trim_start_matches(marks);

@@ -1,4 +1,4 @@
-//! How measured differences are put into words.
+//! Templates that word measured differences as statements.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::{Error, Measure, Result, Task};
 
-/// Which way a user differs.
+/// Direction of a user's difference from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// The user has more of it.
@@ -18,20 +18,20 @@ pub enum Way {
     Less,
 }
 
-/// What templates of statements see.
+/// Values that statement templates can use.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Figures {
-    /// The user's mean, in the unit of the measure.
+    /// The user's mean, formatted in the unit of the measure.
     pub value: String,
-    /// The others' mean.
+    /// The others' mean, formatted likewise.
     pub others: String,
     /// Whether the user's mean is 0.
     pub never: bool,
-    /// The word or phrase, empty for measures without.
+    /// The word or phrase; empty for measures without one.
     pub phrase: String,
 }
 
-/// Templates by language, dimension and measure.
+/// Statement templates by language and measure; each measure has its dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Statements(BTreeMap<String, Language>);
 
@@ -61,7 +61,8 @@ fn point() -> String {
 }
 
 impl Statements {
-    /// Checks the tables of a task file with these dimensions; what is wrong, and where.
+    /// Checks the tables of a task file with these dimensions. An error has the byte range in the
+    /// file, the field and the message.
     pub(super) fn of(
         tables: BTreeMap<String, Spanned<LanguageTable>>,
         dimensions: &[&str],
@@ -103,9 +104,9 @@ impl Statements {
 }
 
 impl Task {
-    /// The language that statements are worded in for a user who writes in `language` (`en`, `de`):
-    /// that one where the task has templates in it, else English, else the first there is; `None`
-    /// where the task has none.
+    /// Returns the language of the statements for a user who writes in `language` (`en`, `de`): the
+    /// same if the task has templates in it, else English, else the first one of the task; `None`
+    /// if the task has no templates.
     #[must_use]
     pub fn statement_language(&self, language: &str) -> Option<&str> {
         let languages = &self.statements.0;
@@ -115,14 +116,14 @@ impl Task {
             .or_else(|| languages.keys().next().map(String::as_str))
     }
 
-    /// What a decimal point looks like in statements in this language.
+    /// Returns the decimal separator of statements in this language.
     #[must_use]
     pub fn decimal(&self, language: &str) -> &str {
         self.statements.0.get(language).map_or(".", |language| &language.decimal)
     }
 
-    /// Key of the dimension that a measure belongs to; `None` where the task does not word it in
-    /// this language, or the dimension is left out.
+    /// Returns the key of a measure's dimension; `None` if the task has no template for the measure
+    /// in this language, or if the dimension is left out.
     #[must_use]
     pub fn dimension_of(&self, language: &str, measure: Measure) -> Option<&str> {
         let (dimension, _) = self.statements.wording(language, measure)?;
@@ -130,10 +131,10 @@ impl Task {
         kept.then_some(dimension.as_str())
     }
 
-    /// The words for a difference; `None` where the task has no template for this way.
+    /// Words a difference; `None` if the task has no template for this measure and direction.
     ///
     /// # Errors
-    /// [`Error::Statement`] where the template fails on these figures.
+    /// [`Error::Statement`] if the template fails on these figures.
     pub fn word(
         &self,
         language: &str,

@@ -1,4 +1,4 @@
-//! What the tests of this room and of the methods share.
+//! Test helpers of this module and of the methods.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use super::{Block, Source, Window};
 use crate::corpus::ReviewId;
 use idiolect_engine::lm::{self, Prompt};
 
-/// A window that takes each word for a token; holds its length.
+/// A window that counts each word as one token; holds its length in tokens.
 pub struct ByWords(pub usize);
 
 impl Window for ByWords {
@@ -15,7 +15,7 @@ impl Window for ByWords {
     }
     fn count(&self, prompt: &Prompt) -> lm::Result<usize> {
         match prompt {
-            // Two tokens of markup a message.
+            // Two tokens of markup per message.
             Prompt::Chat(chat) => {
                 chat.messages.iter().map(|m| Ok(self.count_text(&m.content)? + 2)).sum()
             }
@@ -28,7 +28,8 @@ impl Window for ByWords {
     }
 }
 
-/// A block whose texts all begin with `name`; its text has about `words` words.
+/// Returns a block whose fields begin with `name`, except the rating; its text has about `words`
+/// words.
 pub fn block(name: &str, words: usize) -> Block {
     Block {
         source: Source {

@@ -1,4 +1,4 @@
-//! The prompts of each stage, and what a wrong task file is answered.
+//! Tests of each stage's prompt, and of the errors for invalid task files.
 #![allow(clippy::unwrap_used)]
 use super::testing::block;
 use super::*;
@@ -15,7 +15,7 @@ fn render(task: &Task, stage: Stage) -> Chat {
     task.render(stage, &draft(stage, Order::UserFirst)).unwrap()
 }
 
-/// The marked values of [`block`] in the order in which a message shows them.
+/// Returns the marked values of [`block`], in the order in which a message shows them.
 fn shown(message: &str) -> Vec<String> {
     let mark = |word: &&str| {
         ["-item", "-description", "-title", "-text"].iter().any(|end| word.ends_with(end))

@@ -19,17 +19,17 @@ pub(super) struct Architecture {
     pub(super) pad_token_id: u32,
 }
 
-/// Families by the `model_type` of `config.json`.
+/// Network family, by the `model_type` of `config.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// `bert`
     Bert,
-    /// `xlm-roberta` and `roberta`, whose positions begin after the padding id.
+    /// `xlm-roberta` and `roberta`; their positions begin after the padding id.
     Roberta,
 }
 
 impl Architecture {
-    /// Reads and checks a `config.json`; the error says what was got and what was expected.
+    /// Reads and checks a `config.json`. An error states the value found and the expected one.
     pub(super) fn from_config(config: &serde_json::Value) -> Result<Self, String> {
         let number = |name: &str| {
             config
@@ -85,7 +85,7 @@ impl Architecture {
         Ok(architecture)
     }
 
-    /// Positions a text may take.
+    /// Returns the maximum number of positions of a text.
     pub(super) fn n_positions(&self) -> usize {
         match self.family {
             Family::Bert => self.max_position_embeddings,
@@ -95,7 +95,7 @@ impl Architecture {
         }
     }
 
-    /// What the weights do not show by their shapes.
+    /// Returns the properties of the network that the shapes of the weights do not show.
     pub(super) fn fingerprint(&self) -> String {
         let family = match self.family {
             Family::Bert => "bert",

@@ -1,11 +1,11 @@
 use crate::model;
 use idiolect_kernels as kernels;
 
-/// What can go wrong in the encoder.
+/// Error of the encoder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The files are wrong.
+    /// A model file is missing or malformed, or the tokenizer failed.
     #[error(transparent)]
     Model(#[from] model::Error),
     /// A tensor operation failed.
@@ -14,23 +14,23 @@ pub enum Error {
     /// A kernel refused a shape.
     #[error("encoder: {0}")]
     Kernel(#[from] kernels::Error),
-    /// Int8 was asked for where there are no kernels for it.
+    /// Int8 was requested, but there are no kernels for it.
     #[error("encoder: no int8 here: {0}; use f32")]
     NoInt8(String),
-    /// The tokenizer gave an id, or the text a position, that the network has no embedding for.
+    /// The network has no embedding for a token id of the tokenizer, or for a position of the text.
     #[error(
         "encoder: no embedding for token {id} at position {position}; the network has {n_words} \
          tokens, so tokenizer.json and model.safetensors do not belong together"
     )]
     NoEmbedding {
-        /// The token.
+        /// The token's id.
         id: u32,
         /// Its position.
         position: usize,
-        /// Tokens of the network.
+        /// Size of the network's vocabulary.
         n_words: usize,
     },
-    /// The network gave NaN or infinity.
+    /// The network returned NaN or infinity.
     #[error(
         "encoder `{encoder}` gave a vector with NaN or infinity for {text}; the weights are \
          damaged, check them with `idiolect models verify`"
@@ -41,7 +41,7 @@ pub enum Error {
         /// Beginning of the text.
         text: String,
     },
-    /// The tokenizer gave nothing, not even special tokens.
+    /// The tokenizer returned no tokens, not even special ones.
     #[error("encoder: the tokenizer gives no token for {text}, expected at least one")]
     NoTokens {
         /// Beginning of the text.
@@ -49,7 +49,7 @@ pub enum Error {
     },
 }
 
-/// The beginning of a text, quoted, for a message.
+/// Returns the beginning of a text, quoted, for a message.
 pub(super) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {

@@ -1,9 +1,9 @@
-//! A sentence encoder that runs: text in, one vector out.
+//! Sentence encoder: one embedding vector per text.
 //!
-//! What a model folder says about itself is read in `settings` and `architecture`. On the CPU the
-//! network runs on this program's kernels (`packed`), in f32 or with int8 weights; on other devices
-//! on candle's (`portable`). The vectors are those of the sentence-transformers package (Reimers and
-//! Gurevych 2019, Sentence-BERT).
+//! The model folder's own files are read in `settings` and `architecture`. On the CPU, the network
+//! runs on this program's kernels (`packed`), in f32 or with int8 weights; on other devices it runs
+//! on candle's (`portable`). The vectors are those of the sentence-transformers package (Reimers
+//! and Gurevych 2019, Sentence-BERT).
 
 mod architecture;
 mod error;
@@ -35,25 +35,25 @@ pub use error::Error;
 use network::Network;
 use settings::Settings;
 
-/// Result of this room.
+/// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Raised whenever this code would give other vectors for the same files.
+/// Version of this code; increased whenever it would compute other vectors from the same files.
 const CODE_VERSION: &str = "2";
 
-/// What the products with a network's weights are made of.
+/// Number format of the weights in the network's matrix products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// The weights as they are, widened to f32.
+    /// f32, to which the stored weights are converted.
     F32,
-    /// Weights as int8 with a scale for each 32 (Q8_0 of GGUF), activations likewise: a quarter of
-    /// the memory and more than twice as fast; cosine with the vector of f32 above 0.995. On the CPU
-    /// only.
+    /// int8, with a scale for each 32 weights (Q8_0 of GGUF); activations likewise. Takes a quarter
+    /// of the memory and is more than twice as fast; the cosine with the f32 vector is above 0.995.
+    /// CPU only.
     Int8,
 }
 
 impl Precision {
-    /// `f32` or `int8`.
+    /// Returns `f32` or `int8`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -63,34 +63,34 @@ impl Precision {
     }
 }
 
-/// How an encoder is loaded.
+/// Options for loading an encoder.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the network runs.
+    /// Device that the network runs on.
     pub device: Device,
-    /// What its products are made of.
+    /// Number format of its weights.
     pub precision: Precision,
-    /// Threads on the CPU, the caller's among them; 0 takes one a core.
+    /// Threads on the CPU, including the caller's; 0 means one per core.
     pub threads: usize,
-    /// Instruction set of the CPU's kernels; the vectors are the same on all.
+    /// Instruction set of the CPU kernels; the vectors are the same on all.
     pub tier: Tier,
 }
 
-/// A text's vector.
+/// Embedding of one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding {
-    /// The vector, `[dimension]`; unit length when the model normalises.
+    /// The vector, `[dimension]`; of unit length if the model normalises.
     pub vector: Vec<f32>,
-    /// Tokens of the text, special tokens counted, before any cut.
+    /// Tokens of the text before truncation, including special tokens.
     pub n_tokens: usize,
-    /// Whether the text was cut to the model's longest input.
+    /// Whether the text was truncated to the model's longest input.
     pub truncated: bool,
 }
 
 /// A loaded sentence encoder.
 ///
-/// There is no padding and no mask: a vector depends neither on what else was asked for in the same
-/// call nor on the number of threads.
+/// There is no padding and no mask: a vector depends neither on the other texts of the same call
+/// nor on the number of threads.
 pub struct Encoder {
     name: String,
     stamp: String,
@@ -107,7 +107,7 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// Loads the weights onto `device`, in f32, for one thread a core.
+    /// Loads the weights onto `device`, in f32, with one thread per core.
     ///
     /// # Errors
     ///
@@ -117,14 +117,14 @@ impl Encoder {
         Self::load_with(files, &Options { device, precision: Precision::F32, threads: 0, tier })
     }
 
-    /// Loads the weights as `options` say.
+    /// Loads the weights according to `options`.
     ///
     /// # Errors
     ///
-    /// A file that is missing, cut short or not of its format; weights whose SHA-256 is not the one
-    /// in `files`; an architecture, activation, pooling or module that is not carried; a folder that
-    /// does not say how token vectors are pooled while the catalog does not either;
-    /// [`Error::NoInt8`] for a device or a width that int8 has no kernels for.
+    /// A file is missing, truncated or malformed; the SHA-256 of the weights is not the one in
+    /// `files`; an architecture, activation, pooling or module is not supported; neither the folder
+    /// nor the catalog states the pooling; or int8 has no kernels for the device or a width
+    /// ([`Error::NoInt8`]).
     pub fn load_with(files: &EncoderFiles, options: &Options) -> Result<Self> {
         let settings = Settings::read(files)?;
         let weights_path = files.dir.join("model.safetensors");
@@ -170,45 +170,49 @@ impl Encoder {
         })
     }
 
-    /// Catalog name or folder name.
+    /// Returns the catalog name or folder name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Hash of weights, precision, tokenizer, pooling, normalisation and longest input: vectors of
-    /// different stamps are never mixed.
+    /// Returns the hash of everything that determines a vector: weights, precision, tokenizer,
+    /// architecture, pooling, normalisation, longest input, lower-casing and code version. Vectors
+    /// of different stamps are never mixed.
     #[must_use]
     pub fn stamp(&self) -> &str {
         &self.stamp
     }
 
-    /// What its products are made of.
+    /// Returns the number format of its weights.
     #[must_use]
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Length of a vector.
+    /// Returns the length of a vector.
     #[must_use]
     pub fn dimension(&self) -> usize {
         self.settings.architecture.hidden_size
     }
 
-    /// Longest input in tokens, special tokens counted; what is longer is cut at the end.
+    /// Returns the longest input in tokens, including special tokens; longer texts are truncated at
+    /// the end.
     #[must_use]
     pub fn max_tokens(&self) -> usize {
         self.settings.max_tokens
     }
 
-    /// Vectors of texts, in the order of the texts.
+    /// Computes the embeddings of texts, in the order of the texts.
     ///
-    /// White space around a text is dropped, as sentence-transformers does; an empty text has the
+    /// White space around a text is dropped, as in sentence-transformers. An empty text gets the
     /// vector of its special tokens.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] when a vector holds NaN or infinity, as damaged weights give.
+    /// The tokenizer fails or returns no tokens ([`Error::NoTokens`]), the network has no embedding
+    /// for a token ([`Error::NoEmbedding`]), or a vector holds NaN or infinity, as with damaged
+    /// weights ([`Error::NotFinite`]).
     pub fn encode<S: AsRef<str>>(&self, texts: &[S]) -> Result<Vec<Embedding>> {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let tokens: Vec<Tokens> =
@@ -241,7 +245,7 @@ impl Encoder {
         })
     }
 
-    /// Tokens of `text`, the last ones dropped where there are too many, between special ones.
+    /// Tokenizes `text`, truncates it at the end to the longest input, and adds the special tokens.
     fn cut_and_frame(&self, text: &str) -> tokenizers::Result<Tokens> {
         let mut encoding = self.tokenizer.encode(text, false)?;
         let n_special = self.tokenizer.get_post_processor().map_or(0, |p| p.added_tokens(false));
@@ -252,10 +256,10 @@ impl Encoder {
         Ok(Tokens { ids: encoding.get_ids().to_vec(), n_before_cut })
     }
 
-    /// Normalises a pooled vector where the model does, and checks it.
+    /// Normalises a pooled vector if the model does so, and checks that it is finite.
     fn finish(&self, mut vector: Vec<f32>, text: &str) -> Result<Vec<f32>> {
         if self.settings.normalise {
-            // As in torch's `normalize`, the floor keeps a zero vector zero.
+            // As in torch's `normalize`, the lower bound keeps a zero vector zero.
             let norm = vector.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt().max(1e-12);
             vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
         }
@@ -274,8 +278,8 @@ struct Tokens {
     n_before_cut: usize,
 }
 
-/// The file's own truncation and padding serve its authors' benchmarks (128 tokens, always padded,
-/// for all-MiniLM-L6-v2) and are put off.
+/// Loads the tokenizer without the file's own truncation and padding. Those serve its authors'
+/// benchmarks (128 tokens, always padded, for all-MiniLM-L6-v2).
 fn load_tokenizer(json: &[u8], settings: &Settings) -> Result<Tokenizer, String> {
     let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
     let n_vocab = tokenizer.get_vocab_size(true);

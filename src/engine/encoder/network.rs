@@ -1,4 +1,4 @@
-//! A network with its weights, on the device that it was loaded for.
+//! A network with its weights, on one device.
 
 use candle_core::Device;
 
@@ -33,7 +33,7 @@ impl Network {
         Ok(Self::Portable(Portable::load(architecture, safetensors, device)?))
     }
 
-    /// Pooled last hidden states of texts of at least one token, in their order.
+    /// Returns the pooled last hidden states of texts of at least one token, in their order.
     pub(super) fn pooled(&self, texts: &[&[u32]], pooling: Pooling) -> Result<Vec<Vec<f32>>> {
         match self {
             Self::Packed(network) => network.pooled(texts, pooling),

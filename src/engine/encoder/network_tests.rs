@@ -1,4 +1,4 @@
-//! The packed network beside candle's, in company and alone, and in int8.
+//! Compares the packed network with candle's, batches with single texts, and int8 with f32.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -19,8 +19,8 @@ use super::{Encoder, Error, Options, Precision};
 use crate::model::{EncoderFiles, Pooling};
 use idiolect_kernels::{Pool, Tier};
 
-/// Shapes that kernels may stumble over: heads of 4, 20 and 32 elements, widths that no vector
-/// divides.
+/// Configurations that are hard for kernels: heads of 4, 20 and 32 elements, widths that are not
+/// multiples of a vector's lanes.
 fn random_networks() -> Vec<Value> {
     let network = |family: &str, width: [usize; 2], heads: usize, act: &str, pad: u32| {
         json!({
@@ -40,7 +40,7 @@ fn random_networks() -> Vec<Value> {
     ]
 }
 
-/// A safetensors file of random weights, about as large as trained ones.
+/// Returns a safetensors file of random weights, about as large in magnitude as trained ones.
 fn random_weights(config: &Value, prefix: &str) -> Vec<u8> {
     let number = |name: &str| usize::try_from(config[name].as_u64().unwrap()).unwrap();
     let (hidden, wide) = (number("hidden_size"), number("intermediate_size"));
@@ -81,7 +81,7 @@ fn random_weights(config: &Value, prefix: &str) -> Vec<u8> {
     safetensors::serialize(views.iter().map(|(name, tensor)| (name, tensor)), None).unwrap()
 }
 
-/// Texts of ids, one of them with the padding id inside; more rows than a group holds.
+/// Returns texts of ids, one of them with the padding id inside, with more rows than a group holds.
 fn random_texts() -> Vec<Vec<u32>> {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     [1, 2, 17, 100, 3, 140, 28, 64, 5, 5, 33]
@@ -123,7 +123,7 @@ fn random_networks_of_both_families_give_the_vectors_of_candle() {
 fn bits_depend_neither_on_company_nor_threads_nor_tier() {
     let texts = random_texts();
     let ids: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-    // Enough of them for each thread to work by itself.
+    // Enough groups for each thread to process some by itself.
     let many: Vec<&[u32]> = ids.iter().cycle().take(22 * ids.len()).copied().collect();
     for config in random_networks() {
         let architecture = Architecture::from_config(&config).unwrap();

@@ -1,10 +1,11 @@
-//! The networks on the CPU's own kernels.
+//! Encoder networks on this program's CPU kernels.
 //!
-//! The rows of some texts lie side by side without padding and go through a layer together; only
-//! attention tells texts apart, and it never crosses from one to another. Texts are taken by
-//! length, so that a group's heads take equally long. Many groups are shared out among the threads,
-//! each passing through all layers on one of them with its activations nearby; of few, each is
-//! worked on by all threads. A row's bits depend on neither.
+//! The rows of some texts are concatenated without padding and go through a layer together; only
+//! attention separates texts, and it never crosses from one to another. Texts are grouped by
+//! length, so that the attention of the texts of a group takes similar time. If there are many
+//! groups, they are distributed over the threads: each group passes through all layers on one
+//! thread, with its activations in that core's cache. If there are few, all threads work on one
+//! group at a time. The bits of a row do not depend on either.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -23,12 +24,12 @@ use idiolect_kernels::layer_norm::LayerNorm;
 use idiolect_kernels::linear::forward_many;
 use idiolect_kernels::{PackedLinear, Pool, Tier};
 
-/// Most rows of a group, save for a text that is longer by itself.
+/// Maximum number of rows of a group, unless a single text is longer.
 const ROWS: usize = 384;
-/// Rows of a pass through the feed-forward layer: the activations of a layer 1,536 wide stay in a
-/// core's own cache.
+/// Rows that go through the feed-forward layer at a time, so that the activations of a layer 1,536
+/// wide stay in a core's own cache.
 const ROWS_NEAR: usize = 128;
-/// Groups a thread from which on each thread works by itself.
+/// Groups per thread from which on each thread processes whole groups.
 const GROUPS_A_THREAD: usize = 4;
 
 /// A network with its weights packed.
@@ -41,7 +42,7 @@ pub(super) struct Packed {
     activation: Activation,
     /// `[vocab_size, hidden_size]`.
     words: Vec<f32>,
-    /// `[max_position_embeddings, hidden_size]`, the embedding of type 0 added.
+    /// `[max_position_embeddings, hidden_size]`, with the embedding of token type 0 added.
     positions: Vec<f32>,
     norm: LayerNorm,
     layers: Vec<Layer>,
@@ -65,7 +66,7 @@ struct Linear {
     bias: Vec<f32>,
 }
 
-/// Activations of a group; grown where a group needs more and used by the next.
+/// Buffers for the activations of a group; grown if a group needs more, and reused by the next.
 #[derive(Default)]
 struct Scratch {
     hidden: Vec<f32>,
@@ -104,7 +105,7 @@ impl Packed {
             Ok(Linear { weight, bias: tensors.get(rows, "bias")?.to_vec1()? })
         };
         let norm = |tensors: VarBuilder<'_>| -> Result<LayerNorm> {
-            // Files made from old checkpoints have the second names.
+            // Files converted from old checkpoints use the second names.
             let get = |names: [&'static str; 2]| {
                 let name = names[usize::from(!tensors.contains_tensor(names[0]))];
                 tensors.get(hidden_size, name)?.to_vec1::<f32>()
@@ -155,7 +156,7 @@ impl Packed {
         })
     }
 
-    /// Pooled last hidden states of texts of at least one token, in their order.
+    /// Returns the pooled last hidden states of texts of at least one token, in their order.
     pub(super) fn pooled(&self, texts: &[&[u32]], pooling: Pooling) -> Result<Vec<Vec<f32>>> {
         let mut groups = group(texts);
         let idle: Mutex<Vec<Scratch>> = Mutex::default();
@@ -215,15 +216,15 @@ impl Packed {
         Ok(ranges.iter().map(vector).collect())
     }
 
-    /// Sums of the embeddings of words, positions and types.
+    /// Writes the sums of word, position and type embeddings to `rows`.
     fn look_up(&self, ids: &[u32], rows: &mut [f32]) -> Result<()> {
         let width = self.hidden_size;
-        // As many positions as `Architecture::n_positions` tells are there; a text was cut to them.
+        // Texts were truncated to `Architecture::n_positions`.
         let mut n_before = 0;
         for (&id, row) in ids.iter().zip(rows.chunks_exact_mut(width)) {
             let position = match self.family {
                 Family::Bert => n_before,
-                // Padding, should a text contain it, has a position of its own and is not counted.
+                // A padding token in a text has a position of its own and is not counted.
                 Family::Roberta if id == self.pad_token => self.pad_token as usize,
                 Family::Roberta => n_before + self.pad_token as usize + 1,
             };
@@ -289,8 +290,8 @@ impl Packed {
     }
 }
 
-/// Groups texts by length, the longest first, so that no thread begins a long one when the others
-/// are done.
+/// Groups texts by length, longest first, so that no thread starts a long text when the others are
+/// already done.
 fn group(texts: &[&[u32]]) -> Vec<Group> {
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(texts[i].len()), i));

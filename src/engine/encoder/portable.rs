@@ -1,5 +1,5 @@
-//! The networks as candle runs them, one text at a time on any device: the way for all devices but
-//! the CPU, and the twin of the packed network.
+//! Encoder networks on candle, one text at a time. Used on all devices except the CPU, and as the
+//! reference for the packed network.
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -44,7 +44,7 @@ impl Portable {
         Ok(Self { weights, device: device.clone() })
     }
 
-    /// Pooled last hidden states of one text.
+    /// Returns the pooled last hidden states of one text.
     pub(super) fn pooled(&self, ids: &[u32], pooling: Pooling) -> Result<Vec<f32>> {
         let hidden = self.forward(ids)?;
         let pooled = match pooling {
@@ -55,7 +55,7 @@ impl Portable {
         Ok(pooled.to_vec1()?)
     }
 
-    /// Last hidden states, `[n_tokens, dimension]`.
+    /// Returns the last hidden states, `[n_tokens, dimension]`.
     fn forward(&self, ids: &[u32]) -> candle_core::Result<Tensor> {
         let ids = Tensor::new(ids, &self.device)?.unsqueeze(0)?;
         let types = ids.zeros_like()?;

@@ -1,4 +1,4 @@
-//! What a model folder says about itself: shape, pooling, normalisation, longest input.
+//! Settings from a model folder's files: shape, pooling, normalisation, longest input.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::Result;
 use super::architecture::Architecture;
 use crate::model::{EncoderFiles, Error, Pooling};
 
-/// Settings of an encoder, each from the file that has the say.
+/// Settings of an encoder, each from the file that is authoritative for it.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) architecture: Architecture,
@@ -34,7 +34,7 @@ impl Settings {
         let positions = architecture.n_positions();
         let stated = sentence.max_seq_length.or(files.max_tokens).unwrap_or(positions);
         let max_tokens = stated.min(positions);
-        // Below that not even one token fits between two special ones.
+        // With fewer, not even one token fits between two special tokens.
         if max_tokens < 3 {
             return Err(malformed(
                 &sentence_path,
@@ -50,7 +50,7 @@ impl Settings {
         })
     }
 
-    /// Everything that decides a vector besides weights and tokenizer.
+    /// Returns all settings that determine a vector, besides weights and tokenizer.
     pub(super) fn fingerprint(&self) -> String {
         let pooling = match self.pooling {
             Pooling::Mean => "mean",
@@ -75,9 +75,9 @@ struct Module {
     r#type: String,
 }
 
-/// From `modules.json` and the pooling module's own `config.json`. A folder without `modules.json`
-/// takes the catalog's pooling and is normalised, since every entry of the catalog that states a
-/// pooling is a model for cosine similarity.
+/// Reads pooling and normalisation from `modules.json` and the pooling module's own `config.json`.
+/// A folder without `modules.json` gets the catalog's pooling and is normalised, since every
+/// catalog entry that states a pooling is a model for cosine similarity.
 fn pooling_and_normalisation(files: &EncoderFiles) -> Result<(Pooling, bool)> {
     let modules_path = files.dir.join("modules.json");
     if !modules_path.exists() {
@@ -124,7 +124,7 @@ fn read_pooling(files: &EncoderFiles, folder: &str) -> Result<Pooling> {
         return Ok(pooling);
     }
     let config: serde_json::Map<String, serde_json::Value> = parse(&path)?;
-    // Older folders hold one flag a mode, newer ones a single name.
+    // Older folders have one flag per pooling mode, newer ones a single name.
     let mut modes: Vec<&str> = config
         .iter()
         .filter(|(_, value)| value.as_bool() == Some(true))
@@ -152,12 +152,12 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
         .map_err(|source| Error::Io { operation: "read", path: path.to_owned(), source }.into())
 }
 
-/// SHA-256 in lower-case hexadecimal.
+/// Returns the SHA-256 in lower-case hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// A file is not what was expected; `what` says what was got, what was expected and what to do.
+/// Error for a malformed file; `what` says what was found, what was expected and what to do.
 pub(super) fn malformed(path: &Path, what: String) -> super::Error {
     Error::Malformed { path: path.to_owned(), what }.into()
 }

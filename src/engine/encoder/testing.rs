@@ -21,20 +21,21 @@ pub fn files(dir: &Path) -> EncoderFiles {
     }
 }
 
-/// The tiny folder, gone when dropped.
+/// Creates the tiny folder; it is removed on drop.
 pub fn tiny_folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     write_tiny_encoder(dir.path());
     dir
 }
 
-/// An encoder of a few words ("the kettle sings and leaks twice"), for tests of other rooms.
+/// Returns an encoder of a few words ("the kettle sings and leaks twice"), for tests of other
+/// modules.
 pub fn tiny_encoder() -> Encoder {
     let dir = tiny_folder();
     Encoder::load(&files(dir.path()), &Device::Cpu).unwrap()
 }
 
-/// Another one: same words, other weights, so another stamp.
+/// Returns an encoder with the same words and other weights, so with another stamp.
 pub fn other_tiny_encoder() -> Encoder {
     let dir = tiny_folder();
     write_weights(dir.path(), |x| x * 0.5);

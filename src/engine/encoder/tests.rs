@@ -1,4 +1,4 @@
-//! The encoder against golden vectors, and against folders that are wrong in one way each.
+//! Compares the encoder with golden vectors, and loads folders that are each wrong in one way.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -13,12 +13,12 @@ use crate::model::{EncoderFiles, Pooling};
 
 use super::testing::{CONFIG, MODULES, POOLING, TOKENIZER, files, tiny_folder, write_weights};
 
-/// The default encoder, where there is one.
+/// Returns the default encoder, if it is available.
 fn real_encoder() -> Option<Encoder> {
     Some(Encoder::load(&real_files()?, &Device::Cpu).unwrap())
 }
 
-/// The default encoder's folder, where there is one.
+/// Returns the default encoder's files, if they are available.
 pub(super) fn real_files() -> Option<EncoderFiles> {
     let named = std::env::var_os("IDIOLECT_TEST_ENCODER").map(|dir| files(&PathBuf::from(dir)));
     let found = named.or_else(|| {
@@ -190,13 +190,13 @@ fn vectors_that_are_not_finite_are_an_error_that_names_the_text() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever a damaged file does, it does not panic: an error, or vectors that are finite.
+    /// A damaged file causes an error or gives finite vectors, but never a panic.
     #[test]
     fn damaged_weights_never_panic(cut in 0_usize..6_000, flip in 0_usize..48_000, both: bool) {
         let dir = tiny_folder();
         let path = dir.path().join("model.safetensors");
         let mut bytes = std::fs::read(&path).unwrap();
-        // Half of the flips fall into the header, which is what can lead astray.
+        // Half of the flips hit the header, where damage can mislead the reader.
         let n_bits = if flip % 2 == 0 { 8 * 600 } else { 8 * bytes.len() };
         let bit = flip % n_bits;
         bytes[bit / 8] ^= 1 << (bit % 8);

@@ -1,4 +1,4 @@
-//! A whole encoder folder with tiny weights, for tests that need vectors but no meaning.
+//! A complete encoder folder with tiny weights, for tests that need vectors without meaning.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -35,7 +35,7 @@ pub const POOLING: &str = r#"{"pooling_mode_cls_token": false, "pooling_mode_mea
 
 const WORDS: [&str; 6] = ["the", "kettle", "sings", "and", "leaks", "twice"];
 
-/// A text of four of the encoder's words, another for each number below 1296.
+/// Returns a text of four of the encoder's words, a different one for each number below 1296.
 pub fn tiny_text(number: usize) -> String {
     (0..4).map(|i| WORDS[number / 6_usize.pow(i) % 6]).collect::<Vec<_>>().join(" ")
 }
@@ -54,7 +54,7 @@ pub fn write_tiny_encoder(dir: &Path) {
     write_weights(dir, |x| x);
 }
 
-/// Writes `model.safetensors`: numbers between -0.5 and 0.5, each changed by `change`.
+/// Writes `model.safetensors`: numbers between -0.5 and 0.5, each mapped by `change`.
 pub fn write_weights(dir: &Path, change: impl Fn(f32) -> f32) {
     let mut tensors = HashMap::new();
     let mut state = 1_u32;

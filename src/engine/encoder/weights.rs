@@ -1,4 +1,4 @@
-//! The tensors of a safetensors file, as the networks want them.
+//! Tensors of a safetensors file, in the form that the networks use.
 
 use candle_core::safetensors::BufferedSafetensors;
 use candle_core::{DType, Device, Shape, Tensor};
@@ -7,7 +7,7 @@ use candle_nn::var_builder::SimpleBackend;
 
 use super::architecture::Family;
 
-/// The tensors below the prefix that some files put before the network's own names.
+/// Returns the tensors under the prefix that some files put before the network's own names.
 pub(super) fn network(tensors: VarBuilder<'static>, family: Family) -> VarBuilder<'static> {
     let prefix = match family {
         Family::Bert => "bert",
@@ -19,15 +19,16 @@ pub(super) fn network(tensors: VarBuilder<'static>, family: Family) -> VarBuilde
     tensors
 }
 
-/// Gives matrices laid out by columns.
+/// A backend that returns matrices in column-major order.
 ///
-/// A linear layer multiplies by its weight's transpose, which candle's product copies number by
-/// number on every call; of a matrix laid out by columns the transpose is laid out by rows and is
-/// copied in runs. Embedding tables, which are read by rows, stay as they are.
+/// A linear layer multiplies by the transpose of its weight, and candle's product copies that
+/// transpose number by number on every call. If the matrix is column-major, the transpose is
+/// row-major and is copied in contiguous runs. Embedding tables, which are read by rows, stay
+/// row-major.
 pub(super) struct Transposed(BufferedSafetensors);
 
 impl Transposed {
-    /// From the bytes of a safetensors file.
+    /// Creates the backend from the bytes of a safetensors file.
     pub(super) fn new(safetensors: Vec<u8>) -> candle_core::Result<Self> {
         Ok(Self(BufferedSafetensors::new(safetensors)?))
     }

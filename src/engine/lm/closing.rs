@@ -1,10 +1,12 @@
-//! A short way from where a constrained text stands to an end that its grammar accepts.
+//! Search for a short path from the current state of a constrained text to an end that its grammar
+//! accepts.
 //!
-//! The grammar's parser tells what may come next, not how far an end is. Of a regular expression the
-//! automaton tells it ([`shortest_match`](super::shortest_match)). For JSON a way is looked for byte
-//! by byte on a copy of the parser: what is forced is taken; then what closes (a quote, a bracket);
-//! then what lets the next byte close; then anything that is allowed, something else each time, so
-//! that no choice is made for ever. But for odd schemas this is the shortest.
+//! The grammar's parser gives the allowed next bytes, but not the distance to an end. For a regular
+//! expression, the automaton gives it ([`shortest_match`](super::shortest_match)). For JSON, the
+//! path is built byte by byte on a copy of the parser. The next bytes are, in this order of
+//! preference: bytes that the grammar forces; a byte that closes (a quote, a bracket); a byte after
+//! which the next one can close; any allowed byte, a different one after each guess, so that the
+//! search does not repeat one choice forever. Except for unusual schemas this path is the shortest.
 
 use std::sync::Arc;
 
@@ -13,10 +15,10 @@ use llguidance::toktrie::{ApproximateTokEnv, TokTrie, TokenizerEnv};
 
 use super::shortest_match::Walk;
 
-/// Longest way in bytes.
+/// Maximum length of a path, bytes.
 const LONGEST: usize = 1024;
 
-/// As much of the text so far as must be known to close it.
+/// The state of the text so far that is needed to close it.
 #[derive(Debug, Clone)]
 pub(super) enum Text {
     Json {
@@ -24,7 +26,7 @@ pub(super) enum Text {
         escaped: bool,
     },
     Matching(Walk),
-    /// Nothing is known of its form.
+    /// A text of unknown form.
     Other,
 }
 
@@ -48,7 +50,7 @@ impl Text {
         }
     }
 
-    /// Whether it may end here, as far as this much tells.
+    /// Whether the text may end here, as far as this state can decide it.
     pub(super) fn may_end(&self) -> bool {
         match self {
             Self::Json { in_string, .. } => !in_string,
@@ -57,7 +59,7 @@ impl Text {
         }
     }
 
-    /// Bytes that bring the text nearer to its end, best first.
+    /// Bytes that bring the text closer to its end, in order of preference.
     fn closing(&self) -> &'static [u8] {
         match self {
             Self::Json { in_string: true, .. } => b"\"",
@@ -66,7 +68,7 @@ impl Text {
         }
     }
 
-    /// All bytes, those that lead to an end soonest first.
+    /// Candidates for the next byte; those that tend to lead to an end soonest come first.
     fn candidates(&self) -> impl Iterator<Item = u8> {
         let first: &[u8] = match self {
             Self::Json { in_string: false, .. } => b"0123456789-.\"ntf[{",
@@ -77,7 +79,7 @@ impl Text {
     }
 }
 
-/// The tokens of single bytes, and of whatever else there is.
+/// The vocabulary's trie, and for each byte the token that consists of it.
 pub(super) struct Bytes {
     env: Arc<ApproximateTokEnv>,
     ids: Vec<Option<u32>>,
@@ -98,8 +100,8 @@ impl Bytes {
     }
 }
 
-/// Tokens from the state of `matcher`, whose text is `text`, to an end; none where it may end
-/// already. `None` where no way was found.
+/// Tokens from the state of `matcher`, whose text is `text`, to an end; empty if the text may end
+/// already. `None` if no path was found.
 pub(super) fn way(matcher: &Matcher, text: &Text, bytes: &Bytes) -> Option<Vec<u32>> {
     if let Text::Matching(walk) = text {
         let way = bytes.trie().greedy_tokenize(&walk.shortest()?);
@@ -134,7 +136,7 @@ pub(super) fn way(matcher: &Matcher, text: &Text, bytes: &Bytes) -> Option<Vec<u
     None
 }
 
-/// The next byte, and whether it is but a guess.
+/// The next byte, and whether it is only a guess.
 fn choose(ahead: &mut Matcher, text: &Text, bytes: &Bytes, n_guessed: usize) -> Option<(u8, bool)> {
     for byte in text.closing() {
         if ahead.validate_tokens(&[bytes.id(*byte)?]).ok()? == 1 {

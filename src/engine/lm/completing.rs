@@ -1,4 +1,4 @@
-//! What a completion does with the logits it is given: choose, show, stop.
+//! Consumer of a completion's logits: samples a token, emits its text, and decides when to stop.
 
 use futures::channel::oneshot;
 
@@ -8,14 +8,15 @@ use super::stop::{Released, StopStream};
 use super::{Completion, CopyGuard, Error, Finish, Result};
 use crate::model::tokenizer::{Tokenizer, Utf8Stream};
 
-/// Receiver of text as it comes.
+/// Callback that receives each new piece of text.
 pub(super) type OnText = Box<dyn FnMut(&str) + Send>;
 
+/// State of one generated text.
 pub(super) struct Completing {
     sampler: Sampler,
     constraint: Option<Constrained>,
     guard: Option<CopyGuard>,
-    /// What is written, for the guard.
+    /// Text generated so far, kept for the guard.
     written: String,
     stop: StopStream,
     utf8: Utf8Stream,
@@ -25,10 +26,10 @@ pub(super) struct Completing {
     reply: oneshot::Sender<Result<Completion>>,
 }
 
-/// What came of a row of logits.
+/// Result of a row of logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
-    /// The text goes on with this token.
+    /// The text continues with this token.
     Token(u32),
     Done,
 }
@@ -65,7 +66,7 @@ impl Completing {
         }
     }
 
-    /// With texts that it must not copy from.
+    /// Adds a blocklist of texts that the completion must not copy.
     pub(super) fn guarded(self, guard: Option<CopyGuard>) -> Self {
         Self { guard, ..self }
     }
@@ -74,7 +75,7 @@ impl Completing {
         self.max_tokens
     }
 
-    /// Tokens written so far.
+    /// Number of tokens generated so far.
     pub(super) fn n_written(&self) -> usize {
         self.completion.completion_tokens
     }
@@ -83,7 +84,7 @@ impl Completing {
         self.reply.is_canceled()
     }
 
-    /// Chooses what follows `before`, prompt and text so far.
+    /// Chooses the token after `before`, the tokens of the prompt and of the text so far.
     pub(super) fn take(
         &mut self,
         logits: &mut [f32],
@@ -130,11 +131,11 @@ impl Completing {
 
     pub(super) fn answer(self, error: Option<Error>) {
         let answer = error.map_or(Ok(self.completion), Err);
-        // Nobody may be waiting any more; that is no error.
+        // The caller may have dropped the request; that is no error.
         drop(self.reply.send(answer));
     }
 
-    /// Lets out what was held back. A character that the last token left unfinished is shown as
+    /// Emits the text held back. If the last token leaves a character unfinished, it becomes
     /// U+FFFD.
     fn end(&mut self, finish: Finish) {
         self.completion.finish = finish;

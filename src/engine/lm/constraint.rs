@@ -1,13 +1,13 @@
-//! Texts that keep to a form: a JSON schema or a regular expression decides, before each token, which
-//! ones may come next (llguidance: an Earley parser over derivatives of regular expressions, walked
-//! along a trie of the vocabulary).
+//! Constrained generation: a JSON schema or a regular expression determines, before each token,
+//! which tokens may come next (llguidance: an Earley parser over derivatives of regular
+//! expressions, run along a trie of the vocabulary).
 //!
-//! It fails closed. A constraint that is wrong is refused before any work; a sequence whose grammar
-//! fails, or allows nothing, is an error; and a completion that is no error satisfies its
-//! constraint. So that `max_tokens` does not cut a text in two, a way to its end ([`closing`]) is
-//! kept in sight and taken by force once no other fits any more.
+//! It fails closed. An invalid constraint is rejected before generation; a sequence is an error if
+//! its grammar fails or allows no token; a completion that is returned without an error satisfies
+//! its constraint. So that `max_tokens` does not truncate the text, a path to its end ([`closing`])
+//! is computed regularly. Once only this path fits the tokens left, its tokens are forced.
 //!
-//! Each sequence has a parser of its own, so that what it allows depends on its text alone.
+//! Each sequence has its own parser, so that the allowed tokens depend on its own text only.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,26 +23,27 @@ use super::shortest_match::Walk;
 use super::{Error, Finish, Result};
 use crate::model::tokenizer::Tokenizer;
 
-/// What a completion must be.
+/// The form that a completion must have.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Constraint {
-    /// One JSON value that this schema describes, written on one line as `{"a": 1, "b": [2, 3]}`,
-    /// the fields of an object in the schema's order. Schemas with keywords that cannot be kept to
-    /// (`not`, `uniqueItems`, ...) are refused; words that are no keywords mean nothing, as the
-    /// standard has it.
+    /// One JSON value that matches this schema, written on one line as `{"a": 1, "b": [2, 3]}`,
+    /// with the fields of an object in the schema's order. Schemas with keywords that cannot be
+    /// enforced (`not`, `uniqueItems`, ...) are rejected; unknown keywords are ignored, as the
+    /// standard requires.
     JsonSchema(Value),
-    /// A text that this regular expression matches as a whole: the syntax of the `regex` crate,
-    /// without word boundaries and the like; `^` and `$` may stand at the ends.
+    /// A text that this regular expression matches as a whole. The syntax is that of the `regex`
+    /// crate without word boundaries and similar assertions; `^` and `$` are allowed at the ends.
     Regex(String),
 }
 
-/// Longest token, in bytes, that a trie takes.
+/// Maximum length of a token in the trie, bytes.
 const LONGEST_TOKEN: usize = 512;
-/// Tokens that an end is expected to move away by with each token written, at most.
+/// Number of tokens by which one written token is assumed to lengthen the path to an end, at most.
+/// It determines how often a path is searched for.
 const TOKENS_AHEAD: usize = 16;
 
-/// What all constraints on one model share: its vocabulary as a trie.
+/// State shared by all constraints on one model: its vocabulary as a trie.
 pub(super) struct Grammars {
     factory: ParserFactory,
     bytes: Arc<Bytes>,
@@ -50,13 +51,15 @@ pub(super) struct Grammars {
 }
 
 impl Grammars {
+    /// Builds the trie of a vocabulary.
+    ///
     /// # Errors
-    /// The vocabulary cannot be made a trie.
+    /// The vocabulary has no end token, or cannot be made a trie.
     pub(super) fn new(tokenizer: &Tokenizer) -> Result<Self, String> {
         let n_vocab = tokenizer.n_vocab() as u32;
         let words: Vec<Vec<u8>> = (0..n_vocab)
             .map(|id| match tokenizer.bytes(id) {
-                // 0xFF is no UTF-8, and to the trie it is the mark of a control token.
+                // 0xFF is not valid UTF-8; the trie uses it as the mark of a control token.
                 bytes if bytes.first() == Some(&0xFF) || bytes.len() > LONGEST_TOKEN => Vec::new(),
                 _ if tokenizer.is_control(id) || tokenizer.is_end(id) => Vec::new(),
                 bytes => bytes.to_vec(),
@@ -83,10 +86,10 @@ impl Grammars {
         }
     }
 
-    /// A constraint on a text of at most `max_tokens` tokens.
+    /// Starts a constraint on a text of at most `max_tokens` tokens.
     ///
     /// # Errors
-    /// It is wrong, nothing satisfies it, or nothing that does is known to fit.
+    /// The constraint is invalid, no text satisfies it, or the shortest known text does not fit.
     pub(super) fn begin(&self, constraint: &Constraint, max_tokens: usize) -> Result<Constrained> {
         let (what, text, grammar) = match constraint {
             Constraint::JsonSchema(schema) => ("JSON schema", Text::JSON, of_schema(schema)?),
@@ -121,7 +124,7 @@ impl Grammars {
             finish: None,
         };
         constrained.look();
-        // A way that was guessed may be far from the shortest.
+        // A guessed path may be much longer than the shortest one.
         let guessed = matches!(constrained.text, Text::Other);
         match constrained.way.as_ref().map(Vec::len) {
             Some(needed) if needed > max_tokens && !guessed => Err(Error::Constraint(format!(
@@ -147,7 +150,7 @@ fn of_schema(schema: &Value) -> Result<TopLevelGrammar> {
             return Err(Error::Constraint(what));
         }
     };
-    // White space is fixed, since a small model may otherwise write nothing else.
+    // White space is fixed, since a small model may otherwise generate nothing else.
     let layout = serde_json::json!({
         "whitespace_flexible": false, "item_separator": ", ", "key_separator": ": ",
     });
@@ -162,36 +165,37 @@ fn short(value: &Value) -> String {
     value.to_string().chars().take(60).collect()
 }
 
-/// Errors of the parser, without its state and the grammar that an expression was made into.
+/// The parser's error message without its state and the compiled grammar.
 fn first_part(error: &str) -> &str {
     let error = error.split_once("(in regex): ").map_or(error, |(_, rest)| rest);
     let error = error.split("\n   1 | ").next().unwrap_or(error);
     error.split("\n<").next().unwrap_or(error).trim()
 }
 
-/// A constraint on one sequence, as far as it has come.
+/// State of a constraint on one sequence.
 pub(super) struct Constrained {
     what: &'static str,
     matcher: Matcher,
     text: Text,
     bytes: Arc<Bytes>,
     ends: Arc<[u32]>,
-    /// Tokens that may still be written.
+    /// Number of tokens that may still be written.
     left: usize,
-    /// Tokens from here to an end; `None` where none was found, or looked for.
+    /// Tokens from here to an end; `None` if no path was found, or none was searched for after the
+    /// last token.
     way: Option<Vec<u32>>,
-    /// Tokens until a way is looked for again.
+    /// Number of tokens until the next search for a path.
     look_in: usize,
-    /// The rest of the way that is taken, once it must be.
+    /// Rest of the path that is being forced; `None` if no path is forced.
     forced: Option<VecDeque<u32>>,
     finish: Option<Finish>,
 }
 
 impl Constrained {
-    /// Takes what is not allowed next out of the logits.
+    /// Sets the logits of all tokens that are not allowed next to minus infinity.
     ///
     /// # Errors
-    /// Nothing is allowed.
+    /// No token is allowed.
     pub(super) fn mask(&mut self, logits: &mut [f32]) -> Result<()> {
         if let Some(next) = self.forced.as_ref().and_then(VecDeque::front) {
             logits.fill(f32::NEG_INFINITY);
@@ -218,8 +222,9 @@ impl Constrained {
         Ok(())
     }
 
-    /// Takes the token that was chosen; gives the one to be written, which is another where no end
-    /// could be reached any more behind the chosen one.
+    /// Accepts the sampled token and returns the token to write. The two differ if no end could be
+    /// reached within the tokens left after the sampled token: then the path found before it is
+    /// forced.
     ///
     /// # Errors
     /// The token is not allowed, or it is the last one and the constraint is not satisfied.
@@ -250,12 +255,12 @@ impl Constrained {
         self.forced = Some(forced);
         match next {
             Some(next) => self.consume(next).and_then(|()| self.settle(next)),
-            // It may end right here.
+            // The path is empty: the text may end here.
             None => self.end().map(|()| self.ends[0]),
         }
     }
 
-    /// Why the text is over, once it is.
+    /// Reason why the text has ended; `None` while it has not.
     pub(super) fn finish(&self) -> Option<Finish> {
         self.finish
     }
@@ -267,8 +272,8 @@ impl Constrained {
         Ok(())
     }
 
-    /// Looks for a way, and says when to look again: the less room is left beside the way, the
-    /// sooner.
+    /// Searches for a path to an end and schedules the next search: the fewer tokens are left
+    /// beyond the path, the sooner.
     fn look(&mut self) {
         self.way = closing::way(&self.matcher, &self.text, &self.bytes);
         self.look_in = match &self.way {
@@ -277,7 +282,7 @@ impl Constrained {
         };
     }
 
-    /// Whether the text is over with this token.
+    /// Ends the text if this token was the last one; returns the token.
     fn settle(&mut self, id: u32) -> Result<u32> {
         let stopped = self.matcher.is_stopped();
         if stopped || self.left == 0 || self.forced.as_ref().is_some_and(VecDeque::is_empty) {
@@ -288,13 +293,13 @@ impl Constrained {
         Ok(id)
     }
 
-    /// Whether the text may end here.
+    /// Error if the text may not end here.
     fn end(&mut self) -> Result<()> {
         if !self.matcher.stop_reason().is_ok() {
             return Err(self.failed(&self.matcher.stop_reason()));
         }
         match self.matcher.is_accepting() {
-            // The automaton is a second opinion on the grammar.
+            // `Text` checks the grammar's result independently.
             Ok(true) if self.text.may_end() => Ok(()),
             Ok(true) => Err(self.failed(&"two readings of it differ")),
             Ok(false) => Err(self.unfinished()),

@@ -1,4 +1,5 @@
-//! Constraints on models with random weights: nothing but the constraint keeps these in form.
+//! Constrained completions of models with random weights: only the constraint gives them their
+//! form.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -43,7 +44,7 @@ fn error_of(lm: &Lm, request: Request) -> String {
     complete(lm, request).unwrap_err().to_string()
 }
 
-/// A schema whose values are easily checked.
+/// A schema whose values are easy to check.
 #[derive(Debug, Clone)]
 enum Shape {
     Text { least: usize, most: usize },
@@ -157,7 +158,7 @@ fn what_a_random_model_writes_under_a_schema_parses_and_validates() {
                 })?;
                 prop_assert!(shape.accepts(&value), "{completion:?}");
             }
-            // Only for want of tokens, and said before the first of them.
+            // The only allowed error is too few tokens.
             Err(error) => prop_assert!(error.to_string().contains("allow more"), "{error}"),
         }
     });
@@ -343,7 +344,7 @@ fn masks_of_a_real_vocabulary_are_quick_and_allow_no_control_token() {
     }
     for (what, schema) in [("lengths", statements()), ("patterns", lines)] {
         for seed in 0..3 {
-            // The same steps each time; the quickest of them was the least disturbed.
+            // The steps are the same each time; the fastest measurement has the least disturbance.
             let runs: Vec<Timed> =
                 (0..5).map(|_| timed(&grammars, &tokenizer, &schema, seed)).collect();
             let quickest = |times: fn(&Timed) -> &Vec<Duration>| -> Vec<Duration> {
@@ -368,7 +369,7 @@ fn masks_of_a_real_vocabulary_are_quick_and_allow_no_control_token() {
     }
 }
 
-/// Vocabularies of other families: pieces with spaces, bytes that two tokens stand for, marks.
+/// Vocabularies of other families: tokens with spaces, bytes with two tokens, marker tokens.
 #[test]
 fn every_kind_of_vocabulary_can_be_held_to_a_form() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures/tokenizers");
@@ -381,7 +382,7 @@ fn every_kind_of_vocabulary_can_be_held_to_a_form() {
         if path.extension().is_none_or(|extension| extension != "gguf") {
             continue;
         }
-        // Families that no decoder is there for.
+        // Skips families whose tokenizer is not supported.
         let Ok(tokenizer) = Tokenizer::from_gguf(&Gguf::open(&path).unwrap()) else { continue };
         let name = path.file_stem().unwrap().to_str().unwrap();
         let grammars = Grammars::new(&tokenizer).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -395,14 +396,14 @@ fn every_kind_of_vocabulary_can_be_held_to_a_form() {
     assert!(n_tried >= 5, "{n_tried} vocabularies");
 }
 
-/// A text and what its steps took.
+/// A text and the durations of its steps.
 struct Timed {
     text: String,
     masks: Vec<Duration>,
     takes: Vec<Duration>,
 }
 
-/// Writes under a schema with even logits.
+/// Generates a text under a schema with equal logits.
 fn timed(grammars: &Grammars, tokenizer: &Tokenizer, schema: &Value, seed: u64) -> Timed {
     let mut constrained = grammars.begin(&Constraint::JsonSchema(schema.clone()), 400).unwrap();
     let settings = Sampling { temperature: 1.0, seed, ..Sampling::default() };

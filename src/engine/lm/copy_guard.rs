@@ -1,7 +1,7 @@
-//! Keeps a text from taking over a run of words from others' texts.
+//! Word n-gram blocklist: prevents a completion from copying word sequences from others' texts.
 //!
-//! Words are maximal runs of letters and digits, compared without case, so that neither spacing nor
-//! punctuation lets a run through.
+//! A word is a maximal sequence of letters and digits, compared without case, so that spacing and
+//! punctuation do not hide a copy.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,19 +10,20 @@ use sha2::{Digest, Sha256};
 
 use crate::model::tokenizer::Tokenizer;
 
-/// Texts of which no run of `n_words` words or more may be written.
+/// Blocklist of texts: a completion must not contain `n_words` or more consecutive words of one of
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyGuard {
     n_words: usize,
     hash: String,
-    /// Runs of `n_words`, each as its words with a space between them.
+    /// All sequences of `n_words` words, the words joined by spaces.
     runs: Arc<HashSet<String>>,
-    /// The same runs without their last word.
+    /// The same sequences without their last word.
     beginnings: Arc<HashSet<String>>,
 }
 
 impl CopyGuard {
-    /// `n_words` is at least 2; with fewer it is taken as 2.
+    /// Builds the blocklist of `texts`. `n_words` below 2 counts as 2.
     #[must_use]
     pub fn new<S: AsRef<str>>(texts: &[S], n_words: usize) -> Self {
         let n_words = n_words.max(2);
@@ -41,25 +42,25 @@ impl CopyGuard {
         Self { n_words, hash, runs: Arc::new(runs), beginnings: Arc::new(beginnings) }
     }
 
-    /// Hash of the texts and the number of words.
+    /// Hash of the texts and of `n_words`.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// Whether a text has one of the runs in it.
+    /// Whether a text contains one of the word sequences.
     #[must_use]
     pub fn is_copy(&self, text: &str) -> bool {
         words(text).windows(self.n_words).any(|run| self.runs.contains(&run.join(" ")))
     }
 
-    /// Takes away every token that would complete a run behind `text`, whose own last word may still
-    /// be unfinished. A run counts as complete as soon as its last word stands there, even if that
-    /// could go on to a longer one.
+    /// Forbids every token that would complete a word sequence after `text`, whose last word may be
+    /// unfinished. A sequence counts as complete as soon as its last word is there, even if that
+    /// could continue to a longer word.
     pub(super) fn mask(&self, logits: &mut [f32], text: &str, tokenizer: &Tokenizer) {
         let words = words(text);
         let is_open = text.chars().next_back().is_some_and(char::is_alphanumeric);
-        // The run's last word is the open one going on, or the one after it.
+        // The last word of the sequence is either the unfinished word or the one after it.
         let ends = [words.len().checked_sub(1).filter(|_| is_open), Some(words.len())];
         let n = self.n_words - 1;
         let could = ends.into_iter().flatten().any(|end| {

@@ -40,12 +40,12 @@ fn what_a_model_would_say_is_not_said_where_it_is_guarded() {
     };
     let free = write(None);
     assert!(words(&free).len() >= 3, "{free:?}");
-    // Only what comes after the first guarded run differs.
+    // The texts differ only from the first blocked word sequence on.
     let guard = CopyGuard::new(&[&free], 3);
     let guarded = write(Some(guard.clone()));
     assert!(guard.is_copy(&free) && !guard.is_copy(&guarded), "{guarded:?}");
     assert_eq!(guarded.chars().next(), free.chars().next());
-    // What is guarded elsewhere changes nothing.
+    // A blocklist of other texts changes nothing.
     assert_eq!(write(Some(CopyGuard::new(&["never to be written by it"], 3))), free);
 }
 

@@ -1,4 +1,4 @@
-//! Tokens of texts, counted.
+//! Token counts of texts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,21 +7,20 @@ use sha2::{Digest, Sha256};
 
 use super::{Lexicon, Lm, Phrases, Result};
 
-/// Most pairs of a token and its count that are remembered: 64 MB.
+/// Maximum number of (token, count) pairs kept in memory: 64 MiB.
 const MOST_PAIRS: usize = 8 << 20;
 
-/// Each distinct token of a text and how often it stands there.
+/// Each distinct token of a text and its count.
 type Counts = Arc<[(u32, u32)]>;
 
-/// Counts of texts that were counted before, by a text's hash: the same reviews are counted for one
-/// target after the other.
+/// Cache of token counts by the text's hash: the same reviews are counted for many targets.
 #[derive(Default)]
 pub(super) struct CountedTexts {
     known: Mutex<(HashMap<[u8; 32], Counts>, usize)>,
 }
 
 impl Lm {
-    /// Counts the tokens of texts, each as it stands behind a space.
+    /// Counts the tokens of texts. Each text is trimmed and tokenized with one space before it.
     ///
     /// # Errors
     /// A text cannot be tokenized.
@@ -35,7 +34,8 @@ impl Lm {
         Ok(lexicon)
     }
 
-    /// What stands behind each token and each two tokens of texts.
+    /// Counts the tokens that follow each token and each pair of tokens in the texts, which are
+    /// trimmed.
     ///
     /// # Errors
     /// A text cannot be tokenized.
@@ -45,7 +45,8 @@ impl Lm {
         Ok(Phrases::of(&texts))
     }
 
-    /// The text of each token of a text; bytes that are no whole character become U+FFFD.
+    /// Splits a text into the texts of its tokens; bytes that are not a whole character become
+    /// U+FFFD.
     ///
     /// # Errors
     /// The text cannot be tokenized.

@@ -1,16 +1,16 @@
-//! The DRY penalty ("don't repeat yourself"): a token that would lengthen a run seen before is made
-//! less likely, the more so the longer the run.
+//! The DRY penalty ("don't repeat yourself"): lowers the logit of a token that would extend a
+//! repeated run of tokens; the longer the run, the larger the penalty.
 //!
-//! For a candidate token t, let n be the length of the longest run that stands both at the end of the
-//! sequence and right before an earlier t. If n reaches the allowed length, t's logit falls by
-//! `multiplier * base^(n - allowed)`. Runs do not reach across sequence breakers, and breakers are
-//! not penalised themselves. (Proposed by p-e-w in oobabooga/text-generation-webui, pull request
-//! 5677.)
+//! For a candidate token t, let n be the length of the longest run of tokens that is both at the
+//! end of the sequence and directly before an earlier t. If n reaches the allowed length, t's logit
+//! is reduced by `multiplier * base^(n - allowed)`. Runs do not extend across sequence breakers,
+//! and breakers are not penalised. (Proposed by p-e-w in oobabooga/text-generation-webui, pull
+//! request 5677.)
 
 use super::Sampling;
 use super::sampler::Vocabulary;
 
-/// Takes the penalties off `logits`. Linear in the length of `window`.
+/// Subtracts the penalties from `logits`. Linear in the length of `window`.
 pub(super) fn penalise(
     logits: &mut [f32],
     window: &[u32],
@@ -18,14 +18,14 @@ pub(super) fn penalise(
     vocabulary: &Vocabulary,
 ) {
     let allowed = settings.dry_allowed_length;
-    // The run at the end may not reach across the last breaker.
+    // A run at the end must not extend across the last breaker.
     let longest = window.iter().rev().take_while(|id| !vocabulary.ends_run(**id)).count();
     if longest < allowed.max(1) {
         return;
     }
     let backwards: Vec<u32> = window.iter().rev().copied().collect();
     let matches = common_prefixes(&backwards);
-    // Longest match before each token, by token.
+    // For each token, the longest match before one of its occurrences.
     let mut candidates: Vec<(u32, usize)> = (1..backwards.len())
         .map(|i| (backwards[i - 1], matches[i].min(longest)))
         .filter(|(id, length)| {
@@ -36,16 +36,16 @@ pub(super) fn penalise(
     candidates.dedup_by_key(|(id, _)| *id);
     for (id, length) in candidates {
         let penalty = settings.dry_multiplier * settings.dry_base.powi((length - allowed) as i32);
-        // A power beyond f32 is still only "never", not a logit that makes the rest undefined.
+        // The penalty is bounded, so that a power beyond f32 leaves a finite logit.
         logits[id as usize] -= penalty.min(f32::MAX / 4.0);
     }
 }
 
-/// The Z-function: for each i, how many elements from i on equal the beginning (0 for i = 0).
+/// Z-function: for each i, the number of elements from i on that equal the beginning (0 for i = 0).
 /// Gusfield, Algorithms on Strings, Trees and Sequences, section 1.3.
 fn common_prefixes(x: &[u32]) -> Vec<usize> {
     let mut lengths = vec![0; x.len()];
-    // The match that reaches furthest: x[left..right] equals x[..right - left].
+    // The match that extends furthest: x[left..right] equals x[..right - left].
     let (mut left, mut right) = (0, 0);
     for i in 1..x.len() {
         let mut length = if i < right { lengths[i - left].min(right - i) } else { 0 };
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_repeated_run_of_three_costs_the_multiplier_times_the_base() {
-        // a b c d ... a b c: d would make it four.
+        // a b c d ... a b c: a d would extend the repeated run to four.
         let penalties = penalties(&[0, 1, 2, 3, 7, 0, 1, 2], 2);
         assert_eq!(penalties[3], 0.8 * 2.0);
         assert_eq!(penalties.iter().filter(|p| **p != 0.0).count(), 1);
@@ -114,7 +114,7 @@ mod tests {
         // a \n b c ... a \n b: only "b" counts.
         assert!(penalties(&[0, 9, 1, 2, 7, 0, 9, 1], 2).iter().all(|p| *p == 0.0));
         assert_eq!(penalties(&[0, 9, 1, 2, 7, 0, 9, 1], 1)[2], 0.8);
-        // a b \n ... a b: the newline itself is not held back, nor a control token.
+        // a b \n ... a b: neither the newline itself nor a control token is penalised.
         assert!(penalties(&[0, 1, 9, 7, 0, 1], 2).iter().all(|p| *p == 0.0));
         assert!(penalties(&[0, 1, 10, 7, 0, 1], 2).iter().all(|p| *p == 0.0));
     }

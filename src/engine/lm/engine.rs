@@ -7,13 +7,15 @@ use super::job::Job;
 use super::scheduler::Scheduler;
 use super::{Error, Result};
 
-/// A running engine. Its thread ends when this is dropped and nobody waits for an answer any more.
+/// Handle of the engine thread. The thread ends after this is dropped and all requests are answered
+/// or cancelled.
 pub(super) struct Engine {
     jobs: Sender<Job>,
 }
 
 impl Engine {
-    /// `threads`: worker threads of the CPU's operations; 0 takes the process's own pool.
+    /// Starts the thread. `threads` is the number of worker threads for CPU operations; 0 uses the
+    /// process's own rayon pool.
     pub(super) fn start(scheduler: Scheduler, threads: usize) -> Result<Self> {
         let cannot = |what: &dyn std::fmt::Display| Error::Engine(format!("cannot start: {what}"));
         let pool = match threads {
@@ -37,7 +39,7 @@ impl Engine {
         Ok(Self { jobs })
     }
 
-    /// Hands a request over; its job carries the way back.
+    /// Sends a request to the engine; its `Job` holds the channel for the answer.
     pub(super) fn send(&self, job: Job) -> Result<()> {
         self.jobs.send(job).map_err(|_| Error::Engine("has ended".to_owned()))
     }

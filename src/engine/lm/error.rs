@@ -2,11 +2,11 @@ use std::path::PathBuf;
 
 use crate::model;
 
-/// What can go wrong in the language model.
+/// Error of the language model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The files are wrong.
+    /// The model files are invalid.
     #[error(transparent)]
     Model(#[from] model::Error),
     /// A tensor operation failed.
@@ -17,18 +17,18 @@ pub enum Error {
     Architecture {
         /// `general.architecture` of the file.
         got: String,
-        /// What is known.
+        /// Known architectures.
         known: &'static [&'static str],
     },
-    /// The metadata contradict each other, or ask for what is not carried.
+    /// The metadata contradict each other, or need a feature that is not supported.
     #[error("{path}: {what}", path = path.display())]
     Config {
         /// The file.
         path: PathBuf,
-        /// What was got and what was expected.
+        /// The contradiction or the unsupported value.
         what: String,
     },
-    /// A tensor is not in the file.
+    /// A tensor is missing in the file.
     #[error("{path}: tensor `{tensor}` is missing; expected shape {expected}", path = path.display())]
     MissingTensor {
         /// The file.
@@ -38,7 +38,7 @@ pub enum Error {
         /// The shape it should have, `[rows, columns]`.
         expected: String,
     },
-    /// A tensor has another shape than the metadata promise.
+    /// A tensor's shape differs from the one that the metadata give.
     #[error("{path}: tensor `{tensor}` has shape {got:?}, expected {expected}", path = path.display())]
     Shape {
         /// The file.
@@ -50,57 +50,57 @@ pub enum Error {
         /// The shape it should have.
         expected: String,
     },
-    /// The window that was asked for cannot be had.
+    /// The requested context window is not supported.
     #[error("a context of {got} tokens was asked for; this model takes from 1 to {most}")]
     Context {
-        /// What was asked for.
+        /// Requested window, tokens.
         got: usize,
-        /// The model's own.
+        /// Window of the model, tokens.
         most: usize,
     },
-    /// A prompt does not fit the window.
+    /// Prompt and `max_tokens` do not fit the context window.
     #[error(
         "prompt of {prompt} tokens and {max_tokens} to write do not fit the window of {context}"
     )]
     TooLong {
-        /// Tokens of the prompt.
+        /// Number of prompt tokens.
         prompt: usize,
-        /// Tokens asked for.
+        /// Number of tokens to add: to generate, to score or, in the decoder, to run.
         max_tokens: usize,
-        /// The model's window.
+        /// The context window, tokens.
         context: usize,
     },
-    /// A request needs more memory than its engine may take.
+    /// A request needs more KV cache than the budget of the engine.
     #[error(
         "{tokens} tokens need {needed} bytes of KV cache, the budget is {budget}; shorten the \
          prompt or raise the budget with --kv-budget"
     )]
     Budget {
-        /// Tokens of all prompts and of what is to be written.
+        /// Number of tokens of all prompts and of the text.
         tokens: usize,
-        /// Bytes that they need.
+        /// Bytes of KV cache that they need.
         needed: usize,
-        /// Bytes there may be.
+        /// The budget, bytes.
         budget: usize,
     },
-    /// There is nothing to go on from.
+    /// There is no prompt, or it is empty and the model has no BOS or EOS token to start with.
     #[error("the prompt is empty, and the model names no token to begin with; give it some text")]
     EmptyPrompt,
-    /// Nothing says how several distributions become one.
+    /// No rule was given to combine the distributions.
     #[error("no rule was given to score the text under; give at least one")]
     NoRules,
-    /// A stand-in for a language model has one verb less.
+    /// This substitute for a language model cannot complete several prompts with one text.
     #[error("`{model}` cannot combine what several prompts say")]
     NotSteered {
         /// Its fingerprint.
         model: String,
     },
-    /// A token id is not one of the model's.
+    /// A token id is outside of the model's vocabulary.
     #[error("token id {id} is not one of the model's {n_vocab}")]
     Token {
         /// The id.
         id: u32,
-        /// Rows of the embedding.
+        /// Size of the vocabulary.
         n_vocab: usize,
     },
     /// A sampling setting is out of its range.
@@ -108,23 +108,23 @@ pub enum Error {
     Sampling {
         /// Name of the setting.
         setting: &'static str,
-        /// What it is.
+        /// Its value.
         got: f32,
-        /// Least it may be.
+        /// Minimum.
         least: f32,
-        /// Most it may be.
+        /// Maximum.
         most: f32,
     },
-    /// A constraint is wrong, or no text that it allows can be written.
+    /// A constraint is invalid, or no text that satisfies it can be generated.
     #[error("constraint: {0}")]
     Constraint(String),
-    /// The model computed something that is no distribution.
+    /// The model's logits are no distribution.
     #[error(
         "the model gave logits that are no distribution ({what}); its weights are damaged: run \
          `idiolect models verify`"
     )]
     Logits {
-        /// What is wrong with them.
+        /// The invalid logit.
         what: String,
     },
     /// Recorded requests cannot be written or read.
@@ -134,13 +134,13 @@ pub enum Error {
         operation: &'static str,
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         what: String,
     },
-    /// A file that was needed is not where it was.
+    /// A required file no longer exists.
     #[error("{path} is gone", path = .0.display())]
     Gone(PathBuf),
-    /// The engine's thread is not there any more, or could not be started.
+    /// The engine failed, its thread has ended, or it could not be started.
     #[error("language model: the engine {0}")]
     Engine(String),
     /// Stopped on request.

@@ -22,32 +22,33 @@ use idiolect_kernels::Tier;
 use idiolect_kernels::attention::KvPrecision;
 
 /// Handle of a running language model; cheap to clone, usable from many threads. The engine ends
-/// with the last handle.
+/// after the last handle is dropped.
 #[derive(Clone)]
 pub struct Lm {
     pub(super) shared: Arc<Shared>,
 }
 
-/// How a model is loaded.
+/// Options for loading a model.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// Where it runs.
+    /// Device that the model runs on.
     pub device: candle_core::Device,
-    /// Worker threads on the CPU; 0 means one a core.
+    /// Number of worker threads on the CPU; 0 means one per core.
     pub threads: usize,
-    /// Longest sequence, prompt and completion together; `None` takes the model's own.
+    /// Context window: maximum tokens of a sequence, prompt and completion together; `None` uses
+    /// the model's own.
     pub context: Option<usize>,
     /// Instruction set of the kernels on the CPU.
     pub tier: Tier,
-    /// What keys and values are kept in on the CPU; another one makes other texts.
+    /// Precision of keys and values on the CPU; another precision gives other texts.
     pub kv_precision: KvPrecision,
-    /// A file that every request is written to, token by token, as a JSON line ([`super::Recorded`]); one
-    /// that is there is replaced.
+    /// File to which every request is logged with its tokens, one JSON line each
+    /// ([`super::Recorded`]); an existing file is replaced.
     pub record: Option<PathBuf>,
-    /// Most bytes of all KV caches together, those of requests that run and those kept for later
-    /// ones that begin alike.
+    /// Maximum bytes of all KV caches together: those of running requests and those in the prefix
+    /// cache.
     pub kv_budget: usize,
-    /// Whether requests that begin alike compute their beginning once.
+    /// Whether requests with a common prefix compute it once.
     pub share_prefixes: bool,
 }
 
@@ -72,14 +73,14 @@ pub(super) struct Shared {
     pub(super) path: PathBuf,
     pub(super) context: usize,
     n_weights: u64,
-    /// What stands before the first token where the prompt is empty.
+    /// Token that replaces an empty prompt.
     start_token: Option<u32>,
     pub(super) tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
     pub(super) vocabulary: Arc<Vocabulary>,
-    /// What constraints need; made when the first one comes.
+    /// State shared by all constraints; built at the first constrained request.
     pub(super) grammars: OnceLock<Result<Grammars, String>>,
-    /// The empty cache that those of all requests are made from.
+    /// An empty cache; the caches of all requests are made from it.
     pub(super) cache: Cache,
     pub(super) kv_budget: usize,
     counters: Arc<Counters>,
@@ -92,8 +93,9 @@ impl Lm {
     /// Loads the weights and starts the engine.
     ///
     /// # Errors
-    /// The file is no GGUF of a known architecture, or its vocabulary, template, metadata and
-    /// tensors do not fit each other.
+    /// The file is not a GGUF file of a known architecture, its vocabulary, template, metadata and
+    /// tensors do not fit each other, the requested context is not supported, or the record file or
+    /// the engine's thread cannot be created.
     pub fn load(files: &LmFiles, options: &LoadOptions) -> Result<Self> {
         let gguf = Gguf::open(&files.gguf)?;
         let tokenizer = match &files.tokenizer {
@@ -145,7 +147,7 @@ impl Lm {
             let mut hash = Sha256::new();
             hash.update(files.sha256.as_bytes());
             hash.update(tokenizer.fingerprint().as_bytes());
-            // Nothing for f16: answers of before there was another are as they were.
+            // f16 adds nothing, so that answers cached before bf16 existed stay valid.
             if options.kv_precision == KvPrecision::Bf16 && options.device.is_cpu() {
                 hash.update(b"kv bf16");
             }
@@ -199,19 +201,20 @@ impl Lm {
         self.shared.n_weights
     }
 
-    /// Hash of weights, tokenizer and template: whatever makes the same request give other bytes.
+    /// Hash of the model file (weights, chat template), of the tokenizer and, if it is bf16 on the
+    /// CPU, of the precision of keys and values.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.shared.fingerprint
     }
 
-    /// Longest sequence in tokens.
+    /// Maximum number of tokens of a sequence.
     #[must_use]
     pub fn context(&self) -> usize {
         self.shared.context
     }
 
-    /// What the engine has done since it was loaded.
+    /// Counts of the engine's work since it was loaded.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.counters.stats()
@@ -220,12 +223,13 @@ impl Lm {
     /// Number of tokens of a prompt.
     ///
     /// # Errors
-    /// The template cannot render the conversation.
+    /// The template cannot render the conversation, the tokenizer refuses a text, or a token id is
+    /// unknown.
     pub fn count(&self, prompt: &Prompt) -> Result<usize> {
         Ok(self.encode(prompt)?.len())
     }
 
-    /// Number of tokens of a text as it would stand inside a prompt.
+    /// Number of tokens of a text inside a prompt, without BOS.
     ///
     /// # Errors
     /// The tokenizer refuses the text.
@@ -241,7 +245,8 @@ impl Lm {
         Ok(self.shared.tokenizer.encode(text)?)
     }
 
-    /// The prompt's tokens; never none, since there must be something to go on from.
+    /// Tokenizes a prompt. Never returns an empty list: an empty prompt is replaced by the start
+    /// token.
     pub(super) fn begin(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         let tokens = self.encode(prompt)?;
         if !tokens.is_empty() {
@@ -260,7 +265,7 @@ impl Lm {
         Ok(self.shared.tokenizer.encode_pieces(&pieces)?)
     }
 
-    /// The ids, if all are the tokenizer's.
+    /// Returns the ids; error if one is outside of the vocabulary.
     fn known(&self, ids: &[u32]) -> Result<Vec<u32>> {
         let n_vocab = self.shared.tokenizer.n_vocab();
         match ids.iter().find(|id| **id as usize >= n_vocab) {

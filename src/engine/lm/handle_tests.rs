@@ -1,4 +1,4 @@
-//! The engine as a caller sees it, on tiny models with random weights.
+//! Tests of the engine through its public handle, on tiny models with random weights.
 
 #![allow(clippy::unwrap_used)]
 
@@ -38,7 +38,7 @@ fn lm() -> Lm {
 }
 
 fn request(prompt: &str, max_tokens: usize) -> Request {
-    // Warm, since a random model soon goes round in circles when it is greedy.
+    // Temperature 1, since a random model with greedy decoding soon repeats itself.
     let sampling = Sampling { temperature: 1.0, seed: 3, ..Sampling::default() };
     Request {
         prompt: Prompt::Text(prompt.to_owned()),
@@ -91,7 +91,8 @@ fn threads_and_a_cached_prefix_change_no_byte() {
     let fresh = block_on(one.score(Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
     let other = block_on(two.score(Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
     assert_eq!(fresh, other);
-    // A beginning of 512 tokens is known by now, to a request that goes on otherwise.
+    // By now a prefix of the prompt is in the prefix cache for a request that continues
+    // differently.
     let text = block_on(one.complete(request(&prompt, 20))).unwrap();
     assert_eq!(block_on(two.complete(request(&prompt, 20))).unwrap(), text);
     assert_eq!(block_on(with(2).complete(request(&prompt, 20))).unwrap(), text);
@@ -183,7 +184,7 @@ fn greedy_text_is_the_likeliest_at_every_token() {
     let lm = lm();
     let greedy = Request { sampling: Sampling::default(), ..request("Go", 1) };
     let text = block_on(lm.complete(greedy)).unwrap();
-    // One token of a tiny model is one byte; any other one scores no better.
+    // Each token of a tiny model is one byte; no other byte has a higher score.
     let best = block_on(lm.score(Prompt::Text("Go".to_owned()), text.text.clone())).unwrap();
     if best.tokens.len() == 1 {
         for other in 'a'..='z' {
@@ -272,7 +273,7 @@ fn a_dropped_future_frees_its_row() {
     assert!(matches!(future.as_mut().poll(&mut task), Poll::Pending));
     eventually("the request runs", || held.load(Ordering::SeqCst));
     drop(future);
-    // The engine lets go of the callback, and with it of what it holds.
+    // The engine drops the callback, and with it the values it captured.
     eventually("the request is gone", || Arc::strong_count(&held) == 1);
     assert!(block_on(lm.complete(request("Say", 3))).is_ok());
 }
@@ -306,13 +307,13 @@ fn the_fingerprint_is_of_weights_tokenizer_and_precision() {
     let bf16 = LoadOptions { kv_precision: KvPrecision::Bf16, ..LoadOptions::default() };
     let bf16 = try_load(&Tiny::new("llama"), &bf16).unwrap();
     assert_ne!(lm().fingerprint(), bf16.fingerprint());
-    // The BOS that this one wants stands before the text.
+    // This tokenizer adds a BOS token before the text.
     assert_eq!(load(&other).count(&Prompt::Text("ab".to_owned())).unwrap(), 3);
 }
 
 #[test]
 fn masked_end_tokens_are_never_written() {
-    // A model whose every token is as likely as the next would end at once.
+    // A random model chooses an end token early.
     let lm = lm();
     let prompts = (0..12).map(|seed| {
         let sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
@@ -368,7 +369,7 @@ fn requests_are_recorded_as_they_went_to_the_model() {
         assert_eq!(request.prompts, [lm.tokenize(["One", "Two"][place]).unwrap()]);
         assert_eq!((request.max_tokens, request.outcome), (5, Outcome::Answered));
     }
-    // The first may have ended before the second began.
+    // The first may have ended before the second started.
     let mut events: Vec<u64> = first_two.iter().flat_map(|r| [r.started, r.ended]).collect();
     assert!(recorded[0].ended < recorded[1].ended && first_two[0].started == 0);
     events.sort_unstable();
@@ -402,7 +403,7 @@ fn one_prompt_of_weight_one_is_written_as_without_a_rule() {
     let plain = block_on(lm.complete(request(&long, 40))).unwrap();
     let one = block_on(lm.complete_steered(steered(&[&long], &[1.0], 40))).unwrap();
     assert_eq!(one, plain);
-    // Prompts of other lengths that weigh nothing change nothing.
+    // Prompts with weight 0 change nothing, also if they have other lengths.
     for prompts in [[&long, other], [&long, &long]] {
         let two = block_on(lm.complete_steered(steered(&prompts, &[1.0, 0.0], 40))).unwrap();
         assert_eq!((&two.text, two.completion_tokens), (&plain.text, plain.completion_tokens));
@@ -430,14 +431,14 @@ fn steered_scores_are_those_of_the_combined_distribution() {
             assert!((a - b).abs() < 1e-4, "{a} {b}");
         }
     }
-    // Several rules in one pass score as each by itself.
+    // Several rules in one request give the same scores as one request per rule.
     let rules: Vec<Box<dyn Rule>> =
         vec![Box::new(WeightedSum(vec![2.0, -0.5])), Box::new(WeightedSum(vec![0.3, 0.3]))];
     let both = block_on(lm.score_steered(&prompts, rules, text.clone())).unwrap();
     assert_eq!(both, [score(&[2.0, -0.5]), score(&[0.3, 0.3])]);
     let none = block_on(lm.score_steered(&prompts, Vec::new(), text.clone()));
     assert!(matches!(none, Err(Error::NoRules)));
-    // Over all tokens they are a distribution.
+    // The probabilities of all tokens sum to 1.
     let total: f64 = (0..crate::lm::tiny::N_TOKENS as u32)
         .filter_map(|id| {
             let text = String::from_utf8(lm.shared.tokenizer.bytes(id).to_vec()).ok()?;
@@ -453,7 +454,7 @@ fn steered_scores_are_those_of_the_combined_distribution() {
 fn what_does_not_fit_the_budget_is_refused_with_the_figures() {
     let options = LoadOptions { kv_budget: 64 << 10, ..LoadOptions::default() };
     let lm = try_load(&Tiny::new("llama"), &options).unwrap();
-    // Four runs of 16 KiB.
+    // The budget is four KV blocks of 16 KiB.
     assert!(block_on(lm.complete(request(&long_text(250), 6))).is_ok());
     let error = block_on(lm.complete(request(&long_text(250), 7))).unwrap_err();
     assert!(
@@ -462,7 +463,7 @@ fn what_does_not_fit_the_budget_is_refused_with_the_figures() {
     );
     let two = steered(&[&long_text(120), &long_text(150)], &[1.0, 1.0], 8);
     assert!(matches!(block_on(lm.complete_steered(two)), Err(Error::Budget { .. })));
-    // Many at once take their turns.
+    // More concurrent requests than fit the budget wait for each other.
     let all = block_on(join_all((0..9).map(|_| lm.complete(request(&long_text(200), 20)))));
     assert!(all.into_iter().all(|answer| answer.is_ok()));
     assert!(lm.stats().kv_peak_bytes <= 64 << 10);

@@ -1,4 +1,4 @@
-//! One request on the engine: its prompts with their caches, and what is done with the logits.
+//! One request in the engine: its sequences with their caches, and the consumer of their logits.
 
 use std::ops::Range;
 
@@ -12,25 +12,26 @@ use crate::model::tokenizer::Tokenizer;
 use idiolect_kernels::Tier;
 use idiolect_kernels::softmax::log_softmax_in_place;
 
-/// A request: one lane, or several whose distributions a rule combines.
+/// A `Job`: one request, with one sequence or several whose distributions a rule combines.
 pub(super) struct Job {
     pub(super) lanes: Vec<Lane>,
-    /// Without one the first lane's distribution is taken as it is. Several make several
-    /// distributions of the same lanes; only scores have several.
+    /// If empty, the first sequence's distribution is used as it is. Each rule makes its own
+    /// distribution from the same sequences; only scoring uses more than one rule.
     pub(super) rules: Vec<Box<dyn Rule>>,
     pub(super) work: Work,
 }
 
-/// A prompt and the text behind it, which is the same in all lanes of a job.
+/// A `Lane`: one sequence of a request, a prompt and the text after it. The text is the same in all
+/// sequences of a request.
 pub(super) struct Lane {
-    /// Prompt and what is known of the text.
+    /// Tokens of the prompt and of the known text.
     pub(super) tokens: Vec<u32>,
-    /// Tokens of the prompt, at least one.
+    /// Number of prompt tokens, at least one.
     pub(super) n_prompt: usize,
-    /// Most tokens it can come to hold.
+    /// Maximum number of tokens that the sequence may reach.
     pub(super) longest: usize,
     pub(super) cache: Cache,
-    /// Whether it has been given what is known of its beginning.
+    /// Whether its cached prefix has been attached, so that it can run.
     pub(super) begun: bool,
 }
 
@@ -39,7 +40,7 @@ pub(super) enum Work {
     Score(Scoring),
 }
 
-/// Whether a job needs more rows.
+/// A `Turn`: whether a request needs more rows (`Goes`) or is finished (`Done`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     Goes,
@@ -47,42 +48,44 @@ pub(super) enum Turn {
 }
 
 impl Lane {
-    /// `cache` is empty.
+    /// Creates a sequence; `cache` is empty.
     pub(super) fn new(tokens: Vec<u32>, n_prompt: usize, longest: usize, cache: Cache) -> Self {
         Self { tokens, n_prompt, longest, cache, begun: false }
     }
 
-    /// First position whose logits are wanted: the prompt's last.
+    /// First position whose logits are needed: the last one of the prompt.
     pub(super) fn first_wanted(&self) -> usize {
         self.n_prompt - 1
     }
 
-    /// Whether rows of the prompt are left whose logits nobody wants.
+    /// Whether the prompt has rows left that need no logits.
     pub(super) fn is_in_prompt(&self) -> bool {
         self.cache.len() < self.first_wanted()
     }
 
-    /// Runs that it may still need, a copy of a begun one that others hold among them.
+    /// Maximum number of KV blocks that it may still allocate, including a copy of a shared partial
+    /// block.
     pub(super) fn missing_runs(&self) -> usize {
         let run_len = self.cache.run_len();
         let has = self.cache.n_runs() - usize::from(self.cache.is_tail_shared());
         self.longest.div_ceil(run_len).saturating_sub(has)
     }
 
-    /// Runs that rows up to `end` need beyond those that it has.
+    /// Number of new KV blocks needed for the rows up to `end`, including a copy of a shared
+    /// partial block.
     pub(super) fn new_runs(&self, end: usize) -> usize {
         let has = self.cache.n_runs() - usize::from(self.cache.is_tail_shared());
         end.div_ceil(self.cache.run_len()).saturating_sub(has)
     }
 
-    /// The whole of the rows whose logits are wanted and can be computed now.
+    /// The part of `rows` whose logits are needed.
     pub(super) fn wanted(&self, rows: &Range<usize>) -> Range<usize> {
         self.first_wanted().clamp(rows.start, rows.end)..rows.end
     }
 }
 
 impl Job {
-    /// Whoever asked has gone.
+    /// Whether the caller has dropped the request.
     pub(super) fn is_cancelled(&self) -> bool {
         match &self.work {
             Work::Complete(completing) => completing.is_cancelled(),
@@ -90,12 +93,12 @@ impl Job {
         }
     }
 
-    /// Whether nothing has to be computed at all.
+    /// Whether there is nothing to compute.
     pub(super) fn is_empty(&self) -> bool {
         matches!(&self.work, Work::Complete(completing) if completing.max_tokens() == 0)
     }
 
-    /// Takes the logits of the text's next row, those of each lane, `[n_lanes][n_vocab]`.
+    /// Consumes the logits of the text's next position, one row per sequence, `[n_lanes][n_vocab]`.
     pub(super) fn take(
         &mut self,
         logits: &mut [&mut [f32]],
@@ -130,7 +133,7 @@ impl Job {
         Ok(turn)
     }
 
-    /// Takes the text's next distribution, that of one of the rules.
+    /// Consumes the text's next distribution under one of the rules.
     fn take_one(
         &mut self,
         rule: usize,
@@ -155,7 +158,7 @@ impl Job {
         }
     }
 
-    /// Sends the answer, or an error instead.
+    /// Sends the answer, or the error if there is one.
     pub(super) fn answer(self, error: Option<Error>) {
         match self.work {
             Work::Complete(completing) => completing.answer(error),

@@ -1,13 +1,15 @@
-//! A language model that runs: decoder, cache, engine, sampling, scoring.
+//! Language model engine: decoder, KV cache, scheduler, sampling and scoring.
 //!
-//! [`Lm`] is a handle of an engine that runs on its own thread. Three verbs go to it: `complete`
-//! writes on from a prompt, `score` says how likely a given text is after a prompt, and
-//! `complete_steered` writes one text after several prompts whose distributions a rule combines. All
-//! are futures; dropping one takes its work off the engine before the next pass.
+//! [`Lm`] is a handle of an engine that runs on its own thread. It has three kinds of request:
+//! `complete` generates text after a prompt, `score` computes the log-probabilities of a given text
+//! after a prompt, and `complete_steered` generates one text from several prompts whose
+//! distributions a rule combines. All are futures; dropping one removes its request from the engine
+//! before the next forward step.
 //!
-//! Requests arrive at the `scheduler`, which takes rows of all of them into one pass of the `decoder`
-//! (`plan` says which) and hands each `job` its logits. What a pass computed stays in the `tree`, so
-//! that prompts which begin alike compute their beginning once.
+//! Requests go to the `scheduler`. In every forward step of the `decoder` it computes rows of all
+//! running requests (`plan` selects them) and passes the logits to each request (`job`). The KV
+//! blocks are kept in the prefix cache (`tree`), so that prompts with a common prefix compute it
+//! once.
 
 pub use crate::model::chat::{Chat, Message, Role};
 
@@ -52,5 +54,5 @@ pub use steering::{
     Bias, Contrast, Ending, Lanes, Lexicon, PeerContrast, Phrases, Rule, Steering, WeightedSum,
 };
 
-/// Result of this room.
+/// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,30 +1,32 @@
-//! Which rows run next: one of every text that is being written, and portions of prompts and scored
-//! texts beside them.
+//! Selection of the rows of the next forward step: one row of every text that is being generated,
+//! plus chunks of prompts and scored texts.
 
 use std::ops::Range;
 
 use super::job::{Job, Work};
 
-/// Rows of prompts and scored texts in a pass. More gain little, and whoever writes waits for them.
+/// Number of rows of prompts and scored texts in a forward step. More rows gain little throughput
+/// and delay the requests that generate text.
 const PORTION: usize = 256;
-/// Least rows of one lane in a pass, so that many lanes do not all crawl.
+/// Minimum share of one sequence in these rows, so that many waiting sequences do not all advance
+/// by a few rows only.
 const LEAST: usize = 64;
 
-/// Rows of one lane that run in the next pass.
+/// Rows of one sequence that run in the next forward step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) job: usize,
     pub(super) lane: usize,
-    /// Positions; the first is the one behind the cache.
+    /// Positions in the sequence; the first one follows the cached positions.
     pub(super) rows: Range<usize>,
 }
 
-/// The rows of the next pass, in the order of jobs and lanes. `turn` counts passes: where not all
-/// portions find room, another lane comes first each time. `multiple`: portions end at multiples of
-/// it where they can.
+/// Selects the rows of the next forward step, sorted by request and sequence. `turn` counts forward
+/// steps: if not all waiting sequences fit, a different one comes first each time. `multiple`:
+/// prompt chunks end at multiples of it if possible.
 pub(super) fn plan(jobs: &[Job], turn: usize, multiple: usize) -> Vec<Unit> {
     let mut units = Vec::new();
-    // Jobs and lanes that wait for a portion.
+    // Requests and sequences that wait for a chunk; `None` stands for all sequences of a request.
     let mut waiting = Vec::new();
     for (job_index, job) in jobs.iter().enumerate() {
         let in_prompt = job.lanes.iter().any(|lane| lane.is_in_prompt());
@@ -73,7 +75,8 @@ pub(super) fn plan(jobs: &[Job], turn: usize, multiple: usize) -> Vec<Unit> {
     units
 }
 
-/// The next rows of a prompt. Where the job has no other lane to wait for, they reach into the text.
+/// The next rows of a prompt. If the request has no other sequence to wait for, they may include
+/// rows of the text.
 fn prompt_portion(jobs: &[Job], job: usize, lane: usize, most: usize, multiple: usize) -> Unit {
     let the_job = &jobs[job];
     let the_lane = &the_job.lanes[lane];
@@ -90,7 +93,7 @@ fn prompt_portion(jobs: &[Job], job: usize, lane: usize, most: usize, multiple: 
     Unit { job, lane, rows: start..end }
 }
 
-/// The next rows of a scored text, as many of each lane.
+/// The next rows of a scored text, the same number for each sequence.
 fn text_portions(jobs: &[Job], job: usize, most: usize) -> Vec<Unit> {
     let lanes = &jobs[job].lanes;
     let each = (most / lanes.len()).max(1);

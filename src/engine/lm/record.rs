@@ -1,5 +1,5 @@
-//! What goes to the model, written down as it happens: a JSON line a request, in the order in which
-//! they end.
+//! Log of the requests sent to the model: one JSON line per request, in the order in which the
+//! requests end.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,56 +11,56 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Result, Sampling};
 
-/// A request as it went to the model.
+/// A request as it was sent to the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// What was asked.
+    /// Kind of the request.
     pub verb: Verb,
-    /// Place of its start among all starts and ends, from 0.
+    /// Index of its start among all starts and ends, from 0.
     pub started: u64,
-    /// Place of its end among all starts and ends. Whatever started later may have depended on its
-    /// answer; whatever started earlier ran beside it.
+    /// Index of its end among all starts and ends. A request that started after this index may have
+    /// depended on the answer; one that started before it did not.
     pub ended: u64,
-    /// Token ids of its prompts; more than one only where several are advanced together.
+    /// Token ids of its prompts; more than one only if their distributions are combined.
     pub prompts: Vec<Vec<u32>>,
-    /// Token ids of the text that was to be scored.
+    /// Token ids of the text to score.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub continuation: Vec<u32>,
-    /// How tokens were to be chosen.
+    /// Sampling settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
-    /// Texts that were to end it.
+    /// Stop texts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
-    /// Most tokens to write.
+    /// Maximum number of tokens to generate.
     pub max_tokens: usize,
-    /// Tokens written, or tokens scored.
+    /// Number of tokens generated or scored.
     pub completion_tokens: usize,
-    /// How it ended.
+    /// Outcome of the request.
     pub outcome: Outcome,
 }
 
-/// What can be asked of a model.
+/// Kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
-    /// Text was to be written.
+    /// Complete a prompt.
     Complete,
-    /// A given text was to be scored.
+    /// Score a given text.
     Score,
-    /// Several prompts were to be advanced together.
+    /// Complete several prompts with one text.
     CompleteSteered,
 }
 
-/// How a recorded request ended.
+/// Outcome of a recorded request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It was answered.
     Answered,
-    /// It failed, and whoever asked was told why.
+    /// It failed, and the caller received the error.
     Failed,
-    /// Whoever asked went away before the answer.
+    /// The caller dropped it before the answer.
     Dropped,
 }
 
@@ -85,7 +85,8 @@ impl Recorded {
     /// Reads a file of recorded requests.
     ///
     /// # Errors
-    /// The file cannot be read, or a line, which is named, is no recorded request.
+    /// The file cannot be read, or a line is not a recorded request; the error gives the line
+    /// number.
     pub fn read(path: &Path) -> Result<Vec<Self>> {
         let error = |what: String| Error::Record { operation: "read", path: path.to_owned(), what };
         let text = std::fs::read_to_string(path).map_err(|why| error(why.to_string()))?;
@@ -107,14 +108,14 @@ pub(super) struct Recorder {
     events: AtomicU64,
 }
 
-/// A request that is under way. Dropped before its end, it is recorded as dropped.
+/// A running request. If dropped before [`Recording::end`], it is recorded as dropped.
 pub(super) struct Recording<'a> {
     recorder: &'a Recorder,
     request: Option<Recorded>,
 }
 
 impl Recorder {
-    /// Begins a file; one that is there is replaced.
+    /// Creates the file; an existing file is replaced.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(|why| Error::Record {
             operation: "write",
@@ -137,7 +138,7 @@ impl Recorder {
             what: why.to_string(),
         };
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        // Taken under the lock, so that lines stand in the order of their ends.
+        // Taken under the lock, so that the lines are in the order of the ends.
         let ended = self.events.fetch_add(1, Ordering::SeqCst);
         let mut line =
             serde_json::to_vec(&Recorded { ended, ..request }).map_err(|why| error(why.into()))?;
@@ -147,7 +148,7 @@ impl Recorder {
 }
 
 impl Recording<'_> {
-    /// The request has ended: with so many tokens, or with an error.
+    /// Records the end of the request: with this number of tokens, or `None` after an error.
     pub(super) fn end(mut self, completion_tokens: Option<usize>) -> Result<()> {
         let Some(request) = self.request.take() else { return Ok(()) };
         let outcome = completion_tokens.map_or(Outcome::Failed, |_| Outcome::Answered);
@@ -159,7 +160,7 @@ impl Recording<'_> {
 impl Drop for Recording<'_> {
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
-            // Nobody is left who could be told of an error.
+            // No caller is left to receive an error.
             drop(self.recorder.end(request));
         }
     }

@@ -1,92 +1,92 @@
-//! What is asked of a language model, and what it answers.
+//! Requests to a language model and their answers.
 
 use super::steering::Rule;
 use super::{Chat, Constraint, CopyGuard, Ending, Sampling};
 
-/// What the model is asked to go on from.
+/// A prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prompt {
-    /// A conversation, rendered by the model's own template.
+    /// A conversation, rendered with the model's own chat template.
     Chat(Chat),
-    /// Raw text, encoded as data behind the model's BOS.
+    /// Raw text, encoded as data, after the BOS token if the model's tokenizer adds one.
     Text(String),
-    /// Raw text in which control tokens are control tokens. Never for text of users and items.
+    /// Raw text in which control tokens are recognized. Must not contain text of users or items.
     Markup(String),
-    /// Token ids, taken as they are.
+    /// Token ids, used as they are.
     Tokens(Vec<u32>),
 }
 
-/// A request for text.
+/// A completion request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What to go on from.
+    /// The prompt.
     pub prompt: Prompt,
-    /// How tokens are chosen.
+    /// Sampling settings.
     pub sampling: Sampling,
-    /// Most tokens to write.
+    /// Maximum number of tokens to generate.
     pub max_tokens: usize,
     /// Texts that end the completion; they are not part of it.
     pub stop: Vec<String>,
-    /// Whether the model may end the completion.
+    /// Treatment of the model's end tokens.
     pub end_token: EndToken,
-    /// What the text must be; cannot be combined with `stop` or a masked end.
+    /// Form that the text must have; cannot be combined with `stop` or masked end tokens.
     pub constraint: Option<Constraint>,
 }
 
-/// What becomes of the tokens by which a model ends its turn.
+/// Treatment of the tokens by which a model ends its turn (EOS, end of turn).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EndToken {
-    /// The first of them ends the completion.
+    /// The first end token ends the completion.
     #[default]
     Ends,
-    /// They are never chosen, so that `max_tokens` are written unless a stop text comes: for
-    /// measurements of a given length.
+    /// End tokens are never chosen, so that `max_tokens` tokens are generated unless a stop text
+    /// occurs: for measurements with a fixed length.
     Masked,
 }
 
-/// A request for a text that several prompts agree on by a rule.
+/// A request for one text from several prompts, whose distributions a rule combines.
 pub struct SteeredRequest {
-    /// What to go on from; at least one.
+    /// The prompts; at least one.
     pub prompts: Vec<Prompt>,
-    /// Combines what the model says after each prompt, in their order.
+    /// Rule that combines the prompts' log-probabilities, in the order of the prompts.
     pub rule: Box<dyn Rule>,
-    /// How tokens are chosen from what the rule gives. Penalties read the first prompt.
+    /// Sampling settings, applied to the rule's scores. The penalties consider the first prompt.
     pub sampling: Sampling,
-    /// Most tokens to write.
+    /// Maximum number of tokens to generate.
     pub max_tokens: usize,
     /// Texts that end the completion; they are not part of it.
     pub stop: Vec<String>,
-    /// What the text must be; cannot be combined with `stop`.
+    /// Form that the text must have; cannot be combined with `stop`.
     pub constraint: Option<Constraint>,
-    /// Texts that it must not copy from.
+    /// Blocklist of texts that the completion must not copy.
     pub guard: Option<CopyGuard>,
-    /// How long it shall be.
+    /// Length prior.
     pub ending: Option<Ending>,
 }
 
-/// Why a completion ended.
+/// Reason why a completion ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
-    /// The model ended its turn, or wrote all that the constraint allows.
+    /// The model ended its turn, or the constraint allows no further token.
     End,
-    /// A stop text was met.
+    /// A stop text occurred.
     Stop,
-    /// `max_tokens` were written. A constrained text was brought to an end in time, by force, and
-    /// satisfies its constraint all the same.
+    /// `max_tokens` tokens were generated. A constrained text was forced to an end within them and
+    /// satisfies its constraint.
     Length,
 }
 
-/// A completed request.
+/// Answer to a completion request.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Completion {
     /// The text, without the stop text.
     pub text: String,
-    /// Tokens of the prompt.
+    /// Number of prompt tokens, of all prompts together.
     pub prompt_tokens: usize,
-    /// Tokens written, the end token not counted.
+    /// Number of generated tokens, without the end token.
     pub completion_tokens: usize,
-    /// Why it ended.
+    /// Reason why it ended.
     pub finish: Finish,
 }
 
@@ -95,7 +95,8 @@ pub struct Completion {
 pub struct Score {
     /// Tokens of the continuation.
     pub tokens: Vec<u32>,
-    /// Natural logarithm of each token's probability given all before it; as long as `tokens`.
+    /// Natural logarithm of each token's probability given all tokens before it; as long as
+    /// `tokens`.
     pub logprobs: Vec<f32>,
 }
 
@@ -106,7 +107,7 @@ impl Score {
         self.logprobs.iter().map(|logprob| f64::from(*logprob)).sum()
     }
 
-    /// Mean number of bits a token takes; `None` for an empty text.
+    /// Mean number of bits per token; `None` for an empty text.
     #[must_use]
     pub fn bits_per_token(&self) -> Option<f64> {
         match self.logprobs.len() {

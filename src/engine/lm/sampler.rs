@@ -9,7 +9,7 @@ use super::dry;
 use super::{Error, Result, Sampling};
 use idiolect_kernels::{Tier, softmax};
 
-/// What the penalties must know of a vocabulary.
+/// The kind of each token of a vocabulary, which the penalties depend on.
 #[derive(Debug, Clone, Default)]
 pub struct Vocabulary {
     kinds: Vec<Kind>,
@@ -18,17 +18,18 @@ pub struct Vocabulary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
-    /// Text with one of [`BREAKERS`] in it.
+    /// Text that contains one of [`BREAKERS`].
     Breaker,
-    /// No text at all: turns, ends, padding.
+    /// A token without text: turn markers, end tokens, padding.
     Control,
 }
 
-/// Bytes that end a run in the DRY penalty: lines, labels, quotes and list marks repeat by nature.
+/// Bytes at which the DRY penalty ends a repeated run of tokens: lines, labels, quotes and list
+/// marks repeat by nature.
 const BREAKERS: &[u8] = b"\n:\"*";
 
 impl Vocabulary {
-    /// From the bytes of each token; control tokens have none.
+    /// Creates a vocabulary from the bytes of each token; control tokens have none.
     pub fn new<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> Self {
         let kinds = tokens
             .map(|bytes| match bytes {
@@ -56,13 +57,13 @@ impl Vocabulary {
         self.kinds.get(id as usize).copied().unwrap_or(Kind::Control)
     }
 
-    /// Whether a DRY run ends at this token, which is then not penalised either.
+    /// Whether a DRY run ends at this token. Such a token is not penalised either.
     pub(super) fn ends_run(&self, id: u32) -> bool {
         self.kind(id) != Kind::Text
     }
 }
 
-/// A sampler: settings, generator, and the vocabulary its penalties read.
+/// A sampler: settings, random generator, and the vocabulary that the penalties need.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     settings: Sampling,
@@ -72,6 +73,8 @@ pub struct Sampler {
 }
 
 impl Sampler {
+    /// Creates a sampler, seeded by the settings.
+    ///
     /// # Errors
     /// A setting is out of its range.
     pub fn new(settings: &Sampling, vocabulary: Arc<Vocabulary>) -> Result<Self> {
@@ -84,17 +87,17 @@ impl Sampler {
         })
     }
 
-    /// The same sampler, which never chooses any of these tokens.
+    /// Returns the same sampler with these tokens forbidden.
     #[must_use]
     pub fn never(self, never: Vec<u32>) -> Self {
         Self { never, ..self }
     }
 
-    /// Chooses the token that follows `before` (prompt and completion so far). `logits` are those of
-    /// the vocabulary and are changed by the penalties.
+    /// Chooses the token that follows `before` (prompt and completion so far). `logits` holds one
+    /// logit per token of the vocabulary; the penalties change it.
     ///
     /// # Errors
-    /// A logit is NaN or plus infinity, or none is above minus infinity.
+    /// A logit is NaN or plus infinity, or all are minus infinity.
     pub fn choose(&mut self, logits: &mut [f32], before: &[u32]) -> Result<u32> {
         for id in &self.never {
             if let Some(logit) = logits.get_mut(*id as usize) {
@@ -114,7 +117,7 @@ impl Sampler {
                 return Ok(*id);
             }
         }
-        // Rounding may leave a little over.
+        // The probabilities may sum to slightly less than 1.
         Ok(distribution.last().map_or_else(|| likeliest(logits), |(id, _)| *id))
     }
 
@@ -146,8 +149,9 @@ impl Sampler {
     }
 }
 
-/// Probabilities of the tokens that temperature, top-k, min-p and top-p leave, likeliest first (ties
-/// by id); they sum to 1. At least one token is left. Temperature must be above 0.
+/// Probabilities of the tokens that remain after temperature, top-k, min-p and top-p, most likely
+/// first (ties by id). They sum to 1, and at least one token remains. The temperature must be above
+/// 0.
 ///
 /// `logits` are finite or minus infinity, at least one of them finite.
 #[must_use]
@@ -158,11 +162,11 @@ pub fn distribution(logits: &[f32], settings: &Sampling) -> Vec<(u32, f64)> {
     let total =
         f64::from(softmax::exp_scaled(logits, largest, settings.temperature, &mut weights, tier));
 
-    // A token's share of the likeliest one's probability is its weight: min-p needs no sum.
+    // A weight is the token's probability divided by the largest one, so min-p needs no sum.
     // Weights of 0 can never be drawn.
     let mut least = settings.min_p.max(f32::MIN_POSITIVE);
     if settings.min_p == 0.0 && settings.top_k == 0 && settings.top_p < 1.0 {
-        // All weights below this together are less than half of what top-p leaves out.
+        // All weights below this bound add up to less than half of the mass that top-p removes.
         let left_out = 0.5 * (1.0 - f64::from(settings.top_p)) * total;
         least = least.max((left_out / logits.len() as f64) as f32);
     }
@@ -174,8 +178,8 @@ pub fn distribution(logits: &[f32], settings: &Sampling) -> Vec<(u32, f64)> {
         .collect();
     let by_weight = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
 
-    // Top-k comes first by definition, but the k likeliest of those above a floor are the same
-    // tokens as those above the floor of the k likeliest.
+    // By definition top-k precedes min-p. Both orders keep the same tokens, since each keeps the
+    // most likely ones.
     if settings.top_k > 0 && settings.top_k < kept.len() {
         kept.select_nth_unstable_by(settings.top_k - 1, by_weight);
         kept.truncate(settings.top_k);
@@ -194,20 +198,20 @@ pub fn distribution(logits: &[f32], settings: &Sampling) -> Vec<(u32, f64)> {
     kept
 }
 
-/// Sorts and keeps the shortest head whose weights reach `mass`; never less than one token.
+/// Sorts `kept` and keeps the shortest prefix whose weights reach `mass`; at least one token.
 fn keep_top_p(
     kept: &mut Vec<(u32, f64)>,
     mass: f64,
     by_weight: impl Fn(&(u32, f64), &(u32, f64)) -> std::cmp::Ordering,
 ) {
-    // Sorting a whole vocabulary for every token is dear; the head is mostly short.
+    // Sorting a whole vocabulary for every token is expensive; the prefix is mostly short.
     let mut head = 256.min(kept.len());
     loop {
         if head < kept.len() {
             kept.select_nth_unstable_by(head - 1, &by_weight);
         }
         let reached: f64 = kept[..head].iter().map(|(_, weight)| weight).sum();
-        // The slack keeps another order of summation from deciding.
+        // The tolerance covers the rounding error of a different summation order.
         if reached >= mass * (1.0 + 1e-9) || head == kept.len() {
             break;
         }
@@ -226,13 +230,15 @@ fn keep_top_p(
     kept.truncate(n.max(1));
 }
 
-/// The likeliest token; ties go to the lowest id.
+/// The most likely token; ties go to the lowest id.
 fn likeliest(logits: &[f32]) -> u32 {
     softmax::index_of_largest(logits, Tier::detect()) as u32
 }
 
+/// Checks that the logits define a distribution.
+///
 /// # Errors
-/// A logit is NaN or plus infinity, or none is above minus infinity.
+/// A logit is NaN or plus infinity, or all are minus infinity.
 pub(super) fn check_logits(logits: &[f32]) -> Result<()> {
     let largest = softmax::largest(logits, Tier::detect());
     if largest.is_finite() {

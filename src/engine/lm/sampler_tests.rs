@@ -2,7 +2,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// Log-probabilities of 0.5, 0.25, 0.15, 0.1, given in another order: ids 2, 0, 3, 1.
+/// Log-probabilities of 0.5, 0.25, 0.15, 0.1 for the ids 2, 0, 3, 1.
 fn four() -> Vec<f32> {
     [0.25f32, 0.1, 0.5, 0.15].iter().map(|p| p.ln() + 3.0).collect()
 }
@@ -40,7 +40,8 @@ fn distributions_worked_out_by_hand() {
     assert_distribution(&top_p, &[(2, 5.0 / 9.0), (0, 2.5 / 9.0), (3, 1.5 / 9.0)]);
     let min_p = Sampling { min_p: 0.29, ..warm() };
     assert_distribution(&min_p, &[(2, 5.0 / 9.0), (0, 2.5 / 9.0), (3, 1.5 / 9.0)]);
-    // Top-p is taken of what the others left: 0.5 of 0.75 is reached only with the second.
+    // Top-p applies to the tokens kept by top-k: 0.5 / 0.75 is below 0.7, so the second token is
+    // needed.
     let both = Sampling { top_k: 2, top_p: 0.7, ..warm() };
     assert_distribution(&both, &[(2, 2.0 / 3.0), (0, 1.0 / 3.0)]);
     let none = Sampling { top_p: 0.0, ..warm() };
@@ -110,7 +111,7 @@ fn draws_follow_the_distribution() {
         counts[sampler.choose(&mut four(), &[]).unwrap() as usize] += 1.0 / 20_000.0;
     }
     for (got, want) in counts.iter().zip([0.25, 0.1, 0.5, 0.15]) {
-        // Three and a half standard errors of the likeliest.
+        // Three and a half standard errors of the most likely token.
         assert!((got - want).abs() < 0.0125, "{counts:?}");
     }
 }

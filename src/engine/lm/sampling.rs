@@ -1,34 +1,36 @@
-//! How the next token is chosen: the settings.
+//! Sampling settings.
 
 use super::{Error, Result};
 
-/// Settings of a sampler. Applied in this order: repetition penalty, DRY, temperature, top-k,
-/// min-p, top-p. The defaults choose the likeliest token and change nothing.
+/// Settings of a sampler, applied in this order: repetition penalty, DRY, temperature, top-k,
+/// min-p, top-p. The defaults choose the most likely token and change no logits.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
-    /// 0 is greedy (ties go to the lowest id).
+    /// Sampling temperature; 0 is greedy (ties go to the lowest id).
     pub temperature: f32,
-    /// Keep the k likeliest tokens; 0 keeps all.
+    /// Keeps the k most likely tokens; 0 keeps all.
     pub top_k: usize,
-    /// Keep the smallest set whose probability reaches this; 1 keeps all.
+    /// Keeps the smallest set whose probability reaches this; 1 keeps all.
     pub top_p: f32,
-    /// Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.
+    /// Keeps tokens with at least this fraction of the largest probability; 0 keeps all.
     pub min_p: f32,
-    /// Divides positive and multiplies negative logits of tokens seen; 1 is off.
+    /// Divides the positive and multiplies the negative logits of tokens that have occurred; 1 is
+    /// off.
     pub repetition_penalty: f32,
-    /// DRY (n-gram) penalty: `multiplier * base^(match length - allowed length)`; multiplier 0 is off.
+    /// DRY (n-gram) penalty: `multiplier * base^(match length - allowed length)`; multiplier 0 is
+    /// off.
     pub dry_multiplier: f32,
     /// See `dry_multiplier`.
     pub dry_base: f32,
-    /// Length from which on a repeated run is penalised, tokens: what goes before a token must have
-    /// stood at least this long before it earlier.
+    /// Minimum match length that is penalised, tokens: a token is penalised if at least this many
+    /// tokens before it equal those before an earlier occurrence.
     pub dry_allowed_length: usize,
-    /// How many of the last tokens the penalties look at, prompt and completion together; 0 means
-    /// the whole sequence. Control tokens are never penalised, whatever the window holds: a
-    /// conversation is full of them, and a penalised end of turn would not come.
+    /// Number of last tokens that the penalties consider, prompt and completion together; 0 means
+    /// the whole sequence. Control tokens are never penalised: a conversation contains many of
+    /// them, and a penalised end of turn would not be chosen.
     pub penalty_window: usize,
-    /// Seed of the generator.
+    /// Seed of the random generator.
     pub seed: u64,
 }
 
@@ -50,10 +52,10 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Whether every setting is within its range.
+    /// Checks that every setting is within its range.
     ///
     /// # Errors
-    /// Names the first setting that is not, what it is, and what it may be.
+    /// The first setting out of its range, with its value and its limits.
     pub fn check(&self) -> Result<()> {
         let ranges = [
             ("temperature", self.temperature, 0.0, f32::MAX),
@@ -64,7 +66,7 @@ impl Sampling {
             ("dry_base", self.dry_base, 1.0, f32::MAX),
         ];
         for (setting, got, least, most) in ranges {
-            // NaN is within no range.
+            // NaN is outside of every range.
             if !(least..=most).contains(&got) {
                 return Err(Error::Sampling { setting, got, least, most });
             }

@@ -1,4 +1,4 @@
-//! What a score does with the logits it is given: look up the tokens it was asked about.
+//! Consumer of a scored request's logits: computes the log-probabilities of the given tokens.
 
 use futures::channel::oneshot;
 
@@ -7,7 +7,7 @@ use super::{Error, Result, Score};
 use idiolect_kernels::Tier;
 use idiolect_kernels::softmax::log_sum_exp;
 
-/// A text that is looked up in one or several distributions a token.
+/// A scored text, under one or several distributions per token.
 pub(super) struct Scoring {
     continuation: Vec<u32>,
     /// Log-probabilities by distribution, `[n_distributions][n_taken]`.
@@ -16,7 +16,7 @@ pub(super) struct Scoring {
 }
 
 impl Scoring {
-    /// `continuation` has at least one token.
+    /// Creates the state; `continuation` has at least one token.
     pub(super) fn new(
         continuation: Vec<u32>,
         n_distributions: usize,
@@ -30,13 +30,13 @@ impl Scoring {
         self.reply.is_canceled()
     }
 
-    /// Tokens looked up so far in all distributions.
+    /// Number of tokens scored so far under all distributions.
     pub(super) fn n_taken(&self) -> usize {
         self.logprobs.last().map_or(0, Vec::len)
     }
 
-    /// Takes the next token's logits of one distribution; tells whether it was the last of all.
-    /// Distributions of one token come in their order.
+    /// Scores the next token under distribution `index`; returns whether this was the last token's
+    /// last distribution. The distributions of one token come in their order.
     pub(super) fn take(&mut self, index: usize, logits: &[f32], tier: Tier) -> Result<bool> {
         check_logits(logits)?;
         let logprobs = &mut self.logprobs[index];
@@ -50,7 +50,7 @@ impl Scoring {
         let Self { continuation, logprobs, reply } = self;
         let score = |logprobs| Score { tokens: continuation.clone(), logprobs };
         let scores = logprobs.into_iter().map(score).collect();
-        // Nobody may be waiting any more; that is no error.
+        // The caller may have dropped the request; that is no error.
         drop(reply.send(error.map_or(Ok(scores), Err)));
     }
 }

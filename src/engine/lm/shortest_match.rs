@@ -1,8 +1,8 @@
-//! The shortest way to a match of a regular expression, from any place inside of one.
+//! Shortest continuation of a partial text to a match of a regular expression.
 //!
-//! For each state of the expression's automaton (Thompson's, over bytes) the number of bytes to a
-//! match is known beforehand, by a search backwards from the match; a text is then followed through
-//! sets of states, and the nearest of them says what comes next.
+//! For each state of the expression's automaton (a Thompson NFA over bytes), a backward search
+//! computes the number of bytes to a match. A text is then followed through sets of states; the
+//! state closest to a match determines the next byte.
 
 use std::collections::{HashSet, VecDeque};
 use std::error::Error as _;
@@ -11,34 +11,35 @@ use std::sync::Arc;
 use regex_automata::nfa::thompson::{Config, NFA, State, Transition, WhichCaptures};
 use regex_automata::util::primitives::StateID;
 
-/// Most bytes that an automaton may take.
+/// Maximum size of an automaton, bytes.
 const MOST_BYTES: usize = 8 << 20;
-/// A state from which no match can be reached.
+/// Distance of a state from which no match can be reached.
 const NEVER: u32 = u32::MAX;
-/// What is written where there is a choice, best first.
+/// Bytes preferred if several lead to a shortest match, best first.
 const PREFERRED: &[u8] = b"-0aA ";
 
-/// An automaton that knows how far each state is from a match.
+/// An automaton with the distance of each state to a match.
 #[derive(Debug)]
 struct Distances {
     nfa: NFA,
-    /// Bytes to a match, by state.
+    /// Number of bytes to a match, by state.
     to_match: Vec<u32>,
 }
 
-/// A text on its way to a match.
+/// State of a text that is to match the expression.
 #[derive(Debug, Clone)]
 pub(super) struct Walk {
     distances: Arc<Distances>,
-    /// Where it may be, steps without a byte taken.
+    /// Possible states, including those reached by steps that take no byte.
     at: Vec<StateID>,
 }
 
 impl Walk {
-    /// Begins a text that the whole expression is to match; `None` where its automaton is too large.
+    /// Starts an empty text that the whole expression is to match; `None` if its automaton is too
+    /// large.
     ///
     /// # Errors
-    /// What is wrong with the expression, and where.
+    /// The expression is invalid; the message gives the position and the cause.
     pub(super) fn new(regex: &str) -> Result<Option<Self>, String> {
         let config =
             Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(MOST_BYTES));
@@ -56,7 +57,7 @@ impl Walk {
         Ok(Some(walk))
     }
 
-    /// Goes on with these bytes.
+    /// Appends these bytes to the text.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let nfa = &self.distances.nfa;
@@ -75,7 +76,7 @@ impl Walk {
         self.at.iter().any(|id| distance(id) == 0)
     }
 
-    /// The fewest bytes to a match; `None` where no match can follow.
+    /// Shortest continuation to a match; `None` if no match can follow.
     pub(super) fn shortest(&self) -> Option<Vec<u8>> {
         let Distances { nfa, to_match } = &*self.distances;
         let distance = |id: &StateID| to_match[id.as_usize()];
@@ -100,7 +101,7 @@ impl Walk {
         }
     }
 
-    /// These states and those that are reached from them without a byte.
+    /// These states and those reached from them without a byte.
     fn closure(&self, states: impl IntoIterator<Item = StateID>) -> Vec<StateID> {
         let mut seen: HashSet<StateID> = HashSet::new();
         let mut open: VecDeque<StateID> = states.into_iter().collect();
@@ -115,8 +116,8 @@ impl Walk {
     }
 }
 
-/// Bytes to a match, by state: a breadth-first search backwards, in which a step without a byte
-/// costs nothing.
+/// Number of bytes to a match, by state: a backward breadth-first search in which a step without a
+/// byte costs nothing.
 fn distances(nfa: &NFA) -> Vec<u32> {
     let states = nfa.states();
     let mut before: Vec<Vec<(u32, bool)>> = vec![Vec::new(); states.len()];
@@ -150,7 +151,7 @@ fn distances(nfa: &NFA) -> Vec<u32> {
     to_match
 }
 
-/// Steps that take no byte. Anchors are such steps: the parser allows them at the ends only.
+/// Steps that take no byte. Anchors are such steps, since the parser allows them only at the ends.
 fn steps(state: &State) -> Vec<StateID> {
     match state {
         State::Look { next, .. } | State::Capture { next, .. } => vec![*next],
@@ -207,7 +208,7 @@ mod tests {
             walk.is_match()
         });
         assert_eq!(matches, [true, true, false]);
-        // In the middle of a character.
+        // The text ends in the middle of a character.
         let mut walk = Walk::new("é+").unwrap().unwrap();
         walk.push(&"é".as_bytes()[..1]);
         assert_eq!(walk.shortest().unwrap(), "é".as_bytes()[1..]);

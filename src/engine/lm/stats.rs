@@ -1,21 +1,22 @@
-//! Counts of what the engine did.
+//! Counters of the engine's work.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// What an engine has done since it was loaded.
+/// Counts of the engine's work since it was loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Stats {
-    /// Rows of prompts that were computed.
+    /// Number of prompt rows computed.
     pub prompt_rows: u64,
-    /// Tokens of prompts that were not computed, since another sequence had done so.
+    /// Number of prompt tokens not computed, because their KV blocks were reused.
     pub reused_tokens: u64,
-    /// Rows whose logits were computed: tokens written and positions scored.
+    /// Number of positions whose logits were computed: tokens generated and tokens scored. A
+    /// request with several prompts counts each position once.
     pub logit_rows: u64,
-    /// Passes of the decoder.
+    /// Number of forward steps of the decoder.
     pub passes: u64,
-    /// Bytes of all KV caches after the last pass, each run counted once.
+    /// Bytes of all KV caches after the last forward step; each KV block is counted once.
     pub kv_bytes: usize,
-    /// Most that `kv_bytes` ever was.
+    /// Largest value that `kv_bytes` has had.
     pub kv_peak_bytes: usize,
 }
 

@@ -1,32 +1,32 @@
-//! Stop texts in a stream: text is held back until it cannot be the start of one.
+//! Detection of stop texts in a stream: text is held back while it may be the start of a stop text.
 
-/// Watches a stream of text for stop texts.
+/// Detector of stop texts in a stream of text.
 #[derive(Debug, Clone)]
 pub struct StopStream {
     stops: Vec<String>,
-    /// Text that has come and may still be the start of a stop text.
+    /// Received text that may still be the start of a stop text.
     held: String,
 }
 
-/// What may be shown after some more text has come.
+/// Text that may be shown after more text was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Released {
-    /// This much is certain; more may come.
+    /// This text contains no stop text; more may follow.
     Text(String),
-    /// This much came before a stop text; the stream is over.
+    /// This text precedes a stop text; the stream has ended.
     Stopped(String),
 }
 
 impl StopStream {
-    /// Empty stop texts stop nothing.
+    /// Creates a detector; empty stop texts are ignored.
     #[must_use]
     pub fn new(stops: &[String]) -> Self {
         let stops = stops.iter().filter(|stop| !stop.is_empty()).cloned().collect();
         Self { stops, held: String::new() }
     }
 
-    /// Takes more text in and lets out what is certain. Of several stop texts the one that begins
-    /// first counts.
+    /// Receives more text and returns the part that is certain. If there are several stop texts,
+    /// the one that begins first counts.
     pub fn push(&mut self, text: &str) -> Released {
         self.held.push_str(text);
         if let Some(at) = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min() {
@@ -39,12 +39,12 @@ impl StopStream {
         Released::Text(std::mem::replace(&mut self.held, rest))
     }
 
-    /// The stream is over: what was held back is text after all.
+    /// Ends the stream and returns the text held back.
     pub fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
 
-    /// Bytes at the end that are the beginning of a stop text.
+    /// Number of bytes at the end that are a prefix of a stop text.
     fn longest_start(&self) -> usize {
         let longest_stop = self.stops.iter().map(String::len).max().unwrap_or(0);
         let mut from = self.held.len().saturating_sub(longest_stop);

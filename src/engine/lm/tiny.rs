@@ -1,4 +1,4 @@
-//! Tiny models with random weights, one of each family, for tests.
+//! Tiny models with random weights, of each family, for tests.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -26,7 +26,7 @@ pub struct Tiny {
     pub head_dim: usize,
     pub tied: bool,
     pub context: u64,
-    /// Metadata added or put in place of others.
+    /// Metadata entries to add or to replace.
     pub values: Vec<(String, Value)>,
     /// `rope_freqs.weight`.
     pub rope_divisors: Option<Vec<f32>>,
@@ -36,7 +36,8 @@ pub struct Tiny {
     pub spoilt: Option<(&'static str, f32)>,
 }
 
-/// Tokens: 256 bytes, then `<|endoftext|>`, `<|im_start|>`, `<|im_end|>`; padded to a round number.
+/// Number of tokens: 256 bytes, then `<|endoftext|>`, `<|im_start|>`, `<|im_end|>`. The embedding
+/// has more rows, as padding.
 pub const N_TOKENS: usize = 259;
 const N_VOCAB: usize = 288;
 
@@ -65,7 +66,7 @@ impl Tiny {
         }
     }
 
-    /// The running model.
+    /// Starts the model.
     pub fn lm(&self) -> Lm {
         let folder = tempfile::tempdir().unwrap();
         let gguf = folder.path().join("tiny.gguf");

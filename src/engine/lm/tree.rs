@@ -1,16 +1,19 @@
-//! The KV prefix tree: runs of finished and running sequences, found again by the tokens they hold.
+//! Prefix cache: a tree of the KV blocks of finished and running sequences, looked up by their
+//! tokens.
 //!
-//! A node is a run: the tokens of its positions, and their keys and values. A sequence is a path from
-//! the root. Nodes with children hold whole runs; only a leaf may hold fewer tokens. The tree is one
-//! holder of a run among others: a sequence that took a run keeps it when the tree lets go of it.
+//! A node is one KV block: the tokens of its positions, and their keys and values. A sequence is a
+//! path from the root. Nodes with children hold full blocks; only a leaf may be partly filled.
+//! Blocks are reference-counted: a sequence that took a block keeps it after the tree evicts it.
 
 use super::decoder::{Cache, SharedRun};
 
+/// A `PrefixTree`: the prefix cache.
 #[derive(Default)]
 pub(super) struct PrefixTree {
     roots: Vec<Node>,
     n_nodes: usize,
-    /// Counts uses; the node with the smallest is the least recently used.
+    /// Number of uses so far; a node stores it at each use, and the smallest is the least recently
+    /// used.
     clock: u64,
 }
 
@@ -22,13 +25,13 @@ struct Node {
 }
 
 impl PrefixTree {
-    /// Number of runs it holds.
+    /// Number of KV blocks it holds.
     #[cfg(test)]
     pub(super) fn n_runs(&self) -> usize {
         self.n_nodes
     }
 
-    /// What tells its runs from all others that live.
+    /// Identities of its KV blocks, unique among all existing blocks.
     #[cfg(test)]
     pub(super) fn run_identities(&self) -> impl Iterator<Item = usize> {
         let mut nodes: Vec<&Node> = self.roots.iter().collect();
@@ -40,7 +43,7 @@ impl PrefixTree {
         identities.into_iter()
     }
 
-    /// Length of the longest beginning of `tokens` that it holds.
+    /// Length of the longest prefix of `tokens` that it holds.
     pub(super) fn longest(&self, tokens: &[u32]) -> usize {
         let mut length = 0;
         let mut nodes = &self.roots;
@@ -55,7 +58,8 @@ impl PrefixTree {
         }
     }
 
-    /// Appends what it holds of the beginning `tokens` to `cache`, which must be empty.
+    /// Appends the KV blocks of the longest prefix of `tokens` that it holds to `cache`, which must
+    /// be empty.
     pub(super) fn take(&mut self, tokens: &[u32], cache: &mut Cache) {
         self.clock += 1;
         let mut rest = tokens;
@@ -72,8 +76,8 @@ impl PrefixTree {
         }
     }
 
-    /// Holds the whole runs of a sequence from now on, and with `Tail::Kept` also the begun last one,
-    /// which nobody may write to any more.
+    /// Adds the full KV blocks of a sequence, and with `Tail::Kept` also the last, partly filled
+    /// one. The sequence must not continue to write to that one.
     pub(super) fn insert(&mut self, tokens: &[u32], cache: &Cache, tail: Tail) {
         self.clock += 1;
         let (run_len, clock) = (cache.run_len(), self.clock);
@@ -84,7 +88,7 @@ impl PrefixTree {
             }
             let index = match closest(nodes, tokens) {
                 Some((index, n)) if n == tokens.len() => index,
-                // A leaf that was begun by the same tokens gives way.
+                // A partly filled leaf whose tokens are a prefix of these is replaced.
                 Some((index, n)) if n == nodes[index].tokens.len() => {
                     nodes[index] = Node::new(tokens, run);
                     index
@@ -103,8 +107,8 @@ impl PrefixTree {
         }
     }
 
-    /// Lets go of the leaf that was least recently used among those that no sequence holds; tells
-    /// whether there was one.
+    /// Evicts the least recently used leaf among those that no sequence holds; returns whether
+    /// there was one.
     pub(super) fn evict(&mut self) -> bool {
         let Some(oldest) = self.roots.iter().filter_map(Node::oldest).min() else { return false };
         let found = remove(&mut self.roots, oldest);
@@ -113,11 +117,12 @@ impl PrefixTree {
     }
 }
 
-/// What becomes of a last run that is not full.
+/// Treatment of a sequence's last KV block if it is not full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tail {
-    /// The sequence goes on writing to it.
+    /// The sequence continues to write to it, so the tree does not take it.
     Left,
+    /// The tree takes it.
     Kept,
 }
 
@@ -126,7 +131,7 @@ impl Node {
         Self { tokens: tokens.to_vec(), run, used: 0, children: Vec::new() }
     }
 
-    /// Last use of the least recently used leaf below that only the tree holds.
+    /// Last use of the least recently used leaf at or below this node that only the tree holds.
     fn oldest(&self) -> Option<u64> {
         if self.children.is_empty() {
             return (!self.run.is_shared()).then_some(self.used);
@@ -135,7 +140,7 @@ impl Node {
     }
 }
 
-/// The node that shares the longest beginning with `tokens`, of one token at least, and its length.
+/// The node with the longest common prefix with `tokens`, of at least one token, and its length.
 fn closest(nodes: &[Node], tokens: &[u32]) -> Option<(usize, usize)> {
     nodes
         .iter()
@@ -145,7 +150,7 @@ fn closest(nodes: &[Node], tokens: &[u32]) -> Option<(usize, usize)> {
         .filter(|(_, n)| *n > 0)
 }
 
-/// Removes the free leaf that was last used at `oldest`.
+/// Removes the leaf that only the tree holds and that was last used at `oldest`.
 fn remove(nodes: &mut Vec<Node>, oldest: u64) -> bool {
     let Some(index) = nodes.iter().position(|node| node.oldest() == Some(oldest)) else {
         return false;
@@ -157,7 +162,7 @@ fn remove(nodes: &mut Vec<Node>, oldest: u64) -> bool {
     remove(&mut nodes[index].children, oldest)
 }
 
-/// Length of the common beginning.
+/// Length of the common prefix.
 pub(super) fn common(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }

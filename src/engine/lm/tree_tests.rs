@@ -48,7 +48,7 @@ fn what_was_inserted_is_found_to_the_token() {
     let mut cache = decoder.cache();
     tree.take(&other[..tree.longest(&other)], &mut cache);
     assert_eq!((cache.len(), cache.n_runs()), (70, 2));
-    // A longer sequence takes the place of the leaf that it begins with, and branches stand beside.
+    // A longer sequence replaces the leaf that is its prefix, and branches become siblings.
     let longer = [&tokens[..], &[7; 60]].concat();
     tree.insert(&longer, &run(&decoder, &longer), Tail::Kept);
     tree.insert(&other, &run(&decoder, &other), Tail::Kept);
@@ -69,7 +69,8 @@ fn the_least_recently_used_free_leaf_goes_first() {
     tree.insert(&deep, &run(&decoder, &deep), Tail::Left);
     let mut held = decoder.cache();
     tree.take(&texts[1], &mut held);
-    // The second is held, so the third goes, then the deep end of the first, then its beginning.
+    // A cache holds the second, so the third is evicted, then the last block of the first, then its
+    // first.
     for (left, lost) in [(3, &texts[2]), (2, &deep)] {
         assert!(tree.evict());
         assert_eq!(tree.n_runs(), left);
@@ -84,7 +85,7 @@ fn the_least_recently_used_free_leaf_goes_first() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Against a list of all that was inserted.
+    /// Compares with a list of all inserted sequences.
     #[test]
     fn the_longest_beginning_is_that_of_a_plain_search(
         picks in prop::collection::vec((0..3_u32, 0..200_usize, 0..3_u32, 0..100_usize), 1..12)

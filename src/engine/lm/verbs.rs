@@ -1,4 +1,4 @@
-//! What a language model can be asked.
+//! The requests that a language model answers: completion and scoring.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::{
     SteeredRequest,
 };
 
-/// A text to be written behind one prompt or several.
+/// A text to be generated after one or several prompts.
 struct Writing {
     prompts: Vec<Prompt>,
     rules: Vec<Box<dyn Rule>>,
@@ -31,18 +31,18 @@ struct Writing {
 }
 
 impl Lm {
-    /// Completes a prompt. Dropping the future cancels it.
+    /// Completes a prompt. Dropping the future cancels the request.
     ///
     /// # Errors
-    /// Prompt and `max_tokens` do not fit the window or the KV budget, a sampling setting is out of
-    /// its range, the constraint is wrong or cannot be satisfied, or the model computes no
-    /// distribution.
+    /// The prompt cannot be tokenized or is empty, prompt and `max_tokens` do not fit the context
+    /// window or the KV budget, a sampling setting is out of its range, the constraint is invalid
+    /// or cannot be satisfied, or the model's logits are no distribution.
     pub async fn complete(&self, request: Request) -> Result<Completion> {
         self.complete_streamed(request, |_| ()).await
     }
 
-    /// As [`Lm::complete`]; `on_text` gets whole UTF-8 pieces as they come, on a thread of the
-    /// engine. Together they are the completion's text.
+    /// Completes a prompt as [`Lm::complete`] does. Calls `on_text` on an engine thread with each
+    /// new piece of text, valid UTF-8; the pieces concatenated are the completion's text.
     ///
     /// # Errors
     /// As [`Lm::complete`].
@@ -59,17 +59,18 @@ impl Lm {
         self.write(writing, Box::new(on_text)).await
     }
 
-    /// Completes several prompts with one text: at every token their log-probabilities are combined
-    /// by the rule, one token is chosen from what comes out, and it is appended to all of them.
-    /// `prompt_tokens` of the completion are those of all prompts together.
+    /// Completes several prompts with one text. For every token the rule combines the prompts'
+    /// log-probabilities, one token is sampled from the result, and it is appended to all prompts.
+    /// `prompt_tokens` of the completion is the total of all prompts.
     ///
     /// # Errors
-    /// As [`Lm::complete`]; no prompts; the rule gives something that is no distribution.
+    /// As [`Lm::complete`]; also if there are no prompts or the rule's scores are no distribution.
     pub async fn complete_steered(&self, request: SteeredRequest) -> Result<Completion> {
         self.complete_steered_streamed(request, |_| ()).await
     }
 
-    /// As [`Lm::complete_steered`]; `on_text` as for [`Lm::complete_streamed`].
+    /// Completes several prompts as [`Lm::complete_steered`] does, with `on_text` as in
+    /// [`Lm::complete_streamed`].
     ///
     /// # Errors
     /// As [`Lm::complete_steered`].
@@ -92,21 +93,25 @@ impl Lm {
         self.write(writing, Box::new(on_text)).await
     }
 
-    /// Log-probability of every token of `continuation` after `prompt`. Prompt and continuation are
-    /// encoded apart. After an empty prompt the text stands behind the model's BOS.
+    /// Scores `continuation`: log-probability of each of its tokens after `prompt`. Prompt and
+    /// continuation are tokenized separately. An empty prompt is replaced by the model's BOS token,
+    /// or by its EOS token if it has no BOS.
     ///
     /// # Errors
-    /// Both together do not fit the window or the KV budget, or the model computes no distribution.
+    /// A text cannot be tokenized, prompt and continuation do not fit the context window or the KV
+    /// budget, the prompt is empty and the model has neither token, or its logits are no
+    /// distribution.
     pub async fn score(&self, prompt: Prompt, continuation: String) -> Result<Score> {
         let scores = self.look_up(&[prompt], Vec::new(), &continuation).await?;
         Ok(scores.into_iter().next().unwrap_or_default())
     }
 
-    /// Log-probability of every token of `continuation` under the distributions that each of the
-    /// rules makes of those after each prompt: a score a rule, for one pass over the prompts.
+    /// Scores `continuation` once per rule. Each rule combines the distributions after the prompts;
+    /// the prompts are run once.
     ///
     /// # Errors
-    /// As [`Lm::score`]; no prompts; no rules; a rule gives something that is no distribution.
+    /// As [`Lm::score`]; also if there are no prompts or no rules, or a rule's scores are no
+    /// distribution.
     pub async fn score_steered(
         &self,
         prompts: &[Prompt],
@@ -164,7 +169,7 @@ impl Lm {
     ) -> Result<Vec<Score>> {
         let prompts = self.begin_all(prompts)?;
         let continuation = self.tokenize(continuation)?;
-        // Nothing stands behind the last token, so it need not be run.
+        // No token follows the last one, so its row is not needed.
         let run = continuation.split_last().map_or(&[][..], |(_, others)| others);
         let lanes = self.lanes(&prompts, run, usize::from(!continuation.is_empty()))?;
         if continuation.is_empty() {
@@ -205,7 +210,8 @@ impl Lm {
         grammars.begin(constraint, max_tokens)
     }
 
-    /// Lanes of prompts that go on with the tokens `text` and up to `n_more` others.
+    /// One sequence per prompt. Each continues with the tokens `text` and up to `n_more` further
+    /// ones.
     fn lanes(&self, prompts: &[Vec<u32>], text: &[u32], n_more: usize) -> Result<Vec<Lane>> {
         let n_text = text.len().saturating_add(n_more);
         let mut n_runs: usize = 0;

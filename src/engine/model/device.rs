@@ -1,15 +1,15 @@
-//! Which device the models run on.
+//! Choice of the device that models run on.
 
 use candle_core::Device;
 
 use super::{Error, Result};
 
-/// The device behind `auto`, `cpu`, `cuda:N` (`cuda` is `cuda:0`) or `metal`. `auto` takes the first
-/// GPU that works, else the CPU.
+/// Returns the device named `auto`, `cpu`, `cuda:N` (`cuda` is `cuda:0`) or `metal`. `auto` is the
+/// first GPU that works, else the CPU.
 ///
 /// # Errors
 ///
-/// The name is unknown, support is not compiled in, or the device does not answer.
+/// The name is unknown, support for the device is not compiled in, or the device does not work.
 pub fn choose(name: &str) -> Result<Device> {
     let error = |what: String| Error::Device { name: name.to_owned(), what };
     match name {
@@ -43,12 +43,13 @@ pub fn choose(name: &str) -> Result<Device> {
     Device::new_cuda(ordinal).map_err(|why| error(reason(&why)))
 }
 
-/// Devices that are compiled in, and whether each answers: `(name, error)`.
+/// Returns the devices that support is compiled in for, and why each does not work:
+/// `(name, error)`.
 #[must_use]
 pub fn compiled_in() -> Vec<(String, Option<String>)> {
     let mut devices = vec![("cpu".to_owned(), None)];
     if candle_core::utils::cuda_is_available() {
-        // Devices are numbered without gaps: the first that does not answer ends the list.
+        // Devices are numbered without gaps, so the first one that fails ends the list.
         for ordinal in 0..64 {
             match Device::new_cuda(ordinal) {
                 Ok(_) => devices.push((format!("cuda:{ordinal}"), None)),

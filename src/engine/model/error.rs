@@ -2,29 +2,29 @@ use std::path::PathBuf;
 
 use super::catalog::Kind;
 
-/// What can go wrong between a model's name and its weights.
+/// Error of finding, fetching or reading a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read or written.
     #[error("{operation} {path}: {source}", path = path.display())]
     Io {
-        /// What was tried, e.g. "read".
+        /// The operation, e.g. "read".
         operation: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's error.
         source: std::io::Error,
     },
-    /// A model file is not what its format promises.
+    /// A model file violates its format.
     #[error("{path}: {what}", path = path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What was got and what was expected.
+        /// The value found and the expected one.
         what: String,
     },
-    /// The tokenizer cannot be built or refused a text.
+    /// The tokenizer cannot be built, or failed on a text.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
     /// The chat template cannot be rendered.
@@ -35,27 +35,27 @@ pub enum Error {
     Entry {
         /// The entry's file.
         origin: String,
-        /// What is wrong with it.
+        /// The problem.
         what: String,
     },
-    /// The catalog has no model of this name, and no file has it.
+    /// The catalog has no model of this name, and there is no such file.
     #[error(
         "no model is named `{name}`{near}; `idiolect models list` shows all, and a path names any other"
     )]
     Unknown {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// Like ", did you mean `x` or `y`"; empty when nothing is near.
+        /// For example ", did you mean `x` or `y`"; empty if no name is similar.
         near: String,
     },
-    /// The name is that of another kind of model.
+    /// The model of this name is of another kind.
     #[error("`{name}` is {got}, expected {expected}")]
     WrongKind {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// What the catalog says it is.
+        /// Kind of the model in the catalog.
         got: Kind,
-        /// What was needed.
+        /// Required kind.
         expected: Kind,
     },
     /// The model's files are not on this machine.
@@ -63,45 +63,45 @@ pub enum Error {
     NotFetched {
         /// The model.
         name: String,
-        /// Like " (1118 MB)"; empty if the size is not known.
+        /// For example " (1118 MB)"; empty if the size is not known.
         size: String,
-        /// Like ", or ..."; empty if there is no other way.
+        /// An alternative, like ", or ..."; empty if there is none.
         instead: String,
     },
-    /// A file is not the one the catalog, or the first fetch, names.
+    /// The hash of a file differs from that in the catalog or of the first fetch.
     #[error("{path}: wrong SHA-256: {what}", path = path.display())]
     WrongHash {
-        /// The file, or what it would have become.
+        /// The file, or the path it was to be written to.
         path: PathBuf,
-        /// What was got, what was expected, and what to do.
+        /// The hash found, the expected hash and what to do.
         what: String,
     },
-    /// A source of a model failed; the next one is tried.
+    /// A source of a model failed. The next source is tried.
     #[error("{0}")]
     Source(String),
-    /// No source of a model could give its files.
+    /// No source of a model provided its files.
     #[error("`{name}` could not be fetched:{}", list(reasons))]
     Fetch {
         /// The model.
         name: String,
-        /// Each source with its reason.
+        /// Each source, with the reason it failed.
         reasons: Vec<String>,
     },
     /// The device cannot be used.
     #[error("device `{name}`: {what}")]
     Device {
-        /// The device asked for.
+        /// The requested device.
         name: String,
-        /// Why not, and what to do.
+        /// The reason, and what to do.
         what: String,
     },
-    /// Stopped on request.
+    /// The operation was stopped on request.
     #[error("stopped")]
     Stopped,
 }
 
 impl Error {
-    /// A file with another hash than the catalog or the record says.
+    /// Creates the error for a file whose hash differs from that in the catalog or the record.
     pub(crate) fn wrong_hash(path: PathBuf, got: &str, expected: &str, remedy: &str) -> Self {
         Self::WrongHash { path, what: format!("got {got}, expected {expected}; {remedy}") }
     }

@@ -1,11 +1,11 @@
-//! Where a resolved model's files lie.
+//! Paths of a model's files.
 
 use std::path::PathBuf;
 
 /// Files of a language model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LmFiles {
-    /// Catalog name, or the file's stem when named by path.
+    /// Catalog name, or the file's stem if the model was given by path.
     pub name: String,
     /// The weights; of a split model, its first file.
     pub gguf: PathBuf,
@@ -18,19 +18,20 @@ pub struct LmFiles {
 /// Files of a sentence encoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncoderFiles {
-    /// Catalog name, or the folder's name when named by path.
+    /// Catalog name, or the folder's name if the model was given by path.
     pub name: String,
-    /// Folder with `config.json`, `model.safetensors`, `tokenizer.json`, `modules.json`, `1_Pooling/`.
+    /// Folder with `config.json`, `model.safetensors`, `tokenizer.json`, `modules.json` and
+    /// `1_Pooling/`.
     pub dir: PathBuf,
-    /// Pooling that the catalog states, for folders that do not carry it.
+    /// Pooling from the catalog, for folders that do not state it.
     pub pooling: Option<Pooling>,
-    /// Longest input in tokens that the catalog states.
+    /// Longest input in tokens from the catalog.
     pub max_tokens: Option<usize>,
-    /// SHA-256 over the weights file, lower-case hexadecimal.
+    /// SHA-256 of the weights file, lower-case hexadecimal.
     pub sha256: String,
 }
 
-/// How token vectors become one sentence vector.
+/// Method of pooling token vectors into one sentence vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pooling {

@@ -1,4 +1,4 @@
-//! SHA-256 of files, remembered so that a start does not read gigabytes.
+//! SHA-256 of files, cached so that a start does not read gigabytes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,19 +12,19 @@ use super::gguf::split_files;
 use super::{Error, Result};
 use crate::progress::Progress;
 
-/// Lower-case hexadecimal of a digest.
+/// Returns a digest in lower-case hexadecimal.
 pub(crate) fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// SHA-256 of a file, read now. `progress` is told of each megabyte.
+/// Reads a file and returns its SHA-256. Reports each megabyte to `progress`.
 pub fn sha256(path: &Path, progress: &dyn Progress) -> Result<String> {
     let io = |source| Error::Io { operation: "read", path: path.to_owned(), source };
     let mut file = File::open(path).map_err(io)?;
     sha256_of(&mut file, path, progress)
 }
 
-/// SHA-256 of what is left of `bytes`. `path` names them in messages.
+/// Returns the SHA-256 of the rest of `bytes`. `path` names them in messages.
 pub(crate) fn sha256_of(
     bytes: &mut dyn Read,
     path: &Path,
@@ -49,7 +49,7 @@ pub(crate) fn sha256_of(
 
 const MEGABYTE: usize = 1_000_000;
 
-/// Tells bytes as whole megabytes.
+/// Reports bytes to a `Progress` as whole megabytes.
 pub(crate) struct Megabytes<'a> {
     progress: &'a dyn Progress,
     rest: u64,
@@ -60,7 +60,7 @@ impl<'a> Megabytes<'a> {
         Self { progress, rest: 0 }
     }
 
-    /// Whole megabytes of a number of bytes, rounded up.
+    /// Returns a number of bytes in megabytes, rounded up.
     pub(crate) fn of(bytes: u64) -> u64 {
         bytes.div_ceil(MEGABYTE as u64)
     }
@@ -75,7 +75,7 @@ impl<'a> Megabytes<'a> {
     }
 }
 
-/// What a file's hash was when it had this size and time.
+/// Hash of a file, with the size and time that the file had.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct Known {
     size: u64,
@@ -84,8 +84,8 @@ struct Known {
     sha256: String,
 }
 
-/// Hashes of files by path, size and modification time, kept in one file of the models folder. It
-/// is only a memory: where it cannot be read or written, hashes are computed again.
+/// Cache of file hashes by path, size and modification time, in one file of the models folder. If
+/// it cannot be read or written, hashes are computed again.
 #[derive(Debug, Clone)]
 pub(crate) struct HashMemory {
     path: PathBuf,
@@ -96,7 +96,7 @@ impl HashMemory {
         Self { path: models_dir.join(".hashes.json") }
     }
 
-    /// The file's SHA-256, from memory when neither its size nor its time has changed.
+    /// Returns the file's SHA-256, from the cache if neither its size nor its time has changed.
     pub(crate) fn sha256(&self, file: &Path, progress: &dyn Progress) -> Result<String> {
         let stamp = stamp(file)?;
         let Some((key, stamp)) = key(file).zip(stamp) else { return sha256(file, progress) };
@@ -110,8 +110,8 @@ impl HashMemory {
         Ok(sha256)
     }
 
-    /// Hash of a language model given its first file: the file's own, or, if the model is split into
-    /// several, the SHA-256 of their hashes in order, a line each.
+    /// Returns the hash of a language model given its first file: the file's own, or, if the model
+    /// is split into several, the SHA-256 of the files' hashes in order, one per line.
     pub(crate) fn sha256_of_model(&self, gguf: &Path, progress: &dyn Progress) -> Result<String> {
         let files = split_files(gguf);
         if let [file] = &files[..] {
@@ -125,7 +125,7 @@ impl HashMemory {
         Ok(hex(&hasher.finalize()))
     }
 
-    /// Remembers a hash that was computed while the file was written.
+    /// Stores a hash that was computed while the file was written.
     pub(crate) fn learn(&self, file: &Path, sha256: &str) -> Result<()> {
         let stamp = stamp(file)?;
         if let Some((key, (size, modified))) = key(file).zip(stamp) {
@@ -142,8 +142,8 @@ impl HashMemory {
     }
 
     fn remember(&self, key: String, known: Known) {
-        // Read again: another process may have written meanwhile. Whoever writes last may drop what
-        // another learned, which is then learned anew.
+        // Read again, since another process may have written meanwhile. The last writer may drop
+        // another's entry, which is then computed again.
         let mut all = self.read();
         all.retain(|path, _| Path::new(path).exists());
         all.insert(key, known);
@@ -189,7 +189,7 @@ mod tests {
         std::fs::write(&file, "abc").unwrap();
         let memory = HashMemory::in_folder(&folder.path().join("models"));
         assert_eq!(memory.sha256(&file, &Silent).unwrap(), ABC);
-        // What is remembered is what is answered ...
+        // The cached hash is returned ...
         let mut all = memory.read();
         all.values_mut().next().unwrap().sha256 = "remembered".into();
         std::fs::write(&memory.path, serde_json::to_vec(&all).unwrap()).unwrap();
@@ -207,7 +207,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "abc").unwrap();
-        // A file stands where the folder would be.
+        // A file has the path of the folder.
         let memory = HashMemory::in_folder(&file);
         assert_eq!(memory.sha256(&file, &Silent).unwrap(), ABC);
         let gone = memory.sha256(&folder.path().join("gone"), &Silent).unwrap_err();

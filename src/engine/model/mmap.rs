@@ -1,4 +1,4 @@
-//! The one place that maps files into memory.
+//! Memory-mapped files. No other module maps files.
 
 #![allow(unsafe_code)]
 
@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, Result};
 
-/// A file's bytes: mapped, or owned where they never were a file.
+/// Bytes of a file: mapped, or owned if they were never a file.
 #[derive(Debug)]
 pub(crate) enum Bytes {
-    /// A mapped file, kept open so that its length can be asked again.
+    /// A mapped file, kept open so that its current length can be read.
     Mapped {
         /// The map.
         map: memmap2::Mmap,
-        /// The file behind it.
+        /// The mapped file.
         file: File,
-        /// For messages.
+        /// Path for messages.
         path: PathBuf,
     },
     /// Plain memory.
@@ -38,16 +38,16 @@ impl Bytes {
             return Ok(Self::Owned(Vec::new()));
         }
         // SAFETY: the map is read-only and private to this process. Another process that writes to
-        // the file in place could change the bytes under us; model files are only ever replaced by
-        // renaming a finished file over them, which leaves this map on the old contents, and
-        // `check` is called before bulk reads so that a file cut short is found before its missing
-        // pages are touched. Only plain bytes are read through the map: no bit pattern is invalid.
+        // the file in place could change the bytes; model files are only ever replaced by renaming
+        // a finished file over them, which leaves this map on the old contents, and `check` is
+        // called before bulk reads so that a truncated file is found before its missing pages are
+        // touched. Only plain bytes are read through the map: no bit pattern is invalid.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|source| io("map", source))?;
         Ok(Self::Mapped { map, file, path: path.to_owned() })
     }
 
-    /// Whether the file is still as long as it was when it was mapped. Touching pages of a file
-    /// that was cut short kills the process, so this is asked before each bulk read.
+    /// Error if the file is no longer as long as when it was mapped. Touching pages of a truncated
+    /// file kills the process, so this is called before each bulk read.
     pub(crate) fn check(&self) -> Result<()> {
         let Self::Mapped { map, file, path } = self else { return Ok(()) };
         let now = file

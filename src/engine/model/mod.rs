@@ -1,4 +1,4 @@
-//! From files to weights: catalog, fetch, GGUF, safetensors, tokenizer, chat template.
+//! Model files: catalog, fetch, GGUF, safetensors, tokenizer, chat template.
 
 pub mod catalog;
 pub mod chat;
@@ -17,5 +17,5 @@ mod mmap;
 pub use error::Error;
 pub use files::{EncoderFiles, LmFiles, Pooling};
 
-/// Result of this room.
+/// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

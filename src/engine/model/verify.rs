@@ -1,4 +1,4 @@
-//! Reads models whole and compares them with what they should be.
+//! Verifies the files of models by reading them completely.
 
 use std::path::{Path, PathBuf};
 
@@ -12,23 +12,24 @@ use super::weights::check_safetensors;
 use super::{Error, Result};
 use crate::progress::Progress;
 
-/// What was found of one file.
+/// Result of verifying one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileReport {
-    /// The model it belongs to.
+    /// The model that the file belongs to.
     pub model: String,
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it; `None` when it is whole.
+    /// The problem; `None` if the file is intact.
     pub problem: Option<String>,
-    /// SHA-256 it should have, where known.
+    /// Expected SHA-256, if known.
     pub expected: Option<String>,
-    /// SHA-256 it has, where it could be read.
+    /// SHA-256 of the file, if it could be read.
     pub got: Option<String>,
 }
 
 impl Catalog {
-    /// Whether any file of the model is in its folder, or all are elsewhere on this machine.
+    /// Whether at least one file of the model is in the model's own folder, or all are elsewhere on
+    /// this machine.
     #[must_use]
     pub fn is_partly_here(&self, entry: &Entry) -> bool {
         let own = self.own_folder(&entry.name);
@@ -37,8 +38,8 @@ impl Catalog {
     }
 }
 
-/// Reads every file of a model: its hash, where one is known, and whether its format holds what its
-/// header promises. A wrong file is part of the report, not an error.
+/// Verifies every file of a model: its size and hash, if they are known, and that its contents
+/// match its header. A wrong file is part of the report, not an error.
 pub fn verify(
     catalog: &Catalog,
     entry: &Entry,

@@ -1,4 +1,4 @@
-//! The swap test and identification: whose text is whose?
+//! Values of the swap test and of identification.
 
 use std::collections::BTreeMap;
 
@@ -12,30 +12,30 @@ use crate::trial::SwapOutcome;
 use idiolect_core::corpus::StoredReview;
 use idiolect_metrics::stylometry::{Delta, Features, Profile, Space, TfIdf};
 
-/// Runs of three characters that Delta is computed on.
+/// Number of character trigrams that Delta uses.
 const TRIGRAMS: usize = 500;
 
-/// A way to hold texts against users.
+/// A measure of closeness between a text and a user's own texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Closeness {
-    /// Burrows' Delta on runs of three characters.
+    /// Burrows' Delta on character trigrams.
     Trigrams,
     /// Burrows' Delta on function words.
     FunctionWords,
-    /// Cosine of character n-grams, weighted by TF-IDF.
+    /// Cosine of character n-grams weighted by TF-IDF.
     TfIdf,
-    /// Cosine of a sentence encoder that chose nothing.
+    /// Cosine of sentence embeddings, by an encoder that selected nothing that is evaluated.
     Encoder,
-    /// Likelihood of the text after the user's held-out texts.
+    /// Likelihood of the text conditioned on the user's held-out texts.
     Likelihood,
 }
 
 impl Closeness {
-    /// All.
+    /// All measures of closeness.
     pub const ALL: [Self; 5] =
         [Self::Trigrams, Self::FunctionWords, Self::TfIdf, Self::Encoder, Self::Likelihood];
 
-    /// Name of the swap test by it.
+    /// Name of the swap test that uses this closeness.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -48,19 +48,19 @@ impl Closeness {
     }
 }
 
-/// The spaces, fitted to what the users of a split wrote, and every user's held-out texts in them.
+/// Spaces fitted to texts of the split's users, with the profile of each user's held-out texts.
 pub struct Spaces {
     spaces: Vec<(Closeness, Box<dyn Space>)>,
-    /// For each space, by user.
+    /// Profiles by user, for each space.
     own: Vec<BTreeMap<String, Profile>>,
 }
 
 impl Spaces {
-    /// Fits the spaces to all texts of `population` and reads the plan's held-out texts. `embedded`
-    /// has those, and all texts that will be held against them.
+    /// Fits the spaces to the texts of `population` and profiles the plan's held-out texts.
+    /// `embedded` must have the held-out texts and all texts that will be compared with them.
     ///
     /// # Errors
-    /// Fewer than two texts.
+    /// Error if there are fewer than two texts, or no feature varies among them.
     pub fn fit(plan: &Plan, population: &[String], embedded: Option<Embedded>) -> Result<Self> {
         let mut spaces: Vec<(Closeness, Box<dyn Space>)> = vec![
             (Closeness::Trigrams, Box::new(Delta::fit(Features::Trigrams(TRIGRAMS), population)?)),
@@ -101,7 +101,7 @@ impl Spaces {
         crossings
     }
 
-    /// The same of what the users really wrote: the ceiling.
+    /// Crossings of the users' real texts: the upper bound.
     #[must_use]
     pub fn real_crossings(&self, plan: &Plan, outcomes: &Outcomes) -> Crossings {
         let mut crossings = Crossings::default();
@@ -124,10 +124,10 @@ impl Spaces {
         }
     }
 
-    /// Texts of the swap test held against fifty users each, by runs of three characters.
+    /// Compares each text of the swap test with up to fifty users, by Delta on character trigrams.
     ///
     /// # Errors
-    /// A user without held-out texts.
+    /// Error if a user has no held-out texts.
     pub fn trials<'t>(
         &self,
         texts: impl IntoIterator<Item = (&'t str, &'t str)>,
@@ -151,7 +151,7 @@ fn by_likelihood(swap: &SwapCase, closeness: &[[f64; 2]; 2]) -> Crossing {
     Crossing { a: pair.a, b: pair.b, item: pair.item, a_to_a, b_to_b, a_to_b, b_to_a }
 }
 
-/// Crossings by the name of their test: of all pairs, and with a suffix of each kind of pair.
+/// Crossings by name of the test: for all pairs, and with a suffix for each kind of pair.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Crossings(pub BTreeMap<String, Vec<Crossing>>);
 

@@ -1,4 +1,4 @@
-//! Written texts against the real ones.
+//! Lexical measures: generated texts against the real ones.
 
 use std::collections::BTreeSet;
 
@@ -10,19 +10,19 @@ use crate::trial::Outcome;
 use idiolect_core::corpus::{Store, View};
 use idiolect_metrics::overlap::{BleuCounts, Distinct, Meteor, Pair, PairScores, score};
 
-/// What texts are compared with, beside the real one.
+/// Texts that a generated text may have copied from.
 pub struct Material {
-    /// By number of the case: the user's texts that methods may read.
+    /// The user's texts that methods may read, by index of the case.
     history: Vec<Vec<String>>,
-    /// What others wrote about the items of those and of the target.
+    /// Other users' texts about the target's item and the items of `history`, by index of the case.
     peers: Vec<Vec<String>>,
 }
 
 impl Material {
-    /// Reads the texts that might be copied from.
+    /// Reads the texts of a plan's cases.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// Error if the store cannot be read.
     pub fn read(store: &Store, plan: &Plan) -> Result<Self> {
         let (mut history, mut peers) = (Vec::new(), Vec::new());
         for Case { review, hidden, .. } in &plan.cases {
@@ -43,15 +43,16 @@ impl Material {
     }
 }
 
-/// Figures that belong to all texts together.
+/// Inputs of figures over all texts together.
 pub(crate) struct OfCorpus {
-    /// What each user's texts add to corpus BLEU, with the users.
+    /// BLEU counts of each text, with its user.
     pub(crate) bleu: Vec<(String, BleuCounts)>,
     pub(crate) distinct: Distinct,
 }
 
-/// The lexical metrics; what the right history gains over a wrong one, with the suffix `_gain`;
-/// without the title, with the suffix `_neutral`.
+/// Adds the lexical metrics to `rows`; the gain of the right history over a wrong one has the
+/// suffix `_gain`, values without the title have the suffix `_neutral`. Also adds the judge's
+/// ratings.
 pub(crate) fn rows(
     plan: &Plan,
     outcomes: &MethodOutcomes,
@@ -99,7 +100,7 @@ pub(crate) fn rows(
     OfCorpus { bleu: bleu.collect(), distinct: Distinct::of(texts.map(String::as_str)) }
 }
 
-/// By case and seed.
+/// Scores by case and seed.
 fn scored<'o>(
     plan: &Plan,
     outcomes: &'o MethodOutcomes,
@@ -137,7 +138,7 @@ fn named(scores: &PairScores, meteor: &Meteor) -> [(&'static str, f64); 4] {
     ]
 }
 
-/// Tokens of the text over tokens of the real one, in BLEU's tokens.
+/// Length of the text divided by that of the real one, in BLEU tokens.
 fn length_ratio(scores: &PairScores) -> f64 {
     scores.bleu.prediction_len as f64 / scores.bleu.reference_len.max(1) as f64
 }

@@ -1,12 +1,12 @@
-//! How well a method's prompt foretells what the user really wrote.
+//! Likelihood measures: how well a method's prompt predicts the user's real text.
 
 use super::Rows;
 use crate::plan::Plan;
 use crate::run::MethodOutcomes;
 use crate::trial::Bits;
 
-/// Bits a token with the right history, with others' and with nobody's, and the *likelihood lift*:
-/// wrong less right. With the suffix `_neutral` where the title was withheld.
+/// Adds bits per token with the right history, with wrong users' histories and with none, and the
+/// *likelihood lift*: wrong minus right. Values without the title have the suffix `_neutral`.
 pub(crate) fn rows(plan: &Plan, outcomes: &MethodOutcomes, rows: &mut Rows) {
     for (case, outcome) in plan.cases.iter().zip(&outcomes.cases) {
         let Some(outcome) = outcome else { continue };

@@ -1,4 +1,4 @@
-//! From texts and scores to figures for each user.
+//! Per-user values of all measures, computed from texts and scores.
 
 mod controls;
 mod lexical;
@@ -17,7 +17,7 @@ pub use wins::{WINS, Wins};
 use super::Result;
 use idiolect_metrics::statistics::PerUser;
 
-/// Values by measure, each with the user they belong to; several of one user are averaged.
+/// Values by measure, each with its user; several values of one user are averaged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows(BTreeMap<String, Vec<(String, f64)>>);
 
@@ -27,10 +27,10 @@ impl Rows {
         self.0.entry(measure.to_owned()).or_default().push((user.to_owned(), value));
     }
 
-    /// Each measure's value for each user.
+    /// Per-user values of each measure.
     ///
     /// # Errors
-    /// A value that is not finite.
+    /// Error if a value is not finite.
     pub fn per_user(self) -> Result<BTreeMap<String, PerUser>> {
         let averaged = |(measure, rows)| Ok((measure, PerUser::averaged::<String>(rows)?));
         self.0.into_iter().map(averaged).collect()

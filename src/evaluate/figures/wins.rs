@@ -1,4 +1,4 @@
-//! Which of two methods comes nearer to the real texts, in a judge's eyes.
+//! The judge's preferences between methods.
 
 use super::Rows;
 use crate::Result;
@@ -6,15 +6,16 @@ use crate::plan::Plan;
 use crate::run::Outcomes;
 use idiolect_metrics::statistics::PerUser;
 
-/// Name of the measure: share of the others' texts that a method's come nearer than, ties by half.
+/// Name of the measure: share of pairs with other methods' texts that the judge decides for a
+/// method's text, a tie counted as half.
 pub const WINS: &str = "judge_wins";
 
-/// Every comparison: the two methods, the user, and the first one's share.
+/// All comparisons: the two methods, the user, and the first method's share.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wins(Vec<(&'static str, &'static str, String, f64)>);
 
 impl Wins {
-    /// What a judge said of every two methods.
+    /// Collects the judge's preferences for every two methods.
     #[must_use]
     pub fn of(plan: &Plan, outcomes: &Outcomes) -> Self {
         let of_two = outcomes.preferences.iter().flat_map(|preferences| {
@@ -26,7 +27,7 @@ impl Wins {
         Self(of_two.collect())
     }
 
-    /// A method's share against all others, by user.
+    /// Adds a method's shares against all other methods, by user.
     pub(crate) fn rows(&self, method: &str, rows: &mut Rows) {
         for (a, b, user, share) in &self.0 {
             if *a == method {
@@ -37,10 +38,10 @@ impl Wins {
         }
     }
 
-    /// The shares of two methods against each other; `None` where they were not compared.
+    /// Shares of two methods against each other, by user; `None` if they were not compared.
     ///
     /// # Errors
-    /// A share that is not finite.
+    /// Error if a share is not finite.
     pub(crate) fn of_two(&self, first: &str, second: &str) -> Result<Option<(PerUser, PerUser)>> {
         let found: Vec<(&str, f64)> = self
             .0

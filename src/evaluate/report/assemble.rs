@@ -1,4 +1,4 @@
-//! From outcomes to a report.
+//! Builds a report from outcomes.
 
 use std::collections::BTreeMap;
 
@@ -18,23 +18,23 @@ use idiolect_core::difference::SentenceVectors;
 use idiolect_metrics::overlap::{BleuCounts, Meteor};
 use idiolect_metrics::statistics::{PerUser, Settings, bootstrap, compare};
 
-/// Held-out texts that are shown.
+/// Most held-out texts that are shown as examples.
 const EXAMPLES: usize = 12;
 
-/// What texts are measured with.
+/// External resources for measuring texts.
 #[derive(Clone, Copy)]
 pub struct Instruments<'a> {
-    /// METEOR, with the data it has.
+    /// METEOR with its data.
     pub meteor: &'a Meteor,
-    /// A sentence encoder that chose nothing, for the swap test; `None` does without.
+    /// Sentence encoder for the swap test, which must not have selected anything; `None` skips it.
     pub encoder: Option<&'a dyn SentenceVectors>,
 }
 
-/// Sums up the outcomes of a whole plan.
+/// Builds the report of a plan's outcomes.
 ///
 /// # Errors
-/// The store cannot be read; the encoder fails; a figure that is not finite; too few users for a
-/// statistic.
+/// Error if the store cannot be read, the encoder fails, a figure is not finite, or there are too
+/// few users for a statistic.
 pub fn assemble(
     store: &Store,
     plan: &Plan,
@@ -75,7 +75,7 @@ pub fn assemble(
     })
 }
 
-/// What the users of the split wrote, as far as it is not held out.
+/// Texts of the split's users that are not held out.
 fn population(store: &Store, plan: &Plan) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     for (user, own) in &plan.own {
@@ -86,7 +86,7 @@ fn population(store: &Store, plan: &Plan) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-/// Vectors of all texts of the swap test: written, real, and what both are held against.
+/// Embeddings of all texts of the swap test: generated, real, and held-out.
 fn embedded(encoder: &dyn SentenceVectors, plan: &Plan, outcomes: &Outcomes) -> Result<Embedded> {
     let own = plan.own.values().flatten().chain(plan.swaps.iter().flat_map(|swap| &swap.real));
     let written = outcomes.methods.iter().flat_map(|method| method.swaps.iter().flatten());
@@ -154,7 +154,7 @@ impl Maker<'_> {
         })
     }
 
-    /// BLEU of all texts together, and what it is multiplied with; intervals draw whole users.
+    /// Corpus BLEU, brevity penalty and length ratio; bootstrap intervals draw whole users.
     fn corpus_bleu(
         &self,
         of_texts: &[(String, BleuCounts)],
@@ -222,7 +222,7 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// What real texts reach where a method's texts are held against users.
+    /// Figures of the users' real texts in the controls.
     fn ceiling(&self) -> Result<BTreeMap<String, Figure>> {
         let mut figures = BTreeMap::new();
         let Some(spaces) = &self.spaces else { return Ok(figures) };
@@ -235,8 +235,9 @@ impl Maker<'_> {
     }
 }
 
-/// Every pair of methods on every measure that both have, on the users that both have; corrected
-/// over the pairs of a measure. What a judge says of two methods is about those two alone.
+/// Compares every pair of methods on every measure that both have, on the users that both have;
+/// p-values are corrected over the pairs of a measure. Judge preferences are compared only within
+/// each pair of methods.
 fn comparisons(
     methods: &BTreeMap<&'static str, MethodReport>,
     order: &[&'static str],
@@ -293,7 +294,7 @@ fn comparisons(
     Ok(of_measures.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
-/// Some held-out texts, spread over the users, with what was written for them.
+/// Examples: held-out texts, evenly spaced over the cases, with the texts generated for them.
 fn examples(plan: &Plan, outcomes: &Outcomes) -> Vec<Example> {
     let step = plan.cases.len().div_ceil(EXAMPLES).max(1);
     let mut examples = Vec::new();

@@ -1,9 +1,9 @@
-//! The figures as a table for other programs.
+//! The figures as CSV.
 
 use super::Report;
 
-/// One row a method and measure: `method,measure,mean,low,high,n,p`; the ceiling is method `real`.
-/// Cells without a value are empty.
+/// CSV with one row per method and measure: `method,measure,mean,low,high,n,p`. The upper bound of
+/// real texts has the method name `real`. Cells without a value are empty.
 #[must_use]
 pub fn to_csv(report: &Report) -> String {
     let mut csv = String::from("method,measure,mean,low,high,n,p\n");

@@ -1,4 +1,4 @@
-//! What an evaluation says: figures with their intervals, comparisons, examples, what it took.
+//! Report of an evaluation: figures with intervals, comparisons, examples, and how to reproduce it.
 
 mod assemble;
 mod csv;
@@ -15,18 +15,20 @@ pub use html::to_html;
 use super::trial::Cost;
 use idiolect_metrics::statistics::{Estimate, Interval, PerUser, Settings, Verdict};
 
-/// A figure: the mean over users, or over pairs of users, and where the true one lies.
+/// A figure: the mean over users or over pairs of users, with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Figure {
-    /// The figure.
+    /// Mean, or value over all texts together.
     pub mean: f64,
-    /// Lower end of the 95 % interval; none for figures of single units or of all texts together.
+    /// Lower end of the interval (95 % by default); `None` for figures of single units or of all
+    /// texts together.
     pub low: Option<f64>,
-    /// Upper end.
+    /// Upper end of the interval.
     pub high: Option<f64>,
-    /// Users or pairs that it was computed from.
+    /// Number of users or pairs in the figure; of texts, if it is over all texts together without
+    /// interval.
     pub n: usize,
-    /// Two-sided p-value of chance, for tests that have one.
+    /// Two-sided p-value against chance, for tests that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
 }
@@ -39,33 +41,34 @@ impl From<Estimate> for Figure {
     }
 }
 
-/// A method's figures.
+/// Figures of one method.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MethodReport {
-    /// By measure.
+    /// Figures by measure.
     #[serde(flatten)]
     pub figures: BTreeMap<String, Figure>,
-    /// Means over texts of what writing one takes where nothing is in the store.
+    /// Mean cost of generating one text, as if the store were empty.
     #[serde(flatten)]
     pub cost: MeanCost,
-    /// Held-out texts of users who have no past text that the method could read.
+    /// Number of held-out texts whose users have no past text that the method could read.
     pub without_history: usize,
-    /// Each measure's value for each user, for plots.
+    /// Per-user values of each measure, for plots.
     #[serde(skip)]
     pub per_user: BTreeMap<String, PerUser>,
-    /// How long this run took, whatever was in the store already; no part of what is compared.
+    /// Duration of this run in seconds; shorter if answers were already in the store, so not
+    /// comparable.
     #[serde(skip)]
     pub seconds: f64,
 }
 
-/// What a text takes, mean over texts; nothing where none is written.
+/// Cost of generating one text, mean over texts; `None` if none was generated.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct MeanCost {
-    /// Calls of the language model.
+    /// Number of language model calls.
     pub calls: Option<f64>,
-    /// Tokens of their prompts.
+    /// Number of prompt tokens over all calls.
     pub prompt_tokens: Option<f64>,
-    /// Tokens of their answers.
+    /// Number of completion tokens over all calls.
     pub completion_tokens: Option<f64>,
 }
 
@@ -83,88 +86,88 @@ impl MeanCost {
     }
 }
 
-/// Two methods compared on one measure, on the users that both have.
+/// Comparison of two methods on one measure, on the users that both have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Compared {
-    /// The one.
+    /// First method.
     pub a: &'static str,
-    /// The other.
+    /// Second method.
     pub b: &'static str,
     /// The measure.
     pub measure: String,
-    /// Mean over users of a less b.
+    /// Mean over users of `a` minus `b`.
     pub difference: f64,
-    /// Lower end of its 95 % interval.
+    /// Lower end of its interval (95 % by default).
     pub low: Option<f64>,
-    /// Upper end.
+    /// Upper end of its interval.
     pub high: Option<f64>,
-    /// Users.
+    /// Number of users.
     pub n: usize,
     /// Two-sided p-value of the paired permutation test.
     pub p: f64,
-    /// After Holm's correction over all pairs of methods on the measure.
+    /// p-value after Holm's correction over all pairs of methods on the measure.
     pub p_holm: f64,
-    /// What that shows; `no-difference-shown` is told where nothing is.
+    /// Verdict; `no-difference-shown` if neither is shown to be higher.
     pub verdict: Verdict,
 }
 
-/// One held-out text beside what was written for it.
+/// A held-out text with the texts generated for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Example {
     /// The user.
     pub user: String,
-    /// The item's title, or its id.
+    /// Item's title, or its id if it has no title.
     pub item: String,
-    /// What the user wrote.
+    /// Real text.
     pub real: String,
-    /// By method: written with the user's history, and with another's.
+    /// Method, text generated with the user's history, and text generated with another user's.
     pub written: Vec<(&'static str, String, Option<String>)>,
 }
 
-/// What it takes to do it again.
+/// Facts needed to reproduce the evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Facts {
     /// The command line.
     pub command: String,
     /// This program's version.
     pub version: &'static str,
-    /// Name and hash of each model, by its part.
+    /// Name and hash of each model, by its role.
     pub models: BTreeMap<&'static str, String>,
     /// Name and hash of the task.
     pub task: String,
-    /// Name of the split, its part, and all its parameters.
+    /// Name, part and parameters of the split.
     pub split: serde_json::Value,
-    /// All choices of the plan.
+    /// Options of the plan.
     pub plan: serde_json::Value,
-    /// The first seed of the texts.
+    /// First seed of the generated texts.
     pub seed: u64,
-    /// How intervals and tests were computed.
+    /// Parameters of intervals and tests.
     pub statistics: Settings,
 }
 
-/// An evaluation.
+/// Results of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Users with a held-out text.
+    /// Number of users with a held-out text.
     pub users: usize,
-    /// Held-out texts.
+    /// Number of held-out texts.
     pub texts: usize,
-    /// Seeds that each text was written with.
+    /// Number of seeds per text.
     pub seeds: u64,
-    /// Pairs of users for the swap test.
+    /// Number of pairs of users in the swap test.
     pub pairs: usize,
-    /// By name.
+    /// Reports by method name.
     pub methods: BTreeMap<&'static str, MethodReport>,
-    /// What real texts reach in the controls.
+    /// Figures of the users' real texts in the controls: the upper bound.
     pub ceiling: BTreeMap<String, Figure>,
-    /// All pairs of methods on all measures.
+    /// Comparisons of all pairs of methods on all measures.
     pub comparisons: Vec<Compared>,
-    /// What it takes to do it again.
+    /// Facts needed to reproduce the evaluation.
     pub facts: Facts,
-    /// Some texts.
+    /// Example texts.
     #[serde(skip)]
     pub examples: Vec<Example>,
-    /// Names of the methods as they were asked for.
+    /// Method names in the requested order.
     #[serde(skip)]
     pub order: Vec<&'static str>,
 }

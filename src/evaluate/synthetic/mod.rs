@@ -1,9 +1,9 @@
-//! Users whose style is known, writing about shared items: what the controls are tested on, and what
-//! a machine without any corpus can still be measured with.
+//! Synthetic users with known styles who write about shared items: test data for the controls, and
+//! for measurements on a machine without a corpus.
 //!
-//! A [`World`] has items with facts, and authors. An [`Author`] with [`Rules`] keeps to them in every
-//! text; one without draws new ones for each text, so that nothing tells their texts from anybody
-//! else's. Facts are the item's and shared by all who write about it.
+//! A [`World`] has items with facts, and authors. An [`Author`] with [`Rules`] follows them in
+//! every text. An author without rules draws new ones for each text, so that style does not
+//! identify the author. Facts belong to the item and are shared by all who write about it.
 
 mod rules;
 #[cfg(test)]

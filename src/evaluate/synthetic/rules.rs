@@ -1,4 +1,4 @@
-//! A style, and texts in it.
+//! Style rules, and texts that follow them.
 
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -6,21 +6,21 @@ use rand_chacha::ChaCha8Rng;
 
 use super::vocabulary::{CLOSERS, ENDINGS, FRAMES, HEDGES, INTENSIFIERS, OPENERS};
 
-/// How letters are cased.
+/// Capitalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Casing {
-    /// The first letter of a sentence, and "I".
+    /// Capitals for the first letter of a sentence and for "I".
     Sentence,
-    /// None.
+    /// No capitals.
     Lower,
-    /// As sentences, the intensifier and the word behind it in capitals.
+    /// As `Sentence`, with the intensifier and the word after it in capitals.
     Shouted,
 }
 
-/// What stands between two statements of one sentence.
+/// Separator between two statements of one sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Join {
-    /// Nothing does: each is a sentence.
+    /// No separator: each statement is a sentence.
     Apart,
     /// `, and`
     And,
@@ -30,37 +30,37 @@ pub enum Join {
     Dash,
 }
 
-/// What an author keeps to.
+/// Style rules of an author.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
-    /// Letters.
+    /// Capitalization.
     pub casing: Casing,
-    /// What sentences end with.
+    /// End of each sentence.
     pub ending: &'static str,
-    /// Between statements.
+    /// Separator between statements.
     pub join: Join,
-    /// Fewest statements of a text.
+    /// Least number of statements per text.
     pub fewest: usize,
-    /// Most statements of a text.
+    /// Most statements per text.
     pub most: usize,
-    /// What statements are softened with, and how often, 0 to 1.
+    /// Hedge put before a statement, and its probability, 0 to 1.
     pub hedge: (&'static str, f64),
-    /// What words are made stronger with, and how often, 0 to 1.
+    /// Intensifier put before a word, and its probability, 0 to 1.
     pub intensifier: (&'static str, f64),
-    /// Favourite ways to put a statement.
+    /// Preferred sentence frames; the first one is chosen more often.
     pub frames: [&'static str; 2],
-    /// What a text begins with.
+    /// Opening phrase of a text.
     pub opener: Option<&'static str>,
-    /// What a text ends with.
+    /// Closing phrase of a text.
     pub closer: Option<&'static str>,
-    /// Apostrophes in `it's` and the like: kept, or the long forms where false.
+    /// Whether contractions such as `it's` are used instead of the long forms.
     pub contracts: bool,
-    /// What is added to the rating an item deserves, stars.
+    /// Offset added to the rating that an item deserves, in stars.
     pub bias: f32,
 }
 
 impl Rules {
-    /// Draws rules as they occur in the population.
+    /// Draws rules as they are distributed in the population.
     pub(super) fn drawn(random: &mut ChaCha8Rng) -> Self {
         let fewest = random.random_range(2..5);
         let pick = |from: &[&'static str], random: &mut ChaCha8Rng| {
@@ -85,7 +85,7 @@ impl Rules {
         }
     }
 
-    /// Puts statements, each of a part and a word said of it, into sentences.
+    /// Turns statements, given as (part, word), into sentences.
     pub(super) fn put(&self, statements: &[(&str, &str)], random: &mut ChaCha8Rng) -> String {
         let clauses: Vec<String> = statements.iter().map(|s| self.clause(*s, random)).collect();
         let between = match self.join {
@@ -96,7 +96,7 @@ impl Rules {
         };
         let body: Vec<String> = match between {
             None => clauses,
-            // Two statements a sentence.
+            // Two statements per sentence.
             Some(between) => clauses.chunks(2).map(|two| two.join(between)).collect(),
         };
         let opener = self.opener.map(str::to_owned);

@@ -1,6 +1,6 @@
-//! What there is to say, and the ways to say it.
+//! Words and phrases of the synthetic texts.
 
-/// What items are, by category.
+/// Kinds of items, by category.
 pub(super) const KINDS: [(&str, [&str; 6]); 3] = [
     ("kitchen", ["kettle", "toaster", "skillet", "grinder", "teapot", "scale"]),
     ("garden", ["spade", "hose", "lantern", "bench", "barrow", "trellis"]),
@@ -13,7 +13,7 @@ pub(super) const PARTS: [&str; 18] = [
     "screw", "manual", "box", "colour", "weight", "grip", "seam",
 ];
 
-/// What is said of a part that one likes, and of one that one does not.
+/// Words for a part that the author likes (`GOOD`) or dislikes (`BAD`), by index.
 pub(super) const GOOD: [&str; 10] = [
     "solid", "handsome", "quiet", "sturdy", "neat", "clever", "smooth", "pleasant", "tidy",
     "bright",
@@ -21,7 +21,7 @@ pub(super) const GOOD: [&str; 10] = [
 pub(super) const BAD: [&str; 10] =
     ["flimsy", "ugly", "loud", "wobbly", "messy", "silly", "rough", "annoying", "dull", "brittle"];
 
-/// Ways to put a statement; `{part}` and `{word}` are filled in.
+/// Sentence frames of a statement, with the placeholders `{part}` and `{word}`.
 pub(super) const FRAMES: [&str; 8] = [
     "the {part} is {word}",
     "i would call the {part} {word}",

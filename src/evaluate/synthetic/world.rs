@@ -1,4 +1,4 @@
-//! Items, authors and what they wrote.
+//! Synthetic items, authors and reviews.
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -9,31 +9,31 @@ use super::vocabulary::{BAD, GOOD, KINDS, PARTS};
 use crate::seed::seed_for;
 use idiolect_core::corpus::{self, Item, Review, Store};
 
-/// The size of a world.
+/// Size and seed of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorldOptions {
-    /// Authors.
+    /// Number of authors.
     pub n_authors: usize,
-    /// Of these, how many have no rules.
+    /// Number of authors without rules.
     pub n_without_rules: usize,
-    /// Items.
+    /// Number of items.
     pub n_items: usize,
-    /// Reviews by each author, of as many items; at most all items.
+    /// Number of reviews per author, each of another item; at most the number of items.
     pub n_reviews: usize,
-    /// Seed of everything.
+    /// Seed of all draws.
     pub seed: u64,
 }
 
-/// Somebody who writes.
+/// A synthetic author.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Author {
     /// Name of the user: `author-` and a number.
     pub name: String,
-    /// What they keep to; `None` where they draw new rules for each text.
+    /// Style rules; `None` draws new rules for each text.
     pub rules: Option<Rules>,
 }
 
-/// Items, authors and what they wrote.
+/// Synthetic items, authors and reviews.
 #[derive(Debug, Clone, PartialEq)]
 pub struct World {
     /// The items; their descriptions name their parts.
@@ -46,23 +46,23 @@ pub struct World {
     seed: u64,
 }
 
-/// What is true of an item.
+/// Facts of an item, shared by all reviews of it.
 #[derive(Debug, Clone, PartialEq)]
 struct Facts {
-    /// 1 to 5.
+    /// Rating that the item deserves, from 2 to 5 stars.
     deserves: f32,
-    /// Parts with what is said of each by who likes it, and by who does not.
+    /// Parts, each with a word of praise and a word of criticism.
     parts: Vec<(&'static str, &'static str, &'static str)>,
 }
 
-/// Parts of an item; as many statements as a text can have.
+/// Number of parts per item, which is also the most statements of a text.
 const N_PARTS: usize = 6;
 /// 2020-01-01, seconds since the epoch, and a day.
 const BEGINNING: i64 = 1_577_836_800;
 const DAY: i64 = 86_400;
 
 impl World {
-    /// Makes a world. The same options make the same one.
+    /// Makes a world. The same options make the same world.
     #[must_use]
     pub fn new(options: &WorldOptions) -> Self {
         let WorldOptions { n_authors, n_without_rules, n_items, n_reviews, seed } = *options;
@@ -91,10 +91,10 @@ impl World {
         world
     }
 
-    /// A review by an author of an item, given by its place; each `draw` is another text in the same
-    /// style. Draw 0 is what [`World::reviews`] has. Its time is 0.
+    /// Review of the item at index `item` by an author. Each `draw` gives another text in the same
+    /// style; draw 0 is in [`World::reviews`]. The time is 0.
     ///
-    /// An item that there is not gets an empty text.
+    /// The text is empty if there is no such item.
     #[must_use]
     pub fn write(&self, author: &Author, item: usize, draw: u64) -> Review {
         let (Some(about), Some(facts)) = (self.items.get(item), self.facts.get(item)) else {
@@ -128,16 +128,16 @@ impl World {
         }
     }
 
-    /// An author without rules who is nobody in the world: what an unpersonalized method writes like.
+    /// An author without rules who is not in the world: stands for an unpersonalized method.
     #[must_use]
     pub fn stranger() -> Author {
         Author { name: "stranger".to_owned(), rules: None }
     }
 
-    /// Puts the items and the reviews into a store.
+    /// Writes the items and reviews to a store.
     ///
     /// # Errors
-    /// The store cannot be written.
+    /// Error if the store cannot be written.
     pub fn put(&self, store: &Store) -> corpus::Result<()> {
         store.put_items(&self.items)?;
         store.put_reviews(&self.reviews).map(drop)

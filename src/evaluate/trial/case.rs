@@ -9,11 +9,11 @@ use idiolect_core::methods::{self, Given, History, Material, Method, Prepared};
 use idiolect_engine::progress::Progress;
 
 impl Bench<'_> {
-    /// Everything about one held-out text.
+    /// Runs a method on one held-out text.
     ///
     /// # Errors
-    /// Whatever the method, the store or the language model fails with, except that a user without a
-    /// past text is told by an outcome without texts and figures.
+    /// Any error of the method, the store or the language model. If the user has no past text, this
+    /// is not an error: the outcome then has no texts and no values.
     pub async fn case(
         &self,
         plan: &Plan,
@@ -35,7 +35,8 @@ impl Bench<'_> {
     }
 }
 
-/// A method's own errors are told apart so that they can be told with the text they belong to.
+/// Keeps a method's own errors apart, so that they can be reported with the user and item of the
+/// text.
 enum Fault {
     Method(methods::Error),
     Other(Error),
@@ -125,7 +126,7 @@ impl CaseTrial<'_, '_> {
         self.bench.material(view, self.progress)
     }
 
-    /// `None` where the history that is asked for is empty.
+    /// `None` if the requested history is empty.
     async fn prepare(
         &self,
         target: &Target,
@@ -151,7 +152,7 @@ impl CaseTrial<'_, '_> {
         Ok(Bits { bits: scored.bits(), n_tokens: scored.n_tokens })
     }
 
-    /// Bits of the real text with the other users' histories.
+    /// Bits of the real text with the wrong users' histories.
     async fn wrong(&self, target: &Target) -> std::result::Result<Vec<Bits>, Fault> {
         let mut bits = Vec::new();
         for other in &self.case.wrong {

@@ -1,4 +1,4 @@
-//! What a judge says of texts that methods wrote.
+//! Judging of generated texts.
 
 use super::Bench;
 use crate::Result;
@@ -7,7 +7,7 @@ use crate::plan::Case;
 use idiolect_core::difference::Calls;
 
 impl Bench<'_> {
-    /// The judge's opinion of each text, 0 to 1.
+    /// Judge's rating of each text, 0 to 1.
     pub(super) async fn rate(&self, case: &Case, texts: &[String]) -> Result<Vec<f64>> {
         let calls = self.judging();
         let mut shares = Vec::new();
@@ -17,11 +17,11 @@ impl Bench<'_> {
         Ok(shares)
     }
 
-    /// Share of one method's texts that come nearer to the real one than another's of the same seed,
-    /// ties by half; `None` where either wrote nothing.
+    /// Share of one method's texts that the judge prefers to the other method's text of the same
+    /// seed, a tie counted as half; `None` if either method generated nothing.
     ///
     /// # Errors
-    /// Those of [`judge::prefer`].
+    /// Errors of [`judge::prefer`].
     pub async fn prefer(
         &self,
         case: &Case,
@@ -53,7 +53,8 @@ fn reference(case: &Case) -> Reference<'_> {
     Reference { item: &case.item, review: &case.review }
 }
 
-/// What a text was made from goes with it in the store; the judgement goes with the real text.
+/// Lists no sources of the text: the judgement is deleted with the real text, and the generated
+/// text with its sources.
 fn judged(text: &str) -> Judged<'_> {
     Judged { text, made_from: &[] }
 }

@@ -1,5 +1,5 @@
-//! One method on one held-out text, or on one pair of users: every text and every score that the
-//! measures ask for.
+//! Trials: one method on one held-out text or on one pair of users, with all texts and scores that
+//! the measures need.
 
 mod case;
 mod judged;
@@ -12,89 +12,89 @@ use idiolect_core::methods::{History, Material, Options};
 use idiolect_core::task::Task;
 use idiolect_engine::progress::Progress;
 
-/// What trials are made with.
+/// Inputs of all trials.
 #[derive(Clone, Copy)]
 pub struct Bench<'a> {
-    /// The corpus, and where every answer and score is kept.
+    /// Store with the corpus; also keeps every answer and score.
     pub store: &'a Store,
-    /// The language model.
+    /// Language model that generates and scores.
     pub model: &'a dyn Model,
-    /// Another one that judges; `None` lets `model` judge itself.
+    /// Separate judge model; `None` uses `model`.
     pub judge: Option<&'a dyn Model>,
-    /// Who chooses representatives, for methods that ask.
+    /// Source of representatives, for methods that use them.
     pub peers: Option<&'a dyn Peers>,
-    /// What is written.
+    /// Task: prompts and stages.
     pub task: &'a Task,
-    /// Settings of all methods; history, seed and score limit are the trial's.
+    /// Method options; each trial sets history, seed and score limit.
     pub options: &'a Options,
-    /// Texts are written with the options' seed and those after it, so many.
+    /// Number of seeds per text: the options' seed and the ones after it.
     pub n_seeds: u64,
-    /// Tokens of a real text that count where it is scored; `None` counts all.
+    /// Number of tokens of a real text that are scored; `None` scores all.
     pub score_limit: Option<usize>,
-    /// What is measured.
+    /// Requested measures.
     pub measures: &'a Measures,
 }
 
-/// Bits of a text and the tokens they are of.
+/// Bits of a text with its number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Bits {
     /// Negative base-2 logarithm of the probability of all tokens.
     pub bits: f64,
-    /// Tokens.
+    /// Number of tokens.
     pub n_tokens: usize,
 }
 
 impl Bits {
-    /// Bits a token; `None` for an empty text.
+    /// Bits per token; `None` for an empty text.
     #[must_use]
     pub fn per_token(self) -> Option<f64> {
         (self.n_tokens > 0).then(|| self.bits / self.n_tokens as f64)
     }
 }
 
-/// A method on a held-out text.
+/// Outcome of a method on a held-out text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
-    /// Written with the user's own history, by seed.
+    /// Texts generated with the user's own history, by seed.
     pub texts: Vec<String>,
-    /// The same with the best matching other user's.
+    /// Texts generated with the best matching wrong user's history, by seed.
     pub wrong_texts: Vec<String>,
-    /// With the user's own history and without the title.
+    /// Texts generated with the user's own history and without the title, by seed.
     pub neutral_texts: Vec<String>,
-    /// The judge's opinion of `texts`, 0 to 1.
+    /// Judge's ratings of `texts`, 0 to 1.
     pub judged: Vec<f64>,
     /// Bits of the real text with the user's own history.
     pub right: Option<Bits>,
-    /// With other users'.
+    /// Bits of the real text with each wrong user's history.
     pub wrong: Vec<Bits>,
-    /// With nobody's.
+    /// Bits of the real text with no history.
     pub none: Option<Bits>,
-    /// With the user's own, and without the title.
+    /// Bits with the user's own history and without the title.
     pub neutral_right: Option<Bits>,
-    /// With other users', and without the title.
+    /// Bits with each wrong user's history and without the title.
     pub neutral_wrong: Vec<Bits>,
-    /// What writing with the user's own history takes, by seed, as if nothing were in the store.
+    /// Cost of generating `texts`, by seed, as if the store were empty.
     pub cost: Vec<Cost>,
 }
 
-/// What a text takes.
+/// Cost of generating one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Cost {
-    /// Calls of the language model.
+    /// Number of language model calls.
     pub calls: usize,
-    /// Tokens of their prompts.
+    /// Number of prompt tokens over all calls.
     pub prompt_tokens: usize,
-    /// Tokens of their answers.
+    /// Number of completion tokens over all calls.
     pub completion_tokens: usize,
 }
 
-/// A method on a pair of users.
+/// Outcome of a method on a pair of users.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SwapOutcome {
-    /// Written as A and as B, by seed.
+    /// Texts generated for A and for B, by seed.
     pub texts: Vec<[String; 2]>,
-    /// For each of them the mean log-probability (nats) of a token after the held-out texts of A and
-    /// of B: `[seed][writer][reader]`.
+    /// Mean log-probability per token (nats) of each text, conditioned on the held-out texts of A
+    /// and of B: `[seed][writer][reader]`.
     pub closeness: Vec<[[f64; 2]; 2]>,
 }
 

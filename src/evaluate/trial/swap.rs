@@ -1,4 +1,4 @@
-//! A method on two users and one item, with neither rating nor title.
+//! A method on two users and one item, without rating and title.
 
 use super::{Bench, SwapOutcome};
 use crate::measures::Measure;
@@ -9,7 +9,7 @@ use idiolect_core::methods::{self, Given, History, Method};
 use idiolect_engine::progress::Progress;
 
 impl<'a> Bench<'a> {
-    /// Everything about one pair of users.
+    /// Runs a method on one pair of users; `None` if one of them has no past text.
     ///
     /// # Errors
     /// As [`Bench::case`].
@@ -60,7 +60,7 @@ impl<'a> Bench<'a> {
         Ok(Some(SwapOutcome { texts, closeness }))
     }
 
-    /// The swap test's closeness by likelihood of what the two users really wrote.
+    /// Likelihood-based closeness of the two users' real texts, for the swap test.
     ///
     /// # Errors
     /// As [`Bench::case`].
@@ -74,8 +74,8 @@ impl<'a> Bench<'a> {
         self.crossed(plan, swap, [Given::from(a), Given::from(b)], progress).await
     }
 
-    /// Mean log-probability of a token of each text after the held-out texts of each user, in a
-    /// conversation where those are the assistant's answers: `[writer][reader]`. 0 for an empty text.
+    /// Mean log-probability per token of each text, conditioned on the held-out texts of each user
+    /// as the assistant's answers in a conversation: `[writer][reader]`. 0 for an empty text.
     async fn crossed(
         &self,
         plan: &Plan,
@@ -107,8 +107,9 @@ impl<'a> Bench<'a> {
         Ok(closeness)
     }
 
-    /// Hides what both wrote about the item and all their held-out texts, and what others wrote later
-    /// than the first of the two.
+    /// View of the store without both users' texts about the item and all their held-out texts.
+    /// Other users' texts must be older than the earlier of the two real texts, unless the plan
+    /// allows any time.
     fn swap_view(&self, plan: &Plan, swap: &SwapCase) -> Result<View<'a>> {
         let mut view = View::all(self.store);
         for user in [&swap.pair.a, &swap.pair.b] {
@@ -124,7 +125,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// What is asked for without rating and title, which would give the writer away.
+/// Target without rating and title, which would reveal the user.
 fn neutral(user: &str, swap: &SwapCase) -> Target {
     Target { user: user.to_owned(), item: swap.item.clone(), rating: None, title: None }
 }

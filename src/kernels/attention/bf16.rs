@@ -1,13 +1,13 @@
-//! Products over keys and values of bf16, two at a time into sums of f32.
+//! Products with keys and values of bf16, two at a time, into sums of f32.
 //!
-//! A pair is the second number's product added to the sum, and rounded, then the first one's: what
-//! `vdpbf16ps` does. A product of two bf16 is exact in f32, so on other instruction sets it is two
-//! multiply-adds, with the same bits. The instruction takes numbers below the normal ones for zero;
-//! what is rounded to bf16 here is zero below 2^-45, so that neither a product nor a difference of sums
-//! of them can be so small.
+//! For each pair, the second number's product is added to the sum, which is rounded, then the first
+//! number's product, as `vdpbf16ps` does. A product of two bf16 is exact in f32, so other
+//! instruction sets get the same bits by two multiply-adds. `vdpbf16ps` treats subnormal numbers as
+//! zero. Numbers below 2^-45 are therefore rounded to zero in bf16: then neither a product nor a
+//! difference of sums of products can be subnormal.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd` and of `Products`.
+// Kernels rely on the contracts of `Simd` and `Products`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use std::marker::PhantomData;
@@ -16,16 +16,16 @@ use super::RUN;
 use super::products::Products;
 use crate::simd::{LANES, Simd, math};
 
-/// The two products of a pair of bf16 added to a sum of f32.
+/// Adds the two products of a pair of bf16 to a sum of f32.
 ///
 /// # Safety
-/// That of [`Simd`].
+/// The contract of [`Simd`] holds.
 pub(super) trait Pairs: 'static {
-    /// `a` and `b` have sixteen pairs each.
+    /// Adds the products of the sixteen pairs of `a` and the sixteen pairs of `b` to `total`.
     unsafe fn add<S: Simd>(total: S::F, a: S::F, b: S::F) -> S::F;
 }
 
-/// On every instruction set.
+/// The version for every instruction set.
 pub(super) struct ByMultiplyAdd;
 
 impl Pairs for ByMultiplyAdd {
@@ -50,7 +50,7 @@ mod x86 {
     use crate::simd::{Avx512Vnni, Simd};
     use crate::tier::Set;
 
-    /// `vdpbf16ps`.
+    /// The version that uses `vdpbf16ps`.
     struct Native;
 
     impl Pairs for Native {
@@ -64,13 +64,14 @@ mod x86 {
         }
     }
 
-    /// Whether the instruction is there, on a tier of vectors as wide.
+    /// Whether the CPU has the instruction and `tier` uses vectors of 512 bits.
     pub(in crate::attention) fn is_native(tier: Tier) -> bool {
         tier.0 == Set::Avx512Vnni && is_x86_feature_detected!("avx512bf16")
     }
 
     /// # Safety
-    /// [`is_native`], and what [`attend_runs`](super::super::tile::attend_runs) asks for.
+    /// [`is_native`] is true, and the contract of [`attend_runs`](super::super::tile::attend_runs)
+    /// holds.
     #[target_feature(
         enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c"
     )]
@@ -84,7 +85,8 @@ mod x86 {
     }
 }
 
-/// Keys and values of bf16, in pairs of dimensions and of positions; queries and weights rounded.
+/// Keys and values of bf16, as pairs of dimensions and of positions; queries and weights are
+/// rounded to bf16.
 pub(super) struct Brain<D>(PhantomData<D>);
 
 impl<D: Pairs> Products for Brain<D> {

@@ -1,4 +1,4 @@
-//! How keys and values lie in a run.
+//! Layout of keys and values in a KV block (a run, in the code's names).
 
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
@@ -8,50 +8,56 @@ use crate::simd::LANES;
 use crate::simd::math::SMALLEST_BF16;
 use crate::{Error, Result};
 
-/// Positions of a run. Runs begin at multiples of it in every sequence.
+/// Positions of a KV block. In every sequence, KV blocks begin at multiples of it.
 pub const RUN: usize = 64;
 
-/// What keys and values are kept in.
+/// Number format of the stored keys and values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KvPrecision {
-    /// Eleven bits of precision; attention computes in f32.
+    /// f16, with eleven bits of precision; attention computes in f32.
     #[default]
     F16,
-    /// Eight bits of precision; attention rounds queries and weights to as many, and sums in f32. It
-    /// is faster where the CPU has AVX-512 BF16, and gives the same bits everywhere.
+    /// bf16, with eight bits of precision. Attention rounds queries and weights to bf16 and sums in
+    /// f32. It is faster on CPUs with AVX-512 BF16 and gives the same bits on all CPUs.
     Bf16,
 }
 
 /// Shape of the keys and values of one layer.
 ///
-/// A run is one slice of the bits of f16 or bf16. First come the keys of each head, then the values.
-/// Of f16, keys are `[n_kv_heads][4][head_dim][16]`: sixteen positions side by side are the lanes of a
-/// vector, so a score is a sum within a lane; and values `[n_kv_heads][64][head_dim]`: sixteen
-/// dimensions side by side. Of bf16, keys are `[n_kv_heads][4][head_dim / 2][16][2]`, pairs of
-/// dimensions, and values `[n_kv_heads][32][head_dim][2]`, pairs of positions. `head_dim` is rounded
-/// up to a multiple of sixteen, the rest zero. Positions that were not written yet may hold anything.
+/// A KV block is one slice of the bits of f16 or bf16: the keys of each head, then the values of
+/// each head.
+///
+/// - f16: keys are `[n_kv_heads][4][head_dim][16]`. Sixteen adjacent positions are the lanes of a
+///   vector, so a score is a sum within a lane. Values are `[n_kv_heads][64][head_dim]`, with
+///   sixteen adjacent dimensions as a vector.
+///
+/// - bf16: keys are `[n_kv_heads][4][head_dim / 2][16][2]`, with pairs of dimensions. Values are
+///   `[n_kv_heads][32][head_dim][2]`, with pairs of positions.
+///
+/// `head_dim` is rounded up to a multiple of sixteen; the padding is zero. Positions that were not
+/// written yet may hold anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KvShape {
-    /// Heads of keys and values.
+    /// Number of heads of keys and of values.
     pub n_kv_heads: usize,
     /// Elements of a head.
     pub head_dim: usize,
-    /// What they are kept in.
+    /// Number format they are stored in.
     pub precision: KvPrecision,
 }
 
 impl KvShape {
-    /// Elements of a run: keys and values of 64 positions.
+    /// Returns the elements of a KV block: keys and values of 64 positions.
     #[must_use]
     pub fn run_len(self) -> usize {
         2 * self.n_kv_heads * self.head_len()
     }
 
-    /// Writes keys and values of one position, `[n_kv_heads, head_dim]` each, to the place
-    /// `offset` (0 to 63) of a run. Numbers beyond f16 become its largest.
+    /// Writes keys and values of one position, `[n_kv_heads, head_dim]` each, at `offset` (0 to 63)
+    /// of a KV block. With either precision, numbers are clamped to the range of f16 (±65,504).
     ///
     /// # Errors
-    /// A slice has another length than the shape says, or the offset lies beyond the run.
+    /// The length of a slice does not match the shape, or the offset is outside the KV block.
     pub fn write(self, run: &mut [u16], offset: usize, keys: &[f32], values: &[f32]) -> Result<()> {
         let (n_heads, dim) = (self.n_kv_heads, self.head_dim);
         check_length("cache", "the run", run.len(), self.run_len())?;
@@ -98,12 +104,12 @@ impl KvShape {
         Ok(())
     }
 
-    /// Elements of a head as they are laid out.
+    /// Returns the elements of a head, padded to a multiple of sixteen.
     pub(crate) fn padded_dim(self) -> usize {
         self.head_dim.next_multiple_of(LANES)
     }
 
-    /// Elements of one head's keys, or values, of a run.
+    /// Returns the elements of one head's keys, or values, in a KV block.
     pub(crate) fn head_len(self) -> usize {
         self.padded_dim() * RUN
     }
@@ -126,7 +132,8 @@ impl KvShape {
     }
 }
 
-/// Bits of the nearest bf16, ties to even, and of zero below the smallest; NaN of NaN.
+/// Returns the bits of the nearest bf16, ties to even; zero for magnitudes below `SMALLEST_BF16`;
+/// NaN for NaN.
 fn to_bf16(x: f32) -> u16 {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16;

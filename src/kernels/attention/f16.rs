@@ -1,13 +1,13 @@
-//! Products over keys and values of f16, in f32.
+//! Products with keys and values of f16, in f32.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd` and of `Products`.
+// Kernels rely on the contracts of `Simd` and `Products`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::products::Products;
 use crate::simd::Simd;
 
-/// Keys and values of f16; queries and weights as they are.
+/// Keys and values of f16; queries and weights stay f32.
 pub(super) struct Half;
 
 impl Products for Half {

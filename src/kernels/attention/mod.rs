@@ -1,11 +1,11 @@
-//! Causal attention with shared key and value heads over a cache of runs, without ever writing
-//! the scores.
+//! Causal grouped-query attention over a paged KV cache, without storing the matrix of scores.
 //!
-//! A query's result is joined from its runs in order (arXiv 2205.14135, section 3.1): each run of
-//! 64 positions, cut at fixed multiples of 64, gives a largest score, a sum and a weighted sum of
-//! values, all taken in one order. So the bits for a query are the same in a prefill of any size
-//! and in decoding, whoever shares the run, on any tier and any number of threads. Keys and values are
-//! kept in f16, or in bf16, which halves the work where the CPU multiplies pairs of them.
+//! The result for a query is combined from its KV blocks in order (arXiv 2205.14135, section 3.1).
+//! Each KV block of 64 positions, cut at fixed multiples of 64, gives a largest score, a sum of
+//! weights and a weighted sum of values, all summed in one fixed order. The bits for a query are
+//! therefore the same in a prefill of any size and in decoding, regardless of the sequences that
+//! share the KV block, the instruction set and the number of threads. Keys and values are stored in
+//! f16, or in bf16, which halves the work on CPUs that multiply pairs of bf16.
 
 mod bf16;
 mod cache;

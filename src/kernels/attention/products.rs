@@ -1,7 +1,7 @@
-//! Scores and weighted sums of a tile, in the arithmetic of the cache.
+//! Scores and weighted sums of a tile, in the number format of the KV cache.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd` and of `Products`.
+// Kernels rely on the contracts of `Simd` and `Products`.
 #![allow(unsafe_op_in_unsafe_fn)]
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
@@ -10,28 +10,30 @@ use super::RUN;
 use super::tile::{MOST_ROWS, Tile};
 use crate::simd::{LANES, Simd};
 
-/// How numbers of the cache are multiplied: sixteen groups of [`Products::EACH`] with sixteen others.
+/// Multiplication in the number format of the KV cache: sixteen groups of [`Products::EACH`]
+/// numbers with sixteen others.
 ///
 /// # Safety
-/// That of [`Simd`]; keys, values, queries and weights lie where the [`Tile`] says.
+/// The contract of [`Simd`] holds; keys, values, queries and weights are laid out as the [`Tile`]
+/// says.
 pub(super) trait Products: 'static {
     /// Numbers that are multiplied and added at a time in each lane: 1 or 2.
     const EACH: usize;
-    /// Sixteen groups of keys or values.
+    /// Loads sixteen groups of keys or values.
     unsafe fn load<S: Simd>(from: *const u16) -> S::F;
-    /// As [`Products::load`], of each group the first number alone. Asked for only where groups have
-    /// two.
+    /// Like [`Products::load`], but only the first number of each group. Called only if `EACH` is
+    /// 2.
     unsafe fn load_first<S: Simd>(from: *const u16) -> S::F;
-    /// Adds the products of groups of the cache with groups of queries or weights.
+    /// Adds to `total` the products of groups from the cache with groups of queries or weights.
     unsafe fn add<S: Simd>(total: S::F, kept: S::F, other: S::F) -> S::F;
-    /// Queries of some rows, `[row][dim]`, as groups, `[dim / EACH][row]`: `to` has room for as many
-    /// numbers.
+    /// Reorders the queries of some rows from `[row][dim]` to groups, `[dim / EACH][row]`. `to`
+    /// holds `rows * dim` numbers.
     unsafe fn interleave<S: Simd>(queries: *const f32, rows: usize, dim: usize, to: *mut f32);
-    /// Makes groups, `[64 / EACH]`, of the weights of a row, `[64]`.
+    /// Converts the weights of a row, `[64]`, to groups, `[64 / EACH]`, in place.
     unsafe fn ready<S: Simd>(weights: *mut f32);
 }
 
-/// Scores of `most` positions, rounded up to whole vectors: `[row][64]`.
+/// Writes the scores of the first `most` positions, rounded up to whole vectors, as `[row][64]`.
 #[inline(always)]
 pub(super) unsafe fn scores<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
     tile: &Tile<'_>,
@@ -66,8 +68,8 @@ pub(super) unsafe fn scores<S: Simd, P: Products, const ROWS: usize, const WIDTH
     }
 }
 
-/// Weighted sums, over the whole groups of the first `all` positions, of vectors of dimensions from
-/// `chunk` on.
+/// Returns weighted sums of the values over the whole groups of the first `all` positions, for
+/// `WIDTH` vectors of dimensions from `chunk` on.
 #[inline(always)]
 pub(super) unsafe fn mixed<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
     tile: &Tile<'_>,
@@ -92,7 +94,8 @@ pub(super) unsafe fn mixed<S: Simd, P: Products, const ROWS: usize, const WIDTH:
     total
 }
 
-/// Adds the positions of one row that [`mixed`] left out: all that it sees, up to `visible`.
+/// Adds the positions of one row that [`mixed`] left out: those from the last whole group of `all`
+/// up to `visible`, the number of positions that the row sees.
 #[inline(always)]
 pub(super) unsafe fn add_rest<S: Simd, P: Products>(
     tile: &Tile<'_>,
@@ -107,7 +110,7 @@ pub(super) unsafe fn add_rest<S: Simd, P: Products>(
         total = P::add::<S>(total, value, S::splat(*weights.add(group)));
     }
     if !visible.is_multiple_of(P::EACH) {
-        // The group's second position is not the row's to see, and may hold anything.
+        // The group's second position is not visible to the row and may hold anything.
         let group = visible / P::EACH;
         let value = P::load_first::<S>(values_of::<P>(tile, group, chunk));
         total = P::add::<S>(total, value, S::splat(*weights.add(group)));
@@ -115,13 +118,14 @@ pub(super) unsafe fn add_rest<S: Simd, P: Products>(
     total
 }
 
-/// Where sixteen dimensions of the values of a group of positions lie.
+/// Returns the address of sixteen dimensions of the values of a group of positions.
 #[inline(always)]
 unsafe fn values_of<P: Products>(tile: &Tile<'_>, group: usize, chunk: usize) -> *const u16 {
     tile.values.add(P::EACH * (group * tile.dim + chunk * LANES))
 }
 
-/// Asks for as many lines as a step reads; a line is two sixteens.
+/// Prefetches as many cache lines as a step reads; a line holds two vectors of sixteen 16-bit
+/// numbers.
 #[inline(always)]
 unsafe fn prefetch<S: Simd, P: Products, const WIDTH: usize>(at: *const u16) {
     (0..WIDTH * P::EACH).step_by(2).for_each(|i| S::prefetch(at.add(i * LANES).cast()));

@@ -1,22 +1,24 @@
-//! Which blocks see the same runs, so that these are read once for all of them.
+//! Finds row blocks that see the same KV blocks, so that each KV block is read once for all of
+//! them.
 //!
-//! Rows that are decoded fill a tile badly, a few to a key head; the rows of sequences that share
-//! runs fill it together. Each row's state of each run is the same bits in any company, and the
-//! states are joined in the order of the runs, so sharing changes nothing but the speed.
+//! In decoding, a sequence has only a few rows per key head, too few to fill a tile. The rows of
+//! sequences that share KV blocks fill it together. A row's state for a KV block has the same bits
+//! with any other rows in the tile, and states are combined in the order of the KV blocks, so
+//! sharing affects only the speed.
 
 use super::tile::MOST_ROWS;
 use super::work::Block;
 
-/// How blocks are shared out among tasks.
+/// Distribution of row blocks over tasks.
 pub(super) struct Plan {
-    /// Blocks that one task each takes from end to end.
+    /// Row blocks that one task each processes completely.
     pub(super) whole: Vec<usize>,
     pub(super) pieces: Vec<Piece>,
-    /// Blocks whose runs lie in pieces.
+    /// Row blocks whose KV blocks are processed in pieces.
     pub(super) joined: Vec<usize>,
 }
 
-/// Some runs that some blocks of one key head see.
+/// Consecutive KV blocks that some row blocks of one key head share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) blocks: Vec<usize>,
@@ -24,7 +26,8 @@ pub(super) struct Piece {
     pub(super) n_runs: usize,
 }
 
-/// `group`: query heads of a key head; `wanted`: tasks that keep all threads busy.
+/// Plans the tasks. `group` is the number of query heads per key head, `wanted` the number of tasks
+/// that keeps all threads busy.
 pub(super) fn plan(blocks: &[Block<'_>], group: usize, wanted: usize) -> Plan {
     let cut_up = blocks.len() < wanted;
     let mut plan = Plan { whole: Vec::new(), pieces: Vec::new(), joined: Vec::new() };
@@ -55,7 +58,7 @@ pub(super) fn plan(blocks: &[Block<'_>], group: usize, wanted: usize) -> Plan {
 }
 
 impl Plan {
-    /// A block that shares nothing.
+    /// Adds a row block that shares no KV blocks.
     fn alone(&mut self, blocks: &[Block<'_>], index: usize, cut_up: bool) {
         let n_runs = blocks[index].n_runs();
         if cut_up && n_runs > 1 {
@@ -66,7 +69,8 @@ impl Plan {
         }
     }
 
-    /// Blocks that share the runs before `first_run` and that one.
+    /// Adds row blocks that share the KV blocks before `first_run` and the one at `first_run`, and
+    /// splits them where their KV blocks diverge.
     fn together(&mut self, blocks: &[Block<'_>], gang: Vec<usize>, first_run: usize) {
         let shortest = gang.iter().map(|index| blocks[*index].n_runs()).min().unwrap_or(0);
         let share = |run: &usize| gang.iter().all(|index| same(blocks, gang[0], *index, *run));
@@ -95,7 +99,7 @@ impl Piece {
     }
 }
 
-/// Sorts blocks by the run that they see at a place.
+/// Groups row blocks by the KV block at index `run`.
 fn by_run(blocks: &[Block<'_>], members: &[usize], run: usize) -> Vec<Vec<usize>> {
     let mut gangs: Vec<Vec<usize>> = Vec::new();
     for &index in members {

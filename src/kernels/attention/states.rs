@@ -1,31 +1,33 @@
-//! What is kept of a row and the runs it has seen: largest score, sum and weighted sum of values;
-//! and the join of two.
+//! State of a row over the KV blocks it has seen: largest score, sum of weights, weighted sum of
+//! values. Also the combination of two states.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd`.
+// Kernels rely on the contract of `Simd`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::tile::MOST_ROWS;
 use crate::simd::{LANES, Simd, math, per_tier};
 
-/// Elements of a row's state: largest score, sum, then `dim` elements of the weighted sum.
+/// Returns the elements of a row's state: largest score, sum, then `dim` elements of the weighted
+/// sum.
 pub(crate) fn state_len(dim: usize) -> usize {
     2 + dim
 }
 
 per_tier! {
-    /// Joins the states of later runs, `[run][row]`, to those of the first, and divides:
-    /// `out` is `[row][dim]`.
+    /// Combines the states of all KV blocks, `[run][row]`, into those of the first, and divides by
+    /// the sums. `out` is `[row][dim]`.
     ///
     /// # Safety
-    /// Lengths are as stated.
+    /// The slices have the lengths of these shapes.
     pub(crate) unsafe fn finish(
         states: &mut [f32], n_rows: usize, dim: usize, out: &mut [f32],
     ) = join_all;
 }
 
-/// Writes the largest scores and sums of a run to the states at `states`, or joins them. Gives what
-/// the states are multiplied with, then, from [`MOST_ROWS`] on, what the run is; both only for a join.
+/// Writes the largest scores and sums of a KV block to the states at `states`, or combines them
+/// with those there if `joins`. Returns, only if `joins`, the factors of the previous states (from
+/// index 0) and of the KV block (from index [`MOST_ROWS`]).
 #[inline(always)]
 pub(super) unsafe fn put_sums<S: Simd, const ROWS: usize>(
     states: *mut f32,
@@ -60,7 +62,7 @@ pub(super) unsafe fn put_sums<S: Simd, const ROWS: usize>(
     factors
 }
 
-/// Joins a later run's state to `state`.
+/// Combines the state of a later KV block, `part`, into `state`.
 #[inline(always)]
 unsafe fn join<S: Simd>(state: *mut f32, part: *const f32, dim: usize) {
     let (before, largest_of_part) = (*state, *part);

@@ -1,5 +1,5 @@
-//! Attention against the formula in f64, every tier against the plain one, and every way to cut
-//! the same rows.
+//! Compares attention with the formula in f64, every instruction set with the plain one, and
+//! different batchings of the same rows.
 
 #![allow(clippy::unwrap_used)]
 
@@ -38,7 +38,8 @@ impl Case {
     ) -> Self {
         let width = shape.n_kv_heads * shape.head_dim;
         let len = keys.len() / width;
-        // What was not written is NaN in f16 and in bf16, which must not be seen; padding must be zero.
+        // Unwritten positions hold NaN in f16 and in bf16 and must not affect results. Padding must
+        // be zero.
         let unwritten = if shape.head_dim.is_multiple_of(16) { 0x7FFF } else { 0 };
         let mut runs = vec![vec![unwritten; shape.run_len()]; len.div_ceil(RUN)];
         for (position, (key, value)) in keys.chunks(width).zip(values.chunks(width)).enumerate() {
@@ -47,7 +48,7 @@ impl Case {
         Self { shape, n_heads, queries, keys, values, runs }
     }
 
-    /// Rows `start .. start + n_rows`, run as one sequence of the batch.
+    /// Attention of rows `start .. start + n_rows` as the only sequence of a batch.
     fn rows(&self, start: usize, n_rows: usize, tier: Tier, pool: &Pool) -> Vec<f32> {
         let width = self.n_heads * self.shape.head_dim;
         let runs: Vec<&[u16]> = self.runs.iter().map(Vec::as_slice).collect();
@@ -58,7 +59,7 @@ impl Case {
         out
     }
 
-    /// The formula on keys and values as they are kept, and queries as they are multiplied.
+    /// The formula in f64, on keys and values as stored and queries as multiplied.
     fn exact(&self, position: usize, head: usize) -> Vec<f64> {
         let kept = |x: f32| match self.shape.precision {
             KvPrecision::F16 => f16::from_f32(x).to_f64(),
@@ -99,7 +100,7 @@ impl Case {
     }
 }
 
-/// Heads, key heads, elements of a head, positions.
+/// Query heads, key heads, elements of a head, positions.
 type Shape = (usize, usize, usize, usize);
 
 const PRECISIONS: [KvPrecision; 2] = [KvPrecision::F16, KvPrecision::Bf16];
@@ -124,7 +125,7 @@ fn attention_is_what_its_formula_says() {
         let case = Case::new(precision, shape);
         let (n_heads, _, head_dim, len) = shape;
         let out = case.rows(0, len, Tier::detect(), &pool);
-        // Weights of bf16 are off by up to 2^-9 of themselves, values are within 2.
+        // Weights in bf16 have relative errors of up to 2^-9; values are within 2.
         let (most, mean) = match precision {
             KvPrecision::F16 => (1e-5, 1e-6),
             KvPrecision::Bf16 => (2.0 * 2.0_f64.powi(-9), 5e-4),
@@ -202,7 +203,7 @@ fn sequences_of_a_batch_do_not_touch_each_other() {
     }
 }
 
-/// Rows that are decoded by sequences with common runs, in a batch with a long prefill.
+/// Decodes sequences that share KV blocks, in one batch with a long prefill.
 #[test]
 fn shared_runs_change_no_bit() {
     let shapes = [(9, 3, 64), (2, 2, 16), (14, 2, 32)];
@@ -210,7 +211,8 @@ fn shared_runs_change_no_bit() {
     for (precision, (n_heads, n_kv_heads, head_dim)) in each {
         let trunk = Case::new(precision, (n_heads, n_kv_heads, head_dim, 330));
         let width = n_heads * head_dim;
-        // Sequences branch off after so many runs of the trunk, or off another branch.
+        // Each sequence branches off the trunk, or off another branch, after this number of KV
+        // blocks.
         let own: Vec<Vec<Vec<u16>>> = (0..7)
             .map(|i| {
                 let other = Case::new(precision, (n_heads, n_kv_heads, head_dim, 64 * (1 + i % 3)));
@@ -280,7 +282,7 @@ fn odd_values_stay(precision: KvPrecision) {
             assert_eq!(first.get_or_insert_with(|| bits(&is)), &bits(&is));
         }
     }
-    // Scores far apart and equal ones.
+    // Scores that are far apart, and equal scores.
     let huge = Case::of(
         shape,
         2,

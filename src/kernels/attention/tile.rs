@@ -1,7 +1,7 @@
-//! Some rows against one run.
+//! Attention of some rows over one KV block.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd` and of `Unit`.
+// Kernels rely on the contracts of `Simd` and `Unit`.
 #![allow(unsafe_op_in_unsafe_fn)]
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
@@ -17,31 +17,32 @@ use super::states::{put_sums, state_len};
 use crate::Tier;
 use crate::simd::{LANES, Simd, math, per_tier};
 
-/// Most rows of a tile.
+/// Maximum number of rows of a tile.
 pub(super) const MOST_ROWS: usize = 8;
 
-/// Rows that share a key head and see the same runs, save for the last.
+/// Rows that share a key head and the KV blocks that are processed for them.
 pub(crate) struct Unit<'a> {
-    /// `[row][dim]`, scaled.
+    /// Scaled queries, `[row][dim]`.
     pub(crate) queries: &'a [f32],
     pub(crate) n_rows: usize,
     /// Elements of a head, a multiple of sixteen.
     pub(crate) dim: usize,
-    /// Position of each row in the sequence; all in one run.
+    /// Position of each row in its sequence.
     pub(crate) positions: &'a [usize],
-    /// The sequence's runs.
+    /// KV blocks of the sequence, or of one of the sequences that share those to be processed.
     pub(crate) runs: &'a [&'a [u16]],
-    /// Where the head's keys and values begin in a run.
+    /// Offset of the head's keys in a KV block; `values_at` is that of its values.
     pub(crate) keys_at: usize,
     pub(crate) values_at: usize,
 }
 
-/// Runs `first_run .. first_run + n_runs` of a unit. With as many states as there are runs and rows,
-/// `[run][row]`, each gets its own; with only as many as rows they are joined.
+/// Processes KV blocks `first_run .. first_run + n_runs` of a unit. If `states` holds a state for
+/// each KV block and row, `[run][row]`, each pair gets its own; if it holds one for each row, the
+/// KV blocks are combined.
 ///
 /// # Safety
-/// `states` is as long as one of the two asks for; the runs hold the positions that the rows see, and
-/// heads of `dim`, in that precision.
+/// `states` has one of these two lengths. The KV blocks hold the positions that the rows see, with
+/// heads of `dim` elements, in the format `precision`.
 pub(crate) unsafe fn attend_runs(
     tier: Tier,
     precision: KvPrecision,
@@ -129,24 +130,24 @@ fn tile_rows<S: Simd>(left: usize) -> usize {
     }
 }
 
-/// Rows, and what they see of one run.
+/// Some rows and the part of one KV block that they see.
 pub(super) struct Tile<'a> {
-    /// As [`Products::interleave`] leaves them.
+    /// Queries in the order that [`Products::interleave`] writes.
     pub(super) queries: *const f32,
     pub(super) keys: *const u16,
     pub(super) values: *const u16,
-    /// Keys of the run that comes after; the run's own where none does.
+    /// Keys of the next KV block; this one's if there is none.
     pub(super) next_keys: *const u16,
     pub(super) dim: usize,
     visible: &'a [usize; MOST_ROWS],
     /// States of the rows.
     out: *mut f32,
-    /// Whether the run is joined to what is there.
+    /// Whether the KV block is combined with the states in `out`.
     joins: bool,
 }
 
-/// Two vectors side by side where there are registers for them: then few rows hide the latency of
-/// a multiply-add, and many share each load of a query's element.
+/// Processes two vectors side by side if there are enough registers. This hides the latency of a
+/// multiply-add for few rows, and shares each load of a query's element for many.
 #[inline(always)]
 unsafe fn by_width<S: Simd, P: Products, const ROWS: usize>(tile: &Tile<'_>) {
     if S::ROWS >= 8 {
@@ -188,8 +189,8 @@ unsafe fn tile_of<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(t
     }
 }
 
-/// Turns the scores of each row, `[row][64]`, into exponentials of their distance from the row's
-/// largest; gives the largest scores and the sums of the exponentials.
+/// Replaces the scores of each row, `[row][64]`, by the exponentials of their difference from the
+/// row's largest. Returns the largest scores and the sums of the exponentials.
 #[inline(always)]
 unsafe fn soften<S: Simd, const ROWS: usize>(scores: *mut f32) -> ([f32; ROWS], [f32; ROWS]) {
     let mut lanes = [S::splat(0.0); ROWS];
@@ -233,7 +234,8 @@ unsafe fn soften<S: Simd, const ROWS: usize>(scores: *mut f32) -> ([f32; ROWS], 
     (largest, sums)
 }
 
-/// Weighted sums of sixteen dimensions of the values, or twice sixteen, put to the states.
+/// Computes the weighted sums of `WIDTH` times sixteen dimensions of the values and writes them to
+/// the states, or combines them.
 #[inline(always)]
 unsafe fn mix<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
     tile: &Tile<'_>,

@@ -1,4 +1,4 @@
-//! How attention is shared out among threads.
+//! Distribution of attention over threads.
 
 #![allow(unsafe_code)]
 
@@ -10,23 +10,24 @@ use crate::error::check_length;
 use crate::shared::Shared;
 use crate::{Error, Pool, Result, Tier};
 
-/// Tasks a thread below which the runs of a block are shared out as well.
+/// Tasks per thread; with fewer row blocks than this, the KV blocks of a row block are distributed
+/// too.
 const TASKS_A_THREAD: usize = 4;
 
-/// New rows of one sequence, and what they see.
+/// New rows of one sequence, and the KV blocks they see.
 #[derive(Debug, Clone, Copy)]
 pub struct Sequence<'a> {
-    /// The sequence's runs from its beginning, the new rows' own keys and values among them.
+    /// KV blocks of the sequence from its beginning, including the new rows' own keys and values.
     pub runs: &'a [&'a [u16]],
-    /// The first of its rows in the batch.
+    /// Index of its first row in the batch.
     pub first_row: usize,
-    /// Its rows in the batch.
+    /// Number of its rows in the batch.
     pub n_rows: usize,
-    /// Position of the first of its rows in the sequence; it sees all positions up to its own.
+    /// Position in the sequence of the first of its rows. A row sees all positions up to its own.
     pub start: usize,
 }
 
-/// One key head of the rows of one sequence that lie in one run.
+/// Row block: the rows of one sequence whose positions lie in one KV block, for one key head.
 #[derive(Clone, Copy)]
 pub(super) struct Block<'a> {
     pub(super) sequence: Sequence<'a>,
@@ -37,19 +38,19 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Runs that its rows see.
+    /// Returns the number of KV blocks that its rows see.
     pub(super) fn n_runs(&self) -> usize {
         self.first / RUN + 1
     }
 }
 
-/// Attention of the rows of some sequences: `queries` and `out` are
-/// `[n_rows, n_heads, head_dim]`, the rows of all sequences one after another. Scores are scaled
-/// by `1 / sqrt(head_dim)`; query head `h` uses key head `h / (n_heads / n_kv_heads)`.
+/// Attention of the rows of some sequences. `queries` and `out` are `[n_rows, n_heads, head_dim]`,
+/// the rows of all sequences one after another. Scores are scaled by `1 / sqrt(head_dim)`; query
+/// head `h` uses key head `h / (n_heads / n_kv_heads)`.
 ///
 /// # Errors
-/// A length does not fit the shape, `n_heads` is not a multiple of the key heads, or a sequence
-/// has fewer runs than its rows' positions.
+/// A length does not match its shape, `n_heads` is not a multiple of the key heads, or a sequence
+/// has too few KV blocks for the positions of its rows.
 pub fn attend(
     shape: KvShape,
     n_heads: usize,
@@ -67,7 +68,7 @@ pub fn attend(
     let out = Shared::new(out);
     let wanted = pool.threads() * TASKS_A_THREAD;
 
-    // The members of a unit share a key head, and the runs that are asked about.
+    // The members of a unit share a key head and the KV blocks that are processed.
     let unit_of = |members: &[&Block<'_>], work: &mut dyn FnMut(&Unit<'_>)| {
         let (queries, positions) = gather(shape, n_heads, queries, members);
         let [first, ..] = members else { return };
@@ -86,7 +87,7 @@ pub fn attend(
         for index in 0..block.count {
             let row = block.sequence.first_row + block.first + index - block.sequence.start;
             let at = row * width + block.kv_head * group * shape.head_dim;
-            // SAFETY: a block has its own rows and heads.
+            // SAFETY: each row block has its own rows and heads.
             let out = unsafe { out.part(at..at + group * shape.head_dim) };
             for (out, row) in out.chunks_exact_mut(shape.head_dim).zip(&mut rows) {
                 out.copy_from_slice(&row[..shape.head_dim]);
@@ -96,13 +97,13 @@ pub fn attend(
     let end = |block: &Block<'_>, states: &mut [f32]| {
         let n_rows = block.count * group;
         let mut mixed = vec![0.0; n_rows * dim];
-        // SAFETY: states of whole runs of `n_rows` rows.
+        // SAFETY: the states cover whole KV blocks with `n_rows` rows each.
         unsafe { finish(tier, states, n_rows, dim, &mut mixed) };
         scatter(block, &mixed);
     };
 
     let Plan { whole, pieces, joined } = plan(&blocks, group, wanted);
-    // The states of the blocks whose runs are taken in pieces, `[run][row]`.
+    // States of the row blocks whose KV blocks are processed in pieces, `[run][row]`.
     let mut states: Vec<Vec<f32>> = blocks.iter().map(|_| Vec::new()).collect();
     for &index in &joined {
         let block = &blocks[index];
@@ -115,7 +116,8 @@ pub fn attend(
             let n_rows: usize = members.iter().map(|block| block.count * group).sum();
             let mut found = vec![0.0; piece.n_runs * n_rows * state_len(dim)];
             unit_of(&members, &mut |unit| {
-                // SAFETY: a state for each run and row; `check` has seen that the runs are there.
+                // SAFETY: one state per KV block and row; `check` has verified that the KV blocks
+                // exist.
                 unsafe {
                     attend_runs(
                         tier,
@@ -137,7 +139,7 @@ pub fn attend(
                 }
             }
         };
-        // Later blocks see more and come first.
+        // Later row blocks see more positions, so they come first.
         pool.run(whole.len() + pieces.len(), |task| {
             let Some(task) = task.checked_sub(pieces.len()) else {
                 return one_piece(&pieces[task]);
@@ -145,7 +147,8 @@ pub fn attend(
             let block = &blocks[whole[whole.len() - 1 - task]];
             let mut states = vec![0.0; block.count * group * state_len(dim)];
             unit_of(&[block], &mut |unit| {
-                // SAFETY: one state a row; `check` has seen that the runs are there and whole.
+                // SAFETY: one state per row; `check` has verified that the KV blocks exist and are
+                // complete.
                 unsafe { attend_runs(tier, shape.precision, unit, 0, block.n_runs(), &mut states) };
             });
             end(block, &mut states);
@@ -154,7 +157,7 @@ pub fn attend(
     let states = Shared::new(&mut states);
     pool.run(joined.len(), |task| {
         let index = joined[task];
-        // SAFETY: each task has its own block's.
+        // SAFETY: each task takes only the states of its own row block.
         let states = unsafe { states.part(index..index + 1) };
         end(&blocks[index], &mut states[0]);
     });
@@ -195,7 +198,7 @@ fn check(
     Ok(())
 }
 
-/// Cuts rows where runs end, one block for each key head.
+/// Cuts rows at the ends of KV blocks and returns one row block for each key head.
 fn cut<'a>(shape: KvShape, sequences: &[Sequence<'a>]) -> Vec<Block<'a>> {
     let mut blocks = Vec::new();
     for &sequence in sequences {
@@ -215,8 +218,8 @@ fn cut<'a>(shape: KvShape, sequences: &[Sequence<'a>]) -> Vec<Block<'a>> {
     blocks
 }
 
-/// Queries of some blocks, scaled and padded, `[block][position][head of the group][dim]`, and the
-/// position of each row.
+/// Returns the queries of some row blocks, scaled and padded,
+/// `[block][position][head of the group][dim]`, and the position of each row.
 fn gather(
     shape: KvShape,
     n_heads: usize,

@@ -1,13 +1,14 @@
-//! Attention in which every row of a text sees all rows of that text, and of no other.
+//! Bidirectional attention within each text of a batch.
 //!
-//! A task takes some heads of one text. Scores of up to eight rows against `RUN` positions are
-//! all that is kept at a time; the softmax of a longer text is joined from its runs (arXiv
-//! 2205.14135, section 3.1). Keys lie by panels of sixteen positions, `[panel][dim][16]`, values
-//! `[position][dim]`; both and the queries are copied once, with their biases, and padded: heads to
-//! sixteen elements, positions to `STEP`.
+//! A task processes some heads of one text. It holds only the scores of up to eight rows against
+//! `RUN` positions at a time; the softmax of a longer text is combined from these parts (arXiv
+//! 2205.14135, section 3.1). Keys are laid out in panels of sixteen positions, `[panel][dim][16]`,
+//! values as `[position][dim]`. Queries, keys and values are copied once, with their biases added.
+//! Heads are padded to a multiple of sixteen elements, the positions of keys to a multiple of
+//! `STEP`.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd` and of `Head`.
+// Kernels rely on the contracts of `Simd` and `Head`.
 #![allow(unsafe_op_in_unsafe_fn)]
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
@@ -21,20 +22,20 @@ use super::{Error, Pool, Result, Tier};
 
 /// Positions whose scores are held at a time.
 const RUN: usize = 128;
-/// Positions of two panels, which are scored side by side.
+/// Positions of two panels, whose scores are computed side by side.
 const STEP: usize = 2 * LANES;
-/// Most rows of a tile.
+/// Maximum number of rows of a tile.
 const MOST_ROWS: usize = 8;
-/// Texts a thread from which on a text's heads stay together.
+/// Texts per thread from which on one task processes all heads of a text.
 const TEXTS_A_THREAD: usize = 4;
 
-/// Projections of the rows of some texts, one after another, `[n_rows, n_heads * head_dim]`, and
-/// the bias that each row still lacks.
+/// Projected rows of the texts, one after another, `[n_rows, n_heads * head_dim]`, without their
+/// bias, and that bias.
 #[derive(Debug, Clone, Copy)]
 pub struct Projection<'a> {
-    /// The rows.
+    /// The rows, without the bias.
     pub rows: &'a [f32],
-    /// `[n_heads * head_dim]`.
+    /// The bias, `[n_heads * head_dim]`.
     pub bias: &'a [f32],
 }
 
@@ -51,12 +52,12 @@ pub struct Projections<'a> {
     pub values: Projection<'a>,
 }
 
-/// Attention (arXiv 1706.03762, equation 1) of each of the `texts`, which are ranges of rows that
-/// do not overlap, over itself. `out` is `[n_rows, n_heads * head_dim]`; rows of no text stay as
-/// they are.
+/// Attention (arXiv 1706.03762, equation 1) of each text over itself. `texts` are ranges of rows
+/// that do not overlap. `out` is `[n_rows, n_heads * head_dim]`; rows outside of all texts are left
+/// unchanged.
 ///
 /// # Errors
-/// A length does not fit the shape, or the texts are not ascending ranges of the rows.
+/// A length does not match its shape, or the texts are not ascending ranges of the rows.
 pub fn attend(
     projections: &Projections<'_>,
     texts: &[Range<usize>],
@@ -75,7 +76,7 @@ pub fn attend(
         let share = task % n_shares;
         let mut head = Head::new(text.len(), head_dim);
         for index in share * n_heads / n_shares..(share + 1) * n_heads / n_shares {
-            // SAFETY: the head was laid out for the text's length and the projections' dimensions.
+            // SAFETY: the head was allocated for the text's length and the projections' dimensions.
             unsafe {
                 fill_head(tier, &mut head, projections, text.start, index);
                 mix_head(tier, &mut head);
@@ -125,15 +126,15 @@ fn check(projections: &Projections<'_>, texts: &[Range<usize>], out: &[f32]) -> 
 struct Head {
     n: usize,
     head_dim: usize,
-    /// `head_dim` padded.
+    /// `head_dim`, padded to a multiple of sixteen.
     dim: usize,
-    /// `[row][dim]`, scaled.
+    /// Scaled queries, `[row][dim]`.
     queries: Vec<f32>,
-    /// `[panel][dim][16]`, an even number of panels.
+    /// Keys, `[panel][dim][16]`, an even number of panels.
     keys: Vec<f32>,
-    /// `[position][dim]`.
+    /// Values, `[position][dim]`.
     values: Vec<f32>,
-    /// `[row][dim]`.
+    /// Results, `[row][dim]`.
     mixed: Vec<f32>,
 }
 
@@ -154,10 +155,11 @@ impl Head {
 }
 
 per_tier! {
-    /// Copies a head of a text's projections, with their biases; what is padding stays zero.
+    /// Copies one head of a text's projections and adds their biases; the padding stays zero.
     ///
     /// # Safety
-    /// `head` was made for the text's length and the projections' dimensions, which were checked.
+    /// `head` was created for the text's length and the projections' dimensions, which were
+    /// checked.
     unsafe fn fill_head(
         head: &mut Head, projections: &Projections<'_>, start: usize, index: usize,
     ) = copy_head;
@@ -195,7 +197,7 @@ unsafe fn copy_head<S: Simd>(
     }
 }
 
-/// The first `n` of sixteen elements, and zeros.
+/// Loads `n` elements, at most sixteen, padded with zeros.
 #[inline(always)]
 unsafe fn few<S: Simd>(from: *const f32, n: usize) -> S::F {
     if n == LANES {
@@ -214,7 +216,8 @@ unsafe fn all_tiles<S: Simd>(head: &mut Head) {
     let mut first = 0;
     while first < head.n {
         let left = head.n - first;
-        // The last rows make a whole tile with some before them, which come out the same again.
+        // The last tile overlaps the previous one if it would be partial; the shared rows are
+        // recomputed to the same values.
         let (rows, at) = match left.checked_sub(S::ROWS) {
             None if head.n >= S::ROWS => (S::ROWS, head.n - S::ROWS),
             None => (1 << left.ilog2(), first),
@@ -231,14 +234,14 @@ unsafe fn all_tiles<S: Simd>(head: &mut Head) {
     }
 }
 
-/// What a row has seen: its largest score, and the sum of the weights relative to that.
+/// Softmax state of a row: its largest score so far, and the sum of the weights relative to it.
 #[derive(Clone, Copy)]
 struct Seen {
     largest: f32,
     sum: f32,
 }
 
-/// Attention of `ROWS` rows from `first` on, to `out` `[ROWS][dim]`.
+/// Computes attention of `ROWS` rows from `first` on, and writes it to `out` `[ROWS][dim]`.
 #[inline(always)]
 unsafe fn tile<S: Simd, const ROWS: usize>(head: &Head, first: usize, out: *mut f32) {
     let mut seen = [Seen { largest: f32::NEG_INFINITY, sum: 0.0 }; MOST_ROWS];
@@ -247,7 +250,7 @@ unsafe fn tile<S: Simd, const ROWS: usize>(head: &Head, first: usize, out: *mut 
     while start < head.n {
         let n = RUN.min(head.n - start);
         score::<S, ROWS>(head, first, start, n, &mut weights);
-        // What the sums so far are worth beside the new ones.
+        // Factors that rescale the previous sums to the new largest score.
         let mut keep = [0.0; MOST_ROWS];
         for row in 0..ROWS {
             keep[row] = soften::<S>(&mut weights[row], n, &mut seen[row]);
@@ -272,7 +275,8 @@ unsafe fn tile<S: Simd, const ROWS: usize>(head: &Head, first: usize, out: *mut 
     }
 }
 
-/// Scores of positions `start .. start + n`; those beyond, up to a whole step, are minus infinity.
+/// Writes the scores of positions `start .. start + n`. Positions after these, up to a multiple of
+/// `STEP`, get minus infinity.
 #[inline(always)]
 unsafe fn score<S: Simd, const ROWS: usize>(
     head: &Head,
@@ -308,8 +312,8 @@ unsafe fn score<S: Simd, const ROWS: usize>(
     }
 }
 
-/// Turns scores into weights relative to the largest score that the row has seen, and returns the
-/// factor that brings earlier weights down to it.
+/// Replaces scores by weights relative to the row's largest score so far. Returns the factor that
+/// rescales earlier weights to it.
 #[inline(always)]
 unsafe fn soften<S: Simd>(weights: &mut [f32; RUN], n: usize, seen: &mut Seen) -> f32 {
     let at = weights.as_mut_ptr();
@@ -333,7 +337,7 @@ unsafe fn soften<S: Simd>(weights: &mut [f32; RUN], n: usize, seen: &mut Seen) -
     keep
 }
 
-/// Adds the weighted values of some positions in `WIDTH` times sixteen dimensions.
+/// Adds the weighted values of `n` positions from `start` on, in `WIDTH` times sixteen dimensions.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)] // Registers and pointers of one loop.
 unsafe fn mix<S: Simd, const ROWS: usize, const WIDTH: usize>(

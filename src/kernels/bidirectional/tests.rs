@@ -1,4 +1,4 @@
-//! Attention beside its formula, on every tier, in company and alone.
+//! Compares attention with its formula, on every instruction set, in batches and alone.
 
 #![allow(clippy::unwrap_used)]
 
@@ -31,7 +31,7 @@ impl Case {
         self.n_heads * self.head_dim
     }
 
-    /// Attention over the rows of `texts` only, one text after another.
+    /// Returns attention over the rows of `texts` only, one text after another.
     fn run(&self, texts: &[Range<usize>], tier: Tier, pool: &Pool) -> Vec<f32> {
         let width = self.width();
         let rows: [Vec<f32>; 3] = self.rows.each_ref().map(|all| {
@@ -53,7 +53,7 @@ impl Case {
         out
     }
 
-    /// The formula, in f64.
+    /// Returns the result of the formula, in f64.
     fn exact(&self, text: &Range<usize>, row: usize, head: usize) -> Vec<f64> {
         let at = |which: usize, row: usize, d: usize| {
             let d = head * self.head_dim + d;
@@ -78,7 +78,7 @@ impl Case {
     }
 }
 
-/// Heads, their size, and the lengths of the texts; some longer than a run.
+/// Number of heads, elements of a head, lengths of the texts; some are longer than `RUN`.
 const CASES: [(usize, usize, &[usize]); 5] = [
     (12, 32, &[115, 1, 20]),
     (2, 4, &[3, 0, 7]),

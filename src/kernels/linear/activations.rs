@@ -1,10 +1,10 @@
-//! The rows of an input as the kernels read them, in tiles.
+//! Layout of the input rows for the kernels, in tiles.
 //!
-//! Rows are taken by tiles of up to [`Simd::ROWS`](crate::simd::Simd::ROWS), in powers of
-//! two. A tile interleaves its rows: of each group of four columns the four bytes of the first row,
-//! of the second, and so on; its scales, sums and corrections are `[block][row]`. A tile of `r` rows
-//! that begins at row `i` lies at `i * cols`, whatever came before it. Blocks that hold large values
-//! have a second digit (`quantize`).
+//! Rows are cut into tiles of up to [`Simd::ROWS`](crate::simd::Simd::ROWS) rows; the number of
+//! rows of a tile is a power of two. A tile interleaves its rows: for each group of four columns,
+//! the four bytes of the first row, then of the second, and so on. Its scales, sums and corrections
+//! are `[block][row]`. The values of a tile that begins at row `i` begin at `i * cols`. Blocks that
+//! hold large values have a second digit (`quantize`).
 
 #![allow(unsafe_code)]
 
@@ -33,45 +33,45 @@ pub(crate) fn tiles(n: usize, most: usize) -> Vec<Tile> {
     tiles
 }
 
-/// An input as int8.
+/// An input, quantized to int8.
 pub(crate) struct Quantized {
-    /// All blocks: `[tile]` of [`Digits`].
+    /// First digits of all blocks, tile by tile.
     main: Digits,
-    /// The second digits, tile by tile.
+    /// Second digits, one entry per tile.
     extra: Vec<Extra>,
-    /// Blocks of a row.
+    /// Number of blocks of a row.
     blocks: usize,
 }
 
 /// Digits of some blocks of some tiles.
 #[derive(Default)]
 pub(super) struct Digits {
-    /// `[block][group][row][4]`.
+    /// int8 values, `[block][group][row][4]`.
     pub(super) values: Vec<i8>,
-    /// `[block][row]`: what one step of the int8 is worth.
+    /// Value of one int8 step, `[block][row]`.
     pub(super) scales: Vec<f32>,
-    /// `[block][row]`: sum of the block's values, times the scale.
+    /// Sum of the block's int8 values times the scale, `[block][row]`.
     pub(super) sums: Vec<f32>,
-    /// For each offset in use, by its number: `[block][row]`, for halves `[block][half][row]`; the
-    /// negated sum of the values times the offset.
+    /// For each offset in use, indexed by its number: the negated sum of the int8 values times the
+    /// offset, `[block][row]`, or `[block][half][row]` for [`Offset::Halves`].
     pub(super) corrections: [Vec<i32>; 4],
 }
 
-/// Second digits of a tile's blocks that hold large values.
+/// Second digits of those blocks of a tile that hold large values.
 #[derive(Default)]
 pub(crate) struct Extra {
-    /// Number of the block and a bit for each row that has a second digit there, ascending.
+    /// Number of each such block, ascending, and a bit for each row that has a second digit there.
     pub(crate) blocks: Vec<(usize, u8)>,
     pub(super) digits: Digits,
 }
 
-/// Digits of one tile as the kernels read them; see [`Digits`] for what is behind the pointers.
+/// Pointers to the digits of one tile; the layout is that of [`Digits`].
 #[derive(Clone, Copy)]
 pub(crate) struct View {
     pub(crate) values: *const i8,
     pub(crate) scales: *const f32,
     pub(crate) sums: *const f32,
-    /// Null where the offset is not in use.
+    /// Null if the offset is not in use.
     pub(crate) corrections: *const i32,
 }
 
@@ -93,7 +93,7 @@ impl Digits {
         }
     }
 
-    /// From the block of this number on, in the order of `scales`.
+    /// Returns the view that begins at block number `first`, in the order of `scales`.
     fn view(&self, first: usize, offset: Option<Offset>) -> View {
         View {
             values: self.values[first * BLOCK..].as_ptr(),
@@ -107,7 +107,8 @@ impl Digits {
 }
 
 impl Quantized {
-    /// Quantizes `x` `[n, cols]`, `cols` a multiple of 32. `offsets` are those in use, each once.
+    /// Quantizes `x` `[n, cols]`; `cols` is a multiple of 32. `offsets` holds each offset in use
+    /// once.
     pub(crate) fn new(
         x: &[f32],
         cols: usize,
@@ -129,7 +130,8 @@ impl Quantized {
             let quantize_tile = |index: usize| {
                 let Tile { first, rows } = tiles[index];
                 let (from, to) = (first * blocks, (first + rows) * blocks);
-                // SAFETY: tiles do not overlap, and each task takes its own tile's parts.
+                // SAFETY: tiles do not overlap, and each task takes only the parts of its own
+                // tiles.
                 let (digits, extra) = unsafe {
                     let digits = DigitsMut {
                         values: values.part(from * BLOCK..to * BLOCK),
@@ -144,10 +146,10 @@ impl Quantized {
                     (digits, extra.part(index..index + 1))
                 };
                 let x = &x[first * cols..(first + rows) * cols];
-                // SAFETY: the slices have the lengths that `rows` rows of `cols` columns ask for.
+                // SAFETY: the slices have the lengths required for `rows` rows of `cols` columns.
                 unsafe { quantize(tier, x, rows, digits, &mut extra[0], offsets) };
             };
-            // A task of some microseconds.
+            // Tiles per task, so that a task takes some microseconds.
             let each = (1 << 14) / (cols * tiles[0].rows).max(1) + 1;
             pool.run(tiles.len().div_ceil(each), |task| {
                 (task * each..tiles.len().min((task + 1) * each)).for_each(quantize_tile);
@@ -156,12 +158,13 @@ impl Quantized {
         Self { main, extra, blocks }
     }
 
-    /// The digits of a tile's blocks, in order.
+    /// Returns the first digits of a tile's blocks, in order.
     pub(crate) fn tile(&self, tile: Tile, offset: Option<Offset>) -> View {
         self.main.view(tile.first * self.blocks, offset)
     }
 
-    /// The second digits of the tile of this number, and where they belong.
+    /// Returns the second digits of tile number `number` and the blocks and rows they belong to;
+    /// `None` if it has none.
     pub(crate) fn extra(
         &self,
         number: usize,

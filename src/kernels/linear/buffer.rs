@@ -1,8 +1,8 @@
-//! Memory of packed weights: whole cache lines, side by side in slabs that the system is asked to
-//! back with huge pages.
+//! Memory for packed weights: whole cache lines, in contiguous slabs for which huge pages are
+//! requested.
 //!
-//! A text that is written reads all weights for every token. In pages of 4 KiB that walks through
-//! more pages than a core's translation buffer holds.
+//! Generation reads all weights for every token. With pages of 4 KiB, that touches more pages than
+//! a core's translation buffer (TLB) holds.
 
 #![allow(unsafe_code)]
 
@@ -11,40 +11,40 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use memmap2::MmapMut;
 
-/// Bytes of a slab. What is not written to takes no memory.
+/// Bytes of a slab. Pages that are never written take no memory.
 const SLAB: usize = 32 << 20;
 const LINE: usize = 64;
 
-/// Zeroed bytes, aligned to 64.
+/// Zero-initialised bytes, aligned to 64.
 pub(crate) struct Buffer {
     slab: Arc<Slab>,
     range: Range<usize>,
 }
 
-/// Memory whose parts are handed out once each.
+/// Memory that is allocated from front to back; no part is allocated twice.
 struct Slab {
     start: *mut u8,
     len: usize,
     _memory: Memory,
 }
 
-/// What a slab keeps alive.
+/// Owner of a slab's memory.
 enum Memory {
     Mapped(MmapMut),
-    /// Where the system maps none.
+    /// Used if the system cannot map memory.
     Allocated(Vec<[u8; LINE]>),
 }
 
-// SAFETY: a slab's bytes are reached through buffers alone, and no two have the same.
+// SAFETY: a slab's bytes are accessed only through buffers, and the ranges of buffers are disjoint.
 unsafe impl Send for Slab {}
 // SAFETY: as above.
 unsafe impl Sync for Slab {}
 
-/// The slab that has room, and how much of it is taken.
+/// The slab that buffers are allocated from, and the number of its bytes in use.
 static OPEN: Mutex<(Weak<Slab>, usize)> = Mutex::new((Weak::new(), 0));
 
 impl Buffer {
-    /// `n_bytes` zeros; a multiple of 64.
+    /// Allocates `n_bytes` zeros; `n_bytes` is a multiple of 64.
     pub(crate) fn zeroed(n_bytes: usize) -> Self {
         debug_assert!(n_bytes.is_multiple_of(LINE));
         if n_bytes > SLAB / 2 {
@@ -63,15 +63,15 @@ impl Buffer {
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: the range lies in the slab, whose bytes are initialised and live as long as it;
-        // only this buffer has the range, and it is borrowed.
+        // SAFETY: the range lies in the slab, whose bytes are initialised and live as long as the
+        // slab. Only this buffer has the range, and the buffer is borrowed.
         unsafe {
             std::slice::from_raw_parts(self.slab.start.add(self.range.start), self.range.len())
         }
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above, borrowed mutably.
+        // SAFETY: as above, with the buffer borrowed mutably.
         unsafe {
             std::slice::from_raw_parts_mut(self.slab.start.add(self.range.start), self.range.len())
         }
@@ -86,7 +86,7 @@ impl Slab {
         };
         let start = match &mut memory {
             Memory::Mapped(mapped) => {
-                // A system without huge pages has its reasons; all works without.
+                // An error means that there are no huge pages; everything works without them.
                 #[cfg(target_os = "linux")]
                 let _ = mapped.advise(memmap2::Advice::HugePage);
                 mapped.as_mut_ptr()

@@ -1,10 +1,11 @@
-//! How each weight format lies in a panel, and how sixteen channels of it are read.
+//! Layout of each weight format in a panel, and how sixteen channels of it are read.
 //!
-//! A block of a panel is 16 channels by 32 columns. Columns are taken by fours, the four bytes of
-//! a lane of the byte dot product: group `g` is columns `4 g .. 4 g + 4`. Chunk `c` (64 bytes,
-//! four a channel) of a nibble format holds group `c` in its low and group `c + 4` in its high
-//! nibbles. Five-bit formats add 64 bits a group; six-bit formats two planes of 64 bytes, where
-//! bits `2 c` and up of plane 0 belong to group `c` and of plane 1 to group `c + 4`.
+//! A block of a panel is 16 channels by 32 columns. Columns are grouped by four, for the four bytes
+//! of a lane of the byte dot product: group `g` is columns `4 g .. 4 g + 4`. Chunk `c` (64 bytes,
+//! four per channel) of a nibble format holds group `c` in its low nibbles and group `c + 4` in its
+//! high nibbles. Five-bit formats add 64 bits per group. Six-bit formats add two planes of 64
+//! bytes: the two bits from bit `2 c` on belong to group `c` in plane 0 and to group `c + 4` in
+//! plane 1.
 
 #![allow(unsafe_code)]
 // Bodies are a few calls under the contract of `Format`.
@@ -55,7 +56,7 @@ impl Packing {
         matches!(self, Self::F32 | Self::F16 | Self::Bf16)
     }
 
-    /// Bytes of a panel's quants (or float weights) for one block.
+    /// Returns the bytes of a panel's quants (or float weights) for one block.
     pub(crate) fn quant_bytes(self) -> usize {
         match self {
             Self::F32 => 32 * PANEL * 4,
@@ -67,7 +68,7 @@ impl Packing {
         }
     }
 
-    /// Bytes of a panel's scales for `blocks` blocks, a multiple of 64.
+    /// Returns the bytes of a panel's scales for `blocks` blocks, rounded up to a multiple of 64.
     pub(crate) fn scale_bytes(self, blocks: usize) -> usize {
         let bytes = match self {
             Self::F32 | Self::F16 | Self::Bf16 => 0,
@@ -79,12 +80,13 @@ impl Packing {
         bytes.next_multiple_of(64)
     }
 
-    /// Bytes of a whole panel.
+    /// Returns the bytes of a whole panel.
     pub(crate) fn panel_bytes(self, blocks: usize) -> usize {
         self.quant_bytes() * blocks + self.scale_bytes(blocks)
     }
 
-    /// What the kernels take off each weight, as an index into the activations' corrections.
+    /// Returns the offset that the kernels subtract from each stored weight, as an index into the
+    /// activations' corrections.
     pub(crate) fn offset(self) -> Option<Offset> {
         match self {
             Self::Q4_0 => Some(Offset::Eight),
@@ -97,35 +99,35 @@ impl Packing {
 }
 
 /// Bytes of the scales of a super-block of Q4_K or Q5_K: `d` and `dmin` of each channel as f16,
-/// then for each of the eight blocks its scales and its minima, a byte a channel.
+/// then for each of the eight blocks its scales and its minima, one byte per channel.
 pub(crate) const SUPER_K: usize = 4 * PANEL + 8 * 2 * PANEL;
 /// Bytes of the scales of a super-block of Q6_K: `d` of each channel as f16, then for each half
-/// block its scales, a signed byte a channel.
+/// block its scales, one signed byte per channel.
 pub(crate) const SUPER_6K: usize = 2 * PANEL + 16 * PANEL;
 
-/// What a format stores more than a weight is worth; the product is corrected by the sum of the
-/// activations before it starts.
+/// Offset that a format adds to each stored weight. The kernels correct for it with the
+/// activations' sums, as the initial value of the dot product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Offset {
     /// 8.
     Eight,
     /// 16.
     Sixteen,
-    /// 128, where the dot product does not take it off by itself.
+    /// 128, if the dot product does not subtract it itself.
     Wide,
-    /// 32, for each half of a block.
+    /// 32, with one sum for each half of a block.
     Halves,
 }
 
 impl Offset {
     pub(crate) const ALL: [Self; 4] = [Self::Eight, Self::Sixteen, Self::Wide, Self::Halves];
 
-    /// Sums a block and row.
+    /// Returns the number of sums per block and row.
     pub(crate) fn sums(self) -> usize {
         if self == Self::Halves { 2 } else { 1 }
     }
 
-    /// Binary logarithm of it.
+    /// Returns the binary logarithm of the offset.
     pub(crate) fn shift(self) -> u32 {
         match self {
             Self::Eight => 3,
@@ -136,19 +138,19 @@ impl Offset {
     }
 }
 
-/// A quantized format as its kernel reads it.
+/// A quantized format, as its kernel reads it.
 ///
 /// # Safety
 /// `quants` points to the block's quants in a panel, `scales` to the panel's scales; `c` is below
-/// 4, `block` below the panel's number of blocks. The instruction set of `S` is there.
+/// 4, `block` below the panel's number of blocks. The CPU supports the instruction set of `S`.
 pub(crate) trait Format: Copy + 'static {
     const PACKING: Packing;
-    /// Whether there is a minimum beside the scale.
+    /// Whether there is a minimum besides the scale.
     const HAS_MIN: bool;
     /// Whether each half of a block has its own scale.
     const HALVES: bool;
 
-    /// Bytes of groups `c` and `c + 4`.
+    /// Returns the bytes of groups `c` and `c + 4`.
     unsafe fn pair<S: Simd>(quants: *const u8, c: usize) -> (S::W, S::W);
 
     unsafe fn scale<S: Simd>(scales: *const u8, block: usize, half: usize) -> S::F;
@@ -187,20 +189,20 @@ unsafe fn two_bits<S: Simd>(low: S::W, high: S::W, planes: *const u8, c: usize) 
     }
 }
 
-/// Reads the scale of a format that has one f16 a block.
+/// Reads the scale of a format that has one f16 per block.
 #[inline(always)]
 unsafe fn plain_scale<S: Simd>(scales: *const u8, block: usize) -> S::F {
     S::load_f16(scales.add(block * 2 * PANEL).cast())
 }
 
-/// Reads the scale (0) or minimum (1) of a format that has both as f16 a block.
+/// Reads the scale (0) or minimum (1) of a format that has both as f16 per block.
 #[inline(always)]
 unsafe fn paired_scale<S: Simd>(scales: *const u8, block: usize, which: usize) -> S::F {
     S::load_f16(scales.add((2 * block + which) * 2 * PANEL).cast())
 }
 
-/// Reads the scale (0) or minimum (1) of a block of a Q4_K or Q5_K super-block; both factors are
-/// short enough for their product to be exact.
+/// Reads the scale (0) or minimum (1) of a block of a Q4_K or Q5_K super-block. Both factors have
+/// few enough bits for their product to be exact.
 #[inline(always)]
 unsafe fn super_scale<S: Simd>(scales: *const u8, block: usize, which: usize) -> S::F {
     let base = scales.add(block / 8 * SUPER_K);
@@ -284,11 +286,11 @@ unsafe fn zero<S: Simd>(_scales: *const u8, _block: usize) -> S::F {
     S::splat(0.0)
 }
 
-/// Float weights as their kernel reads them: sixteen channels of a column.
+/// Float weights, as their kernel reads them: sixteen channels of a column.
 pub(crate) trait Float: Copy + 'static {
     const BYTES: usize;
     /// # Safety
-    /// `from` points to sixteen of them; the instruction set of `S` is there.
+    /// `from` points to sixteen weights; the CPU supports the instruction set of `S`.
     unsafe fn load<S: Simd>(from: *const u8) -> S::F;
 }
 

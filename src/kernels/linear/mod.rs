@@ -1,15 +1,15 @@
 //! Products with weight matrices in the formats of GGUF files.
 //!
 //! Shapes: `x` is `[n, cols]`, a matrix `[rows, cols]`, the result `[n, rows]`, all row-major. A
-//! *channel* is a row of the matrix, a *panel* sixteen of them, a *block* 32 columns, a *tile* up
+//! *channel* is a row of the matrix, a *panel* sixteen channels, a *block* 32 columns, a *tile* up
 //! to eight rows of `x`.
 //!
-//! Weights are repacked once, at load, so that the sixteen lanes of a vector are the channels of
-//! a panel; nibbles stay nibbles. For quantized weights each call turns `x` into int8 with one
-//! scale a block, as Q8_0 does, once for all matrices that share it. A block's dot product is
-//! exact in `i32`; each result then adds up its blocks in order with fused multiply-adds, in one
-//! lane of its own. So the bits depend neither on the tier, nor on the number of rows, nor on
-//! threads.
+//! Weights are repacked once, at load, so that the sixteen lanes of a vector are the channels of a
+//! panel; nibbles stay nibbles. For quantized weights, each call quantizes `x` to int8 with one
+//! scale per block, as Q8_0 does, once for all matrices that share it. A block's dot product is
+//! exact in `i32`. Each result then sums its blocks in order with fused multiply-adds, in a lane of
+//! its own. The bits therefore depend neither on the instruction set, nor on the number of rows,
+//! nor on the number of threads.
 
 #![allow(unsafe_code)]
 
@@ -39,26 +39,26 @@ pub struct PackedLinear {
     dtype: GgmlDType,
     rows: usize,
     cols: usize,
-    /// Panels one after the other; each has all its blocks' quants, then all its scales.
+    /// Panels one after the other; each has the quants of all its blocks, then all its scales.
     data: Buffer,
     tier: Tier,
 }
 
-/// What happens to the result of a product.
+/// Use of the result of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
-    /// It replaces what is in `y`.
+    /// Overwrites `y`.
     Write,
-    /// It is added to what is in `y`.
+    /// Is added to `y`.
     Add,
 }
 
 impl PackedLinear {
-    /// Repacks a matrix from its GGUF blocks, row by row as the file has them.
+    /// Repacks a matrix from its GGUF blocks, in the row order of the file.
     ///
     /// # Errors
-    /// No kernel for the format, columns that its blocks do not divide, or a length of `blocks`
-    /// other than the shape's.
+    /// There is no kernel for the format, the number of columns is not a multiple of its block
+    /// size, or the length of `blocks` does not match the shape.
     pub fn from_blocks(
         blocks: &[u8],
         dtype: GgmlDType,
@@ -77,44 +77,44 @@ impl PackedLinear {
         Ok(Self { packing, dtype, rows, cols, data, tier })
     }
 
-    /// Rows of the matrix: outputs of the product.
+    /// Number of rows of the matrix: outputs of the product.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Columns of the matrix: inputs of the product.
+    /// Number of columns of the matrix: inputs of the product.
     #[must_use]
     pub fn cols(&self) -> usize {
         self.cols
     }
 
-    /// The format that it was packed from.
+    /// Format that the matrix was packed from.
     #[must_use]
     pub fn dtype(&self) -> GgmlDType {
         self.dtype
     }
 
-    /// The instruction set that it runs on.
+    /// Instruction set that its kernels run on.
     #[must_use]
     pub fn tier(&self) -> Tier {
         self.tier
     }
 
-    /// The same matrix on another instruction set: the layout serves all.
+    /// Returns the same matrix for another instruction set; all use the same layout.
     #[must_use]
     pub fn on_tier(self, tier: Tier) -> Self {
         Self { tier, ..self }
     }
 
-    /// Bytes that the packed weights take.
+    /// Bytes of the packed weights.
     #[must_use]
     pub fn size_in_bytes(&self) -> usize {
         self.data.bytes().len()
     }
 
-    /// `y = x · Wᵀ` for `n` rows of `x`. A block of `x` that holds NaN or an infinity makes its
-    /// row's results NaN; numbers below about 1e-30 in a block count as zero.
+    /// `y = x · Wᵀ` for `n` rows of `x`. If a block of `x` holds NaN or infinity, the results of
+    /// its row are NaN. A block whose numbers are all below 1e-30 in magnitude counts as zero.
     ///
     /// # Errors
     /// `x` is not `[n, cols]` or `y` not `[n, rows]`.
@@ -130,10 +130,10 @@ impl PackedLinear {
         work::forward(&[self], x, n, &mut [y], Output::Add, pool)
     }
 
-    /// Writes one row of the matrix, dequantized, to `out` `[cols]`: what an embedding looks up.
+    /// Writes one row of the matrix, dequantized, to `out` `[cols]`, as for an embedding lookup.
     ///
     /// # Errors
-    /// No such row, or `out` is not `[cols]`.
+    /// There is no such row, or `out` is not `[cols]`.
     pub fn dequantize_row(&self, row: usize, out: &mut [f32]) -> Result<()> {
         check_length("dequantizing", "the row", out.len(), self.cols)?;
         if row >= self.rows {
@@ -156,11 +156,13 @@ impl std::fmt::Debug for PackedLinear {
     }
 }
 
-/// Products of one input with several matrices of equal width: `x` is quantized once and all
-/// panels are shared out together. `ys[i]` is `[n, linears[i].rows()]`.
+/// Products of one input with several matrices of equal width. `x` is quantized once, and the
+/// panels of all matrices are distributed over the threads together. `ys[i]` is
+/// `[n, linears[i].rows()]`.
 ///
 /// # Errors
-/// As [`PackedLinear::forward`]; matrices of different widths; fewer or more `ys` than matrices.
+/// As [`PackedLinear::forward`]; also if the matrices differ in width, or the number of `ys` is not
+/// that of the matrices.
 pub fn forward_many(
     linears: &[&PackedLinear],
     x: &[f32],

@@ -1,4 +1,4 @@
-//! From GGUF blocks to panels, and one row back.
+//! Packs GGUF blocks into panels, and dequantizes single rows of panels.
 
 #![allow(unsafe_code)]
 
@@ -10,8 +10,8 @@ use super::{BLOCK, PANEL};
 use crate::Pool;
 use crate::shared::Shared;
 
-/// Packs a matrix `[rows, cols]`; `blocks` has the length that its shape asks for. Channels that
-/// fill up the last panel are zero.
+/// Packs a matrix `[rows, cols]`; `blocks` has the length that this shape requires. Channels that
+/// pad the last panel are zero.
 pub(crate) fn pack(
     blocks: &[u8],
     packing: Packing,
@@ -29,7 +29,7 @@ pub(crate) fn pack(
     let row_bytes = blocks.len() / rows;
     let panels = Shared::new(buffer.bytes_mut());
     pool.run(n_panels, |index| {
-        // SAFETY: each task takes the panel of its own index.
+        // SAFETY: each task takes only the panel of its own index.
         let panel = unsafe { panels.part(index * panel_bytes..(index + 1) * panel_bytes) };
         let (quants, scales) = panel.split_at_mut(packing.quant_bytes() * n_blocks);
         let end = rows.min((index + 1) * PANEL);
@@ -63,7 +63,8 @@ fn place_columns<const BYTES: usize>(source: &[u8], channel: usize, quants: &mut
     }
 }
 
-/// Formats of 32 weights: scale, minimum if there is one, fifth bits if there are, quants.
+/// Packs a row of a format with blocks of 32 weights: scale, minimum and fifth bits if the format
+/// has them, quants.
 fn small_blocks<const BYTES: usize>(
     source: &[u8],
     packing: Packing,
@@ -97,14 +98,14 @@ fn small_blocks<const BYTES: usize>(
     }
 }
 
-/// Spreads a channel's bytes over the chunks of a block, four to a chunk.
+/// Distributes a channel's bytes over the chunks of a block, four to a chunk.
 fn place_fours(bytes: &[u8], channel: usize, quants: &mut [u8]) {
     for (four, chunk) in bytes.as_chunks::<4>().0.iter().zip(quants.chunks_exact_mut(64)) {
         chunk[4 * channel..4 * channel + 4].copy_from_slice(four);
     }
 }
 
-/// Bit `k` of `bits` is that of column `k`.
+/// Writes the fifth bits of a channel; bit `k` of `bits` belongs to column `k`.
 fn place_fifth_bits(bits: u32, channel: usize, quants: &mut [u8]) {
     for group in 0..8 {
         let four = (bits >> (4 * group)) as u8 & 15;
@@ -112,7 +113,7 @@ fn place_fifth_bits(bits: u32, channel: usize, quants: &mut [u8]) {
     }
 }
 
-/// Q4_K and Q5_K: super-blocks of eight blocks with six-bit scales and minima.
+/// Packs a row of Q4_K or Q5_K: super-blocks of eight blocks with six-bit scales and minima.
 fn super_blocks<const BYTES: usize>(
     source: &[u8],
     packing: Packing,
@@ -124,7 +125,7 @@ fn super_blocks<const BYTES: usize>(
     for (index, block) in source.as_chunks::<BYTES>().0.iter().enumerate() {
         let scales = &mut scales[index * SUPER_K..(index + 1) * SUPER_K];
         scales[2 * channel..2 * channel + 2].copy_from_slice(&block[..2]);
-        // The minimum is taken off, so its factor is stored negated.
+        // The minimum is subtracted, so its factor is stored negated.
         let at = 2 * PANEL + 2 * channel;
         scales[at..at + 2].copy_from_slice(&[block[2], block[3] ^ 0x80]);
         let nibbles = &block[BYTES - 128..];
@@ -149,7 +150,8 @@ fn super_blocks<const BYTES: usize>(
     }
 }
 
-/// Scale and minimum of a block in the twelve bytes where a super-block packs them.
+/// Returns scale and minimum of block `sub` from the twelve bytes in which a super-block packs
+/// them.
 fn six_bit_scales(packed: &[u8], sub: usize) -> (u8, u8) {
     if sub < 4 {
         return (packed[sub] & 63, packed[sub + 4] & 63);
@@ -158,7 +160,7 @@ fn six_bit_scales(packed: &[u8], sub: usize) -> (u8, u8) {
     ((low & 15) | (packed[sub - 4] >> 6 << 4), (low >> 4) | (packed[sub] >> 6 << 4))
 }
 
-/// Q6_K: super-blocks of sixteen half blocks with signed scales.
+/// Packs a row of Q6_K: super-blocks of sixteen half blocks with signed scales.
 fn super_blocks_6(source: &[u8], channel: usize, quants: &mut [u8], scales: &mut [u8]) {
     for (index, block) in source.as_chunks::<210>().0.iter().enumerate() {
         let (low, high, small) = (&block[..128], &block[128..192], &block[192..208]);
@@ -225,7 +227,7 @@ fn quant(packing: Packing, quants: &[u8], column: usize, channel: usize) -> u8 {
     }
 }
 
-/// Scale, stored offset and minimum of a weight.
+/// Returns scale, stored offset and minimum of a weight.
 fn block_scale(
     packing: Packing,
     scales: &[u8],

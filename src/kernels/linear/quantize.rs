@@ -1,13 +1,14 @@
-//! Rounds the rows of a tile to int8, block by block.
+//! Quantizes the rows of a tile to int8, block by block.
 //!
-//! One large value makes the int8 steps of its whole block coarse, and language models have a few
-//! such values in every row. A block whose largest magnitude is beyond [`LARGE`] times the row's
-//! root mean square gets a second int8 digit, the quantized rest, in the tile's [`Extra`]. On
-//! SmolLM2-135M (2,253 tokens) this takes 8% of the blocks and brings the distance of the
-//! log-probabilities from those of the dequantized model down from 0.076 to 0.043.
+//! One large value makes the int8 steps of its whole block coarse, and the activations of language
+//! models have a few such values in every row. If the largest magnitude of a block exceeds
+//! [`LARGE`] times the row's root mean square, the block gets a second int8 digit, the quantized
+//! remainder, in the tile's [`Extra`]. On SmolLM2-135M (2,253 tokens) this applies to 8% of the
+//! blocks and reduces the distance of the log-probabilities from those of the dequantized model
+//! from 0.076 to 0.043.
 
 #![allow(unsafe_code)]
-// Kernels run under the contract of `Simd`.
+// Kernels rely on the contract of `Simd`.
 #![allow(unsafe_op_in_unsafe_fn)]
 // One index runs through several arrays of a tile's rows.
 #![allow(clippy::needless_range_loop)]
@@ -19,14 +20,15 @@ use super::activations::{Digits, Extra};
 use super::format::Offset;
 use crate::simd::{LANES, Simd, per_tier};
 
-/// Blocks whose largest magnitude lies below this count as zero: the reciprocal of their scale
-/// would overflow.
+/// Blocks whose largest magnitude is below this count as zero: the reciprocal of their scale would
+/// overflow.
 const SMALLEST: f32 = 1e-30;
 
-/// See the module's text.
+/// Threshold for a second digit, in root mean squares of the row; see the module documentation.
 const LARGE: f32 = 8.0;
 
-/// Where digits go. Corrections by the number of their offset, empty where it is not in use.
+/// Output slices for digits. Corrections are indexed by the number of their offset, and empty if it
+/// is not in use.
 pub(super) struct DigitsMut<'a> {
     pub(super) values: &'a mut [i8],
     pub(super) scales: &'a mut [f32],
@@ -38,7 +40,7 @@ per_tier! {
     /// Quantizes the rows of a tile, `[rows, cols]`.
     ///
     /// # Safety
-    /// `digits` has the parts of `rows` rows, whose number a tile may have.
+    /// `digits` has the slices of `rows` rows, and `rows` is a valid tile size.
     pub(super) unsafe fn quantize(
         x: &[f32], rows: usize, digits: DigitsMut<'_>, extra: &mut Extra, offsets: &[Offset],
     ) = quantize_tile;
@@ -66,7 +68,7 @@ unsafe fn quantize_tile<S: Simd>(
         let x = x.add(block * BLOCK);
         let steps = quantize_block::<S>(x, cols, rows, &mut digits, block);
         let mut with_more = 0_u8;
-        // Not where anything is infinite or NaN.
+        // False if the block or the row holds infinity or NaN.
         (0..8).for_each(|row| with_more |= u8::from(steps.largest[row] > large[row]) << row);
         if with_more == 0 {
             continue;
@@ -96,7 +98,7 @@ unsafe fn quantize_tile<S: Simd>(
     }
 }
 
-/// What each row's blocks are compared with to tell whether they hold large values; `x` is
+/// Returns for each row the magnitude above which a block holds large values. `x` is
 /// `[ROWS, cols]`.
 #[inline(always)]
 unsafe fn large_of<S: Simd, const ROWS: usize>(x: *const f32, cols: usize) -> [f32; ROWS] {
@@ -114,7 +116,7 @@ unsafe fn large_of<S: Simd, const ROWS: usize>(x: *const f32, cols: usize) -> [f
     large
 }
 
-/// How a block of each row was quantized; zeros of rows that a tile lacks.
+/// Quantization of one block of each row; zeros for rows that the tile does not have.
 struct Steps {
     /// Largest magnitudes.
     largest: [f32; 8],
@@ -122,8 +124,8 @@ struct Steps {
     inverses: [f32; 8],
 }
 
-/// Quantizes a block of `rows` rows, `stride` apart, and writes it to its place. A row's block that
-/// is not finite has no int8 worth the name: its scale is NaN.
+/// Quantizes a block of `rows` rows, `stride` apart, and writes its digits. If a row's block is not
+/// finite, its scale is NaN and its digits are zero.
 #[inline(always)]
 unsafe fn quantize_block<S: Simd>(
     x: *const f32,
@@ -156,8 +158,8 @@ unsafe fn quantize_block<S: Simd>(
     Steps { largest, scales, inverses }
 }
 
-/// Rounds a row's block times `factor` and stores each four bytes `4 * rows` apart; gives the sums of
-/// both halves.
+/// Rounds a row's block times `factor`, and stores the groups of four bytes at a distance of
+/// `4 * rows`. Returns the sums of both halves.
 #[inline(always)]
 unsafe fn round_row<S: Simd>(to: *mut i8, x: *const f32, rows: usize, factor: f32) -> [i32; 2] {
     let mut bytes = [0_i8; BLOCK];
@@ -177,7 +179,7 @@ unsafe fn round_row<S: Simd>(to: *mut i8, x: *const f32, rows: usize, factor: f3
     halves
 }
 
-/// Writes what goes with a block's digits, `WIDTH` rows of `rows` at a time.
+/// Writes the scales, sums and corrections of a block, `WIDTH` of the `rows` rows at a time.
 #[inline(always)]
 fn put<const WIDTH: usize>(
     digits: &mut DigitsMut<'_>,
@@ -211,7 +213,7 @@ fn put<const WIDTH: usize>(
     }
 }
 
-/// Steps of a block of `rows` rows, `stride` apart.
+/// Computes the steps of a block of `rows` rows, `stride` apart.
 #[inline(always)]
 unsafe fn steps_of_each<S: Simd>(x: *const f32, stride: usize, rows: usize) -> Steps {
     let mut steps = Steps { largest: [0.0; 8], scales: [0.0; 8], inverses: [0.0; 8] };
@@ -224,7 +226,7 @@ unsafe fn steps_of_each<S: Simd>(x: *const f32, stride: usize, rows: usize) -> S
     steps
 }
 
-/// [`scale_of`] of eight at once.
+/// [`scale_of`] for eight rows at once.
 #[inline(always)]
 unsafe fn steps_of_eight<S: Simd>(largest: &[f32; 8]) -> Steps {
     let (mut scales, mut inverses) = ([0.0; LANES], [0.0; LANES]);
@@ -239,7 +241,8 @@ unsafe fn steps_of_eight<S: Simd>(largest: &[f32; 8]) -> Steps {
     Steps { largest: *largest, scales: from_fn(|i| scales[i]), inverses: from_fn(|i| inverses[i]) }
 }
 
-/// Scale of a block and its reciprocal, which is zero where there is nothing to quantize.
+/// Returns the scale of a block and its reciprocal. The reciprocal is zero if the block counts as
+/// zero or is not finite.
 fn scale_of(largest: f32) -> (f32, f32) {
     if !largest.is_finite() {
         return (f32::NAN, 0.0);

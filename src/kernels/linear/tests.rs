@@ -1,5 +1,5 @@
-//! Every format on every tier of this machine against the plain tier, bit for bit, and against
-//! candle's dequantized weights within the bound that int8 activations have.
+//! Compares every format on every instruction set of this machine with the plain one, bit for bit,
+//! and with candle's dequantized weights within the error bound of int8 activations.
 
 #![allow(clippy::unwrap_used)]
 
@@ -30,7 +30,7 @@ const SHAPES: [(usize, usize); 4] = [(1, 32), (16, 96), (33, 256), (70, 512)];
 
 fn random(n: usize, seed: u64) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // Sums of three: heavier in the middle, with outliers as activations have them.
+    // Sums of three uniform numbers, so concentrated around zero, with outliers as in activations.
     (0..n)
         .map(|i| {
             let x: f32 = (0..3).map(|_| rng.random_range(-1.0..1.0_f32)).sum();
@@ -132,7 +132,7 @@ fn one_large_value_does_not_spoil_its_block() {
     for dtype in [GgmlDType::Q4_0, GgmlDType::Q4_1, GgmlDType::Q8_0, GgmlDType::Q6K] {
         let case = case(dtype, 33, 512, 5).unwrap();
         let mut x = random(5 * 512, 3);
-        // In the second and the fourth row; the others of their tile have no such value.
+        // In the second and the fourth row; the other rows of their tile have no such value.
         x[512 + 70] = 300.0;
         x[3 * 512 + 300] = -500.0;
         let y = forward(&case.packed, &x, &pool);
@@ -151,14 +151,15 @@ fn one_large_value_does_not_spoil_its_block() {
     }
 }
 
-/// The product, and the most that int8 can be off where `step` says by how much of a block's
-/// largest magnitude (given it and the row's root mean square) each of its elements can be.
+/// Returns the exact product and the maximum error of int8. `step` returns the maximum error of an
+/// element relative to its block's largest magnitude, given that magnitude and the row's root mean
+/// square.
 fn exact_and_bound(w: &[f32], x: &[f32], step: impl Fn(f32, f32) -> f64) -> (f64, f64) {
     let root_mean_square = (x.iter().map(|x| x * x).sum::<f32>() / x.len() as f32).sqrt();
     let (mut exact, mut bound) = (0.0, 0.0);
     for (w, x) in w.chunks(32).zip(x.chunks(32)) {
         let largest = x.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-        // And the rounding of some f32 operations.
+        // Plus the rounding of some f32 operations.
         let most = f64::from(largest) * (step(largest, root_mean_square) + 1e-5);
         for (w, x) in w.iter().zip(x) {
             exact += f64::from(*w) * f64::from(*x);
@@ -238,8 +239,8 @@ fn odd_inputs_give_what_arithmetic_says() {
     }
 }
 
-/// Tiles of eight rows, where a tier has them, against those of fewer, with all that a block can hold
-/// side by side.
+/// Compares tiles of eight rows, if the instruction set has them, with smaller ones, for all kinds
+/// of blocks next to each other.
 #[test]
 fn odd_rows_of_a_full_tile_give_the_bits_of_the_plain_tier() {
     let pool = Pool::new(2);
@@ -261,7 +262,7 @@ fn odd_rows_of_a_full_tile_give_the_bits_of_the_plain_tier() {
                 _ => {}
             }
         }
-        // Rows that are finite throughout, of small numbers but for one block of some of them.
+        // All rows are finite, with small numbers except for one block of some rows.
         for (row, x) in x.chunks_mut(cols).enumerate().filter(|(row, _)| row % 8 > 3) {
             x.iter_mut().enumerate().for_each(|(i, x)| *x = ((i * 37 + row) % 19) as f32 - 9.0);
             x[100] = if row % 2 == 0 { 3e4 } else { 1.0 };

@@ -1,7 +1,7 @@
-//! The register tiles: one panel, or two of float weights, against one tile of rows.
+//! Register tiles: one panel, or two panels of float weights, times one tile of rows.
 
 #![allow(unsafe_code)]
-// Kernels run under the contracts of `Simd`, `Format` and `Job`.
+// Kernels rely on the contracts of `Simd`, `Format` and `Job`.
 #![allow(unsafe_op_in_unsafe_fn)]
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
@@ -12,50 +12,51 @@ use super::{BLOCK, Output, PANEL};
 use crate::Tier;
 use crate::simd::{Simd, per_tier};
 
-/// Panels of float weights that a tile is multiplied with at once: as many sums as hide the latency
-/// of a multiply-add, and two of them for each element of the input that is loaded.
+/// Panels of float weights that a tile is multiplied with at once. Two panels give enough sums to
+/// hide the latency of a multiply-add, and two multiply-adds per loaded element of the input.
 pub(crate) const FLOAT_PANELS: usize = 2;
 
-/// Bytes that are asked for ahead while a panel is read for the first time: memory answers later than
-/// a core could use it, and the hardware looks ahead only to the end of a page.
+/// Prefetch distance in bytes while a panel is read for the first time. Memory latency is longer
+/// than the time a core needs for a block, and hardware prefetchers stop at the end of a page.
 const AHEAD: usize = 4096;
 const LINE: usize = 64;
 
-/// Panels against some tiles.
+/// Product of some panels with some tiles.
 pub(crate) struct Job<'a> {
     pub(crate) packing: Packing,
-    /// The panel: `blocks` blocks of quants, then the scales.
+    /// The first panel: `blocks` blocks of quants, then the scales.
     pub(crate) panel: *const u8,
-    /// Panels from there on, at most [`FLOAT_PANELS`] of float weights and one of quantized ones.
+    /// Number of panels from there on, at most [`FLOAT_PANELS`] of float weights and 1 of quantized
+    /// weights.
     pub(crate) panels: usize,
     pub(crate) blocks: usize,
-    /// Columns of the matrix: the distance of rows of a float input.
+    /// Columns of the matrix: the distance between rows of a float input.
     pub(crate) cols: usize,
     pub(crate) tiles: &'a [Tile],
-    /// Number of the first of these tiles in the input.
+    /// Index of the first of these tiles in the input.
     pub(crate) first_tile: usize,
     pub(crate) input: Input<'a>,
-    /// The first of the panel's results of row 0; rows of results lie `stride` apart.
+    /// The first panel's results for row 0; rows of results are `stride` apart.
     pub(crate) y: *mut f32,
     pub(crate) stride: usize,
-    /// Channels of the panels that the matrix has.
+    /// Channels of the matrix in these panels.
     pub(crate) channels: usize,
     pub(crate) output: Output,
 }
 
-/// An input in the form that the panel's format wants.
+/// An input in the form that the panel's format requires.
 #[derive(Clone, Copy)]
 pub(crate) enum Input<'a> {
     Quantized(&'a Quantized),
-    /// Row by row, as the caller has it.
+    /// Row by row, as the caller passed it.
     Float(&'a [f32]),
 }
 
 /// Runs a job.
 ///
 /// # Safety
-/// The panel is packed as `packing` with `blocks` blocks; the tiles were cut for the tier and the
-/// input made for them; the panel's results of all tiles' rows may be written.
+/// The panels are packed as `packing` with `blocks` blocks; the tiles were cut for the instruction
+/// set, and the input was made for them; the panels' results of all tiles' rows may be written.
 pub(crate) unsafe fn run(tier: Tier, job: &Job<'_>) {
     match job.packing {
         Packing::F32 => float_panel::<format::F32>(tier, job),
@@ -72,7 +73,7 @@ pub(crate) unsafe fn run(tier: Tier, job: &Job<'_>) {
     }
 }
 
-/// Most rows of a tile on a tier.
+/// Returns the maximum number of rows of a tile on an instruction set.
 pub(crate) fn most_rows(tier: Tier) -> usize {
     // SAFETY: the kernel reads a constant.
     unsafe { rows_of(tier) }
@@ -117,7 +118,7 @@ unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
     let step = Q::PACKING.panel_bytes(job.blocks) / job.blocks.max(1);
     for block in 0..job.blocks {
         if number == job.first_tile {
-            // The scales behind the quants have their share in each block's step.
+            // The scales after the quants are spread evenly over the steps of the blocks.
             let next = job.panel.wrapping_add(block * step + AHEAD);
             for at in (0..step).step_by(LINE) {
                 S::prefetch(next.wrapping_add(at));
@@ -143,7 +144,7 @@ unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
     }
 }
 
-/// What a block adds to each row's total.
+/// Contribution of a block to each row's total.
 struct Products<S: Simd, Q: Format, const ROWS: usize> {
     dots: [[S::I; ROWS]; 2],
     scales: [S::F; 2],
@@ -153,7 +154,7 @@ struct Products<S: Simd, Q: Format, const ROWS: usize> {
     format: std::marker::PhantomData<Q>,
 }
 
-/// Dot products of the panel's block `block` with the digits' block `index`.
+/// Computes the dot products of the panel's block `block` with the digits' block `index`.
 #[inline(always)]
 unsafe fn products<S: Simd, Q: Format, const ROWS: usize>(
     job: &Job<'_>,
@@ -184,7 +185,7 @@ unsafe fn products<S: Simd, Q: Format, const ROWS: usize>(
             first[row] = Q::dot::<S>(first[row], low, x_low.add(4 * row));
         }
         for row in 0..ROWS {
-            // Two chains where rows are too few to hide the dot product's latency.
+            // Two chains if there are too few rows to hide the latency of the dot product.
             if Q::HALVES || ROWS < 4 {
                 second[row] = Q::dot::<S>(second[row], high, x_high.add(4 * row));
             } else {
@@ -247,8 +248,8 @@ unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &Job<'_>) {
     }
 }
 
-/// Each block is summed from zero and then added, so that a long row loses no more bits than a
-/// block does.
+/// Multiplies float panels with a tile of rows. Each block is summed from zero and then added to
+/// the total, so that rounding errors do not grow with every column of a long row.
 #[inline(always)]
 unsafe fn float_tile<S: Simd, T: Float, const ROWS: usize, const WIDTH: usize>(
     job: &Job<'_>,

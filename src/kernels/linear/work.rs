@@ -1,4 +1,4 @@
-//! How a product is shared out among threads.
+//! Distribution of a product over threads.
 
 #![allow(unsafe_code)]
 
@@ -10,14 +10,14 @@ use crate::error::check_length;
 use crate::shared::Shared;
 use crate::{Error, Pool, Result};
 
-/// Bytes of an input that stay near while a panel passes over them.
+/// Bytes of an int8 input that stay in a core's cache while a panel is multiplied with them.
 const NEAR: usize = 384 << 10;
-/// The same of a float input: wide rows, which a tile reads again for each pair of panels, while the
-/// panels come from further away.
+/// The same for a float input. It is larger because rows are wider: a tile reads them again for
+/// each pair of panels, while the panels come from a more distant cache.
 const FLOATS_NEAR: usize = 768 << 10;
-/// Multiplications that make a task worth a fork.
+/// Minimum number of multiplications of a task, so that the fork pays off.
 const LEAST_WORK: usize = 1 << 16;
-/// Tasks a thread, so that one whose core was taken away holds up little.
+/// Tasks per thread. With several, a thread that is descheduled delays little work.
 const TASKS_A_THREAD: usize = 4;
 
 pub(crate) fn forward(
@@ -96,15 +96,16 @@ pub(crate) fn forward(
                 channels: (width * PANEL).min(linear.rows - panel * PANEL),
                 output,
             };
-            // SAFETY: the panels are whole and packed so; tiles and input were made for this tier;
-            // lengths were checked, and no other task has these panels with these tiles.
+            // SAFETY: the panels are complete and packed in this format; tiles and input were made
+            // for this instruction set; lengths were checked, and no other task has these panels
+            // with these tiles.
             unsafe { run(tier, &job) };
         }
     });
     Ok(())
 }
 
-/// The matrix that a panel belongs to, and its number there.
+/// Returns the matrix that panel `index` of all matrices belongs to, and its index in that matrix.
 fn locate(panels: &[usize], mut index: usize) -> (usize, usize) {
     for (which, &n) in panels.iter().enumerate() {
         if index < n {

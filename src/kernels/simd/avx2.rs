@@ -19,7 +19,7 @@ pub(crate) struct AvxVnni;
 type F2 = [__m256; 2];
 type I2 = [__m256i; 2];
 
-/// Sum of eight lanes: halves added to halves.
+/// Returns the sum of eight lanes, added pairwise, half to half.
 #[inline(always)]
 pub(crate) unsafe fn sum_of_eight(a: __m256) -> f32 {
     let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
@@ -27,7 +27,7 @@ pub(crate) unsafe fn sum_of_eight(a: __m256) -> f32 {
     _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
 }
 
-/// Largest of eight lanes.
+/// Returns the largest of eight lanes.
 #[inline(always)]
 pub(crate) unsafe fn largest_of_eight(a: __m256) -> f32 {
     let four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
@@ -42,7 +42,7 @@ pub(crate) unsafe fn largest_int_of_eight(a: __m256i) -> i32 {
     _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32::<1>(two)))
 }
 
-/// 16 in each byte whose bit is set.
+/// Returns 16 in each byte whose bit is set, 0 in the others.
 #[inline(always)]
 unsafe fn sixteens(bits: u32) -> __m256i {
     let spread = _mm256_shuffle_epi8(
@@ -59,15 +59,15 @@ unsafe fn sixteens(bits: u32) -> __m256i {
 
 #[inline(always)]
 unsafe fn dot_by_pairs(total: __m256i, w: __m256i, x: __m256i) -> __m256i {
-    // 2 * 127 * 127 fits the sixteen bits of a pair.
+    // 2 * 127 * 127 fits into the sixteen bits of a pair.
     let pairs = _mm256_maddubs_epi16(w, x);
     _mm256_add_epi32(total, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
 }
 
 #[inline(always)]
 unsafe fn dot_centred(total: __m256i, w: __m256i, x: __m256i) -> __m256i {
-    // The weight's magnitude is at most 128 and takes its sign over to x, which is never -128:
-    // 2 * 128 * 127 fits the sixteen bits of a pair.
+    // The weight's magnitude is at most 128 and its sign is applied to x, which is never -128:
+    // 2 * 128 * 127 fits into the sixteen bits of a pair.
     let centred = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
     dot_by_pairs(total, _mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred))
 }
@@ -102,8 +102,8 @@ unsafe fn two_bits_half<const PLACE: usize>(w: __m256i, plane: __m256i) -> __m25
 
 macro_rules! two_registers {
     ($name:ident, $wide_is_centred:literal, $dot:expr, $dot_wide:expr) => {
-        // SAFETY (all functions): the trait's contract gives AVX2, FMA and F16C (and AVX-VNNI),
-        // and pointers valid for the unaligned loads and stores.
+        // SAFETY (all functions): the trait's contract guarantees AVX2, FMA and F16C (and
+        // AVX-VNNI), and pointers valid for the unaligned loads and stores.
         impl Simd for $name {
             type F = F2;
             type I = I2;
@@ -151,7 +151,8 @@ macro_rules! two_registers {
             #[inline(always)]
             unsafe fn store_upper(to: *mut u16, a: F2) {
                 let upper = |a| _mm256_srli_epi32::<16>(_mm256_castps_si256(a));
-                // Packs quarter by quarter: the middle ones change places.
+                // The instruction packs 128 bits at a time, so the middle quarters are swapped
+                // afterwards.
                 let packed = _mm256_packus_epi32(upper(a[0]), upper(a[1]));
                 let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
                 _mm256_storeu_si256(to.cast(), packed);

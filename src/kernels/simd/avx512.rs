@@ -22,8 +22,8 @@ unsafe fn larger_int(a: __m512, b: __m512) -> __m512 {
     _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)))
 }
 
-/// Folds the lanes of each of eight vectors into one, halves with halves: each step does two
-/// vectors in one.
+/// Reduces the lanes of each of eight vectors to one, half with half; each step combines two
+/// vectors into one.
 macro_rules! fold_eight {
     ($a:expr, $op:ident) => {{
         let a: [__m512; 8] = $a;
@@ -56,7 +56,7 @@ macro_rules! fold_eight {
     }};
 }
 
-// SAFETY (all functions of this file): the trait's contract gives AVX-512 F, BW, DQ, VL, VNNI,
+// SAFETY (all functions of this file): the trait's contract guarantees AVX-512 F, BW, DQ, VL, VNNI,
 // AVX2, FMA and F16C, and pointers valid for the unaligned loads and stores.
 impl Simd for Avx512Vnni {
     type F = __m512;
@@ -223,13 +223,13 @@ impl Simd for Avx512Vnni {
         stride: usize,
         factors: &[f32; 8],
     ) -> [[i32; 8]; 2] {
-        // Quarters of the first rows' and of the last rows' vectors in turn.
+        // Takes quarters of the first rows' and of the last rows' vectors in turn.
         let first_two = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
         let last_two = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
         let ones = _mm512_set1_epi8(1);
         let mut sums = [[0; 8]; 2];
         for (half, sums) in sums.iter_mut().enumerate() {
-            // In each quarter, which is a group of four columns, the fours of four rows.
+            // Each quarter, a group of four columns, holds the four bytes of each of four rows.
             let mut fours = [ones; 2];
             for (side, fours) in fours.iter_mut().enumerate() {
                 let mut rows = [ones; 4];

@@ -1,18 +1,20 @@
-//! Functions over sixteen lanes, the same bits on every tier.
+//! Functions over sixteen lanes that give the same bits on every instruction set.
 
 #![allow(unsafe_code)]
-// Bodies run under the contract of `Simd`.
+// Bodies rely on the contract of `Simd`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::Simd;
 
-/// What is smaller becomes zero where numbers are rounded to bf16.
+/// Magnitudes below this become zero when numbers are rounded to bf16.
 pub(crate) const SMALLEST_BF16: f32 = 1.0 / (1_u64 << 45) as f32;
 
-/// A number of eight bits of precision next to each lane, zero for what is smaller than
-/// [`SMALLEST_BF16`]; NaN of NaN. Lanes are below 2^110. The lower halves of its bits are zero.
+/// Returns each lane rounded to eight bits of precision; zero for magnitudes below
+/// [`SMALLEST_BF16`], NaN for NaN. Lanes are below 2^110. The lower sixteen bits of a result are
+/// zero.
 ///
-/// Dekker's splitting (Dekker 1971, section 5): with `c = (2^16 + 1) x` the number is `c - (c - x)`.
+/// Dekker's splitting (Dekker 1971, section 5): with `c = (2^16 + 1) x` the result is
+/// `c - (c - x)`.
 #[inline(always)]
 pub(crate) unsafe fn rounded_to_bf16<S: Simd>(x: S::F) -> S::F {
     let c = S::mul(x, S::splat(65_537.0));
@@ -21,19 +23,19 @@ pub(crate) unsafe fn rounded_to_bf16<S: Simd>(x: S::F) -> S::F {
     S::select_less(size, S::splat(SMALLEST_BF16), S::splat(0.0), rounded)
 }
 
-/// Above this the exponential is infinite (the exact bound is 88.72), below its negative about
-/// (-87) it is zero (the smallest normal number is reached at -87.34).
+/// [`exp`] returns infinity above `HIGHEST` (the exact bound is 88.72) and zero below `LOWEST` (the
+/// smallest normal number is reached at -87.34).
 const HIGHEST: f32 = 88.0;
 const LOWEST: f32 = -87.0;
-/// Adding it leaves a number rounded to an integer in the low bits of the mantissa.
+/// Adding this rounds a number to an integer and leaves it in the low bits of the mantissa.
 const ROUNDER: f32 = 12_582_912.0;
-/// The natural logarithm of 2 in two parts, the first short enough for exact multiples.
+/// The natural logarithm of 2 in two parts; the first has few enough bits for exact multiples.
 const LN_2_HIGH: f32 = 355.0 / 512.0;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
-/// `e^x`, within 2 units in the last place for -87 <= x <= 88; NaN of NaN.
+/// Returns `e^x`, within 2 units in the last place for -87 <= x <= 88; NaN for NaN.
 ///
-/// `x = n ln 2 + r`, a polynomial for `e^r`, and `n` added to the exponent.
+/// With `x = n ln 2 + r`, computes `e^r` by a polynomial and adds `n` to the exponent.
 #[inline(always)]
 pub(crate) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
     let rounder = S::splat(ROUNDER);
@@ -47,14 +49,14 @@ pub(crate) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
     S::nan_or(x, y)
 }
 
-/// Below this [`exp_of_negative`] takes it for the number: there `2^n` is zero.
+/// [`exp_of_negative`] replaces smaller numbers by this one, for which `2^n` is zero.
 const LOWEST_NEGATIVE: f32 = -88.0;
 
-/// `e^x` of x <= 0: within 2 units in the last place for x >= -87.3, coarser where the result is no
-/// normal number, zero from about -87.7 on; NaN of NaN. What it gives of x > 0 means nothing.
+/// Returns `e^x` for x <= 0: within 2 units in the last place for x >= -87.3, less precise if the
+/// result is subnormal, zero below about -87.7; NaN for NaN. The result for x > 0 is undefined.
 ///
-/// As [`exp`], but for the factor `2^n`, which is made by itself: the bias of exponents is part of the
-/// rounder.
+/// Works like [`exp`], except that the factor `2^n` is computed separately: the exponent's bias is
+/// part of the rounder.
 #[inline(always)]
 pub(crate) unsafe fn exp_of_negative<S: Simd>(x: S::F) -> S::F {
     let rounder = S::splat(ROUNDER + 127.0);
@@ -67,7 +69,7 @@ pub(crate) unsafe fn exp_of_negative<S: Simd>(x: S::F) -> S::F {
     S::mul(power_of_rest::<S>(r), power)
 }
 
-/// `e^r` on |r| <= ln 2 / 2, as in Cephes' `expf`.
+/// Returns `e^r` for |r| <= ln 2 / 2, as in Cephes' `expf`.
 #[inline(always)]
 unsafe fn power_of_rest<S: Simd>(r: S::F) -> S::F {
     let mut p = S::splat(1.987_569_1e-4);
@@ -77,17 +79,18 @@ unsafe fn power_of_rest<S: Simd>(r: S::F) -> S::F {
     S::fma(p, S::mul(r, r), S::add(r, S::splat(1.0)))
 }
 
-/// `x / (1 + e^-x)`.
+/// Returns `x / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) unsafe fn silu<S: Simd>(x: S::F) -> S::F {
     let negated = S::sub(S::splat(0.0), x);
     S::div(x, S::add(S::splat(1.0), exp::<S>(negated)))
 }
 
-/// From here on the normal distribution's remaining tail is below 2e-7.
+/// Beyond this, the remaining tail of the normal distribution is below 2e-7.
 const TAIL: f32 = 5.2;
-/// Coefficients, highest first, of a polynomial in `t = 2 (x / TAIL)² - 1` that times `x` is
-/// `erf(x / √2)`: fitted by least squares whose weights were raised where the error was largest.
+/// Coefficients, highest first, of a polynomial in `t = 2 (x / TAIL)² - 1` that, multiplied by `x`,
+/// approximates `erf(x / √2)`. Fitted by least squares, with weights increased where the error was
+/// largest.
 const NORMAL: [f32; 15] = [
     4.047_874e-4,
     -1.124_583_9e-3,
@@ -106,8 +109,8 @@ const NORMAL: [f32; 15] = [
     2.718_999_7e-1,
 ];
 
-/// `erf(x / √2)`, within 2e-7; the share of a normal distribution that lies within `x` of its
-/// mean, with the sign of `x`. Finite of NaN.
+/// Returns `erf(x / √2)`, within 2e-7: the probability of a standard normal variable to lie within
+/// `x` of its mean, with the sign of `x`. Finite for NaN.
 #[inline(always)]
 pub(crate) unsafe fn normal_share<S: Simd>(x: S::F) -> S::F {
     let (one, tail) = (S::splat(1.0), S::splat(TAIL));
@@ -123,18 +126,19 @@ pub(crate) unsafe fn normal_share<S: Simd>(x: S::F) -> S::F {
     S::select_less(minus_tail, x, share, minus_one)
 }
 
-/// `x Φ(x)`, with the normal distribution's `Φ`: the Gaussian error linear unit (arXiv 1606.08415).
+/// Returns `x Φ(x)`, with `Φ` of the normal distribution: the Gaussian error linear unit (arXiv
+/// 1606.08415).
 #[inline(always)]
 pub(crate) unsafe fn gelu<S: Simd>(x: S::F) -> S::F {
     let half = S::mul(x, S::splat(0.5));
     S::fma(half, normal_share::<S>(x), half)
 }
 
-/// The approximation of [`gelu`] by a hyperbolic tangent, from the same paper:
+/// Returns the approximation of [`gelu`] by a hyperbolic tangent, from the same paper:
 /// `x / (1 + e^-2z)` with `z = √(2/π) (x + 0.044715 x³)`.
 #[inline(always)]
 pub(crate) unsafe fn gelu_tanh<S: Simd>(x: S::F) -> S::F {
-    // Twice the negated √(2/π).
+    // -2 √(2/π).
     const FACTOR: f32 = -1.595_769;
     let cubic = S::fma(S::mul(x, x), S::splat(FACTOR * 0.044_715), S::splat(FACTOR));
     S::div(x, S::add(S::splat(1.0), exp::<S>(S::mul(cubic, x))))

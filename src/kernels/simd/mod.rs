@@ -1,9 +1,9 @@
-//! Sixteen lanes, the same on every instruction set.
+//! Vectors of sixteen lanes, the same on every instruction set.
 //!
 //! A kernel is an `#[inline(always)]` function over [`Simd`], compiled inside a function that
-//! enables a tier's features (see [`per_tier`]). Lane operations are the IEEE ones, fused
-//! multiply-add included, and sums across lanes have one fixed tree, so a kernel gives the same
-//! bits on every tier.
+//! enables an instruction set (see [`per_tier`]). Lane operations follow IEEE 754, including the
+//! fused multiply-add, and sums across lanes use one fixed tree. A kernel therefore gives the same
+//! bits on every instruction set.
 
 #![allow(unsafe_code)]
 
@@ -30,8 +30,8 @@ pub(crate) const LANES: usize = 16;
 /// Operations on sixteen lanes.
 ///
 /// # Safety
-/// Every function wants the instruction set of its implementation, and pointers that are valid
-/// for the sixteen elements (or 64 bytes) that it touches; none asks for alignment.
+/// The CPU supports the implementation's instruction set, and pointers are valid for the sixteen
+/// elements (or 64 bytes) that a function reads or writes. No function requires alignment.
 pub(crate) trait Simd: Copy + 'static {
     /// Sixteen `f32`.
     type F: Copy;
@@ -39,23 +39,23 @@ pub(crate) trait Simd: Copy + 'static {
     type I: Copy;
     /// 64 bytes: four columns of sixteen channels.
     type W: Copy;
-    /// Most rows of a register tile; a power of two.
+    /// Maximum number of rows of a register tile; a power of two.
     const ROWS: usize;
-    /// Whether [`Simd::dot_wide`] takes 128 off each weight by itself.
+    /// Whether [`Simd::dot_wide`] subtracts 128 from each weight itself.
     const WIDE_IS_CENTRED: bool;
 
     unsafe fn splat(x: f32) -> Self::F;
-    /// Asks for the cache line at `from`, which may lie outside of any allocation.
+    /// Prefetches the cache line at `from`, which may lie outside of any allocation.
     unsafe fn prefetch(from: *const u8);
     unsafe fn load(from: *const f32) -> Self::F;
     unsafe fn store(to: *mut f32, x: Self::F);
     unsafe fn load_f16(from: *const u16) -> Self::F;
     unsafe fn load_bf16(from: *const u16) -> Self::F;
-    /// The upper halves of the lanes' bits, the lower zero: the second bf16 of each pair.
+    /// Clears the lower half of each lane's bits, which leaves the second bf16 of each pair.
     unsafe fn upper(a: Self::F) -> Self::F;
-    /// The lower halves in the place of the upper: the first bf16 of each pair.
+    /// Moves the lower half of each lane's bits to the upper half: the first bf16 of each pair.
     unsafe fn lower(a: Self::F) -> Self::F;
-    /// Stores the upper halves, side by side.
+    /// Stores the upper halves of the lanes, contiguously.
     unsafe fn store_upper(to: *mut u16, a: Self::F);
     unsafe fn load_u8(from: *const u8) -> Self::F;
     unsafe fn load_i8(from: *const i8) -> Self::F;
@@ -66,18 +66,18 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + c`, rounded once.
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// The larger; `b` where either is NaN.
+    /// The larger; `b` if either is NaN.
     unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
-    /// `yes` where `a < b`, else `no`; `no` where either is NaN.
+    /// `yes` if `a < b`, else `no`; `no` if either is NaN.
     unsafe fn select_less(a: Self::F, b: Self::F, yes: Self::F, no: Self::F) -> Self::F;
-    /// `a` where it is NaN, else `other`.
+    /// `a` if it is NaN, else `other`.
     unsafe fn nan_or(a: Self::F, other: Self::F) -> Self::F;
-    /// Adds the low bits of `n`, shifted into the exponent, to `a`: `a * 2^n` for `n` that holds
-    /// an integer in its low mantissa bits and an `a` that stays normal.
+    /// Adds the low bits of `n`, shifted into the exponent, to `a`. This is `a * 2^n` if `n` holds
+    /// an integer in its low mantissa bits and the result stays normal.
     unsafe fn add_to_exponent(a: Self::F, n: Self::F) -> Self::F;
-    /// Sum of the lanes: halves added to halves, down to one.
+    /// Sum of the lanes, added pairwise, half to half.
     unsafe fn sum(a: Self::F) -> f32;
-    /// [`Simd::sum`] of each.
+    /// [`Simd::sum`] of each vector.
     #[inline(always)]
     unsafe fn sums(a: [Self::F; 8]) -> [f32; 8] {
         let mut sums = [0.0; 8];
@@ -86,9 +86,9 @@ pub(crate) trait Simd: Copy + 'static {
         }
         sums
     }
-    /// Largest lane; where NaNs are among them, any lane.
+    /// Largest lane; any lane if one is NaN.
     unsafe fn largest(a: Self::F) -> f32;
-    /// [`Simd::largest`] of each; the sign of a zero may differ.
+    /// [`Simd::largest`] of each vector; the sign of a zero may differ.
     #[inline(always)]
     unsafe fn largest_of_each(a: [Self::F; 8]) -> [f32; 8] {
         let mut largest = [0.0; 8];
@@ -101,10 +101,10 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn int_splat(x: i32) -> Self::I;
     unsafe fn int_add(a: Self::I, b: Self::I) -> Self::I;
     unsafe fn to_float(a: Self::I) -> Self::F;
-    /// The largest of all lanes' bit patterns without their signs: of NaN above infinity above all
-    /// finite numbers.
+    /// Largest bit pattern of all lanes without their signs. NaN is above infinity, infinity above
+    /// all finite numbers.
     unsafe fn largest_bits(a: Self::F, b: Self::F) -> u32;
-    /// [`Simd::largest_bits`] of the 32 numbers at `x`, of those `stride` further, and so on.
+    /// [`Simd::largest_bits`] of eight rows of 32 numbers, the first at `x`, `stride` apart.
     #[inline(always)]
     unsafe fn largest_bits_of_eight(x: *const f32, stride: usize) -> [u32; 8] {
         let mut largest = [0; 8];
@@ -118,11 +118,11 @@ pub(crate) trait Simd: Copy + 'static {
     }
     /// `a * factor` rounded to the nearest integer, ties to even.
     unsafe fn round_scaled(a: Self::F, factor: Self::F) -> Self::I;
-    /// Stores the lanes, which lie in -128..=127, as sixteen bytes.
+    /// Stores the lanes, which are in -128..=127, as sixteen bytes.
     unsafe fn store_bytes(to: *mut i8, a: Self::I);
-    /// Rounds eight rows of 32 numbers, `stride` apart, times the row's factor (products from -127.5
-    /// to 127.5) and stores 256 bytes: of each four columns the four bytes of each row. Gives the
-    /// sums of each row's first and second sixteen bytes.
+    /// Rounds eight rows of 32 numbers, `stride` apart, each times its row's factor (products from
+    /// -127.5 to 127.5), and stores 256 bytes: for each four columns, the four bytes of each row.
+    /// Returns the sums of each row's first and second sixteen bytes.
     #[inline(always)]
     unsafe fn round_eight(
         to: *mut i8,
@@ -159,12 +159,13 @@ pub(crate) trait Simd: Copy + 'static {
     /// Adds to each lane the products of its four bytes of `w` (0 to 127) with the four signed
     /// bytes at `x` (-127 to 127).
     unsafe fn dot(total: Self::I, w: Self::W, x: *const i8) -> Self::I;
-    /// As [`Simd::dot`] for bytes of `w` up to 255; see [`Simd::WIDE_IS_CENTRED`].
+    /// Like [`Simd::dot`], for bytes of `w` up to 255; see [`Simd::WIDE_IS_CENTRED`].
     unsafe fn dot_wide(total: Self::I, w: Self::W, x: *const i8) -> Self::I;
 }
 
-/// Defines an unsafe function that takes a tier before its arguments and runs a kernel compiled
-/// for it. Its safety is the kernel's; that the machine has the tier, [`Tier`](super::Tier) tells.
+/// Defines an unsafe function that takes a `Tier` before its other arguments and runs the kernel
+/// compiled for it. Its safety contract is the kernel's; [`Tier`](super::Tier) guarantees that the
+/// machine supports the instruction set.
 macro_rules! per_tier {
     (
         $(#[$attribute:meta])*
@@ -179,7 +180,7 @@ macro_rules! per_tier {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
             unsafe fn avx512vnni $(<$generic: $bound>)? ($($arg: $type),*) $(-> $result)? {
-                // SAFETY: the features are enabled; the rest is the caller's promise.
+                // SAFETY: the features are enabled; the caller guarantees the rest.
                 unsafe { $kernel::<$crate::simd::Avx512Vnni $(, $generic)?>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
@@ -200,8 +201,7 @@ macro_rules! per_tier {
                 // SAFETY: as above.
                 unsafe { $kernel::<$crate::simd::Neon $(, $generic)?>($($arg),*) }
             }
-            // SAFETY: a tier in hand is one that the machine has; the rest is the caller's
-            // promise.
+            // SAFETY: the machine supports every `Tier`; the caller guarantees the rest.
             unsafe {
                 match tier.0 {
                     #[cfg(target_arch = "x86_64")]

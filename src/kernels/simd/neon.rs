@@ -40,7 +40,7 @@ macro_rules! four {
     }};
 }
 
-/// Four halves to floats; `fcvtl` itself, whose intrinsic wants an unstable type.
+/// Converts four f16 to f32 by `fcvtl`, whose intrinsic requires an unstable type.
 #[inline(always)]
 unsafe fn half_to_float(bits: uint16x4_t) -> float32x4_t {
     let wide: float32x4_t;
@@ -53,7 +53,7 @@ unsafe fn half_to_float(bits: uint16x4_t) -> float32x4_t {
     wide
 }
 
-/// `total` plus the products of fours of signed bytes; the intrinsic is unstable.
+/// Adds the products of groups of four signed bytes to `total`; the intrinsic is unstable.
 #[inline(always)]
 unsafe fn dot_signed(total: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
     let mut sum = total;
@@ -77,7 +77,7 @@ unsafe fn widen_bytes(low: int16x8_t, high: int16x8_t) -> F4 {
     ]
 }
 
-/// 16 in each byte whose bit is set.
+/// Returns 16 in each byte whose bit is set, 0 in the others.
 #[inline(always)]
 unsafe fn sixteens(bits: *const u8) -> uint8x16_t {
     const PLACE: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
@@ -90,7 +90,7 @@ unsafe fn greater_or_second(a: float32x4_t, b: float32x4_t) -> float32x4_t {
     vbslq_f32(vcgtq_f32(a, b), a, b)
 }
 
-// SAFETY (all functions of this file): the trait's contract gives NEON with dot products, and
+// SAFETY (all functions of this file): the trait's contract guarantees NEON with dot products, and
 // pointers valid for the loads and stores.
 impl Simd for Neon {
     type F = F4;

@@ -1,4 +1,4 @@
-//! The lanes of the plain tier: arrays and ordinary arithmetic, the reference of all others.
+//! Vectors of the plain tier: arrays and ordinary arithmetic, the reference for all others.
 
 #![allow(unsafe_code)]
 #![allow(clippy::missing_safety_doc)]
@@ -7,12 +7,12 @@ use half::f16;
 
 use super::{LANES, Simd};
 
-/// Lanes in arrays.
+/// Vectors as arrays.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain;
 
-// SAFETY (all blocks of this file): the trait's contract gives pointers valid for what is read or
-// written; reads and writes are unaligned ones.
+// SAFETY (all blocks of this file): the trait's contract guarantees pointers valid for all reads
+// and writes, which are unaligned.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Plain {
     type F = [f32; LANES];

@@ -1,4 +1,4 @@
-//! BLEU over a corpus and of one pair.
+//! BLEU of a corpus and of one pair.
 
 use std::iter::Sum;
 use std::ops::AddAssign;
@@ -7,46 +7,46 @@ use super::python::split;
 use super::tokens_13a::tokenized_13a;
 use super::words::Vocabulary;
 
-/// Longest n-grams counted.
+/// Longest n-gram length.
 const ORDERS: usize = 4;
 
-/// What BLEU counts of a pair; the counts of a corpus are the sum of its pairs'.
+/// Counts for BLEU of a pair; the counts of a corpus are the sum over its pairs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct BleuCounts {
-    /// N-grams of the prediction that the reference has as well, by order from 1 to 4.
+    /// Clipped n-gram matches between prediction and reference, by n from 1 to 4.
     pub n_matches: [u64; ORDERS],
-    /// N-grams of the prediction.
+    /// Number of n-grams of the prediction, by n from 1 to 4.
     pub n_predicted: [u64; ORDERS],
-    /// Tokens of the prediction.
+    /// Number of tokens of the prediction.
     pub prediction_len: u64,
-    /// Tokens of the reference.
+    /// Number of tokens of the reference.
     pub reference_len: u64,
 }
 
-/// BLEU and what it is made of.
+/// BLEU and its components.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Bleu {
-    /// 0 to 100.
+    /// BLEU score, 0 to 100.
     pub score: f64,
-    /// 0 to 1: what a prediction shorter than its reference is multiplied with.
+    /// Factor below 1 if the predictions are shorter than their references, 0 to 1.
     pub brevity_penalty: f64,
-    /// Share of matching n-grams by order from 1 to 4, smoothed, 0 to 100.
+    /// Smoothed n-gram precisions by n from 1 to 4, 0 to 100.
     pub precisions: [f64; ORDERS],
-    /// Tokens of the predictions over tokens of the references; 0 where these have none.
+    /// Prediction tokens divided by reference tokens; 0 if the references have none.
     pub length_ratio: f64,
 }
 
-/// Which orders the mean is taken over.
+/// N-gram lengths that the geometric mean is taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Orders {
     /// All four.
     All,
-    /// Those that the prediction is long enough for.
+    /// Only lengths for which the prediction has n-grams.
     Effective,
 }
 
 impl BleuCounts {
-    /// Counts a pair, in the tokens of `13a`, case kept.
+    /// Counts a pair in `13a` tokens; case is kept.
     #[must_use]
     pub fn of(prediction: &str, reference: &str) -> Self {
         let (prediction, reference) = (tokenized_13a(prediction), tokenized_13a(reference));
@@ -77,8 +77,8 @@ impl BleuCounts {
         self.bleu(Orders::All)
     }
 
-    /// BLEU of one pair, as `sacrebleu`'s `sentence_bleu`: over those orders only for which the
-    /// prediction is long enough.
+    /// BLEU of one pair, as `sacrebleu`'s `sentence_bleu` computes it: only over n-gram lengths for
+    /// which the prediction has n-grams.
     #[must_use]
     pub fn sentence(&self) -> Bleu {
         self.bleu(Orders::Effective)
@@ -147,7 +147,7 @@ impl Sum for BleuCounts {
     }
 }
 
-/// The n-grams of a sequence, four numbers in one, in ascending order.
+/// Sorted n-grams of a sequence, for `n` up to 4, each packed into one integer.
 fn sorted_ngrams(tokens: &[u32], n: usize) -> Vec<u128> {
     let pack = |gram: &[u32]| gram.iter().fold(0, |key, &token| key << 32 | u128::from(token));
     let mut grams: Vec<u128> = tokens.windows(n).map(pack).collect();
@@ -155,7 +155,7 @@ fn sorted_ngrams(tokens: &[u32], n: usize) -> Vec<u128> {
     grams
 }
 
-/// How many members two sorted multisets share.
+/// Size of the intersection of two sorted multisets.
 fn n_common(a: &[u128], b: &[u128]) -> u64 {
     let (mut i, mut j, mut n) = (0, 0, 0);
     while i < a.len() && j < b.len() {
@@ -177,7 +177,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashMap;
 
-    /// The counts by tables of n-grams.
+    /// Reference implementation with n-gram count tables.
     fn plain(predicted: &[u32], expected: &[u32]) -> BleuCounts {
         let table = |tokens: &[u32], n: usize| {
             let mut table: HashMap<Vec<u32>, u64> = HashMap::new();

@@ -1,43 +1,43 @@
 use std::path::PathBuf;
 
-/// What can go wrong with the data that METEOR reads.
+/// Error of the data files that METEOR reads.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The folder is not one of WordNet or NLTK.
+    /// The folder contains neither a WordNet nor NLTK's data.
     #[error(
         "{folder} holds no WordNet: looked for {expected}; name the folder with `index.noun` (Debian's `wordnet-base` has it in /usr/share/wordnet) or the `nltk_data` folder",
         folder = folder.display()
     )]
     NoWordNet {
-        /// The folder named.
+        /// Folder that was searched.
         folder: PathBuf,
-        /// What was looked for in it.
+        /// File and folder names that were searched for.
         expected: &'static str,
     },
     /// A file is missing or cannot be read.
     #[error("reading {what} in {place}: {source}; install the data again", place = place.display())]
     Read {
-        /// The file.
+        /// Name of the file.
         what: String,
-        /// The folder or archive.
+        /// Folder or archive of the file.
         place: PathBuf,
-        /// The system's own error.
+        /// Error of the operating system or the archive reader.
         source: std::io::Error,
     },
-    /// A line that WordNet's or Punkt's files do not have.
+    /// A line of a WordNet or Punkt file does not have the expected format.
     #[error(
         "{what} in {place}, line {line}: {reason}; install the data again",
         place = place.display()
     )]
     Malformed {
-        /// The file.
+        /// Name of the file.
         what: String,
-        /// The folder or archive.
+        /// Folder or archive of the file.
         place: PathBuf,
-        /// Number of the line, from 1.
+        /// Line number, from 1.
         line: usize,
-        /// What is wrong, and what was expected.
+        /// Reason, with the expected format.
         reason: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! Files of WordNet and of NLTK, in folders or in NLTK's archives.
+//! Reads files of WordNet and of NLTK from folders or from NLTK's zip archives.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 
-/// A folder of data, unpacked or not.
+/// A data folder, unpacked or inside a zip archive.
 #[derive(Debug)]
 pub(super) enum Place {
     /// A folder.
     Folder(PathBuf),
-    /// An archive, and the folder in it with a `/` at its end.
+    /// A zip archive, and the folder inside it with a trailing `/`.
     Archive(PathBuf, &'static str),
 }
 
 impl Place {
-    /// The first of a folder and an archive that is there.
+    /// The folder if it exists, else the archive if it exists.
     pub(super) fn find(folder: PathBuf, archive: PathBuf, inside: &'static str) -> Option<Self> {
         if folder.is_dir() {
             return Some(Self::Folder(folder));
@@ -24,7 +24,7 @@ impl Place {
         archive.is_file().then_some(Self::Archive(archive, inside))
     }
 
-    /// The text of a file.
+    /// Text of a file.
     pub(super) fn read(&self, name: &str) -> Result<String, Error> {
         let text = match self {
             Self::Folder(folder) => fs::read_to_string(folder.join(name)),
@@ -37,7 +37,7 @@ impl Place {
         })
     }
 
-    /// An error about a line of a file.
+    /// [`Error::Malformed`] for a line of a file.
     pub(super) fn malformed(&self, name: &str, line: usize, reason: &'static str) -> Error {
         Error::Malformed { what: name.to_owned(), place: self.path().to_owned(), line, reason }
     }

@@ -1,11 +1,11 @@
-//! Longest common subsequences, 64 cells at a time.
+//! Longest common subsequence, 64 cells at a time.
 
-/// Length of the longest common subsequence of two sequences of numbers below `n_symbols`.
+/// Length of the longest common subsequence of two sequences of symbols below `n_symbols`.
 ///
-/// The bit-parallel recurrence of Hyyrö (2004, "Bit-parallel LCS-length computation revisited"):
-/// bit `i` of `v` is 0 where the table's row grows at `a[i]`. Of a symbol only the blocks of 64
-/// positions that hold it are kept, so memory is in proportion to `a`, whatever its length; in a
-/// block without the symbol only a carry changes anything.
+/// Uses the bit-parallel recurrence of Hyyrö (2004, "Bit-parallel LCS-length computation
+/// revisited"): bit `i` of `v` is 0 if the current row of the table grows at `a[i]`. For each
+/// symbol only the blocks of 64 positions that contain it are stored, so memory is proportional to
+/// the length of `a`; a block without the symbol changes only through a carry.
 pub(super) fn lcs_len(a: &[u32], b: &[u32], n_symbols: usize) -> usize {
     let blocks = Blocks::new(a, n_symbols);
     let mut v = vec![u64::MAX; a.len().div_ceil(64)];
@@ -30,8 +30,8 @@ pub(super) fn lcs_len(a: &[u32], b: &[u32], n_symbols: usize) -> usize {
     v.iter().map(|bits| bits.count_zeros() as usize).sum()
 }
 
-/// Takes a carry into blocks without the symbol: it sets the lowest bit that is 0 and ends there.
-/// Whether it came out at the other end.
+/// Propagates a carry through blocks without the symbol: it sets the lowest 0 bit and stops.
+/// Returns whether the carry left the last block.
 fn ripple(v: &mut [u64]) -> bool {
     for bits in v {
         if *bits != u64::MAX {
@@ -42,11 +42,11 @@ fn ripple(v: &mut [u64]) -> bool {
     true
 }
 
-/// Where each symbol stands, as masks over blocks of 64 positions.
+/// Positions of each symbol in `a`, as masks over blocks of 64 positions.
 struct Blocks {
-    /// Block and mask; those of one symbol side by side, in order.
+    /// Block index and mask; entries of one symbol are adjacent and in order.
     masks: Vec<(usize, u64)>,
-    /// First mask of each symbol, and the end.
+    /// Index of the first mask of each symbol, then the total.
     starts: Vec<usize>,
 }
 
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The table, cell by cell.
+    /// Reference implementation with the full table, cell by cell.
     fn plain(a: &[u32], b: &[u32]) -> usize {
         let mut row = vec![0; a.len() + 1];
         for y in b {

@@ -1,4 +1,4 @@
-//! METEOR.
+//! The METEOR metric.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,19 +10,20 @@ use super::porter::stem;
 use super::punkt::Punkt;
 use super::wordnet::WordNet;
 
-/// Weight of precision beside recall in the mean.
+/// Weight of recall in the harmonic mean of precision and recall.
 const ALPHA: f64 = 0.9;
-/// Power of the share of chunks.
+/// Exponent of the fragmentation (chunks per match).
 const BETA: f64 = 3.0;
-/// Most that chunks can take away.
+/// Greatest fragmentation penalty.
 const GAMMA: f64 = 0.5;
 
 /// METEOR (Lavie and Agarwal 2007) as NLTK 3.10 computes it: `single_meteor_score` over
 /// `word_tokenize`, with alpha 0.9, beta 3, gamma 0.5.
 ///
-/// Words match if they are equal, if their stems are, or if the reference's stem is a synonym of the
-/// prediction's, in three passes over what is left, each from the end of the prediction to its
-/// beginning and with the last free word of the reference.
+/// Words match if they are equal, if their stems are equal, or if the reference's stem is a synonym
+/// of the prediction's. These are three passes over the words still unmatched. Each pass goes from
+/// the end of the prediction to its beginning and takes the last unmatched word of the reference
+/// that fits.
 #[derive(Debug, Default)]
 pub struct Meteor {
     wordnet: Option<WordNet>,
@@ -30,23 +31,23 @@ pub struct Meteor {
     untrained: Punkt,
 }
 
-/// What data a [`Meteor`] has. Values of different variants are not comparable.
+/// Data that a [`Meteor`] has. Values of different variants are not comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub enum MeteorVariant {
-    /// All that NLTK uses: WordNet, and Punkt's English parameters for the ends of sentences.
+    /// All data that NLTK uses: WordNet, and Punkt's English parameters for sentence boundaries.
     #[serde(rename = "meteor")]
     Full,
     /// WordNet without Punkt's parameters: an abbreviation within a text ends a sentence, and its
-    /// period is a word of its own.
+    /// period becomes a separate word.
     #[serde(rename = "meteor_no_punkt")]
     NoPunkt,
-    /// Neither: synonyms do not match.
+    /// Neither WordNet nor Punkt's parameters: synonyms do not match.
     #[serde(rename = "meteor_exact_stem")]
     ExactStem,
 }
 
 impl MeteorVariant {
-    /// The name that values go by.
+    /// Name of the metric in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -58,19 +59,19 @@ impl MeteorVariant {
 }
 
 impl Meteor {
-    /// Without any data: [`MeteorVariant::ExactStem`].
+    /// A METEOR without data: [`MeteorVariant::ExactStem`].
     #[must_use]
     pub fn exact_stem() -> Self {
         Self::default()
     }
 
     /// Reads WordNet from its folder (the one with `index.noun`), or WordNet and Punkt's English
-    /// parameters from NLTK's data folder (`corpora/wordnet`, `tokenizers/punkt_tab`, unpacked or
-    /// not; Punkt may be absent).
+    /// parameters from NLTK's data folder (`corpora/wordnet`, `tokenizers/punkt_tab`, as folders or
+    /// zip archives; Punkt may be absent).
     ///
     /// # Errors
     ///
-    /// If there is no WordNet in the folder, or one of its files or of Punkt's cannot be read.
+    /// Error if the folder has no WordNet, or a file of WordNet or Punkt cannot be read.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         if folder.join("index.noun").is_file() {
             let wordnet = WordNet::read(&Place::Folder(folder.to_owned()))?;
@@ -95,7 +96,7 @@ impl Meteor {
         })
     }
 
-    /// What data this has.
+    /// Variant that the loaded data allows.
     #[must_use]
     pub fn variant(&self) -> MeteorVariant {
         match (&self.wordnet, &self.punkt) {
@@ -105,7 +106,7 @@ impl Meteor {
         }
     }
 
-    /// Scores a prediction against its reference, 0 to 1; 0 where no word matches.
+    /// Scores a prediction against its reference, 0 to 1; 0 if no word matches.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn score(&self, prediction: &str, reference: &str) -> f64 {
@@ -121,14 +122,15 @@ impl Meteor {
         (1.0 - penalty) * mean
     }
 
-    /// Words of a text in lower case, sentence by sentence.
+    /// Words of a text in lower case, tokenized sentence by sentence.
     fn words(&self, text: &str) -> Vec<String> {
         let sentences = self.punkt.as_ref().unwrap_or(&self.untrained).sentences(text);
         let words = sentences.into_iter().flat_map(sentence_words);
         words.map(|word| word.to_lowercase()).collect()
     }
 
-    /// Places of matching words in the prediction and the reference, in the prediction's order.
+    /// Positions of matching words in the prediction and in the reference, in the prediction's
+    /// order.
     fn alignment(&self, predicted: &[String], expected: &[String]) -> Vec<(usize, usize)> {
         let mut matches = Vec::new();
         let of = |words: &[String]| words.iter().cloned().enumerate().collect::<Vec<_>>();
@@ -157,11 +159,11 @@ fn read_punkt(place: &Place) -> Result<Punkt, Error> {
     .map_err(|line| place.malformed(contexts, line, "expected a word, a tab and a number"))
 }
 
-/// A word and its place in its text.
+/// A word with its position in its text.
 type Placed = (usize, String);
 
-/// Matches each predicted word, from the last to the first, with the last free word of the reference
-/// that is equal to it or to one of its `others`; takes both out of the lists.
+/// Matches each predicted word, from the last to the first, with the last unmatched word of the
+/// reference that equals it or one of its `others`. Removes matched words from both lists.
 fn match_words<'w>(
     predicted: &mut Vec<Placed>,
     expected: &mut Vec<Placed>,
@@ -193,7 +195,7 @@ fn match_words<'w>(
     expected.retain(|(place, _)| of_expected.binary_search(place).is_err());
 }
 
-/// Runs of matches that are neighbours in both texts.
+/// Number of chunks: maximal runs of matches that are adjacent in both texts.
 fn n_chunks(matches: &[(usize, usize)]) -> usize {
     let is_neighbour =
         |pair: &&[(usize, usize)]| pair[1].0 == pair[0].0 + 1 && pair[1].1 == pair[0].1 + 1;

@@ -1,15 +1,14 @@
-//! Scores of predicted texts against reference texts, a pair at a time and over all pairs.
+//! Scores of predicted texts against reference texts, per pair and over all pairs.
 //!
 //! | metric | equal to | tokens |
 //! |---|---|---|
 //! | ROUGE-1, ROUGE-L (`rouge`, `lcs`) | `rouge-score` 0.1.2 | `words` |
 //! | BLEU (`bleu`) | `sacrebleu` 2.5.1 | `tokens_13a` |
 //! | METEOR (`meteor`, `porter`, `wordnet`) | NLTK 3.10 | `punkt`, `punkt_text`, then `nltk_words` |
-//! | distinct-1/2, copied runs (`words_used`) | | `words` |
+//! | distinct-1/2, copied 8-grams (`words_used`) | | `words` |
 //!
-//! WordNet and Punkt's English parameters are data that is not part of this program; `language_data`
-//! reads them where they are named, and a METEOR without them goes by another name
-//! ([`MeteorVariant`]).
+//! WordNet and Punkt's English parameters are not part of this program. `language_data` reads them
+//! from a given folder; without them METEOR is reported under another name ([`MeteorVariant`]).
 
 mod bleu;
 mod error;

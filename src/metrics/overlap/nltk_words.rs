@@ -1,17 +1,17 @@
-//! The words of a sentence as NLTK cuts them.
+//! Word tokenization of a sentence, as NLTK does it.
 
 use super::python::{
     is_digit, is_space, is_word_of_re, is_word_of_regex, pad, replace_pairs, split,
 };
 
-/// Ends of words that an apostrophe before them does not open a quotation for.
+/// Clitics: an apostrophe before one of these is not separated as an opening quote.
 const CLITICS: [&str; 8] = ["re", "ve", "ll", "m", "t", "s", "d", "n"];
 
-/// What is cut off before a space where neither an apostrophe nor a space stands before it.
+/// Endings that are cut off before a space, unless an apostrophe or a space precedes them.
 const SHORT_ENDINGS: [&str; 7] = ["'s", "'S", "'m", "'M", "'d", "'D", "'"];
 const LONG_ENDINGS: [&str; 8] = ["'ll", "'LL", "'re", "'RE", "'ve", "'VE", "n't", "N'T"];
 
-/// Words that are two. `wanna` is so only before white space.
+/// Contractions that are split into two words. `wanna` is split only before white space.
 const CONTRACTIONS: [(&str, &str); 8] = [
     ("can", "not"),
     ("d", "'ye"),
@@ -23,8 +23,8 @@ const CONTRACTIONS: [(&str, &str); 8] = [
     ("wan", "na"),
 ];
 
-/// Tokens of one sentence, as NLTK's `NLTKWordTokenizer` 3.10 has them: the Penn Treebank's
-/// conventions with Unicode's quotes and dashes; double quotes become two backquotes or two
+/// Tokens of one sentence, as NLTK's `NLTKWordTokenizer` 3.10 produces them: Penn Treebank
+/// conventions with Unicode quotes and dashes; double quotes become two backquotes or two
 /// apostrophes.
 pub(super) fn sentence_words(sentence: &str) -> Vec<String> {
     let text = opening_quotes(sentence);
@@ -63,7 +63,7 @@ fn opening_quotes(sentence: &str) -> String {
     if text.contains('\'') { apostrophes_before_words(&text) } else { text }
 }
 
-/// Double quotes after a space or an opening bracket open a quotation.
+/// Marks double quotes after a space or an opening bracket as opening quotes.
 fn quotes_after_openers(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text;
@@ -80,7 +80,7 @@ fn quotes_after_openers(text: &str) -> String {
     out
 }
 
-/// An apostrophe that a word begins after, and no clitic, is apart from it.
+/// Separates an apostrophe from the word after it, unless that word is a clitic.
 fn apostrophes_before_words(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut before = None;
@@ -139,8 +139,9 @@ fn punctuation(text: String) -> String {
     if text.contains("--") { text.replace("--", " -- ") } else { text }
 }
 
-/// What stands before a period that ends the text, and the characters of a class right after it.
-/// Only white space may follow, and no other period stand before it.
+/// Text before a final period, and the characters of a class right after the period. `None` unless
+/// only white space follows these; the period must not be the first character nor follow another
+/// period.
 fn last_period(text: &str, is_closer: impl Fn(char) -> bool) -> Option<(&str, &str)> {
     let at = text.rfind('.')?;
     let before = &text[..at];
@@ -189,8 +190,8 @@ fn single_spaces(text: &str) -> String {
     out
 }
 
-/// Cuts off the first of `endings` that stands before a space, where the character before it is of
-/// a class.
+/// Cuts off the first of `endings` that precedes a space, if the character before the ending is in
+/// `class`.
 fn cut_before_spaces(text: &str, class: impl Fn(char) -> bool, endings: &[&str]) -> String {
     if !text.contains('\'') {
         return text.to_owned();
@@ -233,8 +234,8 @@ fn contractions(text: &str) -> String {
     out
 }
 
-/// `'tis` and `'twas` after a space. Only one that a contraction stands right before comes here whole:
-/// the apostrophe of every other was cut off as an opening quote.
+/// Splits `'tis` and `'twas` after a space. They reach this step whole only right after a
+/// contraction: elsewhere the apostrophe was separated as an opening quote.
 fn tis_and_twas(text: String) -> String {
     if !text.contains(" 't") && !text.contains(" 'T") {
         return text;
@@ -259,7 +260,7 @@ fn tis_and_twas(text: String) -> String {
     out
 }
 
-/// The two words at the beginning of a text, if they make one, and what follows.
+/// Two words of a contraction at the beginning of a text, and the text after it.
 fn contraction(text: &str) -> Option<(&str, &str, &str)> {
     CONTRACTIONS.iter().find_map(|(first, second)| {
         let middle = after_ignoring_case(text, first)?;
@@ -275,8 +276,8 @@ fn contraction(text: &str) -> Option<(&str, &str, &str)> {
     })
 }
 
-/// What follows a prefix of lower case letters; as Python ignores case, some letters beyond ASCII
-/// are equal to them.
+/// Text after a lower-case prefix, ignoring case as Python does: some non-ASCII letters equal ASCII
+/// ones.
 fn after_ignoring_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
     let mut rest = text.chars();
     for expected in prefix.chars() {

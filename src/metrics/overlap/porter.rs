@@ -2,7 +2,7 @@
 
 use std::iter::successors;
 
-/// Words that do not follow the rules.
+/// Irregular words and their stems.
 const IRREGULAR: [(&str, &str); 16] = [
     ("sky", "sky"),
     ("skies", "sky"),
@@ -80,10 +80,10 @@ const STEP_4: [(&str, &str); 19] = [
     ("ize", ""),
 ];
 
-/// The stem of a word in lower case (Porter 1980, "An algorithm for suffix stripping", with the
-/// changes that NLTK's `PorterStemmer` makes in its mode `NLTK_EXTENSIONS`: irregular words, words
-/// of two letters left alone, `ie` kept in words of four, `y` to `i` after any consonant but the
-/// first letter, more suffixes in step 2).
+/// Stem of a word in lower case (Porter 1980, "An algorithm for suffix stripping", with the changes
+/// of NLTK's `PorterStemmer` in its mode `NLTK_EXTENSIONS`: irregular words, words of two letters
+/// unchanged, `ie` kept in words of four letters, `y` to `i` after any consonant except the first
+/// letter, more suffixes in step 2).
 pub(super) fn stem(word: &str) -> String {
     if let Some((_, stem)) = IRREGULAR.iter().find(|(irregular, _)| *irregular == word) {
         return (*stem).to_owned();
@@ -151,7 +151,7 @@ fn step_2(word: &mut String) {
         word.truncate(word.len() - 2);
         step_2(word);
     } else if let Some(stem) = word.strip_suffix("ogi").filter(|stem| stem.ends_with('l')) {
-        // NLTK's condition looks at the stem with the `l`.
+        // NLTK's condition applies to the stem including the `l`.
         if measure(stem) > 0 {
             word.pop();
         }
@@ -172,8 +172,8 @@ fn step_5(word: &mut String) {
     }
 }
 
-/// Applies the first rule whose suffix the word has, if `holds` for the stem and the suffix; no
-/// other rule is tried.
+/// Applies the first rule whose suffix the word has, if `holds` is true for the stem and the
+/// suffix. Later rules are not tried.
 fn replace_first(word: &mut String, rules: &[(&str, &str)], holds: impl Fn(&str, &str) -> bool) {
     let found =
         rules.iter().find_map(|(suffix, new)| Some((word.strip_suffix(suffix)?, suffix, new)));
@@ -185,7 +185,8 @@ fn replace_first(word: &mut String, rules: &[(&str, &str)], holds: impl Fn(&str,
     }
 }
 
-/// Letters of a word, and whether each is a consonant: no vowel, and no `y` after a consonant.
+/// Letters of a word, each with whether it is a consonant: not a vowel, and not a `y` after a
+/// consonant.
 fn letters(word: &str) -> impl Iterator<Item = (char, bool)> {
     let mut chars = word.chars();
     let first = chars.next().map(|c| (c, !is_vowel(c)));
@@ -199,7 +200,7 @@ fn is_vowel(c: char) -> bool {
     matches!(c, 'a' | 'e' | 'i' | 'o' | 'u')
 }
 
-/// How often a consonant follows a vowel: the paper's m.
+/// Number of vowel-consonant sequences, m in the paper.
 fn measure(stem: &str) -> usize {
     letters(stem).zip(letters(stem).skip(1)).filter(|((_, a), (_, b))| !a && *b).count()
 }
@@ -217,8 +218,8 @@ fn ends_in_double_consonant(word: &str) -> bool {
     matches!((before, last), (Some((a, _)), Some((b, true))) if a == b)
 }
 
-/// Whether a word ends consonant, vowel, consonant, the last no `w`, `x` or `y`; or is a vowel and a
-/// consonant.
+/// Whether a word ends in consonant, vowel, consonant, the last not `w`, `x` or `y`; or consists of
+/// a vowel and a consonant.
 fn ends_cvc(word: &str) -> bool {
     let mut last = [None; 3];
     for letter in letters(word) {

@@ -1,11 +1,11 @@
-//! Sentences as NLTK's Punkt finds them.
+//! Sentence splitting, as NLTK's Punkt does it.
 
 use std::collections::{HashMap, HashSet};
 
 use super::punkt_text::{candidates, punkt_words, realigned};
 use super::python::{is_digit, is_word_of_regex, rstrip};
 
-/// Where a word type was seen in training, by the bits of NLTK's `ortho_context.tab`.
+/// Bits of NLTK's `ortho_context.tab`: the positions and cases in which training saw a word type.
 const MID_UPPER: u32 = 1 << 2;
 const BEGIN_LOWER: u32 = 1 << 4;
 const ANY_UPPER: u32 = 1 << 1 | 1 << 2 | 1 << 3;
@@ -13,21 +13,21 @@ const ANY_LOWER: u32 = 1 << 4 | 1 << 5 | 1 << 6;
 
 const NUMBER: &str = "##number##";
 
-/// What Punkt has learned of a language: its parameters in NLTK's package `punkt_tab`. The default
-/// has learned nothing: every period after a word ends a sentence, save after an initial or a number
-/// before a word in lower case or an initial before a capital.
+/// Parameters of Punkt for one language, from NLTK's package `punkt_tab`. The default is untrained:
+/// every period after a word ends a sentence, except after an initial or a number before a
+/// lower-case word, and after an initial before a capitalized word.
 #[derive(Debug, Default)]
 pub(super) struct Punkt {
     abbreviations: HashSet<String>,
-    /// Second words by first words, which stand before a period.
+    /// First word (before a period) to the second words of its collocations.
     collocations: HashMap<String, HashSet<String>>,
     starters: HashSet<String>,
     contexts: HashMap<String, u32>,
 }
 
 impl Punkt {
-    /// The four files of `punkt_tab`'s folder of a language; `Err` is the number of the line of
-    /// `ortho_context` that cannot be read.
+    /// Parses the four files of a language's folder in `punkt_tab`. `Err` is the number of the
+    /// malformed line of `ortho_context`.
     pub(super) fn parse(
         abbreviations: &str,
         collocations: &str,
@@ -50,8 +50,9 @@ impl Punkt {
         Ok(punkt)
     }
 
-    /// The sentences of a text (Kiss and Strunk 2006, "Unsupervised multilingual sentence boundary
-    /// detection"; as NLTK 3.10 finds them, closing quotes and brackets put back to their sentence).
+    /// Sentences of a text (Kiss and Strunk 2006, "Unsupervised multilingual sentence boundary
+    /// detection"; as in NLTK 3.10, closing quotes and brackets are moved back to the sentence they
+    /// close).
     pub(super) fn sentences<'t>(&self, text: &'t str) -> Vec<&'t str> {
         let mut slices = Vec::new();
         let mut start = 0;
@@ -65,7 +66,7 @@ impl Punkt {
         realigned(text, &slices)
     }
 
-    /// Whether a sentence ends within a text of a few words, before its last one.
+    /// Whether a sentence ends in a context of a few words, before its last word.
     fn has_break(&self, context: &str) -> bool {
         let lines = context.split('\n').filter(|line| !rstrip(line).is_empty());
         let mut tokens: Vec<Token> =
@@ -82,7 +83,7 @@ impl Punkt {
         false
     }
 
-    /// What a token is by itself.
+    /// Token with its classification by form alone.
     fn first_pass<'t>(&self, word: &'t str) -> Token<'t> {
         let mut token = Token {
             word,
@@ -107,7 +108,7 @@ impl Punkt {
         token
     }
 
-    /// What a token with a period is beside the next one: sections 4.1 to 4.3 of the paper.
+    /// Reclassifies a token with a period by the next token: sections 4.1 to 4.3 of the paper.
     fn second_pass(&self, token: &mut Token, next: &Token) {
         if !token.word.ends_with('.') {
             return;
@@ -138,7 +139,7 @@ impl Punkt {
         }
     }
 
-    /// Whether a token is the first of a sentence, by the case it is seen in; `None` is unknown.
+    /// Whether a token begins a sentence, by the cases seen in training; `None` if unknown.
     fn begins_sentence(&self, token: &Token) -> Option<bool> {
         if matches!(token.word, ";" | ":" | "," | "." | "!" | "?") {
             return Some(false);
@@ -159,10 +160,10 @@ impl Punkt {
     }
 }
 
-/// A word of a context.
+/// A word of a candidate's context.
 struct Token<'t> {
     word: &'t str,
-    /// In lower case; a number is [`NUMBER`].
+    /// The word in lower case; [`NUMBER`] for a number.
     kind: String,
     ends_sentence: bool,
     is_abbreviation: bool,
@@ -178,7 +179,7 @@ impl Token<'_> {
         self.word.chars().next().is_some_and(char::is_uppercase)
     }
 
-    /// One letter and a period.
+    /// Whether the token is one letter and a period.
     fn is_initial(&self) -> bool {
         let mut chars = self.word.chars();
         let first = chars.next();
@@ -190,8 +191,8 @@ fn without_period(kind: &str) -> &str {
     kind.strip_suffix('.').filter(|stem| !stem.is_empty()).unwrap_or(kind)
 }
 
-/// A word in lower case; one of digits, commas, periods and dashes, which begins with a digit but
-/// for a sign and a point, is [`NUMBER`].
+/// A word in lower case, or [`NUMBER`] if it consists of digits, commas, periods and dashes and
+/// begins with a digit, after an optional minus and an optional period or comma.
 fn kind(word: &str) -> String {
     let lower = word.to_lowercase();
     let digits = lower.strip_prefix('-').unwrap_or(&lower);

@@ -1,18 +1,19 @@
-//! What Punkt looks at: places where sentences may end, the words around them, and what closes them.
+//! Text scanning for Punkt: candidate sentence ends, the words around them, and closing
+//! punctuation.
 
-/// A place where a sentence may end.
+/// A possible end of a sentence.
 pub(super) struct Candidate {
-    /// Beginning of the word before it.
+    /// Start of the word before the end.
     pub(super) context_start: usize,
-    /// End of what follows it: a bracket or quote, or the next word.
+    /// End of the context after it: a bracket or quote, or the next word.
     pub(super) context_end: usize,
     /// End of the sentence.
     pub(super) end: usize,
-    /// Beginning of the next one.
+    /// Start of the next sentence.
     pub(super) next_start: usize,
 }
 
-/// Where sentences may end; of several in one word the last.
+/// Possible sentence ends; if a word has several, the last one.
 pub(super) fn candidates(text: &str) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
     let mut previous = (0, 0);
@@ -32,7 +33,7 @@ pub(super) fn candidates(text: &str) -> Vec<Candidate> {
         } else {
             continue;
         };
-        // NLTK takes a space in first place for none.
+        // NLTK treats a space at position 0 as no space.
         let context_start = match text[previous.1..at].rfind(is_ascii_space) {
             Some(space) if space > 0 => previous.1 + space + 1,
             _ => previous.0,
@@ -52,7 +53,7 @@ fn is_ascii_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }
 
-/// What never stands within a word.
+/// Whether a character is never part of a word.
 fn is_non_word(c: char) -> bool {
     matches!(c, ')' | '"' | ';' | '}' | ']' | '*' | ':' | '@' | '\'' | '(' | '{' | '[' | '?' | '!')
         || is_quote(c)
@@ -62,7 +63,7 @@ fn is_quote(c: char) -> bool {
     matches!(c, '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' | '«' | '»')
 }
 
-/// Words of a line, punctuation other than periods apart.
+/// Words of a line, with punctuation other than periods separated.
 pub(super) fn punkt_words(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = line;
     std::iter::from_fn(move || {
@@ -100,7 +101,7 @@ fn begins_word(c: char) -> bool {
     )
 }
 
-/// Length of a word whose first character has `first` bytes.
+/// Byte length of a word whose first character has `first` bytes.
 fn word_len(text: &str, first: usize) -> usize {
     let ends = |rest: &str| {
         rest.chars().next().is_none_or(|c| c.is_whitespace() || is_non_word(c))
@@ -113,8 +114,8 @@ fn word_len(text: &str, first: usize) -> usize {
         .map_or(text.len(), |(at, _)| at)
 }
 
-/// Length of two or more dashes or periods at the beginning of a text, or of three or more periods
-/// with a space between each two.
+/// Byte length of a run of two or more dashes or periods at the beginning of a text, or of three or
+/// more periods with one white space character between each two.
 fn run_of_punctuation(text: &str) -> Option<usize> {
     let first = text.bytes().next().filter(|b| matches!(b, b'-' | b'.'))?;
     let n = text.bytes().take_while(|&b| b == first).count();
@@ -134,7 +135,8 @@ fn run_of_punctuation(text: &str) -> Option<usize> {
     (n_periods >= 3).then_some(len)
 }
 
-/// Gives quotes and brackets at the beginning of a slice to the one before.
+/// Sentences of the slices, with quotes and brackets at the beginning of a slice moved to the one
+/// before.
 pub(super) fn realigned<'t>(text: &'t str, slices: &[(usize, usize)]) -> Vec<&'t str> {
     let mut sentences = Vec::with_capacity(slices.len());
     let mut taken = 0;
@@ -158,8 +160,8 @@ pub(super) fn realigned<'t>(text: &'t str, slices: &[(usize, usize)]) -> Vec<&'t
     sentences
 }
 
-/// Length of the closing quotes and brackets that a text begins with, if white space, two dashes or
-/// its end follows them; and their length with that white space.
+/// Byte length of the closing quotes and brackets that a text begins with, if white space, two
+/// dashes or the end of the text follow; and that length including the white space.
 fn closing(text: &str) -> Option<(usize, usize)> {
     let is_closing = |c| matches!(c, '"' | '\'' | ')' | ']' | '}') || is_quote(c);
     let n = text.find(|c| !is_closing(c)).unwrap_or(text.len());

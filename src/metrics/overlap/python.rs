@@ -1,10 +1,10 @@
-//! Classes of characters as Python's string methods and regular expressions draw them.
+//! Character classes of Python's string methods and regular expressions.
 
 use std::sync::LazyLock;
 
 use fancy_regex::Regex;
 
-/// White space of `str.split` and `str.rstrip`: Unicode's, and four control characters.
+/// White space of `str.split` and `str.rstrip`: Unicode white space and four control characters.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
@@ -25,27 +25,27 @@ pub(super) fn is_digit(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_digit() } else { holds(CLASS.as_ref(), c) }
 }
 
-/// `\w` of the module `re`: letters, numbers of any kind, the low line.
+/// `\w` of the module `re`: letters, numbers of any kind, the underscore.
 pub(super) fn is_word_of_re(c: char) -> bool {
     static CLASS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[\p{L}\p{N}_]").ok());
     if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { holds(CLASS.as_ref(), c) }
 }
 
-/// `\w` of the package `regex`: as Unicode's UTS 18 has it, with marks and joiners.
+/// `\w` of the package `regex`: as defined by Unicode's UTS 18, with marks and joiners.
 pub(super) fn is_word_of_regex(c: char) -> bool {
     static CLASS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\w").ok());
     if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { holds(CLASS.as_ref(), c) }
 }
 
-/// Whether a class beyond ASCII, compiled at its first use, has a character.
+/// Whether a non-ASCII character is in a class.
 fn holds(class: Option<&Regex>, c: char) -> bool {
     let mut bytes = [0; 4];
     let text = c.encode_utf8(&mut bytes);
     class.is_some_and(|class| class.is_match(text).unwrap_or(false))
 }
 
-/// Replaces pairs of neighbours from left to right, each character in one pair at most: what
-/// `re.sub` does with a pattern of two characters.
+/// Replaces non-overlapping pairs of adjacent characters from left to right, as `re.sub` does with
+/// a pattern of two characters.
 pub(super) fn replace_pairs(
     text: &str,
     matches: impl Fn(char, char) -> bool,
@@ -65,7 +65,7 @@ pub(super) fn replace_pairs(
     out
 }
 
-/// Puts a space on both sides of each character of a class.
+/// Inserts a space on both sides of each character of a class.
 pub(super) fn pad(text: &str, class: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {

@@ -3,19 +3,19 @@
 use super::lcs::lcs_len;
 use super::words::{Vocabulary, lowered, words};
 
-/// F-measures of ROUGE (Lin 2004), as `rouge-score` 0.1.2 computes them with its default tokenizer
-/// and without stemming; 0 to 1.
+/// ROUGE F-measures (Lin 2004), as `rouge-score` 0.1.2 computes them with its default tokenizer and
+/// without stemming; 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Rouge {
-    /// Of single words.
+    /// Unigram F-measure.
     pub rouge1: f64,
-    /// Of the longest common subsequence, the whole text as one sequence (`rougeL`, not
-    /// `rougeLsum`).
+    /// F-measure of the longest common subsequence, with the whole text as one sequence (`rougeL`,
+    /// not `rougeLsum`).
     pub rouge_l: f64,
 }
 
 impl Rouge {
-    /// Scores a prediction against its reference. Where one of them has no words, both are 0.
+    /// Scores a prediction against its reference; both values are 0 if either text has no words.
     #[must_use]
     pub fn of(prediction: &str, reference: &str) -> Self {
         let (prediction, reference) = (lowered(prediction), lowered(reference));
@@ -25,7 +25,7 @@ impl Rouge {
         Self::of_words(&predicted, &expected, vocabulary.len())
     }
 
-    /// Scores sequences of numbers below `n_words`.
+    /// Scores sequences of word ids below `n_words`.
     pub(super) fn of_words(predicted: &[u32], expected: &[u32], n_words: usize) -> Self {
         let f = |n| f_measure(n, predicted.len(), expected.len());
         Self {
@@ -35,7 +35,7 @@ impl Rouge {
     }
 }
 
-/// Words that both have, each as often as it stands in the one that has it less often.
+/// Clipped unigram overlap.
 fn n_common(predicted: &[u32], expected: &[u32], n_words: usize) -> usize {
     let mut left = vec![0_u32; n_words];
     for &word in expected {
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn counts_words_and_their_order() {
         let rouge = Rouge::of("The cat sat; the cat!", "the mat, the cat");
-        // 3 of 5 and of 4 words; "the the cat" in order.
+        // 3 of 5 and 3 of 4 words match; the longest common subsequence is "the the cat".
         assert!((rouge.rouge1 - 2.0 * 0.6 * 0.75 / 1.35).abs() < 1e-12);
         assert!((rouge.rouge_l - rouge.rouge1).abs() < 1e-12);
         let turned = Rouge::of("b a", "a b");

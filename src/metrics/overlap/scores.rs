@@ -1,19 +1,19 @@
-//! All metrics over many pairs.
+//! All overlap metrics over many pairs.
 
 use rayon::prelude::*;
 
 use super::{Bleu, BleuCounts, Copied, Distinct, Meteor, MeteorVariant, Rouge};
 
-/// A predicted text, the text it is compared with, and texts it may have copied from.
+/// A predicted text, its reference, and texts it may have copied from.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair<'a> {
-    /// What was written.
+    /// Predicted (generated) text.
     pub prediction: &'a str,
-    /// What the person wrote.
+    /// Reference text, written by the user.
     pub reference: &'a str,
-    /// The person's other texts, if copies from them are to be looked for.
+    /// The user's other texts, to count copies from them; `None` skips the count.
     pub history: Option<&'a [String]>,
-    /// Texts of others, likewise.
+    /// Other users' texts, to count copies from them; `None` skips the count.
     pub peers: Option<&'a [String]>,
 }
 
@@ -22,38 +22,38 @@ pub struct Pair<'a> {
 pub struct PairScores {
     /// ROUGE-1 and ROUGE-L.
     pub rouge: Rouge,
-    /// What BLEU counts; [`BleuCounts::sentence`] is the pair's own value.
+    /// Counts for BLEU; [`BleuCounts::sentence`] is the pair's own value.
     pub bleu: BleuCounts,
     /// METEOR in the variant of the [`Meteor`] that computed it.
     pub meteor: f64,
-    /// Runs copied from the history.
+    /// 8-grams copied from the history.
     pub copied_from_history: Option<Copied>,
-    /// Runs copied from peers.
+    /// 8-grams copied from peers.
     pub copied_from_peers: Option<Copied>,
 }
 
 /// Metrics over pairs.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Scores {
-    /// Each pair's, in their order.
+    /// Metrics of each pair, in the given order.
     pub pairs: Vec<PairScores>,
-    /// Means over pairs; 0 where there are none.
+    /// Means over pairs; 0 if there are none.
     pub rouge: Rouge,
-    /// Of the corpus.
+    /// Corpus BLEU.
     pub bleu: Bleu,
-    /// Mean over pairs; 0 where there are none.
+    /// Mean over pairs; 0 if there are none.
     pub meteor: f64,
-    /// What [`Self::meteor`] and the pairs' values are to be called.
+    /// Variant, and so the name, of [`Self::meteor`] and of the pairs' values.
     pub meteor_variant: MeteorVariant,
-    /// Variety of the predictions.
+    /// Distinct-1 and distinct-2 of the predictions.
     pub distinct: Distinct,
-    /// Over the runs of all pairs that have a history.
+    /// Sum over all pairs with a history.
     pub copied_from_history: Option<Copied>,
-    /// Over the runs of all pairs that have peers.
+    /// Sum over all pairs with peers.
     pub copied_from_peers: Option<Copied>,
 }
 
-/// Scores pairs, in parallel; the result does not depend on the number of threads.
+/// Scores pairs in parallel; the result does not depend on the number of threads.
 #[must_use]
 pub fn score(pairs: &[Pair], meteor: &Meteor) -> Scores {
     let of_pairs: Vec<PairScores> = pairs

@@ -1,4 +1,4 @@
-//! Golden values of the reference implementations, and texts of any kind.
+//! Golden values of the reference implementations, and properties on arbitrary texts.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -67,7 +67,7 @@ impl Golden {
         golden
     }
 
-    /// An NLTK data folder with a WordNet and Punkt parameters of a few words.
+    /// An NLTK data folder with a small WordNet and small Punkt parameters.
     fn data_folder(&self) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in &self.files[0] {
@@ -288,7 +288,7 @@ proptest! {
     }
 }
 
-/// Texts with much that tokenizers look at.
+/// Texts with many characters that tokenizers treat specially.
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<char>().prop_map(String::from),

@@ -1,11 +1,11 @@
-//! The tokenizer of BLEU.
+//! The `13a` tokenizer of BLEU.
 
 use super::python::{pad, replace_pairs, rstrip};
 
 /// A text with spaces between its tokens, as the tokenizer `13a` of `sacrebleu` 2.5.1 (that of
-/// mteval-v13a) cuts it: line breaks and four entities undone, symbols apart, periods and commas
-/// apart except between digits, a dash apart after a digit. Tokens are what
-/// [`split`](super::python::split) yields.
+/// mteval-v13a) produces it: line breaks and four entities are decoded, symbols are separated,
+/// periods and commas are separated unless between digits, a dash is separated after a digit.
+/// [`split`](super::python::split) then yields the tokens.
 pub(super) fn tokenized_13a(text: &str) -> String {
     let mut line = rstrip(text).replace("<skipped>", "").replace("-\n", "").replace('\n', " ");
     if line.contains('&') {
@@ -37,7 +37,7 @@ pub(super) fn tokenized_13a(text: &str) -> String {
     line
 }
 
-/// Every symbol of ASCII but the apostrophe, the comma, the dash and the period.
+/// Whether a character is ASCII punctuation other than the apostrophe, comma, dash and period.
 fn is_symbol(c: char) -> bool {
     c.is_ascii_punctuation() && !matches!(c, '\'' | ',' | '-' | '.')
 }

@@ -1,4 +1,4 @@
-//! Synonyms from WordNet's own files.
+//! Synonyms from WordNet's database files.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use super::Error;
 use super::language_data::Place;
 
-/// Parts of speech, with the rules that undo an inflection at a word's end; an ending may be replaced
-/// in more than one way.
+/// Parts of speech with their rules of detachment: suffix and replacement. A suffix can have more
+/// than one replacement.
 const PARTS: [(&str, &[(&str, &str)]); 4] = [
     (
         "noun",
@@ -41,8 +41,8 @@ const PARTS: [(&str, &[(&str, &str)]); 4] = [
     ("adv", &[]),
 ];
 
-/// WordNet's lemmas, synonym sets and irregular forms (Fellbaum 1998; files as in the manual page
-/// `wndb(5WN)`).
+/// WordNet's lemmas, synonym sets and irregular forms (Fellbaum 1998; file formats as in the manual
+/// page `wndb(5WN)`).
 #[derive(Debug)]
 pub(super) struct WordNet {
     parts: Vec<Part>,
@@ -52,21 +52,22 @@ pub(super) struct WordNet {
 #[derive(Debug)]
 struct Part {
     rules: &'static [(&'static str, &'static str)],
-    /// Lemmas by irregular form.
+    /// Irregular form to its lemmas.
     exceptions: HashMap<String, Vec<String>>,
-    /// `index.*`.
+    /// Text of `index.*`.
     index: String,
-    /// Beginning of each line of `index` by ascending lemma, and the first of its `offsets`.
+    /// Start of each line of `index`, by ascending lemma, and the index of its first entry in
+    /// `offsets`.
     lemmas: Vec<(usize, usize)>,
-    /// Places of synonym sets in `data`.
+    /// Byte offsets of synonym sets in `data`.
     offsets: Vec<usize>,
-    /// `data.*`.
+    /// Text of `data.*`.
     data: String,
 }
 
 impl WordNet {
-    /// Reads `index.*`, `data.*` and `*.exc` of all parts of speech; every line of the index and
-    /// every synonym set it names is checked.
+    /// Reads `index.*`, `data.*` and `*.exc` of all parts of speech. Checks every line of the index
+    /// and every synonym set it refers to.
     pub(super) fn read(place: &Place) -> Result<Self, Error> {
         let parts = PARTS
             .par_iter()
@@ -75,8 +76,8 @@ impl WordNet {
         Ok(Self { parts })
     }
 
-    /// The words (no phrases) of every synonym set that a word in lower case, or what NLTK's
-    /// `_morphy` makes of it, is a member of; some more than once.
+    /// Words (no phrases) of every synonym set that contains `word` or a form that NLTK's `_morphy`
+    /// derives from it; possibly with repetitions. `word` is in lower case.
     pub(super) fn synonyms(&self, word: &str) -> Vec<&str> {
         let mut found = Vec::new();
         for part in &self.parts {
@@ -127,12 +128,12 @@ impl Part {
             start += line.len();
         }
         let Self { lemmas, index, .. } = &mut part;
-        // Debian's and NLTK's files are in this order already.
+        // The files of Debian and NLTK are already in this order.
         lemmas.sort_by(|a, b| lemma_at(index, a.0).cmp(lemma_at(index, b.0)));
         Ok(part)
     }
 
-    /// A word and its uninflected forms, those that are lemmas, each once.
+    /// The word itself and its base forms, as far as they are lemmas, each once.
     fn lemmas_of(&self, word: &str) -> Vec<String> {
         let mut forms = vec![word.to_owned()];
         match self.exceptions.get(word) {
@@ -162,7 +163,7 @@ impl Part {
         &self.offsets[first..first + n]
     }
 
-    /// Lemmas of a synonym set, without the marks that adjectives carry for their place.
+    /// Lemmas of a synonym set, without the syntactic markers of adjectives.
     fn members(&self, offset: usize) -> impl Iterator<Item = &str> {
         let mut fields = self.data[offset..].split(' ').skip(3);
         let n = fields.next().and_then(|n| usize::from_str_radix(n, 16).ok()).unwrap_or(0);
@@ -174,12 +175,12 @@ fn lemma_at(index: &str, at: usize) -> &str {
     index[at..].split(' ').next().unwrap_or_default()
 }
 
-/// The fields of an index line with its offsets.
+/// Offset fields of an index line.
 fn offsets_of(line: &str) -> Option<impl Iterator<Item = &str>> {
     let mut fields = line.split_ascii_whitespace();
     let n_sets: usize = fields.nth(2)?.parse().ok()?;
     let n_pointers: usize = fields.next()?.parse().ok()?;
-    // Pointers, the number of senses, the number of tagged senses.
+    // Skipped: pointers, the number of senses, the number of tagged senses.
     let offsets = fields.skip(n_pointers + 2);
     (offsets.clone().count() == n_sets && n_sets > 0).then_some(offsets)
 }
@@ -193,12 +194,12 @@ fn is_set(data: &str, offset: usize) -> bool {
     let is_its_own = fields.next() == Some(format!("{offset:08}").as_str());
     let n = fields.nth(2).and_then(|n| usize::from_str_radix(n, 16).ok());
     let has_lemmas = n.is_some_and(|n| fields.by_ref().take(2 * n).count() == 2 * n);
-    // The number of pointers, in three digits, follows the lemmas.
+    // The three-digit number of pointers follows the lemmas.
     let is_count = |field: &str| field.len() == 3 && field.bytes().all(|b| b.is_ascii_digit());
     is_its_own && has_lemmas && fields.next().is_some_and(is_count)
 }
 
-/// `galore(ip)` without `(ip)`.
+/// Removes a syntactic marker: `galore(ip)` becomes `galore`.
 fn without_mark(lemma: &str) -> &str {
     match lemma.strip_suffix(')').and_then(|rest| rest.rsplit_once('(')) {
         Some((word, mark)) if !mark.contains(')') => word,

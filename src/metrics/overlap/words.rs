@@ -1,22 +1,22 @@
-//! Words as ROUGE counts them, and their numbers.
+//! Words as ROUGE counts them, and their ids.
 
 use std::collections::HashMap;
 
-/// A text in lower case, with a space for every character that is not `a-z` or `0-9`; what stands
-/// between spaces are the words of `rouge-score` 0.1.2 (default tokenizer, no stemmer).
+/// A text in lower case with a space in place of every character that is not `a-z` or `0-9`. The
+/// parts between spaces are the words of `rouge-score` 0.1.2 (default tokenizer, no stemmer).
 pub(super) fn lowered(text: &str) -> String {
     let mut lowered = String::with_capacity(text.len());
     for c in text.chars() {
         lowered.push(match c {
             'a'..='z' | '0'..='9' => c,
             'A'..='Z' => c.to_ascii_lowercase(),
-            // The only others whose lower case has a letter of ASCII.
+            // The only other characters whose lower case has an ASCII letter.
             '\u{130}' => 'i',
             '\u{212a}' => 'k',
             _ => ' ',
         });
         if c == '\u{130}' {
-            // Its lower case ends in a combining dot, which is no letter.
+            // Its lower case ends in a combining dot, which is not a letter.
             lowered.push(' ');
         }
     }
@@ -28,25 +28,25 @@ pub(super) fn words(lowered: &str) -> impl Iterator<Item = &str> {
     lowered.split(' ').filter(|word| !word.is_empty())
 }
 
-/// Numbers for words, from 0 in order of first sight.
+/// Word ids, from 0 in order of first occurrence.
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary<'a> {
     ids: HashMap<&'a str, u32>,
 }
 
 impl<'a> Vocabulary<'a> {
-    /// The number of a word, a new one if it was not seen before.
+    /// Id of a word; a new one if the word is new.
     pub(super) fn id(&mut self, word: &'a str) -> u32 {
         let next = self.ids.len() as u32;
         *self.ids.entry(word).or_insert(next)
     }
 
-    /// The number of a word that was seen before.
+    /// Id of a word, if it has one.
     pub(super) fn known(&self, word: &str) -> Option<u32> {
         self.ids.get(word).copied()
     }
 
-    /// Numbers given so far.
+    /// Number of ids assigned.
     pub(super) fn len(&self) -> usize {
         self.ids.len()
     }

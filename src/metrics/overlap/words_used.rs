@@ -1,26 +1,26 @@
-//! What is measured of the predictions' own words: variety, and what is copied.
+//! Diversity of the predictions' words, and the share of text copied from other texts.
 
 use std::collections::{HashMap, HashSet};
 
 use super::words::{Vocabulary, lowered, words};
 
-/// Words in a row that count as copied.
+/// Length in words of the n-grams that are counted as copied.
 pub const COPIED_WORDS: usize = 8;
 
-/// Distinct words and pairs of neighbours over all words (Li et al. 2016, "A diversity-promoting
-/// objective function for neural conversation models", section 5.3: the number of distinct unigrams
-/// and bigrams, divided by the number of generated tokens), over all texts together; words are
-/// ROUGE's. 0 to 1; 0 where there are no words.
+/// Distinct unigrams and bigrams divided by the number of words, over all texts together (Li et al.
+/// 2016, "A diversity-promoting objective function for neural conversation models", section 5.3:
+/// the number of distinct unigrams and bigrams, divided by the number of generated tokens). Words
+/// are ROUGE's. 0 to 1; 0 if there are no words.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Distinct {
-    /// Distinct words.
+    /// Distinct words divided by the number of words.
     pub distinct1: f64,
-    /// Distinct pairs of neighbours within a text. Over the number of words too, not of pairs.
+    /// Distinct bigrams within texts, also divided by the number of words (not of bigrams).
     pub distinct2: f64,
 }
 
 impl Distinct {
-    /// Counts over texts.
+    /// Counts over all texts.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
@@ -41,17 +41,17 @@ impl Distinct {
     }
 }
 
-/// How much of a text stands in other texts.
+/// Number of 8-grams of a text that occur in other texts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Copied {
-    /// Runs of [`COPIED_WORDS`] words of the text, overlapping ones too.
+    /// Number of [`COPIED_WORDS`]-grams of the text, overlapping ones and repetitions included.
     pub n_runs: usize,
-    /// Those of them that stand in one of the other texts.
+    /// Number of these n-grams that occur in one of the other texts.
     pub n_copied: usize,
 }
 
 impl Copied {
-    /// Looks for the runs of a text in other texts; words are ROUGE's.
+    /// Searches for the n-grams of a text in other texts; words are ROUGE's.
     #[must_use]
     pub fn of<S: AsRef<str>>(text: &str, others: &[S]) -> Self {
         let text = lowered(text);
@@ -69,7 +69,7 @@ impl Copied {
             }
             known.clear();
             for word in words(&lowered(other.as_ref())) {
-                // A word that the text does not have ends every run.
+                // A word that the text lacks cannot be part of a shared n-gram.
                 let Some(word) = vocabulary.known(word) else {
                     known.clear();
                     continue;
@@ -83,7 +83,7 @@ impl Copied {
         copied
     }
 
-    /// Share of copied runs; `None` where the text is too short to have any run.
+    /// Share of copied n-grams; `None` if the text is too short to have any.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn share(&self) -> Option<f64> {
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Every run looked for in every text.
+    /// Reference implementation: searches for every n-gram in every text.
     fn plain(text: &str, others: &[String]) -> Copied {
         let of = |text: &str| -> Vec<String> {
             let text = text.to_lowercase();
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn distinct_words_and_pairs_over_all_words() {
         let distinct = Distinct::of(["a b a b", "B, a!"]);
-        // a and b; a b, b a; not across texts.
+        // Words a and b; bigrams a b and b a, none across texts.
         assert!((distinct.distinct1 - 2.0 / 6.0).abs() < 1e-12);
         assert!((distinct.distinct2 - 2.0 / 6.0).abs() < 1e-12);
         assert_eq!(Distinct::of(["", "…"]), Distinct { distinct1: 0.0, distinct2: 0.0 });

@@ -6,16 +6,17 @@ use rand_chacha::ChaCha8Rng;
 use super::{Estimate, Interval, Settings, normal};
 use crate::{Error, Result};
 
-/// A statistic of `n` units with its bias-corrected and accelerated (BCa) bootstrap interval (Efron,
-/// "Better bootstrap confidence intervals", 1987, section 2; the acceleration by the jackknife, as
-/// in Efron and Tibshirani, "An introduction to the bootstrap", 1993, equation 14.15).
+/// A statistic of `n` units with its bias-corrected and accelerated (BCa) bootstrap interval
+/// (Efron, "Better bootstrap confidence intervals", 1987, section 2; the acceleration is estimated
+/// by the jackknife, as in Efron and Tibshirani, "An introduction to the bootstrap", 1993, equation
+/// 14.15).
 ///
-/// `statistic` computes the figure from the units named by their indices below `n`, in which a unit
-/// may occur several times; on all units once it gives the figure itself. Anything goes: a mean, a
-/// ratio of sums, a corpus BLEU. The same settings give the same interval.
+/// `statistic` takes indices of units, each below `n`, possibly repeated, and returns the statistic
+/// of those units; called with each unit once, it gives the figure itself. It may be any function:
+/// a mean, a ratio of sums, a corpus BLEU. The same settings give the same interval.
 ///
 /// # Errors
-/// No units, or a value of the statistic that is not finite.
+/// Error if there are no units, or a value of the statistic is not finite.
 pub fn bootstrap(
     n: usize,
     statistic: impl Fn(&[usize]) -> f64,
@@ -51,21 +52,22 @@ pub fn bootstrap(
     Ok(Estimate { value, interval, n })
 }
 
-/// The mean of values, each of one unit, with its interval.
+/// Mean of values, one per unit, with its interval.
 pub(super) fn mean(values: &[f64], settings: &Settings) -> Result<Estimate> {
     let of =
         |indices: &[usize]| indices.iter().map(|i| values[*i]).sum::<f64>() / indices.len() as f64;
     bootstrap(values.len(), of, settings)
 }
 
-/// The interval that a bootstrap distribution makes of an estimate. `jackknife` has the estimates
-/// with each unit left out in turn.
+/// BCa interval of the estimate `value` from its bootstrap distribution. `jackknife` has the
+/// estimates with each unit left out in turn.
 pub(super) fn bca(mut resampled: Vec<f64>, value: f64, jackknife: &[f64], level: f64) -> Interval {
     resampled.sort_unstable_by(f64::total_cmp);
     let n = resampled.len() as f64;
     let below = resampled.partition_point(|x| *x < value) as f64;
     let up_to = resampled.partition_point(|x| *x <= value) as f64;
-    // Where all resamples lie on one side the bias would be infinite.
+    // If all resamples lie on one side of the estimate, the bias would be infinite, hence the
+    // clamp.
     let share = f64::midpoint(below, up_to) / n;
     let bias = normal::quantile(share.clamp(0.5 / n, 1.0 - 0.5 / n));
     let acceleration = acceleration(jackknife);
@@ -77,7 +79,7 @@ pub(super) fn bca(mut resampled: Vec<f64>, value: f64, jackknife: &[f64], level:
     Interval { low: end(level / 2.0), high: end(1.0 - level / 2.0) }
 }
 
-/// A sixth of the skewness of the jackknife's influence values; 0 where they do not vary.
+/// A sixth of the skewness of the jackknife influence values; 0 if they do not vary.
 fn acceleration(jackknife: &[f64]) -> f64 {
     let mean = jackknife.iter().sum::<f64>() / jackknife.len() as f64;
     let power = |p| jackknife.iter().map(|x| (mean - x).powi(p)).sum::<f64>();
@@ -85,7 +87,7 @@ fn acceleration(jackknife: &[f64]) -> f64 {
     if squares > 0.0 { cubes / (6.0 * squares.powf(1.5)) } else { 0.0 }
 }
 
-/// Between the two sorted values nearest to the place `share * (n - 1)`.
+/// Quantile at position `share * (n - 1)`, interpolated between the two nearest sorted values.
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     let place = share.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);

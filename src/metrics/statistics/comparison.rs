@@ -1,19 +1,19 @@
-//! Whether one method does better than another.
+//! Tests whether one method does better than another.
 
 use serde::Serialize;
 
 use super::{Estimate, PerUser, Settings, holm, sign_flip_p};
 use crate::Result;
 
-/// What a comparison shows.
+/// Result of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The first side is higher.
+    /// The first side is significantly higher.
     Higher,
-    /// The first side is lower.
+    /// The first side is significantly lower.
     Lower,
-    /// Not that they differ; nor that they do not.
+    /// The test shows no difference; this does not show that the sides are equal.
     NoDifferenceShown,
 }
 
@@ -27,30 +27,30 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// Two sides compared on the same users.
+/// Two sides (for instance methods) compared on the same users.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Comparison {
     /// Mean of the first side over users.
     pub first: f64,
     /// Mean of the second side over users.
     pub second: f64,
-    /// Mean over users of first less second, with its bootstrap interval.
+    /// Mean over users of first minus second, with its bootstrap interval.
     pub difference: Estimate,
     /// Two-sided p-value of the paired permutation test.
     pub p: f64,
-    /// That after Holm's correction over the family.
+    /// p-value after Holm's correction over the family.
     pub p_corrected: f64,
-    /// What it shows.
+    /// Result of the comparison.
     pub verdict: Verdict,
 }
 
-/// Compares each pair of sides on their users; the pairs together are the family that p-values are
-/// corrected over. A difference counts only if the corrected p is below the level and the interval
-/// of the difference does not hold 0.
+/// Compares each pair of sides on its users. All pairs together are the family that p-values are
+/// corrected over. A difference is significant only if the corrected p-value is below the level and
+/// the interval of the difference does not contain 0.
 ///
 /// # Errors
-/// [`Unpaired`](crate::Error::Unpaired) where two sides are not about the same users;
-/// no users.
+/// [`Unpaired`](crate::Error::Unpaired) if the two sides of a pair do not have the same users;
+/// [`TooFew`](crate::Error::TooFew) if they have none.
 pub fn compare(family: &[(&PerUser, &PerUser)], settings: &Settings) -> Result<Vec<Comparison>> {
     let tested = family
         .iter()

@@ -1,19 +1,20 @@
-//! Means over pairs of users, some of whom belong to several pairs.
+//! Means over pairs of users, if a user can belong to several pairs.
 
 use std::collections::BTreeMap;
 
 use super::{Estimate, Interval, Settings, bootstrap};
 use crate::Result;
 
-/// Mean over pairs of users, with an interval that knows which pairs share a user.
+/// Mean over pairs of users, with an interval that accounts for pairs that share a user.
 ///
-/// The interval is the bootstrap's over pairs, widened by the root of the design effect: the
-/// variance of the mean with the covariances of all pairs that share a user (Aronow, Samii and
-/// Assenova, "Cluster-robust variance estimation for dyadic data", 2015, equation 5) over that
-/// without, at least 1. Where nobody belongs to two pairs it is the plain bootstrap's.
+/// The interval is the bootstrap interval over pairs, widened by the square root of the design
+/// effect. The design effect is the variance of the mean including the covariances of all pairs
+/// that share a user (Aronow, Samii and Assenova, "Cluster-robust variance estimation for dyadic
+/// data", 2015, equation 5), divided by the variance without them, and at least 1. If no user
+/// belongs to two pairs, the interval is the plain bootstrap interval.
 ///
 /// # Errors
-/// No pairs, or a value that is not finite.
+/// Error if there are no pairs, or a value is not finite.
 pub fn mean_of_pairs(pairs: &[(&str, &str, f64)], settings: &Settings) -> Result<Estimate> {
     let values: Vec<f64> = pairs.iter().map(|(.., value)| *value).collect();
     let estimate = bootstrap::mean(&values, settings)?;
@@ -25,7 +26,7 @@ pub fn mean_of_pairs(pairs: &[(&str, &str, f64)], settings: &Settings) -> Result
     Ok(Estimate { interval, ..estimate })
 }
 
-/// At least 1.
+/// Design effect of pairs with this mean, at least 1.
 fn design_effect(pairs: &[(&str, &str, f64)], mean: f64) -> f64 {
     let mut of_users: BTreeMap<&str, f64> = BTreeMap::new();
     let mut of_couples: BTreeMap<(&str, &str), f64> = BTreeMap::new();
@@ -37,7 +38,7 @@ fn design_effect(pairs: &[(&str, &str, f64)], mean: f64) -> f64 {
     }
     let squares = |sums: &mut dyn Iterator<Item = f64>| sums.map(|sum| sum * sum).sum::<f64>();
     let plain = squares(&mut pairs.iter().map(|(.., value)| value - mean));
-    // Summed by users, what two pairs of the same couple share is counted twice.
+    // The sums by user count the covariance of two pairs of the same two users twice.
     let shared = squares(&mut of_users.into_values()) - squares(&mut of_couples.into_values());
     if plain > 0.0 { (shared / plain).max(1.0) } else { 1.0 }
 }

@@ -1,8 +1,8 @@
-//! Correction for many tests.
+//! Correction for multiple tests.
 
 /// Holm's step-down correction (Holm, "A simple sequentially rejective multiple test procedure",
-/// 1979): the p-values of a family of tests, in their order, raised so that the chance of any false
-/// alarm among those below a level is at most that level.
+/// 1979). Returns the corrected p-values of a family of tests, in the given order. Rejecting those
+/// below a level keeps the probability of any false positive in the family at or below that level.
 #[must_use]
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();

@@ -1,8 +1,8 @@
-//! How sure a figure is: intervals over users, paired tests, corrections, verdicts.
+//! Uncertainty of a figure: intervals over users, paired tests, corrections and verdicts.
 //!
-//! Users are what is drawn at random, so they are the units: several texts or seeds of a user are
-//! averaged first ([`PerUser`]), and a resample draws whole users. Methods are compared on the same
-//! users, in pairs ([`compare`]).
+//! Users are the random sample, so they are the units: a user's texts or seeds are averaged first
+//! ([`PerUser`]), and each resample draws whole users. Methods are compared pairwise on the same
+//! users ([`compare`]).
 
 mod bootstrap;
 mod comparison;
@@ -23,17 +23,17 @@ pub use permutation::sign_flip_p;
 
 use serde::Serialize;
 
-/// How intervals and tests are computed.
+/// Parameters of intervals and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Settings {
-    /// Chance of a false alarm, 0 to 1: intervals hold `1 - level`, and a corrected p below it
-    /// counts.
+    /// Significance level, 0 to 1: intervals have confidence `1 - level`, and a corrected p-value
+    /// below `level` is significant.
     pub level: f64,
-    /// Resamples of a bootstrap.
+    /// Number of bootstrap resamples.
     pub resamples: usize,
-    /// Random sign flips of a permutation test that is too large for all of them.
+    /// Number of random sign flips, if a permutation test has too many differences for all flips.
     pub flips: usize,
-    /// Seed of both.
+    /// Seed of the resamples and the flips.
     pub seed: u64,
 }
 
@@ -43,7 +43,7 @@ impl Default for Settings {
     }
 }
 
-/// A range that holds the true value with probability `1 - level`.
+/// A confidence interval with confidence `1 - level`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
     /// Lower end.
@@ -53,20 +53,20 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Whether a value is in the range, its ends included.
+    /// Whether a value is in the interval, ends included.
     #[must_use]
     pub fn holds(&self, value: f64) -> bool {
         self.low <= value && value <= self.high
     }
 }
 
-/// A figure and how sure it is.
+/// A figure with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
     /// The figure.
     pub value: f64,
-    /// Where the true value lies; `None` where there is but one unit, which tells nothing of others.
+    /// Confidence interval; `None` for a single unit, which says nothing about others.
     pub interval: Option<Interval>,
-    /// Units that it was computed from: users, or pairs of users.
+    /// Number of units of the figure: users, or pairs of users.
     pub n: usize,
 }

@@ -1,11 +1,11 @@
-//! Values of users.
+//! Per-user values.
 
 use std::collections::BTreeMap;
 
 use super::{Estimate, Settings, bootstrap};
 use crate::{Error, Result};
 
-/// A value for each of some users: the mean over the user's texts and seeds.
+/// One value per user: the mean over the user's texts and seeds.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
 #[serde(transparent)]
 pub struct PerUser(BTreeMap<String, f64>);
@@ -14,7 +14,7 @@ impl PerUser {
     /// Averages the values of each user. The order of the rows does not matter.
     ///
     /// # Errors
-    /// A value that is not finite.
+    /// [`Error::NotFinite`] if a value is not finite.
     pub fn averaged<S: Into<String>>(rows: impl IntoIterator<Item = (S, f64)>) -> Result<Self> {
         let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for (user, value) in rows {
@@ -31,18 +31,18 @@ impl PerUser {
         Ok(Self(values.into_iter().map(|(user, values)| (user, mean(values))).collect()))
     }
 
-    /// Users and their values, by name.
+    /// Users and their values, ordered by user name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(user, value)| (user.as_str(), *value))
     }
 
-    /// The value of a user.
+    /// Value of a user.
     #[must_use]
     pub fn get(&self, user: &str) -> Option<f64> {
         self.0.get(user).copied()
     }
 
-    /// The values, in order of the users' names.
+    /// Values, ordered by user name.
     #[must_use]
     pub fn values(&self) -> Vec<f64> {
         self.0.values().copied().collect()
@@ -60,18 +60,18 @@ impl PerUser {
         self.0.is_empty()
     }
 
-    /// The mean over users, with its bootstrap interval.
+    /// Mean over users, with its bootstrap interval.
     ///
     /// # Errors
-    /// No users.
+    /// [`Error::TooFew`] if there are no users.
     pub fn mean(&self, settings: &Settings) -> Result<Estimate> {
         bootstrap::mean(&self.values(), settings)
     }
 
-    /// Differences on the same users, own values less the other's.
+    /// Paired differences: each user's value minus the user's value in `other`.
     ///
     /// # Errors
-    /// [`Error::Unpaired`] where a user has a value on one side only.
+    /// [`Error::Unpaired`] if a user has a value on one side only.
     pub fn minus(&self, other: &Self) -> Result<Self> {
         let lone = self.0.keys().find(|user| !other.0.contains_key(*user));
         if let Some(user) = lone.or_else(|| other.0.keys().find(|user| !self.0.contains_key(*user)))
@@ -83,23 +83,23 @@ impl PerUser {
     }
 }
 
-/// What a text adds to a ratio of sums: its bits and its tokens, say.
+/// One text's contribution to a ratio of sums, for instance its bits and its tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share<'a> {
-    /// Whose text it is.
+    /// Author of the text.
     pub user: &'a str,
-    /// Added above the line.
+    /// Addend of the numerator.
     pub numerator: f64,
-    /// Added below the line.
+    /// Addend of the denominator.
     pub denominator: f64,
 }
 
-/// A ratio of sums over all texts (bits per token, say), with the interval of a cluster bootstrap: a
-/// resample draws whole users with all their texts (Davison and Hinkley, "Bootstrap methods and
-/// their application", 1997, section 3.8).
+/// Ratio of sums over all texts (for instance bits per token), with a cluster bootstrap interval:
+/// each resample draws whole users with all their texts (Davison and Hinkley, "Bootstrap methods
+/// and their application", 1997, section 3.8).
 ///
 /// # Errors
-/// No texts, or a ratio that is not finite.
+/// Error if there are no texts, or a ratio is not finite.
 pub fn ratio(shares: &[Share<'_>], settings: &Settings) -> Result<Estimate> {
     let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for share in shares {

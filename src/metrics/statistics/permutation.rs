@@ -6,22 +6,22 @@ use rand_chacha::ChaCha8Rng;
 use super::Settings;
 use crate::{Error, Result};
 
-/// Most differences of which all sign flips are gone through.
+/// Largest number of differences for which all sign flips are enumerated.
 const MOST_EXACT: usize = 20;
 
-/// Sums this near, in shares of the sum of magnitudes, differ by rounding only.
+/// Relative tolerance, as a share of the sum of magnitudes, below which two sums count as equal.
 const ROUNDING: f64 = 1e-12;
 
-/// Two-sided p-value of the mean of paired differences being 0, by sign flips: were the two sides of
-/// each pair alike, each difference might as well have the other sign (Fisher, "The design of
+/// Two-sided p-value of the hypothesis that the mean of paired differences is 0, by sign flips:
+/// under the hypothesis each difference could as well have the other sign (Fisher, "The design of
 /// experiments", 1935, section 21).
 ///
-/// All flips are gone through for up to 20 differences. Above, `settings.flips` random ones, the
-/// observed one counted in: `(1 + at least as far) / (1 + flips)` (Phipson and Smyth, "Permutation
-/// p-values should never be zero", 2010, section 3).
+/// Up to 20 differences, all flips are enumerated. Above, `settings.flips` random flips are drawn
+/// and the observed one is included: `p = (1 + n_at_least_as_far) / (1 + flips)` (Phipson and
+/// Smyth, "Permutation p-values should never be zero", 2010, section 3).
 ///
 /// # Errors
-/// No differences, or one that is not finite.
+/// Error if there are no differences, or one is not finite.
 pub fn sign_flip_p(differences: &[f64], settings: &Settings) -> Result<f64> {
     let operation = "test paired differences";
     if differences.is_empty() {
@@ -56,7 +56,7 @@ pub fn sign_flip_p(differences: &[f64], settings: &Settings) -> Result<f64> {
     Ok((1 + n_reaching) as f64 / (1 + settings.flips) as f64)
 }
 
-/// The sums of the values under all signs.
+/// Sums of the values under all combinations of signs.
 fn all_sums(values: &[f64]) -> Vec<f64> {
     values.iter().fold(vec![0.0], |sums, value| {
         sums.iter().flat_map(|sum| [sum + value, sum - value]).collect()

@@ -1,4 +1,4 @@
-//! Golden values, and whether intervals and tests keep their promises on simulated data.
+//! Golden values, and coverage of intervals and false positive rates of tests on simulated data.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -46,7 +46,7 @@ fn few() -> Settings {
     Settings { resamples: 599, flips: 599, ..Settings::default() }
 }
 
-/// Sum of twelve uniform numbers, less six: near enough to a normal one.
+/// Approximately normal variate: the sum of twelve uniform numbers minus 6.
 fn normal(random: &mut ChaCha8Rng) -> f64 {
     (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0
 }
@@ -71,7 +71,7 @@ fn intervals_of_our_own_resamples_come_near_scipys() {
     for Bca { sample, level, low, high, .. } in golden().bca {
         let settings = Settings { level, resamples: 20_000, ..Settings::default() };
         let ours = bootstrap::mean(&sample, &settings).unwrap().interval.unwrap();
-        // The ends of a few hundred resamples, as scipy was given, are themselves uncertain.
+        // Interval ends are themselves uncertain: scipy was given only a few hundred resamples.
         let near = 0.2 * (high - low);
         assert!((ours.low - low).abs() < near && (ours.high - high).abs() < near, "{ours:?}");
     }
@@ -110,7 +110,7 @@ fn intervals_hold_the_true_mean_as_often_as_they_say() {
     let mut held = [0_u32; 2];
     for seed in 0..u64::from(n_worlds) {
         let settings = Settings { seed, ..few() };
-        // Skewed with mean 1, and normal with mean 0.
+        // A skewed distribution with mean 1, and a normal one with mean 0.
         let skewed: Vec<f64> = (0..40).map(|_| -random.random::<f64>().max(1e-12).ln()).collect();
         let even: Vec<f64> = (0..40).map(|_| normal(&mut random)).collect();
         for (held, (sample, mean)) in held.iter_mut().zip([(skewed, 1.0), (even, 0.0)]) {
@@ -143,13 +143,13 @@ fn intervals_over_pairs_know_who_is_in_several() {
             let pairs: Vec<_> = pairs.iter().map(name).collect();
             mean_of_pairs(&pairs, &settings).unwrap().interval.unwrap()
         };
-        // Everybody is in six pairs.
+        // Every user is in six pairs.
         let pairs = world(&[1, 5, 11]);
         held += u32::from(named(&pairs).holds(0.0));
         let values: Vec<f64> = pairs.iter().map(|p| p.2).collect();
         let plain = bootstrap::mean(&values, &settings).unwrap().interval.unwrap();
         held_by_plain += u32::from(plain.holds(0.0));
-        // Nobody is in two.
+        // No user is in two pairs.
         let alone: Vec<_> = world(&[15]).into_iter().take(15).collect();
         let values: Vec<f64> = alone.iter().map(|p| p.2).collect();
         let plain = bootstrap::mean(&values, &settings).unwrap().interval.unwrap();
@@ -216,7 +216,7 @@ fn a_difference_counts_only_if_both_interval_and_corrected_p_say_so() {
     assert!((compared[0].first - compared[0].second - compared[0].difference.value).abs() < 1e-12);
     assert_eq!((compared[3].p, none.to_string().as_str()), (1.0, "no difference shown"));
 
-    // A p-value of 0.03125 alone counts; in a family of two such it does not.
+    // A single p-value of 0.03125 is significant; in a family of two such values neither is.
     let six = named(vec![1.0, 1.1, 0.9, 1.2, 0.8, 1.0]);
     let zero = named(vec![0.0; 6]);
     assert_eq!(compare(&[(&six, &zero)], &few()).unwrap()[0].verdict, Verdict::Higher);
@@ -243,7 +243,8 @@ fn a_ratio_draws_users_with_all_their_texts() {
     let shares = [share("u", 10.0, 2.0), share("v", 30.0, 10.0), share("u", 2.0, 2.0)];
     let estimate = ratio(&shares, &few()).unwrap();
     assert_eq!((estimate.value, estimate.n), (3.0, 2));
-    // Whoever is drawn has bits and tokens of all their texts: 3 for `u`, 3 for `v`.
+    // Every resample has all bits and tokens of its users, so each ratio is 3: 12/4 for `u`, 30/10
+    // for `v`.
     assert_eq!(estimate.interval, Some(Interval { low: 3.0, high: 3.0 }));
     assert!(ratio(&[share("u", 1.0, 0.0), share("v", 1.0, 0.0)], &few()).is_err());
 }

@@ -7,33 +7,33 @@ use super::{Profile, Space};
 use crate::text::{for_each_word, function_word};
 use crate::{Error, Result};
 
-/// What is counted.
+/// Features that Delta counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Features {
-    /// English function words, in shares of all words.
+    /// English function words, as shares of all words.
     FunctionWords,
-    /// That many of the population's most frequent runs of three characters, in shares of all such
-    /// runs.
+    /// The given number of most frequent character trigrams of the population, as shares of all
+    /// trigrams.
     Trigrams(usize),
 }
 
 /// Burrows' Delta (Burrows, "'Delta': a measure of stylistic difference and a guide to likely
-/// authorship", 2002): the mean over features of the differences between z-scores, without sign.
-/// The similarity is its negative. z-scores are in standard deviations of the population, whose mean
-/// cancels (Argamon, "Interpreting Burrows's Delta", 2008, equation 3).
+/// authorship", 2002): the mean absolute difference of the features' z-scores. The similarity is
+/// its negative. z-scores use the population's standard deviations; its means cancel (Argamon,
+/// "Interpreting Burrows's Delta", 2008, equation 3).
 #[derive(Debug, Clone)]
 pub struct Delta {
     features: Features,
-    /// Feature to the mean and the standard deviation of its share.
+    /// Feature to the mean and the standard deviation of its share in the population's texts.
     spread: HashMap<u64, (f64, f64)>,
 }
 
 impl Delta {
-    /// Fits means and deviations to a population: texts of many hands, each best about as long as
-    /// those that are going to be compared.
+    /// Fits means and standard deviations to a population: texts of many authors, preferably about
+    /// as long as the texts to be compared.
     ///
     /// # Errors
-    /// [`Error::TooFew`] where there are fewer than two texts, or no feature varies among them.
+    /// [`Error::TooFew`] if there are fewer than two texts, or no feature varies among them.
     pub fn fit<S: AsRef<str>>(features: Features, population: &[S]) -> Result<Self> {
         let (operation, n) = ("fit Delta to a population", population.len());
         if n < 2 {
@@ -49,7 +49,7 @@ impl Delta {
         }
         let mut sums: Vec<(u64, (f64, f64))> = sums.into_iter().collect();
         if let Features::Trigrams(most) = features {
-            // Among equally frequent ones the hash decides, which is the same on every run.
+            // Ties in frequency are broken by the hash, so every run selects the same trigrams.
             sums.sort_unstable_by(|(a, (x, _)), (b, (y, _))| y.total_cmp(x).then(a.cmp(b)));
             sums.truncate(most);
         }
@@ -59,7 +59,7 @@ impl Delta {
             .filter_map(|(feature, (sum, squares))| {
                 let mean = sum / n;
                 let variance = (squares - sum * mean) / (n - 1.0);
-                // Less than this is rounding.
+                // A smaller variance is rounding error.
                 (variance > 1e-12 * mean * mean).then(|| (feature, (mean, variance.sqrt())))
             })
             .collect();
@@ -70,7 +70,7 @@ impl Delta {
         Ok(Self { features, spread })
     }
 
-    /// Number of features that are compared.
+    /// Number of features compared.
     #[must_use]
     pub fn n_features(&self) -> usize {
         self.spread.len()
@@ -85,7 +85,7 @@ impl Space for Delta {
         }
     }
 
-    /// z-scores of the shares in all texts together.
+    /// z-scores of the shares over all texts together.
     fn profile(&self, texts: &[&str]) -> Profile {
         let shares: HashMap<u64, f64> = shares(self.features, texts).into_iter().collect();
         let z = |(feature, (mean, deviation)): (&u64, &(f64, f64))| {
@@ -101,7 +101,7 @@ impl Space for Delta {
     }
 }
 
-/// Shares of the features that texts together have.
+/// Shares of the features over all texts together; features with a share of 0 are left out.
 fn shares(features: Features, texts: &[&str]) -> Vec<(u64, f64)> {
     let (mut found, mut of) = (Vec::new(), 0);
     for text in texts {
@@ -120,7 +120,7 @@ fn shares(features: Features, texts: &[&str]) -> Vec<(u64, f64)> {
     counted(found).into_iter().map(share).collect()
 }
 
-/// The places of a text's function words in the list, with repetitions, and the number of all words.
+/// List positions of a text's function words, with repetitions, and the number of all its words.
 fn function_words(text: &str) -> (Vec<u64>, usize) {
     let mut n_words = 0;
     let mut places = Vec::new();

@@ -1,7 +1,8 @@
-//! How close two hands are, by what writers hardly choose: little words and runs of characters.
+//! Similarity of writing style, by function words and character n-grams, which writers hardly
+//! choose on purpose.
 //!
-//! No method here was made with these measures, so they can judge what was chosen by sentence
-//! embeddings. Each is a [`Space`] fitted to a population of texts.
+//! No generation method uses these measures, so they can also judge methods that select texts by
+//! sentence embeddings. Each measure is a [`Space`] fitted to a population of texts.
 
 mod delta;
 mod ngrams;
@@ -12,25 +13,26 @@ mod tf_idf;
 pub use delta::{Delta, Features};
 pub use tf_idf::TfIdf;
 
-/// What a space makes of texts: features and their values, by feature.
+/// Feature vector of one or more texts in a [`Space`]: feature ids and their values, by ascending
+/// id.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Profile(Vec<(u64, f64)>);
 
 impl Profile {
-    /// From the values of features, each named once.
+    /// A profile of these features and values; each feature must occur once.
     #[must_use]
     pub fn new(mut values: Vec<(u64, f64)>) -> Self {
         values.sort_unstable_by_key(|(feature, _)| *feature);
         Self(values)
     }
 
-    /// From a dense vector, an encoder's for instance.
+    /// A profile of a dense vector, for instance an encoder's.
     #[must_use]
     pub fn dense(vector: &[f32]) -> Self {
         Self((0..).zip(vector.iter().map(|x| f64::from(*x))).collect())
     }
 
-    /// Cosine, -1 to 1; 0 where either is empty or vanishes.
+    /// Cosine, -1 to 1; 0 if either profile is empty or all zeros.
     #[must_use]
     pub fn cosine(&self, other: &Self) -> f64 {
         let dot: f64 = self.beside(other).map(|(a, b)| a * b).sum();
@@ -39,7 +41,8 @@ impl Profile {
         if lengths > 0.0 { (dot / lengths).clamp(-1.0, 1.0) } else { 0.0 }
     }
 
-    /// The values of every feature that either has, in order of features; 0 where one lacks it.
+    /// Pairs of values for every feature of either profile, by ascending feature; 0 for a missing
+    /// one.
     fn beside<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (f64, f64)> + 'a {
         let (mut a, mut b) = (self.0.iter().peekable(), other.0.iter().peekable());
         std::iter::from_fn(move || {
@@ -55,12 +58,12 @@ impl Profile {
     }
 }
 
-/// A way to say how close two hands are.
+/// A measure of stylistic similarity.
 pub trait Space: Send + Sync {
     /// Name in reports.
     fn name(&self) -> &'static str;
-    /// What texts of one hand have in common: one text, or all of a user's.
+    /// Profile of one text, or of several texts of one author together.
     fn profile(&self, texts: &[&str]) -> Profile;
-    /// How close two profiles of this space are; the higher, the closer.
+    /// Similarity of two profiles of this space; higher is more similar.
     fn similarity(&self, a: &Profile, b: &Profile) -> f64;
 }

@@ -1,14 +1,15 @@
-//! Runs of characters.
+//! Character n-grams.
 
 use std::ops::RangeInclusive;
 
-/// FNV's offset and prime; a character at a time, not a byte.
+/// Offset and prime of the FNV-1a hash, applied to characters instead of bytes.
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// Hashes of all runs of `lengths` characters of a text, with repetitions. Case and punctuation
-/// count; white space is one blank, and one stands before and behind the text, so that beginnings and
-/// endings count as well. Of a few million runs no two are likely to have the same hash.
+/// Hashes of all character n-grams of a text whose length is in `lengths`, with repetitions. Case
+/// and punctuation count. White space is reduced to single spaces, and one space is added before
+/// and after the text, so that n-grams also cover its beginning and end. Among a few million
+/// n-grams a hash collision is unlikely.
 pub(super) fn ngrams(text: &str, lengths: RangeInclusive<usize>) -> Vec<u64> {
     let mut letters = vec![' '];
     for word in text.split_whitespace() {
@@ -28,7 +29,7 @@ pub(super) fn ngrams(text: &str, lengths: RangeInclusive<usize>) -> Vec<u64> {
     hashes
 }
 
-/// Each hash once, ascending, and how often it occurs.
+/// Distinct hashes, ascending, with their counts.
 pub(super) fn counted(mut hashes: Vec<u64>) -> Vec<(u64, f64)> {
     hashes.sort_unstable();
     hashes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as f64)).collect()

@@ -1,4 +1,4 @@
-//! Golden values, and what must hold of any closeness.
+//! Golden values of the similarities, and properties that every similarity must have.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;

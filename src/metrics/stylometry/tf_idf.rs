@@ -1,4 +1,4 @@
-//! Runs of characters, the rarer the more telling.
+//! TF-IDF over character n-grams.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
@@ -7,25 +7,25 @@ use super::ngrams::{counted, ngrams};
 use super::{Profile, Space};
 use crate::{Error, Result};
 
-/// Lengths of the runs, in characters.
+/// Lengths of the n-grams, in characters.
 const LENGTHS: RangeInclusive<usize> = 3..=5;
 
-/// Cosine of TF-IDF vectors over runs of three to five characters. The weight of a run is
-/// `(1 + ln tf) * (1 + ln((1 + n) / (1 + df)))`, and each text's vector has length 1, as in
-/// scikit-learn's `TfidfVectorizer` with `sublinear_tf`. Runs that the population lacks count too,
-/// with a df of 0.
+/// Cosine of TF-IDF vectors over character n-grams of length 3 to 5. The weight of an n-gram is `(1
+/// + ln tf) * (1 + ln((1 + n) / (1 + df)))`, and each text's vector has length 1, as in
+/// scikit-learn's `TfidfVectorizer` with `sublinear_tf`. N-grams that the population lacks count
+/// too, with a df of 0.
 #[derive(Debug, Clone)]
 pub struct TfIdf {
     n_texts: f64,
-    /// Texts that have a run.
+    /// N-gram hash to the number of population texts that contain it.
     df: HashMap<u64, u32>,
 }
 
 impl TfIdf {
-    /// Counts in how many texts of a population each run occurs.
+    /// Counts the document frequency of each n-gram in a population.
     ///
     /// # Errors
-    /// [`Error::TooFew`] where there are no texts.
+    /// [`Error::TooFew`] if there are no texts.
     pub fn fit<S: AsRef<str>>(population: &[S]) -> Result<Self> {
         if population.is_empty() {
             let operation = "fit TF-IDF to a population";
@@ -47,7 +47,7 @@ impl TfIdf {
             *weight = (1.0 + weight.ln()) * (1.0 + ((1.0 + self.n_texts) / (1.0 + df)).ln());
         }
         let length = weights.iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt();
-        // A text too short for a run has no weights to divide.
+        // A text too short for any n-gram has no weights, so nothing is divided by 0.
         weights.iter_mut().for_each(|(_, weight)| *weight /= length);
         weights
     }

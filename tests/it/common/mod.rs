@@ -1,6 +1,6 @@
-//! Runs the program as a user runs it, in a folder of its own.
+//! Runs the program in a temporary folder.
 
-// Each test file is a crate of its own and uses what it needs of this.
+// Some test modules are compiled only on Unix or with a feature, so not everything is always used.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
 
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use std::process::{Command, Output, Stdio};
 use idiolect::model::catalog::{Catalog, DEFAULT_ENCODER, SMALL_LM, default_models_dir};
 use idiolect::model::{EncoderFiles, LmFiles};
 
-/// For each model: the variable that names another one to the tests, the one that names it to the
-/// program, and the model that tests run on otherwise.
+/// For each model: the variable that names another model for the tests, the variable that names the
+/// model for the program, and the default model of the tests.
 const TEST_MODELS: [(&str, &str, &str); 2] = [
     ("IDIOLECT_TEST_LM", "IDIOLECT_LM", SMALL_LM),
     ("IDIOLECT_TEST_ENCODER", "IDIOLECT_ENCODER", DEFAULT_ENCODER),
 ];
 
-/// A folder to work in, gone when dropped, with the program run inside it.
+/// A temporary folder in which the program runs; deleted on drop.
 pub struct Sandbox {
     folder: tempfile::TempDir,
 }
 
-/// What a run of the program left.
+/// Result of a run of the program.
 #[derive(Debug)]
 pub struct Run {
     /// Exit code; `None` if a signal ended it.
@@ -35,20 +35,20 @@ impl Sandbox {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// The path of `name` in the folder.
+    /// Returns the path of `name` in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file into the folder and gives its path.
+    /// Writes a file into the folder and returns its path.
     pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, contents).unwrap();
         path
     }
 
-    /// The program with `arguments`, ready to be run or spawned. The store is `idiolect.sqlite` in
-    /// the folder unless `--store` says otherwise; the caller's `IDIOLECT_*` settings do not count.
+    /// Returns the program with `arguments`, ready to run or spawn. The store is `idiolect.sqlite`
+    /// in the folder unless `--store` is given; `IDIOLECT_*` variables of the caller are removed.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_idiolect"));
         for (name, _) in std::env::vars_os() {
@@ -64,7 +64,7 @@ impl Sandbox {
         command
     }
 
-    /// Runs the program to its end.
+    /// Runs the program and waits for its end.
     pub fn run(&self, arguments: &[&str]) -> Run {
         Run::of(self.command(arguments).output().unwrap())
     }
@@ -79,14 +79,14 @@ impl Run {
         }
     }
 
-    /// The run itself, if it ended with 0; fails the test with what it said otherwise.
+    /// Returns the run if it ended with 0; otherwise fails the test and prints its output.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
-    /// What it said, if it ended with `code`; a panic never counts as an error it meant.
+    /// Returns stderr if the run ended with `code`; a panic fails the test in any case.
     #[track_caller]
     pub fn fails_with(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
@@ -94,7 +94,7 @@ impl Run {
         self.stderr
     }
 
-    /// Stdout as one JSON value; fails the test if anything else stands there.
+    /// Returns stdout as one JSON value; fails the test if it is anything else.
     #[track_caller]
     pub fn json(self) -> serde_json::Value {
         let run = self.ok();
@@ -103,7 +103,7 @@ impl Run {
     }
 }
 
-/// The folder of a real data set beside the checkout, or `None` where it is absent, saying so.
+/// Folder of a real data set next to the checkout; `None`, with a message, if it is absent.
 pub fn real_data(name: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     if !folder.is_dir() {
@@ -113,20 +113,20 @@ pub fn real_data(name: &str) -> Option<PathBuf> {
     Some(folder)
 }
 
-/// The language model that tests run on: `IDIOLECT_TEST_LM`, else the catalog's small one if it has
-/// been fetched; `None` otherwise, saying so.
+/// Language model of the tests: `IDIOLECT_TEST_LM`, else the small model of the catalog if it was
+/// fetched; `None`, with a message, if it is absent.
 pub fn test_lm() -> Option<LmFiles> {
     let name = named("IDIOLECT_TEST_LM", SMALL_LM);
     found(&name, catalog().and_then(|catalog| catalog.lm(&name).ok()))
 }
 
-/// The encoder that tests run on; see [`test_lm`].
+/// Encoder of the tests; see [`test_lm`].
 pub fn test_encoder() -> Option<EncoderFiles> {
     let name = named("IDIOLECT_TEST_ENCODER", DEFAULT_ENCODER);
     found(&name, catalog().and_then(|catalog| catalog.encoder(&name).ok()))
 }
 
-/// Whether the models that tests run on are there.
+/// Whether the models of the tests are on this machine.
 pub fn test_models_present() -> bool {
     test_lm().is_some() && test_encoder().is_some()
 }

@@ -26,7 +26,7 @@ pub(super) fn item(row: &Value) -> Result<Item, String> {
     })
 }
 
-/// An item stands under several category paths; the first is its main one.
+/// An item has several category paths; the first one is its main one.
 fn first_path(row: &Value) -> Result<Vec<String>, String> {
     match optional(row, "categories") {
         Some(Value::Array(paths)) if paths.iter().any(Value::is_array) => {

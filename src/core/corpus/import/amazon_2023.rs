@@ -1,4 +1,4 @@
-//! Amazon Reviews 2023: one JSON object a line.
+//! Amazon Reviews 2023: one JSON object per line.
 
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub(super) fn item(row: &Value) -> Result<Item, String> {
         categories = texts(row, "main_category")?;
     }
     let mut description = texts(row, "description")?;
-    // The shop's own heading, not a part of what it says.
+    // A heading that the shop inserts; it is not part of the description.
     description.retain(|piece| piece.trim() != "Product Description");
     Ok(Item {
         id: item_id(row)?,
@@ -34,7 +34,7 @@ pub(super) fn item(row: &Value) -> Result<Item, String> {
     })
 }
 
-/// Editions of one thing share the parent; the few rows without one stand for themselves.
+/// Editions of one product share the parent. The few rows without a parent use their own ASIN.
 fn item_id(row: &Value) -> Result<String, String> {
     match optional(row, "parent_asin") {
         None if optional(row, "asin").is_some() => identifier(row, "asin"),

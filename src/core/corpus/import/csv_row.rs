@@ -1,7 +1,7 @@
-//! One row of comma- or tab-separated values, which may run over several lines.
+//! A row of comma- or tab-separated values, which may span several lines.
 
-/// Takes a row line by line. Quotes work as in RFC 4180; a quote inside an unquoted field, and text
-/// after a closing quote, stand for themselves.
+/// Parses a row line by line. Quotes work as in RFC 4180. A quote inside an unquoted field and text
+/// after a closing quote are kept literally.
 #[derive(Debug)]
 pub(super) struct CsvRow {
     delimiter: u8,
@@ -16,7 +16,8 @@ enum State {
     FieldStart,
     Plain,
     Quoted,
-    /// After a quote inside a quoted field: the end of it, or the first half of a doubled one.
+    /// After a quote inside a quoted field: either it closes the field, or it is the first half of
+    /// a doubled quote.
     QuoteSeen,
 }
 
@@ -31,7 +32,8 @@ impl CsvRow {
         }
     }
 
-    /// Takes the row's next line, without its end. The row goes on if [`Self::is_open`] afterwards.
+    /// Appends the row's next line, given without its line end. The row continues on the next line
+    /// if [`Self::is_open`] afterwards.
     pub(super) fn take(&mut self, line: &[u8]) {
         if self.is_open() {
             self.field.push(b'\n');
@@ -61,18 +63,18 @@ impl CsvRow {
         }
     }
 
-    /// Whether a quote is open, so that the next line belongs to this row.
+    /// Whether a quoted field is not closed yet, so that the next line belongs to this row.
     pub(super) fn is_open(&self) -> bool {
         self.state == State::Quoted
     }
 
-    /// Whether text followed a closing quote: harmless in one line, but over several lines a sign that
-    /// the quote that opened the field was a stray one.
+    /// Whether text followed a closing quote. This is harmless within one line; in a row of several
+    /// lines it indicates that the quote that opened the field was a stray one.
     pub(super) fn is_irregular(&self) -> bool {
         self.irregular
     }
 
-    /// The fields.
+    /// Returns the fields.
     pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
         self.fields.push(self.field);
         self.fields

@@ -1,7 +1,7 @@
-//! What a web shop's data has in place of characters: HTML entities and line breaks.
+//! Decoding of HTML entities and `<br>` tags in web shop data.
 
-/// Text as its writer saw it: `<br>` in any spelling is a line break, entities are the characters
-/// they name. Everything else, other tags included, stays as it is.
+/// Returns `text` with HTML entities decoded and `<br>`, in any spelling, replaced by a line break.
+/// Everything else stays as it is, including other tags.
 pub(super) fn clean(text: &str) -> String {
     if !text.contains(['&', '<']) {
         return text.to_owned();
@@ -21,7 +21,8 @@ pub(super) fn clean(text: &str) -> String {
     cleaned
 }
 
-/// The character that a reference at the start of `text` names, and the reference's length.
+/// Returns the character that a reference at the start of `text` denotes, and the length of the
+/// reference in bytes.
 fn reference(text: &str) -> Option<(char, usize)> {
     let text = text.strip_prefix('&')?;
     // The longest name has eight letters; a number may have leading zeros.
@@ -43,7 +44,7 @@ fn numbered(number: &str) -> Option<char> {
         return None;
     }
     let code = u32::from_str_radix(digits, radix).ok()?;
-    // Browsers read these as Windows-1252, and that is what was meant.
+    // Browsers decode 0x80 to 0x9f as Windows-1252, and the authors meant these characters.
     let code = match code {
         0x80..=0x9f => WINDOWS_1252[code as usize - 0x80],
         0 => 0xfffd,
@@ -65,14 +66,14 @@ fn line_break(text: &str) -> Option<(char, usize)> {
     tag.eq_ignore_ascii_case("br").then_some(('\n', end + 1))
 }
 
-/// Characters of the codes 0x80 to 0x9f; the five that it leaves open stand for themselves.
+/// Windows-1252 characters of the codes 0x80 to 0x9f; its five undefined codes map to themselves.
 const WINDOWS_1252: [u32; 32] = [
     0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039,
     0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc,
     0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178,
 ];
 
-/// HTML 4's names of the characters 0xa0 to 0xff, in order.
+/// HTML 4 names of the characters 0xa0 to 0xff, in order.
 const LATIN_1: &str = "
 nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg
 plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34
@@ -83,7 +84,7 @@ egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc
 ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml
 ";
 
-/// HTML 4's other names, and XML's for the apostrophe, sorted by bytes.
+/// The other HTML 4 names, and XML's name of the apostrophe, sorted by bytes.
 #[rustfmt::skip]
 const OTHERS: &[(&str, char)] = &[
     ("Alpha", '\u{391}'), ("Beta", '\u{392}'), ("Chi", '\u{3a7}'), ("Dagger", '\u{2021}'),

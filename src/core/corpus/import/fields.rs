@@ -1,8 +1,8 @@
-//! Fields of a row, whatever type their source gave them.
+//! Reads typed fields of a row from JSON values of any type.
 
 use serde_json::Value;
 
-/// What a value is, for messages.
+/// Name of a value's type, for messages.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
@@ -14,7 +14,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A text that must be there; it may be empty.
+/// Returns a required text, which may be empty.
 pub(super) fn text(row: &Value, name: &str) -> Result<String, String> {
     match optional(row, name) {
         None => Err(format!("field `{name}` is missing")),
@@ -22,12 +22,12 @@ pub(super) fn text(row: &Value, name: &str) -> Result<String, String> {
     }
 }
 
-/// A text that may be missing: then it is empty.
+/// Returns an optional text; empty if it is missing.
 pub(super) fn text_or_empty(row: &Value, name: &str) -> Result<String, String> {
     optional(row, name).map_or(Ok(String::new()), |value| as_text(value, name))
 }
 
-/// An identifier: a text or a number that must be there and not be blank.
+/// Returns an identifier: a text or a number that must be present and not blank.
 pub(super) fn identifier(row: &Value, name: &str) -> Result<String, String> {
     let id = text(row, name)?;
     if id.trim().is_empty() {
@@ -36,7 +36,7 @@ pub(super) fn identifier(row: &Value, name: &str) -> Result<String, String> {
     Ok(id)
 }
 
-/// A finite number that may be missing; an empty text counts as missing.
+/// Returns an optional finite number; an empty text counts as missing.
 pub(super) fn number(row: &Value, name: &str) -> Result<Option<f64>, String> {
     let number = match optional(row, name) {
         None => return Ok(None),
@@ -51,12 +51,12 @@ pub(super) fn number(row: &Value, name: &str) -> Result<Option<f64>, String> {
     }
 }
 
-/// A rating that may be missing.
+/// Returns an optional rating.
 pub(super) fn rating(row: &Value, name: &str) -> Result<Option<f32>, String> {
     Ok(number(row, name)?.map(|n| n as f32).filter(|n| n.is_finite()))
 }
 
-/// Texts of a list, or a single text as a list of one; empty ones are left out.
+/// Returns the texts of a list, or a single text as a list of one. Blank texts are left out.
 pub(super) fn texts(row: &Value, name: &str) -> Result<Vec<String>, String> {
     let texts = match optional(row, name) {
         None => Vec::new(),
@@ -68,7 +68,7 @@ pub(super) fn texts(row: &Value, name: &str) -> Result<Vec<String>, String> {
     Ok(texts.into_iter().filter(|text| !text.trim().is_empty()).collect())
 }
 
-/// The field, unless it is missing or null.
+/// Returns the field, or `None` if it is missing or null.
 pub(super) fn optional<'a>(row: &'a Value, name: &str) -> Option<&'a Value> {
     row.get(name).filter(|value| !value.is_null())
 }
@@ -82,7 +82,7 @@ fn as_text(value: &Value, name: &str) -> Result<String, String> {
     }
 }
 
-/// The value as a message shows it, kept short.
+/// Formats a value for messages, cut after 40 characters.
 pub(super) fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(40) {

@@ -1,4 +1,4 @@
-//! Bytes from a file or from standard input, unpacked, counted as they are read.
+//! Reads bytes from a file or standard input, decompresses them and counts the bytes read.
 
 use std::fmt;
 use std::fs::File;
@@ -13,17 +13,17 @@ use crate::corpus::{Error, Result};
 
 const BUFFER: usize = 128 * 1024;
 
-/// Where rows come from.
+/// Source of rows to import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A file, packed with gzip or plain.
+    /// A file, compressed with gzip or plain.
     File(PathBuf),
-    /// Standard input, packed with gzip or plain.
+    /// Standard input, compressed with gzip or plain.
     Stdin,
 }
 
 impl Source {
-    /// `-` is standard input, anything else a file.
+    /// Returns the source called `name`: `-` is standard input, anything else a file.
     #[must_use]
     pub fn of(name: &str) -> Self {
         match name {
@@ -32,7 +32,7 @@ impl Source {
         }
     }
 
-    /// The part of the name that tells the kind of the contents: lower case, without `.gz`.
+    /// Returns the file name's extension without `.gz`, in lower case; it indicates the format.
     pub(super) fn extension(&self) -> String {
         let Source::File(path) = self else {
             return String::new();
@@ -55,9 +55,9 @@ impl fmt::Display for Source {
 /// An open source.
 pub(super) struct Input {
     pub(super) reader: Box<dyn BufRead>,
-    /// First bytes after unpacking, still to be read from `reader` too.
+    /// First bytes after decompression, up to 64; `reader` still returns them too.
     pub(super) head: Vec<u8>,
-    /// Size of the file as it lies on disk.
+    /// Size of the file on disk, in bytes.
     pub(super) size: Option<u64>,
     read: Arc<AtomicU64>,
 }
@@ -92,13 +92,13 @@ impl Input {
         Ok(Self { reader: Box::new(reader), head, size, read })
     }
 
-    /// Bytes read so far, as they lie on disk.
+    /// Number of bytes read so far, before decompression.
     pub(super) fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
 }
 
-/// Up to `n` first bytes, and a reader that still gives them.
+/// Returns up to `n` first bytes, and a reader that still returns them.
 fn peek<R: BufRead>(mut reader: R, n: u64) -> io::Result<(Vec<u8>, impl BufRead + use<R>)> {
     let mut head = Vec::new();
     reader.by_ref().take(n).read_to_end(&mut head)?;

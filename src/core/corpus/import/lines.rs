@@ -1,32 +1,33 @@
-//! Lines, and the elements of one long JSON array, out of a stream of bytes, each of bounded size.
+//! Reads lines, or the elements of one long JSON array, from a byte stream; each has a bounded
+//! size.
 
 use std::io::{self, BufRead, Read};
 
-/// Longest line or array element that is read, in bytes. A longer one is malformed: a real review
-/// has some thousand characters, so it is not text, and would only fill the memory.
+/// Maximum length of a line or an array element, in bytes. A longer one is malformed: a real review
+/// has a few thousand characters, so it is not a review and would only fill the memory.
 pub(super) const LONGEST: usize = 16 << 20;
 
-/// A piece of the input and the number of the line it begins on, from 1.
+/// A line or an array element, and the number of the line it begins on, from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) line: u64,
-    /// The bytes, or why there are none.
+    /// The bytes, or the reason why they cannot be read.
     pub(super) bytes: Result<Vec<u8>, String>,
 }
 
-/// Reads lines; their ends (LF or CR LF) are taken off.
+/// Reads lines; line ends (LF or CR LF) are removed.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     line: u64,
 }
 
 impl Lines {
-    /// Number of the line that was read last.
+    /// Number of the last line that was read.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// The next line, empty ones included; `None` at the end.
+    /// Returns the next line, which may be empty; `None` at the end.
     pub(super) fn next(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<Piece>> {
         let mut bytes = Vec::new();
         reader.take(LONGEST as u64 + 2).read_until(b'\n', &mut bytes)?;
@@ -46,13 +47,12 @@ impl Lines {
     }
 }
 
-/// Reads the elements of a top-level array, without understanding more of them than brackets and
-/// strings.
+/// Reads the elements of a top-level array. It parses only brackets and strings.
 #[derive(Debug)]
 pub(super) struct Elements {
     line: u64,
     state: State,
-    /// Marks that open a string: `"`, and `'` too where Python literals are allowed.
+    /// Characters that open a string: `"`, and also `'` if Python literals are allowed.
     quotes: &'static [u8],
 }
 
@@ -69,12 +69,12 @@ impl Elements {
         Self { line: 1, state: State::BeforeArray, quotes }
     }
 
-    /// Number of the line that was reached.
+    /// Number of the current line.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// The next element; `None` at the end.
+    /// Returns the next element; `None` at the end.
     pub(super) fn next(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<Piece>> {
         if self.state == State::BeforeArray {
             // The caller has seen that the first visible byte is `[`.
@@ -136,7 +136,7 @@ impl Elements {
         }
     }
 
-    /// Anything visible after the array is an error of its own.
+    /// Returns an error piece if anything but white space follows the array.
     fn rest(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<Piece>> {
         loop {
             let buffer = reader.fill_buf()?;

@@ -1,7 +1,7 @@
-//! Importers: from the files that reviews come in to rows of the store.
+//! Importers of review files into the store.
 //!
-//! Everything streams. Rows are committed in batches, so an import that is interrupted keeps what it
-//! had committed, and one that is run again changes nothing that is there already.
+//! Files are read as streams. Rows are committed in batches, so an interrupted import keeps what it
+//! committed, and a repeated import changes nothing that is already stored.
 
 mod amazon_2014;
 mod amazon_2023;
@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use super::{Item, Review};
 
-/// What the files hold.
+/// Format of the files to import.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Format {
     /// Amazon reviews of 2014 (`reviewerID`, `asin`, `reviewText`, ...); metadata lines are Python
@@ -34,34 +34,34 @@ pub enum Format {
     Amazon2014,
     /// Amazon Reviews 2023 (`user_id`, `parent_asin`, `text`, ...; times in milliseconds).
     Amazon2023,
-    /// Any table or JSON lines whose columns the map names.
+    /// Any table or JSON lines; the map names the columns.
     Table(Box<ColumnMap>),
 }
 
-/// What to import.
+/// Options of an import.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// What the files hold.
+    /// Format of the files.
     pub format: Format,
-    /// The reviews.
+    /// Source of the reviews.
     pub reviews: Option<Source>,
-    /// Titles, descriptions and categories of the items.
+    /// Source of the items' titles, descriptions and categories.
     pub items: Option<Source>,
-    /// What a malformed line does.
+    /// Reaction to a malformed line.
     pub on_malformed: OnMalformed,
 }
 
-/// What a malformed line does.
+/// Reaction to a malformed line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnMalformed {
-    /// It is counted and reported, and the rest goes on.
+    /// The line is counted and reported, and the import continues.
     Skip,
-    /// It ends the import with an error; what was read before it is kept.
+    /// The import ends with an error; rows before the line are kept.
     Stop,
 }
 
 impl Format {
-    /// A review, and what the row says of its item if it says anything.
+    /// Reads a review, and the item's fields if the row has any.
     fn review(&self, row: &Value) -> Result<(Review, Option<Item>), String> {
         match self {
             Format::Amazon2014 => amazon_2014::review(row).map(|review| (review, None)),

@@ -1,13 +1,13 @@
-//! Python literals, as `repr` prints them and `ast.literal_eval` reads them.
+//! Parser of Python literals, as `repr` prints them and `ast.literal_eval` reads them.
 
 use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
-/// Deepest nesting that is read; deeper input would only exhaust the stack.
+/// Maximum nesting depth; deeper input could exhaust the stack.
 const DEEPEST: usize = 64;
 
-/// A literal.
+/// A Python literal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Literal {
     None,
@@ -23,7 +23,7 @@ pub(super) enum Literal {
     Dict(Vec<(Literal, Literal)>),
 }
 
-/// Why a text is no literal, and where.
+/// Reason why a text is not a literal, and the byte position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ParseError {
     at: usize,
@@ -36,7 +36,7 @@ impl fmt::Display for ParseError {
     }
 }
 
-/// Reads one literal; nothing but white space may stand around it.
+/// Parses one literal, surrounded by nothing but white space.
 pub(super) fn parse(text: &str) -> Result<Literal, ParseError> {
     let mut parser = Parser { text, at: 0 };
     let literal = parser.literal(0)?;
@@ -48,8 +48,8 @@ pub(super) fn parse(text: &str) -> Result<Literal, ParseError> {
 }
 
 impl Literal {
-    /// The nearest JSON: sequences are lists, keys are texts, bytes are read as UTF-8 (with
-    /// replacement characters), numbers that JSON has no room for are null.
+    /// Converts to the nearest JSON: sequences and sets become lists, keys become texts, bytes are
+    /// decoded as UTF-8 (with replacement characters), and numbers without a JSON form become null.
     pub(super) fn into_json(self) -> Value {
         match self {
             Literal::None => Value::Null,
@@ -108,7 +108,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Everything up to `close`, and whether a comma stood before it.
+    /// Returns the items up to `close`, and whether a comma preceded it.
     fn items(&mut self, close: u8, depth: usize) -> Result<(Vec<Literal>, bool), ParseError> {
         self.at += 1;
         let (mut items, mut comma) = (Vec::new(), false);
@@ -124,7 +124,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A dict or a set.
+    /// Parses a dict or a set.
     fn braces(&mut self, depth: usize) -> Result<Literal, ParseError> {
         self.at += 1;
         if self.takes(b'}') {
@@ -208,7 +208,7 @@ impl Parser<'_> {
         parsed.ok_or(ParseError { at: begin, reason: "a malformed number" })
     }
 
-    /// One string, or several that stand side by side and are one.
+    /// Parses one string, or several adjacent ones, which are concatenated.
     fn strings(&mut self) -> Result<Literal, ParseError> {
         let mut whole = self.string()?;
         loop {
@@ -275,7 +275,7 @@ impl Parser<'_> {
         text.map(Literal::Str).map_err(|_| ParseError { at: begin, reason: "a broken string" })
     }
 
-    /// Reads one escape and appends what it means: UTF-8 in a text, one byte in bytes.
+    /// Parses one escape and appends its value: UTF-8 in a text, one byte in a bytes literal.
     fn escape(&mut self, bytes: bool, read: &mut Vec<u8>) -> Result<(), ParseError> {
         let begin = self.at;
         let Some(&kind) = self.text.as_bytes().get(self.at + 1) else {
@@ -300,7 +300,7 @@ impl Parser<'_> {
                 let reason = "a character by its Unicode name, which is not supported,";
                 return Err(ParseError { at: begin, reason });
             }
-            // Python keeps the backslash of what is no escape.
+            // Python keeps the backslash of an unknown escape.
             _ => {
                 self.at = begin + 1;
                 read.push(b'\\');
@@ -308,7 +308,7 @@ impl Parser<'_> {
             }
         };
         if bytes {
-            // `\400` and above wrap as they do in Python.
+            // `\400` and above wrap around, as in Python.
             read.push(code as u8);
             return Ok(());
         }
@@ -337,7 +337,8 @@ impl Parser<'_> {
         code
     }
 
-    /// `\uXXXX`; narrow builds of Python 2 printed one character as two of them.
+    /// Parses the digits of `\uXXXX`. Two such escapes may form a surrogate pair, because narrow
+    /// builds of Python 2 printed characters beyond U+FFFF like that.
     fn maybe_pair(&mut self, begin: usize) -> Result<u32, ParseError> {
         let high = self.hex(4, begin)?;
         if !(0xd800..0xdc00).contains(&high) || !self.text[self.at..].starts_with("\\u") {
@@ -374,7 +375,7 @@ impl Parser<'_> {
 }
 
 fn int(digits: &str) -> Option<i128> {
-    // Python 2 marks its long integers.
+    // Python 2 marks long integers with a trailing `L`.
     let digits = digits.strip_suffix(['L', 'l']).unwrap_or(digits);
     let (digits, radix) = match digits.get(..2) {
         Some("0x" | "0X") => (&digits[2..], 16),
@@ -382,7 +383,7 @@ fn int(digits: &str) -> Option<i128> {
         Some("0b" | "0B") => (&digits[2..], 2),
         _ => (digits, 10),
     };
-    // The parser would take a sign here.
+    // `from_str_radix` would accept a sign here.
     if !digits.starts_with(|c: char| c.is_ascii_hexdigit()) {
         return None;
     }

@@ -26,12 +26,13 @@ pub(super) fn any_literal() -> impl Strategy<Value = Literal> {
     })
 }
 
-/// Any JSON value that a row may hold, for the tests of what reads rows.
+/// Any JSON value that a row may contain, for tests of the row readers.
 pub(super) fn any_json() -> impl Strategy<Value = serde_json::Value> {
     any_literal().prop_map(Literal::into_json)
 }
 
-/// Prints as `repr` does: the quote that needs no escape, escapes for what is not printable.
+/// Prints as `repr` does: chooses the quote that needs no escape and escapes non-printable
+/// characters.
 fn repr(literal: &Literal) -> String {
     let list = |items: &[Literal]| items.iter().map(repr).collect::<Vec<_>>().join(", ");
     match literal {
@@ -56,7 +57,7 @@ fn repr(literal: &Literal) -> String {
     }
 }
 
-/// `verbatim` characters are printed as they are, others beyond ASCII as `\x..`.
+/// Prints `verbatim` characters as they are, and others beyond ASCII as `\x..`.
 fn quoted(characters: impl Iterator<Item = (char, bool)> + Clone) -> String {
     let has = |wanted| characters.clone().any(|(c, _)| c == wanted);
     let quote = if has('\'') && !has('"') { '"' } else { '\'' };

@@ -1,4 +1,4 @@
-//! Rows of any of the file shapes as one thing: a JSON object, or why it is none.
+//! Reads rows of any supported file format as JSON objects, or as reasons why they cannot be read.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,11 +11,11 @@ use super::lines::{Elements, Lines, Piece};
 use super::python_literal;
 use crate::corpus::{Error, Result};
 
-/// Longest row of separated values over several lines, in bytes. Beyond it a quote that opened the
-/// row is taken for a stray one.
+/// Maximum length of a row of separated values over several lines, in bytes. If it is exceeded, the
+/// quote that opened the field counts as a stray one.
 const LONGEST_ROW: usize = 4 << 20;
 
-/// How a line that is not separated values is written.
+/// Syntax of a line that is not separated values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
     Json,
@@ -23,7 +23,7 @@ pub(super) enum Syntax {
     JsonOrPython,
 }
 
-/// A row and the number of the line it begins on, from 1.
+/// A row, or the reason why it cannot be read, and the number of the line it begins on, from 1.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) line: u64,
@@ -48,12 +48,12 @@ struct Separated {
     lines: Lines,
     delimiter: u8,
     header: Vec<String>,
-    /// Lines that were read while looking for a closing quote and given back.
+    /// Lines that were read in search of a closing quote and returned to be read again.
     given_back: VecDeque<Piece>,
 }
 
 impl Records {
-    /// Opens a source; its name, or else its first bytes, tell the shape of the rows.
+    /// Opens a source. Its name, or else its first bytes, determine the format of the rows.
     pub(super) fn open(source: &Source, syntax: Syntax) -> Result<Self> {
         let mut input = Input::open(source)?;
         skip_byte_order_mark(&mut input).map_err(|e| failed(source, 0, e))?;
@@ -77,7 +77,7 @@ impl Records {
         Ok(records)
     }
 
-    /// The names of the columns, if the shape has a header; empty for an empty file.
+    /// Returns the column names if the format has a header; empty for an empty file.
     pub(super) fn header(&self) -> Option<&[String]> {
         match &self.shape {
             Shape::Separated(separated) => Some(&separated.header),
@@ -94,12 +94,12 @@ impl Records {
         self.input.size
     }
 
-    /// Bytes read so far, as they lie on disk.
+    /// Number of bytes read so far, before decompression.
     pub(super) fn bytes_read(&self) -> u64 {
         self.input.bytes_read()
     }
 
-    /// The next row; blank lines are passed over.
+    /// Returns the next row; blank lines are skipped.
     pub(super) fn next(&mut self) -> Result<Option<Record>> {
         let reader = self.input.reader.as_mut();
         let at = self.shape.line();
@@ -134,13 +134,13 @@ impl Syntax {
         Record { line: piece.line, row: piece.bytes.and_then(|bytes| self.parse(&bytes)) }
     }
 
-    /// Reads one object.
+    /// Parses one object.
     pub(super) fn parse(self, bytes: &[u8]) -> Result<Value, String> {
         let text = std::str::from_utf8(bytes).map_err(|error| invalid_utf8(&error))?;
         let value = match serde_json::from_str::<Value>(text) {
             Ok(value) => value,
             Err(error) => {
-                // A JSON object begins with `{"`; `repr` prefers the other quote.
+                // A JSON object begins with `{"`; `repr` prefers single quotes.
                 let json_like = text.trim_start_matches(['{', ' ']).starts_with('"');
                 let not_json = || format!("not JSON: {error}");
                 if self == Syntax::Json {
@@ -220,8 +220,8 @@ impl Separated {
             self.named(row.finish())
         };
         if row.is_err() {
-            // Only the first line is given up: what follows may be whole rows that a stray quote
-            // had swallowed.
+            // Only the first line is dropped: the following ones may be complete rows that a stray
+            // quote had joined to it.
             for piece in further.into_iter().rev() {
                 self.given_back.push_front(piece);
             }

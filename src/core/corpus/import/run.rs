@@ -1,4 +1,4 @@
-//! The import itself: rows in, batches committed, an account of what became of them.
+//! The import: reads rows, commits them in batches and counts the outcomes.
 
 use super::input::Source;
 use super::records::{Record, Records, Syntax};
@@ -6,12 +6,12 @@ use super::{Format, ImportOptions, OnMalformed};
 use crate::corpus::{Counts, Error, Item, Placed, Result, Review, Run, Store};
 use idiolect_engine::progress::Progress;
 
-/// A batch is committed at so many rows or bytes of text, whichever comes first: large enough that
-/// waiting for the disk costs little, small enough that an interruption costs little.
+/// A batch is committed when it reaches this number of rows or of bytes of text: large enough that
+/// waiting for the disk costs little, small enough that an interruption loses little.
 const ROWS_IN_BATCH: usize = 2000;
 const BYTES_IN_BATCH: usize = 4 << 20;
 
-/// How many malformed lines of a file are kept for showing; all are counted.
+/// Number of malformed lines per file that are kept for display; all are counted.
 const SHOWN_OF_FILE: usize = 10;
 
 /// A line that could not be read.
@@ -21,34 +21,35 @@ pub struct MalformedLine {
     pub file: String,
     /// Number of the line, from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// Reason why it could not be read.
     pub reason: String,
 }
 
-/// What became of the rows.
+/// Counts of an import's rows by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Reviews that were read, duplicates included.
+    /// Number of reviews read, duplicates included.
     pub reviews_read: u64,
-    /// Items that were read.
+    /// Number of items read.
     pub items_read: u64,
-    /// Reviews that are new in the store.
+    /// Number of reviews inserted as new.
     pub new: u64,
-    /// Reviews that took the place of an older one.
+    /// Number of reviews that replaced an older one.
     pub replaced: u64,
-    /// Reviews that were in the store already.
+    /// Number of reviews that were already in the store.
     pub unchanged: u64,
-    /// Reviews that gave way to a newer one of the same user on the same item.
+    /// Number of reviews not stored because the store has a newer one of the same user on the same
+    /// item, or one with the same time that this import met before.
     pub outdated: u64,
-    /// Rows beyond the first of the same user on the same item, within this import.
+    /// Number of reviews after the first of the same user on the same item in this import.
     pub duplicates: u64,
-    /// Lines that could not be read.
+    /// Number of malformed lines.
     pub malformed: u64,
-    /// The first of them, of each file.
+    /// The first malformed lines of each file, at most ten per file.
     pub malformed_lines: Vec<MalformedLine>,
 }
 
-/// An import whose files are open and whose columns are checked.
+/// An import with open files and checked columns.
 pub struct Import {
     format: Format,
     on_malformed: OnMalformed,
@@ -63,11 +64,11 @@ struct Batch {
     bytes: usize,
 }
 
-/// Puts a row into the batch, or gives its line and what is wrong with it.
+/// Adds a row to the batch, or returns its line number and the reason why it is malformed.
 type Take = fn(&Import, Record, &mut Batch) -> Result<(), (u64, String)>;
 
 impl Import {
-    /// Opens the files; nothing is stored yet.
+    /// Opens the files and checks the columns of tables; nothing is stored yet.
     pub fn open(options: &ImportOptions) -> Result<Self> {
         let format = options.format.clone();
         let syntax = match format {
@@ -89,9 +90,9 @@ impl Import {
         Ok(Self { format, on_malformed: options.on_malformed, items, reviews })
     }
 
-    /// Reads everything into the store: items first, then reviews. Rows are committed in batches;
-    /// progress is told in bytes of the files, and only of what is committed. Between batches the
-    /// import stops if it is asked to ([`Error::Stopped`]).
+    /// Imports the items, then the reviews. Rows are committed in batches. Progress counts the
+    /// bytes of the files and covers only committed rows. If `progress` requests a stop, the import
+    /// commits the rows read so far and returns [`Error::Stopped`].
     pub fn run(mut self, store: &Store, progress: &dyn Progress) -> Result<(Report, Counts)> {
         let mut report = Report::default();
         let mut run = Run::default();
@@ -203,7 +204,7 @@ impl Batch {
     }
 }
 
-/// Name and columns of a source that has a header; an empty file has none to check.
+/// Returns the name and the columns of a source with a header; `None` for an empty file.
 fn named_header(records: &Records) -> Option<(String, &[String])> {
     let header = records.header().filter(|header| !header.is_empty())?;
     Some((records.source().to_string(), header))

@@ -1,4 +1,4 @@
-//! Any table: separated values with a header, or JSON objects, whose columns a map names.
+//! Tables with a column map: separated values with a header, or JSON objects.
 
 use serde_json::Value;
 
@@ -6,10 +6,10 @@ use super::fields::{identifier, optional, rating, text, text_or_empty, texts};
 use super::time;
 use crate::corpus::{Error, Item, Result, Review};
 
-/// The fields a map may leave out, as messages list them.
+/// Fields that a map may leave out, as messages list them.
 pub const OPTIONAL_FIELDS: &str = "rating|title|time|item_title|item_description|item_categories";
 
-/// Which column holds which field.
+/// Map from the fields to the columns of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnMap {
     user: Column,
@@ -26,12 +26,12 @@ pub struct ColumnMap {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Column {
     name: String,
-    /// Whether the map names it, so that it has to be there.
+    /// Whether the map names the column, which is then required.
     named: bool,
 }
 
 impl Default for ColumnMap {
-    /// Every column has the name of its field.
+    /// The map in which every column has the name of its field.
     fn default() -> Self {
         let column = |name: &str| Column { name: name.to_owned(), named: false };
         Self {
@@ -49,8 +49,8 @@ impl Default for ColumnMap {
 }
 
 impl ColumnMap {
-    /// Reads `field=column` pairs with commas between them. Fields are `user`, `item`, `text`, and
-    /// those of [`OPTIONAL_FIELDS`]; one that is left out is the column of the field's own name.
+    /// Parses comma-separated `field=column` pairs. Fields are `user`, `item`, `text`, and those of
+    /// [`OPTIONAL_FIELDS`]. The column of a field that is left out has the field's name.
     pub fn parse(map: &str) -> Result<Self> {
         let mut columns = Self::default();
         for pair in map.split(',').filter(|pair| !pair.trim().is_empty()) {
@@ -73,7 +73,8 @@ impl ColumnMap {
         Ok(columns)
     }
 
-    /// Checks the header of a file of reviews; `items_apart` says that a file of items goes with it.
+    /// Checks the header of a file of reviews. `items_apart`: whether items come from a separate
+    /// file.
     pub(super) fn check_reviews(
         &self,
         source_name: &str,
@@ -109,8 +110,8 @@ impl ColumnMap {
         Ok((review, (!bare).then_some(item)))
     }
 
-    /// A row of a file of items. There a column that the map leaves out may also have the plain name:
-    /// `title`, `description`, `categories`.
+    /// Reads a row of a file of items. If the map leaves a column out, it may also have the plain
+    /// name: `title`, `description`, `categories`.
     pub(super) fn item(&self, row: &Value) -> Result<Item, String> {
         let plain = ["title", "description", "categories"];
         let mut names = plain;
@@ -195,7 +196,7 @@ mod tests {
         let prefixed = json!({"item": "i", "title": "-", "item_title": "T", "item_description": "D", "item_categories": ["A", "B"]});
         assert_eq!(map.item(&plain), map.item(&prefixed));
         assert_eq!(map.item(&plain).unwrap().title, "T");
-        // In a row of a review the plain title is the review's.
+        // In a row of a review, the plain `title` is the review's title.
         let row = json!({"user": "u", "item": "i", "text": "t", "title": "T"});
         assert_eq!(map.review(&row).unwrap().1, None);
         let named = ColumnMap::parse("item_title=name").unwrap();

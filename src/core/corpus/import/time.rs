@@ -1,17 +1,17 @@
-//! Times as tables write them.
+//! Parser of the time formats of tables.
 
 use serde_json::Value;
 
 use super::fields;
 use crate::corpus::date::days_since_epoch;
 
-/// Above this a number counts milliseconds: as seconds it would lie after the year 5000.
+/// Numbers from this on are milliseconds: as seconds they would lie after the year 5000.
 const FIRST_MILLISECOND: f64 = 1e11;
 
-/// Seconds since the epoch, 0 where the field is missing or empty. A number counts seconds or
-/// milliseconds; a text is a date (`2014-07-06`) or a date and a time (`2014-07-06T12:30:00Z`, also
-/// with a blank instead of the `T`, fractions of a second, and an offset like `+02:00`). A time
-/// without an offset is UTC.
+/// Returns seconds since the Unix epoch, or 0 if the field is missing or empty. A number is in
+/// seconds or milliseconds. A text is a date (`2014-07-06`) or a date and a time
+/// (`2014-07-06T12:30:00Z`), which may have a space instead of the `T`, fractions of a second, and
+/// an offset like `+02:00`. A time without an offset is UTC.
 pub(super) fn seconds(row: &Value, name: &str) -> Result<i64, String> {
     let text = match fields::optional(row, name) {
         None => return Ok(0),
@@ -42,7 +42,7 @@ fn date_and_time(text: &str) -> Option<i64> {
     Some(days * 86_400 + time_of_day(time)?)
 }
 
-/// Seconds since midnight UTC.
+/// Returns the time of day in seconds since midnight UTC.
 fn time_of_day(time: &str) -> Option<i64> {
     if time.is_empty() {
         return Some(0);

@@ -1,4 +1,4 @@
-//! Filters that depend on each other, taken to the point where none removes anything more.
+//! Mutually dependent filters on users and items, repeated until they reach a fixed point (k-core).
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,26 +6,27 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::parameters::{RepeatedTexts, SplitParameters};
 use crate::corpus::{ReviewId, StoredReview};
 
-/// A review, with numbers in place of names and text.
+/// A review, with indices in place of user and item and a hash in place of the text.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) id: ReviewId,
     pub(super) user: usize,
     pub(super) item: usize,
     time: i64,
-    /// Hash of the text; two texts of one user with the same hash are taken for the same.
+    /// Hash of the text's words. Two texts of one user with the same hash count as equal.
     text: u64,
     name: std::rc::Rc<str>,
 }
 
-/// A user's reviews, oldest first, in two: those that methods may read and those held out.
+/// A user's reviews, oldest first, split into the profile, which methods may read, and the held-out
+/// inputs.
 pub(super) struct HeldApart {
     pub(super) name: String,
     pub(super) profile: Vec<Candidate>,
     pub(super) inputs: Vec<Candidate>,
 }
 
-/// Numbers for names, in order of appearance.
+/// Indices of users and items, in order of first appearance.
 #[derive(Default)]
 pub(super) struct Numbers {
     users: HashMap<std::rc::Rc<str>, usize>,
@@ -53,12 +54,12 @@ impl Numbers {
     }
 }
 
-/// Drops repeated texts, items with too few users and users with too few or too many reviews, until
-/// all that is left passes. A user's reviews end up oldest first.
+/// Drops repeated texts, items with too few users, and users with too few or too many reviews,
+/// until all that remain pass. Sorts the reviews by user and then from oldest to newest.
 pub(super) fn to_fixed_point(reviews: &mut Vec<Candidate>, parameters: &SplitParameters) {
     reviews.sort_by_key(|r| (r.user, r.time, r.id));
     if parameters.repeated_texts == RepeatedTexts::KeepNewest {
-        // Later rounds only remove reviews, so they cannot make a text a repeated one.
+        // The rounds below only remove reviews, so they cannot create new repeated texts.
         let mut newest = HashMap::new();
         for review in reviews.iter() {
             newest.insert((review.user, review.text), review.id);
@@ -67,7 +68,8 @@ pub(super) fn to_fixed_point(reviews: &mut Vec<Candidate>, parameters: &SplitPar
     }
     loop {
         let before = reviews.len();
-        // A user has one review of an item at most, so reviews of an item are its users.
+        // A user has at most one review of an item, so the number of an item's reviews is that of
+        // its users.
         let users_of_item = counts(reviews.iter().map(|r| r.item));
         reviews.retain(|r| users_of_item[&r.item] >= parameters.item_users);
         let reviews_of_user = counts(reviews.iter().map(|r| r.user));
@@ -79,8 +81,8 @@ pub(super) fn to_fixed_point(reviews: &mut Vec<Candidate>, parameters: &SplitPar
     }
 }
 
-/// Sets each user's newest `n_inputs` reviews apart; users in order of their names. A user who has
-/// not more than that is left out.
+/// Splits off each user's newest `n_inputs` reviews; sorts the users by name. Leaves out a user
+/// with `n_inputs` reviews or fewer.
 pub(super) fn held_apart(reviews: Vec<Candidate>, n_inputs: usize) -> Vec<HeldApart> {
     let mut users: Vec<HeldApart> = reviews
         .chunk_by(|a, b| a.user == b.user)
@@ -95,8 +97,8 @@ pub(super) fn held_apart(reviews: Vec<Candidate>, n_inputs: usize) -> Vec<HeldAp
     users
 }
 
-/// Drops items that too few profiles have, and users with too small a profile, until all that is
-/// left passes.
+/// Drops items that occur in too few profiles, and users with too small a profile, until all that
+/// remain pass.
 pub(super) fn profiles_to_fixed_point(users: &mut Vec<HeldApart>, parameters: &SplitParameters) {
     loop {
         let profiles = |users: &[HeldApart]| users.iter().map(|u| u.profile.len()).sum::<usize>();

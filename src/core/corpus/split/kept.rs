@@ -1,18 +1,18 @@
-//! Splits in the store.
+//! Storing and reading splits.
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{Part, SplitParameters};
 use crate::corpus::{Error, Result, ReviewId, Store};
 
-/// A split.
+/// A stored split of the reviews into profiles and held-out inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// Its name in the store.
     pub name: String,
-    /// What it was made with.
+    /// Parameters it was made with.
     pub parameters: SplitParameters,
-    /// Its users, in order of their names.
+    /// Its users, sorted by name.
     pub users: Vec<UserSplit>,
 }
 
@@ -21,15 +21,15 @@ pub struct Split {
 pub struct UserSplit {
     /// The user.
     pub user: String,
-    /// Reviews that methods may read, oldest first. For the nth input the earlier inputs belong to
-    /// the history too.
+    /// Reviews that methods may read, oldest first. For the nth input, the earlier inputs are part
+    /// of the history too.
     pub profile: Vec<ReviewId>,
-    /// Reviews that are held out, oldest first, and what for.
+    /// Held-out reviews with the part each belongs to, oldest first.
     pub inputs: Vec<(Part, ReviewId)>,
 }
 
 impl Split {
-    /// The held-out reviews of one part: user and review.
+    /// Returns the user and the review of each held-out review of a part.
     pub fn held_out(&self, part: Part) -> impl Iterator<Item = (&str, ReviewId)> {
         self.users.iter().flat_map(move |user| {
             let inputs = user.inputs.iter().filter(move |(of, _)| *of == part);
@@ -39,7 +39,7 @@ impl Split {
 }
 
 impl Store {
-    /// Stores a split in place of an earlier one of that name, in one transaction.
+    /// Stores a split in one transaction. Replaces an earlier split of the same name.
     pub fn put_split(&self, split: &Split) -> Result<()> {
         let rows = || {
             split.users.iter().flat_map(|user| {
@@ -63,7 +63,7 @@ impl Store {
         })
     }
 
-    /// A split by name. One whose reviews have been replaced since is an error.
+    /// Returns the split called `name`.
     pub fn split(&self, name: &str) -> Result<Split> {
         let sql = "SELECT id, parameters, size FROM split WHERE name = ?1";
         let found = self.read(|connection| {
@@ -107,7 +107,7 @@ impl Store {
         Ok(Split { name: name.to_owned(), parameters, users })
     }
 
-    /// Names of the splits.
+    /// Returns the names of all splits, sorted.
     pub fn splits(&self) -> Result<Vec<String>> {
         self.list("SELECT name FROM split ORDER BY name", [], |row| row.get(0))
     }

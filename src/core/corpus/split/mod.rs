@@ -1,5 +1,5 @@
-//! Which reviews count, and which of them are held out: DPL's construction of its data
-//! (arXiv 2503.02450, and the code of its data sets).
+//! Selection of reviews and of the held-out ones among them, as DPL constructs its data sets (arXiv
+//! 2503.02450, and the code of its data sets).
 
 mod core;
 mod kept;
@@ -12,24 +12,24 @@ use self::core::{Candidate, HeldApart};
 use super::{Error, Result, ReviewId, Store};
 use idiolect_engine::progress::Progress;
 
-/// What a review is for.
+/// Part of a split that a review belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// The history that methods may read.
+    /// The history, which methods may read.
     Profile,
-    /// Held out, for training.
+    /// Held out for training.
     Train,
-    /// Held out, for choosing settings.
+    /// Held out for validation: choosing settings.
     Val,
-    /// Held out, for the figures that are reported.
+    /// Held out for testing: the reported results.
     Test,
 }
 
-/// How many users, items and reviews a filter left.
+/// Numbers of users, items and reviews that remain after a filter.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Left {
-    /// The filter, as a short phrase.
+    /// Short description of the filter.
     pub after: &'static str,
     /// Users with at least one review.
     pub users: u64,
@@ -39,9 +39,9 @@ pub struct Left {
     pub reviews: u64,
 }
 
-/// Makes the split called `name` and stores it in place of an earlier one of that name. The same
-/// store and parameters give the same split. If no user passes the filters the earlier one stays and
-/// the error tells what each filter left.
+/// Makes the split called `name` and stores it; it replaces an earlier split of that name. The same
+/// store and parameters give the same split. If no user passes the filters, the earlier split stays
+/// and the error lists what each filter left.
 pub fn make(
     store: &Store,
     name: &str,
@@ -69,7 +69,8 @@ pub fn make(
     Ok((split, funnel))
 }
 
-/// Reads the reviews that pass the filters on single reviews and on items.
+/// Reads the reviews that pass the filters on single reviews and on items. Returns the counts of
+/// all reviews, the candidates, and the counts of the candidates.
 fn read(
     store: &Store,
     parameters: &SplitParameters,

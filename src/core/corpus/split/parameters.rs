@@ -1,4 +1,4 @@
-//! The thresholds of a split.
+//! Parameters of a split.
 
 use std::collections::HashSet;
 
@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::{Error, Item, Result, Review, Store};
 
-/// A set of thresholds to begin with.
+/// A named set of parameters to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
-    /// Those of DPL's data sets.
+    /// The thresholds of DPL's data sets.
     Dpl,
-    /// For some thousand reviews: every user with eight or more, whatever their length; the last two
-    /// held out, one for choosing settings and one for testing.
+    /// For corpora of a few thousand reviews: users with at least 8 reviews of any length. The last
+    /// two reviews are held out, one for validation and one for testing.
     Small,
-    /// No filter but that a user needs one review beside the last, which is held out.
+    /// No filter, except that blank reviews are dropped and a user needs two reviews: the last one
+    /// is held out for testing.
     None,
 }
 
-/// A field that must be there.
+/// A field that must be present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Required {
@@ -34,49 +35,49 @@ pub enum Required {
     ItemCategories,
 }
 
-/// What happens to reviews of one user with the same text.
+/// Treatment of several reviews of one user with the same text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RepeatedTexts {
-    /// Only the newest counts.
+    /// Keep only the newest.
     KeepNewest,
-    /// All count.
+    /// Keep all.
     KeepAll,
 }
 
-/// All thresholds. Lengths count characters; bounds are inclusive.
+/// All parameters. Lengths are in characters; bounds are inclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitParameters {
-    /// Shortest review.
+    /// Minimum length of a review.
     pub min_chars: usize,
-    /// Fields that must be there.
+    /// Fields that must be present.
     pub required: Vec<Required>,
-    /// Shortest item description, a leading bare heading "Product Description" not counted.
+    /// Minimum length of an item description, without a leading heading "Product Description".
     pub min_description: usize,
-    /// Longest item description.
+    /// Maximum length of an item description, without a leading heading "Product Description".
     pub max_description: usize,
-    /// What happens to repeated texts.
+    /// Treatment of repeated texts.
     pub repeated_texts: RepeatedTexts,
-    /// Fewest users of an item.
+    /// Minimum number of users of an item.
     pub item_users: usize,
-    /// Fewest reviews of a user.
+    /// Minimum number of reviews of a user.
     pub min_reviews: usize,
-    /// Most reviews of a user; one with more is left out.
+    /// Maximum number of reviews of a user; users with more are left out.
     pub max_reviews: usize,
-    /// Fewest users who have an item in their profile.
+    /// Minimum number of users with an item in their profile.
     pub profile_item_users: usize,
-    /// Fewest reviews in a user's profile.
+    /// Minimum number of reviews in a user's profile.
     pub profile_reviews: usize,
-    /// Of the newest reviews, held out: so many for training,
+    /// Number of each user's held-out reviews for training; they precede those of `val` and `test`.
     pub train: usize,
-    /// then so many for choosing settings,
+    /// Number of each user's held-out reviews for validation, after those of `train`.
     pub val: usize,
-    /// and the last so many for testing.
+    /// Number of each user's held-out reviews for testing, the newest of all.
     pub test: usize,
 }
 
 impl SplitParameters {
-    /// The thresholds of a preset.
+    /// Returns the parameters of a preset.
     #[must_use]
     pub fn of(preset: Preset) -> Self {
         let none = Self {
@@ -121,7 +122,7 @@ impl SplitParameters {
         }
     }
 
-    /// Number of reviews that are held out of each user's.
+    /// Number of held-out reviews per user.
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.train + self.val + self.test
@@ -153,7 +154,7 @@ impl SplitParameters {
             })
     }
 
-    /// Ids of the items that pass.
+    /// Returns the ids of the items that pass.
     pub(super) fn items(&self, store: &Store) -> Result<HashSet<String>> {
         let mut passing = HashSet::new();
         for id in store.item_ids()? {

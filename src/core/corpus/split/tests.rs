@@ -25,7 +25,8 @@ fn store(reviews: &[Review]) -> Store {
     store
 }
 
-/// Every user of `n_users` reviews every item of `n_items`, one after the other.
+/// Reviews of every one of `n_items` items by every one of `n_users` users; a user reviews the
+/// items in order.
 fn grid(n_users: usize, n_items: usize) -> Vec<Review> {
     let users = 0..n_users;
     users.flat_map(|u| (0..n_items).map(move |i| review(u, i, 1 + i as i64))).collect()
@@ -58,7 +59,7 @@ fn the_newest_are_held_out_and_the_rest_is_the_profile() {
     assert_eq!(store.split("s").unwrap(), split);
     assert_eq!(split.held_out(Part::Test).count(), 3);
 
-    // The same again gives the same; another replaces it; an impossible one leaves it.
+    // Repeating gives the same split; new parameters replace it; if no user passes, it stays.
     assert_eq!(make(&store, "s", &parameters, &Silent).unwrap().0, split);
     let fewer = SplitParameters { train: 0, ..parameters.clone() };
     let (other, _) = make(&store, "s", &fewer, &Silent).unwrap();
@@ -130,8 +131,8 @@ fn what_is_missing_or_out_of_date_says_so() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the corpus, what is left passes every threshold, and nothing that would pass by
-    /// itself was thrown away with the rest: the k-core is the largest set that passes.
+    /// For any corpus, the remaining reviews pass every threshold. No review was dropped that could
+    /// have stayed: the k-core is the largest set that passes.
     #[test]
     fn what_is_left_passes_every_threshold(
         pairs in prop::collection::hash_set((0..12_usize, 0..12_usize), 1..110),
@@ -172,7 +173,7 @@ fn brute_force_core(
 ) -> HashSet<(usize, usize)> {
     let mut left: HashSet<_> = pairs.iter().copied().collect();
     loop {
-        // One review at a time, in whatever order: the core does not depend on it.
+        // Remove one review at a time, in any order: the core does not depend on the order.
         let fails = left.iter().copied().find(|&(u, i)| {
             left.iter().filter(|p| p.1 == i).count() < item_users
                 || left.iter().filter(|p| p.0 == u).count() < min_reviews

@@ -1,4 +1,5 @@
-//! What sentences are about, and how they hang together, by the encoder's vectors.
+//! Aspects, which are topics of sentences, and the coherence of texts, both from sentence
+//! embeddings.
 
 use std::ops::Range;
 
@@ -8,12 +9,12 @@ use super::paired::{Difference, compare};
 use crate::peers::{self, cluster};
 use idiolect_engine::encoder::Encoder;
 
-/// Who makes vectors of sentences; an [`Encoder`] does, tests bring their own.
+/// Sentence encoder. [`Encoder`] implements it; tests bring their own.
 pub trait SentenceVectors {
-    /// A vector for each sentence, all of one dimension.
+    /// Returns a vector for each sentence, all of one dimension.
     ///
     /// # Errors
-    /// The encoder fails.
+    /// Error if the encoder fails.
     fn vectors(&self, sentences: &[&str]) -> peers::Result<Vec<Vec<f32>>>;
 }
 
@@ -23,22 +24,22 @@ impl SentenceVectors for Encoder {
     }
 }
 
-/// Sentences an aspect has on average, and most aspects.
+/// Mean number of sentences per aspect, and maximum number of aspects.
 const SENTENCES: usize = 12;
 const MOST: usize = 12;
-/// Words that name an aspect.
+/// Maximum number of words that name an aspect.
 const NAMES: usize = 3;
-/// Share of an aspect's sentences that a word must be in to name it.
+/// Minimum share of an aspect's sentences that contain a word of its name.
 const LEAST_SHARE: f64 = 0.1;
-/// Seed of the clusters: they are a measure, not a choice of the caller's.
+/// Seed of the clustering. It is fixed, so that the same texts give the same aspects.
 const SEED: u64 = 0;
 
-/// Something that sentences of many texts are about.
+/// A topic that sentences of several texts are about.
 pub(super) struct Aspect {
-    /// Words that set its sentences apart, separated by commas.
+    /// Words that distinguish its sentences, separated by commas.
     pub(super) name: String,
     pub(super) difference: Difference,
-    /// Sentences of the user: place of the text, bytes.
+    /// Its sentences in the user's texts: index of the text, span in bytes.
     pub(super) shown: Vec<(usize, Range<usize>)>,
 }
 
@@ -72,7 +73,8 @@ impl<'a, 't> Sentences<'a, 't> {
         Ok(Self { texts, groups, places, vectors })
     }
 
-    /// Mean cosine of neighbouring sentences of each text; not a number for those of one sentence.
+    /// Mean cosine of neighbouring sentences of each text; NaN for texts with fewer than two
+    /// sentences.
     pub(super) fn coherence(&self) -> Vec<f64> {
         let mut sums = vec![(0.0, 0.0); self.texts.len()];
         for (places, vectors) in self.places.windows(2).zip(self.vectors.windows(2)) {
@@ -86,10 +88,12 @@ impl<'a, 't> Sentences<'a, 't> {
         sums.into_iter().map(|(sum, n)| sum / n).collect()
     }
 
-    /// The sentences of all texts by what they are about, wherever that can be compared.
+    /// Clusters the sentences of all texts by topic, and returns the aspects that can be compared
+    /// and named.
     ///
-    /// From each vector the mean of its item's is taken, so that clusters are of what is said of
-    /// items and not of what they are. Whose a sentence is has no say in the clusters.
+    /// The mean vector of an item's sentences is subtracted from each of them, so that clusters
+    /// reflect what is said about items and not which items they are. The clustering does not
+    /// depend on who wrote a sentence.
     pub(super) fn aspects(&self, lexicon: &Lexicon) -> Vec<Aspect> {
         let k = (self.vectors.len() / SENTENCES).min(MOST);
         if k < 2 {
@@ -123,7 +127,8 @@ impl<'a, 't> Sentences<'a, 't> {
         Some(Aspect { name: self.name(&within, lexicon)?, difference, shown })
     }
 
-    /// The words that are in most more of the aspect's sentences than of the others.
+    /// Name of the aspect: the words whose share of its sentences exceeds their share of the other
+    /// sentences the most.
     fn name(&self, within: &[bool], lexicon: &Lexicon) -> Option<String> {
         let mut counts = std::collections::BTreeMap::<&str, (f64, f64)>::new();
         for (&(t, s), within) in self.places.iter().zip(within) {

@@ -1,21 +1,22 @@
-//! How likely a sum of paired differences is by chance.
+//! Significance of a sum of paired differences, and control of the false discovery rate.
 
-/// Below this many standard deviations the normal distribution is near enough: nothing that is
-/// reported depends on it.
+/// Below this many standard deviations the normal approximation is used: no reported difference
+/// depends on a p-value in this range.
 const FAR: f64 = 1.5;
 
-/// Sums this near, in shares of the largest possible one, differ by rounding only.
+/// Sums that differ by less than this share of the largest possible sum are taken as equal
+/// (rounding).
 const ROUNDING: f64 = 1e-9;
 
-/// Two-sided p-value of a sum to which each item gives one of its values, all equally likely: were
-/// the user's text like the others' of that item, any of them might as well be the user's (a
-/// randomization test within items; Fisher, "The design of experiments", 1935). `differences` are
-/// the values of each item, which sum to 0; `sum` is what the user's own values add up to.
+/// Two-sided p-value of a sum of one value per item by a randomization test within items (Fisher,
+/// "The design of experiments", 1935): if the user's text were like the others' of that item, each
+/// of the item's values could equally well be the user's. `differences` are the values of each
+/// item, which sum to 0; `sum` is the sum of the user's own values.
 ///
-/// The tail is that of the saddlepoint approximation (Lugannani and Rice, "Saddle point
+/// The tail probability is a saddlepoint approximation (Lugannani and Rice, "Saddle point
 /// approximation for the distribution of the sum of independent random variables", 1980; for
 /// randomization tests Robinson, 1982), which costs some hundred exponentials instead of all
-/// `(k + 1)^n` sums. It never goes below the probability of the largest possible sum, which is exact.
+/// `(k + 1)^n` sums. It is never below the probability of the largest possible sum, which is exact.
 pub(super) fn two_sided(differences: &[&[f64]], sum: f64) -> f64 {
     let sign = if sum < 0.0 { -1.0 } else { 1.0 };
     (2.0 * tail(differences, sign, sign * sum)).min(1.0)
@@ -70,7 +71,8 @@ fn lugannani_rice(differences: &[&[f64]], sign: f64, t: f64, variance: f64) -> f
     let w = (2.0 * (s * t - at.zeroth)).max(0.0).sqrt();
     let u = s * at.second.sqrt();
     if !(w > 1e-6 && u > 0.0) {
-        // Where nothing is left of the variance the sum is as good as the largest.
+        // No variance is left, so the sum is practically the largest; the caller clamps to its
+        // probability.
         return 0.0;
     }
     let density = (-0.5 * w * w).exp() / (2.0 * std::f64::consts::PI).sqrt();
@@ -110,8 +112,8 @@ fn upper_normal(z: f64) -> f64 {
     0.5 * libm::erfc(z / std::f64::consts::SQRT_2)
 }
 
-/// The places of the p-values that are discoveries at a share `q` of false ones among them, from the
-/// smallest (Benjamini and Hochberg, "Controlling the false discovery rate", 1995).
+/// Indices of the p-values that are discoveries at a false discovery rate of `q`, smallest p-value
+/// first (Benjamini and Hochberg, "Controlling the false discovery rate", 1995).
 pub(super) fn discoveries(p: &[f64], q: f64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]).then(a.cmp(&b)));
@@ -127,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// The tail by going through every choice.
+    /// The exact tail, by enumeration of every choice.
     fn all(differences: &[&[f64]], t: f64) -> f64 {
         let Some((first, rest)) = differences.split_first() else {
             return f64::from(u8::from(t <= 1e-9));
@@ -171,7 +173,7 @@ mod tests {
             let items: Vec<&[f64]> = items.iter().map(Vec::as_slice).collect();
             let most: f64 = items.iter().map(|v| v.iter().copied().fold(f64::MIN, f64::max)).sum();
             let (exact, got) = (all(&items, share * most), tail(&items, 1.0, share * most));
-            // Steps of single sums are all that the exact tail of few items has far out.
+            // Far out, the exact tail of few items is a step function; hence the wide bounds.
             let (low, high) = (all(&items, (share + 0.07) * most), all(&items, (share - 0.07) * most));
             prop_assert!(got >= 0.5 * low && got <= 1.5 * high + 0.01, "{low} {exact} {high}: {got}");
         }

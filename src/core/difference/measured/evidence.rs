@@ -7,14 +7,14 @@ use crate::corpus::ReviewId;
 use crate::difference::{Evidence, PeerQuote};
 use crate::task::Way;
 
-/// Quotes of a statement at most, each of another review.
+/// Maximum number of quotes per statement, each from another review.
 const MOST: usize = 3;
 
-/// Bytes of a quote, about.
+/// Approximate maximum length of a quote, bytes.
 const LONG: usize = 160;
 
-/// All texts, with the reviews that they are of, in groups that are about the same item; the first
-/// of a group is the user's own.
+/// All texts and their review ids, in groups about the same item; the first of each group is the
+/// user's own.
 pub(super) struct Quoted<'a, 't> {
     pub(super) texts: &'a [Text<'t>],
     pub(super) ids: &'a [ReviewId],
@@ -27,13 +27,13 @@ impl Quoted<'_, '_> {
         self.groups.iter().map(|group| (group.start, self.ids[group.start]))
     }
 
-    /// Puts beside each quote of the user a sentence on the same item by the representative who
-    /// differs most there.
+    /// Adds to each quote of the user a sentence on the same item by the representative whose value
+    /// is furthest in the opposite direction.
     ///
-    /// `values` is what was measured, by text, and `shown` gives the spans of a text that show it. If
-    /// the user has less, one of the representative's spans is quoted; if the user has spans, the
-    /// representative's first sentence; else the longest or shortest, opposite to
-    /// [`Quoted::extreme`].
+    /// `values` are the measured values by text; `shown` gives the spans of a text that show the
+    /// measure. If the user has less, one of the representative's spans is quoted. If the user has
+    /// more and has spans, the representative's first sentence is quoted. Otherwise it is the
+    /// longest or shortest sentence, opposite to [`Quoted::extreme`].
     pub(super) fn beside_others(
         &self,
         evidence: Vec<Evidence>,
@@ -62,7 +62,7 @@ impl Quoted<'_, '_> {
         evidence.into_iter().map(beside).collect()
     }
 
-    /// Quotes around spans, from the reviews that have most of them.
+    /// Quotes around spans, from the reviews with the most spans.
     pub(super) fn around(&self, spans: &[(usize, Range<usize>)]) -> Vec<Evidence> {
         let of = |text: usize| spans.iter().filter(move |(t, _)| *t == text);
         let mut reviews: Vec<(usize, ReviewId)> = self.own().collect();
@@ -76,8 +76,8 @@ impl Quoted<'_, '_> {
         reviews.into_iter().filter_map(quote).take(MOST).collect()
     }
 
-    /// A sentence of each of the reviews whose values are furthest out: the longest where the user
-    /// has more, the shortest where less.
+    /// One sentence from each of the reviews with the most extreme values: the longest if the user
+    /// has more, the shortest if the user has less.
     pub(super) fn extreme(&self, values: &[f64], way: Way) -> Vec<Evidence> {
         let mut reviews: Vec<(f64, usize, ReviewId)> =
             self.own().map(|(text, review)| (values[text], text, review)).collect();
@@ -97,7 +97,7 @@ impl Quoted<'_, '_> {
         reviews.into_iter().filter_map(quote).take(MOST).collect()
     }
 
-    /// Start of the first longest or the first shortest sentence of a text.
+    /// Start of the longest or shortest sentence of a text, the first of several.
     fn extreme_sentence(&self, text: usize, way: Way) -> Option<Range<usize>> {
         let sentences = self.texts[text].reading.sentences.iter();
         let sentence = match way {
@@ -109,7 +109,8 @@ impl Quoted<'_, '_> {
     }
 }
 
-/// The sentence that a span stands in, cut around it where it is long; as it stands in the text.
+/// The sentence that contains the start of a span, verbatim; a long sentence is cut around the
+/// span.
 fn around(text: &Text<'_>, span: &Range<usize>) -> String {
     let reading = &text.reading;
     let sentence =
@@ -129,7 +130,7 @@ fn around(text: &Text<'_>, span: &Range<usize>) -> String {
     reading.text.get(start..end).unwrap_or_default().trim().to_owned()
 }
 
-/// The first beginning of a word from a place on, within a range; its end where there is none.
+/// The first start of a word at or after `at`, within a range; the range's end if there is none.
 fn word_start(text: &str, at: usize, within: Range<usize>) -> usize {
     if at <= within.start {
         return within.start;
@@ -138,7 +139,7 @@ fn word_start(text: &str, at: usize, within: Range<usize>) -> usize {
     (at..=within.end).find(space).unwrap_or(within.end)
 }
 
-/// The last end of a word up to a place, within a range; its start where there is none.
+/// The last end of a word at or before `at`, within a range; the range's start if there is none.
 fn word_end(text: &str, at: usize, within: Range<usize>) -> usize {
     if at >= within.end {
         return within.end;

@@ -1,4 +1,4 @@
-//! Favourite words and phrases, openings and closings, and little words.
+//! Distinctive words and phrases, openings and closings, and function words.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,17 +8,18 @@ use super::paired::{Difference, FEWEST, compare, compare_rates};
 use super::phrases::{Corpus, Place};
 use crate::task::Measure;
 
-/// Reported of each kind at most.
+/// Maximum number of reported words or phrases of each kind.
 const MOST_PHRASES: usize = 5;
 const MOST_AT_ENDS: usize = 2;
 const MOST_FUNCTION_WORDS: usize = 5;
 
-/// Least z-score of the weighted log-odds of a phrase, two-sided 5 % where it is the only one.
+/// Minimum z-score of the weighted log-odds of a phrase: two-sided 5 % if it were the only one.
 const LEAST_Z: f64 = 1.96;
 
-/// Share of a phrase's occurrences that must go on alike for it to grow by a word.
+/// Minimum share of a phrase's occurrences that have the same word next to them, for the phrase to
+/// grow by that word.
 const GROWS: f64 = 0.9;
-/// Words that no phrase grows beyond.
+/// Maximum number of words to which a phrase grows.
 const LONGEST: usize = 8;
 
 /// A word or phrase that sets the user apart.
@@ -27,11 +28,11 @@ pub(super) struct Favourite {
     pub(super) measure: Measure,
     pub(super) phrase: String,
     pub(super) difference: Difference,
-    /// Where the user's texts have it: place of the text, bytes.
+    /// Occurrences in the user's texts: index of the text, span in bytes.
     pub(super) shown: Vec<(usize, Range<usize>)>,
 }
 
-/// Something that was compared, in the family of which discoveries are made.
+/// A compared word or phrase: a member of the family in which discoveries are made.
 pub(super) struct Candidate {
     what: What,
     pub(super) difference: Difference,
@@ -63,8 +64,8 @@ impl<'a, 't> Favourites<'a, 't> {
         Self { corpus: Corpus::of(texts), texts, groups, own }
     }
 
-    /// Everything that occurs in enough texts, whosever they are, compared with the others: which
-    /// texts are the user's has no say in what is a candidate, so that chance stays chance.
+    /// Compares every word or phrase that occurs in enough texts, whoever wrote them. Which texts
+    /// are the user's does not influence the choice of candidates, so that the p-values stay valid.
     pub(super) fn candidates(&self, uses: impl Fn(Measure) -> bool) -> Vec<Candidate> {
         let least = FEWEST.max(self.groups.len() / 2);
         let mut candidates = Vec::new();
@@ -92,8 +93,8 @@ impl<'a, 't> Favourites<'a, 't> {
         candidates
     }
 
-    /// The discoveries among the candidates, grown to the phrases that they are parts of, the most
-    /// telling of each kind.
+    /// The discoveries among the candidates, extended to the phrases that they are part of; the
+    /// most distinctive of each kind.
     pub(super) fn chosen(&self, candidates: &[Candidate], discovered: &[usize]) -> Vec<Favourite> {
         let mut phrases: Vec<(Place, &[u32], f64)> = Vec::new();
         let mut little: Vec<(u32, Difference)> = Vec::new();
@@ -108,7 +109,8 @@ impl<'a, 't> Favourites<'a, 't> {
                 What::FunctionWord(word) => little.push((*word, candidate.difference)),
             }
         }
-        // Those at the ends say more of the same words than that they occur.
+        // Openings and closings come first: they say more about the same words than that they
+        // occur.
         let by_place = |place: Place| place == Place::Anywhere;
         phrases.sort_by(|a, b| {
             let by_z = b.2.total_cmp(&a.2);
@@ -157,7 +159,7 @@ impl<'a, 't> Favourites<'a, 't> {
         Favourite { measure: Measure::FunctionWord, phrase, difference, shown }
     }
 
-    /// The spans of occurrences in the user's texts.
+    /// Spans of occurrences in the user's texts.
     fn shown(&self, found: &[(usize, usize)], n: usize) -> Vec<(usize, Range<usize>)> {
         let own = found.iter().filter(|(text, _)| self.own[*text]);
         own.map(|&(text, word)| {
@@ -167,8 +169,8 @@ impl<'a, 't> Favourites<'a, 't> {
         .collect()
     }
 
-    /// The phrase as the user writes it most often, with the marks between its words; the first of
-    /// several by the alphabet.
+    /// The phrase as the user writes it most often, in lower case and with the punctuation between
+    /// its words; of several, the alphabetically first.
     fn written(&self, shown: &[(usize, Range<usize>)]) -> String {
         let mut ways: HashMap<String, usize> = HashMap::new();
         for (text, span) in shown {
@@ -180,7 +182,7 @@ impl<'a, 't> Favourites<'a, 't> {
         ways.into_iter().next().map(|(phrase, _)| phrase).unwrap_or_default()
     }
 
-    /// 1 where a text has it, 0 where not.
+    /// Value of each text: 1 if it has the phrase, 0 if not, NaN if it has no words.
     fn values(&self, texts: &[usize]) -> Vec<f64> {
         let mut values: Vec<f64> = self.texts.iter().map(no_words_no_value).collect();
         for &text in texts {
@@ -189,10 +191,10 @@ impl<'a, 't> Favourites<'a, 't> {
         values
     }
 
-    /// z-score of the weighted log-odds of a phrase in the user's texts against the others', with an
-    /// informative Dirichlet prior: all texts together, weighing as much as one of them (Monroe,
-    /// Colaresi and Quinn, "Fightin' words: lexical feature selection and evaluation for identifying
-    /// the content of political conflict", 2008, equations 15, 16, 20 and 22).
+    /// z-score of the weighted log-odds of a phrase in the user's texts against the others', with
+    /// an informative Dirichlet prior: all texts together, scaled to the weight of one text
+    /// (Monroe, Colaresi and Quinn, "Fightin' words: lexical feature selection and evaluation for
+    /// identifying the content of political conflict", 2008, equations 15, 16, 20 and 22).
     fn log_odds(&self, words: &[u32], place: Place) -> f64 {
         let (mut own, mut others) = (0.0, 0.0);
         for (text, _) in self.corpus.find(words, place) {
@@ -211,7 +213,7 @@ impl<'a, 't> Favourites<'a, 't> {
         weighted_log_odds((own, n_own), (others, n_others), (prior, total))
     }
 
-    /// Adds the words that nearly always stand beside a phrase in the user's texts.
+    /// Adds the words that nearly always adjoin a phrase in the user's texts.
     fn grow(&self, place: Place, words: &[u32]) -> Vec<u32> {
         let mut words = words.to_vec();
         while words.len() < LONGEST {
@@ -234,7 +236,7 @@ impl<'a, 't> Favourites<'a, 't> {
     }
 }
 
-/// How many measures the candidates belong to.
+/// Number of distinct measures among the candidates.
 pub(super) fn n_measures(candidates: &[Candidate]) -> usize {
     let mut measures: Vec<Measure> = candidates
         .iter()
@@ -260,15 +262,16 @@ fn no_words_no_value(text: &Text<'_>) -> f64 {
     if text.reading.words.is_empty() { f64::NAN } else { 0.0 }
 }
 
-/// Whether one run of words is within another.
+/// Whether `part` is a contiguous part of `whole`.
 fn contains(whole: &[u32], part: &[u32]) -> bool {
     whole.windows(part.len().max(1)).any(|run| run == part)
 }
 
-/// Occurrences and all places, of the user, of the others, and of the prior.
+/// z-score of the weighted log-odds. Each argument is a number of occurrences and of all positions:
+/// of the user, of the others, and of the prior.
 fn weighted_log_odds(own: (f64, f64), others: (f64, f64), prior: (f64, f64)) -> f64 {
     let log_odds = |(n, of): (f64, f64)| {
-        // Not below a hundredth of a place: where nobody leaves it out, the odds have no end.
+        // At least 0.01 positions: if every text has the phrase, the odds would be infinite.
         ((n + prior.0) / (of + prior.1 - n - prior.0).max(0.01)).ln()
     };
     let variance = 1.0 / (own.0 + prior.0) + 1.0 / (others.0 + prior.0);

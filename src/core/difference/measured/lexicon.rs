@@ -1,7 +1,7 @@
-//! Words that are counted, by language.
+//! Word lists of the counted words, by language.
 //!
-//! The lists are our own. The crates that have one of tone (ports of VADER; Hutto and Gilbert 2014)
-//! give a figure for a whole English text and not the words it comes from, which evidence needs.
+//! The lists are our own. Existing crates for tone (ports of VADER; Hutto and Gilbert 2014) return
+//! one figure for a whole English text and not the words that it comes from, which evidence needs.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ static LEXICONS: LazyLock<Vec<Lexicon>> = LazyLock::new(|| {
     FILES.iter().filter_map(|(language, text)| Lexicon::parse(language, text).ok()).collect()
 });
 
-/// What a word or phrase of a list says.
+/// Sense of a listed word or phrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sense {
     Booster,
@@ -47,19 +47,20 @@ pub(super) mod flag {
     pub(in super::super) const NEGATOR: u16 = 1 << 10;
 }
 
-/// What is known of a word.
+/// Entry of a word: its flags, and the phrases that begin with it.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     /// See [`flag`].
     pub(super) flags: u16,
-    /// Phrases that begin with it: the words behind it, and what they say together; longest first.
+    /// Phrases that begin with the word: the words after it, and the sense of the whole; longest
+    /// first.
     pub(super) phrases: Vec<(Vec<String>, Sense)>,
 }
 
 /// The lists of one language.
 #[derive(Debug)]
 pub(super) struct Lexicon {
-    /// `en`, `de`.
+    /// Language code, `en` or `de`.
     pub(super) language: &'static str,
     words: HashMap<String, Entry>,
 }
@@ -136,10 +137,10 @@ impl Lexicon {
         Ok(Self { language, words })
     }
 
-    /// The language that texts are in, by their share of function words; `None` where it is none of
-    /// ours.
+    /// Detects the language of texts by their share of function words; `None` if no listed language
+    /// has enough of them.
     pub(super) fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Option<&'static Self> {
-        /// Least share of function words; running text in the language has twice that.
+        /// Minimum share of function words; running text in the language has twice that.
         const LEAST: f64 = 0.2;
         let lexicons = &*LEXICONS;
         let (mut n_words, mut found) = (0_usize, vec![0_usize; lexicons.len()]);
@@ -155,12 +156,12 @@ impl Lexicon {
         (n_words > 0 && most as f64 >= LEAST * n_words as f64).then_some(lexicon)
     }
 
-    /// What is known of a word in lower case.
+    /// The entry of a word in lower case, if it has one.
     pub(super) fn entry(&self, word: &str) -> Option<&Entry> {
         self.words.get(word)
     }
 
-    /// Whether a word says little by itself.
+    /// Whether a word is a function word.
     pub(super) fn is_function(&self, word: &str) -> bool {
         match self.language {
             "en" => function_word(word).is_some(),

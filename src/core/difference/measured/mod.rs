@@ -1,11 +1,12 @@
-//! Differences that are counted in the texts: no language model is asked, and a user's review costs
-//! microseconds.
+//! Differences that are counted in the texts: no language model is called, and a user's review
+//! takes microseconds.
 //!
-//! Every text of the user and of the representatives on the same items is read once
-//! (`reading`); each feature (`features`), favourite word or phrase (`favourite`) and, where
-//! there are vectors of sentences, aspect (`aspects`) has a value in each. The user's value is
-//! compared with the others' on the same item (`paired`); what is unlikely to be chance
-//! (`chance`) becomes a statement, worded by the task file and with quotes (`evidence`).
+//! Every text of the user and of the representatives on the same items is analyzed once
+//! (`reading`). Each feature (`features`), each distinctive word or phrase (`favourite`) and, if
+//! there are sentence vectors, each aspect (`aspects`) has a value in every text. The user's value
+//! is compared with the others' on the same item (`paired`). A difference that is unlikely to be
+//! chance (`chance`) becomes a statement, worded by the task file and with quotes as evidence
+//! (`evidence`).
 
 mod aspects;
 mod chance;
@@ -42,49 +43,52 @@ use crate::peers::Origin;
 use crate::task::{Measure, Task, Way};
 use idiolect_metrics::text::for_each_word;
 
-/// Share of statements that may be false, over all families of measures together.
+/// Accepted share of false statements (false discovery rate), over all families of measures
+/// together.
 const FALSE_SHARE: f64 = 0.05;
 
-/// Least effect that is worth a statement, in standard deviations after shrinking.
+/// Minimum effect of a statement, in standard deviations after shrinking.
 const LEAST_EFFECT: f64 = 0.3;
 
-/// What was measured of a user.
+/// Measured differences of a user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// What sets the user apart, strongest first.
+    /// Statements about the user, strongest first.
     pub statements: Vec<Statement>,
-    /// Reviews of the user that could be compared with others' of the same item.
+    /// Number of the user's reviews that could be compared with others' of the same item.
     pub n_reviews: usize,
-    /// Reviews of others that they were compared with.
+    /// Number of others' reviews that they were compared with.
     pub n_others: usize,
-    /// Measures that were tried: the features, and one each for phrases, openings, closings, little
-    /// words and aspects where any were compared.
+    /// Number of measures that were tried: the features, and one each for phrases, openings,
+    /// closings, function words and aspects if any of them were compared.
     pub n_measures: usize,
-    /// Language that the texts are in, where it is one whose words are known: `en`, `de`.
+    /// Language of the texts, if it is one with word lists: `en` or `de`.
     pub language: Option<&'static str>,
 }
 
 impl Measured {
-    /// Whether measures were tried and nothing sets the user apart.
+    /// Whether measures were tried and none gave a statement.
     #[must_use]
     pub fn is_like_everybody(&self) -> bool {
         self.n_measures > 0 && self.statements.is_empty()
     }
 }
 
-/// Measures what sets a user's texts apart from those of the representatives on the same items.
+/// Measures the differences between a user's texts and those of the representatives on the same
+/// items.
 ///
-/// Representatives who stand in with a review of another item ([`Origin::NearItem`]) are left out:
-/// they differ by what they write about. The same reviews give the same statements in whatever order
-/// they come. With fewer than four reviews that can be compared nothing is tried.
+/// Representatives with a review of another item ([`Origin::NearItem`]) are left out, since their
+/// texts differ by subject. The result does not depend on the order of the reviews. With fewer than
+/// four comparable reviews no measure is tried.
 ///
-/// Of the features, of the words and phrases, and of the aspects those are discoveries that keep the
-/// expected share of false ones below 5 % over all (Benjamini and Hochberg 1995, each family at its
-/// part), and have an effect of 0.3 or more after shrinking. `vectors` may be left out; there are no
-/// aspects and no coherence then.
+/// Features, words and phrases, and aspects are three families of tests. A difference becomes a
+/// statement if it is a discovery in its family, with an expected share of false discoveries below
+/// 5 % over all families (Benjamini and Hochberg 1995, each family with an equal part), and if its
+/// effect is at least 0.3 after shrinking. `vectors` is optional; without it there are no aspects
+/// and no coherence.
 ///
 /// # Errors
-/// A template of the task fails, or the vectors cannot be made.
+/// Error if a template of the task fails, or if the vectors cannot be made.
 pub fn measure(
     compared: &[Compared],
     task: &Task,
@@ -163,7 +167,7 @@ pub fn measure(
     Ok(measured)
 }
 
-/// A feature, compared.
+/// A feature and its comparison.
 struct Feature {
     measure: Measure,
     unit: Unit,
@@ -207,7 +211,7 @@ impl Feature {
     }
 }
 
-/// Where the words of a phrase stand in a text, one after the other, in any case.
+/// Spans of a text in which the words of a phrase occur consecutively, ignoring case; bytes.
 fn occurrences(reading: &Reading<'_>, phrase: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     for_each_word(phrase, |_, word| words.push(word.to_owned()));
@@ -226,7 +230,7 @@ fn text<'t>(review: &'t StoredReview, lexicon: Option<&Lexicon>) -> Text<'t> {
     Text { reading: Reading::of(&review.review.text, lexicon), rating }
 }
 
-/// The texts in groups that are about the same item, the user's own first in each.
+/// The texts in groups about the same item; the user's own text is the first of each group.
 struct Pairs<'c> {
     texts: Vec<&'c StoredReview>,
     groups: Vec<Range<usize>>,

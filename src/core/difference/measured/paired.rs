@@ -1,32 +1,32 @@
-//! A user's values against the others' of the same items.
+//! Paired comparison of a user's values with the others' on the same items.
 
 use std::ops::Range;
 
 use super::chance::two_sided;
 
-/// Fewest items on which a measure is compared.
+/// Minimum number of items on which a measure is compared.
 pub(super) const FEWEST: usize = 4;
 
-/// Standard deviation of true effects that is assumed before a user's texts are seen, in standard
-/// deviations of single texts: what effects are shrunk by.
+/// Standard deviation of the prior on true effects, in standard deviations of single texts. It
+/// determines how much effects are shrunk.
 const PRIOR: f64 = 0.5;
 
-/// What came out of comparing one measure.
+/// Result of comparing one measure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Difference {
-    /// Mean paired difference in standard deviations of texts of one item, corrected for few texts
+    /// Mean paired difference in standard deviations of texts on one item, corrected for few texts
     /// and shrunk towards zero.
     pub(super) effect: f64,
     /// Two-sided p-value.
     pub(super) p: f64,
-    /// Mean over items of the user's value.
+    /// Mean of the user's values over items.
     pub(super) own: f64,
     /// Mean over items of the others' means.
     pub(super) others: f64,
 }
 
-/// As [`compare`], by the logarithms of 1 and the values, so that a few texts with very many do not
-/// drown the rest; the means are those of the values themselves.
+/// Compares like [`compare`], but by `ln(1 + value)`, so that a few texts with very high counts do
+/// not dominate. The means `own` and `others` are those of the values themselves.
 pub(super) fn compare_rates(values: &[f64], groups: &[Range<usize>]) -> Option<Difference> {
     let logarithms: Vec<f64> = values.iter().map(|value| value.ln_1p()).collect();
     let difference = compare(&logarithms, groups)?;
@@ -45,16 +45,17 @@ pub(super) fn compare_rates(values: &[f64], groups: &[Range<usize>]) -> Option<D
     Some(Difference { own: own / n, others: others / n, ..difference })
 }
 
-/// Compares values of texts, in groups that are about the same item: the first of each group is the
-/// user's, the rest are the others'. Values that are not finite do not count, nor do groups without
-/// an own or any other value. `None` where fewer than [`FEWEST`] groups count, or no value differs.
+/// Compares values of texts in groups about the same item: the first of each group is the user's,
+/// the rest are the others'. Values that are not finite do not count, nor do groups without an own
+/// value or without another's. `None` if fewer than [`FEWEST`] groups count, or if no value differs
+/// within its group.
 ///
 /// The effect is Hedges' g (Hedges, "Distribution theory for Glass's estimator of effect size and
-/// related estimators", 1981) of the mean of the differences between the user's value and the
-/// others' mean on each item, by the pooled standard deviation within items. It is shrunk as the mean
-/// of a normal prior around zero would be (Efron and Morris, "Data analysis using Stein's estimator
-/// and its generalizations", 1975): by `n / (n + n0)`, where `n0 = (1 + 1/k) / PRIOR²` reviews weigh
-/// as much as the prior.
+/// related estimators", 1981): the mean over items of the user's value minus the others' mean,
+/// divided by the pooled standard deviation within items. It is shrunk like the mean under a normal
+/// prior around zero (Efron and Morris, "Data analysis using Stein's estimator and its
+/// generalizations", 1975): by `n / (n + n0)` for `n` items with `k` others each, where
+/// `n0 = (1 + 1/k) / PRIOR²` reviews weigh as much as the prior.
 pub(super) fn compare(values: &[f64], groups: &[Range<usize>]) -> Option<Difference> {
     let mut centred: Vec<f64> = Vec::with_capacity(values.len());
     let mut ends: Vec<usize> = Vec::with_capacity(groups.len());
@@ -70,8 +71,8 @@ pub(super) fn compare(values: &[f64], groups: &[Range<usize>]) -> Option<Differe
         }
         let sum_others: f64 = rest.iter().filter(|v| v.is_finite()).sum();
         let mean = (first + sum_others) / (n_others + 1.0);
-        // Whichever of the values is the user's, this many times its distance from the mean of all
-        // is the difference to the mean of the rest.
+        // For any value of the group, `scale` times its distance from the mean of all is its
+        // difference from the mean of the rest.
         let scale = (n_others + 1.0) / n_others;
         let finite = std::iter::once(first).chain(rest).filter(|v| v.is_finite());
         for value in finite {

@@ -1,33 +1,34 @@
-//! Which runs of words occur in which texts.
+//! Index of the word n-grams that occur in each text.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::features::Text;
 
-/// Words of the longest runs that are counted, anywhere and at the ends of texts.
+/// Maximum number of words of an n-gram, anywhere in a text (`ANYWHERE`) and at its ends
+/// (`AT_ENDS`).
 const ANYWHERE: usize = 3;
 const AT_ENDS: usize = 4;
 
-/// Where a run of words stands.
+/// Position of an n-gram in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Place {
     Anywhere,
-    /// It is the first of its text.
+    /// At the start of its text.
     Opening,
-    /// It is the last of its text.
+    /// At the end of its text.
     Closing,
 }
 
-/// A run of words, 0 behind its end.
+/// An n-gram: its position and the numbers of its words, padded with 0.
 type Run = (Place, [u32; AT_ENDS]);
 
-/// Texts as numbers of words.
+/// Texts as sequences of word numbers.
 pub(super) struct Corpus<'t> {
-    /// Words by number, from 1.
+    /// Words by number, from 1, and whether each is a function word.
     words: Vec<(&'t str, bool)>,
     texts: Vec<Vec<u32>>,
-    /// Number of each word's sentence.
+    /// Index of the sentence of each word.
     sentences: Vec<Vec<u32>>,
 }
 
@@ -61,15 +62,16 @@ impl<'t> Corpus<'t> {
         self.words[word as usize].1
     }
 
-    /// Whether it is a single letter or a number, which says nothing by itself.
+    /// Whether it is a single character or a number, which says nothing by itself.
     pub(super) fn is_short(&self, word: u32) -> bool {
         let word = self.words[word as usize].0;
         word.chars().count() < 2 || word.chars().all(|c| c.is_ascii_digit())
     }
 
-    /// Runs within sentences that at least so many texts have, each with these texts.
+    /// N-grams within sentences that occur in at least `least` texts, each with the indices of
+    /// these texts.
     pub(super) fn frequent(&self, least: usize) -> Vec<(Place, Vec<u32>, Vec<usize>)> {
-        // The number of texts and the last of them.
+        // Number of texts with the n-gram, and the last of them.
         let mut seen: HashMap<Run, (u32, u32)> = HashMap::new();
         for text in 0..self.texts.len() {
             self.runs(text, |run| {
@@ -130,7 +132,8 @@ impl<'t> Corpus<'t> {
         }
     }
 
-    /// Function words that at least so many texts have, each with the texts and how often each has it.
+    /// Function words that occur in at least `least` texts, each with its count in every text that
+    /// has it.
     pub(super) fn function_words(&self, least: usize) -> Vec<(u32, Vec<(usize, usize)>)> {
         let mut counts: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.words.len()];
         for (text, words) in self.texts.iter().enumerate() {
@@ -146,7 +149,7 @@ impl<'t> Corpus<'t> {
         frequent.collect()
     }
 
-    /// Text and first word of every occurrence of a run, within sentences.
+    /// Text and first word of every occurrence of an n-gram within a sentence.
     pub(super) fn find(&self, words: &[u32], place: Place) -> Vec<(usize, usize)> {
         let Some(first) = words.first() else { return Vec::new() };
         let mut found = Vec::new();
@@ -168,13 +171,13 @@ impl<'t> Corpus<'t> {
         found
     }
 
-    /// The word at a place, where it stands in the sentence of the word `of`.
+    /// The word at index `at`, if it is in the same sentence as the word `of`.
     pub(super) fn beside(&self, text: usize, at: usize, of: usize) -> Option<u32> {
         let sentences = &self.sentences[text];
         (sentences.get(at)? == sentences.get(of)?).then(|| self.texts[text][at])
     }
 
-    /// The most common of words and how often it occurs, the first of several by the alphabet.
+    /// The most common word and its count; of several, the alphabetically first.
     pub(super) fn most_common(&self, words: impl Iterator<Item = u32>) -> Option<(u32, usize)> {
         let mut counts: HashMap<u32, usize> = HashMap::new();
         for word in words {
@@ -183,7 +186,7 @@ impl<'t> Corpus<'t> {
         counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| self.compare(&[b.0], &[a.0])))
     }
 
-    /// By the alphabet.
+    /// Alphabetical order of two n-grams.
     pub(super) fn compare(&self, a: &[u32], b: &[u32]) -> Ordering {
         let words =
             |run: &[u32]| run.iter().map(|word| self.words[*word as usize].0).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! A text, read once: its words, its sentences and what is counted in them.
+//! Analysis of one text: its words, its sentences and the marks that are counted in them.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::lexicon::{Entry, Lexicon, Sense, flag};
 use super::scan::{Ending, Sign, scan};
 use idiolect_metrics::text::for_each_word;
 
-/// What is counted.
+/// Kind of a mark, which is what measures count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     Sign(Sign),
@@ -30,46 +30,48 @@ pub(super) enum Mark {
 /// A word.
 #[derive(Debug, Clone)]
 pub(super) struct Word {
-    /// Its place in the text, bytes.
+    /// Span in the text, bytes.
     pub(super) span: Range<usize>,
-    /// Its place in [`Reading::lower`], bytes.
+    /// Span in [`Reading::lower`], bytes.
     lower: Range<usize>,
-    /// Whether it says little by itself.
+    /// Whether it is a function word.
     pub(super) function: bool,
 }
 
 /// A sentence.
 #[derive(Debug, Clone)]
 pub(super) struct Sentence {
-    /// Its place in the text, bytes.
+    /// Span in the text, bytes.
     pub(super) span: Range<usize>,
-    /// Its words.
+    /// Indices of its words.
     pub(super) words: Range<usize>,
-    /// What it ends with.
+    /// Kind of its end.
     pub(super) ending: Ending,
-    /// Whether its first letter is a small one; `None` in scripts without.
+    /// Whether its first letter or digit is a lower-case letter; `None` if that character has no
+    /// case.
     pub(super) lower_start: Option<bool>,
-    /// Words of praise and of blame.
+    /// Number of words of praise and of blame.
     pub(super) tone: (u32, u32),
 }
 
-/// A text, read.
+/// An analyzed text.
 #[derive(Debug)]
 pub(super) struct Reading<'t> {
     pub(super) text: &'t str,
-    /// The words in lower case, one behind the other.
+    /// The words in lower case, concatenated.
     lower: String,
     pub(super) words: Vec<Word>,
-    /// Those that have words.
+    /// The sentences that contain words.
     pub(super) sentences: Vec<Sentence>,
-    /// Every mark and its place in the text, bytes.
+    /// Every mark and its span in the text, bytes.
     pub(super) marks: Vec<(Mark, Range<usize>)>,
-    /// Runs of lines with nothing between them.
+    /// Number of paragraphs: groups of lines without a blank line in between. Two consecutive
+    /// `<br />` count as a blank line.
     pub(super) paragraphs: usize,
 }
 
 impl<'t> Reading<'t> {
-    /// Reads a text; without a lexicon what needs one is not marked.
+    /// Analyzes a text; without a lexicon, marks that need word lists are left out.
     pub(super) fn of(text: &'t str, lexicon: Option<&Lexicon>) -> Self {
         let scanned = scan(text);
         let mut reading = Self {
@@ -113,7 +115,7 @@ impl<'t> Reading<'t> {
         self.words.get(word).map_or("", |word| &self.lower[word.lower.clone()])
     }
 
-    /// How often a mark occurs.
+    /// Number of occurrences of a mark.
     pub(super) fn count(&self, mark: Mark) -> usize {
         self.marks.iter().filter(|(m, _)| *m == mark).count()
     }
@@ -127,7 +129,7 @@ impl<'t> Reading<'t> {
                 blank = true;
             } else {
                 self.paragraphs += usize::from(blank);
-                // Two breaks one behind the other leave a blank line.
+                // Two consecutive breaks make a blank line.
                 self.paragraphs += trimmed.matches("<br /><br />").count();
                 blank = false;
                 let marked = trimmed.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -145,7 +147,7 @@ impl<'t> Reading<'t> {
     fn mark_words(&mut self, sentence: usize, lexicon: Option<&Lexicon>) {
         let words = self.sentences[sentence].words.clone();
         let mut tone = (0, 0);
-        // Words up to here belong to a phrase that is marked.
+        // Words before this index belong to a phrase that is already marked.
         let mut taken = words.start;
         for i in words.clone() {
             let span = self.words[i].span.clone();
@@ -207,7 +209,7 @@ impl<'t> Reading<'t> {
         self.sentences[sentence].tone = tone;
     }
 
-    /// The longest phrase of the lists that begins with this word, in words.
+    /// Length in words of the longest listed phrase that begins with this word, and its sense.
     fn phrase(&self, i: usize, end: usize, entry: &Entry) -> Option<(usize, Sense)> {
         let found = entry.phrases.iter().find(|(rest, _)| {
             i + rest.len() < end
@@ -228,14 +230,14 @@ impl<'t> Reading<'t> {
     }
 }
 
-/// Two letters or more, all of them capitals, one of them a vowel.
+/// Whether a word is in capitals: two letters or more, all of them capitals, one of them a vowel.
 fn is_shouted(word: &str) -> bool {
     word.chars().count() > 1
         && word.chars().all(|c| c.is_uppercase() || c == '\'')
         && word.contains(['A', 'E', 'I', 'O', 'U', 'Y', 'Ä', 'Ö', 'Ü'])
 }
 
-/// A letter three times in a row, as in `sooo`.
+/// Whether a letter occurs three times in a row, as in `sooo`.
 fn is_drawn_out(word: &str) -> bool {
     let mut run = (' ', 0);
     word.chars().any(|c| {

@@ -1,4 +1,4 @@
-//! Differences that say again what another one says better.
+//! Removal of differences that repeat what another difference says better.
 
 use super::wording::Found;
 use crate::task::Measure::{self, *};
@@ -6,7 +6,7 @@ use crate::task::Way::{self, Less, More};
 
 type What = (Measure, Way);
 
-/// What is left out where one of the others is said.
+/// Each difference that can be redundant, with the differences that make it so.
 const SAID_BY: [(What, &[What]); 13] = [
     (
         (FullStops, Less),
@@ -34,7 +34,7 @@ const SAID_BY: [(What, &[What]); 13] = [
     ((Tone, More), &[(FeelingWords, More)]),
 ];
 
-/// Leaves out what is said by something else that was found.
+/// Removes the differences that another found difference makes redundant.
 pub(super) fn remove(found: &mut Vec<Found>) {
     let said: Vec<What> = found.iter().map(|f| (f.measure, f.difference.way())).collect();
     found.retain(|f| {

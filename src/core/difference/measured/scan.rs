@@ -1,8 +1,8 @@
-//! Sentences and marks of a text, in one pass over its characters.
+//! Splits a text into sentences and punctuation signs, in one pass over its characters.
 
 use std::ops::Range;
 
-/// What stands between words.
+/// Kind of a sign between words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
     Ellipsis,
@@ -15,7 +15,7 @@ pub(super) enum Sign {
     Emoticon,
 }
 
-/// What a sentence ends with.
+/// Kind of a sentence's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     FullStop,
@@ -29,7 +29,7 @@ pub(super) enum Ending {
     Bare,
 }
 
-/// A text's sentences, each with its place and ending, and signs, both from first to last.
+/// The sentences of a text, each with span and ending, and its signs, both in order.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
     pub(super) sentences: Vec<(Range<usize>, Ending)>,
@@ -42,7 +42,7 @@ const EMOTICONS: [&str; 30] = [
     "8-)",
 ];
 
-/// Abbreviations that a full stop behind them does not end a sentence.
+/// Abbreviations after which a full stop does not end a sentence.
 const ABBREVIATIONS: [&str; 22] = [
     "mr", "mrs", "ms", "dr", "vs", "st", "jr", "sr", "e.g", "i.e", "etc", "approx", "vol", "feat",
     "bzw", "z.b", "ca", "usw", "nr", "d.h", "u.a", "evtl",
@@ -57,10 +57,10 @@ pub(super) fn scan(text: &str) -> Scanned {
 struct Scan<'t> {
     text: &'t str,
     at: usize,
-    /// Where the sentence began.
+    /// Start of the current sentence.
     start: Option<usize>,
     found: Scanned,
-    /// An open straight quotation mark.
+    /// Position of an open straight quotation mark.
     quote: Option<usize>,
 }
 
@@ -98,7 +98,7 @@ impl Scan<'_> {
         let spaced = || {
             let before = self.text[..from].chars().next_back();
             let after = self.text[self.at..].chars().next();
-            // At the beginning of a line it makes a list.
+            // At the beginning of a line a dash marks a list item.
             before.is_some_and(|c| c == ' ') && after.is_none_or(char::is_whitespace)
                 || before.is_some_and(char::is_alphanumeric)
                     && self.text[self.at..].starts_with("- ")
@@ -116,7 +116,8 @@ impl Scan<'_> {
         self.found.signs.push((sign, from..self.at));
     }
 
-    /// A pair of straight marks is one quotation; one behind a digit stands for inches.
+    /// Counts a pair of straight marks as one quotation; an opening mark after a digit stands for
+    /// inches.
     fn straight_quote(&mut self, from: usize) {
         match self.quote.take() {
             Some(open) => self.found.signs.push((Sign::Quote, open..self.at)),
@@ -125,7 +126,8 @@ impl Scan<'_> {
         }
     }
 
-    /// `&quot;` and the like, which some sources leave in texts; they are no semicolons.
+    /// Skips an entity such as `&quot;`, which some sources leave in texts, so that its semicolon
+    /// is not counted.
     fn entity(&mut self) {
         let from = self.at;
         let name = self.text[from + 1..].split(';').next().unwrap_or_default();
@@ -138,7 +140,7 @@ impl Scan<'_> {
         }
     }
 
-    /// A run of full stops, exclamation and question marks.
+    /// Reads a run of full stops, exclamation and question marks.
     fn marks(&mut self) {
         let from = self.at;
         let is_mark = |c: char| matches!(c, '.' | '!' | '?' | '…' | '。' | '！' | '？');
@@ -182,7 +184,8 @@ impl Scan<'_> {
         }
     }
 
-    /// Whether the sentence so far begins with a capital: its writer would begin the next with one.
+    /// Whether the current sentence begins with a capital. If so, its author would begin the next
+    /// sentence with one.
     fn has_capital(&self) -> bool {
         let sentence = &self.text[self.start.unwrap_or(self.at)..self.at];
         sentence.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_uppercase)
@@ -195,7 +198,8 @@ impl Scan<'_> {
         single || ABBREVIATIONS.iter().any(|known| word.eq_ignore_ascii_case(known))
     }
 
-    /// A line ends a sentence where a line is left blank or the next begins like a sentence.
+    /// Ends the sentence at a line break if a blank line follows or the next line begins like a
+    /// sentence.
     fn line_break(&mut self) {
         let from = self.at;
         self.at += 1;
@@ -209,7 +213,7 @@ impl Scan<'_> {
         }
     }
 
-    /// Takes a face, if there is one here; it ends a sentence where white space follows.
+    /// Reads an emoji or emoticon, if there is one here; it ends a sentence if white space follows.
     fn face(&mut self, next: char) -> bool {
         let rest = &self.text[self.at..];
         let (sign, len) = if is_emoji(next) {
@@ -237,7 +241,7 @@ impl Scan<'_> {
         true
     }
 
-    /// Ends the sentence here. What holds no letter or digit belongs to the sentence before.
+    /// Ends the sentence here. A piece without a letter or digit is added to the sentence before.
     fn end(&mut self, end: usize, ending: Ending) {
         let Some(start) = self.start.take() else { return };
         let trimmed = start + self.text[start..end].trim_end().len();

@@ -1,4 +1,4 @@
-//! What is measured of texts, whatever they hold.
+//! Tests of measuring, with fixed and with arbitrary texts.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -42,7 +42,7 @@ fn compared(texts: &[(String, Vec<String>)]) -> Vec<Compared> {
     texts.iter().map(of).collect()
 }
 
-/// Eight items on which the user writes in one way and four others in another.
+/// Eight items; the user's texts on them differ from those of four others.
 fn apart(own: &str, others: &str) -> Vec<Compared> {
     let texts = (0..8).map(|i| {
         let others = (0..4).map(|k| format!("{others} I have had it for {} weeks.", i + k));
@@ -145,7 +145,7 @@ fn reviews_of_other_items_are_left_out() {
     assert_eq!((measured.n_reviews, measured.n_others, measured.n_measures), (0, 0, 0));
 }
 
-/// Sentences that speak of the price lie on one axis, all others on another.
+/// Sentence vectors: sentences that mention the price lie on one axis, all others on another.
 struct ByPrice;
 
 impl SentenceVectors for ByPrice {

@@ -1,4 +1,4 @@
-//! From figures to statements.
+//! Wording of measured differences as statements.
 
 use super::features::Unit;
 use super::paired::Difference;
@@ -6,7 +6,7 @@ use crate::corpus::ReviewId;
 use crate::difference::{Evidence, Result, Source, Statement};
 use crate::task::{Figures, Measure, Task, Way};
 
-/// A difference that is going to be told.
+/// A difference to be worded.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) measure: Measure,
@@ -32,8 +32,9 @@ pub(super) struct Wording<'a> {
 }
 
 impl Wording<'_> {
-    /// The statements, strongest first. What the task has no template for is left out, and so is a
-    /// difference too small to show in the figures that it would be told with.
+    /// The statements, strongest first. A difference is left out if the task has no template for
+    /// it, if its shown figures are equal for the user and the others, or if a stronger one has the
+    /// same key.
     pub(super) fn statements(&self, mut found: Vec<Found>) -> Result<Vec<Statement>> {
         found.sort_by(|a, b| {
             let by_effect = b.difference.effect.abs().total_cmp(&a.difference.effect.abs());
@@ -77,14 +78,14 @@ impl Wording<'_> {
     }
 }
 
-/// The name of a measure, with its phrase where it has one.
+/// Key of a statement: the name of the measure, with its phrase if it has one.
 fn key(measure: Measure, phrase: &str) -> String {
     let name = serde_json::to_value(measure).ok();
     let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default();
     if phrase.is_empty() { name.to_owned() } else { format!("{name}:{phrase}") }
 }
 
-/// A mean as statements show it: two digits, more only before the point.
+/// A mean as statements show it: with two digits, or more if they are before the decimal point.
 fn shown(mean: f64, unit: Unit, decimal: &str) -> String {
     let mean = match unit {
         Unit::Plain | Unit::Rate => mean,

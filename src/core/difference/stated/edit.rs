@@ -1,4 +1,4 @@
-//! What a person changes of a profile, laid over what is computed.
+//! A person's edits of a profile, applied to the computed statements.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use super::{Standing, Stated, StatedProfile, one_line};
 use crate::corpus::Key;
 use crate::difference::{Source, Statement};
 
-/// What keys of statements begin with that a person added.
+/// Prefix of the keys of statements that a person added.
 const ADDED: &str = "written-";
 
-/// A statement as a person had it before them, without the texts that it was made from: an edit
-/// holds nothing that would have to go with a review.
+/// Snapshot of a statement as a person saw it, without the reviews that it was made from: an edit
+/// holds nothing that would have to be deleted with a review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// Its key.
@@ -21,24 +21,24 @@ pub struct Said {
     pub dimension: String,
     /// Its text, on one line.
     pub text: String,
-    /// Who says so.
+    /// Origin of the statement.
     pub source: Source,
 }
 
-/// One change of a statement. The last one of a key holds; it holds also where the statement is not
-/// computed any more, or computed with other words.
+/// One edit of a statement. The last edit of a key applies, even if the statement is no longer
+/// computed or is computed with other words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "edit", rename_all = "lowercase")]
 pub enum Edit {
-    /// It is wanted in these words, whatever verification says.
+    /// Shows the statement in these words, whatever the validation says.
     Pin(Said),
-    /// It is not wanted.
+    /// Hides the statement.
     Drop(Said),
-    /// It is wanted in other words.
+    /// Shows the statement in other words.
     Reword(Said),
-    /// A statement that nobody computed.
+    /// Adds a statement that was not computed.
     Add(Said),
-    /// It is to be as computed; one that was added goes.
+    /// Restores the statement as computed; an added statement is removed.
     Restore {
         /// Its key.
         key: String,
@@ -64,7 +64,7 @@ impl Said {
         Self { text, source: Source::Written, ..self }
     }
 
-    /// The statement with nothing to show for it.
+    /// The statement without reviews and evidence.
     fn bare(&self, standing: Standing) -> Stated {
         let statement = Statement {
             key: self.key.clone(),
@@ -79,8 +79,8 @@ impl Said {
         Stated { statement, gain: None, standing }
     }
 
-    /// What is computed, as the person wants it. What was measured with other words is not said of
-    /// these.
+    /// Applies the snapshot to the computed statement. If the words differ, the gain is dropped,
+    /// since it was measured with the computed words.
     fn over(&self, computed: Stated, standing: Standing) -> Stated {
         let same = one_line(&computed.statement.text) == self.text;
         let Stated { statement, gain, .. } = computed;
@@ -98,33 +98,33 @@ impl Said {
 }
 
 impl Edit {
-    /// Wants a statement as it is.
+    /// Shows a statement as it is.
     #[must_use]
     pub fn pin(stated: &Stated) -> Self {
         Self::Pin(Said::of(stated))
     }
 
-    /// Does not want a statement.
+    /// Hides a statement.
     #[must_use]
     pub fn drop(stated: &Stated) -> Self {
         Self::Drop(Said::of(stated))
     }
 
-    /// Wants a statement in other words; nothing where there are none.
+    /// Shows a statement in other words; `None` if `text` has no words.
     #[must_use]
     pub fn reword(stated: &Stated, text: &str) -> Option<Self> {
         let said = Said::of(stated).reworded(text);
         (!said.text.is_empty()).then_some(Self::Reword(said))
     }
 
-    /// Does not want a statement, and keeps other words for it.
+    /// Hides a statement and records other words for it.
     #[must_use]
     pub(super) fn drop_reworded(stated: &Stated, text: &str) -> Self {
         Self::Drop(Said::of(stated).reworded(text))
     }
 
-    /// Adds a statement to the dimension of that key; nothing where there are no words. Where the
-    /// profile has it already, it is wanted.
+    /// Adds a statement to the dimension with this key; `None` if `text` has no words. If the
+    /// profile already has the added statement, the edit shows it.
     #[must_use]
     pub fn add(profile: &StatedProfile, dimension: &str, text: &str) -> Option<Self> {
         let text = one_line(text);
@@ -133,7 +133,7 @@ impl Edit {
         }
         let hash = Key::of("statement").with("dimension", dimension).with("text", &text).finish();
         let mut key = format!("{ADDED}{}", &hash.as_str()[..8]);
-        // One that was added in these words and has others by now still has their key.
+        // A statement that was added with these words and reworded since still has their key.
         while profile.statement(&key).is_some_and(|s| one_line(&s.statement.text) != text) {
             key.push('-');
         }
@@ -141,7 +141,7 @@ impl Edit {
         Some(Self::Add(Said { key, dimension, text, source }))
     }
 
-    /// Key of the statement that it is about.
+    /// Key of the edited statement.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
@@ -156,8 +156,8 @@ pub(super) fn is_added(key: &str) -> bool {
     key.starts_with(ADDED)
 }
 
-/// Lays edits, oldest first, over what is computed: an edit wins. What is edited and not computed any
-/// more comes last, by key.
+/// Applies edits, oldest first, to the computed statements; an edit wins. Edited statements that
+/// are no longer computed come last, by key.
 #[must_use]
 pub fn apply<'a>(computed: Vec<Stated>, edits: impl IntoIterator<Item = &'a Edit>) -> Vec<Stated> {
     let mut held: BTreeMap<&str, (&Said, Standing)> = BTreeMap::new();

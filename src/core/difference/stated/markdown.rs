@@ -1,14 +1,14 @@
-//! A profile as Markdown, which a person may change: see [`super::edits_of_markdown`].
+//! A profile as Markdown that a person can edit; see [`super::edits_of_markdown`].
 
 use std::fmt::Write as _;
 
 use super::{Stated, StatedProfile, counted, one_line};
 use crate::task::Task;
 
-/// What a mark begins and ends with.
+/// Start and end of a mark.
 pub(super) const MARK: (&str, &str) = ("<!--", "-->");
 
-/// What the line begins with that tells the version.
+/// Start of the line with the version.
 pub(super) const VERSION: &str = "Version ";
 
 const EXPLANATION: &str = "\
@@ -20,9 +20,9 @@ figures are only shown.
 -->";
 
 impl StatedProfile {
-    /// The profile as Markdown: statements as a list under each dimension of the task's standard,
-    /// with a box that says whether they are shown to the model, a mark with their key and figures,
-    /// and the places that show them as quotes.
+    /// Renders the profile as Markdown: a list of statements under each dimension of the task's
+    /// standard. Each statement has a box that says whether the model sees it, a mark with its key
+    /// and figures, and its evidence as quotes.
     #[must_use]
     pub fn to_markdown(&self, task: &Task) -> String {
         let user = one_line(&self.user);
@@ -39,7 +39,7 @@ impl StatedProfile {
         out
     }
 
-    /// Version and numbers, in a sentence.
+    /// Sentence with the version, the number of statements and the number of measures tried.
     #[must_use]
     pub fn headline(&self) -> String {
         let (shown, tried) = (self.shown().count(), self.tried);
@@ -75,7 +75,7 @@ fn item(out: &mut String, stated: &Stated) {
 }
 
 impl Stated {
-    /// Standing, gain and effect, as far as they are known, each in words.
+    /// Status, gain and effect in words, as far as they are known.
     #[must_use]
     pub fn figures(&self) -> Vec<String> {
         let mut figures = vec![self.standing.name().to_owned()];
@@ -85,14 +85,14 @@ impl Stated {
     }
 }
 
-/// A comment that names something by its key.
+/// Renders a mark: a comment that names something by its key.
 fn mark(key: &str, figures: &[String]) -> String {
     let figures: String = figures.iter().map(|figure| format!("; {figure}")).collect();
     format!("{} {}{figures} {}", MARK.0, encoded(key), MARK.1)
 }
 
-/// The key with everything that could end a mark, or part of one, written as `%` and two digits for
-/// each byte.
+/// Encodes a key for a mark: each byte that could end the mark, or a part of it, becomes `%` and
+/// two hexadecimal digits.
 fn encoded(key: &str) -> String {
     let mut out = String::with_capacity(key.len());
     for byte in key.bytes() {

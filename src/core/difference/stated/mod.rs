@@ -1,9 +1,9 @@
-//! The profile made of statements: what sets a user's writing apart, each with what speaks for it,
-//! readable and changeable by a person.
+//! The profile in statements: the differences between a user's writing and others', each with its
+//! evidence, which a person can read and edit.
 //!
-//! What is computed and what a person changed are kept apart. A profile is the one with the other
-//! laid over it, so that an edit wins whenever the rest is computed anew, and an older version is the
-//! same computation under fewer edits.
+//! Computed statements and a person's edits are stored separately. A profile applies the edits to
+//! the computed statements, so that an edit survives a recomputation, and an older version is the
+//! same computation with fewer edits.
 
 mod edit;
 mod markdown;
@@ -24,22 +24,22 @@ use serde::{Deserialize, Serialize};
 use super::Statement;
 use crate::task::Task;
 
-/// What is said of a user whom no statement describes.
+/// Message for a user of whom the profile shows no statement.
 pub const ABSTENTION: &str = "No personalization beyond the texts themselves";
 
-/// What a statement does to the likelihood of texts that it was not made from, in bits a token: the
-/// mean over texts of how much likelier they get when the prompt shows it.
+/// Gain of a statement on texts that it was not made from: the mean increase of their
+/// log-probability when the prompt shows it, in bits per token.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Gain {
     /// On the user's own texts.
     pub own: f64,
     /// On the representatives' texts about the same items.
     pub peers: f64,
-    /// Own less peers, shrunk by its standard error.
+    /// Own minus peers, shrunk towards zero by its standard error.
     pub specific: f64,
-    /// Standard error of own less peers.
+    /// Standard error of own minus peers.
     pub standard_error: f64,
-    /// The user's reviews that it was measured on.
+    /// Number of the user's reviews that it was measured on.
     pub reviews: usize,
 }
 
@@ -54,24 +54,24 @@ impl fmt::Display for Gain {
     }
 }
 
-/// Where a statement stands.
+/// Status of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
-    /// It proved itself.
+    /// Accepted by validation.
     Kept,
-    /// It was put to the proof and gained nothing.
+    /// Validated, but not accepted.
     Abstained,
-    /// It was not put to the proof.
+    /// Not validated.
     Unverified,
-    /// A person wants it, whatever the proof says.
+    /// Wanted by a person, whatever the validation says.
     Pinned,
-    /// A person does not want it.
+    /// Not wanted by a person.
     Dropped,
 }
 
 impl Standing {
-    /// Its name, as in JSON.
+    /// Name of the status, as in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -83,50 +83,51 @@ impl Standing {
         }
     }
 
-    /// Whether such a statement is part of prompts.
+    /// Whether prompts show statements with this status.
     #[must_use]
     pub fn is_shown(self) -> bool {
         matches!(self, Self::Kept | Self::Pinned)
     }
 }
 
-/// A statement of a profile.
+/// A statement of a profile, with its gain and status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stated {
-    /// What is said, and from what it was made.
+    /// The statement and its sources.
     #[serde(flatten)]
     pub statement: Statement,
-    /// What these very words gain; `None` where that was not measured.
+    /// Gain of exactly this wording; `None` if it was not measured.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gain: Option<Gain>,
-    /// Where it stands.
+    /// Status of the statement.
     pub standing: Standing,
 }
 
 impl Stated {
-    /// A statement that was not put to the proof.
+    /// Wraps a statement that was not validated.
     #[must_use]
     pub fn unverified(statement: Statement) -> Self {
         Self { statement, gain: None, standing: Standing::Unverified }
     }
 }
 
-/// What sets a user's writing apart, in statements.
+/// Profile of a user in statements.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatedProfile {
     /// The user.
     pub user: String,
-    /// 0 as it was computed, one more for each [`Revision`].
+    /// 0 as computed, one more for each [`Revision`].
     pub version: u32,
-    /// How many measures were tried, whether or not they became statements.
+    /// Number of measures tried and statements extracted, whether or not the profile has them.
     pub tried: usize,
-    /// By dimension in the order of the task's standard; what is shown comes first, then what gains
-    /// most for the user, then what has the greatest effect.
+    /// Statements by dimension in the order of the task's standard. Within a dimension shown ones
+    /// come first, then those with the larger specific gain, then those with the larger absolute
+    /// effect.
     pub statements: Vec<Stated>,
 }
 
 impl StatedProfile {
-    /// What was computed with a person's changes laid over it, oldest first.
+    /// Applies a person's changes, oldest first, to the computed statements.
     #[must_use]
     pub fn new(
         user: &str,
@@ -139,7 +140,7 @@ impl StatedProfile {
         let rank = |stated: &Stated| {
             let dimension = &stated.statement.dimension;
             let place = task.standard.iter().position(|d| d.key == *dimension);
-            // What another standard had a dimension for comes last, by the key of that dimension.
+            // Statements of dimensions outside the standard come last, by the key of the dimension.
             (place.unwrap_or(usize::MAX), dimension.clone())
         };
         statements.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| strength(a, b)));
@@ -152,13 +153,13 @@ impl StatedProfile {
         self.statements.iter().filter(|stated| stated.standing.is_shown())
     }
 
-    /// Whether no statement is shown, so that nothing is said of the user: see [`ABSTENTION`].
+    /// Whether no statement is shown; see [`ABSTENTION`].
     #[must_use]
     pub fn abstains(&self) -> bool {
         self.shown().next().is_none()
     }
 
-    /// Why nothing is said of the user, in a sentence; `None` where something is.
+    /// Reason why no statement is shown, as a sentence; `None` if one is shown.
     #[must_use]
     pub fn abstention(&self) -> Option<String> {
         if !self.abstains() {
@@ -178,16 +179,16 @@ impl StatedProfile {
         Some(format!("{ABSTENTION}: {why}."))
     }
 
-    /// A statement by its key.
+    /// Returns the statement with this key.
     #[must_use]
     pub fn statement(&self, key: &str) -> Option<&Stated> {
         self.statements.iter().find(|stated| stated.statement.key == key)
     }
 }
 
-/// The stronger of two statements of one dimension comes first.
+/// Order of two statements of one dimension: the stronger one first.
 fn strength(a: &Stated, b: &Stated) -> Ordering {
-    // Without a figure comes last.
+    // Statements without a figure come last.
     let gain = |s: &Stated| s.gain.map_or(f64::NEG_INFINITY, |gain| gain.specific);
     let effect = |s: &Stated| s.statement.effect.map_or(f64::NEG_INFINITY, f64::abs);
     let shown = |s: &Stated| s.standing.is_shown();

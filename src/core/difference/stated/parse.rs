@@ -1,4 +1,4 @@
-//! What a person changed in a profile's Markdown.
+//! Parser of a person's edits in a profile's Markdown.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::task::Task;
 pub struct MarkdownError {
     /// Number of the line, from 1.
     pub line: usize,
-    /// What is wrong, and what was expected.
+    /// The problem, and what was expected.
     pub reason: String,
 }
 
@@ -25,27 +25,27 @@ const OTHER_VERSION: &str =
 
 type Result<T> = std::result::Result<T, MarkdownError>;
 
-/// A list item as it stands in the Markdown.
+/// A list item of the Markdown.
 struct Line {
     number: usize,
     /// The box: checked, not checked, none.
     checked: Option<bool>,
     /// Key of the dimension of the heading above it.
     dimension: String,
-    /// Everything behind the box.
+    /// The text after the box.
     rest: String,
 }
 
-/// Reads what a person changed in the Markdown of a profile, as [`StatedProfile::to_markdown`] wrote
-/// it: nothing where it is as it was.
+/// Reads a person's edits from the Markdown of a profile, as [`StatedProfile::to_markdown`] wrote
+/// it; empty if nothing was changed.
 ///
-/// A box that was checked pins the statement, one that is not any more drops it, as does the absence
-/// of its line; other words reword it; an item without a mark adds a statement to the dimension
-/// above. An added statement whose line is absent is taken out altogether. Lines may be wrapped.
+/// Checking a box pins the statement; unchecking it or deleting its line drops the statement. Other
+/// words reword it. An item without a mark adds a statement to the dimension of the heading above.
+/// Deleting the line of an added statement removes it altogether. Lines may be wrapped.
 ///
 /// # Errors
-/// Anything else that is not as it was written: a line of its own making, a mark that names no
-/// statement or one twice, a statement under another heading, a quote with other words.
+/// Error if anything else differs from what was written: a line of another form, a mark that names
+/// no statement or one twice, a statement under another heading, a quote with other words.
 pub fn edits_of_markdown(
     profile: &StatedProfile,
     task: &Task,
@@ -82,7 +82,7 @@ pub fn edits_of_markdown(
     Ok(edits)
 }
 
-/// What the absence of a statement's line means.
+/// The edit for a statement whose line is absent, if any.
 fn without_line(stated: &Stated) -> Option<Edit> {
     let key = &stated.statement.key;
     if is_added(key) {
@@ -100,7 +100,7 @@ fn lines(profile: &StatedProfile, task: &Task, markdown: &str) -> Result<Vec<Lin
     let as_written: HashSet<&str> = written.lines().collect();
     let mut items: Vec<Line> = Vec::new();
     let (mut dimension, mut comment): (Option<&str>, Option<usize>) = (None, None);
-    // Whether a line that is indented belongs to the item above it.
+    // Whether an indented line belongs to the item above it.
     let mut open = false;
     for (i, line) in markdown.trim_start_matches('\u{feff}').lines().enumerate() {
         let (number, line) = (i + 1, line.trim_end());
@@ -159,7 +159,7 @@ impl Line {
         MarkdownError { line: self.number, reason: reason.to_owned() }
     }
 
-    /// Words and mark.
+    /// Splits the item into words and mark.
     fn split(&self) -> Result<(&str, Option<&str>)> {
         let Some((text, mark)) = self.rest.rsplit_once(MARK.0) else {
             return Ok((self.rest.trim(), None));
@@ -171,7 +171,7 @@ impl Line {
         }
     }
 
-    /// A statement without a mark.
+    /// The edit that adds the statement of an item without a mark.
     fn addition(&self, profile: &StatedProfile, text: &str) -> Result<Edit> {
         if self.checked == Some(false) {
             return Err(self.wrong("a new statement must be checked, `- [x]`, or it says nothing"));
@@ -180,7 +180,7 @@ impl Line {
         add.ok_or_else(|| self.wrong("a statement needs words"))
     }
 
-    /// What this line has other than the statement.
+    /// The edit that this line makes to the statement, if any.
     fn change(&self, stated: &Stated, text: &str) -> Result<Option<Edit>> {
         let Some(checked) = self.checked else {
             return Err(self.wrong("the box `[x]` or `[ ]` is missing"));
@@ -223,7 +223,7 @@ fn dimension_of<'a>(heading: &str, profile: &'a StatedProfile, task: &'a Task) -
     found.map(|(key, _)| key)
 }
 
-/// What follows the sign of a list item that is not indented.
+/// Returns the text after the bullet of a list item that is not indented.
 fn bullet(line: &str) -> Option<&str> {
     let rest = line.strip_prefix(['-', '*', '+'])?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix([' ', '\t']) }

@@ -1,4 +1,4 @@
-//! The versions of a profile: each is what was changed at one time, and none is ever rewritten.
+//! The versions of a profile: each is a change made at one time, and none is ever rewritten.
 
 use std::collections::HashSet;
 
@@ -7,35 +7,36 @@ use serde::{Deserialize, Serialize};
 use super::Edit;
 use crate::corpus::{Error, Result, Store};
 
-/// What was changed at one time.
+/// Change made by one version.
 ///
-/// An undo is a change of its own, so that the number of a version means the same for ever: whatever
-/// was made with version 3 can be made again with version 3.
+/// An undo is itself a change, so that a version number always means the same: a text made with
+/// version 3 can be made again with version 3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// Statements, in this order.
+    /// Edits of statements, in this order.
     Edits(Vec<Edit>),
-    /// The edits of this version do not count any more.
+    /// Undo: the edits of this version no longer count.
     Undo(u32),
 }
 
 /// One version of a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
-    /// Its number, from 1; 0 is what was computed.
+    /// Version number, from 1; 0 is the computed profile.
     pub version: u32,
-    /// When it was made, seconds since the epoch.
+    /// Time at which it was made, seconds since the epoch.
     pub time: i64,
-    /// What makes it another than the one before it.
+    /// Change from the version before it.
     #[serde(flatten)]
     pub change: Change,
 }
 
-/// The versions of a user's profile, oldest first. Version N is what the first N of them make.
+/// Returns the versions of a user's profile, oldest first. Version N is the result of the first N
+/// of them.
 ///
 /// # Errors
-/// The user is unknown, or the store cannot be read.
+/// Error if the user is unknown, or if the store cannot be read.
 pub fn revisions(store: &Store, user: &str) -> Result<Vec<Revision>> {
     let rows = store.profile_edits(user)?;
     let read = rows.into_iter().map(|row| {
@@ -49,11 +50,11 @@ pub fn revisions(store: &Store, user: &str) -> Result<Vec<Revision>> {
     read.collect()
 }
 
-/// Makes the version after `after`, the newest that its author saw.
+/// Stores a change as the version after `after`, the newest version that its author saw.
 ///
 /// # Errors
-/// The user is unknown, the store cannot be written, or the profile has a later version by now
-/// ([`Error::EditedMeanwhile`]).
+/// Error if the user is unknown, if the store cannot be written, or if the profile has a later
+/// version by now ([`Error::EditedMeanwhile`]).
 pub fn revise(store: &Store, user: &str, after: u32, change: Change) -> Result<Revision> {
     let value = serde_json::to_string(&change).map_err(|reason| Error::Unreadable {
         path: store.path().to_owned(),
@@ -64,7 +65,7 @@ pub fn revise(store: &Store, user: &str, after: u32, change: Change) -> Result<R
     Ok(Revision { version: row.version, time: row.time, change })
 }
 
-/// The edits that count, oldest first: those that none of these versions undoes.
+/// Returns the edits in force, oldest first: those that none of these versions undoes.
 pub fn in_force(revisions: &[Revision]) -> impl Iterator<Item = &Edit> {
     let undone = undone(revisions);
     revisions.iter().filter(move |revision| !undone.contains(&revision.version)).flat_map(
@@ -75,7 +76,7 @@ pub fn in_force(revisions: &[Revision]) -> impl Iterator<Item = &Edit> {
     )
 }
 
-/// The version that an undo takes back: the newest with edits that is not undone yet.
+/// Returns the version that an undo takes back: the newest with edits that is not undone yet.
 #[must_use]
 pub fn next_undo(revisions: &[Revision]) -> Option<u32> {
     let undone = undone(revisions);

@@ -39,7 +39,7 @@ fn stated(key: &str, dimension: &str, standing: Standing) -> Stated {
     Stated { statement: statement(key, dimension, &format!("writes {key}")), gain, standing }
 }
 
-/// Of each standing that is computed one.
+/// Statements of every status that can be computed.
 fn computed() -> Vec<Stated> {
     vec![
         stated("tokens.exclaims", "writing", Standing::Kept),
@@ -116,7 +116,7 @@ fn an_edit_wins_over_what_is_computed_later() {
         Edit::drop(of("foreign")),
         Edit::add(&before, "emotional", "is never sad").unwrap(),
     ];
-    // Computed anew, one with other words and two not at all.
+    // Computed again: one statement was rejected, one has other words, and one is missing.
     let mut anew = computed();
     anew[2].statement.text = "writes other words".to_owned();
     anew.truncate(3);
@@ -129,7 +129,7 @@ fn an_edit_wins_over_what_is_computed_later() {
         ("shouts a lot", Standing::Pinned)
     );
     assert_eq!(reworded.statement.source, Source::Written);
-    // The evidence is for the key; what the other words gained is not said of these.
+    // The evidence belongs to the key; the gain was measured with other words.
     assert_eq!((reworded.statement.evidence.len(), reworded.gain), (1, None));
     let pinned = after.statement("words").unwrap();
     assert_eq!(
@@ -142,7 +142,7 @@ fn an_edit_wins_over_what_is_computed_later() {
     assert_eq!((added.statement.source, added.standing), (Source::Written, Standing::Pinned));
     assert_eq!((after.version, after.statements.len()), (4, 5));
 
-    // As computed again; what was added goes.
+    // Restored as computed; the added statement is removed.
     let restored = ["tokens.exclaims", "words", "foreign", edits[3].key()];
     let restored = restored.map(|key| Edit::Restore { key: key.to_owned() });
     let back = profile(computed(), &[&edits[..], &restored[..]].concat());
@@ -174,7 +174,7 @@ fn an_undo_takes_back_one_version_after_the_other() {
         assert_eq!(shown(&revisions), wanted);
     }
     assert_eq!(next_undo(&revisions), None);
-    // Earlier versions are what they were.
+    // Earlier versions are unchanged.
     assert_eq!(shown(&revisions[..2]), (2, Standing::Dropped, text("writes words")));
     revisions.push(revision(5, vec![Edit::pin(words)]));
     assert_eq!(next_undo(&revisions), Some(5));
@@ -272,7 +272,7 @@ fn what_is_changed_in_markdown_is_read() {
     assert_eq!(changed("[ ] writes words", "[X] writes words"), [Edit::pin(of("words"))]);
     let reworded = [Edit::reword(kept, "shouts").unwrap()];
     assert_eq!(changed("writes tokens.exclaims", "shouts"), reworded);
-    // Wrapped by an editor, with another sign, with Windows' line ends.
+    // Wrapped by an editor, with another bullet, with Windows line ends.
     assert_eq!(changed("- [x] writes tokens.exclaims", "* [x]\n  shouts\r"), reworded);
     let other = changed("[x] writes tokens.exclaims", "[ ] shouts");
     assert!(matches!(&other[..], [Edit::Drop(said)] if said.text == "shouts"), "{other:?}");
@@ -283,7 +283,7 @@ fn what_is_changed_in_markdown_is_read() {
     assert_eq!(edits, [Edit::add(&before, "emotional", "is never sad").unwrap()]);
     assert_eq!(changed("  > fine!! very fine (review 3)\n", ""), []);
 
-    // What was added and is deleted goes; what was dropped stays dropped.
+    // Deleting the line of an added statement removes it; a dropped statement stays dropped.
     let edits = [edits[0].clone(), Edit::drop(kept)];
     let after = profile(computed(), &edits);
     let markdown = after.to_markdown(task);
@@ -336,7 +336,7 @@ fn markdown_that_cannot_be_understood_is_told_with_its_line() {
     assert!(edits_of_markdown(&before, task, " \n").is_err());
 }
 
-/// What a person does to a line.
+/// A person's change of one line.
 #[derive(Debug, Clone)]
 enum Act {
     Leave,
@@ -370,7 +370,7 @@ fn statements() -> impl Strategy<Value = Vec<Stated>> {
     })
 }
 
-/// Edits of any kind, of statements that are there and of others.
+/// Edits of every kind, of existing and of missing statements.
 fn edits(computed: &[Stated]) -> impl Strategy<Value = Vec<Edit>> + use<> {
     let base = profile(computed.to_vec(), &[]);
     let n = computed.len().max(1);
@@ -397,7 +397,7 @@ proptest! {
         (computed, edits) in statements().prop_flat_map(|c| (Just(c.clone()), edits(&c))),
     ) {
         let task = task();
-        // With its edits, and where nothing is computed any more.
+        // With the computed statements, and with nothing computed any more.
         for computed in [computed, Vec::new()] {
             let profile = profile(computed, &edits);
             let markdown = profile.to_markdown(task);
@@ -417,7 +417,7 @@ proptest! {
     ) {
         let task = task();
         let before = profile(computed.clone(), &[]);
-        // Key, whether it is shown then and in which words.
+        // Key, whether it is shown after the edits, and its words.
         let mut wanted: Vec<(String, bool, String)> = Vec::new();
         let mut acts = acts.iter();
         let mut markdown = String::new();
@@ -479,7 +479,7 @@ proptest! {
     ) {
         let (profile, task) = (profile(computed, &[]), task());
         let _ = edits_of_markdown(&profile, task, &lines.join("\n"));
-        // The Markdown itself, cut anywhere.
+        // The Markdown itself, cut at any character.
         let markdown = profile.to_markdown(task);
         let at = markdown.char_indices().nth(cut.index(markdown.chars().count())).unwrap().0;
         let _ = edits_of_markdown(&profile, task, &markdown[..at]);

@@ -1,4 +1,4 @@
-//! Prompts that stand beside the user's, and the texts that must not be copied.
+//! Contrast prompts, and the texts that must not be copied.
 
 use crate::corpus::{ReviewId, StoredReview, Target};
 use crate::difference::Beside;
@@ -6,18 +6,19 @@ use crate::methods::{Error, Material, Method, Options, Past, Result};
 use crate::task::{Block, Draft, Part};
 use idiolect_engine::lm::Lanes;
 
-/// What peers have to do with it.
+/// Contrast prompts, and others' texts that must not be copied.
 pub(super) struct AmongPeers {
-    /// Prompts with nobody's and with peers' texts.
+    /// The unconditional prompt and the prompts with peers' texts.
     pub(super) beside: Beside,
-    /// Texts of others about the items of the prompt.
+    /// Others' texts about the items of the prompt, which must not be copied.
     pub(super) guarded: Vec<String>,
-    /// Every review that any of it was made from.
+    /// Others' reviews that any of it was made from.
     pub(super) reviews: Vec<ReviewId>,
 }
 
-/// For each representative of the first rank, the second, ... a prompt in which the representative's
-/// text on each item takes the place of the user's. Items without a representative are left out.
+/// Makes the contrast prompts that `lanes` asks for. There is one prompt with peers' texts per rank
+/// of representatives: the representative of that rank on each item replaces the user's text with
+/// their own. Items without a representative of that rank are left out.
 pub(super) fn peers(
     material: &Material<'_>,
     author: &str,

@@ -1,12 +1,12 @@
-//! The best of several texts: the one that the user's texts make likelier than peers' do by most.
+//! Best-of-n selection: the text whose probability under the user's prompt exceeds that under the
+//! peers' prompts the most.
 
 use crate::difference::{OnText, ScoreCall, Tally};
 use crate::methods::{Error, Material, Options, Prepared, Result, Written};
 use crate::task::Draft;
 
-/// Writes as many texts as are asked for, under seeds one after the other, and takes the one with the
-/// greatest mean `ln pU − mean ln pP` a token; the first of equals, and the first where there are no
-/// peers.
+/// Generates `best_of` texts with consecutive seeds and returns the one with the greatest mean
+/// `ln pU − mean ln pP` per token; of equals the first, and the first if there are no peers.
 pub(crate) async fn write(
     prepared: Prepared,
     material: &Material<'_>,
@@ -20,7 +20,7 @@ pub(crate) async fn write(
         let mut one = options.clone();
         one.idiolect.best_of = 1;
         one.seed = options.seed.wrapping_add(draw as u64);
-        // What went before the last call is counted once.
+        // The cost of everything before the last call is counted once.
         let this = match draw {
             0 => prepared.clone(),
             _ => Prepared { tally: Tally::default(), ..prepared.clone() },

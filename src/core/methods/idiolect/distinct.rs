@@ -1,4 +1,4 @@
-//! How far the contrast with peers counts for a user: as far as the user is distinct.
+//! Scaling of the contrast with peers by how distinct the user is.
 
 use crate::corpus::ReviewId;
 use crate::methods::{Error, Material, Method, Options, Past, Result};
@@ -7,11 +7,12 @@ use idiolect_engine::lm::Contrast;
 
 use super::occasions::newest;
 
-/// Most past texts that are compared with peers', the newest.
+/// Maximum number of past texts that are compared with peers', the newest.
 const MOST_TEXTS: usize = 24;
 
-/// The contrast that the options ask for, of peers' texts with b times how distinct the user is, given
-/// or by the past texts and the representatives' on the same items; and the reviews that were read.
+/// The configured contrast, with `b` of a contrast with peers scaled by the user's distinctness,
+/// and the peer reviews used to estimate it. The distinctness is given by the options, or estimated
+/// from the past texts and the representatives' on the same items.
 pub(super) fn contrast(
     material: &Material<'_>,
     author: &str,

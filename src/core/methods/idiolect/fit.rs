@@ -1,8 +1,9 @@
-//! Strengths fitted to a user by the likelihood of their own past texts, each left out in turn.
+//! Strengths fitted to a user by the likelihood of their own past texts, leaving one out at a time.
 //!
-//! Two things are fitted, each with the other as it is given: how strongly the user's choice of words
-//! counts, and how strongly the prompts beside the user's count, with how many peers. Of each, what is
-//! tried is a bounded grid around the given strengths, all of it in one pass over a text.
+//! Two strengths are fitted, each with the other one as given: that of the user's choice of words,
+//! and that of the contrast prompts together with the number of peers. The candidates of each form
+//! a bounded grid around the given strength; those that read the same prompts are scored in one
+//! pass over a text.
 
 use super::lexical::Lexica;
 use super::occasions::{newest, occasions, without};
@@ -12,48 +13,49 @@ use crate::difference::{Beside, Calls, ScoreCall, Scored};
 use crate::methods::{Error, Material, Options, Past, Result};
 use idiolect_engine::lm::{Contrast, PeerContrast, Steering};
 
-/// Most past texts that are left out in turn, the newest.
+/// Maximum number of past texts that are left out in turn, the newest.
 const MOST_TEXTS: usize = 4;
-/// Tokens of each that count.
+/// Number of tokens of each text that count.
 const TOKENS: usize = 100;
-/// Strengths that are tried, as multiples of the one that is given; gains are measured from the first.
+/// Candidate strengths, as multiples of the given one; gains are measured from the first.
 const MULTIPLES: [f32; 6] = [0.0, 0.4, 0.8, 1.0, 1.4, 2.0];
-/// What is added to the given strength of the user's texts against none.
+/// Candidates for `a`, the strength of the user's texts against none, as offsets from the given
+/// one.
 const AGAINST_NONE: [f32; 3] = [0.0, -0.2, 0.2];
-/// Multiples of the given strength of the user's texts against peers'.
+/// Candidates for `b`, the strength against peers' texts, as multiples of the given one.
 const AGAINST_PEERS: [f32; 4] = [0.0, 0.5, 1.0, 2.0];
-/// Texts that the given strengths count as where the fitted ones are shrunk towards them.
+/// Weight of the given strengths, in texts, when the fitted ones are shrunk towards them.
 const PRIOR_TEXTS: f64 = 4.0;
 
 /// Strengths, given or fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Strengths {
-    /// Of the user's choice of words.
+    /// Weight of the user's choice of words.
     pub(super) lexical: Option<LexicalOptions>,
-    /// Of the prompts beside the user's.
+    /// Contrast with the other prompts.
     pub(super) contrast: Contrast,
-    /// Most prompts with peers' texts; `None` takes one for each representative.
+    /// Maximum number of prompts with peers' texts; `None` takes one for each representative.
     pub(super) peers: Option<usize>,
 }
 
 impl Strengths {
-    /// Those that are given.
+    /// The strengths that the options give.
     pub(super) fn given(settings: &IdiolectOptions) -> Self {
         Self { lexical: settings.lexical, contrast: settings.contrast, peers: None }
     }
 }
 
-/// One that is tried, and what it gains in bits a token, summed over texts.
+/// A candidate, and its gains in bits per token, summed over texts.
 struct Tried<T> {
     what: T,
     own: f64,
     specific: f64,
 }
 
-/// The strengths under which the user's own past texts become likelier by most and peers' texts on
-/// the same items by least, as far as the own ones do not become less likely than without. They are
-/// drawn towards the given ones by the number of texts; with fewer than two they are the given ones.
-/// Every score is in the store under what made it.
+/// Returns the strengths with the largest specific gain: they make the user's own past texts more
+/// likely, and more so than peers' texts on the same items. Candidates that make the own texts less
+/// likely are excluded. The result is shrunk towards the given strengths according to the number of
+/// texts; with fewer than two it is the given strengths. Every score is stored.
 pub(super) async fn strengths(
     material: &Material<'_>,
     calls: &Calls<'_>,
@@ -155,20 +157,21 @@ fn add<T>(tried: &mut [Tried<T>], gains: &[(f64, f64)]) {
     }
 }
 
-/// What gains most of what makes own texts no less likely, the first of equals.
+/// The candidate with the largest specific gain among those whose own gain is not negative; of
+/// equals the first.
 fn best<T>(tried: &[Tried<T>]) -> Option<&T> {
     let fair = tried.iter().rev().filter(|tried| tried.own >= 0.0);
     fair.max_by(|a, b| a.specific.total_cmp(&b.specific)).map(|tried| &tried.what)
 }
 
-/// Rules that are tried with the same prompts beside the user's, the first the user's prompt alone.
+/// Rules that are tried with the same contrast prompts; the first is the user's prompt alone.
 struct Way {
     rules: Vec<Contrast>,
     peers: Option<usize>,
 }
 
-/// The grid around a rule's strengths with all prompts, and the rule as it is given with one peer's;
-/// nothing where no prompt stands beside the user's.
+/// The grid around a rule's strengths with all prompts, and the given rule with the prompt of one
+/// peer; empty if the rule reads no contrast prompt.
 fn ways(given: Contrast) -> Vec<Way> {
     let grid: Vec<Contrast> = match given {
         Contrast::None => return Vec::new(),
@@ -200,7 +203,8 @@ fn between(given: f32, fitted: f32, share: f64) -> f32 {
     (f64::from(given) + share * (f64::from(fitted) - f64::from(given))) as f32
 }
 
-/// The given rule with strengths on the way to the fitted ones; `None` is the user's prompt alone.
+/// The given rule with strengths interpolated towards the fitted ones by `share`; a fitted `None`
+/// is the user's prompt alone.
 fn drawn(given: Contrast, fitted: Contrast, share: f64) -> Contrast {
     let between = |given: f32, fitted: f32| between(given, fitted, share);
     match given {

@@ -1,4 +1,4 @@
-//! The user's choice of words against that of everybody else, and how the user goes on.
+//! The user's choice of words compared with everybody else's, and the user's n-gram cache.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -9,19 +9,19 @@ use crate::difference::Model;
 use crate::methods::{LexicalOptions, Material, Options, Past, Result};
 use idiolect_engine::lm::{Lexicon, Steering};
 
-/// Most texts of others that are counted: about two million tokens of reviews, enough for every
-/// token that a user takes often.
+/// Maximum number of others' texts that are counted: about two million tokens of reviews, enough
+/// for every token that a user uses often.
 const MOST_OTHERS: usize = 8192;
 
-/// What others write, and the means to count what the user does.
+/// Token counts of others' texts, and the model that counts the user's.
 pub(super) struct Lexica<'a> {
     model: &'a dyn Model,
     others: Lexicon,
 }
 
 impl<'a> Lexica<'a> {
-    /// Counts the visible texts of everybody but the user; of a large corpus as many as suffice,
-    /// drawn by the profile's seed.
+    /// Counts the tokens of the visible texts of all other users; of a large corpus a sample that
+    /// suffices, drawn with the profile seed.
     pub(super) fn read(material: &Material<'a>, user: &str, options: &Options) -> Result<Self> {
         let mut ids = material.view.store().review_ids()?;
         if ids.len() > MOST_OTHERS {
@@ -34,7 +34,7 @@ impl<'a> Lexica<'a> {
         Ok(Self { model: material.model, others })
     }
 
-    /// What the texts of a history say, and no contrast.
+    /// Makes the steering from the texts of a history, without a contrast.
     pub(super) fn steering(
         &self,
         history: &[Past],

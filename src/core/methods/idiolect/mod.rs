@@ -1,20 +1,22 @@
-//! `idiolect`: the user's past texts as the assistant's answers, and the difference to others where
-//! it acts, in the logits.
+//! `idiolect`: the user's past texts as the assistant's answers, and the difference from others
+//! applied to the logits.
 //!
-//! 1. The prompt is a conversation, as in SCP (arXiv 2509.20805), of the newest past texts: all
-//!    prompts of a user begin alike, whatever the target. Which texts it shows, how many and in which
-//!    order, is tried on the user's own past, where asked (`showing`).
-//! 2. Every token is scored by how much more often the user takes it than others do
-//!    (`lexical`), shrunk towards nothing where the user has written little, and how the user goes on
-//!    behind the same tokens is mixed in.
-//! 3. Where asked, prompts with peers' texts on the same items stand beside it, and what sets the
-//!    user's apart from them is made stronger (`beside`), as far as the user is distinct (`distinct`).
-//! 4. Where asked, statements about the user that have proved themselves (`statements`) stand
-//!    before the target. There, and not in the system turn, all that goes before them is the same
-//!    with and without them, and is computed once for all that are tried.
-//! 5. How strongly 2 and 3 count, and how many peers, is fitted on the user's own past, where asked
-//!    (`fit`).
-//! 6. No run of words of a peer's text is written.
+//! 1. The prompt is a conversation, as in SCP (arXiv 2509.20805), of the newest past texts, so that
+//!    all prompts of a user begin alike, whatever the target. Optionally, the selection, number and
+//!    order of the texts are validated on the user's own past (`showing`).
+//! 2. Every token is scored by how much more often the user uses it than others do (`lexical`),
+//!    shrunk towards zero if the user has written little. The user's continuations of the last one
+//!    and two tokens are mixed in.
+//! 3. Optionally, contrast prompts with peers' texts on the same items are added, and what sets the
+//!    user's texts apart from them is amplified (`beside`), in proportion to how distinct the user
+//!    is (`distinct`).
+//! 4. Optionally, statements about the user that validation accepted (`statements`) are shown
+//!    before the target. There, unlike in the system turn, everything before them is the same with
+//!    and without them, and is computed once for all candidates.
+//! 5. Optionally, the strengths of 2 and 3 and the number of peers are fitted on the user's own
+//!    past (`fit`).
+//! 6. No run of `guard_words` words of another user's text on these items is written, unless
+//!    `guard_words` is 0.
 
 mod beside;
 pub(super) mod best;
@@ -102,7 +104,7 @@ pub(super) async fn prepare(
     Ok(prepared.steered_by(steered, made_from.into_iter().chain(peers.reviews).chain(compared)))
 }
 
-/// How long the user's texts are.
+/// Length prior from the lengths of the user's texts.
 fn ending(material: &Material<'_>, history: &[Past]) -> Result<Option<Ending>> {
     let lengths = history.iter().map(|(past, _)| material.model.count_text(&past.review.text));
     Ok(Ending::of_lengths(&lengths.collect::<idiolect_engine::lm::Result<Vec<usize>>>()?))

@@ -1,11 +1,12 @@
-//! Own texts to try things on: each is taken out of the history and stands as what is to be written.
+//! Held-out examples: each own text in turn is taken out of the history and becomes the text to be
+//! generated.
 
 use super::showing::Showing;
 use crate::corpus::{ReviewId, Target};
 use crate::difference::Occasion;
 use crate::methods::{Material, Options, Past, Result};
 
-/// Others' texts about the item of each, at most.
+/// Maximum number of others' texts about the item of each example.
 const OTHERS: usize = 2;
 
 /// The newest `n` of the past texts, oldest first.
@@ -13,7 +14,7 @@ pub(super) fn newest(history: &[Past], n: usize) -> Vec<Past> {
     history[history.len().saturating_sub(n)..].to_vec()
 }
 
-/// Everything of a history but one text, and the target that it would be written for.
+/// Returns the target for which one text of a history would be generated, and all its other texts.
 pub(super) fn without(history: &[Past], own: &Past) -> (Target, Vec<Past>) {
     let (review, item) = own;
     let rest = history.iter().filter(|(past, _)| past.id != review.id).cloned().collect();
@@ -22,7 +23,8 @@ pub(super) fn without(history: &[Past], own: &Past) -> (Target, Vec<Past>) {
     (Target { user, item: item.clone(), rating, title }, rest)
 }
 
-/// Each of some own texts, to be written from all the others as they are shown.
+/// Makes a held-out example of each text of `tried`, whose prompt shows the rest of the history as
+/// `showing` selects it.
 pub(super) fn occasions(
     material: &Material<'_>,
     history: &[Past],

@@ -1,9 +1,9 @@
-//! What a caller may choose of the method `idiolect`.
+//! Options of the method `idiolect`.
 
 use crate::task::Stage;
 use idiolect_engine::lm::Contrast;
 
-/// How past texts stand in the prompt.
+/// Form of past texts in the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Form {
     /// Each is an answer of the assistant.
@@ -22,7 +22,7 @@ impl Form {
     }
 }
 
-/// Which past texts a prompt shows.
+/// Selection of the past texts in a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Texts {
     /// The newest.
@@ -30,22 +30,22 @@ pub enum Texts {
     Newest,
     /// The most relevant to the target.
     Relevant,
-    /// What proves itself on the user's own newest texts: the most relevant or the newest, all or half
-    /// as many, in either order, with or without a summary of the older ones.
+    /// The selection that validates best on the user's own newest texts: the most relevant or the
+    /// newest, all or half as many, in either order, with or without a summary of the older ones.
     Chosen,
 }
 
-/// How strongly the user's choice of words counts.
+/// Weight of the user's choice of words.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LexicalOptions {
     /// Strength of the score that each token gets, from 0.
     pub strength: f32,
-    /// Number of tokens that the others' distribution counts as where the user's is shrunk towards
-    /// it.
+    /// Pseudo-count of the background distribution (Dirichlet prior): number of tokens that the
+    /// others' distribution counts as when the user's is shrunk towards it.
     pub prior: f64,
 }
 
-/// Which statements about the user there are.
+/// Kinds of statements about the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Statements {
     /// None.
@@ -53,61 +53,62 @@ pub enum Statements {
     None,
     /// Counted in the texts.
     Measured,
-    /// Told by the language model.
+    /// Extracted by the language model.
     Told,
     /// Both.
     Both,
 }
 
-/// How the language model tells differences.
+/// Form in which the language model extracts differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Extraction {
-    /// A field a dimension of the standard, so that every answer has the form.
+    /// One JSON field per dimension of the standard, so that every answer can be parsed.
     #[default]
     Constrained,
-    /// As it likes, as in DPL.
+    /// Free text, as in DPL.
     Free,
-    /// Along dimensions of its own too, which a second call checks, as in DRP.
+    /// Free text along further dimensions too, which a second call checks, as in DRP.
     Open,
 }
 
-/// Settings of the method.
+/// Settings of the method `idiolect`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdiolectOptions {
-    /// How past texts stand in the prompt.
+    /// Form of past texts in the prompt.
     pub form: Form,
-    /// Which past texts stand there.
+    /// Selection of past texts in the prompt.
     pub texts: Texts,
-    /// The user's choice of words against others'; `None` leaves it out.
+    /// Weight of the user's choice of words; `None` turns it off.
     pub lexical: Option<LexicalOptions>,
-    /// Share of how the user goes on behind the last tokens, 0 to 1; 0 leaves it out.
+    /// Interpolation weight of the user's n-gram cache, 0 to 1; 0 turns it off.
     pub phrases: f32,
-    /// How the user's prompt stands against nobody's and peers'.
+    /// Contrast of the user's prompt with the unconditional prompt and the peers' prompts.
     pub contrast: Contrast,
-    /// How distinct the user is, 0 (like everybody) to 1: what b of the contrast with peers is
-    /// multiplied by. `None` takes [`distinctness`](crate::peers::distinctness) of the past texts.
+    /// Distinctness of the user, 0 (like everybody) to 1, by which `b` of the contrast with peers
+    /// is multiplied. `None` takes [`distinctness`](crate::peers::distinctness) of the past texts.
     pub distinct: Option<f32>,
     /// Whether the strengths of the choice of words and of the contrast, and the number of peers'
-    /// prompts, are fitted on the user's own past; otherwise, and where there is too little of it,
-    /// those of `lexical` and `contrast` are taken.
+    /// prompts, are fitted on the user's own past. If not, or if there are too few past texts,
+    /// `lexical` and `contrast` are used as given.
     pub fit: bool,
-    /// Statements about the user that the prompt shows.
+    /// Kinds of statements that the prompt shows.
     pub statements: Statements,
-    /// How those are told that the language model tells.
+    /// Form in which the language model extracts statements.
     pub extraction: Extraction,
-    /// Whether they must prove themselves first; otherwise all are shown.
+    /// Whether statements must be accepted by validation first; otherwise all are shown.
     pub verify: bool,
-    /// Words of a peer's text that must not be written in a row; 0 allows any number.
+    /// Number of consecutive words of another user's text that must not be written; 0 allows any
+    /// number.
     pub guard_words: usize,
-    /// Whether texts become about as long as the user's are.
+    /// Whether texts become about as long as the user's.
     pub as_long: bool,
-    /// Texts that are drawn; the one is taken that the user's texts make likelier than peers' do by
-    /// most.
+    /// Number of texts to generate. The one is returned whose probability under the user's prompt
+    /// exceeds that under the peers' prompts the most.
     pub best_of: usize,
 }
 
 impl IdiolectOptions {
-    /// Whether peers have to be chosen.
+    /// Whether representatives have to be chosen.
     #[must_use]
     pub fn needs_peers(&self) -> bool {
         let contrast = matches!(self.contrast, Contrast::Peers(_));
@@ -116,7 +117,8 @@ impl IdiolectOptions {
 }
 
 impl Default for IdiolectOptions {
-    /// What helped where it was measured, on histories alone; see the README. The others are off.
+    /// Settings that helped in measurements with histories alone; see the README. The others are
+    /// off.
     fn default() -> Self {
         Self {
             form: Form::Conversation,

@@ -1,4 +1,4 @@
-//! Which of the user's past texts a prompt shows, and in which order.
+//! Selection and order of the user's past texts in a prompt.
 
 use super::Texts;
 use super::occasions::{newest, occasions};
@@ -8,26 +8,27 @@ use crate::methods::select::{most_recent, most_relevant};
 use crate::methods::{Error, Material, Options, Past, Result, told};
 use crate::task::{Block, Draft, Part, Stage};
 
-/// How past texts are shown.
+/// Selection and order of past texts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Showing {
     /// The most relevant to the target instead of the newest.
     relevant: bool,
-    /// Half as many.
+    /// Half as many texts.
     half: bool,
-    /// The newest, or most relevant, first; in a conversation it is last otherwise.
+    /// Reversed order: the newest or most relevant text first in a conversation, last in a flat
+    /// prompt.
     turned: bool,
-    /// What the model sums up of the older texts, among the notes.
+    /// The model's summary of the older texts, shown among the notes.
     pub(super) summary: Option<Profile>,
 }
 
 impl Showing {
-    /// As it is where nothing is tried.
+    /// Selection without validation.
     pub(super) fn of(texts: Texts) -> Self {
         Self { relevant: texts == Texts::Relevant, ..Self::default() }
     }
 
-    /// The past texts that the prompt gets, in its order.
+    /// The past texts of the prompt, in its order.
     pub(super) fn past(
         &self,
         material: &Material<'_>,
@@ -47,7 +48,7 @@ impl Showing {
         past
     }
 
-    /// The prompt that shows them.
+    /// The prompt with these past texts.
     pub(super) fn draft(&self, target: &Target, past: &[Past]) -> Draft {
         let notes = self.summary.iter().map(|summary| Block::of_note(&summary.summary));
         Draft::new()
@@ -57,15 +58,16 @@ impl Showing {
     }
 }
 
-/// Own texts that ways of showing are tried on, the newest.
+/// Number of own texts on which selections are validated, the newest.
 const OCCASIONS: usize = 3;
-/// Tokens of each that count.
+/// Number of tokens of each text that count.
 const TOKENS: usize = 100;
 
-/// The way that makes the user's newest texts likelier, each written from all the others, and others'
-/// texts on the same items less so: one change of the newest after the other is tried and
-/// kept if it gains by more than its standard error, as statements are. With fewer than two texts to
-/// try on nothing is changed.
+/// Chooses a selection by validation on the user's newest texts, each scored under a prompt with
+/// all the others. Starting from the newest texts, one change after the other is tried. A change is
+/// kept if it makes the user's texts more likely, and more so than others' texts on the same items
+/// by more than one standard error, as for statements. With fewer than two texts to validate on,
+/// nothing is changed.
 pub(super) async fn chosen(
     material: &Material<'_>,
     calls: &Calls<'_>,

@@ -1,4 +1,4 @@
-//! Statements about a user, put to the proof on the user's own past.
+//! Statements about a user, validated on the user's own past.
 
 use futures::future::try_join_all;
 
@@ -14,30 +14,32 @@ use crate::methods::select::comparable;
 use crate::methods::{Error, Material, Method, Options, Past, Result};
 use crate::task::Telling;
 
-/// Newest own texts that statements are tried on, and so are not made from.
+/// Number of own texts on which statements are validated, the newest; statements are not made from
+/// them.
 const OCCASIONS: usize = 3;
-/// Statements that are put to the proof, the strongest.
+/// Maximum number of measured statements that are used, the strongest.
 const CANDIDATES: usize = 8;
-/// Items that differences are told on.
+/// Number of items on which differences are extracted, the newest.
 const TOLD_ITEMS: usize = 3;
-/// Lines of an answer without the standard's dimensions that are taken as statements, its first.
+/// Maximum number of lines that are taken as statements from an answer without the standard's
+/// dimensions, its first.
 const MOST_LINES: usize = 6;
-/// Fewest words of such a line; what is shorter is a heading.
+/// Minimum number of words of such a line; a shorter one is a heading.
 const LEAST_WORDS: usize = 4;
-/// What such a line may begin with.
+/// Characters that are stripped from the start of such a line.
 const MARKS: [char; 6] = ['-', '*', '•', '–', '#', ' '];
-/// Key of the dimension that it stands under.
+/// Key of the dimension of such a line.
 const OPEN: &str = "open";
-/// Tokens of each text that count.
+/// Number of tokens of each text that count.
 const TOKENS: usize = 100;
 
-/// A user's profile in statements: measured and told on the older part of what can be compared, put
-/// to the proof on the newer, with a person's changes over it: those of `revisions`, all of them or
-/// the first few for an older version.
+/// Makes a user's profile in statements. They are measured and extracted on the older part of the
+/// comparable reviews and validated on the newer part; then a person's changes are applied: those
+/// of `revisions`, all of them or the first few for an older version.
 ///
 /// # Errors
-/// [`Error::NoHistory`] where the view shows no text of the user; otherwise whatever the store, the
-/// encoder or the language model fails with.
+/// [`Error::NoHistory`] if the view shows no text of the user; otherwise an error of the store, the
+/// encoder or the language model.
 pub async fn stated_profile(
     material: &Material<'_>,
     user: &str,
@@ -52,8 +54,8 @@ pub async fn stated_profile(
     of_history(material, &calls, user, &history, options, &showing, revisions).await
 }
 
-/// What sets a user's texts apart from those of the representatives on the same items, counted in
-/// all texts that can be compared; no language model is asked.
+/// Measures the differences between a user's texts and those of the representatives on the same
+/// items, in all texts that can be compared; no language model is called.
 ///
 /// # Errors
 /// As [`stated_profile`].
@@ -120,7 +122,7 @@ pub(super) async fn of_history(
     Ok(profile(computed, tried))
 }
 
-/// Own texts with representatives' on the same item; those with none are passed by.
+/// Own texts with the representatives chosen on their items; texts without any are left out.
 fn try_compare(
     material: &Material<'_>,
     shared: &[Past],
@@ -138,8 +140,8 @@ fn try_compare(
     Ok(all)
 }
 
-/// What the model tells on the newest items: a statement a dimension, or a line where the answer
-/// does not keep to the dimensions.
+/// Statements that the model extracts on the newest items: one per dimension, or one per line if
+/// the answer does not keep to the dimensions.
 async fn told(
     material: &Material<'_>,
     calls: &Calls<'_>,
@@ -179,7 +181,7 @@ async fn told(
     Ok(told.into_iter().flatten().collect())
 }
 
-/// Name, dimension and words of each statement of an answer.
+/// Key, dimension and text of each statement of an answer.
 fn by_dimension(difference: &Difference) -> Vec<(String, String, String)> {
     let in_one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let said: Vec<_> = match &difference.dimensions {

@@ -1,16 +1,16 @@
-//! Which calls each baseline makes, in which order, with which fields; and what can be left out of
-//! DPL.
+//! Tests of the calls that each baseline makes, their order and fields; and of DPL with parts left
+//! out.
 
 use super::*;
 use idiolect_engine::lm::Role;
 
-/// The texts of `ann` that a prompt shows, in its order.
+/// The items of `user`'s texts that a prompt shows, in its order.
 fn shown(prompt: &str, user: &str) -> Vec<usize> {
     let mark = format!("text-{user}-");
     prompt.split(&mark).skip(1).map(|rest| rest[..1].parse().unwrap()).collect()
 }
 
-/// What the `i`-th request was answered, without label.
+/// The answer to the `i`-th request, without label.
 fn told(world: &World, i: usize) -> String {
     let request = world.model.requests.borrow()[i].clone();
     world.model.requests.borrow_mut().truncate(i);
@@ -49,7 +49,7 @@ fn intsum_sums_up_everything_and_retrieves() {
     assert!(prompts[1].contains(&format!("[Profile Summary]: {}", answers[0])));
     assert!(prompts[1].contains("Item 6") && !prompts[0].contains("Item 6"));
     assert_eq!(written.profile.unwrap().summary, answers[0]);
-    // Once for a user: another target needs the last call alone.
+    // The summary is made once per user: another target needs the last call alone.
     let world = World::new();
     world.write(Method::Intsum, &world.options()).unwrap();
     let other = Target { item: world.store.item("i7").unwrap(), ..world.target("ann") };
@@ -91,7 +91,7 @@ fn cicl_sets_each_text_against_a_representatives() {
     }
     assert!(prompts[1].contains(&format!("[Analysis]: {}", answers[0])));
     assert_eq!(written.profile.unwrap().made_from().len(), 12);
-    // Where nobody else wrote, the model does.
+    // If nobody else wrote about the item, the model writes the negative example.
     let Run { prompts, answers, .. } = run(Method::Cicl, "loner", |_| ());
     assert_eq!(prompts.len(), 3);
     assert!(prompts[0].contains("Item 7") && !prompts[0].contains("text-loner"));
@@ -117,7 +117,7 @@ fn ccp_rejects_a_wrong_text_before_each_real_one() {
 #[test]
 fn persona_db_extracts_refines_and_looks_beside() {
     let Run { prompts, answers, written } = run(Method::PersonaDb, "ann", |options| options.n = 2);
-    // Of the user and of three neighbours: extracted and refined.
+    // One extraction and one refinement for the user and for each of three neighbours.
     assert_eq!(prompts.len(), 2 * 4 + 1);
     for (i, user) in ["ann", "b", "c", "d"].into_iter().enumerate() {
         let whole = if i < 2 { vec![5, 4, 3, 2, 1, 0] } else { vec![3, 2, 1, 0] };

@@ -1,4 +1,4 @@
-//! The method that steers: prompts beside the user's, statements, fits, several draws, reasons.
+//! Tests of `idiolect`: contrast prompts, statements, fits, best of n, attribution.
 
 use super::*;
 use crate::difference::stated::Standing;
@@ -49,7 +49,7 @@ fn peers_texts_on_the_same_items_stand_beside_the_users() {
     let beside = world.model.beside.borrow()[0].clone();
     let (nobody, peers) = beside.split_first().unwrap();
     assert!(!text_of(nobody).contains("text-"));
-    // Four representatives are chosen on the items that have as many; item 4 has one other.
+    // Four representatives are chosen on items with that many; item 4 has one other reviewer.
     assert_eq!(peers.len(), 4);
     for (rank, prompt) in peers.iter().map(text_of).enumerate() {
         assert!(!prompt.contains("text-ann"), "{prompt}");
@@ -57,7 +57,7 @@ fn peers_texts_on_the_same_items_stand_beside_the_users() {
         assert!(prompt.contains(&format!("text-{user}-0")), "{prompt}");
         assert_eq!(prompt.contains("text-b-4"), rank == 0, "{prompt}");
     }
-    // A rule without peers asks for none of their prompts.
+    // A rule without peers reads none of their prompts.
     let cos = world.idiolect(|o| o.contrast = Contrast::ContextSteering { strength: 0.2 });
     world.write(Method::Idiolect, &cos).unwrap();
     assert_eq!(world.model.beside.borrow()[1].len(), 1);
@@ -75,7 +75,7 @@ fn the_contrast_counts_as_far_as_the_user_is_distinct() {
             _ => unreachable!(),
         }
     };
-    // Of these peers a user is as distinct as others wrote about the user's items.
+    // With these test peers, distinctness is the share of the user's items that others wrote about.
     assert_eq!(b("ann", None), 0.3);
     assert_eq!(b("loner", None), 0.0);
     assert_eq!(b("ann", Some(0.5)), 0.15);
@@ -100,7 +100,8 @@ fn told_statements_stand_before_the_target_once_they_proved_themselves_or_need_n
 
     let written = world.write(Method::Idiolect, &told(true)).unwrap();
     let stated = written.stated.unwrap();
-    // The three newest texts are left to try statements on: told on the others alone.
+    // The three newest texts are held out for validation; statements are made from the others
+    // alone.
     let newest: Vec<ReviewId> =
         world.store.history("ann").unwrap()[3..].iter().map(|stored| stored.id).collect();
     for stated in &stated.statements {
@@ -130,8 +131,8 @@ fn statements_are_told_in_a_form_freely_or_along_open_dimensions() {
         assert!((0..n_calls).all(|call| !world.model.prompt(call).contains("text-ann-6")));
         (n_calls, written.stated.unwrap().statements.len())
     };
-    // Three items and the text itself; the answers of this model are too short for statements where
-    // they have no form.
+    // One call for each of three items (two with open dimensions), and one for the text. The free
+    // answers of this model are too short to be statements.
     assert_eq!(stages(Extraction::Constrained), (4, 9));
     assert_eq!(stages(Extraction::Free), (4, 0));
     assert_eq!(stages(Extraction::Open), (7, 0));
@@ -142,7 +143,7 @@ fn of_several_draws_one_is_taken_and_all_are_paid_for() {
     let world = World::new();
     let one = world.write(Method::Idiolect, &world.idiolect(|_| ())).unwrap();
     let best = world.write(Method::Idiolect, &world.idiolect(|o| o.best_of = 3)).unwrap();
-    // The first draw was in the store. Each is scored under the user's prompt and four peers'.
+    // The first text was in the store. Each text is scored under the user's prompt and four peers'.
     assert_eq!((best.computed, best.reused), (2 + 3 * 5, 1));
     assert!(best.prompt_tokens > 10 * one.prompt_tokens);
     let draws: Vec<String> = (0..3)
@@ -165,11 +166,11 @@ fn a_fit_tries_strengths_on_own_texts_alone() {
     let (strength, _) = steering.lexical.unwrap();
     assert!((0.0..=1.0).contains(&strength), "{strength}");
     for (prompt, text) in world.model.scores.borrow().iter() {
-        // The text that is scored is not in its own prompt.
+        // The scored text is not in its own prompt.
         assert!(!text_of(prompt).contains(text.trim()), "{text}");
     }
     assert!(!world.model.scores.borrow().is_empty());
-    // One past text leaves nothing to fit on.
+    // One past text is too few for a fit.
     let loner = world.target("loner");
     let prepared = block_on(Method::Idiolect.prepare(&world.material(), &loner, &options));
     let steering = prepared.unwrap().steered.unwrap().steering;
@@ -197,7 +198,7 @@ fn a_fit_of_the_contrast_stays_on_its_grid_and_is_kept() {
     let (again, second) = fitted();
     assert_eq!(again.steering, steered.steering);
     assert!(first.computed > 0 && second.computed == 0, "{first:?} {second:?}");
-    // What it takes is the same whether it was in the store or not.
+    // The cost with an empty store is the same whether or not the scores were stored.
     assert_eq!(first.tokens_when_cold(), second.tokens_when_cold());
 }
 
@@ -224,7 +225,7 @@ fn past_texts_are_chosen_by_what_own_texts_gain() {
     for (prompt, text) in scores.iter() {
         assert!(!text_of(prompt).contains(text.trim()), "{text}");
     }
-    // What is tried: as the relevant ones stand, the newest, half, the other way round, a summary.
+    // Half as many texts is one of the validated selections.
     assert!(scores.iter().any(|(prompt, _)| text_of(prompt).matches("text-ann-").count() == 2));
 }
 

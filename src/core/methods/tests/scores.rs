@@ -1,4 +1,4 @@
-//! Given texts scored, and prompts of another user's past and of nobody's.
+//! Tests of scores of given texts, and of prompts with another user's past and with nobody's.
 
 use super::*;
 use crate::difference::Scored;
@@ -81,7 +81,7 @@ fn the_first_tokens_alone_can_be_counted() {
     let first = world.score(Method::Rag, &limited, &long);
     assert_eq!((whole.n_tokens, first.n_tokens), (200, 3));
     assert_eq!(first.logprobs, whole.logprobs[..3]);
-    // The rest is not even run.
+    // The rest of the text is not even sent to the model.
     assert!(world.model.scores.borrow()[1].1.len() < 80);
     assert_eq!(world.score(Method::Rag, &world.options(), " \n").bits_per_token(), None);
 }
@@ -109,7 +109,7 @@ fn another_users_past_makes_the_prompt_and_theirs_on_the_item_is_hidden() {
                 assert!(!prompt.contains(&marks[0]), "{method:?} {prompt}");
                 if *history == of("b") {
                     assert!(!prompt.contains(&marks[1]), "{method:?} {prompt}");
-                    // The right user is not even a peer of the wrong one.
+                    // The target's user is not even a peer of the other user.
                     assert!(!prompt.contains("text-ann-"), "{method:?} {prompt}");
                 }
             }
@@ -159,7 +159,7 @@ fn a_score_is_what_the_language_model_says_of_text_behind_the_label() {
         let scored = block_on(prepared.score(&material, &options, TEXT)).unwrap();
         let chat = world.task.render(prepared.stage, &prepared.draft).unwrap();
         let plain = block_on(lm.score(Prompt::Chat(chat), format!("{label}{TEXT}"))).unwrap();
-        // A byte is a token here; the space before the text is the text's.
+        // A byte is a token here; the space before the text belongs to the text.
         let n_label = label.trim().len();
         assert_eq!(scored.logprobs, plain.logprobs[n_label..n_label + 12]);
         let again = block_on(prepared.score(&material, &options, TEXT)).unwrap();

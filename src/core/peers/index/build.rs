@@ -1,4 +1,4 @@
-//! Making the index from the store.
+//! Builds the index from the store.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::peers::{Error, ItemMeans, user_embedding};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::Progress;
 
-/// How an index is made.
+/// Options of building an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildOptions {
-    /// What a user's embedding is.
+    /// Kind of the users' embeddings.
     pub embedding: EmbeddingKind,
-    /// Below this number of users neighbours are found by an exact scan.
+    /// Number of users below which neighbours are found by an exact scan.
     pub exact_below: usize,
 }
 
@@ -28,12 +28,12 @@ impl Default for BuildOptions {
     }
 }
 
-/// Embeds the reviews that have no vector yet, computes the users' embeddings and writes the index
-/// next to the store, unless the one that is there was made from the very same. Returns the index,
-/// how many reviews were embedded, and how many of these had to be truncated.
+/// Embeds the reviews that have no vector yet, computes the users' embeddings and writes the
+/// store's index, unless the existing index was built from the same data. Returns the index, the
+/// number of reviews embedded, and the number of these that had to be truncated.
 ///
-/// Vectors are stored as they come, and the index is replaced in one step at the end: whenever the
-/// work is stopped, doing it again goes on from there.
+/// Vectors are stored in batches, and the index is replaced atomically at the end. After an
+/// interruption, a repeated build reuses the vectors that were stored.
 pub fn build_index(
     store: &Store,
     encoder: &Encoder,
@@ -79,7 +79,7 @@ pub fn build_index(
     Ok((index, n_embedded, n_truncated))
 }
 
-/// Embeddings of all users who have one, in order of their ids' bytes.
+/// Returns the users with an embedding, sorted by the bytes of their ids, and their embeddings.
 fn embed_users(
     view: &View<'_>,
     encoder: &Encoder,

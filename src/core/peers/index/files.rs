@@ -6,8 +6,8 @@
 //! STORE.index/lock              held while an index is made
 //! ```
 //!
-//! A generation is written whole and brought to disk before `facts.json` is replaced, in one rename:
-//! at any moment the index is the old one or the new one.
+//! A generation is completely written and synced to disk before a rename replaces `facts.json`. At
+//! any moment the index is therefore either the old or the new one.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,7 +20,7 @@ use super::graph::{self, Graph};
 use super::{EmbeddingKind, Error, IndexKind, IndexedUser, PeerIndex, Result, index_folder};
 use crate::corpus::Store;
 
-/// Version of the files; raised whenever they change.
+/// Version of the file format; incremented with every change.
 pub(super) const FORMAT: u32 = 1;
 
 const FACTS: &str = "facts.json";
@@ -28,36 +28,36 @@ const USERS: &str = "users.json";
 const EMBEDDINGS: &str = "embeddings.f32";
 const LOCK: &str = "lock";
 
-/// What an index was made from and how.
+/// Metadata of an index: its inputs and its files.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Facts {
-    /// Version of the files.
+    /// Version of the file format.
     pub format: u32,
-    /// Hash of all that made the index.
+    /// Hash of all inputs of the index.
     pub stamp: String,
     /// Name of the encoder.
     pub encoder: String,
     /// Stamp of the encoder.
     pub encoder_stamp: String,
-    /// Length of an embedding.
+    /// Dimension of the embeddings.
     pub dimension: usize,
-    /// How embeddings were made, where a user allows it.
+    /// Requested kind of the embeddings; single users may have the fallback.
     pub embedding: EmbeddingKind,
-    /// How neighbours are found.
+    /// Method of finding neighbours.
     pub index: IndexKind,
-    /// Reviews in the store.
+    /// Number of reviews in the store.
     pub reviews: usize,
-    /// Hash of which reviews these are.
+    /// Hash of the ids of these reviews.
     pub content: String,
-    /// Users with an embedding.
+    /// Number of users with an embedding.
     pub users: usize,
-    /// Folder of the files.
+    /// Name of the folder of this generation.
     pub generation: String,
-    /// SHA-256 of each file.
+    /// SHA-256 of each file, by file name.
     pub files: BTreeMap<String, String>,
 }
 
-/// The folder of the store's index; a store in memory has none.
+/// Returns the folder of the store's index. Error for a store in memory.
 pub(super) fn folder_of(store: &Store) -> Result<PathBuf> {
     if store.path() == Path::new(":memory:") {
         return Err(Error::NoFolder);
@@ -65,7 +65,7 @@ pub(super) fn folder_of(store: &Store) -> Result<PathBuf> {
     Ok(index_folder(store.path()))
 }
 
-/// Reads what the index says of itself.
+/// Reads the metadata of the index.
 pub(super) fn read_facts(folder: &Path) -> Result<Facts> {
     let path = folder.join(FACTS);
     let bytes = match fs::read(&path) {
@@ -90,7 +90,7 @@ pub(super) fn read_facts(folder: &Path) -> Result<Facts> {
     serde_json::from_value(value).map_err(|error| damaged(error.to_string()))
 }
 
-/// Reads the files that the facts name, each checked by its hash first.
+/// Reads the files that `facts` names; checks the hash of each file first.
 pub(super) fn read_index(folder: &Path, facts: Facts) -> Result<PeerIndex> {
     let generation = folder.join(&facts.generation);
     let users_json = read_checked(&generation, USERS, &facts)?;
@@ -135,10 +135,10 @@ fn read_checked(generation: &Path, name: &str, facts: &Facts) -> Result<Vec<u8>>
     }
 }
 
-/// Keeps other processes from making an index in the same folder, until dropped.
+/// Lock that prevents other processes from building an index in the same folder, until dropped.
 pub(super) struct Lock(#[allow(dead_code)] File);
 
-/// Makes the folder and takes its lock.
+/// Creates the folder and takes its lock.
 pub(super) fn lock(folder: &Path) -> Result<Lock> {
     fs::create_dir_all(folder).map_err(io("create", folder))?;
     let path = folder.join(LOCK);
@@ -155,7 +155,7 @@ pub(super) fn lock(folder: &Path) -> Result<Lock> {
     }
 }
 
-/// Writes a generation and makes it the index. The caller holds the lock.
+/// Writes a new generation and makes it the current index. The caller holds the lock.
 pub(super) fn write_index(folder: &Path, index: &mut PeerIndex) -> Result<()> {
     let generation = free_name(folder, &index.facts.stamp);
     let path = folder.join(&generation);
@@ -190,7 +190,8 @@ pub(super) fn write_index(folder: &Path, index: &mut PeerIndex) -> Result<()> {
     remove_others(folder, &generation)
 }
 
-/// A name for a generation that no folder has: an earlier one of the same stamp may be damaged.
+/// Returns an unused name for a generation folder: an earlier folder with the same stamp may be
+/// damaged.
 fn free_name(folder: &Path, stamp: &str) -> String {
     let short = stamp.get(..16).unwrap_or(stamp);
     let mut name = short.to_owned();
@@ -202,7 +203,7 @@ fn free_name(folder: &Path, stamp: &str) -> String {
     name
 }
 
-/// Removes generations that are not the current one, whole or half-written.
+/// Removes all generations except the current one, including incomplete ones.
 fn remove_others(folder: &Path, current: &str) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(io("list", folder))? {
         let entry = entry.map_err(io("list", folder))?;
@@ -220,7 +221,7 @@ fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn sync_folder(path: &Path) -> Result<()> {
-    // Only Unix lets a folder be opened; elsewhere a rename is as durable as the system makes it.
+    // Only Unix can open a folder; elsewhere the durability of a rename depends on the system.
     if cfg!(unix) {
         File::open(path).and_then(|folder| folder.sync_all()).map_err(io("sync", path))?;
     }

@@ -1,8 +1,8 @@
-//! The navigable small-world graph of hnsw_rs, fenced in.
+//! Safe wrapper of the navigable small-world graph of hnsw_rs.
 //!
-//! The crate panics on vectors of another length or of none, ends the process on some damaged files,
-//! and gives a second dump another name. So vectors are checked before they go in, files are checked
-//! by our own hash before they are loaded, and each dump goes to a fresh folder.
+//! The crate panics on vectors of another length or of length 0, aborts the process on some damaged
+//! files, and writes a second dump under another name. This wrapper therefore checks vectors before
+//! insertion, files are checked by our own hash before loading, and each dump goes to a new folder.
 
 use std::path::Path;
 
@@ -11,16 +11,17 @@ use hnsw_rs::prelude::{AnnT, DistDot, Hnsw, HnswIo};
 use super::{Error, Result, norm};
 use idiolect_engine::progress::Progress;
 
-/// Edges of a node in each layer (twice as many in the lowest).
+/// Maximum number of edges per node and layer (twice as many in the lowest layer).
 pub(super) const MAX_EDGES: usize = 16;
-/// Candidates kept while an edge is looked for.
+/// Number of candidates kept during insertion (ef_construction).
 pub(super) const EF_CONSTRUCTION: usize = 200;
-/// Candidates kept while neighbours are looked for; at 64 one in ten is missed at 384 dimensions.
+/// Number of candidates kept during search (ef). With 64, one neighbour in ten is missed at 384
+/// dimensions.
 pub(super) const EF_SEARCH: usize = 256;
 const MAX_LAYERS: usize = 16;
 const NAME: &str = "graph";
 
-/// Files of a dump.
+/// Names of the files of a dump.
 pub(super) const FILES: [&str; 2] = ["graph.hnsw.graph", "graph.hnsw.data"];
 
 /// A graph over rows `0..n`.
@@ -36,8 +37,8 @@ impl std::fmt::Debug for Graph {
 }
 
 impl Graph {
-    /// Inserts the rows of `embeddings` (`[n][dimension]`, unit length) one after the other, so that
-    /// the same rows give the same graph.
+    /// Inserts the rows of `embeddings` (`[n][dimension]`, unit length) sequentially, so that the
+    /// same rows give the same graph.
     pub(super) fn build(
         embeddings: &[f32],
         dimension: usize,
@@ -72,10 +73,10 @@ impl Graph {
         Ok(())
     }
 
-    /// Loads a dump whose files were found to be what was written.
+    /// Loads a dump whose files have been verified.
     pub(super) fn load(folder: &Path, n_rows: usize) -> Result<Self> {
-        // The graph borrows its loader (a path, a name, a counter), even where nothing is mapped:
-        // it is given away, some hundred bytes for each index that is opened.
+        // The graph borrows its loader (a path, a name, a counter), even if nothing is
+        // memory-mapped. The loader is leaked: some hundred bytes per opened index.
         let loader: &'static mut HnswIo = Box::leak(Box::new(HnswIo::new(folder, NAME)));
         let damaged = |what: String| Error::IndexDamaged { path: folder.join(FILES[0]), what };
         let hnsw =
@@ -86,7 +87,7 @@ impl Graph {
         Ok(Self { hnsw, n_rows })
     }
 
-    /// Rows near a unit vector, at least `k` where there are as many.
+    /// Returns rows near a unit vector, at least `k` if there are that many.
     pub(super) fn near(&self, query: &[f32], k: usize) -> Vec<usize> {
         if self.n_rows == 0 || k == 0 {
             return Vec::new();
@@ -97,8 +98,8 @@ impl Graph {
     }
 }
 
-/// The distance panics on a product above 1.000002, so a length must not be off by more than half of
-/// what is above 1 there.
+/// Checks that a vector has length 1. The crate's distance panics on a product above 1.000002, so
+/// each length may exceed 1 by at most half of 2e-6.
 fn check_unit(vector: &[f32], row: usize) -> Result<()> {
     let length = norm(vector);
     if (length - 1.0).abs() < 8e-7 {

@@ -1,6 +1,6 @@
-//! The index over user embeddings: which users are near a vector.
+//! Index over user embeddings that finds the users near a vector.
 //!
-//! It is derived from the store and lies in a folder next to it. Below some tens of thousands of
+//! It is derived from the store and stored in a folder next to it. Below some tens of thousands of
 //! users an exact scan is faster than the graph and is used instead.
 
 mod build;
@@ -19,20 +19,20 @@ use idiolect_engine::encoder::Encoder;
 pub use build::{BuildOptions, build_index};
 pub use files::Facts;
 
-/// Below this number of users the index is an exact scan.
+/// Default number of users below which the index is an exact scan.
 pub const DEFAULT_EXACT_BELOW: usize = 20_000;
 
-/// How the index finds neighbours.
+/// Method of finding neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IndexKind {
-    /// All embeddings are compared.
+    /// Exact scan of all embeddings.
     Exact,
     /// A navigable small-world graph (Malkov and Yashunin 2016, arXiv 1603.09320).
     Hnsw,
 }
 
-/// The folder of a store's index.
+/// Returns the folder of a store's index.
 #[must_use]
 pub fn index_folder(store: &Path) -> PathBuf {
     let mut name = store.as_os_str().to_owned();
@@ -40,18 +40,18 @@ pub fn index_folder(store: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Finds users near a vector.
+/// An index that finds users near a vector.
 #[derive(Debug)]
 pub struct PeerIndex {
     facts: Facts,
-    /// Users in order of their ids' bytes.
+    /// Users, sorted by the bytes of their ids.
     users: Vec<IndexedUser>,
-    /// Unit vectors of the users, `[n_users][dimension]` in one run.
+    /// Unit vectors of the users, `[n_users][dimension]`, contiguous.
     embeddings: Vec<f32>,
     graph: Option<Graph>,
 }
 
-/// A user and what their embedding is.
+/// A user and the kind of their embedding.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct IndexedUser {
     pub(super) user: String,
@@ -59,13 +59,14 @@ pub(super) struct IndexedUser {
 }
 
 impl PeerIndex {
-    /// Opens the index next to the store.
+    /// Opens the store's index.
     ///
     /// # Errors
     ///
-    /// [`Error::NoIndex`] where there is none; [`Error::IndexMismatch`] where it is of another
-    /// encoder, of other reviews or of another version of this program; [`Error::IndexDamaged`]
-    /// where a file is not what was written. Each says which command mends it.
+    /// [`Error::NoIndex`] if there is none; [`Error::IndexMismatch`] if it belongs to another
+    /// encoder, other reviews or another version of this program; [`Error::IndexDamaged`] if a file
+    /// is damaged; [`Error::NoFolder`] if the store is in memory. Error messages name the command
+    /// that repairs the index.
     pub fn open(store: &Store, encoder: &Encoder) -> Result<Self> {
         let folder = files::folder_of(store)?;
         let facts = files::read_facts(&folder)?;
@@ -96,7 +97,7 @@ impl PeerIndex {
         files::read_index(&folder, facts)
     }
 
-    /// What the index was made from and how.
+    /// Returns the metadata of the index.
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.facts
@@ -108,32 +109,32 @@ impl PeerIndex {
         self.users.len()
     }
 
-    /// Whether there is nobody in it.
+    /// Whether the index has no users.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
     }
 
-    /// The user's embedding, unit length, `[dimension]`; `None` for a user who has none.
+    /// Returns the user's embedding, of unit length, `[dimension]`; `None` if the user has none.
     #[must_use]
     pub fn embedding(&self, user: &str) -> Option<&[f32]> {
         let at = self.users.binary_search_by(|indexed| indexed.user.as_str().cmp(user)).ok()?;
         self.row(at)
     }
 
-    /// The `k` users nearest to `query` (`[dimension]`, of any length but 0) with the cosine of
-    /// each, -1 to 1, nearest first; of users as near the one with the smaller id goes first.
+    /// Returns the `k` users nearest to `query` (`[dimension]`, of any length but 0) and their
+    /// cosines, -1 to 1, nearest first; ties are sorted by user id.
     ///
     /// # Errors
     ///
-    /// [`Error::BadQuery`] for a query of another dimension, with NaN or infinity, or of length 0.
+    /// [`Error::BadQuery`] if the query has another dimension, a NaN or an infinity, or length 0.
     pub fn near(&self, query: &[f32], k: usize) -> Result<Vec<(&str, f32)>> {
         let query = checked_unit(query, self.facts.dimension)?;
         let rows: Vec<usize> = match &self.graph {
             Some(graph) => graph.near(&query, k),
             None => (0..self.users.len()).collect(),
         };
-        // The graph's own distances are not used, so that both kinds give the same cosines.
+        // The graph's own distances are not used, so that both index kinds return the same cosines.
         let mut found: Vec<(f32, usize)> =
             rows.into_iter().filter_map(|row| Some((dot(&query, self.row(row)?), row))).collect();
         let by_nearness =
@@ -154,8 +155,8 @@ impl PeerIndex {
     }
 }
 
-/// Number of reviews in the store and a hash of which they are. Rows never change and ids are never
-/// given out twice, so the ids tell.
+/// Returns the number of reviews in the store and a hash of their ids. Reviews are immutable and
+/// ids are never reused, so the ids identify the content.
 fn content_of(store: &Store) -> Result<(usize, String)> {
     let ids = store.review_ids()?;
     let bytes: Vec<u8> = ids.iter().flat_map(|id| id.0.to_le_bytes()).collect();
@@ -179,7 +180,7 @@ fn checked_unit(query: &[f32], dimension: usize) -> Result<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
-    //! The graph against the exact scan, at a size where they could differ.
+    //! Compares the graph with the exact scan, at a size at which they could differ.
 
     #![allow(clippy::unwrap_used)]
 
@@ -190,10 +191,10 @@ mod tests {
     use super::*;
     use idiolect_engine::progress::Silent;
 
-    /// A third of what the default encoder gives, where recall was measured once as well.
+    /// A third of the default encoder's dimension, at which recall was measured once as well.
     const DIMENSION: usize = 128;
 
-    /// Unit vectors around forty centres, as people of some kinds would lie.
+    /// Unit vectors around forty centres, as groups of similar users would have.
     fn vectors(n: usize, seed: u64) -> Vec<f32> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut noise = || random.random::<f64>() + random.random::<f64>() - 1.0;
@@ -258,7 +259,7 @@ mod tests {
             assert_eq!(near[0].0, loaded.users[row].user, "every stored point is reachable");
         }
 
-        // What was loaded can be written and loaded again.
+        // A loaded index can be written and loaded again.
         let mut again = loaded;
         write_index(dir.path(), &mut again).unwrap();
         let third = read_index(dir.path(), read_facts(dir.path()).unwrap()).unwrap();

@@ -1,28 +1,30 @@
-//! Causal attention of new positions over a cache (arXiv 1706.03762, section 3.2.1), keys and values
-//! shared by groups of query heads (arXiv 2305.13245).
+//! Causal attention of new positions over a cache (arXiv 1706.03762, section 3.2.1) with grouped
+//! query heads that share keys and values (arXiv 2305.13245).
 
 use candle_core::{DType, Device, Result, Storage, Tensor};
 use rayon::prelude::*;
 
 use super::cache::View;
 
-/// Who may see whom: new position i sees all before the first new one, and the new ones up to i.
+/// Causal mask: new position i attends to all cached positions and to the new positions up to i.
 #[derive(Debug, Clone)]
 pub(super) struct Mask {
-    /// `[n_new, n_new]`, 0 or minus infinity; `None` where one new position sees everything.
+    /// `[n_new, n_new]`, 0 or minus infinity; `None` if a single new position attends to
+    /// everything.
     among_new: Option<Tensor>,
 }
 
-/// Most scores that are held at once by the portable path; above it, rows are taken in blocks.
+/// Maximum number of scores that the portable path holds at once; above it, rows are processed in
+/// blocks.
 const MOST_SCORES: usize = 1 << 24;
 
 impl Mask {
-    /// The mask of one new position, or of a pass that needs none.
+    /// The mask of one new position, or of a forward step that needs none.
     pub(super) fn none() -> Self {
         Self { among_new: None }
     }
 
-    /// The mask among `n_new` new positions.
+    /// The causal mask among `n_new` new positions.
     pub(super) fn causal(n_new: usize, device: &Device) -> Result<Self> {
         if n_new == 1 {
             return Ok(Self::none());
@@ -34,8 +36,8 @@ impl Mask {
     }
 }
 
-/// `query`: `[n_heads, n_new, head_dim]`, its rows the last `n_new` positions of `cache`. Returns
-/// `[n_heads, n_new, head_dim]`.
+/// Attention output of the queries, `[n_heads, n_new, head_dim]`. `query` has the same shape; its
+/// rows are the last `n_new` positions of `cache`.
 ///
 /// Scores are scaled by `1 / sqrt(head_dim)`.
 pub(super) fn attend(query: &Tensor, cache: &View<'_>, mask: &Mask) -> Result<Tensor> {
@@ -45,7 +47,7 @@ pub(super) fn attend(query: &Tensor, cache: &View<'_>, mask: &Mask) -> Result<Te
     }
 }
 
-/// Any device: dense products over the joined runs.
+/// Attention on any device: dense products over the concatenated KV blocks.
 fn portable(query: &Tensor, cache: &View<'_>, mask: &Mask) -> Result<Tensor> {
     let (n_heads, n_new, _) = query.dims3()?;
     let (mut keys, mut values) = (Vec::new(), Vec::new());
@@ -76,7 +78,8 @@ fn portable(query: &Tensor, cache: &View<'_>, mask: &Mask) -> Result<Tensor> {
     }
 }
 
-/// `keys`, `values`: `[n_kv_heads, len, head_dim]`; `mask`: `[n_rows, len]`.
+/// Attention of some rows. `keys`, `values`: `[n_kv_heads, len, head_dim]`; `mask`:
+/// `[n_rows, len]`.
 fn portable_block(
     query: &Tensor,
     keys: &Tensor,
@@ -100,9 +103,9 @@ fn portable_block(
         .reshape((n_heads, n_rows, head_dim))
 }
 
-/// CPU, one new position: reads the runs where they lie, since copying them together for every token
-/// costs more than the attention. Each run's part is joined with those before it by log-sum-exp
-/// (arXiv 2205.14135, section 3.1).
+/// Attention of one new position on the CPU. Reads the KV blocks in place, since concatenating them
+/// for every token costs more than the attention. The result of each block is merged with those
+/// before it by log-sum-exp (arXiv 2205.14135, section 3.1).
 fn one_row(query: &Tensor, cache: &View<'_>) -> Result<Tensor> {
     let (n_heads, _, head_dim) = query.dims3()?;
     let mut keys = Vec::new();
@@ -135,7 +138,7 @@ fn one_row(query: &Tensor, cache: &View<'_>) -> Result<Tensor> {
         });
         mix(query, runs, mixed);
     };
-    // Below a few hundred positions handing the heads to other threads costs more than it saves.
+    // For short caches, distributing the heads over threads costs more than it saves.
     if cache.len * n_heads < 2048 {
         mixed.chunks_mut(head_dim).enumerate().for_each(|(head, mixed)| one_head(head, mixed));
     } else {
@@ -144,7 +147,8 @@ fn one_row(query: &Tensor, cache: &View<'_>) -> Result<Tensor> {
     Tensor::from_vec(mixed, (n_heads, 1, head_dim), &Device::Cpu)
 }
 
-/// `mixed = Σ softmax(query · keyᵢ / √d) valueᵢ`; each run is `[n, head_dim]`, keys and values.
+/// `mixed = Σ softmax(query · keyᵢ / √d) valueᵢ`; the keys and the values of each KV block are
+/// `[n, head_dim]`.
 fn mix<'a>(query: &[f32], runs: impl Iterator<Item = (&'a [f32], &'a [f32])>, mixed: &mut [f32]) {
     let head_dim = query.len();
     let scale = 1.0 / (head_dim as f32).sqrt();
@@ -168,7 +172,7 @@ fn mix<'a>(query: &[f32], runs: impl Iterator<Item = (&'a [f32], &'a [f32])>, mi
     mixed.iter_mut().for_each(|x| *x /= total);
 }
 
-/// Sixteen sums side by side, so that the compiler may use whole registers.
+/// Dot product, in sixteen partial sums so that the compiler can use full vector registers.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0f32; LANES];
@@ -197,7 +201,7 @@ mod tests {
     use super::super::rope::RopeScaling;
     use super::*;
 
-    /// Softmax attention written out, in f64.
+    /// Softmax attention computed directly, in f64.
     fn by_hand(query: &[f64], keys: &[Vec<f64>], values: &[Vec<f64>]) -> Vec<f64> {
         let scale = 1.0 / (query.len() as f64).sqrt();
         let weights: Vec<f64> = keys

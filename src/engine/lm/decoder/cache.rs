@@ -1,5 +1,5 @@
-//! The KV cache: a value that is passed in, forked for nothing and never changed behind a fork's
-//! back.
+//! The KV cache: a value that is passed to the decoder. Forking is cheap, and writes to one fork
+//! never change another.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use idiolect_kernels::attention::{KvPrecision, KvShape};
 
 /// Keys and values of a sequence, layer by layer.
 ///
-/// Positions are kept in runs of [`Cache::run_len`]. A fork shares all runs; whoever writes into a
-/// shared run gets a copy of it first, so at most one run is ever copied and full ones never are.
+/// Positions are kept in KV blocks (runs) of [`Cache::run_len`] positions. A fork shares all
+/// blocks. A cache that writes to a shared block copies it first (copy on write), so at most one
+/// block per fork is copied, and a full one never is.
 #[derive(Debug, Clone)]
 pub struct Cache {
     layout: Arc<Layout>,
@@ -20,11 +21,12 @@ pub struct Cache {
     len: usize,
 }
 
-/// A run that several caches may hold.
+/// A KV block that several caches may hold.
 #[derive(Debug, Clone)]
 pub(in crate::lm) struct SharedRun(Arc<Run>);
 
-/// What attention sees of a cache: one layer, up to and with the positions just written.
+/// The part of a cache that attention reads: one layer, up to and including the positions just
+/// written.
 pub(super) struct View<'a> {
     cache: &'a Cache,
     layer: usize,
@@ -32,7 +34,7 @@ pub(super) struct View<'a> {
 }
 
 impl Cache {
-    /// An empty cache; caches made from one by [`Cache::empty`] are counted together.
+    /// Creates an empty cache. Caches made from it by [`Cache::empty`] share one byte count.
     pub(super) fn new(config: &Config, shape: KvShape, place: Place) -> Self {
         let layout = Arc::new(Layout::new(config.n_layers, shape, place));
         Self { layout, runs: Vec::new(), len: 0 }
@@ -43,31 +45,32 @@ impl Cache {
         Self::new(config, shape, Place::Device(device.clone()))
     }
 
-    /// An empty cache of the same kind.
+    /// Creates an empty cache of the same kind.
     #[must_use]
     pub fn empty(&self) -> Self {
         Self { layout: Arc::clone(&self.layout), runs: Vec::new(), len: 0 }
     }
 
-    /// Positions it holds.
+    /// Number of positions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it holds no position.
+    /// Whether it has no positions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// A second cache with the same content. What is appended to one is not seen by the other.
+    /// Returns a second cache with the same content. Positions appended to one are not seen by the
+    /// other.
     #[must_use]
     pub fn fork(&self) -> Self {
         self.clone()
     }
 
-    /// Forgets all positions from `len` on; does nothing if there are none.
+    /// Removes all positions from `len` on; does nothing if there are none.
     pub fn truncate(&mut self, len: usize) {
         if len < self.len {
             self.len = len;
@@ -75,53 +78,53 @@ impl Cache {
         }
     }
 
-    /// Positions of a run.
+    /// Number of positions of a KV block.
     #[must_use]
     pub fn run_len(&self) -> usize {
         self.layout.positions()
     }
 
-    /// Bytes of a run, all layers.
+    /// Bytes of a KV block, all layers.
     #[must_use]
     pub fn run_bytes(&self) -> usize {
         self.layout.bytes()
     }
 
-    /// Bytes of its runs, those shared with forks counted in full.
+    /// Bytes of its KV blocks, including those shared with forks.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.runs.len() * self.run_bytes()
     }
 
-    /// Bytes of the runs of all caches made from the same decoder, each run counted once.
+    /// Bytes of the KV blocks of all caches made from the same decoder; each block is counted once.
     #[must_use]
     pub fn living_bytes(&self) -> usize {
         self.layout.living_bytes()
     }
 
-    /// Number of its runs.
+    /// Number of its KV blocks.
     pub(in crate::lm) fn n_runs(&self) -> usize {
         self.runs.len()
     }
 
-    /// Whether the last run is not full and somebody else holds it too, so that writing copies it.
+    /// Whether the last KV block is not full and has another holder, so that writing copies it.
     pub(in crate::lm) fn is_tail_shared(&self) -> bool {
         !self.len.is_multiple_of(self.run_len())
             && self.runs.last().is_some_and(|run| Arc::strong_count(run) > 1)
     }
 
-    /// What tells its runs from all others that live.
+    /// Identities of its KV blocks, unique among all existing blocks.
     pub(in crate::lm) fn run_identities(&self) -> impl Iterator<Item = usize> {
         self.runs.iter().map(|run| Arc::as_ptr(run).addr())
     }
 
-    /// Its runs in order.
+    /// Its KV blocks in order.
     pub(in crate::lm) fn shared_runs(&self) -> impl ExactSizeIterator<Item = SharedRun> {
         self.runs.iter().map(|run| SharedRun(Arc::clone(run)))
     }
 
-    /// Appends `n` positions of a run made at this place of a sequence by the same tokens. What the
-    /// cache holds must be whole runs.
+    /// Appends the first `n` positions of a KV block, computed at this position of a sequence from
+    /// the same tokens. The cache must consist of full blocks.
     pub(in crate::lm) fn append_shared(&mut self, run: SharedRun, n: usize) {
         debug_assert!(self.len.is_multiple_of(self.run_len()) && n <= self.run_len());
         self.runs.truncate(self.len / self.run_len());
@@ -129,7 +132,7 @@ impl Cache {
         self.len += n;
     }
 
-    /// Makes room for `n` more positions that nobody else sees.
+    /// Allocates space for `n` more positions in blocks that no other cache holds.
     pub(super) fn reserve(&mut self, n: usize) -> Result<()> {
         if n == 0 {
             return Ok(());
@@ -146,8 +149,8 @@ impl Cache {
         Ok(())
     }
 
-    /// The kernels' runs of one layer that hold the `n` positions behind those that count, in order;
-    /// the first of them begins at or before the first of these positions.
+    /// Mutable KV blocks of `layer`, in the kernels' layout, for the next `n` positions. The first
+    /// block may already be partly filled.
     pub(super) fn packed_tail(&mut self, layer: usize, n: usize) -> Result<Vec<&mut [u16]>> {
         let (run_len, shape) = (self.run_len(), self.layout.shape);
         let wanted = self.len / run_len..(self.len + n).div_ceil(run_len);
@@ -160,7 +163,8 @@ impl Cache {
             .collect()
     }
 
-    /// The kernels' runs of one layer, up to the `n` positions behind those that count.
+    /// KV blocks of `layer` in the kernels' layout, from the first position up to the next `n`
+    /// positions.
     pub(super) fn packed_runs(&self, layer: usize, n: usize) -> Result<Vec<&[u16]>> {
         self.runs
             .iter()
@@ -169,8 +173,9 @@ impl Cache {
             .collect()
     }
 
-    /// Writes one layer's keys and values, `[n_kv_heads, n, head_dim]`, behind the positions it
-    /// holds. [`Cache::reserve`] must have made room; [`Cache::advance`] makes them count.
+    /// Writes the keys and values of one layer, `[n_kv_heads, n, head_dim]`, after the current
+    /// positions. [`Cache::reserve`] must have allocated the space; [`Cache::advance`] then
+    /// includes the positions in the length.
     pub(super) fn write(&self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<()> {
         let (n, run_len) = (keys.dim(1)?, self.run_len());
         let mut written = 0;
@@ -186,24 +191,24 @@ impl Cache {
         Ok(())
     }
 
-    /// One layer, with the `n` positions written last.
+    /// View of one layer that includes the `n` positions just written.
     pub(super) fn layer(&self, layer: usize, n: usize) -> View<'_> {
         View { cache: self, layer, len: self.len + n }
     }
 
-    /// Counts the `n` positions that every layer has written.
+    /// Adds to the length the `n` positions that every layer has written.
     pub(super) fn advance(&mut self, n: usize) {
         self.len += n;
     }
 }
 
 impl SharedRun {
-    /// Whether somebody else holds it too.
+    /// Whether it has another holder.
     pub(in crate::lm) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// What tells it from all other runs that live.
+    /// Identity of the block, unique among all existing blocks.
     #[cfg(test)]
     pub(in crate::lm) fn identity(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
@@ -211,7 +216,7 @@ impl SharedRun {
 }
 
 impl View<'_> {
-    /// The runs in order, each with the number of its positions that count.
+    /// The KV blocks in order, each with the number of its valid positions.
     pub(super) fn runs(&self) -> impl Iterator<Item = (&RunLayer, usize)> {
         let run_len = self.cache.run_len();
         self.cache

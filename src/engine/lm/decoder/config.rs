@@ -1,14 +1,14 @@
-//! What a decoder must know of a model before it reads the weights.
+//! Configuration of a decoder, read from the model file before the weights.
 
 use super::rope::{RopeKind, RopeScaling};
 use crate::lm::{Error, Result};
 use crate::model::gguf::{Gguf, Value};
 use idiolect_kernels::attention::{KvPrecision, KvShape};
 
-/// Architectures that [`Config::from_gguf`] knows, as `general.architecture` names them.
+/// Architectures that [`Config::from_gguf`] accepts, as in `general.architecture`.
 pub const KNOWN: [&str; 3] = ["llama", "qwen2", "qwen3"];
 
-/// A family of decoders: what sets one apart from the next.
+/// A family of decoders. The methods declare the differences between families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Llama, Mistral, SmolLM.
@@ -24,7 +24,7 @@ pub enum Family {
 pub enum Bias {
     /// Never.
     Absent,
-    /// Where the file has one.
+    /// If the file has one.
     Optional,
     /// Always.
     Required,
@@ -37,30 +37,30 @@ pub struct Config {
     pub family: Family,
     /// Transformer layers.
     pub n_layers: usize,
-    /// Width of the residual stream.
+    /// Width of the residual stream (hidden size).
     pub n_embd: usize,
-    /// Width inside the feed-forward part.
+    /// Hidden width of the feed-forward network.
     pub n_ff: usize,
-    /// Query heads.
+    /// Number of query heads.
     pub n_heads: usize,
-    /// Key and value heads; divides `n_heads`.
+    /// Number of key and value heads; divides `n_heads`.
     pub n_kv_heads: usize,
     /// Elements of one head.
     pub head_dim: usize,
-    /// Rows of the embedding and of the head.
+    /// Rows of the embedding and of the output head.
     pub n_vocab: usize,
-    /// Longest sequence, tokens.
+    /// Context window, tokens.
     pub context: usize,
     /// Epsilon of every RMS norm.
     pub rms_eps: f32,
     /// Base of the rotary frequencies.
     pub rope_base: f32,
-    /// How the rotary frequencies are stretched.
+    /// Scaling of the rotary frequencies.
     pub rope_scaling: RopeScaling,
 }
 
 impl Family {
-    /// Bias of the query, key and value projections.
+    /// Whether the query, key and value projections have a bias.
     #[must_use]
     pub fn qkv_bias(self) -> Bias {
         match self {
@@ -76,7 +76,7 @@ impl Family {
         matches!(self, Self::Qwen3)
     }
 
-    /// Which elements the rotation pairs.
+    /// Pairing of elements for the rotation.
     #[must_use]
     pub fn rope_kind(self) -> RopeKind {
         match self {
@@ -87,15 +87,16 @@ impl Family {
 }
 
 impl Config {
-    /// Keys and values of one layer.
+    /// Shape of the keys and values of one layer.
     pub(super) fn kv_shape(&self, precision: KvPrecision) -> KvShape {
         KvShape { n_kv_heads: self.n_kv_heads, head_dim: self.head_dim, precision }
     }
 
-    /// Reads the metadata. The vocabulary's size is that of `token_embd.weight`.
+    /// Reads the metadata. The vocabulary size is taken from the shape of `token_embd.weight`.
     ///
     /// # Errors
-    /// The architecture is unknown, a key is missing, or the figures contradict each other.
+    /// The architecture is unknown, a key is missing, or the values contradict each other or are
+    /// not supported.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let architecture = gguf.architecture()?;
         let family = match architecture {
@@ -137,7 +138,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Bytes that one position takes in a cache: keys and values of all layers in f32.
+    /// Bytes of one position in a cache of f32 tensors: keys and values of all layers. The cache of
+    /// the CPU kernels holds 16-bit values instead.
     #[must_use]
     pub fn cache_bytes_per_token(&self) -> usize {
         2 * self.n_layers * self.n_kv_heads * self.head_dim * size_of::<f32>()
@@ -193,9 +195,9 @@ impl Config {
     }
 }
 
-/// Largest count that is believed; a damaged file must not make us allocate without end.
+/// Largest count accepted, so that a damaged file cannot cause unlimited allocations.
 const LARGEST_COUNT: u64 = 1 << 24;
-/// Longest context that is believed; tables are made for every position.
+/// Largest context accepted; the rotary tables have a row for every position.
 const LONGEST_CONTEXT: usize = 1 << 20;
 
 struct Metadata<'a> {

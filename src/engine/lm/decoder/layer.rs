@@ -1,4 +1,5 @@
-//! One transformer layer: attention and feed-forward, each behind its norm, each added back.
+//! One transformer layer: attention and feed-forward, each with a norm before it and a residual
+//! connection.
 
 use candle_core::{Result, Tensor};
 
@@ -21,7 +22,7 @@ pub(super) struct Attention {
     pub(super) key: Linear,
     pub(super) value: Linear,
     pub(super) output: Linear,
-    /// Qwen3: a norm over each head, before the rotation.
+    /// Norm of each head before the rotation (Qwen3 only).
     pub(super) query_norm: Option<Norm>,
     pub(super) key_norm: Option<Norm>,
 }
@@ -42,9 +43,9 @@ pub(super) struct Layer {
     pub(super) feed_forward: FeedForward,
 }
 
-/// One sequence's rows within a batch, and the cache they see and extend.
+/// One sequence's rows within a batch, and the cache that they read and extend.
 pub(super) struct Segment<'a> {
-    /// First row of the batch that is this sequence's.
+    /// First row of this sequence in the batch.
     pub(super) first_row: usize,
     pub(super) n_rows: usize,
     /// Position of the first row in the sequence.
@@ -54,7 +55,8 @@ pub(super) struct Segment<'a> {
 }
 
 impl Layer {
-    /// `x`: `[n_rows, n_embd]`, the rows of all segments one after another.
+    /// Runs the layer. `x`: `[n_rows, n_embd]`, the rows of all segments in order; returns the same
+    /// shape.
     pub(super) fn forward(
         &self,
         index: usize,
@@ -106,7 +108,7 @@ impl Attention {
 
         let mut attended = Vec::with_capacity(segments.len());
         for segment in segments {
-            // `[n_heads, n_tokens, head_dim]`, as rotation, cache and attention want it.
+            // `[n_heads, n_tokens, head_dim]`, as rotation, cache and attention require.
             let rows = |y: &Tensor| y.narrow(0, segment.first_row, segment.n_rows)?.transpose(0, 1);
             let query = rope.apply(&rows(&query)?, segment.start)?;
             let key = rope.apply(&rows(&key)?, segment.start)?;

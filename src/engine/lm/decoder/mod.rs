@@ -1,6 +1,7 @@
 //! One decoder for the llama, qwen2 and qwen3 families: token ids and a cache in, logits out.
 //!
-//! What sets the families apart is declared in [`config`]; the pass itself is the same for all.
+//! The differences of the families are declared in [`config`]; the forward step is the same for
+//! all.
 
 use std::sync::Arc;
 
@@ -35,49 +36,49 @@ use projection::Kernels;
 use rope::Rope;
 use weights::Weights;
 
-/// A loaded model. It holds no state of any sequence: that is the [`Cache`]'s.
+/// A loaded model. It holds no state of a sequence; that is in the [`Cache`].
 pub struct Decoder {
     config: Config,
     device: Device,
     weights: Weights,
     rope: Rope,
-    /// The same weights for the pass on the CPU.
+    /// The same weights for the kernels on the CPU; `None` if they are not used.
     packed: Option<Packed>,
-    /// The empty one that all others are made from.
+    /// An empty cache; all others are made from it.
     cache: Cache,
 }
 
-/// Tokens of one sequence to run, and the cache that holds what stands before them.
+/// Tokens of one sequence to run, and the cache of the tokens before them.
 pub struct Rows<'a> {
     /// New tokens, in order; at least one.
     pub tokens: &'a [u32],
-    /// Extended by them.
+    /// The sequence's cache; the new tokens are appended.
     pub cache: &'a mut Cache,
 }
 
-/// How a decoder is loaded.
+/// Options for loading a decoder.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where it runs.
+    /// Device that it runs on.
     pub device: Device,
-    /// In which form its weights are kept.
+    /// Form in which its weights are kept in memory.
     pub precision: Precision,
-    /// Longest sequence; `None` takes the model's own.
+    /// Context window, tokens; `None` uses the model's own.
     pub context: Option<usize>,
-    /// Worker threads of the kernels on the CPU; 0 means one a core.
+    /// Number of worker threads of the kernels on the CPU; 0 means one per core.
     pub threads: usize,
     /// Instruction set of the kernels on the CPU.
     pub tier: Tier,
-    /// What the kernels on the CPU keep keys and values in; elsewhere they are f32.
+    /// Precision of keys and values in the kernels on the CPU; on other devices they are f32.
     pub kv_precision: KvPrecision,
 }
 
 impl Decoder {
-    /// Reads config and weights.
+    /// Loads config and weights.
     ///
     /// # Errors
-    /// The architecture is unknown, a tensor is missing or has another shape than the metadata
-    /// promises, or the context asked for is 0 or longer than the model's.
+    /// The architecture is unknown, a tensor is missing or does not have the shape that the
+    /// metadata give, or the requested context is 0 or larger than the model's.
     pub fn load(gguf: &Gguf, options: &Options) -> Result<Self> {
         let mut config = Config::from_gguf(gguf)?;
         if let Some(context) = options.context {
@@ -114,27 +115,27 @@ impl Decoder {
         Ok(Self { config, device, weights, rope, packed, cache })
     }
 
-    /// Shapes and constants.
+    /// Shapes and constants of the model.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// An empty cache for this model.
+    /// Creates an empty cache for this model.
     #[must_use]
     pub fn cache(&self) -> Cache {
         self.cache.empty()
     }
 
     /// Runs new tokens of any number of sequences through all layers and appends them to their
-    /// caches. Returns the last layer's output, `[n_rows, n_embd]`, the rows of all sequences one
-    /// after another; [`Decoder::logits`] makes logits of those that are wanted.
+    /// caches. Returns the last layer's output, `[n_rows, n_embd]`, the rows of all sequences in
+    /// order; [`Decoder::logits_of`] computes the logits of selected rows.
     ///
-    /// On an error the caches are as they were.
+    /// On an error the caches keep their content.
     ///
     /// # Errors
-    /// A sequence is empty or grows beyond the context, a token id is not the vocabulary's, or a
-    /// tensor operation fails.
+    /// A sequence is empty or exceeds the context window, a token id is outside of the vocabulary,
+    /// or a tensor operation fails.
     pub fn forward(&self, batch: &mut [Rows<'_>]) -> Result<Tensor> {
         let mut ids = Vec::new();
         let mut segments = Vec::with_capacity(batch.len());
@@ -174,14 +175,14 @@ impl Decoder {
         Ok(x)
     }
 
-    /// Whether a row's result depends on its own sequence alone, bit for bit, whatever else is in
-    /// the batch and however the sequence was cut into portions.
+    /// Whether a row's result depends on its own sequence only, bit for bit, regardless of the rest
+    /// of the batch and of how the sequence was split into chunks.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.packed.is_some()
     }
 
-    /// Bytes of the runs of all living caches, each counted once.
+    /// Bytes of the KV blocks of all existing caches; each block is counted once.
     #[must_use]
     pub fn cache_bytes(&self) -> usize {
         self.cache.living_bytes()
@@ -196,8 +197,8 @@ impl Decoder {
         Ok(Tensor::from_vec(logits, (n_rows, self.config.n_vocab), &Device::Cpu)?)
     }
 
-    /// Logits of the token after each of some rows of `hidden` `[n, n_embd]`, one after the other,
-    /// `[rows.len()][n_vocab]`; they take the place of what is in `logits`.
+    /// Replaces the content of `logits` with the logits of the token after each of the given rows
+    /// of `hidden` `[n, n_embd]`: `[rows.len()][n_vocab]`.
     pub fn logits_of(&self, hidden: &Tensor, rows: &[u32], logits: &mut Vec<f32>) -> Result<()> {
         if let Some(packed) = &self.packed {
             let (storage, layout) = hidden.storage_and_layout();
@@ -214,7 +215,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Worker threads of the pass on the CPU.
+    /// Worker threads of the kernels on the CPU; `None` if they are not used.
     pub(super) fn pool(&self) -> Option<&Pool> {
         self.packed.as_ref().map(Packed::pool)
     }

@@ -1,7 +1,9 @@
-//! The pass on the CPU: whole layers on our own kernels, without tensors between them.
+//! The decoder's forward step on the CPU: whole layers on our own kernels, without tensors between
+//! them.
 //!
-//! Every row's result depends on its own sequence alone, bit for bit: neither on the other rows of
-//! the batch, nor on how a prompt was cut into portions, nor on threads or instruction set.
+//! Each row's result depends on its own sequence only, bit for bit: not on the other rows of the
+//! batch, on how a prompt was split into chunks, on the number of threads or on the instruction
+//! set.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +19,7 @@ use idiolect_kernels::elementwise::{self, rms_norm, rms_norm_in_place, rope, sil
 use idiolect_kernels::linear::forward_many;
 use idiolect_kernels::{PackedLinear, Pool, Tier};
 
-/// A decoder's weights as the kernels take them.
+/// A decoder's weights in the kernels' layout.
 pub(super) struct Packed {
     layers: Vec<PackedLayer>,
     norm: PackedNorm,
@@ -27,7 +29,7 @@ pub(super) struct Packed {
     n_heads: usize,
     tier: Tier,
     pool: Arc<Pool>,
-    /// Kept from pass to pass, since fresh memory costs more than what is done in it.
+    /// Kept between forward steps, since a fresh allocation costs more than the work done in it.
     buffers: Mutex<Buffers>,
 }
 
@@ -57,13 +59,13 @@ struct PackedNorm {
 
 struct Rotation {
     pairs: elementwise::Pairs,
-    /// `[context][half]` each.
+    /// Cosines; like the sines `[context][half]`.
     cos: Vec<f32>,
     sin: Vec<f32>,
     half: usize,
 }
 
-/// Rows between the products of a layer.
+/// Intermediate results of a layer, one row per token.
 #[derive(Default)]
 struct Buffers {
     normed: Vec<f32>,
@@ -76,7 +78,7 @@ struct Buffers {
 }
 
 impl Packed {
-    /// `None` where some matrix has a format without a kernel.
+    /// Converts the weights; `None` if the format of a matrix has no kernel.
     pub(super) fn new(
         weights: &Weights,
         config: &Config,
@@ -120,7 +122,7 @@ impl Packed {
         Ok(())
     }
 
-    /// Logits of some rows of hidden states `[n, n_embd]`, one after the other:
+    /// Writes the logits of the given rows of the hidden states `[n, n_embd]` to `logits`,
     /// `[rows.len()][n_vocab]`.
     pub(super) fn logits(&self, hidden: &[f32], rows: &[u32], logits: &mut Vec<f32>) -> Result<()> {
         let width = self.norm.weight.len();
@@ -170,7 +172,8 @@ impl Packed {
         layer.output.add_to(x, attended, n_rows, &self.pool)
     }
 
-    /// Norms and turns the heads of queries and keys, and writes keys and values to the caches.
+    /// Normalizes the heads of queries and keys if the layer has such norms, rotates them (RoPE),
+    /// and writes keys and values to the caches.
     fn rotate_and_write(
         &self,
         index: usize,
@@ -250,9 +253,9 @@ impl Packed {
     }
 }
 
-/// New rows of one sequence that lie in one run.
+/// New rows of one sequence that belong to one KV block.
 struct Part<'a> {
-    /// Of the first row, in the sequence.
+    /// Position of the first row in the sequence.
     position: usize,
     query: &'a mut [f32],
     key: &'a mut [f32],
@@ -261,14 +264,14 @@ struct Part<'a> {
     outcome: idiolect_kernels::Result<()>,
 }
 
-/// Splits the first `n` off.
+/// Splits off and returns the first `n` elements.
 fn take<'a>(rest: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
     let (first, others) = std::mem::take(rest).split_at_mut(n);
     *rest = others;
     first
 }
 
-/// Products of `x` with several matrices at once, each with its bias.
+/// Products of `x` with several matrices at once, each plus its bias.
 fn project<const N: usize>(
     outputs: &mut [(&PackedProjection, &mut Vec<f32>); N],
     x: &[f32],

@@ -1,5 +1,4 @@
-//! A matrix that activations are multiplied with: the seam between the decoder and whatever
-//! computes `x · Wᵀ`.
+//! Weight matrices: the interface between the decoder and the implementations of `x · Wᵀ`.
 
 use std::sync::Arc;
 
@@ -10,20 +9,20 @@ use idiolect_kernels::attention::KvPrecision;
 use idiolect_kernels::op::LinearOp;
 use idiolect_kernels::{PackedLinear, Pool, Tier};
 
-/// In which form weights are kept.
+/// Form in which weights are kept in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// As precise as the file has them, in the layout of our own kernels; activations are
-    /// quantized for the product. On devices other than the CPU the same as `Stored`.
+    /// At the precision of the file, in the layout of our own kernels; activations are quantized
+    /// for the product. On devices other than the CPU this equals `Stored`.
     #[default]
     Packed,
-    /// As the file has them, multiplied by candle.
+    /// As stored in the file, multiplied by candle.
     Stored,
-    /// Dequantized to f32: slow, large, and the reference that the other is measured by.
+    /// Dequantized to f32: slow, large, and the reference for the other two.
     Dequantized,
 }
 
-/// What our own kernels run on.
+/// Settings of our own kernels.
 #[derive(Debug, Clone)]
 pub(super) struct Kernels {
     pub(super) tier: Tier,
@@ -43,7 +42,7 @@ pub(super) enum Projection {
 }
 
 impl Projection {
-    /// Takes the weights in the form asked for; `kernels` are there where they are to be packed.
+    /// Converts the weights to the given form; they are packed if `kernels` is given.
     pub(super) fn new(
         weights: Arc<QTensor>,
         precision: Precision,
@@ -62,7 +61,7 @@ impl Projection {
         }
     }
 
-    /// `[n_rows, n_in]` to `[n_rows, n_out]`, f32.
+    /// Product and its shapes: `[n_rows, n_in]` to `[n_rows, n_out]`, f32.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
         match self {
@@ -73,7 +72,7 @@ impl Projection {
     }
 }
 
-/// The weights in the kernels' layout; `None` where there is no kernel for their format.
+/// Converts the weights to the kernels' layout; `None` if no kernel supports their format.
 fn pack(weights: &QTensor, kernels: &Kernels) -> Result<Option<PackedLinear>> {
     let (rows, cols) = weights.shape().dims2()?;
     let Kernels { tier, pool, .. } = kernels;
@@ -84,8 +83,8 @@ fn pack(weights: &QTensor, kernels: &Kernels) -> Result<Option<PackedLinear>> {
     }
 }
 
-/// candle 0.11's products over these formats panic on the CPU where a row has an odd number of
-/// blocks; no released model has such rows.
+/// Whether candle 0.11 panics on the product: it does on the CPU for these formats if a row has an
+/// odd number of blocks. No released model has such rows.
 fn candle_panics(weights: &QTensor) -> bool {
     let n_in = weights.shape().dims().last().copied().unwrap_or(0);
     let blocks = n_in / weights.dtype().block_size();
@@ -93,7 +92,7 @@ fn candle_panics(weights: &QTensor) -> bool {
     weights.device().is_cpu() && by_pairs && !blocks.is_multiple_of(2)
 }
 
-/// A projection and its bias, where the family has one.
+/// A projection and its bias, if the family has one.
 #[derive(Debug, Clone)]
 pub(super) struct Linear {
     /// The matrix.
@@ -103,7 +102,7 @@ pub(super) struct Linear {
 }
 
 impl Linear {
-    /// `[n_rows, n_in]` to `[n_rows, n_out]`, f32.
+    /// Product plus bias: `[n_rows, n_in]` to `[n_rows, n_out]`, f32.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = self.projection.forward(x)?;
         match &self.bias {
@@ -113,18 +112,18 @@ impl Linear {
     }
 }
 
-/// The table that token ids are looked up in, `[n_vocab, n_embd]`; only the rows that are asked for
-/// are dequantized.
+/// Token embedding table, `[n_vocab, n_embd]`; only the requested rows are dequantized.
 #[derive(Debug, Clone)]
 pub(super) enum Embedding {
-    /// In the kernels' layout; the same memory as the head's where the file has one matrix for both.
+    /// In the kernels' layout; shares the head's memory if the file has one matrix for both.
     Packed(Arc<PackedLinear>),
-    /// As the file has it.
+    /// As stored in the file.
     Stored(QMatMul),
 }
 
 impl Embedding {
-    /// Takes the table as the file has it, and the head: the same table if `head` is none.
+    /// Creates the embedding and the output head from the file's tensors; if `head` is `None`, the
+    /// head uses `table`.
     pub(super) fn with_head(
         table: Arc<QTensor>,
         head: Option<Arc<QTensor>>,
@@ -149,7 +148,7 @@ impl Embedding {
         Ok((Self::Packed(packed), head))
     }
 
-    /// Ids to `[n_rows, n_embd]`, f32.
+    /// Looks up the rows of `ids`: `[n_rows, n_embd]`, f32.
     pub(super) fn rows(&self, ids: Vec<u32>, device: &Device) -> Result<Tensor> {
         let n_rows = ids.len();
         match self {

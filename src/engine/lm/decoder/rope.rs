@@ -1,11 +1,11 @@
 //! Rotary position embedding: tables of cosines and sines, and the rotation.
 //!
-//! RoFormer (arXiv 2104.09864) section 3.4; the stretched variants are Position Interpolation
-//! (arXiv 2306.15595) and YaRN (arXiv 2309.00071) section 3.
+//! RoFormer (arXiv 2104.09864) section 3.4; the scaled variants are Position Interpolation (arXiv
+//! 2306.15595) and YaRN (arXiv 2309.00071) section 3.
 
 use candle_core::{Device, Result, Tensor};
 
-/// Which two elements of a head are one point in the plane that is turned.
+/// Pairing of a head's elements; each pair is rotated as a point in a plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RopeKind {
     /// Elements 2i and 2i+1 (llama's order in GGUF).
@@ -14,21 +14,21 @@ pub enum RopeKind {
     Halves,
 }
 
-/// How frequencies are stretched beyond the context the model was trained on.
+/// Scaling of the frequencies for a context longer than that of the training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RopeScaling {
-    /// Not at all.
+    /// No scaling.
     None,
     /// Positions are divided by the factor.
     Linear {
-        /// New context over old.
+        /// New context length divided by the old one.
         factor: f32,
     },
-    /// Low frequencies are divided by the factor, high ones kept, with a ramp between.
+    /// Low frequencies are divided by the factor, high ones are kept, with a ramp between.
     Yarn {
-        /// New context over old.
+        /// New context length divided by the old one.
         factor: f32,
-        /// Context of the training, tokens.
+        /// Context length of the training, tokens.
         original_context: usize,
     },
 }
@@ -43,14 +43,14 @@ pub struct Rope {
     sin: Tensor,
 }
 
-/// Rotations of YaRN's ramp: pairs that turn more often than the first over the original context
-/// are kept, those that turn less often than the second are stretched.
+/// Limits of YaRN's ramp, rotations over the original context: pairs that rotate more often than
+/// the first are kept, those that rotate less often than the second are scaled.
 const YARN_FAST: f64 = 32.0;
 const YARN_SLOW: f64 = 1.0;
 
 impl Rope {
-    /// Tables for `context` positions. `divisors`, `[head_dim / 2]`, divide the frequencies one by
-    /// one (llama 3's `rope_freqs.weight`).
+    /// Computes tables for `context` positions. `divisors`, `[head_dim / 2]`, divide the
+    /// frequencies elementwise (llama 3's `rope_freqs.weight`).
     pub fn new(
         kind: RopeKind,
         head_dim: usize,
@@ -66,7 +66,7 @@ impl Rope {
         let mut sin = Vec::with_capacity(context * half);
         for position in 0..context {
             for frequency in &frequencies {
-                // In f64, since the angle at position 100,000 has lost its digits in f32.
+                // In f64, since f32 loses the digits of the angle at position 100,000.
                 let angle = position as f64 * frequency;
                 cos.push((angle.cos() * magnitude) as f32);
                 sin.push((angle.sin() * magnitude) as f32);
@@ -84,7 +84,7 @@ impl Rope {
         Ok((self.cos.flatten_all()?.to_vec1()?, self.sin.flatten_all()?.to_vec1()?))
     }
 
-    /// Turns `x`, `[n_heads, n_tokens, head_dim]`, whose first token stands at `start`.
+    /// Rotates `x`, `[n_heads, n_tokens, head_dim]`, whose first token is at position `start`.
     pub fn apply(&self, x: &Tensor, start: usize) -> Result<Tensor> {
         let n_tokens = x.dim(1)?;
         let cos = self.cos.narrow(0, start, n_tokens)?;
@@ -98,7 +98,7 @@ impl Rope {
     }
 }
 
-/// Radians a position for each pair, and the factor on cosines and sines.
+/// Radians per position for each pair, and the factor on cosines and sines.
 fn frequencies(
     head_dim: usize,
     base: f32,
@@ -160,7 +160,8 @@ mod tests {
         assert_eq!(f[0], plain[0]);
         assert!((f[63] - plain[63] / 4.0).abs() < 1e-15);
         assert!((magnitude - 1.138_629_436).abs() < 1e-8, "{magnitude}");
-        // Between: 64 ln(32768 / (32 * 2 pi)) / ln(1e6) = 23.6, 64 ln(32768 / 2 pi) / ln(1e6) = 39.6.
+        // Ramp limits: 64 ln(32768 / (32 * 2 pi)) / ln(1e6) = 23.6
+        // and 64 ln(32768 / 2 pi) / ln(1e6) = 39.6.
         assert_eq!(f[23], plain[23]);
         assert!((f[40] - plain[40] / 4.0).abs() < 1e-15);
         let ramp = (31.0 - 23.0) / (40.0 - 23.0);

@@ -1,4 +1,4 @@
-//! Runs: the pieces that a cache is made of, and the meter that counts their bytes.
+//! KV blocks (runs) of a cache, and the count of their bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,16 +7,16 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 use idiolect_kernels::attention::{self, KvShape};
 
-/// Where runs lie.
+/// Storage of KV blocks.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
-    /// In tensors, f32, on a device.
+    /// In f32 tensors on a device.
     Device(Device),
-    /// In the kernels' layout and precision.
+    /// In the kernels' layout and precision, on the CPU.
     Packed,
 }
 
-/// What runs of one model look like.
+/// Layout of the KV blocks of one model.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) n_layers: usize,
@@ -25,11 +25,11 @@ pub(super) struct Layout {
     meter: Arc<Meter>,
 }
 
-/// Counts the bytes of living runs.
+/// Counts the bytes of all existing KV blocks.
 #[derive(Debug, Default)]
 struct Meter(AtomicUsize);
 
-/// Keys and values of up to [`Layout::positions`] positions, all layers.
+/// A `Run`: one KV block, keys and values of up to [`Layout::positions`] positions, all layers.
 #[derive(Debug)]
 pub(super) struct Run {
     content: Content,
@@ -40,19 +40,20 @@ pub(super) struct Run {
 #[derive(Debug)]
 enum Content {
     Tensors(Vec<RunLayer>),
-    /// `[layer]` runs of the kernels.
+    /// One kernel block per layer, in order.
     Packed(Vec<u16>),
 }
 
-/// One layer's part of a run; both are `[n_kv_heads, positions, head_dim]`, f32, contiguous, and
-/// undefined past the positions that were written.
+/// One layer's part of a KV block. Both tensors are `[n_kv_heads, positions, head_dim]`, f32,
+/// contiguous, and undefined past the written positions.
 #[derive(Debug)]
 pub(super) struct RunLayer {
     pub(super) keys: Tensor,
     pub(super) values: Tensor,
 }
 
-/// Positions of a run in tensors: each costs a few operations of the device.
+/// Positions of a KV block in tensors. Larger than the kernels' block, since each block costs a few
+/// device operations.
 const POSITIONS_IN_TENSORS: usize = 256;
 
 impl Layout {
@@ -60,7 +61,7 @@ impl Layout {
         Self { n_layers, shape, place, meter: Arc::default() }
     }
 
-    /// Positions of a run. Runs begin at multiples of it in every sequence.
+    /// Number of positions of a KV block. In every sequence, blocks begin at multiples of it.
     pub(super) fn positions(&self) -> usize {
         match self.place {
             Place::Device(_) => POSITIONS_IN_TENSORS,
@@ -68,7 +69,7 @@ impl Layout {
         }
     }
 
-    /// Bytes of one run, all layers.
+    /// Bytes of one KV block, all layers.
     pub(super) fn bytes(&self) -> usize {
         let per_layer = match self.place {
             Place::Packed => self.shape.run_len() * size_of::<u16>(),
@@ -80,7 +81,7 @@ impl Layout {
         self.n_layers * per_layer
     }
 
-    /// Bytes of all living runs, each counted once however many caches share it.
+    /// Bytes of all existing KV blocks; a block that several caches share is counted once.
     pub(super) fn living_bytes(&self) -> usize {
         self.meter.0.load(Ordering::Acquire)
     }
@@ -124,7 +125,7 @@ impl Drop for Run {
 }
 
 impl Run {
-    /// One layer as the kernels read it.
+    /// One layer in the layout that the kernels read.
     pub(super) fn packed(&self, layer: usize, shape: KvShape) -> Result<&[u16]> {
         match &self.content {
             Content::Packed(bits) => Ok(&bits[layer * shape.run_len()..][..shape.run_len()]),
@@ -132,7 +133,7 @@ impl Run {
         }
     }
 
-    /// One layer as the kernels write it.
+    /// One layer in the layout that the kernels write.
     pub(super) fn packed_mut(&mut self, layer: usize, shape: KvShape) -> Result<&mut [u16]> {
         match &mut self.content {
             Content::Packed(bits) => Ok(&mut bits[layer * shape.run_len()..][..shape.run_len()]),

@@ -1,5 +1,5 @@
-//! The decoder against candle-transformers' models of the same families, against itself in other
-//! portions, and against damaged files.
+//! The decoder against candle-transformers' models of the same families, against itself with other
+//! chunk sizes, and against damaged files.
 
 #![allow(clippy::unwrap_used)]
 
@@ -33,7 +33,7 @@ fn prompt(n: usize) -> Vec<u32> {
     (0..n).map(|i| (i * i * 31 + i * 7) as u32 % N_TOKENS as u32).collect()
 }
 
-/// Logits after every token, run in portions of these lengths.
+/// Logits after every token; the tokens are run in chunks of these lengths.
 fn logits(
     decoder: &Decoder,
     cache: &mut Cache,
@@ -83,7 +83,7 @@ fn candle_logits(tiny: &Tiny, tokens: &[u32]) -> Vec<f32> {
 fn the_families_equal_candle_transformers() {
     for architecture in FAMILIES {
         for dtype in [GgmlDType::F32, GgmlDType::Q8_0] {
-            // candle's qwen3 makes its rotary tables in f16 unless the file says otherwise.
+            // candle's qwen3 computes its rotary tables in f16 unless the file sets another dtype.
             let values = vec![("general.dtype".to_owned(), Value::Unsigned(0))];
             let tiny = Tiny { dtype, values, ..Tiny::new(architecture) };
             let decoder = load(&tiny, Precision::Stored).unwrap();
@@ -145,7 +145,7 @@ fn a_fork_that_diverges_leaves_the_original_as_it_was() {
     assert_eq!((original.len(), fork.len()), (300, 304));
     assert_eq!(logits(&decoder, &mut original, &[5, 6, 7], &[1]), want);
 
-    // And the other way round: the fork does not see the original's new tokens.
+    // Conversely, the fork does not see the original's new tokens.
     let mut fork = alone.fork();
     fork.truncate(300);
     assert_eq!(logits(&decoder, &mut fork, &[5, 6, 7], &[1]), want);
@@ -284,7 +284,7 @@ fn a_context_is_held_to() {
     assert!(decoder.forward(&mut []).is_err());
 }
 
-/// What the packed pass promises beyond nearness: the same bits.
+/// Logits with chunks of `portion` tokens. The packed decoder must give the same bits for any size.
 fn all_logits(decoder: &Decoder, tokens: &[u32], portion: usize) -> Vec<Vec<f32>> {
     logits(decoder, &mut decoder.cache(), tokens, &[portion])
 }
@@ -346,7 +346,7 @@ fn forks_of_a_packed_cache_do_not_see_each_other() {
     fork.truncate(300);
     assert_eq!(logits(&decoder, &mut fork, &[5, 6, 7], &[1]), want);
     assert_eq!(original.bytes(), 5 * original.run_bytes());
-    // The fork has its own fifth run, of which it forgot what it wrote.
+    // The fork has its own fifth block; truncation removed the positions it wrote there.
     assert_eq!(decoder.cache_bytes(), 6 * original.run_bytes());
     drop((original, fork));
     assert_eq!(decoder.cache_bytes(), 0);

@@ -1,4 +1,4 @@
-//! Reads a decoder's tensors, each checked against the shape that the config promises.
+//! Loading of a decoder's tensors, each checked against the shape that the config gives.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ pub(super) struct Weights {
     pub(super) embedding: Embedding,
     pub(super) layers: Vec<Layer>,
     pub(super) norm: Norm,
-    /// The embedding itself where the file has no `output.weight`.
+    /// Output head; the embedding itself if the file has no `output.weight`.
     pub(super) head: Projection,
     /// Llama 3's divisors of the rotary frequencies, `[head_dim / 2]`.
     pub(super) rope_divisors: Option<Vec<f32>>,
@@ -76,7 +76,7 @@ impl Loader<'_> {
             false => Ok(None),
         };
         let qkv = config.family.qkv_bias();
-        // llama.cpp lets any llama-like file carry these two.
+        // llama.cpp also accepts biases of the output and feed-forward projections in llama files.
         let output = match config.family.qkv_bias() {
             Bias::Optional => Bias::Optional,
             Bias::Absent | Bias::Required => Bias::Absent,
@@ -166,7 +166,8 @@ impl Loader<'_> {
         }
     }
 
-    /// A tensor that nobody asked for means that the file is of a model we would compute wrongly.
+    /// Error if the file has tensors that were not read: it is then a model that this decoder would
+    /// compute wrongly.
     fn refuse_leftovers(&self) -> Result<()> {
         let taken = self.taken.borrow();
         let leftovers: Vec<&str> = self

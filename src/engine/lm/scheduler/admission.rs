@@ -1,5 +1,5 @@
-//! Who runs: letting requests in as far as memory goes, and giving them what is known of their
-//! beginnings.
+//! Admission: starts waiting requests as far as the KV budget allows, and attaches the cached
+//! prefixes of their prompts.
 
 use std::collections::HashSet;
 
@@ -7,13 +7,13 @@ use super::Scheduler;
 use crate::lm::job::Lane;
 use crate::lm::tree::common;
 
-/// Requests that run at once; further ones wait.
+/// Maximum number of running requests; further ones wait.
 const MOST_JOBS: usize = 64;
-/// Tokens that waiting for another prompt's beginning must save.
+/// Minimum number of tokens that waiting for another sequence's prefix must save.
 const WORTH_WAITING: usize = 32;
 
 impl Scheduler {
-    /// Lets waiting requests in, in their order, as far as memory goes.
+    /// Starts waiting requests in their order, as far as the KV budget allows.
     pub(super) fn admit(&mut self) {
         let run_bytes = self.decoder.cache().run_bytes();
         while self.jobs.len() < MOST_JOBS
@@ -36,16 +36,16 @@ impl Scheduler {
         }
     }
 
-    /// Runs that the running requests hold or may come to need.
+    /// Number of KV blocks that the running requests hold or may still need.
     fn committed_runs(&self) -> usize {
         let lanes = || self.jobs.iter().flat_map(|job| &job.lanes);
         let held: HashSet<usize> = lanes().flat_map(|lane| lane.cache.run_identities()).collect();
         held.len() + lanes().map(Lane::missing_runs).sum::<usize>()
     }
 
-    /// Gives lanes that have computed nothing yet the longest beginning that is known, from the tree
-    /// or from a lane that runs. A lane waits where one before it is about to compute more of its
-    /// beginning.
+    /// Attaches to each sequence that has computed nothing yet its longest available prefix, from
+    /// the prefix cache or from a running sequence. A sequence waits if another one is about to
+    /// compute more of its prefix.
     pub(super) fn begin_lanes(&mut self) {
         let places: Vec<(usize, usize)> = self
             .jobs
@@ -82,8 +82,8 @@ impl Scheduler {
         }
     }
 
-    /// What of a beginning can be taken over: on our kernels every token, elsewhere whole runs, which
-    /// were computed by the same operations.
+    /// Number of tokens of a prefix of `n` that can be reused: all of them if the decoder is exact;
+    /// otherwise whole KV blocks only, which were computed by the same operations.
     fn whole(&self, n: usize) -> usize {
         match self.decoder.is_exact() {
             true => n,
@@ -91,7 +91,8 @@ impl Scheduler {
         }
     }
 
-    /// Begins a lane with `n` tokens of its beginning, from the tree or another lane.
+    /// Starts a sequence with the first `n` tokens of its prompt from another sequence (`source`)
+    /// or, if `None`, from the prefix cache.
     fn begin(&mut self, job: usize, lane: usize, n: usize, source: Option<(usize, usize)>) {
         let mut cache = match source {
             Some((job, lane)) => self.jobs[job].lanes[lane].cache.fork(),
@@ -106,7 +107,7 @@ impl Scheduler {
         self.jobs[job].lanes[lane].begun = true;
         let budget = self.limits.kv_budget / self.decoder.cache().run_bytes().max(1);
         if self.jobs[job].lanes[lane].cache.is_tail_shared() && self.committed_runs() > budget {
-            // No room for the run and a copy of it.
+            // The budget does not cover the shared block and a copy of it.
             let the_lane = &mut self.jobs[job].lanes[lane];
             the_lane.cache.truncate(n / the_lane.cache.run_len() * the_lane.cache.run_len());
         }

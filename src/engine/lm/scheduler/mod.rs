@@ -1,4 +1,4 @@
-//! Continuous batching: every step takes the next rows of all running requests into one pass.
+//! Continuous batching: every forward step computes the next rows of all running requests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ pub(super) struct Scheduler {
     tree: PrefixTree,
     counters: Arc<Counters>,
     turn: usize,
-    /// Kept from pass to pass, since fresh memory is dear.
+    /// Buffer kept between forward steps, since a fresh allocation is expensive.
     logits: Vec<f32>,
 }
 
-/// What the caches may take, and whether requests share them.
+/// Memory limit of the KV caches, and whether requests share them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Bytes of all caches, those of requests that run and those kept.
+    /// Maximum bytes of all KV blocks, those of running requests and those in the prefix cache.
     pub(super) kv_budget: usize,
     pub(super) share_prefixes: bool,
 }
@@ -67,7 +67,7 @@ impl Scheduler {
         self.waiting.push_back(job);
     }
 
-    /// One pass over the next rows of every running request.
+    /// Runs one forward step over the next rows of the running requests.
     pub(super) fn step(&mut self) {
         self.waiting.retain(|job| !job.is_cancelled());
         self.jobs.retain(|job| !job.is_cancelled());
@@ -95,9 +95,9 @@ impl Scheduler {
         self.counters.set_kv_bytes(self.decoder.cache_bytes());
     }
 
-    /// Answers the jobs that are done or failed.
+    /// Removes and answers the requests that are finished or failed.
     fn settle(&mut self, mut outcomes: Vec<(usize, Result<Turn>)>) {
-        // From the last on, so that the others keep their places.
+        // From the last to the first, so that the indices of the others stay valid.
         outcomes.sort_by_key(|(job, _)| *job);
         for (index, outcome) in outcomes.into_iter().rev() {
             let error = match outcome {

@@ -1,4 +1,4 @@
-//! One pass: rows in, logits out to those who want them.
+//! One forward step: runs the selected rows and passes the logits to the requests.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,19 +12,21 @@ use crate::lm::plan::Unit;
 use crate::lm::tree::Tail;
 use crate::lm::{Error, Result};
 
-/// Rows whose logits are computed at once: a vocabulary of 150,000 in f32 takes 20 MB for these.
+/// Number of rows whose logits are computed at once (rounded up to whole positions of a request).
+/// With a vocabulary of 150,000 tokens these take 20 MB in f32.
 const HEAD_ROWS: usize = 32;
 
-/// What came of a job's rows.
+/// Index of a request and the result of its rows.
 pub(super) type Outcome = (usize, Result<Turn>);
 
-/// Rows of a pass whose logits a job wants: of each lane those of the same positions of the text.
+/// Rows of this forward step that need logits, per sequence. All sequences of a request cover the
+/// same positions of the text.
 struct Wish {
     job: usize,
     lanes: Vec<Range<usize>>,
 }
 
-/// A job and the logits that are for it, `[n_positions][n_lanes][n_vocab]`.
+/// A request and its logits, `[n_positions][n_lanes][n_vocab]`.
 struct Share<'a> {
     index: usize,
     job: &'a mut Job,
@@ -33,8 +35,8 @@ struct Share<'a> {
 }
 
 impl Scheduler {
-    /// Runs the units and hands out the logits that are wanted. Returns what came of each job that
-    /// got some.
+    /// Runs the units and passes the logits to their requests. Returns the outcome of each request
+    /// that received logits.
     pub(super) fn run(&mut self, units: &[Unit]) -> Result<Vec<Outcome>> {
         self.make_room(units);
         let mut lanes: Vec<&mut Lane> = Vec::with_capacity(units.len());
@@ -78,11 +80,10 @@ impl Scheduler {
         self.hand_out(&wishes, &hidden)
     }
 
-    /// Computes the logits that are wished for and hands them to their jobs.
+    /// Computes the requested logits and passes them to their requests.
     fn hand_out(&mut self, wishes: &[Wish], hidden: &Tensor) -> Result<Vec<Outcome>> {
         let mut outcomes: Vec<Outcome> = Vec::new();
-        // Pieces of wishes: position by position, since a long text wants more rows than are
-        // computed at once.
+        // Position by position, since a long text needs more rows than are computed at once.
         let mut pieces = wishes
             .iter()
             .flat_map(|wish| (0..wish.lanes[0].len()).map(move |position| (wish, position)))
@@ -108,7 +109,7 @@ impl Scheduler {
         Ok(outcomes)
     }
 
-    /// Gives each job its rows of `logits`, as many as `counts` says.
+    /// Passes to each request its rows of `logits`; `counts` gives their number per request.
     fn share_out(
         &mut self,
         logits: &mut [f32],
@@ -134,12 +135,12 @@ impl Scheduler {
         let take = |share: &mut Share<'_>| {
             let n_lanes = share.job.lanes.len();
             for logits in share.logits.chunks_exact_mut(n_lanes * width) {
-                // Rows of padding behind the vocabulary are no tokens.
+                // The decoder's rows beyond the tokenizer's vocabulary are padding, no tokens.
                 let mut lanes: Vec<&mut [f32]> = logits
                     .chunks_exact_mut(width)
                     .map(|row| &mut row[..tokenizer.n_vocab()])
                     .collect();
-                // A panic, be it in a caller's `on_text`, must not take the others down.
+                // A panic, for example in a caller's `on_text`, must not end the other requests.
                 let turn = AssertUnwindSafe(|| share.job.take(&mut lanes, tokenizer, tier));
                 share.outcome = catch_unwind(turn).unwrap_or_else(|panic| {
                     Err(Error::Engine(format!("panicked: {}", message(panic.as_ref()))))
@@ -161,7 +162,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets go of kept runs until the pass has room.
+    /// Evicts KV blocks from the prefix cache until the new blocks of this step fit the budget.
     fn make_room(&mut self, units: &[Unit]) {
         let new_runs: usize = units
             .iter()

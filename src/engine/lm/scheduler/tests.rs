@@ -1,4 +1,4 @@
-//! Thousands of random operations against a plain loop over a decoder.
+//! Thousands of random operations, compared with a plain loop over a decoder.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ use crate::lm::tiny::{N_TOKENS, Tiny};
 use crate::lm::{Completion, Rule, Sampling, Score, WeightedSum};
 use idiolect_kernels::attention::KvPrecision;
 
-/// A request, and all that its answer may depend on.
+/// A request: everything that its answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Asked {
     prompts: Vec<Vec<u32>>,
@@ -36,7 +36,7 @@ enum What {
     Score {
         text: Vec<u32>,
     },
-    /// The callback panics, or the rule gives no distribution.
+    /// A request that fails: the callback panics, or the rule gives no distribution.
     Break,
 }
 
@@ -45,13 +45,15 @@ enum Answer {
     Score(oneshot::Receiver<Result<Vec<Score>>>),
 }
 
-/// What came out: token by token log-probabilities, or the text and its number of tokens.
+/// Result of a request: the bits of each token's log-probability, or the text and its number of
+/// tokens.
 #[derive(Debug, Clone, PartialEq)]
 enum Outcome {
     Text(String, usize),
     Score(Vec<u32>),
 }
 
+/// A rule that gives NaN from the third token on.
 struct Spoilt;
 
 impl Rule for Spoilt {
@@ -84,7 +86,7 @@ fn sampling(seed: u64) -> Sampling {
     Sampling { temperature: 0.9, top_p: 0.95, seed, ..Sampling::default() }
 }
 
-/// The rule that several prompts are combined by.
+/// The rule that combines `n` prompts.
 fn weights(n: usize) -> WeightedSum {
     WeightedSum((0..n).map(|i| if i == 0 { 1.5 } else { -0.25 }).collect())
 }
@@ -142,7 +144,7 @@ impl World {
         Answer::Text(answer)
     }
 
-    /// What a plain loop gives: one cache a prompt, one pass a token.
+    /// Result of a plain loop: one cache per prompt, one forward step per token.
     fn alone(&mut self, asked: &Asked) -> Outcome {
         if let Some(known) = self.expected.get(asked) {
             return known.clone();
@@ -208,7 +210,8 @@ impl World {
         outcome
     }
 
-    /// Every byte of a cache is held by a request or by the tree.
+    /// Checks that every KV block is held by a request or by the prefix cache, and that all fit the
+    /// budget.
     fn check_bytes(&self) {
         let decoder = &self.scheduler.decoder;
         let budget = self.scheduler.limits.kv_budget;
@@ -222,7 +225,7 @@ impl World {
     }
 }
 
-/// The answer, once it is there.
+/// The answer, if it has arrived.
 fn outcome(answer: &mut Answer) -> Option<Result<Outcome>> {
     match answer {
         Answer::Text(receiver) => receiver.try_recv().unwrap().map(|answer| {
@@ -243,7 +246,7 @@ fn random_request(rng: &mut ChaCha8Rng, before: &[Asked]) -> Asked {
     let n_prompts = if rng.random_bool(0.2) { rng.random_range(2..4) } else { 1 };
     let prompts = (0..n_prompts)
         .map(|_| {
-            // Half of them begin as an earlier one did.
+            // Half of the prompts share a prefix with an earlier one.
             let mut prompt = match before.len() {
                 n if n > 0 && rng.random_bool(0.5) => {
                     let known = &before[rng.random_range(0..n)].prompts[0];
@@ -272,7 +275,7 @@ fn many_operations(world: &mut World, n_operations: usize, seed: u64) {
     for operation in 0..n_operations {
         match rng.random_range(0..20) {
             0..3 if open.len() < 24 => {
-                // Some are asked again, word for word.
+                // Some requests are repeated exactly.
                 let asked = match before.len() {
                     n if n > 0 && rng.random_bool(0.4) => before[rng.random_range(0..n)].clone(),
                     _ => random_request(&mut rng, &before),
@@ -309,7 +312,7 @@ fn many_operations(world: &mut World, n_operations: usize, seed: u64) {
                     assert_eq!(outcome, world.alone(&asked), "{asked:?}");
                     n_answered += 1;
                 }
-                // A text that ended before it could break.
+                // The text ended before the failure.
                 Ok(_) => {}
                 Err(error) => {
                     assert_eq!(asked.what, What::Break, "{error}");
@@ -330,7 +333,8 @@ fn many_operations(world: &mut World, n_operations: usize, seed: u64) {
 
 #[test]
 fn ten_thousand_operations_give_what_a_plain_loop_gives() {
-    // Room for a few requests only, so that the tree is evicted all the time and requests wait.
+    // The budget holds only a few requests, so that blocks are evicted constantly and requests
+    // wait.
     let mut world = World::new(&Tiny::new("llama"), 2, 30, true);
     many_operations(&mut world, 10_000, 1);
     let stats = world.scheduler.counters.stats();

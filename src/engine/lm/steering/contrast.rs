@@ -1,8 +1,10 @@
-//! Peer contrast: `l0 + a (lU − l0) + b·gate·(lU − mean lP)` on tokens plausible after U.
+//! Peer contrast: `l0 + a (lU − l0) + b·gate·(lU − mean lP)`, the last term only on tokens
+//! plausible after U.
 //!
-//! U and P share items, genre and form, so that what is left of their difference is who wrote. The
-//! gate is `min(1, JS(U, P) / τ) · min(1, (position + 1) / ramp)`, with the Jensen-Shannon divergence
-//! (Lin 1991, eq. 4.1) of U and the normalised mean of P. How distinct the user is is part of b.
+//! U and P have items, genre and form in common, so that their remaining difference is the writer.
+//! The gate is `min(1, JS(U, P) / τ) · min(1, (position + 1) / ramp)`, with the Jensen-Shannon
+//! divergence (Lin 1991, eq. 4.1) of U and the normalised mean of P. The caller scales `b` by the
+//! user's distinctness.
 
 use super::plausible::least_plausible;
 use super::{PeerContrast, Rule};
@@ -17,7 +19,7 @@ impl PeerContrastRule {
         Self { settings, peers: Vec::new() }
     }
 
-    /// How far the contrast counts at a position, 0 to 1.
+    /// Factor of the contrast at a position, 0 to 1.
     fn gate(&self, position: usize, user: &[f32]) -> f32 {
         let PeerContrast { divergence, ramp, .. } = self.settings;
         let risen = match ramp {
@@ -61,7 +63,8 @@ impl Rule for PeerContrastRule {
     }
 }
 
-/// Jensen-Shannon divergence, nats, of a distribution and scores that are normalised first.
+/// Jensen-Shannon divergence, nats, of the log-probabilities `user` and the scores `peers`, which
+/// are normalised first.
 fn jensen_shannon(user: &[f32], peers: &[f32]) -> f32 {
     let total: f64 = peers.iter().map(|l| f64::from(l.exp())).sum();
     let half_apart = |p: f64, mean: f64| if p > 0.0 { 0.5 * p * (p / mean).ln() } else { 0.0 };
@@ -85,7 +88,8 @@ mod tests {
     fn the_divergence_is_nothing_for_equals_and_ln_2_for_strangers() {
         let (p, q) = ([0.5_f32.ln(), 0.5_f32.ln()], [0.9_f32.ln(), 0.1_f32.ln()]);
         assert!(jensen_shannon(&p, &p).abs() < 1e-7);
-        // By hand: 0.5·(0.5 ln(0.5/0.7) + 0.5 ln(0.5/0.3)) + 0.5·(0.9 ln(0.9/0.7) + 0.1 ln(0.1/0.3)).
+        // By hand: 0.5·(0.5 ln(0.5/0.7) + 0.5 ln(0.5/0.3))
+        // + 0.5·(0.9 ln(0.9/0.7) + 0.1 ln(0.1/0.3)).
         assert!((jensen_shannon(&p, &q) - 0.101_749).abs() < 1e-5);
         let strangers = jensen_shannon(&[0.0, -200.0], &[-200.0, 0.0]);
         assert!((strangers - std::f32::consts::LN_2).abs() < 1e-6);

@@ -1,24 +1,25 @@
-//! Texts as long as the user's: the chance that a text ends here, by how long it is.
+//! Length prior: adjusts the probability that a text ends, so that it becomes as long as the
+//! user's.
 //!
-//! The logarithms of the user's lengths are taken as logistic (so lengths as log-logistic, Fisk
-//! 1961), which gives the chance of ending at length t, having come so far, in closed form:
-//! `h(t) = (β/α) (t/α)^(β−1) / (1 + (t/α)^β)`. What the model thinks of ending here and now is
-//! multiplied by `h(t)` over the chance that its texts end at any length.
+//! The logarithms of the user's lengths are modelled as logistic (so lengths as log-logistic, Fisk
+//! 1961). The hazard of ending at length t has then a closed form:
+//! `h(t) = (β/α) (t/α)^(β−1) / (1 + (t/α)^β)`. The model's odds of ending after t tokens are
+//! multiplied by `h(t)` divided by the average probability that the model ends a text.
 
 use super::Rule;
 
-/// Texts that the spread of lengths is shrunk towards the usual one by.
+/// Pseudo-count of texts with the usual spread, towards which the spread is shrunk.
 const PRIOR_TEXTS: f64 = 4.0;
-/// Standard deviation of the logarithms of one writer's lengths where nothing is known: the
+/// Standard deviation of the logarithms of one writer's lengths, without data of the writer: the
 /// median over 145 writers of music reviews.
 const USUAL_SPREAD: f64 = 0.4;
-/// Chance that a text of SmolLM2-135M-Instruct ends with the next token, whatever its length: behind past
-/// texts of 60 writers of reviews it ended 10 times in 13,985 tokens.
+/// Probability that SmolLM2-135M-Instruct ends a text with the next token, averaged over lengths:
+/// after past texts of 60 writers of reviews it ended 10 times in 13,985 tokens.
 const MODEL_CHANCE: f64 = 1.0 / 1400.0;
-/// Most that the odds are multiplied or divided by, nats.
+/// Maximum logarithm of the factor on the odds, in either direction, nats.
 const MOST: f64 = 7.0;
 
-/// How long a user's texts are.
+/// Log-logistic distribution of the lengths of a user's texts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ending {
     /// Median length, tokens.
@@ -28,7 +29,7 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// From lengths in tokens; `None` where there are none.
+    /// Estimates the distribution from lengths in tokens; `None` if there are none.
     #[must_use]
     pub fn of_lengths(lengths: &[usize]) -> Option<Self> {
         let mut logs: Vec<f64> = lengths.iter().map(|n| (*n).max(1) as f64).map(f64::ln).collect();
@@ -43,7 +44,7 @@ impl Ending {
         Some(Self { median: median.exp(), shape })
     }
 
-    /// What is added to the log-odds of ending behind `n` tokens, nats.
+    /// Term added to the log-odds of ending after `n` tokens, nats.
     #[must_use]
     pub fn shift(&self, n: usize) -> f64 {
         let relative = n.max(1) as f64 / self.median;
@@ -52,14 +53,14 @@ impl Ending {
         (chance / MODEL_CHANCE).ln().clamp(-MOST, MOST)
     }
 
-    /// Everything that makes another text.
+    /// Cache key: all parameters that change the text.
     #[must_use]
     pub fn key(&self) -> String {
         format!("{:.6} {:.6} {MODEL_CHANCE:.6} {MOST}", self.median, self.shape)
     }
 }
 
-/// Another rule, with the tokens that end a text made likelier or less likely.
+/// Another rule with the scores of the end tokens shifted by the length prior.
 pub(crate) struct EndingRule {
     pub(crate) rule: Box<dyn Rule>,
     pub(crate) ending: Ending,
@@ -97,7 +98,7 @@ mod tests {
         assert!((55..=65).contains(&n), "{n}");
         assert!(ending.shift(3) < 0.0 && ending.shift(60) > 0.0);
         assert_eq!(Ending::of_lengths(&[]), None);
-        // The same length again and again makes the spread small, but not nothing.
+        // If all lengths are equal, the spread is small, but not 0.
         let same = Ending::of_lengths(&[50; 20]).unwrap();
         assert!(same.shape > ending.shape && same.shift(0).is_finite());
     }

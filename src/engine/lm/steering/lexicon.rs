@@ -1,21 +1,22 @@
-//! Which tokens a user takes more often than others do, as a score for each token.
+//! Lexical bias: a score for each token by how much more often a user writes it than others do.
 //!
-//! `bias(t) = ln p̃U(t) − ln p(t)`, where `p` is the others' unigram distribution and `p̃U` the user's
-//! shrunk towards it: `(nU(t) + m p(t)) / (NU + m)`. Added to log-probabilities with a strength below
-//! 1 this is unigram rescaling (Kneser, Peters and Klakow 1997, "Language model adaptation using
-//! dynamic marginals", eq. 4), with others' texts in the place of the model's training texts.
+//! `bias(t) = ln p̃U(t) − ln p(t)`, where `p` is the others' unigram distribution and `p̃U` the
+//! user's, shrunk towards `p`: `(nU(t) + m p(t)) / (NU + m)`. Adding it to log-probabilities with a
+//! strength below 1 is unigram rescaling (Kneser, Peters and Klakow 1997, "Language model
+//! adaptation using dynamic marginals", eq. 4), with others' texts in the place of the model's
+//! training texts.
 
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// What is added to the count of every token of the vocabulary in others' texts.
+/// Pseudo-count added to every token of the vocabulary in others' texts.
 const FLOOR: f64 = 0.5;
 
-/// No score is lower, nats.
+/// Lower bound of a score, nats.
 const LEAST: f64 = -20.0;
 
-/// How often each token stands in some texts.
+/// Unigram counts of some texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lexicon {
     counts: Vec<u32>,
@@ -23,13 +24,13 @@ pub struct Lexicon {
 }
 
 impl Lexicon {
-    /// Nothing counted yet, in a vocabulary of this size.
+    /// Creates counts of 0 for a vocabulary of this size.
     #[must_use]
     pub fn new(n_vocab: usize) -> Self {
         Self { counts: vec![0; n_vocab], total: 0 }
     }
 
-    /// Counts `n` more of a token; one that is not in the vocabulary is passed by.
+    /// Adds `n` to the count of a token; a token outside of the vocabulary is ignored.
     pub fn add(&mut self, id: u32, n: u32) {
         if let Some(count) = self.counts.get_mut(id as usize) {
             *count = count.saturating_add(n);
@@ -43,8 +44,8 @@ impl Lexicon {
         self.total
     }
 
-    /// Each token's score against `others`: positive where these texts have more of it, nats.
-    /// `prior` is the number of tokens that the others' distribution counts as.
+    /// Score of each token against `others`, nats: positive if it is more frequent in these texts.
+    /// `prior` is the pseudo-count of the others' distribution (Dirichlet prior).
     #[must_use]
     pub fn against(&self, others: &Self, prior: f64) -> Bias {
         let n_others = others.total as f64 + FLOOR * others.counts.len() as f64;
@@ -56,7 +57,7 @@ impl Lexicon {
             .map(|(own, other)| {
                 let p = (f64::from(*other) + FLOOR) / n_others;
                 let shrunk = (f64::from(*own) + prior * p) / n_own;
-                // Without a prior, what was never taken would be minus infinity.
+                // Without a prior, a token that was never used would get minus infinity.
                 (shrunk / p).ln().max(LEAST) as f32
             })
             .collect();
@@ -79,13 +80,13 @@ impl Bias {
         Self { values, hash }
     }
 
-    /// `[n_vocab]`, nats.
+    /// The scores, `[n_vocab]`, nats.
     #[must_use]
     pub fn values(&self) -> Arc<[f32]> {
         Arc::clone(&self.values)
     }
 
-    /// Hash of all of them.
+    /// Hash of the scores.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash

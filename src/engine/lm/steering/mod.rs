@@ -1,8 +1,9 @@
-//! Rules that combine what the model says after several prompts into one distribution.
+//! Rules that combine the model's distributions after several prompts into one.
 //!
-//! A [`Steering`] says in words that can be stored which rule it is and with which strengths; its
-//! [`rule`](Steering::rule) does it. The prompts come in a fixed order: first the one with the user's
-//! texts (U), then the one with nobody's (0), then those with peers' texts on the same items (P).
+//! A [`Steering`] is the configuration, which can be stored: the rule and its strengths.
+//! [`rule`](Steering::rule) builds the rule. The prompts have a fixed order: first the one with the
+//! user's texts (U), then the non-personalized one (0), then those with peers' texts about the same
+//! items (P). `lU`, `l0` and `lP` are the log-probabilities after them.
 
 mod context;
 mod contrast;
@@ -27,16 +28,16 @@ use phrases::Mixed;
 use plausible::PlausibleContrast;
 use top_k::TopKReward;
 
-/// Combines log-probabilities after several prompts that are advanced together.
+/// Combines the log-probabilities after several prompts that are continued with the same text.
 pub trait Rule: Send {
-    /// `written`: tokens of the text before this one. `logprobs`: natural
-    /// log-probabilities of the vocabulary after each prompt, `[n_prompts][n_vocab]`. Writes scores
-    /// to `combined`, `[n_vocab]`: finite, or minus infinity for a token that must not come. Their
-    /// softmax is the distribution.
+    /// Computes the scores of the next token. `written`: the completion's tokens so far.
+    /// `logprobs`: natural log-probabilities of the vocabulary after each prompt,
+    /// `[n_prompts][n_vocab]`. Writes the scores to `combined`, `[n_vocab]`: finite, or minus
+    /// infinity for a forbidden token. Their softmax is the distribution.
     fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]);
 }
 
-/// `Σ wᵢ · log pᵢ`, one weight a prompt. A prompt without a weight counts nothing.
+/// `Σ wᵢ · log pᵢ`, one weight per prompt. A prompt without a weight is ignored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedSum(pub Vec<f32>);
 
@@ -44,7 +45,7 @@ impl Rule for WeightedSum {
     fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
         combined.fill(0.0);
         for (logprobs, weight) in logprobs.iter().zip(&self.0) {
-            // 0 times minus infinity is no number.
+            // 0 times minus infinity is NaN.
             if *weight != 0.0 {
                 combined.iter_mut().zip(*logprobs).for_each(|(sum, x)| *sum += weight * x);
             }
@@ -52,7 +53,7 @@ impl Rule for WeightedSum {
     }
 }
 
-/// How prompts are combined.
+/// The formula by which prompts are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Contrast {
@@ -61,71 +62,73 @@ pub enum Contrast {
     None,
     /// CoS: `lU + strength (lU − l0)`.
     ContextSteering {
-        /// 0 is ordinary prompting, −1 leaves the user out.
+        /// 0 is ordinary prompting, −1 uses the non-personalized prompt only.
         strength: f32,
     },
     /// CoPe: `lU − strength l0`, on tokens plausible after U.
     Plausible {
-        /// What is taken off.
+        /// Weight of `l0`, which is subtracted.
         strength: f32,
-        /// Least share of the likeliest token's probability, 0 to 1.
+        /// Smallest plausible probability, as a fraction of the largest one, 0 to 1.
         plausible: f32,
-        /// What other tokens lose, nats; `None` forbids them.
+        /// Penalty of other tokens, nats; `None` forbids them.
         outside: Option<f32>,
     },
-    /// PAD with the same model as reward: `l0 + weight (lU − l0)` among the likeliest after 0.
+    /// PAD with the same model as reward: `l0 + weight (lU − l0)` on the k most likely tokens after
+    /// 0, the difference normalised over the k.
     TopK {
-        /// How many are likeliest.
+        /// Number of most likely tokens.
         k: usize,
         /// Weight of the reward.
         weight: f32,
-        /// What other tokens lose, nats; `None` forbids them.
+        /// Penalty of other tokens, nats; `None` forbids them.
         outside: Option<f32>,
     },
     /// Contrast with peers on the same items.
     Peers(PeerContrast),
 }
 
-/// `l0 + a (lU − l0) + b·gate·(lU − mean lP)`, the last on tokens plausible after U.
+/// `l0 + a (lU − l0) + b·gate·(lU − mean lP)`, the last term only on tokens plausible after U.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerContrast {
-    /// Strength of the user's texts against none; 1 is ordinary prompting.
+    /// Strength of the user's prompt against the non-personalized one; 1 is ordinary prompting.
     pub a: f32,
-    /// Strength of the user's texts against the peers'.
+    /// Strength of the user's prompt against the peers'.
     pub b: f32,
-    /// Least share of the likeliest token's probability after U, 0 to 1; 0 takes all tokens.
+    /// Smallest plausible probability after U, as a fraction of the largest one, 0 to 1; 0 accepts
+    /// all tokens.
     pub plausible: f32,
-    /// Jensen-Shannon divergence of U and P, nats, from which the gate is open; below, it opens in
-    /// proportion. 0 leaves it open.
+    /// Jensen-Shannon divergence of U and P, nats, from which the gate is 1; below, the gate is
+    /// proportional to the divergence. 0 keeps the gate at 1.
     pub divergence: f32,
-    /// Tokens after which the contrast is whole; before, it rises in proportion. 0 has it whole
-    /// from the first.
+    /// Number of tokens over which the contrast rises linearly to its full strength. 0 applies the
+    /// full strength from the first token.
     pub ramp: usize,
 }
 
 /// A rule and its strengths.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Steering {
-    /// How prompts are combined.
+    /// The formula by which prompts are combined.
     pub contrast: Contrast,
-    /// What is added to each token's score: `strength · bias`.
+    /// Strength and bias: `strength · bias` is added to each token's score.
     pub lexical: Option<(f32, Bias)>,
-    /// How the user goes on, and its share of the mixture, 0 to 1.
+    /// Interpolation weight, 0 to 1, and the user's n-gram cache.
     pub phrases: Option<(f32, Phrases)>,
 }
 
-/// Which prompts a steering reads beside the user's.
+/// The prompts that a steering reads in addition to the user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lanes {
-    /// The one with nobody's texts.
+    /// The non-personalized prompt.
     pub nobody: bool,
-    /// Those with peers' texts.
+    /// The prompts with peers' texts.
     pub peers: bool,
 }
 
 impl Steering {
-    /// Which prompts it reads; those of peers come with that of nobody.
+    /// Returns the prompts that it reads; the peers' prompts require the non-personalized one.
     #[must_use]
     pub fn lanes(&self) -> Lanes {
         match self.contrast {
@@ -135,8 +138,8 @@ impl Steering {
         }
     }
 
-    /// The rule. It reads as many prompts as it is given: without peers' prompts there is no
-    /// contrast with them, without nobody's the user's stands alone.
+    /// Builds the rule. It accepts fewer prompts: without peers' prompts the contrast with peers is
+    /// omitted, without the non-personalized prompt the user's prompt is used alone.
     #[must_use]
     pub fn rule(&self) -> Box<dyn Rule> {
         let rule: Box<dyn Rule> = match self.contrast {
@@ -162,7 +165,8 @@ impl Steering {
         }
     }
 
-    /// What makes the same prompts give another text: rule, strengths and hashes of what is counted.
+    /// Cache key: the rule, its strengths and the hashes of the counts, which together determine
+    /// the text for the same prompts.
     #[must_use]
     pub fn key(&self) -> String {
         let contrast = serde_json::to_string(&self.contrast).unwrap_or_default();
@@ -176,7 +180,7 @@ impl Steering {
     }
 }
 
-/// Another rule's scores and a fixed one for each token.
+/// Another rule's scores plus a fixed bias for each token.
 struct Biased {
     rule: Box<dyn Rule>,
     strength: f32,
@@ -190,7 +194,7 @@ impl Rule for Biased {
     }
 }
 
-/// `l − penalty`, where `None` forbids.
+/// `logprob − penalty`; minus infinity if the penalty is `None`.
 fn outside(logprob: f32, penalty: Option<f32>) -> f32 {
     penalty.map_or(f32::NEG_INFINITY, |penalty| logprob - penalty)
 }

@@ -1,10 +1,10 @@
-//! How a user goes on behind one token and behind two, mixed into what the model says.
+//! N-gram cache: the user's bigram and trigram counts, interpolated with the model's distribution.
 //!
-//! `p'(t) = (1 − λ) p(t) + λ c₂(t)` with `cₖ(t) = (nₖ(t) + m cₖ₋₁(t)) / (Nₖ + m)` and `c₀ = p`: `nₖ(t)`
-//! counts `t` behind the last `k` tokens in the user's texts, `Nₖ` whatever stands there. That past
-//! texts lend their counts is a cache (Kuhn and De Mori 1990, "A cache-based natural language model");
-//! each order is the prior of the next as in the hierarchical Dirichlet language model (MacKay and
-//! Peto 1995, section 3), with the model's own distribution at the root.
+//! `p'(t) = (1 − λ) p(t) + λ c₂(t)` with `cₖ(t) = (nₖ(t) + m cₖ₋₁(t)) / (Nₖ + m)` and `c₀ = p`.
+//! `nₖ(t)` counts `t` after the last `k` tokens in the user's texts; `Nₖ` counts any token there.
+//! Using the counts of past texts is a cache model (Kuhn and De Mori 1990, "A cache-based natural
+//! language model"). Each order is the prior of the next one, as in the hierarchical Dirichlet
+//! language model (MacKay and Peto 1995, section 3), with the model's own distribution at the root.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use super::Rule;
 use idiolect_kernels::Tier;
 use idiolect_kernels::softmax::log_sum_exp;
 
-/// `m`: number of tokens that a shorter context's estimate counts as.
+/// `m`: pseudo-count of the estimate from the shorter context.
 const PRIOR: f32 = 3.0;
-/// Stands before the only token of a context of one; no vocabulary has it.
+/// First element of the key of a one-token context; no vocabulary contains it.
 const NOTHING: u32 = u32::MAX;
 
-/// What stands behind a context: each token and its count, by token.
+/// Tokens that follow a context, with their counts, sorted by token.
 #[derive(Debug, PartialEq, Default)]
 struct Next {
     counts: Vec<(u32, u32)>,
@@ -34,7 +34,7 @@ impl Next {
     }
 }
 
-/// What stands behind each token and each two tokens of some texts.
+/// Counts of the tokens that follow each token and each pair of tokens in some texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phrases {
     next: Arc<HashMap<[u32; 2], Next>>,
@@ -42,7 +42,7 @@ pub struct Phrases {
 }
 
 impl Phrases {
-    /// From the tokens of texts, no context reaching from one into the other.
+    /// Counts the tokens of texts; no context spans two texts.
     #[must_use]
     pub fn of(texts: &[Vec<u32>]) -> Self {
         let mut counted: HashMap<[u32; 2], BTreeMap<u32, u32>> = HashMap::new();
@@ -73,7 +73,8 @@ impl Phrases {
         &self.hash
     }
 
-    /// What is behind the last token and behind the last two, as far as they stand in the texts.
+    /// Counts after the last token and after the last two; `None` if the texts do not contain that
+    /// context.
     fn behind(&self, written: &[u32]) -> (Option<&Next>, Option<&Next>) {
         match written {
             [] => (None, None),
@@ -85,7 +86,7 @@ impl Phrases {
     }
 }
 
-/// Another rule's distribution, mixed with how the user goes on.
+/// Another rule's distribution, interpolated with the user's n-gram cache.
 pub(super) struct Mixed {
     pub(super) rule: Box<dyn Rule>,
     /// `λ`, 0 to 1.
@@ -100,11 +101,11 @@ impl Rule for Mixed {
         let nothing = Next::default();
         let two = two.unwrap_or(&nothing);
         let (n1, n2) = (one.total as f32 + PRIOR, two.total as f32 + PRIOR);
-        // What is left of `p` in the mixture; divided by it, the tokens that were never seen behind
-        // this context keep their scores.
+        // Total factor of `p` in the mixture. All scores are relative to it, so the tokens that
+        // were never seen after this context keep theirs.
         let left = 1.0 - self.share + self.share * (PRIOR / n1) * (PRIOR / n2);
         let norm = log_sum_exp(combined, Tier::detect());
-        // Whatever stands behind two tokens also stands behind the last of them.
+        // Every token that follows the last two tokens also follows the last one.
         for (id, count) in &one.counts {
             let lent = two.count(*id) / n2 + PRIOR / n2 * (*count as f32 / n1);
             if let Some(score) = combined.get_mut(*id as usize).filter(|score| score.is_finite()) {
@@ -132,7 +133,7 @@ mod tests {
         combined.iter().map(|score| (score - norm).exp()).collect()
     }
 
-    /// The formula as it stands above, each order over the whole vocabulary.
+    /// The formula of the module's docs, each order over the whole vocabulary.
     fn plain(share: f32, texts: &[Vec<u32>], written: &[u32]) -> Vec<f32> {
         let mut estimate = P.to_vec();
         for order in 1..=2 {
@@ -178,7 +179,7 @@ mod tests {
         mixed.combine(&[1], &[&scores], &mut combined);
         assert_eq!(combined[2], f32::NEG_INFINITY);
         assert!(phrases.behind(&[2]).0.is_none() && phrases.behind(&[1, 2]).1.is_none());
-        // A token beyond the vocabulary is passed by.
+        // A token outside of the vocabulary is ignored.
         let mut short = [0.0; 2];
         mixed.combine(&[3], &[&scores[..2]], &mut short);
         assert_eq!(short, [0.0, 0.0]);

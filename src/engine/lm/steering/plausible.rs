@@ -1,6 +1,6 @@
-//! CoPe's contrast with its plausibility mask (arXiv 2506.12109): `score = lU − α l0` where
-//! `pU ≥ β max pU`. There, U is a model tuned on the user and 0 the one it was tuned from; here, the
-//! same model after two prompts.
+//! CoPe's contrast with its plausibility mask (arXiv 2506.12109): `score = lU − α l0` on tokens
+//! with `pU ≥ β max pU`. In the paper, U is a model fine-tuned on the user and 0 its base model;
+//! here, they are the same model after two prompts.
 
 use super::{Rule, outside};
 
@@ -22,7 +22,7 @@ impl Rule for PlausibleContrast {
     }
 }
 
-/// Log-probability from which a token is plausible.
+/// Smallest log-probability of a plausible token: `share` times the largest probability.
 pub(super) fn least_plausible(logprobs: &[f32], share: f32) -> f32 {
     logprobs.iter().copied().fold(f32::NEG_INFINITY, f32::max) + share.ln()
 }

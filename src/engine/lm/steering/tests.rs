@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Log-probabilities of weights.
+/// Logarithms of the weights, normalised to probabilities.
 fn logs(weights: [f32; 4]) -> [f32; 4] {
     let total: f32 = weights.iter().sum();
     weights.map(|weight| (weight / total).ln())
@@ -44,14 +44,14 @@ fn every_rule_is_its_formula() {
     let by = |f: &dyn Fn(usize) -> f32| [f(0), f(1), f(2), f(3)];
     let cos = of(Contrast::ContextSteering { strength: 0.5 });
     assert!(near(combined(&cos, &[&u, &z], 0), by(&|i| u[i] + 0.5 * (u[i] - z[i]))));
-    // Plausible from a quarter of the likeliest: the first three.
+    // Tokens with at least a quarter of the largest probability are plausible: the first three.
     let cope = |outside| of(Contrast::Plausible { strength: 0.1, plausible: 0.25, outside });
     let expected = by(&|i| u[i] - 0.1 * z[i]);
     let masked = [expected[0], expected[1], expected[2], f32::NEG_INFINITY];
     assert!(near(combined(&cope(None), &[&u, &z], 0), masked));
     let softened = [expected[0], expected[1], expected[2], expected[3] - 3.0];
     assert!(near(combined(&cope(Some(3.0)), &[&u, &z], 0), softened));
-    // The two likeliest after P, the base here, are tokens 1 and 2.
+    // The two most likely tokens after P, the base here, are 1 and 2.
     let pad = of(Contrast::TopK { k: 2, weight: 0.8, outside: None });
     let among = |l: [f32; 4], i: usize| l[i] - (l[1].exp() + l[2].exp()).ln();
     let expected = by(&|i| match i {
@@ -76,10 +76,10 @@ fn peer_contrast_counts_as_far_as_its_gate_is_open() {
     assert!(near(scores(settings), expected(0.5)));
     assert!(near(scores(PeerContrast { ramp: 12, ..settings }), expected(0.125)));
     assert!(near(scores(PeerContrast { ramp: 2, ..settings }), expected(0.5)));
-    // Two peers' prompts are averaged.
+    // The log-probabilities of two peers' prompts are averaged.
     let one = combined(&of(Contrast::Peers(settings)), &[&u, &z, &u, &p], 0);
     assert!(near(one, expected(0.25)));
-    // Where peers write as the user does, the gate is shut.
+    // If the peers write as the user does, the gate is 0.
     let gated = PeerContrast { divergence: 0.1, ..settings };
     let same = combined(&of(Contrast::Peers(gated)), &[&u, &z, &u], 0);
     assert!(near(same, expected(0.0)));
@@ -109,12 +109,13 @@ fn a_bias_is_the_users_share_against_the_others() {
     let phrases = Some((0.1, Phrases::of(&[vec![0, 1]])));
     let more = Steering { phrases, ..steering.clone() };
     assert_ne!(more.key(), steering.key());
-    // Behind token 0 the mixture is taken of what the bias has made; behind others it changes nothing.
+    // After token 0 the n-gram cache changes the biased distribution; after other tokens it changes
+    // nothing.
     let biased = combined(&steering, &[&u], 5);
     let mixed = combined(&more, &[&u], 5);
     assert!(mixed[1] > biased[1] && mixed[0] == biased[0]);
     assert_eq!(combined(&more, &[&u], 0), combined(&steering, &[&u], 0));
-    // Without a prior the score of what was never taken is still a number.
+    // Without a prior, a token that was never used still has a finite score.
     assert_eq!(own.against(&others, 0.0).values()[3], -20.0);
 }
 

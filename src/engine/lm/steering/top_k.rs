@@ -1,5 +1,5 @@
-//! PAD (arXiv 2410.04070) with the same model as reward: among the k tokens likeliest after 0,
-//! `score = l0 + w (log-softmax of lU among the k − the same of l0)`.
+//! PAD (arXiv 2410.04070) with the same model as reward: on the k most likely tokens after 0,
+//! `score = l0 + w (log-softmax of lU over the k − log-softmax of l0 over the k)`.
 
 use super::{Rule, outside};
 
@@ -31,7 +31,7 @@ impl Rule for TopKReward {
     }
 }
 
-/// Logarithm of the probability of some tokens together.
+/// Logarithm of the total probability of some tokens.
 fn log_sum(logprobs: &[f32], ids: &[usize]) -> f32 {
     let largest = ids.iter().map(|id| logprobs[*id]).fold(f32::NEG_INFINITY, f32::max);
     match largest == f32::NEG_INFINITY {

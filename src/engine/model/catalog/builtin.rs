@@ -1,4 +1,4 @@
-//! The entries of `models/`, carried in the program.
+//! The entries of `models/`, embedded in the program.
 
 macro_rules! entry {
     ($name:literal) => {
@@ -9,7 +9,7 @@ macro_rules! entry {
     };
 }
 
-/// Name of the file and its text.
+/// Names of the entries' files, and their texts.
 pub(super) const ENTRIES: [(&str, &str); 13] = [
     entry!("all-minilm-l6-v2"),
     entry!("bge-small-en-v1.5"),

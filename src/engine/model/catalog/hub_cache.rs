@@ -1,10 +1,11 @@
-//! The folder layout that Hugging Face tools keep downloads in, read without them.
+//! Reads the download cache of Hugging Face tools.
 //!
 //! `models--OWNER--NAME/refs/REVISION` names a commit, and `snapshots/COMMIT/` holds the files.
 
 use std::path::{Path, PathBuf};
 
-/// The cache's folder: `HF_HUB_CACHE`, else `hub` inside `HF_HOME`, else inside the user's cache.
+/// Returns the cache's folder: `HF_HUB_CACHE`, else `hub` inside `HF_HOME`, else inside the user's
+/// cache folder.
 pub(crate) fn folder() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(cache) = set("HF_HUB_CACHE").or_else(|| set("HUGGINGFACE_HUB_CACHE")) {
@@ -23,11 +24,11 @@ pub(crate) fn folder() -> Option<PathBuf> {
 pub(crate) struct Snapshot {
     /// The folder that holds the files.
     pub(crate) folder: PathBuf,
-    /// Whether it is the revision that was asked for.
+    /// Whether it is the requested revision.
     pub(crate) is_revision: bool,
 }
 
-/// Snapshots of a repository, the one of `revision` first.
+/// Returns the snapshots of a repository, that of `revision` first.
 pub(crate) fn snapshots(cache: &Path, repo: &str, revision: &str) -> Vec<Snapshot> {
     let repository = cache.join(format!("models--{}", repo.replace('/', "--")));
     let commit = std::fs::read_to_string(repository.join("refs").join(revision))

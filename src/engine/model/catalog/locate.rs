@@ -9,20 +9,20 @@ use super::{Catalog, hub_cache, record::Record};
 use crate::model::{Error, Result};
 use crate::progress::Progress;
 
-/// Where a model lies.
+/// Location of a model's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
     /// The folder that holds all its files.
     pub folder: PathBuf,
-    /// What kind of folder that is.
+    /// Kind of that folder.
     pub place: Place,
 }
 
-/// What kind of folder a model lies in.
+/// Kind of a folder that holds a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// The models folder.
+    /// The model's own folder inside the models folder.
     Models,
     /// A folder that the catalog names.
     Folder,
@@ -31,7 +31,7 @@ pub enum Place {
 }
 
 impl Located {
-    /// Path of one of the model's files.
+    /// Returns the path of one of the model's files.
     #[must_use]
     pub fn file(&self, file: &ModelFile) -> PathBuf {
         self.folder.join(&file.name)
@@ -39,13 +39,13 @@ impl Located {
 }
 
 impl Catalog {
-    /// Where the model's files lie: the models folder first, then the folders and snapshots its
-    /// sources name. Only a folder with every file, and the right hash of each file whose hash is
-    /// known, counts.
+    /// Returns the folder of the model's files: the models folder is tried first, then the folders
+    /// and snapshots of its sources. A folder is accepted only if it has every file, and the right
+    /// hash of each file whose hash is known.
     ///
     /// # Errors
     ///
-    /// A file in the models folder has another hash than it should.
+    /// A file in the models folder has the wrong size or hash, or `progress` asked to stop.
     pub fn locate(&self, entry: &Entry, progress: &dyn Progress) -> Result<Option<Located>> {
         let entry = Record::read(&self.models_dir, &entry.name)?.complete(entry);
         for located in self.candidates(&entry) {
@@ -66,14 +66,15 @@ impl Catalog {
         Ok(None)
     }
 
-    /// Whether the model's files seem to be there: existence and sizes, no hashes.
+    /// Returns the folder that seems to hold the model's files, judged by their existence and
+    /// sizes, without hashes.
     #[must_use]
     pub fn glimpse(&self, entry: &Entry) -> Option<Located> {
         let entry = Record::read(&self.models_dir, &entry.name).ok()?.complete(entry);
         self.candidates(&entry).into_iter().find(|located| is_complete(located, &entry))
     }
 
-    /// The model's own folder inside the models folder.
+    /// Returns the model's own folder inside the models folder.
     #[must_use]
     pub fn own_folder(&self, name: &str) -> PathBuf {
         self.models_dir.join(name)
@@ -90,7 +91,7 @@ impl Catalog {
                 }
                 Source::Hub { repo, revision } => {
                     let Some(cache) = &self.hub_cache else { continue };
-                    // Another revision is as good where every hash proves it.
+                    // Another revision is accepted if every hash is known and can prove it.
                     let snapshots = hub_cache::snapshots(cache, repo, revision).into_iter();
                     all.extend(snapshots.filter(|snapshot| snapshot.is_revision || all_known).map(
                         |snapshot| Located { folder: snapshot.folder, place: Place::HubCache },
@@ -120,7 +121,7 @@ fn is_complete(located: &Located, entry: &Entry) -> bool {
     entry.files.iter().all(|file| is_there(&located.file(file), file.size))
 }
 
-/// A file of another size than it should have is told apart from one that is not there.
+/// Error if a file has the wrong size. A missing file is no error here.
 fn check_sizes(located: &Located, entry: &Entry) -> Result<()> {
     for file in &entry.files {
         let path = located.file(file);

@@ -1,4 +1,4 @@
-//! The models that are known by name, and the way from a name or a path to files.
+//! Catalog of known models; resolves names and paths to files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ pub(crate) use entry::of_part;
 pub use entry::{Entry, Kind, ModelFile, Part, Source};
 pub use locate::{Located, Place};
 
-/// The models that are known by name: those the program carries, those of the user's configuration
-/// (`idiolect/models/*.toml`), and those of the models folder (`*.toml`). A later one replaces an
-/// earlier one of the same name.
+/// Catalog of the models known by name: those embedded in the program, those of the user's
+/// configuration (`idiolect/models/*.toml`), and those of the models folder (`*.toml`). A later
+/// entry replaces an earlier one of the same name.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     entries: BTreeMap<String, Entry>,
@@ -32,15 +32,15 @@ pub struct Catalog {
     hashes: HashMemory,
 }
 
-/// Name of the language model that is used unless another is named.
+/// Name of the default language model.
 pub const DEFAULT_LM: &str = "qwen2.5-coder-1.5b-instruct";
 /// Name of the language model for tests and small machines.
 pub const SMALL_LM: &str = "smollm2-135m-instruct";
-/// Name of the sentence encoder that is used unless another is named.
+/// Name of the default sentence encoder.
 pub const DEFAULT_ENCODER: &str = "all-minilm-l6-v2";
 
-/// The folder that models are kept in unless the user says otherwise: `IDIOLECT_MODELS`, else
-/// `idiolect/models` in the user's data folder.
+/// Returns the default models folder: `IDIOLECT_MODELS`, else `idiolect/models` in the user's data
+/// folder.
 pub fn default_models_dir() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("IDIOLECT_MODELS").filter(|value| !value.is_empty()) {
         return Ok(folder.into());
@@ -76,18 +76,18 @@ impl Catalog {
         })
     }
 
-    /// All entries, by name.
+    /// Returns all entries, sorted by name.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
     }
 
-    /// The folder that fetched models are kept in.
+    /// Returns the folder of fetched models.
     #[must_use]
     pub fn models_dir(&self) -> &Path {
         &self.models_dir
     }
 
-    /// The entry of this name. An unknown name is an error that names near ones.
+    /// Returns the entry of this name. The error for an unknown name suggests similar ones.
     pub fn entry(&self, name: &str) -> Result<&Entry> {
         self.entries.get(name).ok_or_else(|| Error::Unknown {
             name: name.to_owned(),
@@ -95,19 +95,19 @@ impl Catalog {
         })
     }
 
-    /// Files of a language model: a catalog name, or the path of a GGUF file (the first, if the model
-    /// is split into several) or of a folder with just one model.
+    /// Returns the files of a language model, given its catalog name, the path of a GGUF file (the
+    /// first, if the model is split into several), or the path of a folder with exactly one model.
     pub fn lm(&self, name_or_path: &str) -> Result<LmFiles> {
         self.lm_with(name_or_path, &Silent)
     }
 
-    /// As [`Catalog::lm`]; `progress` is told when a large file must be hashed.
+    /// Like [`Catalog::lm`]; reports to `progress` if a large file must be hashed.
     pub fn lm_with(&self, name_or_path: &str, progress: &dyn Progress) -> Result<LmFiles> {
         if self.is_path(name_or_path) {
             return paths::lm(Path::new(name_or_path), &self.hashes, progress);
         }
         let (entry, located) = self.fetched(name_or_path, Kind::Lm, progress)?;
-        // The check of entries saw to it that there is a first file.
+        // The check of entries guarantees a first file.
         let gguf = located.file(&entry.files[0]);
         let sha256 = self.hashes.sha256_of_model(&gguf, progress)?;
         let tokenizer = entry.files.iter().find(|file| file.name.ends_with("tokenizer.json"));
@@ -119,12 +119,12 @@ impl Catalog {
         })
     }
 
-    /// Files of a sentence encoder: a catalog name, or the path of a folder.
+    /// Returns the files of a sentence encoder, given its catalog name or the path of a folder.
     pub fn encoder(&self, name_or_path: &str) -> Result<EncoderFiles> {
         self.encoder_with(name_or_path, &Silent)
     }
 
-    /// As [`Catalog::encoder`]; `progress` is told when a large file must be hashed.
+    /// Like [`Catalog::encoder`]; reports to `progress` if a large file must be hashed.
     pub fn encoder_with(
         &self,
         name_or_path: &str,
@@ -144,12 +144,12 @@ impl Catalog {
         })
     }
 
-    /// Remembers the SHA-256 of a file that was hashed while it was written.
+    /// Stores the SHA-256 of a file that was hashed while it was written.
     pub(crate) fn remember_sha256(&self, path: &Path, sha256: &str) -> Result<()> {
         self.hashes.learn(path, sha256)
     }
 
-    /// SHA-256 of a file, remembered by size and modification time.
+    /// Returns the SHA-256 of a file, cached by size and modification time.
     pub(crate) fn sha256(&self, path: &Path, progress: &dyn Progress) -> Result<String> {
         self.hashes.sha256(path, progress)
     }
@@ -180,8 +180,8 @@ impl Catalog {
         }
     }
 
-    /// A catalog name is never a path; `./name` is. Anything else that looks like a path, or is
-    /// there, is one.
+    /// Whether `text` is a path. A catalog name is never a path (`./name` is). Any other text is a
+    /// path if it has a path separator, ends in `.gguf` or exists as a file.
     fn is_path(&self, text: &str) -> bool {
         if self.entries.contains_key(text) {
             return false;
@@ -208,7 +208,8 @@ fn entries_of(folder: &Path) -> Result<Vec<Entry>> {
     paths.iter().map(read).collect()
 }
 
-/// Names within a few edits of `name`, or that contain it, as the end of a sentence.
+/// Returns up to three similar names (few edits away, or one contains the other), as the end of a
+/// sentence.
 fn near<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
     let name = name.to_lowercase();
     let mut scored: Vec<(usize, &str)> = known
@@ -223,7 +224,7 @@ fn near<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
     if names.is_empty() { String::new() } else { format!(", did you mean {}", names.join(" or ")) }
 }
 
-/// Levenshtein distance in bytes.
+/// Returns the Levenshtein distance in bytes.
 fn edits(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {

@@ -1,4 +1,4 @@
-//! Models that are named by path.
+//! Models given by path.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,8 @@ use crate::model::hash::HashMemory;
 use crate::model::{EncoderFiles, Error, LmFiles, Result};
 use crate::progress::Progress;
 
-/// A GGUF file, or a folder with just one; of a split model, its first file.
+/// Returns the files of a GGUF file, or of a folder with exactly one model; of a split model,
+/// `gguf` is the first file.
 pub(super) fn lm(path: &Path, hashes: &HashMemory, progress: &dyn Progress) -> Result<LmFiles> {
     let gguf = if is_folder(path)? { only_gguf(path)? } else { path.to_owned() };
     Ok(LmFiles {
@@ -18,7 +19,7 @@ pub(super) fn lm(path: &Path, hashes: &HashMemory, progress: &dyn Progress) -> R
     })
 }
 
-/// A folder with `config.json`, `model.safetensors` and `tokenizer.json`.
+/// Returns the files of a folder with `config.json`, `model.safetensors` and `tokenizer.json`.
 pub(super) fn encoder(
     path: &Path,
     hashes: &HashMemory,
@@ -36,7 +37,7 @@ pub(super) fn encoder(
             )));
         }
     }
-    // `.` and the like get their real name.
+    // Resolves `.` and similar paths to a real name.
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let name = real.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let sha256 = hashes.sha256(&path.join("model.safetensors"), progress)?;
@@ -61,7 +62,7 @@ fn only_gguf(folder: &Path) -> Result<PathBuf> {
     }
 }
 
-/// GGUF files of a folder; of a split model, the first alone.
+/// Returns the GGUF files of a folder; of a split model, only the first.
 fn ggufs(folder: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<_> = files.map(|file| file.path()).collect();
@@ -70,8 +71,8 @@ fn ggufs(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// `NAME.tokenizer.json` beside `NAME.gguf`; or `tokenizer.json`, if there is no other GGUF that it
-/// could belong to.
+/// Returns `NAME.tokenizer.json` next to `NAME.gguf`, else `tokenizer.json` if there is no other
+/// GGUF that it could belong to.
 fn tokenizer_beside(gguf: &Path) -> Option<PathBuf> {
     let own = gguf.with_extension("tokenizer.json");
     if own.is_file() {

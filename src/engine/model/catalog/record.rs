@@ -1,4 +1,4 @@
-//! Sizes and hashes that were found at the first fetch, held to from then on.
+//! Record of sizes and hashes at the first fetch, which later fetches must match.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::Entry;
 use crate::model::{Error, Result};
 
-/// What the first fetch of a model found.
+/// Sizes and hashes from the first fetch of a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
@@ -18,7 +18,7 @@ pub(crate) struct Record {
     pub(crate) files: BTreeMap<String, Recorded>,
 }
 
-/// One file as it was first fetched.
+/// Size and hash of one file at its first fetch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recorded {
@@ -27,7 +27,7 @@ pub(crate) struct Recorded {
 }
 
 impl Record {
-    /// The model's record; empty when it was never fetched.
+    /// Reads the model's record; empty if it was never fetched.
     pub(crate) fn read(models_dir: &Path, model: &str) -> Result<Self> {
         let path = file(models_dir, model);
         match std::fs::read_to_string(&path) {
@@ -35,12 +35,12 @@ impl Record {
                 path,
                 what: format!("{why}; delete the file to record anew what the next fetch finds"),
             }),
-            // Nothing recorded, also where the folder cannot be read: the catalog's hashes hold.
+            // No record, also if the folder cannot be read: then only the catalog's hashes apply.
             Err(_) => Ok(Self::default()),
         }
     }
 
-    /// Writes the record at once and durably.
+    /// Writes the record durably, by replacing the file.
     pub(crate) fn write(&self, models_dir: &Path, model: &str) -> Result<()> {
         let path = file(models_dir, model);
         let io = |source| Error::Io { operation: "write", path: path.clone(), source };
@@ -55,7 +55,8 @@ impl Record {
         Ok(())
     }
 
-    /// The entry with what the record adds; what the catalog says stands.
+    /// Returns the entry with sizes and hashes added from the record. Those of the catalog take
+    /// precedence.
     pub(crate) fn complete(&self, entry: &Entry) -> Entry {
         let mut entry = entry.clone();
         for file in &mut entry.files {

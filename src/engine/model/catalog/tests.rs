@@ -16,7 +16,7 @@ fn entry_text(name: &str, sha256: Option<&str>, source: &str) -> String {
 
 const HUB: &str = "kind = \"hub\"\nrepo = \"some/model\"\nrevision = \"abc\"";
 
-/// A catalog with the entry `own`, and a cache folder that only this test uses.
+/// Returns a catalog with the entry `own`, and a Hugging Face cache folder for this test only.
 fn catalog(folder: &Path, text: &str) -> Catalog {
     let models = folder.join("models");
     fs::create_dir_all(&models).unwrap();
@@ -41,7 +41,7 @@ fn the_carried_entries_are_valid() {
         assert_eq!(entry.kind == Kind::Encoder, entry.pooling.is_some(), "{origin}");
         assert_eq!(entry.kind == Kind::Lm, entry.quantization.is_some(), "{origin}");
     }
-    // Every file of the folder is carried.
+    // Every file of the folder is embedded.
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
     assert_eq!(fs::read_dir(models).unwrap().count(), builtin::ENTRIES.len());
     for named in [DEFAULT_LM, SMALL_LM, DEFAULT_ENCODER] {
@@ -164,14 +164,14 @@ fn a_copied_file_serves_and_a_wrong_one_is_refused() {
 fn the_hub_cache_is_used_in_place() {
     let folder = tempfile::tempdir().unwrap();
     let snapshots = folder.path().join("hub/models--some--model/snapshots");
-    // Another revision serves where the hash proves it ...
+    // Another revision is used if the hash proves it ...
     let known = catalog(folder.path(), &entry_text("own", Some(ABC), HUB));
     put(&snapshots.join("zzz/m.gguf"), "abc");
     assert_eq!(known.lm("own").unwrap().gguf, snapshots.join("zzz/m.gguf"));
     // ... and a wrong file of the right revision does not hide it.
     put(&snapshots.join("abc/m.gguf"), "other");
     assert_eq!(known.lm("own").unwrap().gguf, snapshots.join("zzz/m.gguf"));
-    // Without a hash only the revision itself serves, also by a name for it.
+    // Without a hash, only the revision itself is used, also if given by another name for it.
     let unknown = catalog(folder.path(), &entry_text("own", None, HUB));
     assert_eq!(unknown.lm("own").unwrap().gguf, snapshots.join("abc/m.gguf"));
     let main =
@@ -220,7 +220,8 @@ fn models_are_named_by_path() {
     let path = lone.join("a.gguf");
     let path = path.to_str().unwrap();
     assert_eq!(catalog.lm(path).unwrap().tokenizer, Some(lone.join("tokenizer.json")));
-    // Beside two files it could belong to either, so only one named after the file counts.
+    // With a second GGUF, it could belong to either, so only a tokenizer named after the file
+    // counts.
     put(&lone.join("b.gguf"), "abc");
     assert_eq!(catalog.lm(path).unwrap().tokenizer, None);
     put(&lone.join("a.tokenizer.json"), "{}");

@@ -1,5 +1,5 @@
-//! Jinja as chat templates expect it: the settings, functions and filters that the Python library
-//! `transformers` renders them with.
+//! Jinja environment for chat templates, with the settings, functions and filters of the Python
+//! library `transformers`.
 
 use fancy_regex::Regex;
 use minijinja::syntax::SyntaxConfig;
@@ -23,7 +23,7 @@ pub(super) fn build(name: &'static str, source: &str) -> Result<Environment<'sta
     Ok(environment)
 }
 
-/// An error's own words: the message of `raise_exception`, or what failed and on which line.
+/// Returns an error's message: that of `raise_exception`, or what failed and on which line.
 pub(super) fn describe(error: &Error) -> String {
     let what = match error.detail() {
         Some(detail) => detail.to_owned(),
@@ -35,7 +35,8 @@ pub(super) fn describe(error: &Error) -> String {
     }
 }
 
-/// `{% generation %}` marks for trainers what the model said; for rendering it means nothing.
+/// Replaces `{% generation %}` blocks, which mark the model's text for training, by blocks that
+/// render the same.
 fn without_generation_tags(source: &str) -> Result<String, Error> {
     let mut source = source.to_owned();
     for (tag, instead) in [("generation", "if true"), ("endgeneration", "endif")] {
@@ -46,8 +47,8 @@ fn without_generation_tags(source: &str) -> Result<String, Error> {
     Ok(source)
 }
 
-/// The time is always 26 July 2024, 12:00: prompts must not depend on the day, and this is the day
-/// that Llama 3's template falls back to.
+/// Formats a fixed time, 26 July 2024, 12:00. Prompts must not depend on the day, and this is the
+/// default date of Llama 3's template.
 fn strftime(format: &str) -> String {
     let mut text = String::new();
     let mut characters = format.chars();
@@ -84,7 +85,7 @@ fn strftime(format: &str) -> String {
     text
 }
 
-/// JSON as Python's `json.dumps(value, ensure_ascii=False)` writes it; nothing is escaped for HTML.
+/// Writes JSON like Python's `json.dumps(value, ensure_ascii=False)`; nothing is escaped for HTML.
 fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = options.get("indent")?;
     for name in ["ensure_ascii", "separators", "sort_keys"] {
@@ -110,7 +111,7 @@ fn serialize(value: &Value, formatter: impl Formatter) -> Result<String, Error> 
     String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
 }
 
-/// On one line, with a space behind each comma and colon.
+/// Formatter for one line, with a space after each comma and colon.
 struct Spaced;
 
 impl Formatter for Spaced {

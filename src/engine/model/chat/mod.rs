@@ -1,10 +1,10 @@
-//! The only place that knows a chat template.
+//! Chat templates. No other module knows their format.
 //!
-//! A template is a program that a model's maker wrote; messages are data that anybody wrote. So the
-//! template is run with a placeholder in place of each message's text, and what it makes is split at
-//! them: whatever a message contains, it comes out as [`Piece::Data`] and yields no control token.
-//! A template therefore cannot look into a message either: one that strips `<think>` sections from
-//! earlier answers finds none.
+//! A template is a program by the model's authors; messages are untrusted data. The template is
+//! therefore run with a placeholder instead of each message's text, and its output is split at the
+//! placeholders. Any message, whatever it contains, comes out as [`Piece::Data`] and yields no
+//! control token. As a consequence a template cannot inspect a message: one that strips `<think>`
+//! sections from earlier answers finds none.
 
 use minijinja::{Environment, context};
 use sha2::{Digest, Sha256};
@@ -17,13 +17,13 @@ mod placeholder;
 #[cfg(test)]
 mod tests;
 
-/// Who speaks in a message.
+/// Role of a message's author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// The rules of the conversation.
+    /// Instructions for the whole conversation.
     System,
-    /// The one who asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
@@ -43,9 +43,9 @@ impl Role {
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Message {
-    /// Who speaks.
+    /// Role of the author.
     pub role: Role,
-    /// What is said: data, whatever it contains.
+    /// Text of the message: data, whatever it contains.
     pub content: String,
 }
 
@@ -54,12 +54,12 @@ pub struct Message {
 pub struct Chat {
     /// The messages so far, oldest first.
     pub messages: Vec<Message>,
-    /// First words of the assistant's answer, put into its mouth; may be empty.
+    /// First words of the assistant's answer, which the model continues; may be empty.
     pub answer_start: String,
 }
 
 impl Chat {
-    /// Adds a message.
+    /// Appends a message.
     #[must_use]
     pub fn with(mut self, role: Role, content: impl Into<String>) -> Self {
         self.messages.push(Message { role, content: content.into() });
@@ -70,14 +70,14 @@ impl Chat {
 /// A model's chat template.
 #[derive(Debug)]
 pub struct ChatTemplate {
-    /// The compiled template, or why there is none.
+    /// The compiled template, or the reason there is none.
     environment: std::result::Result<Environment<'static>, String>,
     bos: String,
     eos: String,
     fingerprint: String,
 }
 
-/// What models that know `<|im_start|>` but bring no template were trained on.
+/// ChatML, for models that know `<|im_start|>` but have no template.
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + \
                       message['content'] + '<|im_end|>\n' }}{% endfor %}{% if \
                       add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
@@ -85,12 +85,12 @@ const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['
 const NAME: &str = "chat";
 
 impl ChatTemplate {
-    /// From `tokenizer.chat_template`; ChatML when the file has none but its vocabulary has
-    /// `<|im_start|>`. A file with neither, or with a template that cannot be parsed, can still
-    /// complete plain text: then only [`ChatTemplate::render`] fails.
+    /// Reads `tokenizer.chat_template`. If the file has none, but its vocabulary has
+    /// `<|im_start|>`, uses ChatML. A file with neither, or with a template that cannot be parsed,
+    /// can still complete plain text; then only [`ChatTemplate::render`] fails.
     ///
     /// # Errors
-    /// If the metadata are of the wrong kind.
+    /// The metadata have a wrong type.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let tokens: &[String] = match gguf.value("tokenizer.ggml.tokens") {
             Some(_) => gguf.strings("tokenizer.ggml.tokens")?,
@@ -117,7 +117,7 @@ impl ChatTemplate {
         Ok(template)
     }
 
-    /// From a Jinja template and the texts of the special tokens that it may name.
+    /// Creates a template from Jinja source and the texts of the special tokens that it may use.
     #[must_use]
     pub fn from_source(source: &str, bos: &str, eos: &str) -> Self {
         let mut hash = Sha256::new();
@@ -134,16 +134,17 @@ impl ChatTemplate {
         }
     }
 
-    /// Renders a conversation, up to where the assistant's answer goes on.
+    /// Renders a conversation, up to the point at which the assistant's answer continues.
     ///
-    /// The text of all pieces together is what the template makes of the conversation, followed by
-    /// [`Chat::answer_start`]. Thinking is switched off where the template can; the date, where it
-    /// wants one, is a constant, so that the same conversation always gives the same text. Where the
-    /// template refuses or drops a system message, its text is put before the first user message.
+    /// The concatenated text of all pieces is the template's output for the conversation, followed
+    /// by [`Chat::answer_start`]. Thinking is disabled if the template supports that. The date, if
+    /// the template uses one, is a constant, so that the same conversation always gives the same
+    /// text. If the template rejects or drops a system message, its text is put before the first
+    /// user message.
     ///
     /// # Errors
-    /// If there is no template, if it refuses the conversation (its own message is passed on), or
-    /// if it does not give each message exactly once.
+    /// There is no template, it rejects the conversation (its own message is passed on), or its
+    /// output does not contain each message exactly once.
     pub fn render(&self, chat: &Chat) -> Result<Vec<Piece>> {
         let rendered = self.render_messages(&chat.messages);
         let mut pieces = match (rendered, with_system_folded(&chat.messages)) {
@@ -157,8 +158,8 @@ impl ChatTemplate {
         Ok(pieces)
     }
 
-    /// Hash of everything that decides how a conversation is rendered: SHA-256, lower-case
-    /// hexadecimal.
+    /// Returns the hash of everything that determines how a conversation is rendered: SHA-256,
+    /// lower-case hexadecimal.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
@@ -192,7 +193,7 @@ impl ChatTemplate {
     }
 }
 
-/// The conversation with a leading system message put before the first user's text.
+/// Returns the conversation with a leading system message put before the first user message's text.
 fn with_system_folded(messages: &[Message]) -> Option<Vec<Message>> {
     let (system, rest) = messages.split_first()?;
     let first_user = rest.iter().position(|message| message.role == Role::User)?;

@@ -1,4 +1,4 @@
-//! Stand-ins for messages while a template runs.
+//! Placeholders for messages while a template runs.
 
 use std::ops::Range;
 
@@ -8,10 +8,11 @@ use super::{Error, Message, Result};
 use crate::model::hash::hex;
 use crate::model::tokenizer::Piece;
 
-/// One stand-in for each message that says anything.
+/// One placeholder for each message that is not only white space.
 ///
-/// A stand-in is a word of letters and digits that is made of a hash over all messages: nobody can
-/// write a message that contains it, and the same conversation always gets the same ones.
+/// A placeholder is a word of letters and digits made from a hash over the template and all
+/// messages. No one can write a message that contains it, and the same conversation always gets the
+/// same placeholders.
 pub(super) struct Placeholders<'a> {
     messages: &'a [Message],
     stem: String,
@@ -28,15 +29,15 @@ impl<'a> Placeholders<'a> {
         Self { messages, stem: format!("Q{}N", hex(&hash.finalize())) }
     }
 
-    /// What the template is given as a message's text: the white space around it is the message's
-    /// own, so that a template that trims does what it means to.
+    /// Returns the text that the template gets for a message: the placeholder with the message's
+    /// own surrounding white space, so that a template that trims has its intended effect.
     pub(super) fn shown(&self, index: usize) -> String {
         let content = &self.messages[index].content;
         let Some(core) = core(content) else { return content.clone() };
         format!("{}{}{}", &content[..core.start], self.word(index), &content[core.end..])
     }
 
-    /// Splits what the template made at the stand-ins and puts the messages in.
+    /// Splits the template's output at the placeholders and inserts the messages.
     pub(super) fn split(&self, rendered: &str) -> Result<Vec<Piece>> {
         let mut found: Vec<(Range<usize>, &str)> = Vec::new();
         for (index, message) in self.messages.iter().enumerate() {
@@ -58,7 +59,7 @@ impl<'a> Placeholders<'a> {
         let mut pieces = Vec::with_capacity(2 * found.len() + 1);
         let mut end = 0;
         for (range, content) in found {
-            // White space between two messages belongs to one of them only.
+            // White space between two messages belongs to only one of them.
             let start = range.start.max(end);
             let content = &content[start - range.start..];
             if end < start {
@@ -78,14 +79,15 @@ impl<'a> Placeholders<'a> {
     }
 }
 
-/// Where the text without the white space around it lies; `None` if there is nothing else.
+/// Returns the range of the text without surrounding white space; `None` if there is nothing else.
 fn core(content: &str) -> Option<Range<usize>> {
     let start = content.len() - content.trim_start().len();
     let end = content.trim_end().len();
     (start < end).then_some(start..end)
 }
 
-/// Extends a stand-in's place by the message's own white space where the template left it.
+/// Extends a placeholder's range by the message's own white space if the template kept it. Returns
+/// the range and the part of the message that belongs there.
 fn with_white_space<'a>(
     rendered: &str,
     word: Range<usize>,

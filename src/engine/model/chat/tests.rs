@@ -1,4 +1,4 @@
-//! Against what Jinja2 renders, and against hostile messages.
+//! Compares templates with Jinja2's output, and tests hostile messages.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
-//! The Hugging Face Hub, through its own crate and into its own cache, so that other tools find
-//! what this one fetched. `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN` and the proxy
-//! variables mean what they mean there.
+//! Downloads from the Hugging Face Hub, with its own crate and into its own cache, so that other
+//! tools find the files. `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN` and the proxy
+//! variables have the same meaning as there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::model::hash::{Megabytes, sha256};
 use crate::model::{Error, Result};
 use crate::progress::{Progress, Silent};
 
-/// Downloads the model's files into the cache; a file that was begun before goes on where it was.
+/// Downloads the model's files into the cache; resumes partial downloads.
 pub(super) fn fetch(
     repo: &str,
     revision: &str,
@@ -32,7 +32,8 @@ pub(super) fn fetch(
     let repo = Repo::with_revision(repo.to_owned(), RepoType::Model, revision.to_owned());
     let api = api(cache.clone())?;
     for file in &wanted.files {
-        // Verified before, or it would not be asked for; a file of a set may be there already.
+        // The set of files is not complete, or this source would not be used, but single files may
+        // already be there.
         if let Some(path) = cache.repo(repo.clone()).get(&file.name)
             && verify(&path, file).is_ok()
         {
@@ -62,7 +63,7 @@ fn api(cache: Cache) -> Result<Api> {
     builder.build().map_err(|error| explain(&error))
 }
 
-/// Counts what the crate downloads.
+/// Counts the bytes that the crate downloads.
 #[derive(Clone, Default)]
 struct Count {
     done: Arc<AtomicU64>,
@@ -72,7 +73,7 @@ struct Count {
 impl hf_hub::api::Progress for Count {
     fn init(&mut self, size: usize, _filename: &str) {
         self.total.store(size as u64, Ordering::Relaxed);
-        // Each attempt begins by telling again what earlier ones had.
+        // Each attempt first reports again the bytes of earlier ones.
         self.done.store(0, Ordering::Relaxed);
     }
 
@@ -83,14 +84,14 @@ impl hf_hub::api::Progress for Count {
     fn finish(&mut self) {}
 }
 
-/// Downloads one file on a thread of its own: the crate can neither be stopped nor be trusted not
-/// to panic. A stopped download runs on until the program ends, and its part is gone on with later.
+/// Downloads one file on a separate thread, since the crate cannot be stopped and may panic. After
+/// a stop, the download continues until the program ends; a later fetch resumes it.
 fn download(api: &Api, repo: Repo, file: &ModelFile, progress: &dyn Progress) -> Result<PathBuf> {
     let count = Count::default();
     let (sender, receiver) = channel();
     let (api, name, counter) = (api.clone(), file.name.clone(), count.clone());
     let worker = std::thread::Builder::new().name("hub".to_owned()).spawn(move || {
-        // Nobody listens after a stop.
+        // After a stop there is no receiver.
         let _ = sender.send(api.repo(repo).download_with_progress(&name, counter));
     });
     worker.map_err(|error| Error::Source(format!("cannot start a thread: {error}")))?;
@@ -129,7 +130,7 @@ fn verify(path: &Path, file: &ModelFile) -> Result<()> {
     Err(Error::wrong_hash(path.to_owned(), &got, expected, remedy))
 }
 
-/// Removes a file that was just downloaded from the cache: its name in the snapshot and its bytes.
+/// Removes a downloaded file from the cache: its name in the snapshot and its bytes.
 fn discard(path: &Path) {
     let blob = path.canonicalize();
     let _ = std::fs::remove_file(path);

@@ -1,4 +1,5 @@
-//! Writes a model's files: verified while written, and under their names only when all are whole.
+//! Writes a model's files. They are verified while written, and get their names only after all are
+//! complete.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,34 +13,35 @@ use crate::model::hash::{Megabytes, hex};
 use crate::model::{Error, Result};
 use crate::progress::Progress;
 
-/// Start of the names of unfinished files.
+/// Prefix of the names of unfinished files.
 const PARTIAL: &str = ".partial-";
 
-/// Files on their way into a model's folder. Dropped before [`Installation::finish`], nothing of
-/// them stays.
+/// Files being written into a model's folder. If dropped before [`Installation::finish`], all of
+/// them are removed.
 pub(super) struct Installation {
     folder: PathBuf,
     ready: Vec<(NamedTempFile, PathBuf)>,
 }
 
 impl Installation {
-    /// Begins to fill a folder; removes what an earlier attempt that was killed left of its own.
+    /// Starts to fill a folder, and removes unfinished files of an earlier attempt that was killed.
     pub(super) fn begin(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|source| io("create", folder, source))?;
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
-                // What cannot be removed harms nothing but space.
+                // A file that cannot be removed only takes space.
                 let _ = std::fs::remove_file(entry.path());
             }
         }
         Ok(Self { folder: folder.to_owned(), ready: Vec::new() })
     }
 
-    /// Writes one file from `bytes`, durably, under a temporary name.
+    /// Writes one file from `bytes`, durably, under a temporary name. `what` names the bytes in
+    /// messages.
     ///
     /// # Errors
     ///
-    /// The bytes cannot be read, or are not `file`'s by size or hash. `what` names them in messages.
+    /// The bytes cannot be read, or their size or hash is not that of `file`.
     pub(super) fn add(
         &mut self,
         file: &ModelFile,
@@ -65,7 +67,7 @@ impl Installation {
         Ok(())
     }
 
-    /// Gives all files their names.
+    /// Renames all files to their final names.
     pub(super) fn finish(self) -> Result<()> {
         for (partial, target) in self.ready {
             create_parent(&target)?;
@@ -78,7 +80,8 @@ impl Installation {
     fn partial(&self) -> Result<NamedTempFile> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(PARTIAL);
-        // A temporary file is private by default; a model is as readable as the user's other files.
+        // A temporary file is private by default; a model should be as readable as the user's other
+        // files.
         #[cfg(unix)]
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
         #[cfg(unix)]
@@ -89,7 +92,7 @@ impl Installation {
     }
 }
 
-/// Gives a verified and durable file its name. Both paths must be on one file system.
+/// Renames a verified and durable file to its final name. Both paths must be on one file system.
 pub(super) fn place(file: &Path, target: &Path) -> Result<()> {
     create_parent(target)?;
     std::fs::rename(file, target).map_err(|source| io("write", target, source))?;
@@ -102,14 +105,15 @@ fn create_parent(target: &Path) -> Result<()> {
     std::fs::create_dir_all(parent).map_err(|source| io("create", parent, source))
 }
 
-/// Makes the names in a folder durable. Not every system lets a folder be synced.
+/// Makes the names in a folder durable. Some systems cannot sync a folder.
 fn sync_folder(folder: &Path) {
     if let Ok(folder) = std::fs::File::open(folder) {
         let _ = folder.sync_all();
     }
 }
 
-/// Copies, and gives back size and hash. Stops one byte past `limit`: what is longer is wrong.
+/// Copies bytes, and returns their size and hash. Stops one byte after `limit`, which is enough to
+/// detect that there are too many.
 fn copy(
     from: &mut dyn Read,
     to: &mut NamedTempFile,

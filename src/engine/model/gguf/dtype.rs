@@ -1,8 +1,8 @@
-//! Tensor types: the number that stands in a file, its name, and whether it can be computed with.
+//! Tensor types: number in GGUF files, name, and the type for computation if it is supported.
 
 use candle_core::quantized::GgmlDType;
 
-/// Every tensor type that GGUF has had, by number. Gaps are numbers that were withdrawn.
+/// Every tensor type that GGUF has had, by number. Gaps are withdrawn numbers.
 const TYPES: [(u32, &str, Option<GgmlDType>); 39] = [
     (0, "F32", Some(GgmlDType::F32)),
     (1, "F16", Some(GgmlDType::F16)),
@@ -45,7 +45,7 @@ const TYPES: [(u32, &str, Option<GgmlDType>); 39] = [
     (40, "NVFP4", None),
 ];
 
-/// The type behind a file's number, or why it cannot be used.
+/// Returns the type for a file's number, or why it cannot be used.
 pub(super) fn from_number(number: u32) -> Result<GgmlDType, String> {
     match TYPES.iter().find(|(known, _, _)| *known == number) {
         Some((_, _, Some(dtype))) => Ok(*dtype),
@@ -57,12 +57,12 @@ pub(super) fn from_number(number: u32) -> Result<GgmlDType, String> {
     }
 }
 
-/// The number that stands in a file for a type.
+/// Returns the number of a type in GGUF files.
 pub(super) fn to_number(dtype: GgmlDType) -> u32 {
     TYPES.iter().find(|(_, _, known)| *known == Some(dtype)).map_or(u32::MAX, |(n, _, _)| *n)
 }
 
-/// The name that llama.cpp gives a type.
+/// Returns llama.cpp's name of a type.
 #[must_use]
 pub fn type_name(dtype: GgmlDType) -> &'static str {
     TYPES.iter().find(|(_, _, known)| *known == Some(dtype)).map_or("?", |(_, name, _)| *name)

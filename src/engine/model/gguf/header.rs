@@ -1,4 +1,5 @@
-//! Parser of the header: metadata and tensor table, every length checked against the bytes there.
+//! Parser of GGUF headers: metadata and tensor table. Every length is checked against the available
+//! bytes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,12 +9,12 @@ use super::dtype;
 use super::reader::Reader;
 use super::value::Value;
 
-/// Most metadata entries or tensors; files in use have some hundreds.
+/// Maximum number of metadata entries or tensors; files in use have some hundreds.
 const MAX_ENTRIES: u64 = 1 << 20;
-/// Most dimensions of a tensor, as in ggml.
+/// Maximum number of dimensions of a tensor, as in ggml.
 const MAX_DIMENSIONS: u32 = 4;
 
-/// What stands before the tensor data.
+/// Everything before the tensor data.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) values: HashMap<String, Value>,
@@ -26,16 +27,16 @@ pub(super) struct Header {
 #[derive(Debug)]
 pub(super) struct TensorInfo {
     pub(super) name: String,
-    /// Outermost first.
+    /// Shape, outermost dimension first.
     pub(super) shape: Vec<usize>,
     pub(super) dtype: GgmlDType,
-    /// First byte, counted from the start of the file.
+    /// Offset of the first byte from the start of the file.
     pub(super) start: usize,
     /// Length in bytes.
     pub(super) size: usize,
 }
 
-/// Reads a header; the message of an error says what was got and what was expected.
+/// Parses a header. The error message states the value found and the expected one.
 pub(super) fn parse(bytes: &[u8]) -> Result<Header, String> {
     let mut reader = Reader { bytes, at: 0 };
     check_magic(bytes)?;
@@ -82,8 +83,8 @@ fn check_version(version: u32) -> Result<(), String> {
     match version {
         2 | 3 => Ok(()),
         1 => Err("is GGUF version 1, expected 2 or 3: convert it again".to_owned()),
-        // The version is the first number in the file; read in the wrong byte order its low half
-        // is empty.
+        // The version is the first number in the file. In the wrong byte order, its low half is
+        // zero.
         _ if version & 0xffff == 0 && version != 0 => {
             Err("is in big-endian byte order, expected little-endian".to_owned())
         }
@@ -146,7 +147,7 @@ fn tensor(reader: &mut Reader<'_>, name: &str, alignment: usize) -> Result<Tenso
     if n_dimensions > MAX_DIMENSIONS {
         return Err(format!("has {n_dimensions} dimensions, expected at most {MAX_DIMENSIONS}"));
     }
-    // The file counts from the innermost dimension.
+    // The file lists the innermost dimension first.
     let mut shape = Vec::with_capacity(n_dimensions as usize);
     for _ in 0..n_dimensions {
         let length = reader.u64()?;
@@ -173,7 +174,7 @@ fn tensor(reader: &mut Reader<'_>, name: &str, alignment: usize) -> Result<Tenso
         .iter()
         .try_fold(1usize, |elements, length| elements.checked_mul(*length))
         .and_then(|elements| (elements / block).checked_mul(dtype.type_size()));
-    // Above this an offset plus a size could not be a position in a file at all.
+    // Above this, an offset plus a size could not be a position in a file.
     let Some(size) = size.filter(|size| *size <= isize::MAX as usize) else {
         return Err(format!("has shape {shape:?}, more elements than memory can hold"));
     };
@@ -198,7 +199,7 @@ fn check_overlaps(tensors: &[TensorInfo]) -> Result<(), String> {
     Ok(())
 }
 
-/// A name cut for messages: a damaged file may hold a name of a megabyte.
+/// Truncates a name for messages, since a damaged file may contain a name of a megabyte.
 fn short(name: &str) -> String {
     let clean: String = name.chars().take(80).flat_map(char::escape_debug).collect();
     if name.chars().nth(80).is_some() { format!("{clean}...") } else { clean }

@@ -1,8 +1,8 @@
 //! Reader of GGUF files: metadata and tensors, every length checked against the file.
 //!
-//! Versions 2 and 3 in little-endian order. The header is read whole when the file is opened, and
-//! whatever it promises is checked then: afterwards a tensor's bytes are a plain slice. Weights
-//! stay in the mapped file until they are asked for.
+//! Supports versions 2 and 3 in little-endian byte order. The whole header is read and checked when
+//! the file is opened; afterwards a tensor's bytes are a plain slice. Weights stay in the mapped
+//! file until they are used.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub use dtype::type_name;
 pub use split::split_files;
 pub use value::Value;
 
-/// Most files of a split model: what five digits of a file name count.
+/// Maximum number of files of a split model, for five digits in a file name.
 const MAX_FILES: usize = 99_999;
 
 /// An opened GGUF file, or all files of a split model.
@@ -44,7 +44,7 @@ pub struct Gguf {
     by_name: HashMap<String, usize>,
 }
 
-/// A tensor's bytes where they lie.
+/// Bytes of a tensor, in place.
 #[derive(Debug, Clone)]
 pub struct TensorView<'a> {
     /// Row-major shape, outermost first (the reverse of the order in the file): `[rows, columns]`.
@@ -56,97 +56,99 @@ pub struct TensorView<'a> {
 }
 
 impl Gguf {
-    /// Maps the file and reads its header. The weights are not read yet. If it is the first file of a
-    /// model that llama.cpp's tool has split, the others are opened beside it.
+    /// Maps the file and reads its header, but not the weights. If it is the first file of a model
+    /// split by llama.cpp's tool, the other files next to it are opened too.
     ///
     /// # Errors
-    /// The file, or one of a split, is missing or malformed, or `path` is not the first of a split.
+    /// The file, or one of a split, is missing or malformed, or `path` is a later file of a split.
     pub fn open(path: &Path) -> Result<Self> {
         let mut gguf = Self::open_alone(path)?;
         gguf.open_rest()?;
         Ok(gguf)
     }
 
-    /// As [`Gguf::open`], but one file alone, even if it is one of a split.
+    /// Like [`Gguf::open`], but opens only this file, even if it is one of a split.
     pub fn open_alone(path: &Path) -> Result<Self> {
         Self::parse(Bytes::map(path)?, path)
     }
 
-    /// Reads a header and tensors that already lie in memory. `path` is for messages.
+    /// Parses a GGUF file that is in memory. `path` is for messages.
     pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self> {
         Self::parse(Bytes::Owned(bytes), path)
     }
 
-    /// The file's path.
+    /// Returns the file's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Size of the file in bytes; of a split model, of all its files.
+    /// Returns the size of the file in bytes; of a split model, of all its files.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.files.iter().map(|file| file.len() as u64).sum()
     }
 
-    /// Number of weights in all tensors.
+    /// Returns the number of weights in all tensors.
     #[must_use]
     pub fn n_weights(&self) -> u64 {
         self.tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>() as u64).sum()
     }
 
-    /// `general.architecture`.
+    /// Returns `general.architecture`.
     pub fn architecture(&self) -> Result<&str> {
         self.string("general.architecture")
     }
 
-    /// Metadata keys, in file order.
+    /// Returns the metadata keys, in file order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(String::as_str)
     }
 
-    /// A metadata value, if the file has the key.
+    /// Returns a metadata value, if the file has the key.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
     }
 
-    /// A whole number. Missing, of another kind or negative is an error that names the key.
+    /// Returns a whole number. Error, naming the key, if it is missing, of another type or
+    /// negative.
     pub fn u64(&self, key: &str) -> Result<u64> {
         self.typed(key, "a whole number from 0", Value::as_u64)
     }
 
-    /// A float. Missing or of another kind is an error that names the key.
+    /// Returns a float. Error, naming the key, if it is missing or of another type.
     pub fn f32(&self, key: &str) -> Result<f32> {
         self.typed(key, "a float", Value::as_f32)
     }
 
-    /// A string. Missing or of another kind is an error that names the key.
+    /// Returns a string. Error, naming the key, if it is missing or of another type.
     pub fn string(&self, key: &str) -> Result<&str> {
         self.typed(key, "a string", Value::as_str)
     }
 
-    /// An array of strings. Missing or of another kind is an error that names the key.
+    /// Returns an array of strings. Error, naming the key, if it is missing or of another type.
     pub fn strings(&self, key: &str) -> Result<&[String]> {
         self.typed(key, "an array of strings", Value::as_strings)
     }
 
-    /// An array of whole numbers. Missing or of another kind is an error that names the key.
+    /// Returns an array of whole numbers. Error, naming the key, if it is missing or of another
+    /// type.
     pub fn integers(&self, key: &str) -> Result<&[i64]> {
         self.typed(key, "an array of whole numbers", Value::as_integers)
     }
 
-    /// An array of floats. Missing or of another kind is an error that names the key.
+    /// Returns an array of floats. Error, naming the key, if it is missing or of another type.
     pub fn f32s(&self, key: &str) -> Result<&[f32]> {
         self.typed(key, "an array of floats", Value::as_f32s)
     }
 
-    /// Names of the tensors, in file order.
+    /// Returns the names of the tensors, in file order.
     pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
         self.tensors.iter().map(|tensor| tensor.name.as_str())
     }
 
-    /// A tensor's bytes where they lie, if the file has it.
+    /// Returns a tensor's bytes in place, if the file has the tensor.
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         let index = *self.by_name.get(name)?;
@@ -158,7 +160,7 @@ impl Gguf {
         })
     }
 
-    /// The tensor as candle's quantized tensor on `device`, its blocks copied.
+    /// Copies a tensor to a quantized candle tensor on `device`.
     pub fn qtensor(&self, name: &str, device: &Device) -> Result<QTensor> {
         let Some(view) = self.tensor(name) else {
             return Err(self.malformed(format!("has no tensor `{name}`")));
@@ -189,7 +191,7 @@ impl Gguf {
         })
     }
 
-    /// Opens the other files of a split and takes over their tensors.
+    /// Opens the other files of a split and adds their tensors.
     fn open_rest(&mut self) -> Result<()> {
         let Some((number, count)) = self.split()? else { return Ok(()) };
         let named = SplitName::of(&self.path);
@@ -235,7 +237,8 @@ impl Gguf {
         Ok(())
     }
 
-    /// Number of this file, counted from 1, and of all files, if the model is split into several.
+    /// Returns the number of this file, counted from 1, and the number of files, if the model is
+    /// split.
     fn split(&self) -> Result<Option<(usize, usize)>> {
         if self.value("split.count").is_none() {
             return Ok(None);
@@ -272,10 +275,10 @@ impl Gguf {
     }
 }
 
-/// Hands over blocks at an address that any block type accepts; copied where the file's alignment is
-/// too small.
+/// Calls `take` with the blocks at an address aligned for any block type; copies them if the file's
+/// alignment is too small.
 fn with_aligned<T>(data: &[u8], take: impl FnOnce(&[u8]) -> T) -> T {
-    // The strictest alignment of a block type is that of f32.
+    // The strictest alignment of any block type is that of f32.
     const ALIGNMENT: usize = align_of::<f32>();
     if data.as_ptr().align_offset(ALIGNMENT) == 0 {
         return take(data);

@@ -1,13 +1,13 @@
-//! Reads numbers, strings and metadata values out of bytes, never past their end.
+//! Reads numbers, strings and metadata values from bytes, never past their end.
 
 use super::value::Value;
 
-/// Most elements of a metadata array; the largest in use are merges, some 300,000.
+/// Maximum number of elements of a metadata array; the largest in use are merges, about 300,000.
 const MAX_ELEMENTS: u64 = 1 << 24;
-/// Longest string in bytes; the longest in use are chat templates, some 20,000.
+/// Maximum length of a string in bytes; the longest in use are chat templates, about 20,000.
 const MAX_STRING: u64 = 1 << 26;
 
-// Numbers of value kinds.
+// Type numbers of metadata values.
 const BOOL: u32 = 7;
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
@@ -95,8 +95,8 @@ impl<'a> Reader<'a> {
             return Err(format!("array of {n} elements, expected at most {MAX_ELEMENTS}"));
         }
         if kind == STRING {
-            // Each string takes at least its length of 8 bytes: the file bounds the count before
-            // memory is asked for.
+            // Each string takes at least the 8 bytes of its length, so the file's size bounds the
+            // count before memory is allocated.
             let left = self.bytes.len() - self.at;
             let mut texts = Vec::with_capacity((n as usize).min(left / 8));
             for index in 0..n {

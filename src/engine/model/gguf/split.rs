@@ -1,13 +1,13 @@
-//! Models that llama.cpp's `llama-gguf-split` has cut into several files.
+//! Models that llama.cpp's `llama-gguf-split` has split into several files.
 //!
-//! Each file is a whole GGUF with some of the tensors. The first carries the model's metadata. The
-//! files are named `NAME-00001-of-00003.gguf` and so on, and `split.no`, counted from 0, and
-//! `split.count` say the same inside.
+//! Each file is a complete GGUF with some of the tensors. The first has the model's metadata. The
+//! files are named `NAME-00001-of-00003.gguf` and so on. The same numbers are in the metadata, as
+//! `split.no`, counted from 0, and `split.count`.
 
 use std::path::{Path, PathBuf};
 
-/// All files of a model, given its first one: those of the split, in order, or `path` alone if it is
-/// not named as the first file of a split. Whether they exist is not checked.
+/// Returns all files of a model, given its first file: those of the split, in order, or only `path`
+/// if it is not named as the first file of a split. Does not check whether they exist.
 #[must_use]
 pub fn split_files(path: &Path) -> Vec<PathBuf> {
     match SplitName::of(path) {
@@ -18,23 +18,23 @@ pub fn split_files(path: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// Whether the file is named as one of a split, but not as the first.
+/// Whether the file is named as a later file of a split.
 #[must_use]
 pub(crate) fn is_later_file(path: &Path) -> bool {
     SplitName::of(path).is_some_and(|name| name.number > 1)
 }
 
-/// The name of a file of a split, taken apart.
+/// Parsed name of a file of a split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SplitName {
     stem: String,
-    /// Counted from 1.
+    /// Number of the file, counted from 1.
     pub(super) number: usize,
     pub(super) count: usize,
 }
 
 impl SplitName {
-    /// `None` if the file is not named as one of a split.
+    /// Parses a file name; `None` if it is not that of a file of a split.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_suffix(".gguf")?;
         let (rest, count) = name.rsplit_once("-of-")?;
@@ -48,7 +48,7 @@ impl SplitName {
         is_of_split.then(|| Self { stem: stem.to_owned(), number, count })
     }
 
-    /// Name of another file of the same split; `number` counts from 1.
+    /// Returns the name of another file of the same split; `number` counts from 1.
     pub(super) fn file(&self, number: usize) -> String {
         format!("{}-{number:05}-of-{:05}.gguf", self.stem, self.count)
     }

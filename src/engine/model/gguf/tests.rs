@@ -53,7 +53,8 @@ fn what_is_written_is_read() {
     assert_eq!(gguf.keys().next(), Some("general.architecture"));
 }
 
-/// Writes a model split into `parts`, each with its tensors, and gives the path of the first file.
+/// Writes a model split into `parts`, each with its tensors, and returns the path of the first
+/// file.
 fn write_split(
     folder: &Path,
     parts: &[&[&str]],
@@ -179,7 +180,7 @@ fn an_odd_alignment_still_gives_tensors() {
         .tensor("pad", &[3], GgmlDType::F16, &[0, 60, 0, 60, 0, 60])
         .tensor_f32("odd", &[2], &[1.5, -2.0])
         .finish();
-    // Whatever address the buffer got, one of four shifts puts the tensor at an odd one.
+    // For any address of the buffer, one of four shifts puts the tensor at an odd address.
     for shift in 0..4 {
         let bytes = Writer::new()
             .value("general.alignment", Value::Unsigned(1))
@@ -233,7 +234,7 @@ fn tensors_that_cannot_be_used_are_refused() {
 #[test]
 fn wrong_offsets_are_refused() {
     let bytes = small().finish();
-    // The second tensor's offset (32) is the only u64 of that value behind its name.
+    // The second tensor's offset (32) is the only u64 of that value after its name.
     let name = bytes.windows(8).position(|w| w == b"b.weight").unwrap();
     let at = name + 8 + 4 + 16 + 4;
     let with = |offset: u64| {
@@ -289,7 +290,7 @@ fn a_file_is_mapped() {
     std::fs::write(&path, small().finish()).unwrap();
     let gguf = Gguf::open(&path).unwrap();
     assert_eq!(gguf.qtensor("a.weight", &Device::Cpu).unwrap().shape().dims(), [2, 3]);
-    // A file cut short under the map is found before its pages are touched.
+    // The truncation of a mapped file is detected before its pages are touched.
     std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(100).unwrap();
     let text = gguf.qtensor("a.weight", &Device::Cpu).unwrap_err().to_string();
     assert!(text.contains("changed while in use"), "{text}");
@@ -319,7 +320,7 @@ fn vocabulary_files_open() {
     assert!(n > 0);
 }
 
-/// The GGUF of IDIOLECT_TEST_LM, else the small model if it was fetched.
+/// Returns the GGUF of IDIOLECT_TEST_LM, else the small model if it was fetched.
 fn real_model() -> Option<PathBuf> {
     let name = std::env::var("IDIOLECT_TEST_LM");
     let name = name.unwrap_or_else(|_| "smollm2-135m-instruct".to_owned());
@@ -349,7 +350,7 @@ fn a_real_model_opens() {
     assert!(gguf.qtensor(first, &Device::Cpu).is_ok());
 }
 
-/// The header of the real model, or of the small one where there is none.
+/// Returns the header of the real model, or of the small one if there is no real model.
 fn header() -> &'static [u8] {
     static HEADER: OnceLock<Vec<u8>> = OnceLock::new();
     HEADER.get_or_init(|| match real_model() {
@@ -358,7 +359,7 @@ fn header() -> &'static [u8] {
     })
 }
 
-/// Reads, and uses whatever was accepted: nothing of it may panic.
+/// Parses the bytes and uses everything that was accepted. Nothing may panic.
 fn exercise(bytes: Vec<u8>) {
     let Ok(gguf) = read(bytes) else { return };
     let names: Vec<_> = gguf.tensor_names().map(str::to_owned).collect();
@@ -421,7 +422,7 @@ proptest! {
         let mut bytes = header().to_vec();
         bytes.truncate(cut.index(bytes.len()) + 1);
         for (index, bit) in flips {
-            // Half of the flips fall into the first kilobytes, where the structure is.
+            // Half of the flips hit the first kilobytes, which hold the structure.
             let span = if bit % 2 == 0 { bytes.len().min(4096) } else { bytes.len() };
             let at = index.index(span);
             bytes[at] ^= 1 << bit;

@@ -10,16 +10,16 @@ pub enum Value {
     F32(f32),
     F64(f64),
     String(String),
-    /// An array of strings, the commonest large array.
+    /// An array of strings, the most frequent large array.
     Strings(Vec<String>),
     F32s(Vec<f32>),
     Integers(Vec<i64>),
-    /// Any other array, by kind and length.
+    /// Any other array, described by type and length.
     Other(String),
 }
 
 impl Value {
-    /// A whole number that is not negative.
+    /// Returns a non-negative whole number.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
         match *self {
@@ -29,7 +29,7 @@ impl Value {
         }
     }
 
-    /// A float of either width.
+    /// Returns a float of either width.
     #[must_use]
     #[allow(clippy::cast_possible_truncation)]
     pub fn as_f32(&self) -> Option<f32> {
@@ -40,7 +40,7 @@ impl Value {
         }
     }
 
-    /// A truth value.
+    /// Returns a boolean.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match *self {
@@ -49,7 +49,7 @@ impl Value {
         }
     }
 
-    /// A string.
+    /// Returns a string.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -58,7 +58,7 @@ impl Value {
         }
     }
 
-    /// An array of strings. An empty array of any kind counts.
+    /// Returns an array of strings. An empty array of any type is accepted.
     #[must_use]
     pub fn as_strings(&self) -> Option<&[String]> {
         match self {
@@ -69,7 +69,7 @@ impl Value {
         }
     }
 
-    /// An array of 32-bit floats. An empty array of any kind counts.
+    /// Returns an array of 32-bit floats. An empty array of any type is accepted.
     #[must_use]
     pub fn as_f32s(&self) -> Option<&[f32]> {
         match self {
@@ -80,7 +80,7 @@ impl Value {
         }
     }
 
-    /// An array of whole numbers. An empty array of any kind counts.
+    /// Returns an array of whole numbers. An empty array of any type is accepted.
     #[must_use]
     pub fn as_integers(&self) -> Option<&[i64]> {
         match self {
@@ -91,7 +91,7 @@ impl Value {
         }
     }
 
-    /// The kind of value, as a word for messages.
+    /// Returns the type of the value, in words for messages.
     #[must_use]
     pub fn kind(&self) -> &str {
         match self {

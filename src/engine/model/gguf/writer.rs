@@ -5,12 +5,12 @@ use candle_core::quantized::GgmlDType;
 use super::dtype;
 use super::value::Value;
 
-/// Builds a GGUF file in memory. Meant for tests and tools: nothing is checked, so that malformed
+/// Builds a GGUF file in memory. For tests and tools only: nothing is checked, so that malformed
 /// files can be made too.
 ///
 /// ```
 /// use candle_core::quantized::GgmlDType;
-/// use idiolect::model::gguf::{Gguf, Value, writer::Writer};
+/// use idiolect_engine::model::gguf::{Gguf, Value, writer::Writer};
 ///
 /// let bytes = Writer::new()
 ///     .value("general.architecture", Value::String("llama".into()))
@@ -18,7 +18,7 @@ use super::value::Value;
 ///     .finish();
 /// let gguf = Gguf::from_bytes(bytes, "tiny.gguf".as_ref())?;
 /// assert_eq!(gguf.architecture()?, "llama");
-/// # Ok::<(), idiolect::model::Error>(())
+/// # Ok::<(), idiolect_engine::model::Error>(())
 /// ```
 #[derive(Debug, Default, Clone)]
 pub struct Writer {
@@ -27,13 +27,13 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// An empty file.
+    /// Creates an empty file.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds metadata. Whole numbers are written as 32 bits where they fit, as llama.cpp does.
+    /// Adds metadata. Whole numbers are written with 32 bits if they fit, as llama.cpp does.
     #[must_use]
     pub fn value(mut self, key: &str, value: Value) -> Self {
         self.values.push((key.to_owned(), value));
@@ -53,14 +53,14 @@ impl Writer {
         self.tensor(name, shape, GgmlDType::F32, &bytes)
     }
 
-    /// Adds a tensor by the number of its type, known or not.
+    /// Adds a tensor with any type number, known or not.
     #[must_use]
     pub fn tensor_of_type(mut self, name: &str, shape: &[usize], kind: u32, bytes: &[u8]) -> Self {
         self.tensors.push((name.to_owned(), shape.to_vec(), kind, bytes.to_vec()));
         self
     }
 
-    /// The file's bytes.
+    /// Returns the file's bytes.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         let alignment = self
@@ -165,7 +165,7 @@ fn put_value(out: &mut Vec<u8>, value: &Value) {
                 numbers.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
             }
         }
-        // A kind that has no values here is written as an empty array of truth values.
+        // A value of a type without a variant is written as an empty array of booleans.
         Value::Other(_) => put_array(out, 7, 0),
     }
 }

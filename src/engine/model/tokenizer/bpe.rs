@@ -1,4 +1,4 @@
-//! GPT-2-style byte-level BPE: the pair that was merged first in training is merged first.
+//! GPT-2-style byte-level BPE: pairs are merged in the order in which training merged them.
 
 use std::collections::HashMap;
 
@@ -8,16 +8,16 @@ use super::pretokenizer::PreTokenizer;
 use super::vocab::{Use, Vocab};
 use super::{Error, Result};
 
-/// Merges over bytes. Symbols are known by number: a token by its id, a merged run that is no token
-/// by a number behind the vocabulary.
+/// Byte-level BPE. A symbol is identified by a number: a token by its id, any other merged string
+/// of bytes by a number above those of the vocabulary.
 #[derive(Debug)]
 pub(super) struct Bpe {
     pretokenizer: PreTokenizer,
-    /// Number of every run of bytes that is a token or takes part in a merge.
+    /// Number of every string of bytes that is a token or part of a merge.
     numbers: HashMap<Box<[u8]>, u32>,
     /// Number of each single byte.
     bytes: [u32; 256],
-    /// Rank and result of a pair of numbers.
+    /// Rank and result of the merge of two numbers.
     merges: HashMap<(u32, u32), Join>,
     n_vocab: u32,
 }
@@ -40,7 +40,7 @@ impl Bpe {
             merges: HashMap::with_capacity(vocab.merges.len()),
             n_vocab,
         };
-        // 256 bytes and two parts and a result for each merge must have numbers.
+        // There must be numbers for 256 bytes, and for two parts and a result of each merge.
         if vocab.len() + 256 + 3 * vocab.merges.len() >= u32::MAX as usize {
             return Err(Error::Tokenizer("the vocabulary has more than 2^32 entries".to_owned()));
         }
@@ -63,8 +63,8 @@ impl Bpe {
         Ok(bpe)
     }
 
-    /// Encodes a text without markers. Bytes that the vocabulary has no token for are left out, as
-    /// the reference implementations do (SmolLM2's lacks a few control characters).
+    /// Encodes a text without markers. Bytes that have no token in the vocabulary are omitted, as
+    /// in the reference implementations (SmolLM2 lacks a few control characters).
     pub(super) fn encode(&self, text: &str, merger: &mut Merger, ids: &mut Vec<u32>) -> Result<()> {
         for range in self.pretokenizer.split(text)? {
             self.encode_word(&text.as_bytes()[range], merger, ids);
@@ -107,8 +107,8 @@ impl Bpe {
     }
 }
 
-/// The two sides of a merge, which stand with a space between. The space is never the first
-/// character, as a space is written as another character in this alphabet.
+/// Returns the two parts of a merge, which are separated by a space. The separator is unambiguous,
+/// since GPT-2's alphabet writes a space as another character.
 fn parts(merge: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let (left, right) = merge.split_once(' ')?;
     let (left, right) = (byte_level::to_bytes(left)?, byte_level::to_bytes(right)?);

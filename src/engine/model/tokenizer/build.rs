@@ -1,4 +1,4 @@
-//! Tokenizers out of files.
+//! Builds tokenizers from files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,15 +15,15 @@ use super::{Error, Model, Result, Tokenizer, byte_level};
 use crate::model::gguf::Gguf;
 use crate::model::hash::hex;
 
-/// Far more than any vocabulary has; keeps a broken file from asking for all memory.
+/// Maximum number of tokens, far above any vocabulary; bounds the memory for a malformed file.
 const MOST_TOKENS: usize = 1 << 24;
 
 impl Tokenizer {
-    /// From a file's `tokenizer.ggml.*` metadata.
+    /// Builds the tokenizer from a file's `tokenizer.ggml.*` metadata.
     ///
     /// # Errors
-    /// If the metadata contradict each other, or name a kind of vocabulary (other than `gpt2` and
-    /// `llama`) or a pre-tokenizer that is not known.
+    /// The metadata contradict each other, or name an unknown type of vocabulary (other than `gpt2`
+    /// and `llama`) or an unknown pre-tokenizer.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let kind = gguf.string("tokenizer.ggml.model")?;
         let vocab = Vocab::read(gguf)?;
@@ -67,12 +67,12 @@ impl Tokenizer {
         })
     }
 
-    /// From a `tokenizer.json`; the ids of special tokens and the size of the vocabulary still come
-    /// from the GGUF where it states them. Truncation and padding that the file asks for are not
-    /// done.
+    /// Builds the tokenizer from a `tokenizer.json`. The ids of special tokens and the size of the
+    /// vocabulary still come from the GGUF if it states them. The file's truncation and padding are
+    /// ignored.
     ///
     /// # Errors
-    /// If the file cannot be read or parsed, or its tokens are not those of the GGUF.
+    /// The file cannot be read or parsed, or its tokens are not those of the GGUF.
     pub fn from_file(path: &Path, gguf: &Gguf) -> Result<Self> {
         let text = std::fs::read(path).map_err(|source| Error::Io {
             operation: "read",
@@ -141,7 +141,8 @@ fn pretokenizer_name(gguf: &Gguf) -> Result<&str> {
     if gguf.value(KEY).is_some() {
         return gguf.string(KEY);
     }
-    // Files from before the key came up; of these architectures all vocabularies are cut alike.
+    // For files older than the key. All vocabularies of these architectures use the same
+    // pre-tokenizer.
     match gguf.architecture()? {
         "gpt2" | "gptneox" | "mpt" => Ok("gpt-2"),
         _ => Err(Error::Tokenizer(format!(
@@ -152,7 +153,8 @@ fn pretokenizer_name(gguf: &Gguf) -> Result<&str> {
     }
 }
 
-/// The token that every prompt begins with, if the file or its family wants one.
+/// Returns the BOS token if the file, or by default its family (`by_habit`), requires one at the
+/// beginning of every prompt.
 fn bos(vocab: &Vocab<'_>, by_habit: bool) -> Result<Option<u32>> {
     if !vocab.flag("tokenizer.ggml.add_bos_token").unwrap_or(by_habit) {
         return Ok(None);
@@ -181,7 +183,7 @@ fn bytes_of(vocab: &Vocab<'_>, model: &Model, (id, text, used): (u32, &str, Use)
     spelled.into_boxed_slice()
 }
 
-/// Refuses a `tokenizer.json` whose added tokens are others than the GGUF's.
+/// Error if the markers of a `tokenizer.json` have other texts than in the GGUF.
 fn same_tokens(contents: &Contents, vocab: &Vocab<'_>, path: &Path) -> Result<()> {
     let texts: &BTreeMap<u32, String> = &contents.texts;
     for &id in contents.markers.keys() {

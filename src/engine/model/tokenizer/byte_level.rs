@@ -1,9 +1,10 @@
-//! GPT-2's alphabet: every byte written as one printable character.
+//! GPT-2's byte alphabet: every byte is written as one printable character.
 //!
-//! Printable Latin-1 bytes stand for themselves; the others, in order, are U+0100 and on
+//! Printable Latin-1 bytes are written as themselves, the others, in order, as U+0100 and following
 //! (Radford et al. 2019, `encoder.py` of the release, `bytes_to_unicode`).
 
-/// The bytes that a vocabulary entry stands for; `None` if a character is not of the alphabet.
+/// Returns the bytes that a vocabulary entry represents; `None` if a character is not in the
+/// alphabet.
 pub(super) fn to_bytes(entry: &str) -> Option<Vec<u8>> {
     entry.chars().map(to_byte).collect()
 }
@@ -18,7 +19,7 @@ fn to_byte(character: char) -> Option<u8> {
     OTHERS.get(code.checked_sub(0x100)? as usize).copied()
 }
 
-/// The bytes that U+0100 and on stand for.
+/// Bytes that U+0100 and the following characters represent.
 const OTHERS: [u8; 68] = {
     let mut others = [0; 68];
     let (mut byte, mut n) = (0, 0);

@@ -1,4 +1,4 @@
-//! A tokenizer from a `tokenizer.json` file, through the `tokenizers` crate.
+//! Tokenizers from `tokenizer.json` files, using the `tokenizers` crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,24 +10,25 @@ use super::spm::SPACE;
 use super::vocab::{byte_token, looks_like_markup};
 use super::{Error, Result};
 
-/// The model and its splitting, with everything taken out that finds or adds tokens, cuts or pads.
+/// The pre-tokenizer and model of the file, without added tokens, post-processing, truncation and
+/// padding.
 pub(super) struct Json {
-    /// For a text at the very beginning of a prompt.
+    /// Tokenizer for a text at the very beginning of a prompt.
     first: tokenizers::Tokenizer,
-    /// For a text behind a marker, where that differs.
+    /// Tokenizer for a text after a marker, if that differs.
     rest: Option<tokenizers::Tokenizer>,
 }
 
-/// What a `tokenizer.json` says beside how to encode.
+/// Parsed contents of a `tokenizer.json`.
 pub(super) struct Contents {
     pub(super) json: Json,
-    /// Text of every token.
+    /// Text of every token, by id.
     pub(super) texts: BTreeMap<u32, String>,
-    /// Ids of tokens that only markup yields, and whether each is a control token.
+    /// Tokens that only markup yields, and whether each is a control token.
     pub(super) markers: BTreeMap<u32, bool>,
-    /// Ids of added tokens that any text yields.
+    /// Added tokens that any text yields.
     pub(super) literals: BTreeSet<u32>,
-    /// Bytes of every token in running text.
+    /// Bytes of every token in running text; empty for control tokens.
     pub(super) bytes: BTreeMap<u32, Vec<u8>>,
     /// The token that the file's post-processor puts first, if any.
     pub(super) prepended: Option<u32>,
@@ -42,7 +43,7 @@ struct Added {
 }
 
 impl Contents {
-    /// Reads the file's text; `path` is for messages.
+    /// Parses the file's text; `path` is for messages.
     pub(super) fn parse(text: &[u8], path: &Path) -> Result<Self> {
         let malformed = |what: String| Error::Malformed { path: path.to_owned(), what };
         let mut value: Value = serde_json::from_slice(text)
@@ -98,7 +99,7 @@ impl Contents {
 }
 
 impl Json {
-    /// Encodes a text without added tokens.
+    /// Encodes a text without yielding added tokens.
     pub(super) fn encode(&self, text: &str, at_start: bool, ids: &mut Vec<u32>) -> Result<()> {
         let tokenizer = match &self.rest {
             Some(rest) if !at_start => rest,
@@ -112,7 +113,7 @@ impl Json {
     }
 }
 
-/// How tokens spell bytes.
+/// Representation of bytes in the texts of tokens.
 enum Alphabet {
     Gpt2,
     SentencePiece,
@@ -140,7 +141,7 @@ impl Alphabet {
     }
 }
 
-/// Takes out the added tokens, the model's words that are markers, and all that adds tokens.
+/// Removes the added tokens, the model's words that are markers, and everything that adds tokens.
 fn take_out(value: &mut Value, markers: &BTreeMap<u32, bool>) {
     let is_marker = |id: &Value| {
         id.as_u64()
@@ -148,8 +149,8 @@ fn take_out(value: &mut Value, markers: &BTreeMap<u32, bool>) {
             .is_some_and(|id| markers.contains_key(&id))
     };
     value["post_processor"] = Value::Null;
-    // The crate numbers added tokens by itself, from the model's size on: found here instead, they
-    // keep the ids that the file gives them.
+    // The crate renumbers added tokens, starting at the model's size. They are found by this
+    // program instead and keep the file's ids.
     value["added_tokens"] = Value::Array(Vec::new());
     let unknown = value["model"]["unk_token"].clone();
     if let Some(words) = value["model"]["vocab"].as_object_mut() {
@@ -157,7 +158,8 @@ fn take_out(value: &mut Value, markers: &BTreeMap<u32, bool>) {
     }
 }
 
-/// Changes a tokenizer that puts a space before the first text only; `false` if it does not.
+/// Changes every pre-tokenizer that puts a space before only the first text so that it puts none.
+/// Returns whether there was one.
 fn behind_a_marker(value: &mut Value) -> bool {
     let mut changed = false;
     let mut never = |part: &mut Value| {

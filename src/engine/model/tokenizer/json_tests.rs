@@ -1,4 +1,4 @@
-//! Tokenizers from a `tokenizer.json`, against the same vocabulary in a GGUF.
+//! Compares tokenizers from a `tokenizer.json` with the same vocabulary in a GGUF.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -7,7 +7,8 @@ use super::tests::small_bpe;
 use super::*;
 use crate::model::gguf::{Gguf, Value, writer::Writer};
 
-/// The vocabulary of [`small_bpe`] as a `tokenizer.json` that truncates, pads and adds a token.
+/// Returns the vocabulary of [`small_bpe`] as a `tokenizer.json` that truncates, pads and adds a
+/// token.
 fn small_json(gguf: &Gguf) -> serde_json::Value {
     use serde_json::json;
     let tokens = gguf.strings("tokenizer.ggml.tokens").unwrap();
@@ -63,7 +64,7 @@ fn a_tokenizer_json_gives_the_ids_of_the_gguf() {
         for piece in [Piece::Markup(text.to_owned()), Piece::Data(text.to_owned())] {
             let with_bos = theirs.encode_pieces(std::slice::from_ref(&piece)).unwrap();
             let mut expected = ours.encode_pieces(&[piece]).unwrap();
-            // This file says that BOS comes first; the GGUF does not say.
+            // This file states that BOS comes first; the GGUF does not.
             if expected.first() != Some(&1) {
                 expected.insert(0, 1);
             }

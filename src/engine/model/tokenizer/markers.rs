@@ -1,15 +1,15 @@
-//! Tokens that are found by their text, before anything is split or merged.
+//! Tokens that are found by their text, before any splitting or merging.
 
 use std::collections::HashMap;
 
-/// A set of texts with their ids, found longest first at the leftmost place.
+/// A set of texts with their ids. The leftmost match is found first; at one position, the longest.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Markers {
-    /// By first byte; each list longest first.
+    /// Texts and ids by first byte; each list is sorted longest first.
     by_first: HashMap<u8, Vec<(Box<str>, u32)>>,
 }
 
-/// A stretch of a text.
+/// A part of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stretch<'a> {
     Text(&'a str),
@@ -25,7 +25,7 @@ impl Markers {
             }
         }
         for list in by_first.values_mut() {
-            // Two tokens of one text: the one with the smaller id is meant.
+            // If two tokens have the same text, the smaller id is used.
             list.sort_by(|(a, i), (b, j)| b.len().cmp(&a.len()).then(a.cmp(b)).then(i.cmp(j)));
             list.dedup_by(|(later, _), (earlier, _)| later == earlier);
         }
@@ -37,7 +37,7 @@ impl Markers {
         list.iter().find(|(marker, _)| **marker == *text).map(|&(_, id)| id)
     }
 
-    /// Splits a text at the markers in it. Empty stretches are left out.
+    /// Splits a text at its markers. Empty parts are omitted.
     pub(super) fn split<'a>(&self, text: &'a str) -> Vec<Stretch<'a>> {
         let mut stretches = Vec::new();
         let bytes = text.as_bytes();

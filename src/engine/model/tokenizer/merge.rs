@@ -1,57 +1,58 @@
-//! The loop that both BPE and SentencePiece vocabularies share: join neighbours, best pair first.
+//! Merge loop of BPE and SentencePiece: joins neighbours, best pair first.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A run of bytes of the text that is being encoded.
+/// A range of bytes of the text that is being encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Symbol {
     /// First byte.
     pub(super) start: u32,
-    /// Number of bytes; 0 once it was joined to its left neighbour.
+    /// Number of bytes; 0 after it was joined to its left neighbour.
     pub(super) len: u32,
-    /// What the vocabulary calls it.
+    /// Its identifier in the vocabulary.
     pub(super) id: u32,
     previous: u32,
     next: u32,
 }
 
-/// What a vocabulary says about two neighbours.
+/// Possible merge of two neighbours, according to the vocabulary.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Join {
-    /// The smaller is joined first; of equal ones the leftmost.
+    /// Smaller priorities are joined first, equal ones from left to right.
     pub(super) priority: u32,
-    /// Id of what they become.
+    /// Identifier of the result.
     pub(super) id: u32,
 }
 
 const NONE: u32 = u32::MAX;
 
-/// Buffers that are used again from word to word.
+/// Buffers that are reused from word to word.
 #[derive(Debug, Default)]
 pub(super) struct Merger {
     symbols: Vec<Symbol>,
-    /// Room for the heap; empty between words.
+    /// Memory for the heap; empty between words.
     candidates: Vec<Reverse<Candidate>>,
 }
 
-/// Two neighbours that may be joined; ordered by priority, then from left to right.
+/// Two neighbours that may be joined, ordered by priority, then from left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     priority: u32,
     left: u32,
-    /// Bytes of both: another number means that one of them has changed since.
+    /// Bytes of both. If their current length differs, one of them has changed and this is
+    /// outdated.
     len: u32,
     id: u32,
 }
 
 impl Merger {
-    /// Forgets the last word.
+    /// Removes all symbols.
     pub(super) fn clear(&mut self) {
         self.symbols.clear();
     }
 
-    /// Adds a symbol of `len` bytes behind those that are there.
+    /// Appends a symbol of `len` bytes.
     pub(super) fn push(&mut self, len: u32, id: u32) {
         let index = self.symbols.len() as u32;
         let (start, previous) = match self.symbols.last_mut() {
@@ -92,12 +93,12 @@ impl Merger {
         self.candidates = heap.into_vec();
     }
 
-    /// What is left, in order.
+    /// Returns the remaining symbols, in order.
     pub(super) fn symbols(&self) -> impl Iterator<Item = &Symbol> {
         self.symbols.iter().filter(|symbol| symbol.len > 0)
     }
 
-    /// A symbol and its right neighbour, if they may be joined.
+    /// Returns the candidate of a symbol and its right neighbour, if they may be joined.
     fn candidate(
         &self,
         left: u32,

@@ -1,10 +1,10 @@
-//! Text to token ids and back, from a GGUF's vocabulary or a `tokenizer.json`.
+//! Converts text to token ids and back, with the vocabulary of a GGUF or a `tokenizer.json`.
 //!
 //! Data never yields a control token. Control tokens, and user-defined tokens that look like markup
-//! (`<think>`, `[TOOL]`), are found by their text in [`Piece::Markup`] only, longest first; what lies
-//! between them, markup or data, is joined and encoded as one run, so that an ordinary text gets the
-//! ids that the reference tokenizer gives to the whole rendered prompt. The same text in
-//! [`Piece::Data`] is spelled out in ordinary tokens.
+//! (`<think>`, `[TOOL]`), are found by their text only in [`Piece::Markup`], longest first. The
+//! text between them, markup or data, is joined and encoded as one text, so that ordinary text gets
+//! the ids that the reference tokenizer assigns in the whole rendered prompt. In [`Piece::Data`],
+//! the text of a control token is encoded as ordinary tokens.
 
 use std::collections::BTreeSet;
 
@@ -32,23 +32,23 @@ mod vocab;
 
 pub use stream::Utf8Stream;
 
-/// A piece of a prompt.
+/// Part of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// Written by a template: control tokens in it are control tokens.
+    /// Text from a template: control tokens in it are encoded as control tokens.
     Markup(String),
-    /// Written by anybody else: never yields a control token.
+    /// Text from any other source: never yields a control token.
     Data(String),
 }
 
-/// Text to token ids and back.
+/// Tokenizer: converts text to token ids and back.
 pub struct Tokenizer {
     model: Model,
     /// Tokens that only markup yields.
     markers: Markers,
     /// User-defined tokens that any text yields.
     literals: Markers,
-    /// Bytes in running text, by id; none for control tokens.
+    /// Bytes of each token in running text, by id; empty for control tokens.
     bytes: Vec<Box<[u8]>>,
     control: BTreeSet<u32>,
     ends: BTreeSet<u32>,
@@ -63,19 +63,19 @@ enum Model {
 }
 
 impl Tokenizer {
-    /// Encodes data: no control token ever results, and none is added.
+    /// Encodes data. The result never contains a control token, and no token is added.
     ///
     /// # Errors
-    /// If the vocabulary has no way to spell the text.
+    /// The vocabulary cannot represent the text, or the text is 1 GiB or longer.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let mut ids = Vec::with_capacity(text.len() / 4 + 1);
         self.encode_run(text, true, &mut Merger::default(), &mut ids)?;
         Ok(ids)
     }
 
-    /// Encodes neighbouring pieces as one text, control tokens only out of markup; adds BOS where
-    /// the model wants one (`tokenizer.ggml.add_bos_token`, or its family's habit) and the markup
-    /// did not bring it. EOS is never added.
+    /// Encodes consecutive pieces as one text, with control tokens only from markup. Adds BOS if
+    /// the model requires it (`tokenizer.ggml.add_bos_token`, or its family's default) and the
+    /// markup does not begin with it. Never adds EOS.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -113,13 +113,13 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// The text of ids, control tokens left out; bytes that form no character become U+FFFD. Where
-    /// the vocabulary puts a space before a text, that space is taken off again, so that decoding
-    /// gives back what was encoded. To go on with a text that has begun, put
-    /// [`Tokenizer::bytes`] through a [`Utf8Stream`] instead.
+    /// Returns the text of ids, without control tokens. Invalid UTF-8 becomes U+FFFD. If the
+    /// vocabulary puts a space before a text, that space is removed, so that decoding returns the
+    /// encoded text. To continue an existing text, pass [`Tokenizer::bytes`] to a [`Utf8Stream`]
+    /// instead.
     ///
     /// # Errors
-    /// If an id is not in the vocabulary.
+    /// An id is not in the vocabulary.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         let mut bytes = Vec::with_capacity(ids.len() * 4);
         for &id in ids {
@@ -137,14 +137,14 @@ impl Tokenizer {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Bytes of one token as it appears in running text; empty for control tokens and for ids
-    /// outside of the vocabulary.
+    /// Returns the bytes of one token as it appears in running text; empty for control tokens and
+    /// for ids outside of the vocabulary.
     #[must_use]
     pub fn bytes(&self, id: u32) -> &[u8] {
         self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
     }
 
-    /// Number of ids; each is below it.
+    /// Returns the number of ids; every id is below it.
     #[must_use]
     pub fn n_vocab(&self) -> usize {
         self.bytes.len()
@@ -156,30 +156,30 @@ impl Tokenizer {
         self.ends.contains(&id)
     }
 
-    /// All tokens that a completion ends at.
+    /// Returns all tokens that end a completion.
     pub fn ends(&self) -> impl Iterator<Item = u32> + '_ {
         self.ends.iter().copied()
     }
 
-    /// Whether this is a control token, which no data yields.
+    /// Whether this is a control token, which data never yields.
     #[must_use]
     pub fn is_control(&self, id: u32) -> bool {
         self.control.contains(&id)
     }
 
-    /// Id of the token that markup yields for exactly this text, e.g. `<|im_end|>`.
+    /// Returns the id of the token that markup yields for exactly this text, e.g. `<|im_end|>`.
     #[must_use]
     pub fn marker(&self, text: &str) -> Option<u32> {
         self.markers.id(text)
     }
 
-    /// Hash of everything that decides the ids: SHA-256, lower-case hexadecimal.
+    /// Returns the hash of everything that determines the ids: SHA-256, lower-case hexadecimal.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Encodes ordinary text that stands at the start of a prompt or behind a marker.
+    /// Encodes text at the beginning of a prompt, or after a marker.
     fn encode_run(
         &self,
         text: &str,

@@ -1,8 +1,9 @@
-//! How each model family cuts a text into words before BPE merges inside them.
+//! Pre-tokenizers: each model family's rules for splitting a text into words, within which BPE
+//! merges.
 //!
-//! The patterns are those of the families' published `tokenizer.json` files, keyed by the names that
-//! GGUF files use for them (`tokenizer.ggml.pre`). Patterns apply in turn, each inside of the pieces
-//! that the ones before it left.
+//! The patterns are those of the families' published `tokenizer.json` files, under the names that
+//! GGUF files use for them (`tokenizer.ggml.pre`). They are applied in order, each within the
+//! pieces left by the previous ones.
 
 use std::ops::Range;
 
@@ -10,26 +11,26 @@ use fancy_regex::Regex;
 
 use super::{Error, Result};
 
-/// Cuts a text into words.
+/// Splits a text into words.
 #[derive(Debug)]
 pub(super) struct PreTokenizer {
     patterns: Vec<Pattern>,
     family: &'static Family,
 }
 
-/// What the name of a pre-tokenizer implies.
+/// Properties of a family of pre-tokenizers.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Family {
     names: &'static [&'static str],
     patterns: &'static [&'static str],
-    /// A word that is a token is taken as it is, merges or not.
+    /// Whether a word that is a token is encoded as that token, without merging.
     ignore_merges: bool,
-    /// Whether BOS is added where the file does not say.
+    /// Whether BOS is added if the file does not say.
     pub(super) add_bos: bool,
 }
 
 impl PreTokenizer {
-    /// The family's pre-tokenizer by its name in `tokenizer.ggml.pre`.
+    /// Returns the pre-tokenizer of this name in `tokenizer.ggml.pre`.
     pub(super) fn named(name: &str) -> Result<Self> {
         let Some(family) = FAMILIES.iter().find(|family| family.names.contains(&name)) else {
             return Err(Error::Tokenizer(format!(
@@ -64,7 +65,7 @@ impl PreTokenizer {
         self.family.ignore_merges
     }
 
-    /// The words of a text as byte ranges that cover it without gaps.
+    /// Returns the words of a text as byte ranges that cover it without gaps.
     pub(super) fn split(&self, text: &str) -> Result<Vec<Range<usize>>> {
         let mut pieces = Vec::new();
         if !text.is_empty() {
@@ -83,23 +84,26 @@ impl PreTokenizer {
 
 /// One pattern.
 ///
-/// Many families end theirs with `\s+(?!\S)|\s+`: white space before a word leaves its last character
-/// to the word. A look-ahead makes a regex engine backtrack, and keep a state for each character of
-/// a run; so the plain `\s+` is searched, in linear time, and its last character given back here.
+/// Many families' patterns end with `\s+(?!\S)|\s+`: of white space before a word, the last
+/// character belongs to the word. A look-ahead makes the regex engine backtrack and keep a state
+/// for each white-space character. Therefore `\s+` is searched instead, in linear time, and the
+/// last character is given back here.
 #[derive(Debug)]
 struct Pattern {
     regex: Regex,
     space: Space,
 }
 
-/// What a match that is all white space means.
+/// Handling of a match that ends in white space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Space {
-    /// What it is.
+    /// The match is kept as it is.
     Plain,
-    /// The last alternative matched: before a word, the last character is the word's.
+    /// The last alternative (`\s+`) matched: if a word follows, the last character is given back to
+    /// it.
     GivesBack,
-    /// As `GivesBack`, unless it ends a line: then the alternative for line ends matched.
+    /// Like `GivesBack`, unless the match ends with a line end: then the alternative for line ends
+    /// matched.
     GivesBackInsideLine,
 }
 
@@ -119,9 +123,9 @@ impl Pattern {
         Ok(Self { regex: Regex::new(&source)?, space })
     }
 
-    /// Cuts one piece into the matches and what lies between them.
+    /// Splits one piece into the matches and the text between them.
     fn split(&self, text: &str, piece: Range<usize>, cut: &mut Vec<Range<usize>>) -> Result<()> {
-        // The piece alone is searched: nothing may depend on what lies beyond it.
+        // Only the piece is searched: the result must not depend on the text around it.
         let (offset, text) = (piece.start, &text[piece]);
         let (mut at, mut end) = (0, 0);
         while at < text.len() {
@@ -143,7 +147,8 @@ impl Pattern {
         Ok(())
     }
 
-    /// Where a match ends once the last white space was given back to the word behind it.
+    /// Returns the end of a match, after its last white space was given back to the following word
+    /// if necessary.
     fn given_back(&self, text: &str, found: Range<usize>) -> usize {
         let matched = &text[found.clone()];
         let Some(last) = matched.chars().next_back().filter(|last| last.is_whitespace()) else {
@@ -155,7 +160,8 @@ impl Pattern {
             Space::GivesBackInsideLine => matches!(last, '\r' | '\n'),
         };
         let alone = matched.len() == last.len_utf8();
-        // Only the last alternative ends in white space that is no line end, so all of it is.
+        // Only the last alternative can end in white space other than a line end, so the whole
+        // match is white space.
         if keeps || alone || found.end == text.len() {
             return found.end;
         }
@@ -252,7 +258,7 @@ const FAMILIES: &[Family] = &[
     },
     family(&["bloom", "poro-chat", "gpt3-finnish"], &[BLOOM]),
     family(&["viking"], &[BLOOM, DIGIT]),
-    // What llama.cpp falls back to; files that name it were made for it.
+    // llama.cpp's default; files that name it were made for it.
     family(&["default"], &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"]),
 ];
 

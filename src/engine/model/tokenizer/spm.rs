@@ -1,4 +1,5 @@
-//! SentencePiece-style vocabularies: the pair whose piece has the highest score is joined first.
+//! SentencePiece-style vocabularies: the pair whose joined piece has the highest score is joined
+//! first.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,20 +7,20 @@ use super::merge::{Join, Merger, Symbol};
 use super::vocab::{Use, Vocab};
 use super::{Error, Result};
 
-/// The character that stands for a space.
+/// The character that represents a space.
 pub(super) const SPACE: char = '\u{2581}';
 
-/// Pieces with scores, and byte tokens for what they do not cover.
+/// Pieces with scores, and byte tokens for text that no piece covers.
 #[derive(Debug)]
 pub(super) struct Spm {
-    /// Id and priority (smaller is better) of a piece.
+    /// Id and priority (smaller is better) of each piece.
     pieces: HashMap<Box<str>, (u32, u32)>,
     bytes: [Option<u32>; 256],
     unknown: Option<u32>,
-    /// Pairs of characters that stand side by side in some piece: between any others nothing is ever
-    /// joined, so a text may be cut there.
+    /// Pairs of characters that are adjacent in some piece. No other pair is ever joined, so a text
+    /// may be cut between its two characters.
     neighbours: HashSet<(char, char)>,
-    /// Bytes of the longest piece.
+    /// Length of the longest piece in bytes.
     longest: usize,
     space_prefix: bool,
 }
@@ -45,7 +46,7 @@ impl Spm {
         Self { pieces, bytes, unknown: vocab.unknown, neighbours, longest, space_prefix }
     }
 
-    /// Encodes a text that stands at the beginning or behind a marker.
+    /// Encodes a text at the beginning of a prompt, or after a marker.
     pub(super) fn encode(&self, text: &str, merger: &mut Merger, ids: &mut Vec<u32>) -> Result<()> {
         let mut escaped = String::with_capacity(text.len() + text.len() / 4);
         if self.space_prefix {
@@ -123,7 +124,8 @@ fn span(symbol: &Symbol) -> std::ops::Range<usize> {
     start..start + symbol.len as usize
 }
 
-/// Maps floats to integers so that a higher score gives a smaller number; any NaN is put at an end.
+/// Maps a float to an integer so that a higher score gives a smaller number. NaN becomes smallest
+/// or largest, according to its sign.
 fn descending(score: f32) -> u32 {
     let bits = score.to_bits();
     let ascending = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };

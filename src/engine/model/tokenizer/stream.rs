@@ -1,17 +1,18 @@
-//! Text out of token bytes, whole characters only.
+//! Converts token bytes to text, whole characters only.
 
-/// Turns bytes into text as they come; only whole UTF-8 characters leave it.
+/// Converts bytes to text as they arrive; returns only complete UTF-8 characters.
 ///
-/// What comes out, put together, is what [`String::from_utf8_lossy`] makes of all bytes at once:
-/// bytes that can belong to no character become U+FFFD.
+/// The concatenated output is what [`String::from_utf8_lossy`] returns for all bytes at once:
+/// invalid bytes become U+FFFD.
 #[derive(Debug, Default, Clone)]
 pub struct Utf8Stream {
-    /// At most three bytes: the beginning of a character that is not whole yet.
+    /// Beginning of an incomplete character, at most three bytes.
     pending: Vec<u8>,
 }
 
 impl Utf8Stream {
-    /// Takes the bytes of the next token and gives what is whole by now; may be empty.
+    /// Takes the bytes of the next token and returns the characters that are now complete; may be
+    /// empty.
     pub fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
         let mut text = String::new();
@@ -38,8 +39,8 @@ impl Utf8Stream {
         text
     }
 
-    /// What is left when no more bytes come: nothing, or U+FFFD for a character that was never
-    /// completed. The stream is empty afterwards.
+    /// Ends the stream and returns the rest: nothing, or U+FFFD for an incomplete character. The
+    /// stream is empty afterwards.
     pub fn finish(&mut self) -> String {
         let pending = std::mem::take(&mut self.pending);
         String::from_utf8_lossy(&pending).into_owned()

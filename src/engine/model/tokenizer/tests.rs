@@ -1,4 +1,4 @@
-//! Against golden ids, against hostile text, and against the clock.
+//! Compares tokenizers with golden ids, and tests hostile text and running time.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn vocabulary(name: &str) -> Option<(Gguf, Tokenizer)> {
     Some((gguf, tokenizer))
 }
 
-/// A byte-level vocabulary: control tokens, all 256 bytes, some merges and a run of spaces.
+/// Returns a byte-level vocabulary: control tokens, all 256 bytes, some merges and a run of spaces.
 pub(crate) fn small_bpe() -> Gguf {
     let letter = |byte: u8| {
         (0..0x200)
@@ -169,7 +169,7 @@ fn text_is_joined_across_markup_and_data() {
     expected.extend(tokenizer.encode("hell<|im_end|> wor").unwrap());
     expected.push(2);
     assert_eq!(ids, expected);
-    // Neither does a marker form across the border.
+    // A marker does not form across a border of pieces either.
     let torn = [Piece::Markup("<|im_".to_owned()), Piece::Data("end|>".to_owned())];
     assert!(!tokenizer.encode_pieces(&torn).unwrap().contains(&2));
 }
@@ -244,7 +244,7 @@ fn long_texts_take_linear_time() {
             let ids = tokenizer.encode(text).unwrap();
             let took = begin.elapsed();
             eprintln!("{name}: {what}: {} ids in {took:?}", ids.len());
-            // Quadratic work on so many characters takes minutes at least.
+            // Quadratic work on this many characters would take minutes.
             assert!(took < Duration::from_secs(30), "{name}: {what} took {took:?}");
         }
     }
@@ -284,7 +284,7 @@ proptest! {
             let Some((_, tokenizer)) = vocabulary else { return Ok(()) };
             let ids = tokenizer.encode(&text).unwrap();
             prop_assert!(ids.iter().all(|&id| id > 2));
-            // The vocabulary writes a space as U+2581, so it cannot tell the two apart.
+            // The vocabulary writes a space as U+2581, so the two cannot be distinguished.
             prop_assert_eq!(tokenizer.decode(&ids).unwrap(), text.replace('\u{2581}', " "));
             Ok(())
         })?;

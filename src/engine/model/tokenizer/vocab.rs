@@ -1,4 +1,4 @@
-//! The vocabulary as a GGUF's metadata tell it.
+//! Vocabulary, read from a GGUF's metadata.
 
 use std::collections::BTreeSet;
 
@@ -7,22 +7,22 @@ use sha2::{Digest, Sha256};
 use super::{Error, Result};
 use crate::model::gguf::{Gguf, Value};
 
-/// What a token may be used for.
+/// Use of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
-    /// An ordinary piece that splitting and merging produce.
+    /// Ordinary token, produced by splitting and merging.
     Text,
-    /// Found by its text, in markup only: control tokens and what looks like markup.
+    /// Found by its text, in markup only: control tokens and tokens that look like markup.
     Marker,
     /// Found by its text anywhere: user-defined tokens such as runs of spaces.
     Literal,
-    /// Stands for one byte that no piece covers.
+    /// Represents one byte, for text that no piece covers.
     Byte(u8),
     /// Never produced.
     Idle,
 }
 
-/// Names of tokens that end a turn or a text in the models known by now.
+/// Names of the tokens that end a turn or a text in known models.
 const ENDS: &[&str] = &[
     "</s>",
     "<eos>",
@@ -43,7 +43,7 @@ const ENDS: &[&str] = &[
     "<\u{ff5c}end\u{2581}of\u{2581}sentence\u{ff5c}>",
 ];
 
-/// A view of the tokenizer's metadata, checked for consistency.
+/// The tokenizer's metadata, checked for consistency.
 pub(super) struct Vocab<'a> {
     gguf: &'a Gguf,
     texts: &'a [String],
@@ -104,7 +104,7 @@ impl<'a> Vocab<'a> {
         self.scores.and_then(|scores| scores.get(id as usize)).copied().unwrap_or(0.0)
     }
 
-    /// Every token with its use, in the order of ids.
+    /// Returns every token with its use, in the order of ids.
     pub(super) fn tokens(&self) -> impl Iterator<Item = (u32, &'a str, Use)> {
         (0u32..).zip(self.texts).map(|(id, text)| (id, text.as_str(), self.used(id, text)))
     }
@@ -117,7 +117,7 @@ impl<'a> Vocab<'a> {
         self.gguf.value(key).and_then(Value::as_bool)
     }
 
-    /// A special token's id, e.g. `bos`; an id outside of the vocabulary is an error.
+    /// Returns a special token's id, e.g. `bos`. An id outside of the vocabulary is an error.
     pub(super) fn special(&self, name: &str) -> Result<Option<u32>> {
         let key = format!("tokenizer.ggml.{name}_token_id");
         let Some(value) = self.gguf.value(&key) else { return Ok(None) };
@@ -135,7 +135,7 @@ impl<'a> Vocab<'a> {
         }
     }
 
-    /// Ids that end a completion.
+    /// Returns the ids that end a completion.
     pub(super) fn ends(&self) -> Result<BTreeSet<u32>> {
         let mut ends: BTreeSet<u32> = self
             .tokens()
@@ -148,7 +148,7 @@ impl<'a> Vocab<'a> {
         Ok(ends)
     }
 
-    /// Hash over all metadata that decide ids.
+    /// Hashes all metadata that determine ids.
     pub(super) fn hash_into(&self, hash: &mut Sha256) {
         let mut strings = |items: &[String]| {
             hash.update((items.len() as u64).to_le_bytes());
@@ -182,7 +182,7 @@ impl<'a> Vocab<'a> {
             UNUSED => Use::Idle,
             USER_DEFINED if looks_like_markup(text) => Use::Marker,
             USER_DEFINED => Use::Literal,
-            // Some files call their control tokens normal.
+            // Some files mark their control tokens as normal.
             _ if is_end_name(text) || (text.starts_with("<|") && text.ends_with("|>")) => {
                 Use::Marker
             }
@@ -205,7 +205,7 @@ pub(super) fn is_end_name(text: &str) -> bool {
     ENDS.contains(&text)
 }
 
-/// The byte of a token `<0xNN>`.
+/// Returns the byte of a token `<0xNN>`.
 pub(super) fn byte_token(text: &str) -> Option<u8> {
     let digits = text.strip_prefix("<0x")?.strip_suffix('>')?;
     if digits.len() != 2 {

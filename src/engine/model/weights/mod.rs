@@ -1,4 +1,4 @@
-//! Weights in safetensors files, checked before they are used.
+//! Weights in safetensors files, checked before use.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use super::{Error, Result};
 #[cfg(test)]
 mod tests;
 
-/// Largest header that is tried, as in the safetensors format: 100 MB.
+/// Maximum size of a header in bytes, as in the safetensors format.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// Reads a safetensors file into memory and hands it to candle, tensors given as `dtype` on
-/// `device` when they are asked for.
+/// Reads a safetensors file into memory and passes it to candle, which converts tensors to `dtype`
+/// on `device` when they are used.
 ///
-/// The header is checked against the file's length, and weights in floating point are checked to be
-/// finite, so that a truncated or damaged file is an error here and not nonsense later.
+/// The header is checked against the file's length, and floating-point weights are checked to be
+/// finite. A truncated or damaged file is therefore an error here, not a wrong result later.
 pub fn open_safetensors(path: &Path, device: &Device, dtype: DType) -> Result<VarBuilder<'static>> {
     let bytes = read(path)?;
     check_safetensors(&bytes, path)?;
@@ -28,8 +28,8 @@ pub fn open_safetensors(path: &Path, device: &Device, dtype: DType) -> Result<Va
         .map_err(|error| Error::Malformed { path: path.to_owned(), what: error.to_string() })
 }
 
-/// Checks a safetensors file that lies in memory: header, offsets, and that weights are finite.
-/// `path` is for messages.
+/// Checks a safetensors file in memory: header, offsets, and that weights are finite. `path` is for
+/// messages.
 pub fn check_safetensors(bytes: &[u8], path: &Path) -> Result<()> {
     let malformed = |what: String| Error::Malformed { path: path.to_owned(), what };
     check_length(bytes).map_err(malformed)?;
@@ -54,7 +54,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(io)
 }
 
-/// Compares the length of the file with what its header promises.
+/// Compares the length of the file with that stated by its header.
 fn check_length(bytes: &[u8]) -> Result<(), String> {
     let length = bytes.len() as u64;
     if bytes.starts_with(b"version ") {
@@ -73,7 +73,7 @@ fn check_length(bytes: &[u8]) -> Result<(), String> {
     if header > rest.len() as u64 {
         return Err(cut_short(length, header + 8));
     }
-    // Which tensor ends last is all that is read here; the library checks the rest.
+    // Only the end of the last tensor is read here; the library checks the rest.
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(&rest[..header as usize]) else {
         return Err("header is not JSON: the file is damaged, download it again".to_owned());
     };

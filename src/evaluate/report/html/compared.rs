@@ -1,4 +1,4 @@
-//! Which methods are shown to differ, and which are not.
+//! Section with the pairwise comparisons of methods.
 
 use super::measures::Shown;
 use super::numbers::{many, p_value};
@@ -7,10 +7,10 @@ use super::{Page, Part, scrolling};
 use crate::report::Compared;
 use idiolect_metrics::statistics::Verdict;
 
-/// Measures whose pairs are open at first.
+/// Measures whose tables are initially open.
 const OPEN: [&str; 2] = ["likelihood_lift", "rouge1"];
 
-/// Every pair on every measure; nothing where there is one method.
+/// All pairs of methods on all measures; `None` if there are no comparisons.
 pub(super) fn section(page: &Page<'_>) -> Option<Part> {
     let measures = page.measures.iter().filter_map(|measure| {
         let pairs = page.report.comparisons.iter().filter(|c| c.measure == measure.name);
@@ -72,7 +72,7 @@ fn row(page: &Page<'_>, measure: &Shown, pair: &Compared) -> Tag {
         Verdict::NoDifferenceShown => ("alike", Verdict::NoDifferenceShown.to_string()),
         verdict => ("apart", format!("{} {verdict}", pair.a)),
     };
-    // The pair's own heading comes first, so that every row can be told by it.
+    // The method name is the row header, so that screen readers can announce the row.
     let first = tag("th").with("scope", "row").text(pair.a);
     let against = Some(pair.b) == page.against || Some(pair.a) == page.against;
     let row = if against { tag("tr").class("against") } else { tag("tr") };

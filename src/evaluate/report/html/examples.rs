@@ -1,13 +1,13 @@
-//! Written texts beside the real one.
+//! Section with examples: generated texts next to the real one.
 
 use super::tags::{Tag, tag};
 use super::{Page, Part};
 use crate::report::Example;
 
-/// Examples that are open at first.
+/// Number of examples that are initially open.
 const OPEN: usize = 2;
 
-/// All examples; nothing where nothing was written.
+/// Section with all examples; `None` if there are none.
 pub(super) fn section(page: &Page<'_>) -> Option<Part> {
     let examples = &page.report.examples;
     if examples.is_empty() {
@@ -52,7 +52,7 @@ fn shown(number: usize, example: &Example) -> Tag {
     if number < OPEN { details.with("open", "") } else { details }
 }
 
-/// A person's or a model's text as it is, in whatever direction it runs.
+/// A user's or a model's text, unchanged except for trimming, in its own writing direction.
 fn text(text: &str) -> Tag {
     let shown = tag("p").class("text").with("dir", "auto");
     match text.trim() {

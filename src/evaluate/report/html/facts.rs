@@ -1,11 +1,11 @@
-//! What it takes to do it again.
+//! Section with the facts needed to reproduce the evaluation.
 
 use serde_json::Value;
 
 use super::tags::{Tag, tag};
 use super::{Page, Part, scrolling};
 
-/// Command, versions, hashes, and every choice.
+/// Section with the command, versions, hashes and all options.
 pub(super) fn section(page: &Page<'_>) -> Part {
     let facts = &page.report.facts;
     let words = "The command below, with the same program, models, task and split, gives the same \
@@ -47,7 +47,7 @@ fn table(name: &str, rows: Vec<(String, String)>) -> Tag {
     scrolling(name, table.put(tag("tbody").put_all(rows)))
 }
 
-/// Every value by its path: `a.b` for what stands in an object in an object.
+/// Leaf values with their paths: `a.b` for field `b` of the object in field `a`.
 fn flat(value: &Value) -> Vec<(String, String)> {
     let Value::Object(fields) = value else { return vec![("value".to_owned(), shown(value))] };
     let mut rows = Vec::new();

@@ -1,4 +1,4 @@
-//! Forest plots: every method's mean and interval of one measure, above a common axis.
+//! Forest plots: mean and interval of every method on one measure, above a common axis.
 
 use super::Page;
 use super::measures::Shown;
@@ -9,14 +9,14 @@ use crate::report::Figure;
 
 const WIDTH: f64 = 360.0;
 const ROW: f64 = 20.0;
-/// Room for names of lines, above the rows.
+/// Height above the rows, for labels of vertical lines.
 const TOP: f64 = 20.0;
-/// Room for marks, below them.
+/// Height below the rows, for axis labels.
 const BOTTOM: f64 = 22.0;
-/// Width of a letter at the size of names, about.
+/// Approximate width of a letter of a method name.
 const LETTER: f64 = 6.3;
 
-/// A plot for each measure that is drawn.
+/// One plot for each measure that is to be drawn.
 pub(super) fn plots(page: &Page<'_>, measures: &[&Shown]) -> Tag {
     let drawn = measures.iter().filter(|measure| measure.drawn);
     let plots = drawn.filter_map(|measure| {
@@ -76,7 +76,7 @@ fn plot(page: &Page<'_>, measure: &Shown, rows: &[(&str, &Figure)]) -> Tag {
     tag("figure").put(tag("figcaption").text(measure.in_group())).put(svg)
 }
 
-/// The plot in words, for those who do not see it.
+/// Text description of the plot, for screen readers.
 fn described(measure: &Shown, rows: &[(&str, &Figure)], ceiling: Option<&Figure>) -> String {
     let of_row = |(name, figure): &(&str, &Figure)| {
         let mean = measure.show(figure.mean);

@@ -1,19 +1,19 @@
-//! What the figures say, in sentences.
+//! Section that states the main findings in sentences.
 
 use super::measures::Shown;
 use super::tags::{Tag, listed, tag};
 use super::{Page, Part};
 use idiolect_metrics::statistics::Verdict;
 
-/// Measures whose value of no effect says whether a method is personal at all.
+/// Measures whose value of no effect shows whether a method personalizes at all.
 const AGAINST_NOTHING: [&str; 5] =
     ["likelihood_lift", "rouge1_gain", "swap_stylometry", "swap_likelihood", "identified_auc"];
 
-/// Measures on which methods are held against another one.
+/// Measures on which methods are compared with the baseline method.
 const AGAINST_ANOTHER: [&str; 6] =
     ["likelihood_lift", "bits_right", "rouge1", "rouge1_gain", "swap_stylometry", "judge"];
 
-/// Sentences on the measures that were taken; nothing where there are none.
+/// Section with the findings on the measures of the report; `None` if there are none.
 pub(super) fn section(page: &Page<'_>) -> Option<Part> {
     let taken = |name: &&'static str| page.measure(name);
     let personal: Vec<Tag> =
@@ -38,7 +38,8 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
     Some(part)
 }
 
-/// Whose interval lies above the value of no effect, whose below, whose holds it.
+/// Methods by the position of their interval: above the value of no effect, below it, or containing
+/// it.
 fn of_measure(page: &Page<'_>, measure: &Shown) -> Tag {
     let none = measure.no_effect.unwrap_or(0.0);
     let [mut above, mut below, mut holding, mut alone] = [const { Vec::new() }; 4];
@@ -65,7 +66,8 @@ fn of_measure(page: &Page<'_>, measure: &Shown) -> Tag {
     )
 }
 
-/// Who is shown to be higher or lower than the method that all are held against.
+/// Methods that are shown to be higher or lower than the baseline method; `None` if there are no
+/// pairs.
 fn against_another(page: &Page<'_>, measure: &Shown) -> Option<Tag> {
     let against = page.against?;
     let [mut higher, mut lower, mut not_shown] = [const { Vec::new() }; 3];

@@ -1,4 +1,4 @@
-//! Length against score.
+//! Section with plots of text length against ROUGE-1.
 
 use super::measures::Shown;
 use super::numbers::interval;
@@ -11,10 +11,10 @@ const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 340.0;
 const LEFT: f64 = 52.0;
 const SMALL: f64 = 250.0;
-/// Least distance of two names of methods.
+/// Least vertical distance between two method names.
 const APART: f64 = 13.0;
 
-/// Methods by their means, then each method's users; nothing where nothing was written.
+/// Plot of the methods' means, then one plot of users per method; `None` if no text was generated.
 pub(super) fn section(page: &Page<'_>) -> Option<Part> {
     let (length, score) = (page.measure("length_ratio")?, page.measure("rouge1")?);
     let methods: Vec<_> = page
@@ -43,7 +43,7 @@ fn of_methods(methods: &Methods<'_>, length: &Shown, score: &Shown) -> Tag {
         let ends = figures.flat_map(|figure| [Some(figure.mean), figure.low, figure.high]);
         ends.flatten().collect::<Vec<f64>>()
     };
-    // Names stand to the right of the dots.
+    // Leaves space for method names to the right of the dots.
     let x = Scale::over(ends(length).into_iter().chain([1.0]), length.style, (LEFT, WIDTH - 110.0));
     let y = Scale::over(ends(score), score.style, (HEIGHT - 40.0, 10.0));
     let mut names: Vec<(f64, f64, &str)> = Vec::new();
@@ -71,7 +71,7 @@ fn of_methods(methods: &Methods<'_>, length: &Shown, score: &Shown) -> Tag {
     svg = svg.put_all(frame(&x, &y, 6));
     svg = svg.put(line("no-effect", (x.at(1.0), 10.0), (x.at(1.0), HEIGHT - 40.0))).put(marks);
     for (at, (dot_y, dot_x, name)) in spread(names) {
-        // A name stands above its interval; one that was pushed away is tied to its dot.
+        // A name is above its interval; a line connects a name that was moved to its dot.
         let foot = at - 6.0;
         if (at - dot_y).abs() > 1.0 {
             svg = svg.put(line("tie", (dot_x + 4.0, dot_y), (dot_x + 12.0, foot - 3.0)));
@@ -85,7 +85,7 @@ fn of_methods(methods: &Methods<'_>, length: &Shown, score: &Shown) -> Tag {
     tag("figure").put(tag("figcaption").text("Methods")).put(svg.put(up.with("transform", turned)))
 }
 
-/// Heights of names, from top to bottom, so far apart that they can be read.
+/// Vertical positions of names, from top to bottom, at least [`APART`] apart.
 fn spread(mut names: Vec<(f64, f64, &str)>) -> Vec<(f64, (f64, f64, &str))> {
     names.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(b.2)));
     let mut at = f64::NEG_INFINITY;
@@ -94,7 +94,7 @@ fn spread(mut names: Vec<(f64, f64, &str)>) -> Vec<(f64, (f64, f64, &str))> {
         at = name.0.max(at + APART);
         placed.push((at, name));
     }
-    // Whoever was pushed out at the bottom pushes back.
+    // Names that were moved below the plot move back up, together with the names above them.
     let mut most = HEIGHT - 44.0;
     for (at, _) in placed.iter_mut().rev() {
         *at = at.min(most);

@@ -1,31 +1,31 @@
-//! The measures as a reader meets them: label, group, digits, what no effect looks like.
+//! Presentation of the measures: label, group, number format and the value of no effect.
 
 use super::numbers::Style;
 use crate::report::Report;
 
-/// Measures that are shown together, in the order of the page.
+/// Groups of measures, in the order of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Group {
-    /// Bits of the real text.
+    /// Bits per token of the real text.
     Likelihood,
-    /// Written texts against the real ones.
+    /// Generated texts against the real ones.
     Lexical,
-    /// What the right history gains on those.
+    /// Gain of the right history over a wrong user's, on the lexical measures.
     WrongUser,
-    /// Whose text is whose, of two.
+    /// The swap test: two texts matched to two users.
     Swap,
-    /// Whose text it is, of many.
+    /// Identification of the user among many.
     Identification,
-    /// A language model's opinion.
+    /// Ratings and preferences of a language model.
     Judge,
-    /// The same without the real title.
+    /// Measures without the real title.
     NeutralTitle,
-    /// Measures that this page has no words for.
+    /// Measures without a label on this page.
     Other,
 }
 
 impl Group {
-    /// All, in the order of the page.
+    /// All groups, in the order of the page.
     pub(super) const ALL: [Self; 8] = [
         Self::Likelihood,
         Self::Lexical,
@@ -38,26 +38,26 @@ impl Group {
     ];
 }
 
-/// A measure on the page.
+/// A measure as the page presents it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shown {
     /// Name in results.
     pub(super) name: String,
-    /// What the page calls it.
+    /// Label on the page.
     pub(super) label: String,
-    /// Where it stands.
+    /// Group that the measure is shown in.
     pub(super) group: Group,
-    /// Its digits.
+    /// Number format.
     pub(super) style: Style,
-    /// The value of no effect: chance, a gain of nothing, the real length.
+    /// Value of no effect: chance, zero gain, or the length of the real text.
     pub(super) no_effect: Option<f64>,
-    /// Whether less of it is better, as of bits.
+    /// Whether lower values are better, as for bits.
     pub(super) less_is_better: bool,
-    /// What it is.
+    /// Definition.
     pub(super) meaning: String,
-    /// Whether it is in the first table.
+    /// Whether the measure is in the overview table.
     pub(super) first: bool,
-    /// Whether it is drawn.
+    /// Whether the measure has a forest plot.
     pub(super) drawn: bool,
     order: (usize, usize),
 }
@@ -73,7 +73,8 @@ struct Known {
     drawn: bool,
 }
 
-/// What takes no part in the first table (`-`), takes part (`t`), is drawn (`d`), or both (`td`).
+/// A known measure. `places` is `t` for the overview table, `d` for a forest plot, `td` for both,
+/// `-` for neither.
 const fn known(
     name: &'static str,
     group: Group,
@@ -153,7 +154,7 @@ const KNOWN: [Known; 28] = [
 ];
 
 impl Shown {
-    /// A measure by its name in results.
+    /// Presentation of a measure, by its name in results.
     pub(super) fn of(name: &str) -> Self {
         let found = |base: &str| KNOWN.iter().enumerate().find(|(_, known)| known.name == base);
         let (base, suffix) = ["_gain", "_neutral", "_random", "_nearest"]
@@ -226,7 +227,7 @@ impl Shown {
         }
     }
 
-    /// The label at a column or a plot of its group, which has told the rest.
+    /// Label of a column or plot within its group, without what the group's heading already says.
     pub(super) fn in_group(&self) -> String {
         match self.label.strip_prefix("Swap, ") {
             Some(rest) if self.group == Group::Swap => {
@@ -237,18 +238,18 @@ impl Shown {
         }
     }
 
-    /// Whether values are differences, whose sign is always shown.
+    /// Whether values are differences, which are shown with a sign.
     pub(super) fn is_difference(&self) -> bool {
         self.no_effect == Some(0.0)
     }
 
-    /// A value in the measure's digits.
+    /// Formats a value.
     pub(super) fn show(&self, value: f64) -> String {
         if self.is_difference() { self.style.signed(value) } else { self.style.show(value) }
     }
 }
 
-/// Every measure that any method has, in the order of the page.
+/// All measures that any method has, in the order of the page.
 pub(super) fn of_report(report: &Report) -> Vec<Shown> {
     let names = report.methods.values().flat_map(|method| method.figures.keys());
     let mut measures: Vec<Shown> = names.map(|name| Shown::of(name)).collect();

@@ -1,8 +1,8 @@
-//! The report as one page: tables, plots, examples, and what it takes to do it again.
+//! The report as one HTML page: tables, plots, examples, and the facts needed to reproduce it.
 //!
-//! The file needs nothing beside it and asks nobody for anything: style, script and plots stand in
-//! it, and its content policy forbids the rest. Without the script, which only lets tables be
-//! sorted, it is whole.
+//! The file is self-contained and makes no network requests: style, script and plots are inline,
+//! and its content security policy forbids anything else. The script only adds sorting to tables;
+//! the page is complete without it.
 
 mod compared;
 mod examples;
@@ -29,7 +29,7 @@ use tags::{Tag, tag};
 
 use super::Report;
 
-/// What the browser may load: what stands in the file, and nothing from anywhere.
+/// Content security policy: inline styles and scripts only.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// The report as an HTML file. The same report gives the same bytes.
@@ -71,7 +71,7 @@ pub fn to_html(report: &Report) -> String {
     format!("<!DOCTYPE html>\n{page}\n")
 }
 
-/// What was evaluated, in a sentence.
+/// One-sentence summary of the evaluation.
 fn lead(report: &Report) -> String {
     let methods = many(report.order.len(), "method");
     let (texts, users) = (many(report.texts, "held-out text"), many(report.users, "user"));
@@ -86,14 +86,15 @@ fn lead(report: &Report) -> String {
     format!("{methods} on {texts} of {users}{seeds}{pairs}.")
 }
 
-/// A report and what several parts of the page need of it.
+/// A report with values that several sections of the page need.
 struct Page<'a> {
     report: &'a Report,
     /// Every measure that any method has.
     measures: Vec<Shown>,
-    /// The method that others are held against: `rag`, which takes the past as it is, or the first.
+    /// Baseline that other methods are compared with: `rag`, which uses past texts unchanged, or
+    /// else the first method.
     against: Option<&'static str>,
-    /// How sure the intervals are, as `95 %`.
+    /// Confidence of the intervals as text, for instance `95 %`.
     sure: String,
 }
 
@@ -105,7 +106,7 @@ impl<'a> Page<'a> {
         Self { report, measures: measures::of_report(report), against, sure }
     }
 
-    /// Methods in the order they were asked for, with their figures.
+    /// Methods in the requested order, with their reports.
     fn methods(&self) -> impl Iterator<Item = (&'static str, &'a super::MethodReport)> {
         let methods = &self.report.methods;
         self.report.order.iter().filter_map(|name| Some((*name, methods.get(name)?)))
@@ -116,7 +117,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// A part of the page, with its heading.
+/// A section of the page with its heading.
 struct Part {
     id: &'static str,
     heading: &'static str,
@@ -124,7 +125,7 @@ struct Part {
 }
 
 impl Part {
-    /// A part that begins with what it shows and how to read it.
+    /// A section that begins with an introduction: its content and how to read it.
     fn new(id: &'static str, heading: &'static str, words: &str) -> Self {
         Self { id, heading, content: vec![tag("p").class("words").text(words)] }
     }
@@ -144,7 +145,7 @@ impl Part {
     }
 }
 
-/// A box that scrolls by itself where its content is wider than the page.
+/// A box that scrolls if its content is wider than the page.
 fn scrolling(label: &str, content: Tag) -> Tag {
     let region = tag("div").class("scroll").with("role", "region").with("tabindex", 0);
     region.with("aria-label", label).put(content)

@@ -1,8 +1,8 @@
-//! Numbers to as many digits as they are worth.
+//! Number formatting with a sensible number of digits.
 
 use crate::report::Figure;
 
-/// How values of a measure are shown.
+/// Number format of a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     /// 0 to 1, or bits: three decimals.
@@ -14,7 +14,7 @@ pub(super) enum Style {
 }
 
 impl Style {
-    /// What a value is multiplied by to be shown.
+    /// Factor from a value to its displayed number.
     pub(super) fn factor(self) -> f64 {
         if self == Self::Percent { 100.0 } else { 1.0 }
     }
@@ -28,29 +28,30 @@ impl Style {
     }
 
     fn unit(self) -> &'static str {
-        // A percent sign keeps a narrow space to its number, and its line.
+        // A narrow no-break space keeps the percent sign on the line of its number.
         if self == Self::Percent { "\u{202f}%" } else { "" }
     }
 
-    /// A value.
+    /// Formats a value.
     pub(super) fn show(self, value: f64) -> String {
         format!("{}{}", fixed(value * self.factor(), self.decimals()), self.unit())
     }
 
-    /// A difference: its sign is always shown.
+    /// Formats a difference, with a plus sign if positive.
     pub(super) fn signed(self, value: f64) -> String {
         let shown = self.show(value);
         let nothing = shown.chars().all(|c| !('1'..='9').contains(&c));
         if value > 0.0 && !nothing { format!("+{shown}") } else { shown }
     }
 
-    /// A difference of shares is in percentage points.
+    /// Formats a difference; differences of shares are in percentage points.
     pub(super) fn difference(self, value: f64) -> String {
         let signed = self.signed(value);
         if self == Self::Percent { signed.replace('%', "points") } else { signed }
     }
 
-    /// A mark at an axis whose marks stand `step` apart, both multiplied by the factor already.
+    /// Label of an axis mark. `value` and the distance `step` of marks are already multiplied by
+    /// the factor.
     pub(super) fn mark(self, value: f64, step: f64) -> String {
         let decimals = (-(step.log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
         let unit = if self == Self::Percent { "%" } else { "" };
@@ -58,7 +59,7 @@ impl Style {
     }
 }
 
-/// So many decimals, with a true minus and no negative zero.
+/// Formats with a fixed number of decimals, a real minus sign, and no negative zero.
 fn fixed(value: f64, decimals: usize) -> String {
     let shown = format!("{value:.decimals$}");
     let nothing = shown.chars().all(|c| !('1'..='9').contains(&c));
@@ -69,13 +70,13 @@ fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// The ends of an interval; nothing where there is none.
+/// Formats the ends of an interval; `None` if the figure has none.
 pub(super) fn interval(figure: &Figure, show: impl Fn(f64) -> String) -> Option<String> {
     let (low, high) = figure.low.zip(figure.high)?;
     Some(format!("{} to {}", show(low), show(high)))
 }
 
-/// A p-value.
+/// Formats a p-value.
 pub(super) fn p_value(p: f64) -> String {
     match p {
         p if p < 0.001 => "< 0.001".to_owned(),
@@ -84,7 +85,7 @@ pub(super) fn p_value(p: f64) -> String {
     }
 }
 
-/// A count, thousands apart.
+/// Formats a count with separated thousands.
 pub(super) fn count(n: f64) -> String {
     let digits = format!("{n:.0}");
     let mut shown = String::new();
@@ -97,12 +98,12 @@ pub(super) fn count(n: f64) -> String {
     shown
 }
 
-/// So many of a thing: `1 user`, `24 users`.
+/// Formats a count of a thing: `1 user`, `24 users`.
 pub(super) fn many(n: usize, thing: &str) -> String {
     format!("{} {thing}{}", count(n as f64), if n == 1 { "" } else { "s" })
 }
 
-/// How long something took.
+/// Formats a duration.
 pub(super) fn duration(seconds: f64) -> String {
     let whole = seconds.round();
     match seconds {

@@ -1,4 +1,4 @@
-//! Two methods against each other, a dot a user.
+//! Section with scatter plots of two methods, one dot per user.
 
 use super::measures::Shown;
 use super::numbers::many;
@@ -7,14 +7,14 @@ use super::tags::{Tag, tag};
 use super::{Page, Part};
 use idiolect_metrics::statistics::PerUser;
 
-/// Measures that are plotted, where they were taken.
+/// Measures that are plotted if they are in the report.
 const MEASURES: [&str; 3] = ["likelihood_lift", "bits_right", "rouge1"];
 
 const SIZE: f64 = 250.0;
-/// Dots above which their users are not named, which keeps the file small.
+/// Most dots whose users are named in the file, which keeps the file small.
 const MOST_NAMED: usize = 300;
 
-/// Every method against the one that all are held against; nothing where there is one method.
+/// Plots of every method against the baseline method; `None` if there is only one method.
 pub(super) fn section(page: &Page<'_>) -> Option<Part> {
     let against = page.against?;
     let plots: Vec<Tag> = MEASURES
@@ -62,7 +62,7 @@ struct Dot<'a> {
     y: f64,
 }
 
-/// Users that both have.
+/// Values of users that both methods have.
 fn shared<'a>(across: &'a PerUser, up: &PerUser) -> Vec<Dot<'a>> {
     across.iter().filter_map(|(user, x)| Some(Dot { user, x, y: up.get(user)? })).collect()
 }

@@ -1,4 +1,4 @@
-//! A report made by hand, with all its parts.
+//! A hand-made report with all its parts, for tests.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use crate::report::{Compared, Example, Facts, Figure, MeanCost, MethodReport, Report};
 use idiolect_metrics::statistics::{PerUser, Settings, Verdict};
 
-/// What a user, an item, a text or a command may hold at worst.
+/// Worst-case content of a user name, an item, a text or a command.
 pub(super) const HOSTILE: &str = "</style><script>alert('x')</script> & \"q\" <img src=x>";
 
-/// Measures, and each method's mean on them.
+/// Measures, each with the means of the four methods.
 type Measured<'a> = &'a [(&'a str, [f64; 4])];
 
 const METHODS: [&str; 4] = ["non-perso", "rag", "scp", "dpl"];
@@ -38,7 +38,7 @@ const MEASURED: Measured<'static> = &[
     ("likelihood_lift_neutral", [0.0, 0.18, 0.31, 0.25]),
 ];
 
-/// Four methods on all measures, for so many users.
+/// A report of four methods on all measures, for `n_users` users.
 pub(super) fn full(n_users: usize) -> Report {
     let mut methods = BTreeMap::new();
     for (number, name) in METHODS.iter().enumerate() {
@@ -108,7 +108,7 @@ fn name(user: usize) -> String {
     if user == 0 { HOSTILE.to_owned() } else { format!("user-{user:02}") }
 }
 
-/// Between -1 and 1, without a pattern that the eye would find.
+/// A value between -1 and 1 without a visible pattern.
 fn wave(n: usize) -> f64 {
     let n = n as f64;
     0.6 * (n * 12.9898).sin() + 0.4 * (n * 78.233).sin()

@@ -1,10 +1,10 @@
-//! A part for each group of measures: words, all figures, plots.
+//! One section per group of measures: introduction, figures and plots.
 
 use super::measures::{Group, Shown};
 use super::tags::{Tag, tag};
 use super::{Page, Part, forest, table};
 
-/// Everything about a group; nothing where none of its measures was taken.
+/// Section of a group; `None` if the report has none of its measures.
 pub(super) fn section(page: &Page<'_>, group: Group) -> Option<Part> {
     let measures: Vec<&Shown> = page.measures.iter().filter(|m| m.group == group).collect();
     if measures.is_empty() {
@@ -17,7 +17,7 @@ pub(super) fn section(page: &Page<'_>, group: Group) -> Option<Part> {
     Some(part.put(forest::plots(page, &measures)))
 }
 
-/// Anchor, heading, and what the group shows and how to read it.
+/// Anchor, heading and introduction of a group.
 fn words(group: Group) -> (&'static str, &'static str, &'static str) {
     match group {
         Group::Likelihood => (
@@ -84,7 +84,7 @@ fn words(group: Group) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// What each measure is.
+/// Definitions of the measures.
 fn terms(measures: &[&Shown]) -> Tag {
     let list = measures.iter().fold(tag("dl"), |list, measure| {
         let term = tag("dt").text(&measure.label);

@@ -1,25 +1,25 @@
-//! Drawing: scales, axes, lines and dots. Colours are the style sheet's, by class.
+//! SVG drawing: scales, axes, lines and dots. The style sheet sets colours by class.
 
 use std::fmt::Display;
 
 use super::numbers::Style;
 use super::tags::{Tag, tag};
 
-/// Values along a stretch of the drawing.
+/// Linear mapping from values to coordinates.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scale {
-    /// Ends in values.
+    /// Lowest and highest value.
     low: f64,
     high: f64,
-    /// Ends in the drawing.
+    /// Coordinates of the lowest and the highest value.
     from: f64,
     to: f64,
     style: Style,
 }
 
 impl Scale {
-    /// A scale that shows all values, with a little room. Values that are not finite are left out;
-    /// none at all give 0 to 1.
+    /// A scale over all finite values with a margin of 5 % at both ends; without finite values it
+    /// covers 0 to 1.
     pub(super) fn over(
         values: impl IntoIterator<Item = f64>,
         style: Style,
@@ -38,17 +38,17 @@ impl Scale {
         Self { low: low - room, high: high + room, from, to, style }
     }
 
-    /// The same values along another stretch.
+    /// The same values on other coordinates.
     pub(super) fn along(&self, (from, to): (f64, f64)) -> Self {
         Self { from, to, ..self.clone() }
     }
 
-    /// Where a value lies.
+    /// Coordinate of a value.
     pub(super) fn at(&self, value: f64) -> f64 {
         self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
     }
 
-    /// Round values, with their labels, at most about `most`.
+    /// Axis marks: round values with their labels, about `most` at most.
     pub(super) fn marks(&self, most: usize) -> Vec<(f64, String)> {
         let factor = self.style.factor();
         let (low, high) = (self.low * factor, self.high * factor);
@@ -65,7 +65,7 @@ impl Scale {
     }
 }
 
-/// A drawing that says what it shows.
+/// An SVG image with an accessible title and description.
 pub(super) fn drawing(id: &str, size: (f64, f64), title: &str, description: &str) -> Tag {
     let (of_title, of_description) = (format!("{id}-title"), format!("{id}-desc"));
     tag("svg")
@@ -91,13 +91,12 @@ pub(super) fn dot(class: &'static str, at: (f64, f64), radius: f64) -> Tag {
     tag("circle").class(class).with("cx", short(at.0)).with("cy", short(at.1)).with("r", radius)
 }
 
-/// A word, its foot at a point.
+/// A text with its baseline at a point.
 pub(super) fn word(class: &'static str, at: (f64, f64), text: impl Display) -> Tag {
     tag("text").class(class).with("x", short(at.0)).with("y", short(at.1)).text(text)
 }
 
-/// A frame with marks below and at the left, from the corner at the upper left to that at the lower
-/// right.
+/// Axes with grid lines: x marks below, y marks at the left.
 pub(super) fn frame(x: &Scale, y: &Scale, most: usize) -> Vec<Tag> {
     let ((left, right), (bottom, top)) = ((x.from, x.to), (y.from, y.to));
     let mut tags = Vec::new();
@@ -116,7 +115,7 @@ pub(super) fn frame(x: &Scale, y: &Scale, most: usize) -> Vec<Tag> {
     tags
 }
 
-/// A coordinate to a tenth, without what says nothing.
+/// Formats a coordinate to one decimal, without a trailing `.0`.
 fn short(value: f64) -> String {
     let shown = format!("{value:.1}");
     shown.strip_suffix(".0").map_or(shown.clone(), ToOwned::to_owned)

@@ -1,4 +1,4 @@
-//! Tables: methods as rows, measures as columns.
+//! Tables with methods as rows and measures as columns.
 
 use super::measures::{Group, Shown};
 use super::numbers::{Style, count, duration, interval, many};
@@ -7,7 +7,7 @@ use super::{Page, Part, scrolling};
 use crate::report::{Figure, MethodReport};
 use idiolect_metrics::statistics::Verdict;
 
-/// The main measures of every group, and what a text costs.
+/// Overview section: the main measures of every group, and the cost per text.
 pub(super) fn overview(page: &Page<'_>) -> Option<Part> {
     let first: Vec<&Shown> = page.measures.iter().filter(|measure| measure.first).collect();
     let costly = page.methods().any(|(_, method)| method.cost.calls.is_some());
@@ -41,12 +41,12 @@ pub(super) fn overview(page: &Page<'_>) -> Option<Part> {
     Some(part)
 }
 
-/// All figures of some measures.
+/// Table with all figures of some measures.
 pub(super) fn figures(page: &Page<'_>, measures: &[&Shown], heading: &str) -> Tag {
     titled(page, measures, heading, false)
 }
 
-/// What a text takes.
+/// Section with the cost per text.
 pub(super) fn cost(page: &Page<'_>) -> Option<Part> {
     let rows: Vec<Tag> = page
         .methods()
@@ -113,7 +113,7 @@ fn titled(page: &Page<'_>, measures: &[&Shown], heading: &str, costly: bool) -> 
     scrolling(heading, table.put(head).put(tag("tbody").put_all(rows)).put(foot))
 }
 
-/// Names of the groups over their columns.
+/// Header row with the group names above their columns.
 fn group_heads(measures: &[&Shown], costly: bool) -> Tag {
     let name = |group: Group| match group {
         Group::Likelihood => "Likelihood",
@@ -143,7 +143,7 @@ fn row_head(name: &str) -> Tag {
     tag("th").with("scope", "row").text(name)
 }
 
-/// How many users or pairs a column was computed from, if all methods have as many.
+/// Number of users or pairs of a column, if it is the same for all methods.
 fn units(page: &Page<'_>, measure: &Shown) -> Option<String> {
     let n = common_n(page, measure)?;
     Some(many(n, unit(measure)))
@@ -153,7 +153,8 @@ fn unit(measure: &Shown) -> &'static str {
     if measure.group == Group::Swap { "pair" } else { "user" }
 }
 
-/// Figures of all texts together have no interval, and count texts.
+/// Number of units of a measure, if it is the same for all methods. `None` for figures over all
+/// texts together (distinct-1 and -2): they have no interval and count texts.
 fn common_n(page: &Page<'_>, measure: &Shown) -> Option<usize> {
     if measure.name.starts_with("distinct") {
         return None;
@@ -185,12 +186,12 @@ fn figure_cell(
         .put_all(units.map(small))
 }
 
-/// `= 0.042`, but `< 0.001`.
+/// `= 0.042`, or `< 0.001` unchanged.
 pub(super) fn equals(p: &str) -> String {
     if p.starts_with('<') { p.to_owned() } else { format!("= {p}") }
 }
 
-/// Whether a method is shown to be above or below the one that all are held against.
+/// Arrow if a method is shown to be above or below the baseline method.
 fn mark(page: &Page<'_>, measure: &Shown, method: &str) -> Option<Tag> {
     let against = page.against?;
     let found = page.report.comparisons.iter().find(|c| {

@@ -1,8 +1,8 @@
-//! Markup whose tags are closed and whose text is escaped, by the way it is made.
+//! HTML builder that always closes tags and escapes text.
 
 use std::fmt::{Display, Write};
 
-/// Elements that begin a line of the file.
+/// Elements that begin a new line in the file.
 const ON_A_LINE: [&str; 28] = [
     "article",
     "body",
@@ -34,10 +34,10 @@ const ON_A_LINE: [&str; 28] = [
     "ul",
 ];
 
-/// Elements without an inside.
+/// Elements without content or end tag.
 const EMPTY: [&str; 1] = ["meta"];
 
-/// An element with all that is in it.
+/// An HTML element with its content.
 #[derive(Debug, Clone)]
 pub(super) struct Tag {
     name: &'static str,
@@ -45,42 +45,42 @@ pub(super) struct Tag {
     inside: String,
 }
 
-/// An element without attributes and with nothing in it yet.
+/// An element without attributes and content.
 pub(super) fn tag(name: &'static str) -> Tag {
     Tag { name, attributes: String::new(), inside: String::new() }
 }
 
 impl Tag {
-    /// With an attribute.
+    /// Adds an attribute.
     pub(super) fn with(mut self, attribute: &'static str, value: impl Display) -> Self {
         self.attributes.push_str(&format!(" {attribute}=\"{}\"", escaped(&value.to_string())));
         self
     }
 
-    /// With a class.
+    /// Adds a class.
     pub(super) fn class(self, class: &'static str) -> Self {
         self.with("class", class)
     }
 
-    /// With text at the end.
+    /// Appends text, escaped.
     pub(super) fn text(mut self, text: impl Display) -> Self {
         self.inside.push_str(&escaped(&text.to_string()));
         self
     }
 
-    /// With another element at the end.
+    /// Appends an element.
     pub(super) fn put(mut self, tag: Tag) -> Self {
         tag.write(&mut self.inside);
         self
     }
 
-    /// With other elements at the end; an `Option` is one or none.
+    /// Appends elements; an `Option` counts as zero or one.
     pub(super) fn put_all(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
         tags.into_iter().for_each(|tag| tag.write(&mut self.inside));
         self
     }
 
-    /// With text of this program that is not escaped: a style sheet, a script.
+    /// Appends text without escaping it, for this program's own style sheet and script.
     pub(super) fn verbatim(mut self, text: &'static str) -> Self {
         self.inside.push_str(text);
         self
@@ -107,8 +107,8 @@ impl Display for Tag {
     }
 }
 
-/// Text as it stands in HTML, in elements and in quoted attributes alike. Control characters, which
-/// HTML may not hold, become U+FFFD.
+/// Escapes text for HTML elements and quoted attributes. Control characters, which HTML forbids,
+/// become U+FFFD; carriage returns are dropped.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -127,7 +127,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// Names one after the other: `a`, `a and b`, `a, b and c`.
+/// Joins names as in a sentence: `a`, `a and b`, `a, b and c`.
 pub(super) fn listed(names: &[String]) -> String {
     let mut text = String::new();
     for (number, name) in names.iter().enumerate() {

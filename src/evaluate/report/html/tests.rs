@@ -2,14 +2,14 @@ use super::sample::{HOSTILE, full};
 use super::to_html;
 use crate::report::Report;
 
-/// The start tag at the beginning of `text` as its name, and what follows the tag.
+/// Name of the start tag at the beginning of `text`, and the text after the tag.
 fn tag_of(text: &str) -> (&str, &str) {
     let end = text.find('>').expect("a tag without an end");
     let inside = &text[..end];
     (inside.split_whitespace().next().unwrap_or(inside), &text[end + 1..])
 }
 
-/// Goes through the file and holds every end against its beginning; gives the names that were met.
+/// Checks that every end tag matches its start tag; returns the element names that occurred.
 fn well_formed(html: &str) -> Vec<&str> {
     let mut rest = html.strip_prefix("<!DOCTYPE html>").expect("no doctype");
     let (mut open, mut met) = (Vec::new(), Vec::new());
@@ -37,7 +37,7 @@ fn count(html: &str, what: &str) -> usize {
     html.matches(what).count()
 }
 
-/// Without the style sheet and the script.
+/// Body of the page without the style sheet and the script.
 fn body(html: &str) -> &str {
     let (_, body) = html.split_once("</head>").expect("no head");
     body.split_once("<script>").expect("no script").0
@@ -93,7 +93,7 @@ fn what_others_wrote_is_escaped_wherever_it_stands() {
     assert!(!html.contains("<script>alert"));
     assert!(!html.contains("<img"));
     let escaped = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;q&quot;";
-    // A user's dot in every paired plot, a command, a plan, an example's user, item and texts.
+    // One user's dot in each paired plot, a command, a plan, and an example's user, item and texts.
     assert!(count(&html, escaped) > 15, "{}", count(&html, escaped));
     assert!(HOSTILE.contains("<script>"));
 }

@@ -1,4 +1,5 @@
-//! Emotional style: tone and its range, strength, ratings, whom a text speaks to.
+//! Emotional style: tone and its range, feeling words, ratings, humour, emphasis and address of the
+//! reader.
 
 use super::{Feature, Needs, Text, Unit, deviation, nowhere, per_100_words, rate, rate_of, spans};
 use crate::difference::measured::lexicon::Sense;
@@ -40,7 +41,7 @@ pub(super) const FEATURES: [Feature; 9] = [
         measure: Measure::ToneAgainstRating,
         unit: Unit::Plain,
         needs: Needs::Words,
-        // On the scale of the tone, on which three stars of five are the middle.
+        // The rating is scaled to the range of the tone, -1 to 1; three of five stars are 0.
         value: |text| text.rating.map_or(f64::NAN, |r| tone(text) - (f64::from(r) - 3.0) / 2.0),
         shown: nowhere,
     },
@@ -67,8 +68,8 @@ pub(super) const FEATURES: [Feature; 9] = [
     rate_of!(Address, Words, Mark::Sense(Sense::Address)),
 ];
 
-/// Words of praise less words of blame, in shares of both and one more, so that one word alone is
-/// not as much as many; -1 to 1.
+/// Tone of a text: (praise − blame) / (praise + blame + 1), -1 to 1. The 1 keeps a single word from
+/// counting as much as many.
 fn tone(text: &Text<'_>) -> f64 {
     let add = |a: (u32, u32), b: (u32, u32)| (a.0 + b.0, a.1 + b.1);
     balance(text.reading.sentences.iter().map(|s| s.tone).fold((0, 0), add))

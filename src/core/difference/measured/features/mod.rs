@@ -1,4 +1,4 @@
-//! What is measured of each text: a value, and the spans that show it.
+//! Features of a text: each has a value, and the spans that show it.
 
 mod emotional;
 mod semantic;
@@ -9,27 +9,27 @@ use std::ops::Range;
 use super::reading::{Mark, Reading};
 use crate::task::Measure;
 
-/// A text with what goes with it.
+/// An analyzed text and its rating.
 #[derive(Debug)]
 pub(super) struct Text<'t> {
     pub(super) reading: Reading<'t>,
     pub(super) rating: Option<f32>,
 }
 
-/// How the mean of a feature's values is shown.
+/// Unit of a feature, which determines how the mean of its values is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// As it is.
+    /// Shown as it is.
     Plain,
-    /// Times in 100 words or in a text, compared by logarithms.
+    /// Count in 100 words or in a text, compared by logarithms.
     Rate,
-    /// A share, in percent.
+    /// A share, 0 to 1, shown in percent.
     Percent,
-    /// The logarithm of what is shown.
+    /// The logarithm of the shown value.
     Log,
 }
 
-/// Whether a feature needs the words of the language.
+/// Whether a feature needs the word lists of the language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
     Nothing,
@@ -41,9 +41,9 @@ pub(super) struct Feature {
     pub(super) measure: Measure,
     pub(super) unit: Unit,
     pub(super) needs: Needs,
-    /// The value of a text; not a number where it has none.
+    /// The value of a text; NaN if it has none.
     pub(super) value: fn(&Text<'_>) -> f64,
-    /// Where a text shows it, bytes; nothing for what shows in no single place.
+    /// Spans that show it, bytes; empty for a feature that no single span shows.
     pub(super) shown: fn(&Reading<'_>) -> Vec<Range<usize>>,
 }
 
@@ -60,7 +60,7 @@ fn spans(reading: &Reading<'_>, mark: Mark) -> Vec<Range<usize>> {
     reading.marks.iter().filter(|(m, _)| *m == mark).map(|(_, span)| span.clone()).collect()
 }
 
-/// How often a mark occurs in 100 words.
+/// Occurrences of a mark per 100 words.
 fn rate(text: &Text<'_>, mark: Mark) -> f64 {
     per_100_words(text, text.reading.count(mark))
 }
@@ -69,7 +69,7 @@ fn per_100_words(text: &Text<'_>, n: usize) -> f64 {
     100.0 * share(n, text.reading.words.len())
 }
 
-/// Not a number where there is nothing to take a share of.
+/// The share `n / of`; NaN if `of` is 0.
 fn share(n: usize, of: usize) -> f64 {
     n as f64 / of as f64 + if of == 0 { f64::NAN } else { 0.0 }
 }
@@ -79,14 +79,14 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / n
 }
 
-/// Standard deviation, of two values or more.
+/// Sample standard deviation; NaN for fewer than two values.
 fn deviation(values: &[f64]) -> f64 {
     let mean = mean(values.iter().copied());
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     if values.len() < 2 { f64::NAN } else { (squares / (values.len() - 1) as f64).sqrt() }
 }
 
-/// A feature that counts marks in 100 words.
+/// Makes a feature that counts a mark per 100 words.
 macro_rules! rate_of {
     ($measure:ident, $needs:ident, $mark:expr) => {
         Feature {

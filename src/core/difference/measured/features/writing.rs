@@ -9,10 +9,10 @@ use crate::difference::measured::reading::{Mark, Reading, Sentence};
 use crate::difference::measured::scan::{Ending, Sign};
 use crate::task::Measure;
 
-/// Words of the moving window of the lexical variety; shorter texts have no value.
+/// Window of the lexical variety, in words; shorter texts have no value.
 const WINDOW: usize = 25;
 
-/// Sentences below which their spread says nothing.
+/// Minimum number of sentences for a spread of their lengths.
 const SENTENCES: usize = 3;
 
 pub(super) const FEATURES: [Feature; 25] = [
@@ -139,9 +139,9 @@ fn sentence_spread(text: &Text<'_>) -> f64 {
     }
 }
 
-/// The moving-average type-token ratio: distinct words in a window, in shares of the window, averaged
-/// over all its places (Covington and McFall, "Cutting the Gordian knot: the moving-average
-/// type-token ratio (MATTR)", 2010), here with a window that fits short texts.
+/// The moving-average type-token ratio: the share of distinct words in a window, averaged over all
+/// its positions (Covington and McFall, "Cutting the Gordian knot: the moving-average type-token
+/// ratio (MATTR)", 2010), here with a window that fits short texts.
 fn lexical_variety(text: &Text<'_>) -> f64 {
     let reading = &text.reading;
     let n = reading.words.len();
@@ -172,7 +172,7 @@ fn ending(text: &Text<'_>, endings: &[Ending]) -> f64 {
     share(sentences.iter().filter(|s| endings.contains(&s.ending)).count(), sentences.len())
 }
 
-/// The last characters of the sentences that end so.
+/// Spans of the last characters of the sentences with one of these endings.
 fn ends(reading: &Reading<'_>, endings: &[Ending]) -> Vec<Range<usize>> {
     let last = |sentence: &Sentence| {
         let text = &reading.text[sentence.span.clone()];
