@@ -227,7 +227,7 @@ fn models_are_named_by_path() {
     put(&lone.join("a.tokenizer.json"), "{}");
     assert_eq!(catalog.lm(path).unwrap().tokenizer, Some(lone.join("a.tokenizer.json")));
     let two = catalog.lm(lone.to_str().unwrap()).unwrap_err().to_string();
-    assert!(two.contains("2 GGUF files, expected one"), "{two}");
+    assert!(two.contains("2 GGUF models, expected one"), "{two}");
 
     let encoder = catalog.encoder(lone.to_str().unwrap()).unwrap_err().to_string();
     assert!(encoder.contains("has no config.json"), "{encoder}");
