@@ -56,7 +56,7 @@ enum FormatName {
 }
 
 #[derive(serde::Serialize)]
-struct Printed {
+struct ImportJson {
     reviews: u64,
     users: u64,
     items: u64,
@@ -85,7 +85,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let store = Store::open(&context.globals.store)?;
     let (report, counts) = import.run(&store, context)?;
     tell_malformed(&report);
-    let printed = Printed {
+    let printed = ImportJson {
         reviews: counts.reviews,
         users: counts.users,
         items: counts.items,

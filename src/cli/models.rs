@@ -61,7 +61,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 
 /// One model of `models list`.
 #[derive(Debug, Serialize)]
-struct Listed<'a> {
+struct ModelJson<'a> {
     #[serde(flatten)]
     entry: &'a Entry,
     size: Option<u64>,
@@ -75,7 +75,7 @@ fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
         .entries()
         .map(|entry| {
             let located = catalog.glimpse(entry);
-            Listed {
+            ModelJson {
                 entry,
                 size: entry.size(),
                 present: located.is_some(),

@@ -47,7 +47,7 @@ const EXCERPT: usize = 300;
 
 /// JSON object that the command prints.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct RepresentativesJson<'a> {
     user: &'a str,
     item: &'a str,
     selector: Selector,
@@ -69,7 +69,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let options = ChoiceOptions { k: args.k, selector: args.selector, seed: args.seed };
     let choice = choose(&view, &encoder, &args.user, &args.item, &options)?;
     if context.globals.json {
-        return output::json(&Shown {
+        return output::json(&RepresentativesJson {
             user: &args.user,
             item: &args.item,
             selector: args.selector,

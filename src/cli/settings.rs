@@ -12,7 +12,7 @@ use super::{output, values};
 
 /// Options for comparing the user with others and for the task.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Settings {
+pub(crate) struct MethodArgs {
     /// Maximum number of past texts in a prompt and of items compared; more take more time and more
     /// of the window [default: the task's; 8 for reviews]
     #[arg(long, value_name = "N", value_parser = values::count())]
@@ -90,7 +90,7 @@ fn telling(form: String) -> Telling {
     if form == "constrained" { Telling::Constrained } else { Telling::Free }
 }
 
-impl Settings {
+impl MethodArgs {
     pub(crate) fn task(&self) -> anyhow::Result<Task> {
         let task = Task::load(&self.task)?;
         if !self.without_dimension.is_empty() {

@@ -94,7 +94,7 @@ enum RepeatedTextsName {
 }
 
 #[derive(serde::Serialize)]
-struct Printed<'a> {
+struct SplitJson<'a> {
     name: &'a str,
     preset: PresetName,
     parameters: &'a SplitParameters,
@@ -118,7 +118,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         let Left { users, items, reviews, .. } = *last;
         let (name, preset, parameters) = (&args.name, args.preset, &parameters);
         let left = &left;
-        return output::json(&Printed {
+        return output::json(&SplitJson {
             name,
             preset,
             parameters,

@@ -32,7 +32,7 @@ pub(crate) struct SteeringArgs {
     /// (CoPe); top-k[,k=10,weight=0.8,outside=5] (PAD);
     /// peers[,a=1,b=0.2,plausible=0,divergence=0.1,ramp=0]
     #[arg(long, value_name = "RULE", default_value = "none")]
-    contrast: Rule,
+    contrast: ContrastArg,
     /// Distinctness of the user, 0 (like everybody) to 1; multiplies b of --contrast peers. Without
     /// it, it is estimated from how well a classifier tells the user's past texts from peers' on
     /// the same items
@@ -161,9 +161,9 @@ fn share(text: &str) -> Result<f32, String> {
 
 /// Value of `--contrast`: the name of a rule and the settings that differ from its defaults.
 #[derive(Debug, Clone, Copy)]
-struct Rule(Contrast);
+struct ContrastArg(Contrast);
 
-impl FromStr for Rule {
+impl FromStr for ContrastArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_rule_is_named_with_the_settings_that_differ() {
-        let rule = |text: &str| text.parse::<Rule>().map(|rule| rule.0);
+        let rule = |text: &str| text.parse::<ContrastArg>().map(|rule| rule.0);
         assert_eq!(rule("none"), Ok(Contrast::None));
         assert_eq!(
             rule("context-steering,strength=0.7"),

@@ -24,7 +24,7 @@ Example:
   idiolect users --min-reviews 8 --limit 20";
 
 #[derive(serde::Serialize)]
-struct Printed<'a> {
+struct UsersJson<'a> {
     /// Number of users that match, listed or not.
     total: usize,
     users: &'a [UserSummary],
@@ -36,7 +36,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let total = users.len();
     let shown = &users[..args.limit.unwrap_or(total).min(total)];
     if context.globals.json {
-        return output::json(&Printed { total, users: shown });
+        return output::json(&UsersJson { total, users: shown });
     }
     if users.is_empty() {
         output::note("no user has that many reviews");

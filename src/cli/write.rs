@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::output;
-use super::settings::{Settings, Sight, note_cuts};
+use super::settings::{MethodArgs, Sight, note_cuts};
 use super::stream::streamed;
 use super::values;
 use super::wait::wait;
@@ -67,17 +67,17 @@ pub(crate) struct Args {
     #[arg(long)]
     why: bool,
     #[command(flatten)]
-    settings: Settings,
+    settings: MethodArgs,
     #[command(flatten)]
     sight: Sight,
     #[command(flatten)]
-    sampling: SamplingArgs,
+    sampling: TextSamplingArgs,
 }
 
 /// Overrides of the task's sampling settings.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sampling of the text (instead of the task's)")]
-struct SamplingArgs {
+struct TextSamplingArgs {
     /// Sampling temperature: 0 always takes the likeliest token, higher values give more varied
     /// text
     #[arg(long, value_name = "T")]
@@ -107,7 +107,7 @@ Examples:
 
 /// JSON object that the command prints.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct WriteJson<'a> {
     #[serde(flatten)]
     written: &'a Written,
     user: &'a str,
@@ -147,7 +147,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         let why = args.why.then(|| reasons(&args, context, &material, &target, &options, &written));
         let why = why.transpose()?;
         let (user, item) = (args.user.as_str(), args.item.as_str());
-        return output::json(&Shown { written: &written, user, item, seed: args.seed, why });
+        return output::json(&WriteJson { written: &written, user, item, seed: args.seed, why });
     }
     let prepared = wait(context, args.method.prepare(&material, &target, &options))??;
     let show = |piece: &str| output::raw(piece.as_bytes());
@@ -222,7 +222,7 @@ fn finite(text: &str) -> Result<f32, String> {
     }
 }
 
-impl SamplingArgs {
+impl TextSamplingArgs {
     fn overrides(&self) -> SamplingOverrides {
         SamplingOverrides {
             temperature: self.temperature,

@@ -24,7 +24,7 @@ const TASK_MASK: u64 = (1 << TASK_BITS) - 1;
 
 /// Thread pool that runs the tasks of one job at a time. Dropping it ends the threads.
 pub struct Pool {
-    shared: Arc<Shared>,
+    shared: Arc<PoolShared>,
     workers: Vec<JoinHandle<()>>,
     /// Number of the last job; locked while a job runs.
     busy: Mutex<u64>,
@@ -39,7 +39,7 @@ impl Pool {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
             n => n,
         };
-        let shared = Arc::new(Shared::new(threads - 1));
+        let shared = Arc::new(PoolShared::new(threads - 1));
         let workers = (0..threads - 1)
             .map_while(|index| {
                 let shared = Arc::clone(&shared);
@@ -107,9 +107,9 @@ impl Drop for Pool {
 }
 
 /// Calls the closure that the first argument points to with a task's index.
-type Call = unsafe fn(*const (), usize);
+type TaskCall = unsafe fn(*const (), usize);
 
-struct Shared {
+struct PoolShared {
     /// Number of the job, and how many of its tasks are not yet taken. A task is taken by one
     /// compare-and-swap of this word, which fails if the job has changed.
     job: AtomicU64,
@@ -123,7 +123,7 @@ struct Shared {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-impl Shared {
+impl PoolShared {
     fn new(workers: usize) -> Self {
         Self {
             job: AtomicU64::new(0),
@@ -144,7 +144,7 @@ impl Shared {
         task: &T,
         workers: &[JoinHandle<()>],
     ) {
-        let call: Call = call_closure::<T>;
+        let call: TaskCall = call_closure::<T>;
         self.closure.store(std::ptr::from_ref(task).cast_mut().cast(), Ordering::Relaxed);
         self.call.store(call as *mut (), Ordering::Relaxed);
         self.n_tasks.store(n_tasks, Ordering::Relaxed);
@@ -185,11 +185,11 @@ impl Shared {
             if taken.is_err() {
                 continue;
             }
-            // SAFETY: `run` stored `call` as a `Call`. The swap succeeded, so this job was still
+            // SAFETY: `run` stored `call` as a `TaskCall`. The swap succeeded, so this job was still
             // current and had an untaken task after closure and caller were read: they belong to
             // it. `run` keeps the closure alive until this task is counted as finished.
             let outcome = catch_unwind(AssertUnwindSafe(|| unsafe {
-                let call = std::mem::transmute::<*mut (), Call>(call);
+                let call = std::mem::transmute::<*mut (), TaskCall>(call);
                 call(closure, n_tasks - untaken as usize);
             }));
             if let Err(panic) = outcome

@@ -7,13 +7,13 @@ use idiolect::model::gguf::Gguf;
 
 use super::super::context::Context;
 use super::super::output;
-use super::rounds::{Case, Measured, Unit, What, measure as rounds, timed};
+use super::rounds::{BenchCase, BenchResult, BenchSpec, BenchUnit, measure as rounds, timed};
 use super::{Args, Name};
 
 /// Number of prompt tokens per forward step.
 const PORTION: usize = 256;
 
-pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Vec<Measured>> {
+pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Vec<BenchResult>> {
     let names = [Name::Prefill, Name::Decode, Name::BatchedDecode];
     if !names.into_iter().any(|name| args.measures(name)) {
         return Ok(Vec::new());
@@ -63,14 +63,14 @@ fn load(context: &Context) -> anyhow::Result<Decoder> {
     Ok(Decoder::load(&Gguf::open(&files.gguf)?, &options)?)
 }
 
-fn prompt_case(decoder: &Decoder, n: usize) -> Case<'_> {
-    Case {
-        what: What {
+fn prompt_case(decoder: &Decoder, n: usize) -> BenchCase<'_> {
+    BenchCase {
+        what: BenchSpec {
             name: Name::Prefill.as_str(),
             n_tokens: n,
             n_seq: 1,
             depth: 0,
-            unit: Unit::TokensPerSecond,
+            unit: BenchUnit::TokensPerSecond,
         },
         once: Box::new(move || timed(|| prefill(decoder, n, 0))),
     }
@@ -82,7 +82,7 @@ fn text_case<'a>(
     n_seq: usize,
     depth: usize,
     n_tokens: usize,
-) -> anyhow::Result<Case<'a>> {
+) -> anyhow::Result<BenchCase<'a>> {
     // Each sequence has its own prompt, so that no prefix could be shared.
     let prompts: Vec<Cache> = (0..n_seq)
         .map(|sequence| prefill(decoder, depth.max(1), sequence))
@@ -92,14 +92,14 @@ fn text_case<'a>(
         write_one(decoder, &mut caches, 0)?;
         timed(|| (1..=n_tokens).try_for_each(|place| write_one(decoder, &mut caches, place)))
     };
-    let what = What {
+    let what = BenchSpec {
         name: name.as_str(),
         n_tokens: n_seq * n_tokens,
         n_seq,
         depth,
-        unit: Unit::TokensPerSecond,
+        unit: BenchUnit::TokensPerSecond,
     };
-    Ok(Case { what, once: Box::new(once) })
+    Ok(BenchCase { what, once: Box::new(once) })
 }
 
 /// Runs a prompt of `n` tokens and returns its cache. Also computes the logits after the last

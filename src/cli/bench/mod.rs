@@ -15,7 +15,7 @@ use super::context::Context;
 use super::output;
 use super::values;
 use machine::Machine;
-use rounds::Measured;
+use rounds::BenchResult;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -95,9 +95,9 @@ enum Name {
 
 /// JSON object that the command prints.
 #[derive(Serialize)]
-struct Report {
+struct BenchJson {
     machine: Machine,
-    results: Vec<Measured>,
+    results: Vec<BenchResult>,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -113,7 +113,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     }
     machine.look_at_memory();
     if context.globals.json {
-        return output::json(&Report { machine, results });
+        return output::json(&BenchJson { machine, results });
     }
     output::line(&machine.in_words())?;
     output::line(&rounds::table(&results))

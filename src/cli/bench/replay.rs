@@ -13,10 +13,10 @@ use super::super::context::Context;
 use super::super::output;
 use super::super::wait::wait;
 use super::machine::resident;
-use super::rounds::{Measured, Unit, What, timed};
+use super::rounds::{BenchResult, BenchSpec, BenchUnit, timed};
 use super::{Args, Name};
 
-pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Measured> {
+pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<BenchResult> {
     let jobs: Vec<Vec<Recorded>> =
         args.requests.iter().map(|path| job(path)).collect::<anyhow::Result<_>>()?;
     let requests = || jobs.iter().flatten();
@@ -41,12 +41,12 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Measured
         // A dropped engine leaves its thread a moment later; each run gets a new one.
         engine = args.keep_cache.then_some(lm);
     }
-    let what = What {
+    let what = BenchSpec {
         name: Name::Replay.as_str(),
         n_tokens: prompt_tokens + completion_tokens,
         n_seq: requests().count(),
         depth: 0,
-        unit: Unit::Seconds,
+        unit: BenchUnit::Seconds,
     };
     let mut measured = what.measured(&taken);
     let seconds: Vec<f64> = taken.iter().map(std::time::Duration::as_secs_f64).collect();

@@ -10,15 +10,15 @@ use serde_json::{Map, Value};
 use super::super::context::Context;
 
 /// A benchmark that can be run repeatedly.
-pub(super) struct Case<'a> {
-    pub(super) what: What,
+pub(super) struct BenchCase<'a> {
+    pub(super) what: BenchSpec,
     /// Runs it once and returns the time it took, without preparations.
     pub(super) once: Box<dyn FnMut() -> anyhow::Result<Duration> + 'a>,
 }
 
 /// Name and sizes of a benchmark.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct What {
+pub(super) struct BenchSpec {
     pub(super) name: &'static str,
     /// Number of tokens processed, all sequences together.
     pub(super) n_tokens: usize,
@@ -27,12 +27,12 @@ pub(super) struct What {
     /// Number of tokens of each sequence that are in its cache before the measurement.
     pub(super) depth: usize,
     /// Unit of the result.
-    pub(super) unit: Unit,
+    pub(super) unit: BenchUnit,
 }
 
 /// Unit of the figures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(super) enum Unit {
+pub(super) enum BenchUnit {
     #[default]
     #[serde(rename = "tokens/s")]
     TokensPerSecond,
@@ -46,9 +46,9 @@ pub(super) enum Unit {
 
 /// Statistics over all runs.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Measured {
+pub(super) struct BenchResult {
     #[serde(flatten)]
-    pub(super) what: What,
+    pub(super) what: BenchSpec,
     pub(super) runs: usize,
     pub(super) median: f64,
     pub(super) min: f64,
@@ -61,10 +61,10 @@ pub(super) struct Measured {
 /// Runs every case once to warm up and then `runs` times, in turns, so that other load of the
 /// machine affects all cases alike.
 pub(super) fn measure(
-    cases: &mut [Case<'_>],
+    cases: &mut [BenchCase<'_>],
     runs: usize,
     context: &Context,
-) -> anyhow::Result<Vec<Measured>> {
+) -> anyhow::Result<Vec<BenchResult>> {
     let mut taken = vec![Vec::new(); cases.len()];
     for run in 0..=runs {
         for (case, taken) in cases.iter_mut().zip(&mut taken) {
@@ -84,22 +84,22 @@ pub(super) fn measure(
     Ok(measured.collect())
 }
 
-impl What {
+impl BenchSpec {
     /// Computes the statistics from the times of the runs; `taken` must not be empty.
-    pub(super) fn measured(&self, taken: &[Duration]) -> Measured {
+    pub(super) fn measured(&self, taken: &[Duration]) -> BenchResult {
         let mut figures: Vec<f64> = taken.iter().map(|taken| self.figure(*taken)).collect();
         figures.sort_by(f64::total_cmp);
         let n = figures.len();
         let median = (figures[(n - 1) / 2] + figures[n / 2]) / 2.0;
         let (min, max) = (figures[0], figures[n - 1]);
-        Measured { what: self.clone(), runs: n, median, min, max, more: Map::new() }
+        BenchResult { what: self.clone(), runs: n, median, min, max, more: Map::new() }
     }
 
     fn figure(&self, taken: Duration) -> f64 {
         let count = match self.unit {
-            Unit::Seconds => return taken.as_secs_f64(),
-            Unit::TokensPerSecond => self.n_tokens,
-            Unit::TextsPerSecond | Unit::ReviewsPerSecond => self.n_seq,
+            BenchUnit::Seconds => return taken.as_secs_f64(),
+            BenchUnit::TokensPerSecond => self.n_tokens,
+            BenchUnit::TextsPerSecond | BenchUnit::ReviewsPerSecond => self.n_seq,
         };
         count as f64 / taken.as_secs_f64().max(1e-9)
     }
@@ -117,13 +117,13 @@ pub(super) fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Resu
 }
 
 /// Formats the results as a table.
-pub(super) fn table(results: &[Measured]) -> String {
+pub(super) fn table(results: &[BenchResult]) -> String {
     let mut table = format!(
         "{:<16}{:>8}{:>6}{:>7}{:>11}{:>11}{:>11}  unit",
         "what", "tokens", "seqs", "depth", "median", "min", "max"
     );
-    for Measured { what, median, min, max, more, .. } in results {
-        let What { name, n_tokens, n_seq, depth, unit } = what;
+    for BenchResult { what, median, min, max, more, .. } in results {
+        let BenchSpec { name, n_tokens, n_seq, depth, unit } = what;
         // Writing to a `String` cannot fail.
         let _ = write!(
             table,
@@ -155,23 +155,23 @@ fn shown(figure: f64) -> String {
 mod tests {
     use super::*;
 
-    fn what(unit: Unit) -> What {
-        What { name: "decode", n_tokens: 100, n_seq: 4, depth: 0, unit }
+    fn what(unit: BenchUnit) -> BenchSpec {
+        BenchSpec { name: "decode", n_tokens: 100, n_seq: 4, depth: 0, unit }
     }
 
     #[test]
     fn the_median_lies_between_the_smallest_and_the_largest() {
         let taken = [4.0, 1.0, 2.0, 10.0].map(Duration::from_secs_f64);
-        let seconds = what(Unit::Seconds).measured(&taken);
+        let seconds = what(BenchUnit::Seconds).measured(&taken);
         assert_eq!((seconds.median, seconds.min, seconds.max), (3.0, 1.0, 10.0));
-        let rates = what(Unit::TokensPerSecond).measured(&taken[..3]);
+        let rates = what(BenchUnit::TokensPerSecond).measured(&taken[..3]);
         assert_eq!((rates.median, rates.min, rates.max), (50.0, 25.0, 100.0));
-        assert_eq!(what(Unit::TextsPerSecond).measured(&taken[..1]).median, 1.0);
+        assert_eq!(what(BenchUnit::TextsPerSecond).measured(&taken[..1]).median, 1.0);
     }
 
     #[test]
     fn the_table_says_what_the_json_says() {
-        let mut measured = what(Unit::TokensPerSecond).measured(&[Duration::from_millis(400)]);
+        let mut measured = what(BenchUnit::TokensPerSecond).measured(&[Duration::from_millis(400)]);
         measured.more.insert("prompt_tokens".to_owned(), 7.into());
         let json = serde_json::to_value(&measured).unwrap_or_default();
         assert_eq!((&json["unit"], &json["n_seq"]), (&"tokens/s".into(), &4.into()));

@@ -14,29 +14,29 @@ use tempfile::TempDir;
 use super::super::context::Context;
 use super::super::sample;
 use super::super::wait::wait;
-use super::rounds::{Case, Measured, Unit, What, measure as rounds, timed};
+use super::rounds::{BenchCase, BenchResult, BenchSpec, BenchUnit, measure as rounds, timed};
 use super::{Args, Name};
 
 /// Number of tokens of the scored text.
 const SCORED: usize = 512;
 
-pub(super) fn measure_score(args: &Args, context: &Context) -> anyhow::Result<Vec<Measured>> {
+pub(super) fn measure_score(args: &Args, context: &Context) -> anyhow::Result<Vec<BenchResult>> {
     if !args.measures(Name::Score) {
         return Ok(Vec::new());
     }
     let (lm, sample) = (context.lm()?, Sample::new()?);
     let text = text_of(&lm, &sample.texts()?.join(" "))?;
-    let what = What {
+    let what = BenchSpec {
         name: Name::Score.as_str(),
         n_tokens: lm.count_text(&text)?,
         n_seq: 1,
         depth: 0,
-        unit: Unit::TokensPerSecond,
+        unit: BenchUnit::TokensPerSecond,
     };
     // No cache holds log-probabilities: every run computes all of them.
     let score =
         || timed(|| Ok(wait(context, lm.score(Prompt::Text(String::new()), text.clone()))??));
-    rounds(&mut [Case { what, once: Box::new(score) }], args.runs, context)
+    rounds(&mut [BenchCase { what, once: Box::new(score) }], args.runs, context)
 }
 
 /// Returns the beginning of `text`, whole words only, with [`SCORED`] tokens; filled up with " the"
@@ -53,13 +53,13 @@ fn text_of(lm: &Lm, text: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-pub(super) fn measure_encoder(args: &Args, context: &Context) -> anyhow::Result<Vec<Measured>> {
+pub(super) fn measure_encoder(args: &Args, context: &Context) -> anyhow::Result<Vec<BenchResult>> {
     if !args.measures(Name::Embed) && !args.measures(Name::Index) {
         return Ok(Vec::new());
     }
     let encoder = context.encoder()?;
     let texts = Sample::new()?.texts()?;
-    let what = |name: Name, unit| What {
+    let what = |name: Name, unit| BenchSpec {
         name: name.as_str(),
         n_tokens: 0,
         n_seq: texts.len(),
@@ -69,14 +69,14 @@ pub(super) fn measure_encoder(args: &Args, context: &Context) -> anyhow::Result<
     let mut cases = Vec::new();
     if args.measures(Name::Embed) {
         let n_tokens = encoder.encode(&texts)?.iter().map(|embedding| embedding.n_tokens).sum();
-        cases.push(Case {
-            what: What { n_tokens, ..what(Name::Embed, Unit::TextsPerSecond) },
+        cases.push(BenchCase {
+            what: BenchSpec { n_tokens, ..what(Name::Embed, BenchUnit::TextsPerSecond) },
             once: Box::new(|| timed(|| Ok(encoder.encode(&texts)?))),
         });
     }
     if args.measures(Name::Index) {
-        cases.push(Case {
-            what: what(Name::Index, Unit::ReviewsPerSecond),
+        cases.push(BenchCase {
+            what: what(Name::Index, BenchUnit::ReviewsPerSecond),
             once: Box::new(|| {
                 let sample = Sample::new()?;
                 let options = BuildOptions::default();
@@ -90,7 +90,7 @@ pub(super) fn measure_encoder(args: &Args, context: &Context) -> anyhow::Result<
 pub(super) fn measure_personalization(
     args: &Args,
     context: &Context,
-) -> anyhow::Result<Vec<Measured>> {
+) -> anyhow::Result<Vec<BenchResult>> {
     if !args.measures(Name::Personalize) {
         return Ok(Vec::new());
     }
@@ -110,12 +110,12 @@ pub(super) fn measure_personalization(
         taken.push(duration?);
     }
     let written = written.context("nothing was measured")?;
-    let what = What {
+    let what = BenchSpec {
         name: Name::Personalize.as_str(),
         n_tokens: written.prompt_tokens + written.completion_tokens,
         n_seq: written.computed,
         depth: 0,
-        unit: Unit::Seconds,
+        unit: BenchUnit::Seconds,
     };
     let mut measured = what.measured(&taken);
     measured.more.insert("prompt_tokens".to_owned(), written.prompt_tokens.into());

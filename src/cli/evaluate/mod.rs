@@ -23,7 +23,7 @@ use idiolect::methods::Method;
 
 use super::context::Context;
 use super::output;
-use super::settings::Settings;
+use super::settings::MethodArgs;
 use super::values;
 use super::wait::wait;
 
@@ -78,7 +78,7 @@ struct Asked {
     )]
     measures: Vec<Measure>,
     #[command(flatten)]
-    choice: plan::Choice,
+    choice: plan::PlanArgs,
     /// Seed of the first text of each target; also of the choice of users, wrong users and pairs
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
@@ -115,7 +115,7 @@ struct Asked {
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     #[command(flatten)]
-    settings: Settings,
+    settings: MethodArgs,
 }
 
 const AFTER_HELP: &str = "\

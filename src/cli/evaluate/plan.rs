@@ -13,7 +13,7 @@ use idiolect::peers::PeerIndex;
 use super::super::values;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Choice {
+pub(super) struct PlanArgs {
     /// Held-out texts to evaluate; use val to choose settings
     #[arg(long, value_enum, default_value_t = PartName::Test)]
     split: PartName,
@@ -43,7 +43,7 @@ enum PartName {
     Test,
 }
 
-impl Choice {
+impl PlanArgs {
     pub(super) fn split(&self, store: &Store) -> anyhow::Result<Split> {
         Ok(store.split(&self.split_name)?)
     }

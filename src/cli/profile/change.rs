@@ -26,7 +26,7 @@ struct Changed<'a> {
 
 /// JSON object printed for `--versions`.
 #[derive(Serialize)]
-struct Listed<'a> {
+struct VersionsJson<'a> {
     user: &'a str,
     versions: &'a [Revision],
 }
@@ -162,7 +162,7 @@ fn tell(
 
 fn list(user: &str, revisions: &[Revision], context: &Context) -> anyhow::Result<()> {
     if context.globals.json {
-        return output::json(&Listed { user, versions: revisions });
+        return output::json(&VersionsJson { user, versions: revisions });
     }
     let mut out = "version  day         change\n      0              as computed\n".to_owned();
     for revision in revisions {

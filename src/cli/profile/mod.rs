@@ -11,7 +11,7 @@ use idiolect::methods::{IdiolectOptions, Material, Options, Statements};
 use idiolect::task::Task;
 
 use super::context::Context;
-use super::settings::{Settings, Sight};
+use super::settings::{MethodArgs, Sight};
 use super::values;
 
 pub(super) use told::in_words;
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     )]
     max_tokens: Option<usize>,
     #[command(flatten)]
-    settings: Settings,
+    settings: MethodArgs,
     #[command(flatten)]
     sight: Sight,
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::cli::{output, prose};
 
 /// JSON object of the profile.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct StatedJson<'a> {
     #[serde(flatten)]
     profile: &'a StatedProfile,
     /// Whether no statement is shown to the language model.
@@ -47,7 +47,7 @@ pub(super) fn run(
     }
     if context.globals.json {
         let (abstains, abstention) = (profile.abstains(), profile.abstention());
-        return output::json(&Shown { profile: &profile, abstains, abstention });
+        return output::json(&StatedJson { profile: &profile, abstains, abstention });
     }
     let text =
         if args.stated.markdown { profile.to_markdown(&task) } else { in_words(&profile, &task) };

@@ -15,7 +15,7 @@ use crate::cli::wait::wait;
 
 /// JSON object that the command prints.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ToldJson<'a> {
     user: &'a str,
     item: Option<&'a str>,
     differences: &'a [Difference],
@@ -37,7 +37,7 @@ pub(super) fn show(
     let Profiled { profile, tally } = made;
     let cut = profile.differences.iter().flat_map(|d| &d.cut).chain(&profile.cut);
     if context.globals.json {
-        return output::json(&Shown {
+        return output::json(&ToldJson {
             user: &profile.user,
             item: target.map(|target| target.item.id.as_str()),
             differences: &profile.differences,

@@ -32,11 +32,11 @@ pub struct Steered {
 }
 
 /// Fitted prompts, the user's first.
-struct Lanes {
+struct ContrastPrompts {
     fitted: Vec<Fitted>,
 }
 
-impl Lanes {
+impl ContrastPrompts {
     fn prompt_tokens(&self) -> usize {
         self.fitted.iter().map(|fitted| fitted.prompt_tokens).sum()
     }
@@ -201,13 +201,13 @@ impl Calls<'_> {
         steered: &Steered,
         steering: &Steering,
         room: usize,
-    ) -> Result<Lanes> {
+    ) -> Result<ContrastPrompts> {
         let wanted = steering.lanes();
         let nobody = wanted.nobody.then_some(&steered.beside.nobody);
         let peers = steered.beside.peers.iter().filter(|_| wanted.peers);
         let drafts = std::iter::once(draft).chain(nobody).chain(peers);
         let fitted = drafts.map(|draft| fit(self.task, stage, draft, self.model, room));
-        Ok(Lanes { fitted: fitted.collect::<crate::task::Result<_>>()? })
+        Ok(ContrastPrompts { fitted: fitted.collect::<crate::task::Result<_>>()? })
     }
 }
 

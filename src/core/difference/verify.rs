@@ -92,7 +92,7 @@ pub async fn verify(
 }
 
 /// Bits per token of the user's and of others' texts of a held-out review.
-struct Bits {
+struct TextBits {
     own: f64,
     others: Vec<f64>,
 }
@@ -101,7 +101,7 @@ struct Proof<'p, 'a> {
     calls: &'p Calls<'a>,
     trial: Trial,
     occasions: &'p [Occasion],
-    bare: Vec<Bits>,
+    bare: Vec<TextBits>,
 }
 
 impl Proof<'_, '_> {
@@ -127,7 +127,7 @@ pub async fn gain(
 }
 
 /// The mean gain over held-out reviews, and the standard error of the specific gain.
-fn gain_of(bare: &[Bits], shown: &[Bits]) -> Gain {
+fn gain_of(bare: &[TextBits], shown: &[TextBits]) -> Gain {
     let mean = |values: &[f64]| match values.len() {
         0 => 0.0,
         n => values.iter().sum::<f64>() / n as f64,
@@ -156,8 +156,8 @@ async fn scores(
     trial: Trial,
     occasions: &[Occasion],
     set: &[&Statement],
-) -> Result<Vec<Bits>> {
-    let each = occasions.iter().map(async |occasion| -> Result<Bits> {
+) -> Result<Vec<TextBits>> {
+    let each = occasions.iter().map(async |occasion| -> Result<TextBits> {
         let notes = set.iter().map(|statement| Block::of_note(&statement.text));
         let draft = occasion.draft.clone().with_all(Part::Notes, notes);
         let from_statements = set.iter().flat_map(|s| s.reviews.iter().chain(&s.against));
@@ -179,7 +179,7 @@ async fn scores(
         });
         let mut bits = try_join_all(scored.collect::<Vec<_>>()).await?;
         let others = bits.split_off(1);
-        Ok(Bits { own: bits.first().copied().unwrap_or(0.0), others })
+        Ok(TextBits { own: bits.first().copied().unwrap_or(0.0), others })
     });
     try_join_all(each.collect::<Vec<_>>()).await
 }
@@ -188,8 +188,8 @@ async fn scores(
 mod tests {
     use super::*;
 
-    fn bits(own: f64, others: &[f64]) -> Bits {
-        Bits { own, others: others.to_vec() }
+    fn bits(own: f64, others: &[f64]) -> TextBits {
+        TextBits { own, others: others.to_vec() }
     }
 
     #[test]

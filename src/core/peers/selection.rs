@@ -36,8 +36,8 @@ pub(super) fn select(
     options: &ChoiceOptions,
 ) -> Selection {
     match options.selector {
-        Selector::Kmeans => of_clusters(own, candidates, options, Member::Nearest),
-        Selector::RandomMember => of_clusters(own, candidates, options, Member::Random),
+        Selector::Kmeans => of_clusters(own, candidates, options, ClusterMember::Nearest),
+        Selector::RandomMember => of_clusters(own, candidates, options, ClusterMember::Random),
         Selector::Random => unclustered(at_random(candidates.len(), options)),
         Selector::Farthest => {
             let mut order: Vec<(f32, usize)> =
@@ -55,7 +55,7 @@ pub(super) fn select(
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Member {
+enum ClusterMember {
     Nearest,
     Random,
 }
@@ -67,7 +67,7 @@ fn of_clusters(
     own: Option<&[f32]>,
     candidates: &[&[f32]],
     options: &ChoiceOptions,
-    member: Member,
+    member: ClusterMember,
 ) -> Selection {
     let points: Vec<&[f32]> = own.into_iter().chain(candidates.iter().copied()).collect();
     let n_own = points.len() - candidates.len();
@@ -85,11 +85,11 @@ fn of_clusters(
         }
         let distance = |&&i: &&usize| squared_distance(points[i], centre);
         let chosen = match member {
-            Member::Nearest => {
+            ClusterMember::Nearest => {
                 members.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).copied()
             }
-            Member::Random if members.is_empty() => None,
-            Member::Random => Some(members[random.random_range(0..members.len())]),
+            ClusterMember::Random if members.is_empty() => None,
+            ClusterMember::Random => Some(members[random.random_range(0..members.len())]),
         };
         selection.chosen.extend(chosen.map(|i| Chosen {
             candidate: i - n_own,

@@ -266,7 +266,7 @@ pub enum Telling {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Draft {
     /// The blocks, in the order in which they were added; dropped ones stay, marked.
-    pub(super) blocks: Vec<Placed>,
+    pub(super) blocks: Vec<PlacedText>,
     /// See [`Order`].
     pub(super) order: Order,
     /// See [`Telling`].
@@ -275,7 +275,7 @@ pub struct Draft {
 
 /// A block and its part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Placed {
+pub(super) struct PlacedText {
     pub(super) part: Part,
     pub(super) block: Block,
     pub(super) dropped: bool,
@@ -291,7 +291,7 @@ impl Draft {
     /// Adds a block.
     #[must_use]
     pub fn with(mut self, part: Part, block: Block) -> Self {
-        self.blocks.push(Placed { part, block, dropped: false });
+        self.blocks.push(PlacedText { part, block, dropped: false });
         self
     }
 

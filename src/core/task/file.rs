@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::draft::{Block, Draft, Field, Order, Part, Telling};
 use super::render::{Slot, TemplateError};
 use super::standard::Dimension;
-use super::statements::{LanguageTable, Statements};
+use super::statements::{LanguageTable, StatementTemplates};
 use super::{Ask, End, Error, Result, Stage, StageSpec, Step, Task};
 use crate::corpus::Key;
 use idiolect_engine::lm::Sampling;
@@ -71,13 +71,13 @@ struct StepTable {
 }
 
 /// The file's path and text, for messages with line numbers.
-struct Place<'a> {
+struct TemplatePlace<'a> {
     file: &'a Path,
     text: &'a str,
 }
 
 pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
-    let place = Place { file, text };
+    let place = TemplatePlace { file, text };
     let table: TaskFile = toml::from_str(text).map_err(|error| {
         place.wrong(error.span().unwrap_or(0..0), "format", error.message().trim())
     })?;
@@ -95,7 +95,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
     let statement_characters = statement_characters(&place, table.statement_characters)?;
 
     let dimensions: Vec<&str> = table.standard.get_ref().iter().map(|d| d.key.as_str()).collect();
-    let statements = Statements::of(table.statements, &dimensions)
+    let statements = StatementTemplates::of(table.statements, &dimensions)
         .map_err(|(span, field, message)| place.wrong(span, &field, &message))?;
 
     let mut stages = BTreeMap::new();
@@ -149,7 +149,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
     Ok(task)
 }
 
-fn check_standard(place: &Place<'_>, standard: &Spanned<Vec<Dimension>>) -> Result<()> {
+fn check_standard(place: &TemplatePlace<'_>, standard: &Spanned<Vec<Dimension>>) -> Result<()> {
     let dimensions = standard.get_ref();
     if dimensions.is_empty() {
         return Err(place.wrong(standard.span(), "standard", "has no dimension"));
@@ -172,7 +172,7 @@ fn check_standard(place: &Place<'_>, standard: &Spanned<Vec<Dimension>>) -> Resu
 const STATEMENT_CHARACTERS: usize = 240;
 const LONGEST_STATEMENT: usize = 2000;
 
-fn statement_characters(place: &Place<'_>, given: Option<Spanned<usize>>) -> Result<usize> {
+fn statement_characters(place: &TemplatePlace<'_>, given: Option<Spanned<usize>>) -> Result<usize> {
     let Some(given) = given else { return Ok(STATEMENT_CHARACTERS) };
     let span = given.span();
     match given.into_inner() {
@@ -184,7 +184,7 @@ fn statement_characters(place: &Place<'_>, given: Option<Spanned<usize>>) -> Res
     }
 }
 
-fn check_retrieval(place: &Place<'_>, retrieval: &Spanned<Vec<Field>>) -> Result<()> {
+fn check_retrieval(place: &TemplatePlace<'_>, retrieval: &Spanned<Vec<Field>>) -> Result<()> {
     if retrieval.get_ref().is_empty() {
         return Err(place.wrong(retrieval.span(), "retrieval", "names no field"));
     }
@@ -215,7 +215,7 @@ impl Spots {
 }
 
 fn stage_spec(
-    place: &Place<'_>,
+    place: &TemplatePlace<'_>,
     stage: Stage,
     table: Spanned<StageTable>,
 ) -> Result<(StageSpec, Spots)> {
@@ -270,7 +270,7 @@ fn stage_spec(
     Ok((spec, spots))
 }
 
-fn check_share(place: &Place<'_>, share: &Spanned<f64>, field: &str) -> Result<()> {
+fn check_share(place: &TemplatePlace<'_>, share: &Spanned<f64>, field: &str) -> Result<()> {
     let value = *share.get_ref();
     if value > 0.0 && value < 1.0 {
         return Ok(());
@@ -279,7 +279,11 @@ fn check_share(place: &Place<'_>, share: &Spanned<f64>, field: &str) -> Result<(
     Err(place.wrong(share.span(), field, &message))
 }
 
-fn check_sampling(place: &Place<'_>, sampling: &Spanned<Sampling>, field: &str) -> Result<()> {
+fn check_sampling(
+    place: &TemplatePlace<'_>,
+    sampling: &Spanned<Sampling>,
+    field: &str,
+) -> Result<()> {
     let s = sampling.get_ref();
     let wrong = |message: &str| Err(place.wrong(sampling.span(), field, message));
     if s.seed != 0 {
@@ -347,7 +351,7 @@ fn samples(stage: Stage) -> Vec<Draft> {
     ]
 }
 
-impl Place<'_> {
+impl TemplatePlace<'_> {
     fn wrong(&self, span: Range<usize>, field: &str, message: &str) -> Error {
         self.wrong_at(self.line(span.start), field, message)
     }

@@ -7,12 +7,12 @@
 #[derive(Debug)]
 pub struct LabelStrip {
     label: String,
-    state: State,
+    state: LabelState,
     held: String,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+enum LabelState {
     /// The held text may be the start of the label.
     Undecided,
     /// The label has been stripped or is absent; only white space is held.
@@ -26,13 +26,13 @@ impl LabelStrip {
     /// Creates the stripper for one answer; with an empty label it strips white space only.
     #[must_use]
     pub fn new(label: &str) -> Self {
-        Self { label: label.to_owned(), state: State::Undecided, held: String::new() }
+        Self { label: label.to_owned(), state: LabelState::Undecided, held: String::new() }
     }
 
     /// Adds a piece and returns the text that is certain by now.
     pub fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
-        if self.state == State::Undecided {
+        if self.state == LabelState::Undecided {
             let start = self.held.trim_start();
             let n = start.len().min(self.label.len());
             let may_be_label =
@@ -42,22 +42,22 @@ impl LabelStrip {
             }
             let text = if may_be_label { &start[n..] } else { start };
             self.held = text.to_owned();
-            self.state = State::Text { begun: false };
+            self.state = LabelState::Text { begun: false };
         }
         self.release()
     }
 
     /// Ends the answer and returns the held text without trailing white space.
     pub fn finish(&mut self) -> String {
-        if self.state == State::Undecided {
+        if self.state == LabelState::Undecided {
             self.held = self.held.trim().to_owned();
-            self.state = State::Text { begun: false };
+            self.state = LabelState::Text { begun: false };
         }
         self.release()
     }
 
     fn release(&mut self) -> String {
-        let begun = self.state == State::Text { begun: true };
+        let begun = self.state == LabelState::Text { begun: true };
         let text = if begun { self.held.as_str() } else { self.held.trim_start() };
         let certain = text.trim_end();
         if certain.is_empty() {
@@ -68,7 +68,7 @@ impl LabelStrip {
         }
         let out = certain.to_owned();
         self.held = text[certain.len()..].to_owned();
-        self.state = State::Text { begun: true };
+        self.state = LabelState::Text { begun: true };
         out
     }
 }

@@ -71,7 +71,7 @@ pub struct Task {
     fields: BTreeMap<&'static str, String>,
     shared: String,
     stages: BTreeMap<Stage, StageSpec>,
-    statements: statements::Statements,
+    statements: statements::StatementTemplates,
 }
 
 /// Prompt and limits of one stage.

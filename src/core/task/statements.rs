@@ -33,7 +33,7 @@ pub struct Figures {
 
 /// Statement templates by language and measure; each measure has its dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Statements(BTreeMap<String, Language>);
+pub(super) struct StatementTemplates(BTreeMap<String, Language>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Language {
@@ -60,7 +60,7 @@ fn point() -> String {
     ".".to_owned()
 }
 
-impl Statements {
+impl StatementTemplates {
     /// Checks the tables of a task file with these dimensions. An error has the byte range in the
     /// file, the field and the message.
     pub(super) fn of(

@@ -5,7 +5,7 @@ use idiolect_kernels::activation::Activation;
 /// Shape of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Architecture {
-    pub(super) family: Family,
+    pub(super) family: EncoderFamily,
     pub(super) vocab_size: usize,
     pub(super) hidden_size: usize,
     pub(super) intermediate_size: usize,
@@ -21,7 +21,7 @@ pub(super) struct Architecture {
 
 /// Network family, by the `model_type` of `config.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
+pub(super) enum EncoderFamily {
     /// `bert`
     Bert,
     /// `xlm-roberta` and `roberta`; their positions begin after the padding id.
@@ -41,8 +41,8 @@ impl Architecture {
         };
         let text = |name: &str| config.get(name).and_then(serde_json::Value::as_str);
         let family = match text("model_type") {
-            Some("bert") => Family::Bert,
-            Some("xlm-roberta" | "roberta") => Family::Roberta,
+            Some("bert") => EncoderFamily::Bert,
+            Some("xlm-roberta" | "roberta") => EncoderFamily::Roberta,
             Some(other) => {
                 return Err(format!(
                     "model_type `{other}` is not carried; known: bert, roberta, xlm-roberta"
@@ -88,8 +88,8 @@ impl Architecture {
     /// Returns the maximum number of positions of a text.
     pub(super) fn n_positions(&self) -> usize {
         match self.family {
-            Family::Bert => self.max_position_embeddings,
-            Family::Roberta => {
+            EncoderFamily::Bert => self.max_position_embeddings,
+            EncoderFamily::Roberta => {
                 self.max_position_embeddings.saturating_sub(self.pad_token_id as usize + 1)
             }
         }
@@ -98,8 +98,8 @@ impl Architecture {
     /// Returns the properties of the network that the shapes of the weights do not show.
     pub(super) fn fingerprint(&self) -> String {
         let family = match self.family {
-            Family::Bert => "bert",
-            Family::Roberta => "roberta",
+            EncoderFamily::Bert => "bert",
+            EncoderFamily::Roberta => "roberta",
         };
         let Self { n_layers, n_heads, hidden_act, layer_norm_eps, pad_token_id, .. } = self;
         format!("{family} {n_layers} {n_heads} {hidden_act} {layer_norm_eps:e} {pad_token_id}")

@@ -32,8 +32,8 @@ use crate::model::{self, EncoderFiles};
 use idiolect_kernels::Tier;
 
 pub use error::Error;
-use network::Network;
-use settings::Settings;
+use network::CandleNetwork;
+use settings::EncoderSettings;
 
 /// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -94,9 +94,9 @@ pub struct Embedding {
 pub struct Encoder {
     name: String,
     stamp: String,
-    settings: Settings,
+    settings: EncoderSettings,
     tokenizer: Tokenizer,
-    network: Network,
+    network: CandleNetwork,
     precision: Precision,
 }
 
@@ -126,7 +126,7 @@ impl Encoder {
     /// nor the catalog states the pooling; or int8 has no kernels for the device or a width
     /// ([`Error::NoInt8`]).
     pub fn load_with(files: &EncoderFiles, options: &Options) -> Result<Self> {
-        let settings = Settings::read(files)?;
+        let settings = EncoderSettings::read(files)?;
         let weights_path = files.dir.join("model.safetensors");
         let weights = settings::read_file(&weights_path)?;
         let sha256 = settings::sha256(&weights);
@@ -142,12 +142,12 @@ impl Encoder {
         }
         check_safetensors(&weights, &weights_path)?;
         let network =
-            Network::load(&settings.architecture, weights, options).map_err(
-                |error| match error {
+            CandleNetwork::load(&settings.architecture, weights, options).map_err(|error| {
+                match error {
                     Error::NoInt8(_) => error,
                     other => settings::malformed(&weights_path, other.to_string()),
-                },
-            )?;
+                }
+            })?;
         let tokenizer_path = files.dir.join("tokenizer.json");
         let tokenizer_json = settings::read_file(&tokenizer_path)?;
         let tokenizer = load_tokenizer(&tokenizer_json, &settings)
@@ -280,7 +280,7 @@ struct Tokens {
 
 /// Loads the tokenizer without the file's own truncation and padding. Those serve its authors'
 /// benchmarks (128 tokens, always padded, for all-MiniLM-L6-v2).
-fn load_tokenizer(json: &[u8], settings: &Settings) -> Result<Tokenizer, String> {
+fn load_tokenizer(json: &[u8], settings: &EncoderSettings) -> Result<Tokenizer, String> {
     let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
     let n_vocab = tokenizer.get_vocab_size(true);
     if n_vocab > settings.architecture.vocab_size {

@@ -3,18 +3,18 @@
 use candle_core::Device;
 
 use super::architecture::Architecture;
-use super::packed::Packed;
+use super::packed::PackedEncoder;
 use super::portable::Portable;
 use super::{Error, Options, Precision, Result};
 use crate::model::Pooling;
 use idiolect_kernels::Pool;
 
-pub(super) enum Network {
-    Packed(Box<Packed>),
+pub(super) enum CandleNetwork {
+    PackedEncoder(Box<PackedEncoder>),
     Portable(Portable),
 }
 
-impl Network {
+impl CandleNetwork {
     /// Builds the network from the bytes of a safetensors file.
     pub(super) fn load(
         architecture: &Architecture,
@@ -27,8 +27,8 @@ impl Network {
         }
         if device.is_cpu() {
             let pool = Pool::new(*threads);
-            let packed = Packed::load(architecture, safetensors, *precision, *tier, pool)?;
-            return Ok(Self::Packed(Box::new(packed)));
+            let packed = PackedEncoder::load(architecture, safetensors, *precision, *tier, pool)?;
+            return Ok(Self::PackedEncoder(Box::new(packed)));
         }
         Ok(Self::Portable(Portable::load(architecture, safetensors, device)?))
     }
@@ -36,7 +36,7 @@ impl Network {
     /// Returns the pooled last hidden states of texts of at least one token, in their order.
     pub(super) fn pooled(&self, texts: &[&[u32]], pooling: Pooling) -> Result<Vec<Vec<f32>>> {
         match self {
-            Self::Packed(network) => network.pooled(texts, pooling),
+            Self::PackedEncoder(network) => network.pooled(texts, pooling),
             Self::Portable(network) => {
                 texts.iter().map(|ids| network.pooled(ids, pooling)).collect()
             }

@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::architecture::Architecture;
-use super::packed::Packed;
+use super::packed::PackedEncoder;
 use super::portable::Portable;
-use super::settings::Settings;
+use super::settings::EncoderSettings;
 use super::testing::{files, tiny_folder};
 use super::tests::{cosine, real_files};
 use super::{Encoder, Error, Options, Precision};
@@ -94,9 +94,9 @@ fn options(precision: Precision, threads: usize, tier: Tier) -> Options {
     Options { device: Device::Cpu, precision, threads, tier }
 }
 
-fn pack(architecture: &Architecture, bytes: &[u8], tier: Tier, threads: usize) -> Packed {
+fn pack(architecture: &Architecture, bytes: &[u8], tier: Tier, threads: usize) -> PackedEncoder {
     let pool = Pool::new(threads);
-    Packed::load(architecture, bytes.to_vec(), Precision::F32, tier, pool).unwrap()
+    PackedEncoder::load(architecture, bytes.to_vec(), Precision::F32, tier, pool).unwrap()
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn the_real_network_gives_the_vectors_of_candle_and_int8_stays_near() {
         |precision| Encoder::load_with(&files, &options(precision, 2, Tier::detect())).unwrap();
     let (exact, int8) = (load(Precision::F32), load(Precision::Int8));
     assert_ne!(exact.stamp(), int8.stamp(), "vectors of different precision are never mixed");
-    let settings = Settings::read(&files).unwrap();
+    let settings = EncoderSettings::read(&files).unwrap();
     let bytes = std::fs::read(files.dir.join("model.safetensors")).unwrap();
     let twin = Portable::load(&settings.architecture, bytes, &Device::Cpu).unwrap();
 

@@ -14,7 +14,7 @@ use candle_core::DType;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_nn::VarBuilder;
 
-use super::architecture::{Architecture, Family};
+use super::architecture::{Architecture, EncoderFamily};
 use super::weights;
 use super::{Error, Precision, Result};
 use crate::model::Pooling;
@@ -33,8 +33,8 @@ const ROWS_NEAR: usize = 128;
 const GROUPS_A_THREAD: usize = 4;
 
 /// A network with its weights packed.
-pub(super) struct Packed {
-    family: Family,
+pub(super) struct PackedEncoder {
+    family: EncoderFamily,
     pad_token: u32,
     hidden_size: usize,
     intermediate_size: usize,
@@ -45,23 +45,23 @@ pub(super) struct Packed {
     /// `[max_position_embeddings, hidden_size]`, with the embedding of token type 0 added.
     positions: Vec<f32>,
     norm: LayerNorm,
-    layers: Vec<Layer>,
+    layers: Vec<EncoderLayer>,
     tier: Tier,
     pool: Pool,
 }
 
-struct Layer {
-    queries: Linear,
-    keys: Linear,
-    values: Linear,
-    output: Linear,
+struct EncoderLayer {
+    queries: EncoderLinear,
+    keys: EncoderLinear,
+    values: EncoderLinear,
+    output: EncoderLinear,
     attention_norm: LayerNorm,
-    up: Linear,
-    down: Linear,
+    up: EncoderLinear,
+    down: EncoderLinear,
     norm: LayerNorm,
 }
 
-struct Linear {
+struct EncoderLinear {
     weight: PackedLinear,
     bias: Vec<f32>,
 }
@@ -76,12 +76,12 @@ struct Scratch {
 }
 
 /// Texts that go through the network together.
-struct Group {
+struct TextGroup {
     members: Vec<usize>,
     pooled: Result<Vec<Vec<f32>>>,
 }
 
-impl Packed {
+impl PackedEncoder {
     /// Packs the network from the bytes of a safetensors file.
     pub(super) fn load(
         architecture: &Architecture,
@@ -94,7 +94,7 @@ impl Packed {
         let device = candle_core::Device::Cpu;
         let tensors = VarBuilder::from_buffered_safetensors(safetensors, DType::F32, &device)?;
         let tensors = weights::network(tensors, architecture.family);
-        let linear = |tensors: VarBuilder<'_>, rows, cols| -> Result<Linear> {
+        let linear = |tensors: VarBuilder<'_>, rows, cols| -> Result<EncoderLinear> {
             let dtype = match precision {
                 Precision::F32 => GgmlDType::F32,
                 Precision::Int8 => GgmlDType::Q8_0,
@@ -102,7 +102,7 @@ impl Packed {
             let blocks = QTensor::quantize(&tensors.get((rows, cols), "weight")?, dtype)?;
             let weight =
                 PackedLinear::from_blocks(&blocks.data()?, dtype, rows, cols, tier, &pool)?;
-            Ok(Linear { weight, bias: tensors.get(rows, "bias")?.to_vec1()? })
+            Ok(EncoderLinear { weight, bias: tensors.get(rows, "bias")?.to_vec1()? })
         };
         let norm = |tensors: VarBuilder<'_>| -> Result<LayerNorm> {
             // Files converted from old checkpoints use the second names.
@@ -125,11 +125,11 @@ impl Packed {
         for position in positions.chunks_exact_mut(hidden_size) {
             position.iter_mut().zip(&types).for_each(|(x, of_type)| *x += of_type);
         }
-        let layer = |index: usize| -> Result<Layer> {
+        let layer = |index: usize| -> Result<EncoderLayer> {
             let tensors = tensors.pp(format!("encoder.layer.{index}"));
             let (attention, own) = (tensors.pp("attention"), tensors.pp("attention.self"));
             let square = |tensors| linear(tensors, hidden_size, hidden_size);
-            Ok(Layer {
+            Ok(EncoderLayer {
                 queries: square(own.pp("query"))?,
                 keys: square(own.pp("key"))?,
                 values: square(own.pp("value"))?,
@@ -160,7 +160,7 @@ impl Packed {
     pub(super) fn pooled(&self, texts: &[&[u32]], pooling: Pooling) -> Result<Vec<Vec<f32>>> {
         let mut groups = group(texts);
         let idle: Mutex<Vec<Scratch>> = Mutex::default();
-        let work = |group: &mut Group| {
+        let work = |group: &mut TextGroup| {
             let texts: Vec<&[u32]> = group.members.iter().map(|&member| texts[member]).collect();
             let taken = idle.lock().map_or(None, |mut idle| idle.pop());
             let mut scratch = taken.unwrap_or_default();
@@ -223,12 +223,12 @@ impl Packed {
         let mut n_before = 0;
         for (&id, row) in ids.iter().zip(rows.chunks_exact_mut(width)) {
             let position = match self.family {
-                Family::Bert => n_before,
+                EncoderFamily::Bert => n_before,
                 // A padding token in a text has a position of its own and is not counted.
-                Family::Roberta if id == self.pad_token => self.pad_token as usize,
-                Family::Roberta => n_before + self.pad_token as usize + 1,
+                EncoderFamily::Roberta if id == self.pad_token => self.pad_token as usize,
+                EncoderFamily::Roberta => n_before + self.pad_token as usize + 1,
             };
-            if self.family == Family::Bert || id != self.pad_token {
+            if self.family == EncoderFamily::Bert || id != self.pad_token {
                 n_before += 1;
             }
             let word = self.words.get(id as usize * width..(id as usize + 1) * width);
@@ -246,7 +246,7 @@ impl Packed {
 
     fn attention(
         &self,
-        layer: &Layer,
+        layer: &EncoderLayer,
         texts: &[Range<usize>],
         hidden: &mut [f32],
         projected: &mut [Vec<f32>; 3],
@@ -256,7 +256,7 @@ impl Packed {
         let n_rows = hidden.len() / self.hidden_size;
         projected.iter_mut().for_each(|part| part.resize(hidden.len(), 0.0));
         mixed.resize(hidden.len(), 0.0);
-        let Layer { queries, keys, values, output, .. } = layer;
+        let EncoderLayer { queries, keys, values, output, .. } = layer;
         let weights = [queries, keys, values].map(|linear| &linear.weight);
         let mut parts = projected.each_mut().map(Vec::as_mut_slice);
         forward_many(&weights, hidden, n_rows, &mut parts, pool)?;
@@ -271,7 +271,7 @@ impl Packed {
 
     fn feed_forward(
         &self,
-        layer: &Layer,
+        layer: &EncoderLayer,
         hidden: &mut [f32],
         narrow: &mut [f32],
         wide: &mut Vec<f32>,
@@ -292,10 +292,10 @@ impl Packed {
 
 /// Groups texts by length, longest first, so that no thread starts a long text when the others are
 /// already done.
-fn group(texts: &[&[u32]]) -> Vec<Group> {
+fn group(texts: &[&[u32]]) -> Vec<TextGroup> {
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(texts[i].len()), i));
-    let mut groups: Vec<Group> = Vec::new();
+    let mut groups: Vec<TextGroup> = Vec::new();
     let mut rows = 0;
     for index in order {
         rows += texts[index].len();
@@ -303,7 +303,7 @@ fn group(texts: &[&[u32]]) -> Vec<Group> {
             Some(group) if rows <= ROWS => group.members.push(index),
             _ => {
                 rows = texts[index].len();
-                groups.push(Group { members: vec![index], pooled: Ok(Vec::new()) });
+                groups.push(TextGroup { members: vec![index], pooled: Ok(Vec::new()) });
             }
         }
     }

@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::{bert, xlm_roberta};
 
 use super::Result;
-use super::architecture::{Architecture, Family};
+use super::architecture::{Architecture, EncoderFamily};
 use super::weights::{self, Transposed};
 use crate::model::Pooling;
 use idiolect_kernels::activation::Activation;
@@ -33,10 +33,10 @@ impl Portable {
         let tensors = VarBuilder::from_backend(Box::new(tensors), DType::F32, device.clone());
         let tensors = weights::network(tensors, architecture.family);
         let weights = match architecture.family {
-            Family::Bert => {
+            EncoderFamily::Bert => {
                 Weights::Bert(Box::new(bert::BertModel::load(tensors, &bert_config(architecture))?))
             }
-            Family::Roberta => {
+            EncoderFamily::Roberta => {
                 let config = roberta_config(architecture);
                 Weights::Roberta(Box::new(xlm_roberta::XLMRobertaModel::new(&config, tensors)?))
             }

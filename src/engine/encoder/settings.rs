@@ -11,7 +11,7 @@ use crate::model::{EncoderFiles, Error, Pooling};
 
 /// Settings of an encoder, each from the file that is authoritative for it.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub(super) struct EncoderSettings {
     pub(super) architecture: Architecture,
     pub(super) pooling: Pooling,
     pub(super) normalise: bool,
@@ -19,7 +19,7 @@ pub(super) struct Settings {
     pub(super) lower_case: bool,
 }
 
-impl Settings {
+impl EncoderSettings {
     pub(super) fn read(files: &EncoderFiles) -> Result<Self> {
         let dir = files.dir.as_path();
         let config_path = dir.join("config.json");

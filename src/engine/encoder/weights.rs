@@ -5,13 +5,13 @@ use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::VarBuilder;
 use candle_nn::var_builder::SimpleBackend;
 
-use super::architecture::Family;
+use super::architecture::EncoderFamily;
 
 /// Returns the tensors under the prefix that some files put before the network's own names.
-pub(super) fn network(tensors: VarBuilder<'static>, family: Family) -> VarBuilder<'static> {
+pub(super) fn network(tensors: VarBuilder<'static>, family: EncoderFamily) -> VarBuilder<'static> {
     let prefix = match family {
-        Family::Bert => "bert",
-        Family::Roberta => "roberta",
+        EncoderFamily::Bert => "bert",
+        EncoderFamily::Roberta => "roberta",
     };
     if tensors.contains_tensor(&format!("{prefix}.embeddings.word_embeddings.weight")) {
         return tensors.pp(prefix);

@@ -20,7 +20,7 @@ const LONGEST: usize = 1024;
 
 /// The state of the text so far that is needed to close it.
 #[derive(Debug, Clone)]
-pub(super) enum Text {
+pub(super) enum PartialText {
     Json {
         in_string: bool,
         escaped: bool,
@@ -30,7 +30,7 @@ pub(super) enum Text {
     Other,
 }
 
-impl Text {
+impl PartialText {
     pub(super) const JSON: Self = Self::Json { in_string: false, escaped: false };
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -80,12 +80,12 @@ impl Text {
 }
 
 /// The vocabulary's trie, and for each byte the token that consists of it.
-pub(super) struct Bytes {
+pub(super) struct VocabularyBytes {
     env: Arc<ApproximateTokEnv>,
     ids: Vec<Option<u32>>,
 }
 
-impl Bytes {
+impl VocabularyBytes {
     pub(super) fn of(env: Arc<ApproximateTokEnv>) -> Self {
         let ids = (0..=255).map(|byte| env.tok_trie().token_id_at_bytes(&[byte])).collect();
         Self { env, ids }
@@ -102,8 +102,12 @@ impl Bytes {
 
 /// Tokens from the state of `matcher`, whose text is `text`, to an end; empty if the text may end
 /// already. `None` if no path was found.
-pub(super) fn way(matcher: &Matcher, text: &Text, bytes: &Bytes) -> Option<Vec<u32>> {
-    if let Text::Matching(walk) = text {
+pub(super) fn way(
+    matcher: &Matcher,
+    text: &PartialText,
+    bytes: &VocabularyBytes,
+) -> Option<Vec<u32>> {
+    if let PartialText::Matching(walk) = text {
         let way = bytes.trie().greedy_tokenize(&walk.shortest()?);
         let mut ahead = matcher.clone();
         ahead.consume_tokens(&way).ok()?;
@@ -137,7 +141,12 @@ pub(super) fn way(matcher: &Matcher, text: &Text, bytes: &Bytes) -> Option<Vec<u
 }
 
 /// The next byte, and whether it is only a guess.
-fn choose(ahead: &mut Matcher, text: &Text, bytes: &Bytes, n_guessed: usize) -> Option<(u8, bool)> {
+fn choose(
+    ahead: &mut Matcher,
+    text: &PartialText,
+    bytes: &VocabularyBytes,
+    n_guessed: usize,
+) -> Option<(u8, bool)> {
     for byte in text.closing() {
         if ahead.validate_tokens(&[bytes.id(*byte)?]).ok()? == 1 {
             return Some((*byte, false));

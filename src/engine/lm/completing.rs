@@ -9,7 +9,7 @@ use super::{Completion, CopyGuard, Error, Finish, Result};
 use crate::model::tokenizer::{Tokenizer, Utf8Stream};
 
 /// Callback that receives each new piece of text.
-pub(super) type OnText = Box<dyn FnMut(&str) + Send>;
+pub(super) type TextSink = Box<dyn FnMut(&str) + Send>;
 
 /// State of one generated text.
 pub(super) struct Completing {
@@ -20,7 +20,7 @@ pub(super) struct Completing {
     written: String,
     stop: StopStream,
     utf8: Utf8Stream,
-    on_text: OnText,
+    on_text: TextSink,
     max_tokens: usize,
     completion: Completion,
     reply: oneshot::Sender<Result<Completion>>,
@@ -28,7 +28,7 @@ pub(super) struct Completing {
 
 /// Result of a row of logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Choice {
+pub(super) enum NextToken {
     /// The text continues with this token.
     Token(u32),
     Done,
@@ -39,7 +39,7 @@ impl Completing {
         sampler: Sampler,
         constraint: Option<Constrained>,
         stop: StopStream,
-        on_text: OnText,
+        on_text: TextSink,
         max_tokens: usize,
         prompt_tokens: usize,
         reply: oneshot::Sender<Result<Completion>>,
@@ -90,7 +90,7 @@ impl Completing {
         logits: &mut [f32],
         before: &[u32],
         tokenizer: &Tokenizer,
-    ) -> Result<Choice> {
+    ) -> Result<NextToken> {
         if let Some(constraint) = &mut self.constraint {
             constraint.mask(logits)?;
         }
@@ -103,7 +103,7 @@ impl Completing {
         }
         if tokenizer.is_end(id) {
             self.end(Finish::End);
-            return Ok(Choice::Done);
+            return Ok(NextToken::Done);
         }
         self.completion.completion_tokens += 1;
         let text = self.utf8.push(tokenizer.bytes(id));
@@ -114,19 +114,19 @@ impl Completing {
             Released::Stopped(text) => {
                 self.show(&text);
                 self.completion.finish = Finish::Stop;
-                return Ok(Choice::Done);
+                return Ok(NextToken::Done);
             }
             Released::Text(text) => self.show(&text),
         }
         if let Some(finish) = self.constraint.as_ref().and_then(Constrained::finish) {
             self.end(finish);
-            return Ok(Choice::Done);
+            return Ok(NextToken::Done);
         }
         if self.completion.completion_tokens == self.max_tokens {
             self.end(Finish::Length);
-            return Ok(Choice::Done);
+            return Ok(NextToken::Done);
         }
-        Ok(Choice::Token(id))
+        Ok(NextToken::Token(id))
     }
 
     pub(super) fn answer(self, error: Option<Error>) {

@@ -18,7 +18,7 @@ use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 use serde_json::Value;
 
-use super::closing::{self, Bytes, Text};
+use super::closing::{self, PartialText, VocabularyBytes};
 use super::shortest_match::Walk;
 use super::{Error, Finish, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -46,7 +46,7 @@ const TOKENS_AHEAD: usize = 16;
 /// State shared by all constraints on one model: its vocabulary as a trie.
 pub(super) struct Grammars {
     factory: ParserFactory,
-    bytes: Arc<Bytes>,
+    bytes: Arc<VocabularyBytes>,
     ends: Arc<[u32]>,
 }
 
@@ -73,7 +73,7 @@ impl Grammars {
         let made = catch_unwind(AssertUnwindSafe(|| {
             let trie = TokTrie::from(&info, &words).with_eos_tokens(&ends);
             let env = Arc::new(ApproximateTokEnv::new(trie));
-            let bytes = Arc::new(Bytes::of(Arc::clone(&env)));
+            let bytes = Arc::new(VocabularyBytes::of(Arc::clone(&env)));
             let env: TokEnv = env;
             let mut factory = ParserFactory::new_simple(&env)?;
             factory.quiet().limits_mut().verbose_errors = false;
@@ -92,12 +92,14 @@ impl Grammars {
     /// The constraint is invalid, no text satisfies it, or the shortest known text does not fit.
     pub(super) fn begin(&self, constraint: &Constraint, max_tokens: usize) -> Result<Constrained> {
         let (what, text, grammar) = match constraint {
-            Constraint::JsonSchema(schema) => ("JSON schema", Text::JSON, of_schema(schema)?),
+            Constraint::JsonSchema(schema) => {
+                ("JSON schema", PartialText::JSON, of_schema(schema)?)
+            }
             Constraint::Regex(regex) => {
                 let what = "regular expression";
                 let walk = Walk::new(regex)
                     .map_err(|error| Error::Constraint(format!("{what}: {error}")))?;
-                let text = walk.map_or(Text::Other, Text::Matching);
+                let text = walk.map_or(PartialText::Other, PartialText::Matching);
                 (what, text, TopLevelGrammar::from_regex(regex))
             }
         };
@@ -125,7 +127,7 @@ impl Grammars {
         };
         constrained.look();
         // A guessed path may be much longer than the shortest one.
-        let guessed = matches!(constrained.text, Text::Other);
+        let guessed = matches!(constrained.text, PartialText::Other);
         match constrained.way.as_ref().map(Vec::len) {
             Some(needed) if needed > max_tokens && !guessed => Err(Error::Constraint(format!(
                 "{what}: the shortest text found that satisfies it takes {needed} tokens, and \
@@ -176,8 +178,8 @@ fn first_part(error: &str) -> &str {
 pub(super) struct Constrained {
     what: &'static str,
     matcher: Matcher,
-    text: Text,
-    bytes: Arc<Bytes>,
+    text: PartialText,
+    bytes: Arc<VocabularyBytes>,
     ends: Arc<[u32]>,
     /// Number of tokens that may still be written.
     left: usize,
@@ -299,7 +301,7 @@ impl Constrained {
             return Err(self.failed(&self.matcher.stop_reason()));
         }
         match self.matcher.is_accepting() {
-            // `Text` checks the grammar's result independently.
+            // `PartialText` checks the grammar's result independently.
             Ok(true) if self.text.may_end() => Ok(()),
             Ok(true) => Err(self.failed(&"two readings of it differ")),
             Ok(false) => Err(self.unfinished()),

@@ -11,12 +11,12 @@ use super::{Lexicon, Lm, Phrases, Result};
 const MOST_PAIRS: usize = 8 << 20;
 
 /// Each distinct token of a text and its count.
-type Counts = Arc<[(u32, u32)]>;
+type TokenCounts = Arc<[(u32, u32)]>;
 
 /// Cache of token counts by the text's hash: the same reviews are counted for many targets.
 #[derive(Default)]
 pub(super) struct CountedTexts {
-    known: Mutex<(HashMap<[u8; 32], Counts>, usize)>,
+    known: Mutex<(HashMap<[u8; 32], TokenCounts>, usize)>,
 }
 
 impl Lm {
@@ -55,7 +55,7 @@ impl Lm {
         Ok(self.tokenize(text)?.into_iter().map(piece).collect())
     }
 
-    fn counts(&self, text: &str) -> Result<Counts> {
+    fn counts(&self, text: &str) -> Result<TokenCounts> {
         let hash: [u8; 32] = Sha256::digest(text).into();
         let known = || self.shared.counted.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counts) = known().0.get(&hash) {
@@ -63,7 +63,7 @@ impl Lm {
         }
         let mut ids = self.tokenize(&format!(" {text}"))?;
         ids.sort_unstable();
-        let counts: Counts =
+        let counts: TokenCounts =
             ids.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect();
         let (texts, n_pairs) = &mut *known();
         if *n_pairs + counts.len() <= MOST_PAIRS {

@@ -25,7 +25,7 @@ use idiolect_kernels::attention::KvPrecision;
 /// after the last handle is dropped.
 #[derive(Clone)]
 pub struct Lm {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<LmShared>,
 }
 
 /// Options for loading a model.
@@ -67,7 +67,7 @@ impl Default for LoadOptions {
     }
 }
 
-pub(super) struct Shared {
+pub(super) struct LmShared {
     name: String,
     fingerprint: String,
     pub(super) path: PathBuf,
@@ -168,7 +168,7 @@ impl Lm {
         );
         let engine = Engine::start(scheduler, options.threads)?;
         Ok(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(LmShared {
                 name: files.name.clone(),
                 fingerprint,
                 path: files.gguf.clone(),

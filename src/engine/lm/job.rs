@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::completing::{Choice, Completing};
+use super::completing::{Completing, NextToken};
 use super::decoder::Cache;
 use super::sampler::check_logits;
 use super::scoring::Scoring;
@@ -148,8 +148,8 @@ impl Job {
             }
             Work::Complete(completing) => {
                 match completing.take(logits, &self.lanes[0].tokens, tokenizer)? {
-                    Choice::Done => Ok(Turn::Done),
-                    Choice::Token(id) => {
+                    NextToken::Done => Ok(Turn::Done),
+                    NextToken::Token(id) => {
                         self.lanes.iter_mut().for_each(|lane| lane.tokens.push(id));
                         Ok(Turn::Goes)
                     }

@@ -14,7 +14,7 @@ const LEAST: usize = 64;
 
 /// Rows of one sequence that run in the next forward step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unit {
+pub(super) struct BatchSlice {
     pub(super) job: usize,
     pub(super) lane: usize,
     /// Positions in the sequence; the first one follows the cached positions.
@@ -24,7 +24,7 @@ pub(super) struct Unit {
 /// Selects the rows of the next forward step, sorted by request and sequence. `turn` counts forward
 /// steps: if not all waiting sequences fit, a different one comes first each time. `multiple`:
 /// prompt chunks end at multiples of it if possible.
-pub(super) fn plan(jobs: &[Job], turn: usize, multiple: usize) -> Vec<Unit> {
+pub(super) fn plan(jobs: &[Job], turn: usize, multiple: usize) -> Vec<BatchSlice> {
     let mut units = Vec::new();
     // Requests and sequences that wait for a chunk; `None` stands for all sequences of a request.
     let mut waiting = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn plan(jobs: &[Job], turn: usize, multiple: usize) -> Vec<Unit> {
         let alone = job.lanes.len() == 1;
         match (&job.work, in_prompt) {
             (Work::Complete(_), false) => {
-                units.extend(job.lanes.iter().enumerate().map(|(lane_index, lane)| Unit {
+                units.extend(job.lanes.iter().enumerate().map(|(lane_index, lane)| BatchSlice {
                     job: job_index,
                     lane: lane_index,
                     rows: lane.cache.len()..lane.cache.len() + 1,
@@ -77,7 +77,13 @@ pub(super) fn plan(jobs: &[Job], turn: usize, multiple: usize) -> Vec<Unit> {
 
 /// The next rows of a prompt. If the request has no other sequence to wait for, they may include
 /// rows of the text.
-fn prompt_portion(jobs: &[Job], job: usize, lane: usize, most: usize, multiple: usize) -> Unit {
+fn prompt_portion(
+    jobs: &[Job],
+    job: usize,
+    lane: usize,
+    most: usize,
+    multiple: usize,
+) -> BatchSlice {
     let the_job = &jobs[job];
     let the_lane = &the_job.lanes[lane];
     let start = the_lane.cache.len();
@@ -90,11 +96,11 @@ fn prompt_portion(jobs: &[Job], job: usize, lane: usize, most: usize, multiple: 
     if end < last && even > start {
         end = even;
     }
-    Unit { job, lane, rows: start..end }
+    BatchSlice { job, lane, rows: start..end }
 }
 
 /// The next rows of a scored text, the same number for each sequence.
-fn text_portions(jobs: &[Job], job: usize, most: usize) -> Vec<Unit> {
+fn text_portions(jobs: &[Job], job: usize, most: usize) -> Vec<BatchSlice> {
     let lanes = &jobs[job].lanes;
     let each = (most / lanes.len()).max(1);
     lanes
@@ -102,7 +108,7 @@ fn text_portions(jobs: &[Job], job: usize, most: usize) -> Vec<Unit> {
         .enumerate()
         .map(|(index, lane)| {
             let start = lane.cache.len();
-            Unit { job, lane: index, rows: start..(start + each).min(lane.tokens.len()) }
+            BatchSlice { job, lane: index, rows: start..(start + each).min(lane.tokens.len()) }
         })
         .collect()
 }

@@ -12,11 +12,11 @@ use idiolect_kernels::{Tier, softmax};
 /// The kind of each token of a vocabulary, which the penalties depend on.
 #[derive(Debug, Clone, Default)]
 pub struct Vocabulary {
-    kinds: Vec<Kind>,
+    kinds: Vec<TokenStart>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TokenStart {
     Text,
     /// Text that contains one of [`BREAKERS`].
     Breaker,
@@ -33,9 +33,9 @@ impl Vocabulary {
     pub fn new<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> Self {
         let kinds = tokens
             .map(|bytes| match bytes {
-                [] => Kind::Control,
-                _ if bytes.iter().any(|byte| BREAKERS.contains(byte)) => Kind::Breaker,
-                _ => Kind::Text,
+                [] => TokenStart::Control,
+                _ if bytes.iter().any(|byte| BREAKERS.contains(byte)) => TokenStart::Breaker,
+                _ => TokenStart::Text,
             })
             .collect();
         Self { kinds }
@@ -53,13 +53,13 @@ impl Vocabulary {
         self.kinds.is_empty()
     }
 
-    fn kind(&self, id: u32) -> Kind {
-        self.kinds.get(id as usize).copied().unwrap_or(Kind::Control)
+    fn kind(&self, id: u32) -> TokenStart {
+        self.kinds.get(id as usize).copied().unwrap_or(TokenStart::Control)
     }
 
     /// Whether a DRY run ends at this token. Such a token is not penalised either.
     pub(super) fn ends_run(&self, id: u32) -> bool {
-        self.kind(id) != Kind::Text
+        self.kind(id) != TokenStart::Text
     }
 }
 
@@ -132,7 +132,7 @@ impl Sampler {
             seen.sort_unstable();
             seen.dedup();
             for id in seen {
-                if self.vocabulary.kind(id) == Kind::Control {
+                if self.vocabulary.kind(id) == TokenStart::Control {
                     continue;
                 }
                 if let Some(logit) = logits.get_mut(id as usize) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::channel::oneshot;
 
-use super::completing::{Completing, OnText};
+use super::completing::{Completing, TextSink};
 use super::constraint::{Constrained, Grammars};
 use super::handle::Lm;
 use super::job::{Job, Lane, Work};
@@ -124,7 +124,7 @@ impl Lm {
         self.look_up(prompts, rules, &continuation).await
     }
 
-    async fn write(&self, writing: Writing, on_text: OnText) -> Result<Completion> {
+    async fn write(&self, writing: Writing, on_text: TextSink) -> Result<Completion> {
         let Writing { prompts, rules, sampling, max_tokens, stop, end_token, constraint, guard } =
             writing;
         let prompts = self.begin_all(&prompts)?;

@@ -77,7 +77,7 @@ impl<'a> Megabytes<'a> {
 
 /// Hash of a file, with the size and time that the file had.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-struct Known {
+struct KnownHash {
     size: u64,
     /// Modification time in nanoseconds since 1970.
     modified: u64,
@@ -106,7 +106,7 @@ impl HashMemory {
             return Ok(known.sha256.clone());
         }
         let sha256 = sha256(file, progress)?;
-        self.remember(key, Known { size: stamp.0, modified: stamp.1, sha256: sha256.clone() });
+        self.remember(key, KnownHash { size: stamp.0, modified: stamp.1, sha256: sha256.clone() });
         Ok(sha256)
     }
 
@@ -129,19 +129,19 @@ impl HashMemory {
     pub(crate) fn learn(&self, file: &Path, sha256: &str) -> Result<()> {
         let stamp = stamp(file)?;
         if let Some((key, (size, modified))) = key(file).zip(stamp) {
-            self.remember(key, Known { size, modified, sha256: sha256.to_owned() });
+            self.remember(key, KnownHash { size, modified, sha256: sha256.to_owned() });
         }
         Ok(())
     }
 
-    fn read(&self) -> BTreeMap<String, Known> {
+    fn read(&self) -> BTreeMap<String, KnownHash> {
         std::fs::read(&self.path)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default()
     }
 
-    fn remember(&self, key: String, known: Known) {
+    fn remember(&self, key: String, known: KnownHash) {
         // Read again, since another process may have written meanwhile. The last writer may drop
         // another's entry, which is then computed again.
         let mut all = self.read();

@@ -10,7 +10,7 @@ use super::{Error, Result};
 
 /// Bytes of a file: mapped, or owned if they were never a file.
 #[derive(Debug)]
-pub(crate) enum Bytes {
+pub(crate) enum FileBytes {
     /// A mapped file, kept open so that its current length can be read.
     Mapped {
         /// The map.
@@ -24,7 +24,7 @@ pub(crate) enum Bytes {
     Owned(Vec<u8>),
 }
 
-impl Bytes {
+impl FileBytes {
     /// Maps a file for reading. An empty file gives an empty slice; a folder is an error.
     pub(crate) fn map(path: &Path) -> Result<Self> {
         let io = |operation, source| Error::Io { operation, path: path.to_owned(), source };
@@ -69,7 +69,7 @@ impl Bytes {
     }
 }
 
-impl Deref for Bytes {
+impl Deref for FileBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {

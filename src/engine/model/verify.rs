@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::catalog::record::Record;
+use super::catalog::record::FetchRecord;
 use super::catalog::{Catalog, Entry, ModelFile};
 use super::gguf::Gguf;
 use super::hash::{Megabytes, sha256};
@@ -45,7 +45,7 @@ pub fn verify(
     entry: &Entry,
     progress: &dyn Progress,
 ) -> Result<Vec<FileReport>> {
-    let entry = Record::read(catalog.models_dir(), &entry.name)?.complete(entry);
+    let entry = FetchRecord::read(catalog.models_dir(), &entry.name)?.complete(entry);
     let own = catalog.own_folder(&entry.name);
     let folder = catalog.glimpse(&entry).map_or(own, |located| located.folder);
     let bytes = entry.files.iter().filter_map(|file| {

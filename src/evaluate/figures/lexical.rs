@@ -11,14 +11,14 @@ use idiolect_core::corpus::{Store, View};
 use idiolect_metrics::overlap::{BleuCounts, Distinct, Meteor, Pair, PairScores, score};
 
 /// Texts that a generated text may have copied from.
-pub struct Material {
+pub struct LexicalInputs {
     /// The user's texts that methods may read, by index of the case.
     history: Vec<Vec<String>>,
     /// Other users' texts about the target's item and the items of `history`, by index of the case.
     peers: Vec<Vec<String>>,
 }
 
-impl Material {
+impl LexicalInputs {
     /// Reads the texts of a plan's cases.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ pub(crate) struct OfCorpus {
 pub(crate) fn rows(
     plan: &Plan,
     outcomes: &MethodOutcomes,
-    material: &Material,
+    material: &LexicalInputs,
     meteor: &Meteor,
     rows: &mut Rows,
 ) -> OfCorpus {
@@ -104,7 +104,7 @@ pub(crate) fn rows(
 fn scored<'o>(
     plan: &Plan,
     outcomes: &'o MethodOutcomes,
-    material: &Material,
+    material: &LexicalInputs,
     meteor: &Meteor,
     texts: impl Fn(&'o Outcome) -> &'o Vec<String>,
 ) -> Vec<Vec<PairScores>> {

@@ -8,7 +8,7 @@ mod wins;
 use std::collections::BTreeMap;
 
 pub use controls::{Closeness, Crossings, Spaces};
-pub use lexical::Material;
+pub use lexical::LexicalInputs;
 pub(super) use lexical::rows as lexical_rows;
 pub(super) use likelihood::rows as likelihood_rows;
 

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{Compared, Example, Facts, Figure, MeanCost, MethodReport, Report};
 use crate::Embedded;
-use crate::figures::{self, Crossings, Material, Rows, Spaces, WINS, Wins};
+use crate::figures::{self, Crossings, LexicalInputs, Rows, Spaces, WINS, Wins};
 use crate::identification::{Trial, identify};
 use crate::measures::{Measure, Measures};
 use crate::plan::Plan;
@@ -45,7 +45,7 @@ pub fn assemble(
     facts: Facts,
 ) -> Result<Report> {
     let settings = facts.statistics;
-    let material = Material::read(store, plan)?;
+    let material = LexicalInputs::read(store, plan)?;
     let spaces = match measures.swaps() && !plan.swaps.is_empty() {
         true => {
             let embedded = instruments.encoder.map(|encoder| embedded(encoder, plan, outcomes));
@@ -101,7 +101,7 @@ struct Maker<'a> {
     wins: &'a Wins,
     measures: &'a Measures,
     meteor: &'a Meteor,
-    material: Material,
+    material: LexicalInputs,
     spaces: Option<Spaces>,
     settings: Settings,
 }

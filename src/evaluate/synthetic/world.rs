@@ -42,13 +42,13 @@ pub struct World {
     pub authors: Vec<Author>,
     /// Their reviews, author by author, oldest first.
     pub reviews: Vec<Review>,
-    facts: Vec<Facts>,
+    facts: Vec<WorldFacts>,
     seed: u64,
 }
 
 /// Facts of an item, shared by all reviews of it.
 #[derive(Debug, Clone, PartialEq)]
-struct Facts {
+struct WorldFacts {
     /// Rating that the item deserves, from 2 to 5 stars.
     deserves: f32,
     /// Parts, each with a word of praise and a word of criticism.
@@ -144,7 +144,7 @@ impl World {
     }
 }
 
-fn item(i: usize, random: &mut ChaCha8Rng) -> (Item, Facts) {
+fn item(i: usize, random: &mut ChaCha8Rng) -> (Item, WorldFacts) {
     let (category, kinds) = KINDS[random.random_range(0..KINDS.len())];
     let kind = kinds[random.random_range(0..kinds.len())];
     let mut parts = PARTS;
@@ -161,5 +161,5 @@ fn item(i: usize, random: &mut ChaCha8Rng) -> (Item, Facts) {
         description: format!("A {kind} for the {category}, with {}.", named.join(", ")),
         categories: vec![category.to_owned(), kind.to_owned()],
     };
-    (item, Facts { deserves: random.random_range(2.0..5.0), parts })
+    (item, WorldFacts { deserves: random.random_range(2.0..5.0), parts })
 }

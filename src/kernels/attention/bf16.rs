@@ -20,7 +20,7 @@ use crate::simd::{LANES, Simd, math};
 ///
 /// # Safety
 /// The contract of [`Simd`] holds.
-pub(super) trait Pairs: 'static {
+pub(super) trait Bf16Pairs: 'static {
     /// Adds the products of the sixteen pairs of `a` and the sixteen pairs of `b` to `total`.
     unsafe fn add<S: Simd>(total: S::F, a: S::F, b: S::F) -> S::F;
 }
@@ -28,7 +28,7 @@ pub(super) trait Pairs: 'static {
 /// The version for every instruction set.
 pub(super) struct ByMultiplyAdd;
 
-impl Pairs for ByMultiplyAdd {
+impl Bf16Pairs for ByMultiplyAdd {
     #[inline(always)]
     unsafe fn add<S: Simd>(total: S::F, a: S::F, b: S::F) -> S::F {
         let total = S::fma(S::upper(a), S::upper(b), total);
@@ -44,16 +44,16 @@ mod x86 {
     use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps};
     use std::mem::{transmute, transmute_copy};
 
-    use super::{Brain, Pairs};
+    use super::{Bf16Pairs, Brain};
     use crate::Tier;
-    use crate::attention::tile::{Unit, all_runs};
+    use crate::attention::tile::{AttentionUnit, all_runs};
     use crate::simd::{Avx512Vnni, Simd};
     use crate::tier::Set;
 
     /// The version that uses `vdpbf16ps`.
     struct Native;
 
-    impl Pairs for Native {
+    impl Bf16Pairs for Native {
         #[inline(always)]
         unsafe fn add<S: Simd>(total: S::F, a: S::F, b: S::F) -> S::F {
             const { assert!(size_of::<S::F>() == size_of::<__m512>()) };
@@ -76,7 +76,7 @@ mod x86 {
         enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c"
     )]
     pub(in crate::attention) unsafe fn native(
-        unit: &Unit<'_>,
+        unit: &AttentionUnit<'_>,
         first_run: usize,
         n_runs: usize,
         states: &mut [f32],
@@ -89,7 +89,7 @@ mod x86 {
 /// rounded to bf16.
 pub(super) struct Brain<D>(PhantomData<D>);
 
-impl<D: Pairs> Products for Brain<D> {
+impl<D: Bf16Pairs> Products for Brain<D> {
     const EACH: usize = 2;
 
     #[inline(always)]

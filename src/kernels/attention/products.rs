@@ -7,14 +7,14 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::RUN;
-use super::tile::{MOST_ROWS, Tile};
+use super::tile::{AttentionTile, MOST_ROWS};
 use crate::simd::{LANES, Simd};
 
 /// Multiplication in the number format of the KV cache: sixteen groups of [`Products::EACH`]
 /// numbers with sixteen others.
 ///
 /// # Safety
-/// The contract of [`Simd`] holds; keys, values, queries and weights are laid out as the [`Tile`]
+/// The contract of [`Simd`] holds; keys, values, queries and weights are laid out as the [`AttentionTile`]
 /// says.
 pub(super) trait Products: 'static {
     /// Numbers that are multiplied and added at a time in each lane: 1 or 2.
@@ -36,7 +36,7 @@ pub(super) trait Products: 'static {
 /// Writes the scores of the first `most` positions, rounded up to whole vectors, as `[row][64]`.
 #[inline(always)]
 pub(super) unsafe fn scores<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
-    tile: &Tile<'_>,
+    tile: &AttentionTile<'_>,
     most: usize,
     scores: *mut f32,
 ) {
@@ -72,7 +72,7 @@ pub(super) unsafe fn scores<S: Simd, P: Products, const ROWS: usize, const WIDTH
 /// `WIDTH` vectors of dimensions from `chunk` on.
 #[inline(always)]
 pub(super) unsafe fn mixed<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
-    tile: &Tile<'_>,
+    tile: &AttentionTile<'_>,
     weights: *const f32,
     all: usize,
     chunk: usize,
@@ -98,7 +98,7 @@ pub(super) unsafe fn mixed<S: Simd, P: Products, const ROWS: usize, const WIDTH:
 /// up to `visible`, the number of positions that the row sees.
 #[inline(always)]
 pub(super) unsafe fn add_rest<S: Simd, P: Products>(
-    tile: &Tile<'_>,
+    tile: &AttentionTile<'_>,
     mut total: S::F,
     weights: *const f32,
     all: usize,
@@ -120,7 +120,11 @@ pub(super) unsafe fn add_rest<S: Simd, P: Products>(
 
 /// Returns the address of sixteen dimensions of the values of a group of positions.
 #[inline(always)]
-unsafe fn values_of<P: Products>(tile: &Tile<'_>, group: usize, chunk: usize) -> *const u16 {
+unsafe fn values_of<P: Products>(
+    tile: &AttentionTile<'_>,
+    group: usize,
+    chunk: usize,
+) -> *const u16 {
     tile.values.add(P::EACH * (group * tile.dim + chunk * LANES))
 }
 

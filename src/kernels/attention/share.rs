@@ -7,10 +7,10 @@
 //! sharing affects only the speed.
 
 use super::tile::MOST_ROWS;
-use super::work::Block;
+use super::work::AttentionBlock;
 
 /// Distribution of row blocks over tasks.
-pub(super) struct Plan {
+pub(super) struct AttentionPlan {
     /// Row blocks that one task each processes completely.
     pub(super) whole: Vec<usize>,
     pub(super) pieces: Vec<Piece>,
@@ -28,9 +28,9 @@ pub(super) struct Piece {
 
 /// Plans the tasks. `group` is the number of query heads per key head, `wanted` the number of tasks
 /// that keeps all threads busy.
-pub(super) fn plan(blocks: &[Block<'_>], group: usize, wanted: usize) -> Plan {
+pub(super) fn plan(blocks: &[AttentionBlock<'_>], group: usize, wanted: usize) -> AttentionPlan {
     let cut_up = blocks.len() < wanted;
-    let mut plan = Plan { whole: Vec::new(), pieces: Vec::new(), joined: Vec::new() };
+    let mut plan = AttentionPlan { whole: Vec::new(), pieces: Vec::new(), joined: Vec::new() };
     let n_kv_heads = blocks.iter().map(|block| block.kv_head + 1).max().unwrap_or(0);
     let mut sparse: Vec<Vec<usize>> = vec![Vec::new(); n_kv_heads];
     for (index, block) in blocks.iter().enumerate() {
@@ -57,9 +57,9 @@ pub(super) fn plan(blocks: &[Block<'_>], group: usize, wanted: usize) -> Plan {
     plan
 }
 
-impl Plan {
+impl AttentionPlan {
     /// Adds a row block that shares no KV blocks.
-    fn alone(&mut self, blocks: &[Block<'_>], index: usize, cut_up: bool) {
+    fn alone(&mut self, blocks: &[AttentionBlock<'_>], index: usize, cut_up: bool) {
         let n_runs = blocks[index].n_runs();
         if cut_up && n_runs > 1 {
             self.pieces.push(Piece { blocks: vec![index], first_run: 0, n_runs });
@@ -71,7 +71,7 @@ impl Plan {
 
     /// Adds row blocks that share the KV blocks before `first_run` and the one at `first_run`, and
     /// splits them where their KV blocks diverge.
-    fn together(&mut self, blocks: &[Block<'_>], gang: Vec<usize>, first_run: usize) {
+    fn together(&mut self, blocks: &[AttentionBlock<'_>], gang: Vec<usize>, first_run: usize) {
         let shortest = gang.iter().map(|index| blocks[*index].n_runs()).min().unwrap_or(0);
         let share = |run: &usize| gang.iter().all(|index| same(blocks, gang[0], *index, *run));
         let n_runs = match gang.len() {
@@ -100,7 +100,7 @@ impl Piece {
 }
 
 /// Groups row blocks by the KV block at index `run`.
-fn by_run(blocks: &[Block<'_>], members: &[usize], run: usize) -> Vec<Vec<usize>> {
+fn by_run(blocks: &[AttentionBlock<'_>], members: &[usize], run: usize) -> Vec<Vec<usize>> {
     let mut gangs: Vec<Vec<usize>> = Vec::new();
     for &index in members {
         match gangs.iter_mut().find(|gang| same(blocks, gang[0], index, run)) {
@@ -111,6 +111,6 @@ fn by_run(blocks: &[Block<'_>], members: &[usize], run: usize) -> Vec<Vec<usize>
     gangs
 }
 
-fn same(blocks: &[Block<'_>], a: usize, b: usize, run: usize) -> bool {
+fn same(blocks: &[AttentionBlock<'_>], a: usize, b: usize, run: usize) -> bool {
     std::ptr::eq(blocks[a].sequence.runs[run], blocks[b].sequence.runs[run])
 }

@@ -1,7 +1,7 @@
 //! Attention of some rows over one KV block.
 
 #![allow(unsafe_code)]
-// Kernels rely on the contracts of `Simd` and `Unit`.
+// Kernels rely on the contracts of `Simd` and `AttentionUnit`.
 #![allow(unsafe_op_in_unsafe_fn)]
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
@@ -21,7 +21,7 @@ use crate::simd::{LANES, Simd, math, per_tier};
 pub(super) const MOST_ROWS: usize = 8;
 
 /// Rows that share a key head and the KV blocks that are processed for them.
-pub(crate) struct Unit<'a> {
+pub(crate) struct AttentionUnit<'a> {
     /// Scaled queries, `[row][dim]`.
     pub(crate) queries: &'a [f32],
     pub(crate) n_rows: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Unit<'a> {
 pub(crate) unsafe fn attend_runs(
     tier: Tier,
     precision: KvPrecision,
-    unit: &Unit<'_>,
+    unit: &AttentionUnit<'_>,
     first_run: usize,
     n_runs: usize,
     states: &mut [f32],
@@ -65,13 +65,13 @@ pub(crate) unsafe fn attend_runs(
 
 per_tier! {
     unsafe fn by_tier<P: Products>(
-        unit: &Unit<'_>, first_run: usize, n_runs: usize, states: &mut [f32],
+        unit: &AttentionUnit<'_>, first_run: usize, n_runs: usize, states: &mut [f32],
     ) = all_runs;
 }
 
 #[inline(always)]
 pub(super) unsafe fn all_runs<S: Simd, P: Products>(
-    unit: &Unit<'_>,
+    unit: &AttentionUnit<'_>,
     first_run: usize,
     n_runs: usize,
     states: &mut [f32],
@@ -99,7 +99,7 @@ pub(super) unsafe fn all_runs<S: Simd, P: Products>(
                 visible[row] = (unit.positions[first + row] + 1 - run_start).min(RUN);
             }
             let at = if separate { (index * n_rows + first) * len } else { first * len };
-            let tile = Tile {
+            let tile = AttentionTile {
                 queries: queries.as_ptr().add(first * dim),
                 keys: run.as_ptr().add(unit.keys_at),
                 values: run.as_ptr().add(unit.values_at),
@@ -131,7 +131,7 @@ fn tile_rows<S: Simd>(left: usize) -> usize {
 }
 
 /// Some rows and the part of one KV block that they see.
-pub(super) struct Tile<'a> {
+pub(super) struct AttentionTile<'a> {
     /// Queries in the order that [`Products::interleave`] writes.
     pub(super) queries: *const f32,
     pub(super) keys: *const u16,
@@ -149,7 +149,7 @@ pub(super) struct Tile<'a> {
 /// Processes two vectors side by side if there are enough registers. This hides the latency of a
 /// multiply-add for few rows, and shares each load of a query's element for many.
 #[inline(always)]
-unsafe fn by_width<S: Simd, P: Products, const ROWS: usize>(tile: &Tile<'_>) {
+unsafe fn by_width<S: Simd, P: Products, const ROWS: usize>(tile: &AttentionTile<'_>) {
     if S::ROWS >= 8 {
         tile_of::<S, P, ROWS, 2>(tile);
     } else {
@@ -158,7 +158,9 @@ unsafe fn by_width<S: Simd, P: Products, const ROWS: usize>(tile: &Tile<'_>) {
 }
 
 #[inline(always)]
-unsafe fn tile_of<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(tile: &Tile<'_>) {
+unsafe fn tile_of<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
+    tile: &AttentionTile<'_>,
+) {
     let dim = tile.dim;
     let most = tile.visible[..ROWS].iter().copied().max().unwrap_or(0);
     let all = tile.visible[..ROWS].iter().copied().min().unwrap_or(0);
@@ -238,7 +240,7 @@ unsafe fn soften<S: Simd, const ROWS: usize>(scores: *mut f32) -> ([f32; ROWS], 
 /// the states, or combines them.
 #[inline(always)]
 unsafe fn mix<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
-    tile: &Tile<'_>,
+    tile: &AttentionTile<'_>,
     weights: *const f32,
     factors: &[f32; LANES],
     all: usize,

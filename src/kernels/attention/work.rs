@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use super::share::{Piece, Plan, plan};
+use super::share::{AttentionPlan, Piece, plan};
 use super::states::{finish, state_len};
-use super::tile::{Unit, attend_runs};
+use super::tile::{AttentionUnit, attend_runs};
 use super::{KvShape, RUN};
 use crate::error::check_length;
 use crate::shared::Shared;
@@ -29,7 +29,7 @@ pub struct Sequence<'a> {
 
 /// Row block: the rows of one sequence whose positions lie in one KV block, for one key head.
 #[derive(Clone, Copy)]
-pub(super) struct Block<'a> {
+pub(super) struct AttentionBlock<'a> {
     pub(super) sequence: Sequence<'a>,
     pub(super) kv_head: usize,
     /// First position and number of positions.
@@ -37,7 +37,7 @@ pub(super) struct Block<'a> {
     pub(super) count: usize,
 }
 
-impl Block<'_> {
+impl AttentionBlock<'_> {
     /// Returns the number of KV blocks that its rows see.
     pub(super) fn n_runs(&self) -> usize {
         self.first / RUN + 1
@@ -69,10 +69,10 @@ pub fn attend(
     let wanted = pool.threads() * TASKS_A_THREAD;
 
     // The members of a unit share a key head and the KV blocks that are processed.
-    let unit_of = |members: &[&Block<'_>], work: &mut dyn FnMut(&Unit<'_>)| {
+    let unit_of = |members: &[&AttentionBlock<'_>], work: &mut dyn FnMut(&AttentionUnit<'_>)| {
         let (queries, positions) = gather(shape, n_heads, queries, members);
         let [first, ..] = members else { return };
-        work(&Unit {
+        work(&AttentionUnit {
             queries: &queries,
             n_rows: positions.len(),
             dim,
@@ -82,7 +82,7 @@ pub fn attend(
             values_at: (shape.n_kv_heads + first.kv_head) * shape.head_len(),
         });
     };
-    let scatter = |block: &Block<'_>, mixed: &[f32]| {
+    let scatter = |block: &AttentionBlock<'_>, mixed: &[f32]| {
         let mut rows = mixed.chunks_exact(dim);
         for index in 0..block.count {
             let row = block.sequence.first_row + block.first + index - block.sequence.start;
@@ -94,7 +94,7 @@ pub fn attend(
             }
         }
     };
-    let end = |block: &Block<'_>, states: &mut [f32]| {
+    let end = |block: &AttentionBlock<'_>, states: &mut [f32]| {
         let n_rows = block.count * group;
         let mut mixed = vec![0.0; n_rows * dim];
         // SAFETY: the states cover whole KV blocks with `n_rows` rows each.
@@ -102,7 +102,7 @@ pub fn attend(
         scatter(block, &mixed);
     };
 
-    let Plan { whole, pieces, joined } = plan(&blocks, group, wanted);
+    let AttentionPlan { whole, pieces, joined } = plan(&blocks, group, wanted);
     // States of the row blocks whose KV blocks are processed in pieces, `[run][row]`.
     let mut states: Vec<Vec<f32>> = blocks.iter().map(|_| Vec::new()).collect();
     for &index in &joined {
@@ -112,7 +112,8 @@ pub fn attend(
     {
         let states: Vec<_> = states.iter_mut().map(|states| Shared::new(states)).collect();
         let one_piece = |piece: &Piece| {
-            let members: Vec<&Block<'_>> = piece.blocks.iter().map(|i| &blocks[*i]).collect();
+            let members: Vec<&AttentionBlock<'_>> =
+                piece.blocks.iter().map(|i| &blocks[*i]).collect();
             let n_rows: usize = members.iter().map(|block| block.count * group).sum();
             let mut found = vec![0.0; piece.n_runs * n_rows * state_len(dim)];
             unit_of(&members, &mut |unit| {
@@ -199,14 +200,14 @@ fn check(
 }
 
 /// Cuts rows at the ends of KV blocks and returns one row block for each key head.
-fn cut<'a>(shape: KvShape, sequences: &[Sequence<'a>]) -> Vec<Block<'a>> {
+fn cut<'a>(shape: KvShape, sequences: &[Sequence<'a>]) -> Vec<AttentionBlock<'a>> {
     let mut blocks = Vec::new();
     for &sequence in sequences {
         let mut first = sequence.start;
         let end = sequence.start + sequence.n_rows;
         while first < end {
             let count = (RUN - first % RUN).min(end - first);
-            blocks.extend((0..shape.n_kv_heads).map(|kv_head| Block {
+            blocks.extend((0..shape.n_kv_heads).map(|kv_head| AttentionBlock {
                 sequence,
                 kv_head,
                 first,
@@ -224,7 +225,7 @@ fn gather(
     shape: KvShape,
     n_heads: usize,
     queries: &[f32],
-    blocks: &[&Block<'_>],
+    blocks: &[&AttentionBlock<'_>],
 ) -> (Vec<f32>, Vec<usize>) {
     let (group, dim) = (n_heads / shape.n_kv_heads, shape.padded_dim());
     let scale = 1.0 / (shape.head_dim as f32).sqrt();

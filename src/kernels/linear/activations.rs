@@ -67,7 +67,7 @@ pub(crate) struct Extra {
 
 /// Pointers to the digits of one tile; the layout is that of [`Digits`].
 #[derive(Clone, Copy)]
-pub(crate) struct View {
+pub(crate) struct DigitsView {
     pub(crate) values: *const i8,
     pub(crate) scales: *const f32,
     pub(crate) sums: *const f32,
@@ -94,8 +94,8 @@ impl Digits {
     }
 
     /// Returns the view that begins at block number `first`, in the order of `scales`.
-    fn view(&self, first: usize, offset: Option<Offset>) -> View {
-        View {
+    fn view(&self, first: usize, offset: Option<Offset>) -> DigitsView {
+        DigitsView {
             values: self.values[first * BLOCK..].as_ptr(),
             scales: self.scales[first..].as_ptr(),
             sums: self.sums[first..].as_ptr(),
@@ -159,7 +159,7 @@ impl Quantized {
     }
 
     /// Returns the first digits of a tile's blocks, in order.
-    pub(crate) fn tile(&self, tile: Tile, offset: Option<Offset>) -> View {
+    pub(crate) fn tile(&self, tile: Tile, offset: Option<Offset>) -> DigitsView {
         self.main.view(tile.first * self.blocks, offset)
     }
 
@@ -169,7 +169,7 @@ impl Quantized {
         &self,
         number: usize,
         offset: Option<Offset>,
-    ) -> Option<(&[(usize, u8)], View)> {
+    ) -> Option<(&[(usize, u8)], DigitsView)> {
         let extra = &self.extra[number];
         let some = !extra.blocks.is_empty();
         some.then(|| (extra.blocks.as_slice(), extra.digits.view(0, offset)))

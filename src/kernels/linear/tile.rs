@@ -1,12 +1,12 @@
 //! Register tiles: one panel, or two panels of float weights, times one tile of rows.
 
 #![allow(unsafe_code)]
-// Kernels rely on the contracts of `Simd`, `Format` and `Job`.
+// Kernels rely on the contracts of `Simd`, `Format` and `LinearJob`.
 #![allow(unsafe_op_in_unsafe_fn)]
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
 
-use super::activations::{Quantized, Tile, View};
+use super::activations::{DigitsView, Quantized, Tile};
 use super::format::{self, Float, Format, Packing};
 use super::{BLOCK, Output, PANEL};
 use crate::Tier;
@@ -22,7 +22,7 @@ const AHEAD: usize = 4096;
 const LINE: usize = 64;
 
 /// Product of some panels with some tiles.
-pub(crate) struct Job<'a> {
+pub(crate) struct LinearJob<'a> {
     pub(crate) packing: Packing,
     /// The first panel: `blocks` blocks of quants, then the scales.
     pub(crate) panel: *const u8,
@@ -35,7 +35,7 @@ pub(crate) struct Job<'a> {
     pub(crate) tiles: &'a [Tile],
     /// Index of the first of these tiles in the input.
     pub(crate) first_tile: usize,
-    pub(crate) input: Input<'a>,
+    pub(crate) input: LinearInput<'a>,
     /// The first panel's results for row 0; rows of results are `stride` apart.
     pub(crate) y: *mut f32,
     pub(crate) stride: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Job<'a> {
 
 /// An input in the form that the panel's format requires.
 #[derive(Clone, Copy)]
-pub(crate) enum Input<'a> {
+pub(crate) enum LinearInput<'a> {
     Quantized(&'a Quantized),
     /// Row by row, as the caller passed it.
     Float(&'a [f32]),
@@ -57,7 +57,7 @@ pub(crate) enum Input<'a> {
 /// # Safety
 /// The panels are packed as `packing` with `blocks` blocks; the tiles were cut for the instruction
 /// set, and the input was made for them; the panels' results of all tiles' rows may be written.
-pub(crate) unsafe fn run(tier: Tier, job: &Job<'_>) {
+pub(crate) unsafe fn run(tier: Tier, job: &LinearJob<'_>) {
     match job.packing {
         Packing::F32 => float_panel::<format::F32>(tier, job),
         Packing::F16 => float_panel::<format::F16>(tier, job),
@@ -80,8 +80,8 @@ pub(crate) fn most_rows(tier: Tier) -> usize {
 }
 
 per_tier! { unsafe fn rows_of() -> usize = rows_constant; }
-per_tier! { unsafe fn panel<Q: Format>(job: &Job<'_>) = all_tiles; }
-per_tier! { unsafe fn float_panel<T: Float>(job: &Job<'_>) = all_float_tiles; }
+per_tier! { unsafe fn panel<Q: Format>(job: &LinearJob<'_>) = all_tiles; }
+per_tier! { unsafe fn float_panel<T: Float>(job: &LinearJob<'_>) = all_float_tiles; }
 
 #[inline(always)]
 unsafe fn rows_constant<S: Simd>() -> usize {
@@ -89,8 +89,8 @@ unsafe fn rows_constant<S: Simd>() -> usize {
 }
 
 #[inline(always)]
-unsafe fn all_tiles<S: Simd, Q: Format>(job: &Job<'_>) {
-    let Input::Quantized(input) = job.input else { return };
+unsafe fn all_tiles<S: Simd, Q: Format>(job: &LinearJob<'_>) {
+    let LinearInput::Quantized(input) = job.input else { return };
     for (index, &at) in job.tiles.iter().enumerate() {
         let number = job.first_tile + index;
         match at.rows {
@@ -104,7 +104,7 @@ unsafe fn all_tiles<S: Simd, Q: Format>(job: &Job<'_>) {
 
 #[inline(always)]
 unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
-    job: &Job<'_>,
+    job: &LinearJob<'_>,
     input: &Quantized,
     at: Tile,
     number: usize,
@@ -145,7 +145,7 @@ unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
 }
 
 /// Contribution of a block to each row's total.
-struct Products<S: Simd, Q: Format, const ROWS: usize> {
+struct LinearProducts<S: Simd, Q: Format, const ROWS: usize> {
     dots: [[S::I; ROWS]; 2],
     scales: [S::F; 2],
     min: S::F,
@@ -157,12 +157,12 @@ struct Products<S: Simd, Q: Format, const ROWS: usize> {
 /// Computes the dot products of the panel's block `block` with the digits' block `index`.
 #[inline(always)]
 unsafe fn products<S: Simd, Q: Format, const ROWS: usize>(
-    job: &Job<'_>,
-    view: &View,
+    job: &LinearJob<'_>,
+    view: &DigitsView,
     index: usize,
     block: usize,
     is_corrected: bool,
-) -> Products<S, Q, ROWS> {
+) -> LinearProducts<S, Q, ROWS> {
     let x = view.values.add(index * BLOCK * ROWS);
     let quants = job.panel.add(block * Q::PACKING.quant_bytes());
     let scales = job.panel.add(job.blocks * Q::PACKING.quant_bytes());
@@ -199,7 +199,7 @@ unsafe fn products<S: Simd, Q: Format, const ROWS: usize>(
         }
     }
     let scale = Q::scale::<S>(scales, block, 0);
-    Products {
+    LinearProducts {
         dots: [first, second],
         scales: [scale, if Q::HALVES { Q::scale::<S>(scales, block, 1) } else { scale }],
         min: Q::min::<S>(scales, block),
@@ -209,7 +209,7 @@ unsafe fn products<S: Simd, Q: Format, const ROWS: usize>(
     }
 }
 
-impl<S: Simd, Q: Format, const ROWS: usize> Products<S, Q, ROWS> {
+impl<S: Simd, Q: Format, const ROWS: usize> LinearProducts<S, Q, ROWS> {
     #[inline(always)]
     unsafe fn add_to(&self, total: S::F, row: usize) -> S::F {
         let row_scale = S::splat(*self.row_scales.add(row));
@@ -226,7 +226,7 @@ impl<S: Simd, Q: Format, const ROWS: usize> Products<S, Q, ROWS> {
 }
 
 #[inline(always)]
-unsafe fn all_float_tiles<S: Simd, T: Float>(job: &Job<'_>) {
+unsafe fn all_float_tiles<S: Simd, T: Float>(job: &LinearJob<'_>) {
     if job.panels == FLOAT_PANELS {
         float_tiles::<S, T, FLOAT_PANELS>(job);
     } else {
@@ -235,8 +235,8 @@ unsafe fn all_float_tiles<S: Simd, T: Float>(job: &Job<'_>) {
 }
 
 #[inline(always)]
-unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &Job<'_>) {
-    let Input::Float(x) = job.input else { return };
+unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &LinearJob<'_>) {
+    let LinearInput::Float(x) = job.input else { return };
     for &at in job.tiles {
         let x = x.as_ptr().add(at.first * job.cols);
         match at.rows {
@@ -252,7 +252,7 @@ unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &Job<'_>) {
 /// the total, so that rounding errors do not grow with every column of a long row.
 #[inline(always)]
 unsafe fn float_tile<S: Simd, T: Float, const ROWS: usize, const WIDTH: usize>(
-    job: &Job<'_>,
+    job: &LinearJob<'_>,
     x: *const f32,
     first: usize,
 ) {
@@ -289,7 +289,7 @@ unsafe fn float_tile<S: Simd, T: Float, const ROWS: usize, const WIDTH: usize>(
 }
 
 #[inline(always)]
-unsafe fn store<S: Simd>(job: &Job<'_>, row: usize, panel: usize, total: S::F) {
+unsafe fn store<S: Simd>(job: &LinearJob<'_>, row: usize, panel: usize, total: S::F) {
     let channels = job.channels - panel * PANEL;
     let y = job.y.add(row * job.stride + panel * PANEL);
     if channels >= PANEL {

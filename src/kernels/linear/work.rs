@@ -4,7 +4,7 @@
 
 use super::activations::{Quantized, tiles};
 use super::format::Offset;
-use super::tile::{FLOAT_PANELS, Input, Job, most_rows, run};
+use super::tile::{FLOAT_PANELS, LinearInput, LinearJob, most_rows, run};
 use super::{BLOCK, Output, PANEL, PackedLinear};
 use crate::error::check_length;
 use crate::shared::Shared;
@@ -77,10 +77,10 @@ pub(crate) fn forward(
             index += width;
             let panel_bytes = linear.packing.panel_bytes(blocks);
             let input = match &quantized {
-                Some(quantized) if !linear.packing.is_float() => Input::Quantized(quantized),
-                _ => Input::Float(x),
+                Some(quantized) if !linear.packing.is_float() => LinearInput::Quantized(quantized),
+                _ => LinearInput::Float(x),
             };
-            let job = Job {
+            let job = LinearJob {
                 packing: linear.packing,
                 panel: linear.data.bytes()[panel * panel_bytes..(panel + width) * panel_bytes]
                     .as_ptr(),

@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 use super::python::split;
 use super::tokens_13a::tokenized_13a;
-use super::words::Vocabulary;
+use super::words::WordIds;
 
 /// Longest n-gram length.
 const ORDERS: usize = 4;
@@ -50,7 +50,7 @@ impl BleuCounts {
     #[must_use]
     pub fn of(prediction: &str, reference: &str) -> Self {
         let (prediction, reference) = (tokenized_13a(prediction), tokenized_13a(reference));
-        let mut vocabulary = Vocabulary::default();
+        let mut vocabulary = WordIds::default();
         let predicted: Vec<u32> = split(&prediction).map(|token| vocabulary.id(token)).collect();
         let expected: Vec<u32> = split(&reference).map(|token| vocabulary.id(token)).collect();
         Self::of_tokens(&predicted, &expected)

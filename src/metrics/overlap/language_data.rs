@@ -8,14 +8,14 @@ use super::Error;
 
 /// A data folder, unpacked or inside a zip archive.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum DataPlace {
     /// A folder.
     Folder(PathBuf),
     /// A zip archive, and the folder inside it with a trailing `/`.
     Archive(PathBuf, &'static str),
 }
 
-impl Place {
+impl DataPlace {
     /// The folder if it exists, else the archive if it exists.
     pub(super) fn find(folder: PathBuf, archive: PathBuf, inside: &'static str) -> Option<Self> {
         if folder.is_dir() {

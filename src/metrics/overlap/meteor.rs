@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::Error;
-use super::language_data::Place;
+use super::language_data::DataPlace;
 use super::nltk_words::sentence_words;
 use super::porter::stem;
 use super::punkt::Punkt;
@@ -74,17 +74,18 @@ impl Meteor {
     /// Error if the folder has no WordNet, or a file of WordNet or Punkt cannot be read.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         if folder.join("index.noun").is_file() {
-            let wordnet = WordNet::read(&Place::Folder(folder.to_owned()))?;
+            let wordnet = WordNet::read(&DataPlace::Folder(folder.to_owned()))?;
             return Ok(Self { wordnet: Some(wordnet), ..Self::default() });
         }
         let corpora = folder.join("corpora");
-        let wordnet = Place::find(corpora.join("wordnet"), corpora.join("wordnet.zip"), "wordnet/")
-            .ok_or(Error::NoWordNet {
-                folder: folder.to_owned(),
-                expected: "`index.noun`, `corpora/wordnet` and `corpora/wordnet.zip`",
-            })?;
+        let wordnet =
+            DataPlace::find(corpora.join("wordnet"), corpora.join("wordnet.zip"), "wordnet/")
+                .ok_or(Error::NoWordNet {
+                    folder: folder.to_owned(),
+                    expected: "`index.noun`, `corpora/wordnet` and `corpora/wordnet.zip`",
+                })?;
         let tokenizers = folder.join("tokenizers");
-        let punkt = Place::find(
+        let punkt = DataPlace::find(
             tokenizers.join("punkt_tab").join("english"),
             tokenizers.join("punkt_tab.zip"),
             "punkt_tab/english/",
@@ -148,7 +149,7 @@ impl Meteor {
     }
 }
 
-fn read_punkt(place: &Place) -> Result<Punkt, Error> {
+fn read_punkt(place: &DataPlace) -> Result<Punkt, Error> {
     let contexts = "ortho_context.tab";
     Punkt::parse(
         &place.read("abbrev_types.txt")?,
@@ -160,13 +161,13 @@ fn read_punkt(place: &Place) -> Result<Punkt, Error> {
 }
 
 /// A word with its position in its text.
-type Placed = (usize, String);
+type PlacedWord = (usize, String);
 
 /// Matches each predicted word, from the last to the first, with the last unmatched word of the
 /// reference that equals it or one of its `others`. Removes matched words from both lists.
 fn match_words<'w>(
-    predicted: &mut Vec<Placed>,
-    expected: &mut Vec<Placed>,
+    predicted: &mut Vec<PlacedWord>,
+    expected: &mut Vec<PlacedWord>,
     matches: &mut Vec<(usize, usize)>,
     others: impl Fn(&str) -> Vec<&'w str>,
 ) {

@@ -2,7 +2,7 @@
 //! punctuation.
 
 /// A possible end of a sentence.
-pub(super) struct Candidate {
+pub(super) struct CandidateSentence {
     /// Start of the word before the end.
     pub(super) context_start: usize,
     /// End of the context after it: a bracket or quote, or the next word.
@@ -14,8 +14,8 @@ pub(super) struct Candidate {
 }
 
 /// Possible sentence ends; if a word has several, the last one.
-pub(super) fn candidates(text: &str) -> Vec<Candidate> {
-    let mut found: Vec<Candidate> = Vec::new();
+pub(super) fn candidates(text: &str) -> Vec<CandidateSentence> {
+    let mut found: Vec<CandidateSentence> = Vec::new();
     let mut previous = (0, 0);
     let mut has_previous = false;
     for (at, _) in text.match_indices(['.', '?', '!']) {
@@ -41,7 +41,7 @@ pub(super) fn candidates(text: &str) -> Vec<Candidate> {
         if has_previous && previous.1 > context_start {
             found.pop();
         }
-        found.push(Candidate { context_start, context_end, end: at + 1, next_start });
+        found.push(CandidateSentence { context_start, context_end, end: at + 1, next_start });
         previous = (context_start, at);
         has_previous = true;
     }

@@ -1,7 +1,7 @@
 //! ROUGE-1 and ROUGE-L.
 
 use super::lcs::lcs_len;
-use super::words::{Vocabulary, lowered, words};
+use super::words::{WordIds, lowered, words};
 
 /// ROUGE F-measures (Lin 2004), as `rouge-score` 0.1.2 computes them with its default tokenizer and
 /// without stemming; 0 to 1.
@@ -19,7 +19,7 @@ impl Rouge {
     #[must_use]
     pub fn of(prediction: &str, reference: &str) -> Self {
         let (prediction, reference) = (lowered(prediction), lowered(reference));
-        let mut vocabulary = Vocabulary::default();
+        let mut vocabulary = WordIds::default();
         let predicted: Vec<u32> = words(&prediction).map(|word| vocabulary.id(word)).collect();
         let expected: Vec<u32> = words(&reference).map(|word| vocabulary.id(word)).collect();
         Self::of_words(&predicted, &expected, vocabulary.len())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::Error;
-use super::language_data::Place;
+use super::language_data::DataPlace;
 
 /// Parts of speech with their rules of detachment: suffix and replacement. A suffix can have more
 /// than one replacement.
@@ -45,12 +45,12 @@ const PARTS: [(&str, &[(&str, &str)]); 4] = [
 /// page `wndb(5WN)`).
 #[derive(Debug)]
 pub(super) struct WordNet {
-    parts: Vec<Part>,
+    parts: Vec<WordNetPart>,
 }
 
 /// One part of speech.
 #[derive(Debug)]
-struct Part {
+struct WordNetPart {
     rules: &'static [(&'static str, &'static str)],
     /// Irregular form to its lemmas.
     exceptions: HashMap<String, Vec<String>>,
@@ -68,10 +68,10 @@ struct Part {
 impl WordNet {
     /// Reads `index.*`, `data.*` and `*.exc` of all parts of speech. Checks every line of the index
     /// and every synonym set it refers to.
-    pub(super) fn read(place: &Place) -> Result<Self, Error> {
+    pub(super) fn read(place: &DataPlace) -> Result<Self, Error> {
         let parts = PARTS
             .par_iter()
-            .map(|(name, rules)| Part::read(place, name, rules))
+            .map(|(name, rules)| WordNetPart::read(place, name, rules))
             .collect::<Result<_, _>>()?;
         Ok(Self { parts })
     }
@@ -91,9 +91,9 @@ impl WordNet {
     }
 }
 
-impl Part {
+impl WordNetPart {
     fn read(
-        place: &Place,
+        place: &DataPlace,
         name: &str,
         rules: &'static [(&'static str, &'static str)],
     ) -> Result<Self, Error> {

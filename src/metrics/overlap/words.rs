@@ -30,11 +30,11 @@ pub(super) fn words(lowered: &str) -> impl Iterator<Item = &str> {
 
 /// Word ids, from 0 in order of first occurrence.
 #[derive(Debug, Default)]
-pub(super) struct Vocabulary<'a> {
+pub(super) struct WordIds<'a> {
     ids: HashMap<&'a str, u32>,
 }
 
-impl<'a> Vocabulary<'a> {
+impl<'a> WordIds<'a> {
     /// Id of a word; a new one if the word is new.
     pub(super) fn id(&mut self, word: &'a str) -> u32 {
         let next = self.ids.len() as u32;

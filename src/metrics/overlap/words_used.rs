@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::words::{Vocabulary, lowered, words};
+use super::words::{WordIds, lowered, words};
 
 /// Length in words of the n-grams that are counted as copied.
 pub const COPIED_WORDS: usize = 8;
@@ -25,7 +25,7 @@ impl Distinct {
     #[allow(clippy::cast_precision_loss)]
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
         let texts: Vec<String> = texts.into_iter().map(lowered).collect();
-        let mut vocabulary = Vocabulary::default();
+        let mut vocabulary = WordIds::default();
         let mut pairs = HashSet::new();
         let mut n = 0_usize;
         for text in &texts {
@@ -55,7 +55,7 @@ impl Copied {
     #[must_use]
     pub fn of<S: AsRef<str>>(text: &str, others: &[S]) -> Self {
         let text = lowered(text);
-        let mut vocabulary = Vocabulary::default();
+        let mut vocabulary = WordIds::default();
         let text: Vec<u32> = words(&text).map(|word| vocabulary.id(word)).collect();
         let mut counts: HashMap<&[u32], usize> = HashMap::new();
         for run in text.windows(COPIED_WORDS) {

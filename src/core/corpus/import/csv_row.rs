@@ -7,12 +7,12 @@ pub(super) struct CsvRow {
     delimiter: u8,
     fields: Vec<Vec<u8>>,
     field: Vec<u8>,
-    state: State,
+    state: RowState,
     irregular: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum RowState {
     FieldStart,
     Plain,
     Quoted,
@@ -27,7 +27,7 @@ impl CsvRow {
             delimiter,
             fields: Vec::new(),
             field: Vec::new(),
-            state: State::FieldStart,
+            state: RowState::FieldStart,
             irregular: false,
         }
     }
@@ -40,24 +40,24 @@ impl CsvRow {
         }
         for &byte in line {
             self.state = match (self.state, byte) {
-                (State::Quoted, b'"') => State::QuoteSeen,
-                (State::FieldStart, b'"') => State::Quoted,
-                (State::QuoteSeen, b'"') => {
+                (RowState::Quoted, b'"') => RowState::QuoteSeen,
+                (RowState::FieldStart, b'"') => RowState::Quoted,
+                (RowState::QuoteSeen, b'"') => {
                     self.field.push(b'"');
-                    State::Quoted
+                    RowState::Quoted
                 }
-                (State::Quoted, _) => {
+                (RowState::Quoted, _) => {
                     self.field.push(byte);
-                    State::Quoted
+                    RowState::Quoted
                 }
                 (_, _) if byte == self.delimiter => {
                     self.fields.push(std::mem::take(&mut self.field));
-                    State::FieldStart
+                    RowState::FieldStart
                 }
                 (state, _) => {
-                    self.irregular |= state == State::QuoteSeen;
+                    self.irregular |= state == RowState::QuoteSeen;
                     self.field.push(byte);
-                    State::Plain
+                    RowState::Plain
                 }
             };
         }
@@ -65,7 +65,7 @@ impl CsvRow {
 
     /// Whether a quoted field is not closed yet, so that the next line belongs to this row.
     pub(super) fn is_open(&self) -> bool {
-        self.state == State::Quoted
+        self.state == RowState::Quoted
     }
 
     /// Whether text followed a closing quote. This is harmless within one line; in a row of several

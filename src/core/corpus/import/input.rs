@@ -53,7 +53,7 @@ impl fmt::Display for Source {
 }
 
 /// An open source.
-pub(super) struct Input {
+pub(super) struct ImportInput {
     pub(super) reader: Box<dyn BufRead>,
     /// First bytes after decompression, up to 64; `reader` still returns them too.
     pub(super) head: Vec<u8>,
@@ -62,7 +62,7 @@ pub(super) struct Input {
     read: Arc<AtomicU64>,
 }
 
-impl Input {
+impl ImportInput {
     pub(super) fn open(source: &Source) -> Result<Self> {
         let fail = |error| Error::Open { source_name: source.to_string(), source: error };
         let read = Arc::new(AtomicU64::new(0));

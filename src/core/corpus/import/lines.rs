@@ -9,7 +9,7 @@ pub(super) const LONGEST: usize = 16 << 20;
 
 /// A line or an array element, and the number of the line it begins on, from 1.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(super) struct LinePiece {
     pub(super) line: u64,
     /// The bytes, or the reason why they cannot be read.
     pub(super) bytes: Result<Vec<u8>, String>,
@@ -28,7 +28,7 @@ impl Lines {
     }
 
     /// Returns the next line, which may be empty; `None` at the end.
-    pub(super) fn next(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<Piece>> {
+    pub(super) fn next(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<LinePiece>> {
         let mut bytes = Vec::new();
         reader.take(LONGEST as u64 + 2).read_until(b'\n', &mut bytes)?;
         if bytes.is_empty() {
@@ -41,9 +41,9 @@ impl Lines {
             if !ended {
                 reader.skip_until(b'\n')?;
             }
-            return Ok(Some(Piece { line: self.line, bytes: Err(too_long("line")) }));
+            return Ok(Some(LinePiece { line: self.line, bytes: Err(too_long("line")) }));
         }
-        Ok(Some(Piece { line: self.line, bytes: Ok(bytes) }))
+        Ok(Some(LinePiece { line: self.line, bytes: Ok(bytes) }))
     }
 }
 
@@ -51,13 +51,13 @@ impl Lines {
 #[derive(Debug)]
 pub(super) struct Elements {
     line: u64,
-    state: State,
+    state: LineState,
     /// Characters that open a string: `"`, and also `'` if Python literals are allowed.
     quotes: &'static [u8],
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+enum LineState {
     BeforeArray,
     Inside,
     AfterArray,
@@ -66,7 +66,7 @@ enum State {
 
 impl Elements {
     pub(super) fn new(quotes: &'static [u8]) -> Self {
-        Self { line: 1, state: State::BeforeArray, quotes }
+        Self { line: 1, state: LineState::BeforeArray, quotes }
     }
 
     /// Number of the current line.
@@ -75,35 +75,38 @@ impl Elements {
     }
 
     /// Returns the next element; `None` at the end.
-    pub(super) fn next(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<Piece>> {
-        if self.state == State::BeforeArray {
+    pub(super) fn next(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<LinePiece>> {
+        if self.state == LineState::BeforeArray {
             // The caller has seen that the first visible byte is `[`.
             let mut skipped = Vec::new();
             reader.read_until(b'[', &mut skipped)?;
             self.line += newlines(&skipped);
-            self.state = State::Inside;
+            self.state = LineState::Inside;
         }
-        if self.state == State::Inside
+        if self.state == LineState::Inside
             && let Some(piece) = self.element(reader)?
         {
             return Ok(Some(piece));
         }
-        if self.state == State::AfterArray {
-            self.state = State::Done;
+        if self.state == LineState::AfterArray {
+            self.state = LineState::Done;
             return self.rest(reader);
         }
         Ok(None)
     }
 
-    fn element(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<Piece>> {
-        let mut scan = Scan { quotes: self.quotes, open: None, escaped: false, depth: 0 };
+    fn element(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<LinePiece>> {
+        let mut scan = LineScan { quotes: self.quotes, open: None, escaped: false, depth: 0 };
         let (mut bytes, mut begins, mut length) = (Vec::new(), None, 0);
         loop {
             let buffer = reader.fill_buf()?;
             if buffer.is_empty() {
-                self.state = State::Done;
+                self.state = LineState::Done;
                 let reason = "the array is not closed before the end of the file".to_owned();
-                return Ok(Some(Piece { line: begins.unwrap_or(self.line), bytes: Err(reason) }));
+                return Ok(Some(LinePiece {
+                    line: begins.unwrap_or(self.line),
+                    bytes: Err(reason),
+                }));
             }
             let end = buffer.iter().position(|&byte| scan.ends_element(byte));
             let part = &buffer[..end.unwrap_or(buffer.len())];
@@ -122,22 +125,22 @@ impl Elements {
             reader.consume(used);
             let Some(closes) = closes else { continue };
             if closes {
-                self.state = State::AfterArray;
+                self.state = LineState::AfterArray;
             }
             let Some(line) = begins else {
                 if closes {
                     return Ok(None);
                 }
                 let reason = "an element of the array is empty".to_owned();
-                return Ok(Some(Piece { line: self.line, bytes: Err(reason) }));
+                return Ok(Some(LinePiece { line: self.line, bytes: Err(reason) }));
             };
             let bytes = if length > LONGEST { Err(too_long("element")) } else { Ok(bytes) };
-            return Ok(Some(Piece { line, bytes }));
+            return Ok(Some(LinePiece { line, bytes }));
         }
     }
 
     /// Returns an error piece if anything but white space follows the array.
-    fn rest(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<Piece>> {
+    fn rest(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<LinePiece>> {
         loop {
             let buffer = reader.fill_buf()?;
             if buffer.is_empty() {
@@ -148,7 +151,7 @@ impl Elements {
             self.line += newlines(part);
             if visible.is_some() {
                 let reason = "the file goes on after the end of the array".to_owned();
-                return Ok(Some(Piece { line: self.line, bytes: Err(reason) }));
+                return Ok(Some(LinePiece { line: self.line, bytes: Err(reason) }));
             }
             let used = buffer.len();
             reader.consume(used);
@@ -156,14 +159,14 @@ impl Elements {
     }
 }
 
-struct Scan {
+struct LineScan {
     quotes: &'static [u8],
     open: Option<u8>,
     escaped: bool,
     depth: usize,
 }
 
-impl Scan {
+impl LineScan {
     /// Whether `byte` is the comma or bracket that ends a top-level element.
     fn ends_element(&mut self, byte: u8) -> bool {
         if let Some(quote) = self.open {
@@ -204,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    fn elements(text: &[u8], capacity: usize) -> Vec<Piece> {
+    fn elements(text: &[u8], capacity: usize) -> Vec<LinePiece> {
         let mut reader = BufReader::with_capacity(capacity, text);
         let mut elements = Elements::new(b"\"");
         std::iter::from_fn(|| elements.next(&mut reader).unwrap()).collect()
@@ -228,7 +231,7 @@ mod tests {
         let mut lines = Lines::default();
         assert!(lines.next(&mut reader).unwrap().unwrap().bytes.is_err());
         let next = lines.next(&mut reader).unwrap().unwrap();
-        assert_eq!(next, Piece { line: 2, bytes: Ok(b"next".to_vec()) });
+        assert_eq!(next, LinePiece { line: 2, bytes: Ok(b"next".to_vec()) });
     }
 
     #[test]

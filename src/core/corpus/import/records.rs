@@ -6,8 +6,8 @@ use std::io;
 use serde_json::Value;
 
 use super::csv_row::CsvRow;
-use super::input::{Input, Source};
-use super::lines::{Elements, Lines, Piece};
+use super::input::{ImportInput, Source};
+use super::lines::{Elements, LinePiece, Lines};
 use super::python_literal;
 use crate::corpus::{Error, Result};
 
@@ -25,7 +25,7 @@ pub(super) enum Syntax {
 
 /// A row, or the reason why it cannot be read, and the number of the line it begins on, from 1.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct ImportRecord {
     pub(super) line: u64,
     pub(super) row: Result<Value, String>,
 }
@@ -33,7 +33,7 @@ pub(super) struct Record {
 /// The rows of one source.
 pub(super) struct Records {
     source: Source,
-    input: Input,
+    input: ImportInput,
     shape: Shape,
     syntax: Syntax,
 }
@@ -49,13 +49,13 @@ struct Separated {
     delimiter: u8,
     header: Vec<String>,
     /// Lines that were read in search of a closing quote and returned to be read again.
-    given_back: VecDeque<Piece>,
+    given_back: VecDeque<LinePiece>,
 }
 
 impl Records {
     /// Opens a source. Its name, or else its first bytes, determine the format of the rows.
     pub(super) fn open(source: &Source, syntax: Syntax) -> Result<Self> {
-        let mut input = Input::open(source)?;
+        let mut input = ImportInput::open(source)?;
         skip_byte_order_mark(&mut input).map_err(|e| failed(source, 0, e))?;
         let extension = source.extension();
         let first = input.head.iter().copied().find(|b| !b.is_ascii_whitespace());
@@ -100,7 +100,7 @@ impl Records {
     }
 
     /// Returns the next row; blank lines are skipped.
-    pub(super) fn next(&mut self) -> Result<Option<Record>> {
+    pub(super) fn next(&mut self) -> Result<Option<ImportRecord>> {
         let reader = self.input.reader.as_mut();
         let at = self.shape.line();
         let read = match &mut self.shape {
@@ -110,7 +110,8 @@ impl Records {
             }
             Shape::Lines(lines) => loop {
                 match lines.next(reader) {
-                    Ok(Some(Piece { bytes: Ok(bytes), .. })) if bytes.trim_ascii().is_empty() => {}
+                    Ok(Some(LinePiece { bytes: Ok(bytes), .. }))
+                        if bytes.trim_ascii().is_empty() => {}
                     read => break read.map(|p| p.map(|p| self.syntax.record(p))),
                 }
             },
@@ -130,8 +131,8 @@ impl Shape {
 }
 
 impl Syntax {
-    fn record(self, piece: Piece) -> Record {
-        Record { line: piece.line, row: piece.bytes.and_then(|bytes| self.parse(&bytes)) }
+    fn record(self, piece: LinePiece) -> ImportRecord {
+        ImportRecord { line: piece.line, row: piece.bytes.and_then(|bytes| self.parse(&bytes)) }
     }
 
     /// Parses one object.
@@ -164,7 +165,7 @@ impl Separated {
         Self { lines, delimiter, header, given_back: VecDeque::new() }
     }
 
-    fn read_header(&mut self, input: &mut Input, source: &Source) -> Result<()> {
+    fn read_header(&mut self, input: &mut ImportInput, source: &Source) -> Result<()> {
         let reader = input.reader.as_mut();
         let Some(piece) = self.visible(reader).map_err(|e| failed(source, 0, e))? else {
             return Ok(());
@@ -190,13 +191,13 @@ impl Separated {
         Ok(())
     }
 
-    fn next(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<Record>> {
-        let Some(Piece { line, bytes }) = self.visible(reader)? else {
+    fn next(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<ImportRecord>> {
+        let Some(LinePiece { line, bytes }) = self.visible(reader)? else {
             return Ok(None);
         };
         let bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(reason) => return Ok(Some(Record { line, row: Err(reason) })),
+            Err(reason) => return Ok(Some(ImportRecord { line, row: Err(reason) })),
         };
         let mut row = CsvRow::new(self.delimiter);
         row.take(&bytes);
@@ -226,7 +227,7 @@ impl Separated {
                 self.given_back.push_front(piece);
             }
         }
-        Ok(Some(Record { line, row }))
+        Ok(Some(ImportRecord { line, row }))
     }
 
     fn named(&self, fields: Vec<Vec<u8>>) -> Result<Value, String> {
@@ -242,16 +243,16 @@ impl Separated {
         Ok(Value::Object(object))
     }
 
-    fn visible(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<Piece>> {
+    fn visible(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<LinePiece>> {
         loop {
             match self.physical(reader)? {
-                Some(Piece { bytes: Ok(bytes), .. }) if bytes.is_empty() => {}
+                Some(LinePiece { bytes: Ok(bytes), .. }) if bytes.is_empty() => {}
                 piece => return Ok(piece),
             }
         }
     }
 
-    fn physical(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<Piece>> {
+    fn physical(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<LinePiece>> {
         match self.given_back.pop_front() {
             Some(piece) => Ok(Some(piece)),
             None => self.lines.next(reader),
@@ -259,7 +260,7 @@ impl Separated {
     }
 }
 
-fn skip_byte_order_mark(input: &mut Input) -> io::Result<()> {
+fn skip_byte_order_mark(input: &mut ImportInput) -> io::Result<()> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     if input.head.starts_with(MARK) {
         io::Read::read_exact(&mut input.reader, &mut [0; MARK.len()])?;

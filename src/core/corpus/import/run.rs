@@ -1,7 +1,7 @@
 //! The import: reads rows, commits them in batches and counts the outcomes.
 
 use super::input::Source;
-use super::records::{Record, Records, Syntax};
+use super::records::{ImportRecord, Records, Syntax};
 use super::{Format, ImportOptions, OnMalformed};
 use crate::corpus::{Counts, Error, Item, Placed, Result, Review, Run, Store};
 use idiolect_engine::progress::Progress;
@@ -65,7 +65,7 @@ struct Batch {
 }
 
 /// Adds a row to the batch, or returns its line number and the reason why it is malformed.
-type Take = fn(&Import, Record, &mut Batch) -> Result<(), (u64, String)>;
+type Take = fn(&Import, ImportRecord, &mut Batch) -> Result<(), (u64, String)>;
 
 impl Import {
     /// Opens the files and checks the columns of tables; nothing is stored yet.
@@ -158,13 +158,13 @@ impl Import {
         }
     }
 
-    fn take_item(&self, record: Record, batch: &mut Batch) -> Result<(), (u64, String)> {
+    fn take_item(&self, record: ImportRecord, batch: &mut Batch) -> Result<(), (u64, String)> {
         let item = record.row.and_then(|row| self.format.item(&row));
         batch.take_item(item.map_err(|reason| (record.line, reason))?);
         Ok(())
     }
 
-    fn take_review(&self, record: Record, batch: &mut Batch) -> Result<(), (u64, String)> {
+    fn take_review(&self, record: ImportRecord, batch: &mut Batch) -> Result<(), (u64, String)> {
         let read = record.row.and_then(|row| self.format.review(&row));
         let (review, item) = read.map_err(|reason| (record.line, reason))?;
         if let Some(item) = item {

@@ -8,7 +8,7 @@ use crate::corpus::{ReviewId, StoredReview};
 
 /// A review, with indices in place of user and item and a hash in place of the text.
 #[derive(Debug, Clone)]
-pub(super) struct Candidate {
+pub(super) struct CandidateUser {
     pub(super) id: ReviewId,
     pub(super) user: usize,
     pub(super) item: usize,
@@ -22,8 +22,8 @@ pub(super) struct Candidate {
 /// inputs.
 pub(super) struct HeldApart {
     pub(super) name: String,
-    pub(super) profile: Vec<Candidate>,
-    pub(super) inputs: Vec<Candidate>,
+    pub(super) profile: Vec<CandidateUser>,
+    pub(super) inputs: Vec<CandidateUser>,
 }
 
 /// Indices of users and items, in order of first appearance.
@@ -34,7 +34,7 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) fn candidate(&mut self, stored: &StoredReview) -> Candidate {
+    pub(super) fn candidate(&mut self, stored: &StoredReview) -> CandidateUser {
         let review = &stored.review;
         let (n_users, n_items) = (self.users.len(), self.items.len());
         let name = match self.users.get_key_value(review.user.as_str()) {
@@ -43,7 +43,7 @@ impl Numbers {
         };
         let mut hasher = DefaultHasher::new();
         review.text.split_whitespace().for_each(|word| word.hash(&mut hasher));
-        Candidate {
+        CandidateUser {
             id: stored.id,
             user: *self.users.entry(name.clone()).or_insert(n_users),
             item: *self.items.entry(review.item.clone()).or_insert(n_items),
@@ -56,7 +56,7 @@ impl Numbers {
 
 /// Drops repeated texts, items with too few users, and users with too few or too many reviews,
 /// until all that remain pass. Sorts the reviews by user and then from oldest to newest.
-pub(super) fn to_fixed_point(reviews: &mut Vec<Candidate>, parameters: &SplitParameters) {
+pub(super) fn to_fixed_point(reviews: &mut Vec<CandidateUser>, parameters: &SplitParameters) {
     reviews.sort_by_key(|r| (r.user, r.time, r.id));
     if parameters.repeated_texts == RepeatedTexts::KeepNewest {
         // The rounds below only remove reviews, so they cannot create new repeated texts.
@@ -83,7 +83,7 @@ pub(super) fn to_fixed_point(reviews: &mut Vec<Candidate>, parameters: &SplitPar
 
 /// Splits off each user's newest `n_inputs` reviews; sorts the users by name. Leaves out a user
 /// with `n_inputs` reviews or fewer.
-pub(super) fn held_apart(reviews: Vec<Candidate>, n_inputs: usize) -> Vec<HeldApart> {
+pub(super) fn held_apart(reviews: Vec<CandidateUser>, n_inputs: usize) -> Vec<HeldApart> {
     let mut users: Vec<HeldApart> = reviews
         .chunk_by(|a, b| a.user == b.user)
         .filter(|reviews| reviews.len() > n_inputs)

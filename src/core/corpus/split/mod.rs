@@ -8,7 +8,7 @@ mod parameters;
 pub use kept::{Split, UserSplit};
 pub use parameters::{Preset, RepeatedTexts, Required, SplitParameters};
 
-use self::core::{Candidate, HeldApart};
+use self::core::{CandidateUser, HeldApart};
 use super::{Error, Result, ReviewId, Store};
 use idiolect_engine::progress::Progress;
 
@@ -75,7 +75,7 @@ fn read(
     store: &Store,
     parameters: &SplitParameters,
     progress: &dyn Progress,
-) -> Result<(Left, Vec<Candidate>, Left)> {
+) -> Result<(Left, Vec<CandidateUser>, Left)> {
     let items = parameters.items(store)?;
     let ids = store.review_ids()?;
     progress.begin("reading reviews", Some(ids.len() as u64));
@@ -107,13 +107,13 @@ fn parted(user: HeldApart, parameters: &SplitParameters) -> UserSplit {
         n if n < parameters.train + parameters.val => Part::Val,
         _ => Part::Test,
     };
-    let ids = |reviews: &[Candidate]| reviews.iter().map(|r| r.id).collect::<Vec<ReviewId>>();
+    let ids = |reviews: &[CandidateUser]| reviews.iter().map(|r| r.id).collect::<Vec<ReviewId>>();
     let inputs = user.inputs.iter().enumerate().map(|(n, r)| (part(n), r.id)).collect();
     UserSplit { profile: ids(&user.profile), user: user.name, inputs }
 }
 
-fn left(after: &'static str, reviews: &[Candidate]) -> Left {
-    let n_distinct = |key: fn(&Candidate) -> usize| {
+fn left(after: &'static str, reviews: &[CandidateUser]) -> Left {
+    let n_distinct = |key: fn(&CandidateUser) -> usize| {
         reviews.iter().map(key).collect::<std::collections::HashSet<_>>().len() as u64
     };
     let (users, items) = (n_distinct(|r| r.user), n_distinct(|r| r.item));

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::features::Text;
-use super::lexicon::Lexicon;
-use super::paired::{Difference, compare};
+use super::features::AnalyzedText;
+use super::lexicon::HabitLexicon;
+use super::paired::{PairedDifference, compare};
 use crate::peers::{self, cluster};
 use idiolect_engine::encoder::Encoder;
 
@@ -38,14 +38,14 @@ const SEED: u64 = 0;
 pub(super) struct Aspect {
     /// Words that distinguish its sentences, separated by commas.
     pub(super) name: String,
-    pub(super) difference: Difference,
+    pub(super) difference: PairedDifference,
     /// Its sentences in the user's texts: index of the text, span in bytes.
     pub(super) shown: Vec<(usize, Range<usize>)>,
 }
 
 /// The sentences of texts and their vectors.
 pub(super) struct Sentences<'a, 't> {
-    texts: &'a [Text<'t>],
+    texts: &'a [AnalyzedText<'t>],
     groups: &'a [Range<usize>],
     /// Text and sentence of each vector.
     places: Vec<(usize, usize)>,
@@ -54,7 +54,7 @@ pub(super) struct Sentences<'a, 't> {
 
 impl<'a, 't> Sentences<'a, 't> {
     pub(super) fn new(
-        texts: &'a [Text<'t>],
+        texts: &'a [AnalyzedText<'t>],
         groups: &'a [Range<usize>],
         encoder: &dyn SentenceVectors,
     ) -> peers::Result<Self> {
@@ -94,7 +94,7 @@ impl<'a, 't> Sentences<'a, 't> {
     /// The mean vector of an item's sentences is subtracted from each of them, so that clusters
     /// reflect what is said about items and not which items they are. The clustering does not
     /// depend on who wrote a sentence.
-    pub(super) fn aspects(&self, lexicon: &Lexicon) -> Vec<Aspect> {
+    pub(super) fn aspects(&self, lexicon: &HabitLexicon) -> Vec<Aspect> {
         let k = (self.vectors.len() / SENTENCES).min(MOST);
         if k < 2 {
             return Vec::new();
@@ -105,7 +105,12 @@ impl<'a, 't> Sentences<'a, 't> {
         (0..k).filter_map(|aspect| self.aspect(&assignment, aspect, lexicon)).collect()
     }
 
-    fn aspect(&self, assignment: &[usize], aspect: usize, lexicon: &Lexicon) -> Option<Aspect> {
+    fn aspect(
+        &self,
+        assignment: &[usize],
+        aspect: usize,
+        lexicon: &HabitLexicon,
+    ) -> Option<Aspect> {
         let within: Vec<bool> = assignment.iter().map(|a| *a == aspect).collect();
         let mut counts = vec![0.0; self.texts.len()];
         for ((text, _), _) in self.places.iter().zip(&within).filter(|(_, within)| **within) {
@@ -129,7 +134,7 @@ impl<'a, 't> Sentences<'a, 't> {
 
     /// Name of the aspect: the words whose share of its sentences exceeds their share of the other
     /// sentences the most.
-    fn name(&self, within: &[bool], lexicon: &Lexicon) -> Option<String> {
+    fn name(&self, within: &[bool], lexicon: &HabitLexicon) -> Option<String> {
         let mut counts = std::collections::BTreeMap::<&str, (f64, f64)>::new();
         for (&(t, s), within) in self.places.iter().zip(within) {
             let reading = &self.texts[t].reading;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::features::Text;
+use super::features::AnalyzedText;
 use crate::corpus::ReviewId;
 use crate::difference::{Evidence, PeerQuote};
 use crate::task::Way;
@@ -16,7 +16,7 @@ const LONG: usize = 160;
 /// All texts and their review ids, in groups about the same item; the first of each group is the
 /// user's own.
 pub(super) struct Quoted<'a, 't> {
-    pub(super) texts: &'a [Text<'t>],
+    pub(super) texts: &'a [AnalyzedText<'t>],
     pub(super) ids: &'a [ReviewId],
     pub(super) groups: &'a [Range<usize>],
 }
@@ -111,7 +111,7 @@ impl Quoted<'_, '_> {
 
 /// The sentence that contains the start of a span, verbatim; a long sentence is cut around the
 /// span.
-fn around(text: &Text<'_>, span: &Range<usize>) -> String {
+fn around(text: &AnalyzedText<'_>, span: &Range<usize>) -> String {
     let reading = &text.reading;
     let sentence =
         reading.sentences.iter().find(|s| s.span.start <= span.start && span.start < s.span.end);
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn long_sentences_are_cut_between_words_around_the_span() {
         let words = "words ".repeat(60) + "here " + &"wörter ".repeat(60);
-        let text = Text { reading: Reading::of(&words, None), rating: None };
+        let text = AnalyzedText { reading: Reading::of(&words, None), rating: None };
         let at = words.find("here").map_or(0..0, |at| at..at + 4);
         let quote = around(&text, &at);
         assert!(
@@ -164,7 +164,8 @@ mod tests {
             "{quote}"
         );
         assert!(quote.starts_with("words ") && quote.ends_with(" wörter"), "{quote}");
-        let short = Text { reading: Reading::of("One. Two words! Three.", None), rating: None };
+        let short =
+            AnalyzedText { reading: Reading::of("One. Two words! Three.", None), rating: None };
         assert_eq!(around(&short, &(9..10)), "Two words!");
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::features::Text;
-use super::paired::{Difference, FEWEST, compare, compare_rates};
-use super::phrases::{Corpus, Place};
+use super::features::AnalyzedText;
+use super::paired::{FEWEST, PairedDifference, compare, compare_rates};
+use super::phrases::{Corpus, PhrasePlace};
 use crate::task::Measure;
 
 /// Maximum number of reported words or phrases of each kind.
@@ -27,33 +27,33 @@ const LONGEST: usize = 8;
 pub(super) struct Favourite {
     pub(super) measure: Measure,
     pub(super) phrase: String,
-    pub(super) difference: Difference,
+    pub(super) difference: PairedDifference,
     /// Occurrences in the user's texts: index of the text, span in bytes.
     pub(super) shown: Vec<(usize, Range<usize>)>,
 }
 
 /// A compared word or phrase: a member of the family in which discoveries are made.
-pub(super) struct Candidate {
-    what: What,
-    pub(super) difference: Difference,
+pub(super) struct CandidateHabit {
+    what: HabitKind,
+    pub(super) difference: PairedDifference,
 }
 
-enum What {
-    Phrase { place: Place, words: Vec<u32> },
+enum HabitKind {
+    Phrase { place: PhrasePlace, words: Vec<u32> },
     FunctionWord(u32),
 }
 
 /// Words and phrases of texts.
 pub(super) struct Favourites<'a, 't> {
     corpus: Corpus<'t>,
-    texts: &'a [Text<'t>],
+    texts: &'a [AnalyzedText<'t>],
     groups: &'a [Range<usize>],
     /// Whether a text is the user's.
     own: Vec<bool>,
 }
 
 impl<'a, 't> Favourites<'a, 't> {
-    pub(super) fn new(texts: &'a [Text<'t>], groups: &'a [Range<usize>]) -> Self
+    pub(super) fn new(texts: &'a [AnalyzedText<'t>], groups: &'a [Range<usize>]) -> Self
     where
         'a: 't,
     {
@@ -66,19 +66,20 @@ impl<'a, 't> Favourites<'a, 't> {
 
     /// Compares every word or phrase that occurs in enough texts, whoever wrote them. Which texts
     /// are the user's does not influence the choice of candidates, so that the p-values stay valid.
-    pub(super) fn candidates(&self, uses: impl Fn(Measure) -> bool) -> Vec<Candidate> {
+    pub(super) fn candidates(&self, uses: impl Fn(Measure) -> bool) -> Vec<CandidateHabit> {
         let least = FEWEST.max(self.groups.len() / 2);
         let mut candidates = Vec::new();
         for (place, words, texts) in self.corpus.frequent(least) {
             let measure = measure_of(place);
-            let says_little = place == Place::Anywhere
+            let says_little = place == PhrasePlace::Anywhere
                 && words.len() == 1
                 && (self.corpus.is_function(words[0]) || self.corpus.is_short(words[0]));
             if !uses(measure) || says_little {
                 continue;
             }
             let Some(difference) = compare(&self.values(&texts), self.groups) else { continue };
-            candidates.push(Candidate { what: What::Phrase { place, words }, difference });
+            candidates
+                .push(CandidateHabit { what: HabitKind::Phrase { place, words }, difference });
         }
         if uses(Measure::FunctionWord) {
             for (word, counts) in self.corpus.function_words(self.texts.len() / 2) {
@@ -87,7 +88,7 @@ impl<'a, 't> Favourites<'a, 't> {
                     values[text] = 100.0 * n as f64 / self.texts[text].reading.words.len() as f64;
                 }
                 let Some(difference) = compare_rates(&values, self.groups) else { continue };
-                candidates.push(Candidate { what: What::FunctionWord(word), difference });
+                candidates.push(CandidateHabit { what: HabitKind::FunctionWord(word), difference });
             }
         }
         candidates
@@ -95,34 +96,38 @@ impl<'a, 't> Favourites<'a, 't> {
 
     /// The discoveries among the candidates, extended to the phrases that they are part of; the
     /// most distinctive of each kind.
-    pub(super) fn chosen(&self, candidates: &[Candidate], discovered: &[usize]) -> Vec<Favourite> {
-        let mut phrases: Vec<(Place, &[u32], f64)> = Vec::new();
-        let mut little: Vec<(u32, Difference)> = Vec::new();
+    pub(super) fn chosen(
+        &self,
+        candidates: &[CandidateHabit],
+        discovered: &[usize],
+    ) -> Vec<Favourite> {
+        let mut phrases: Vec<(PhrasePlace, &[u32], f64)> = Vec::new();
+        let mut little: Vec<(u32, PairedDifference)> = Vec::new();
         for candidate in discovered.iter().map(|&i| &candidates[i]) {
             match &candidate.what {
-                What::Phrase { place, words } => {
+                HabitKind::Phrase { place, words } => {
                     let z = self.log_odds(words, *place);
                     if candidate.difference.effect > 0.0 && z >= LEAST_Z {
                         phrases.push((*place, words, z));
                     }
                 }
-                What::FunctionWord(word) => little.push((*word, candidate.difference)),
+                HabitKind::FunctionWord(word) => little.push((*word, candidate.difference)),
             }
         }
         // Openings and closings come first: they say more about the same words than that they
         // occur.
-        let by_place = |place: Place| place == Place::Anywhere;
+        let by_place = |place: PhrasePlace| place == PhrasePlace::Anywhere;
         phrases.sort_by(|a, b| {
             let by_z = b.2.total_cmp(&a.2);
             by_place(a.0).cmp(&by_place(b.0)).then(by_z).then_with(|| self.corpus.compare(a.1, b.1))
         });
-        let mut grown: Vec<(Place, Vec<u32>)> = Vec::new();
+        let mut grown: Vec<(PhrasePlace, Vec<u32>)> = Vec::new();
         for (place, words, _) in phrases {
             let words = self.grow(place, words);
             let known = grown.iter().any(|(known_place, known)| {
                 contains(known, &words) || known_place == &place && contains(&words, known)
             });
-            let most = if place == Place::Anywhere { MOST_PHRASES } else { MOST_AT_ENDS };
+            let most = if place == PhrasePlace::Anywhere { MOST_PHRASES } else { MOST_AT_ENDS };
             if !known && grown.iter().filter(|(p, _)| *p == place).count() < most {
                 grown.push((place, words));
             }
@@ -139,7 +144,7 @@ impl<'a, 't> Favourites<'a, 't> {
             .collect()
     }
 
-    fn phrase(&self, place: Place, words: &[u32]) -> Option<Favourite> {
+    fn phrase(&self, place: PhrasePlace, words: &[u32]) -> Option<Favourite> {
         let found = self.corpus.find(words, place);
         let mut texts: Vec<usize> = found.iter().map(|(text, _)| *text).collect();
         texts.dedup();
@@ -153,8 +158,8 @@ impl<'a, 't> Favourites<'a, 't> {
         })
     }
 
-    fn little(&self, word: u32, difference: Difference) -> Favourite {
-        let shown = self.shown(&self.corpus.find(&[word], Place::Anywhere), 1);
+    fn little(&self, word: u32, difference: PairedDifference) -> Favourite {
+        let shown = self.shown(&self.corpus.find(&[word], PhrasePlace::Anywhere), 1);
         let phrase = self.corpus.joined(&[word]);
         Favourite { measure: Measure::FunctionWord, phrase, difference, shown }
     }
@@ -195,14 +200,14 @@ impl<'a, 't> Favourites<'a, 't> {
     /// an informative Dirichlet prior: all texts together, scaled to the weight of one text
     /// (Monroe, Colaresi and Quinn, "Fightin' words: lexical feature selection and evaluation for
     /// identifying the content of political conflict", 2008, equations 15, 16, 20 and 22).
-    fn log_odds(&self, words: &[u32], place: Place) -> f64 {
+    fn log_odds(&self, words: &[u32], place: PhrasePlace) -> f64 {
         let (mut own, mut others) = (0.0, 0.0);
         for (text, _) in self.corpus.find(words, place) {
             *(if self.own[text] { &mut own } else { &mut others }) += 1.0;
         }
-        let places = |text: &Text<'_>| match place {
-            Place::Anywhere => text.reading.words.len() as f64,
-            Place::Opening | Place::Closing => 1.0,
+        let places = |text: &AnalyzedText<'_>| match place {
+            PhrasePlace::Anywhere => text.reading.words.len() as f64,
+            PhrasePlace::Opening | PhrasePlace::Closing => 1.0,
         };
         let (mut n_own, mut n_others) = (0.0, 0.0);
         for (text, is_own) in self.texts.iter().zip(&self.own) {
@@ -214,7 +219,7 @@ impl<'a, 't> Favourites<'a, 't> {
     }
 
     /// Adds the words that nearly always adjoin a phrase in the user's texts.
-    fn grow(&self, place: Place, words: &[u32]) -> Vec<u32> {
+    fn grow(&self, place: PhrasePlace, words: &[u32]) -> Vec<u32> {
         let mut words = words.to_vec();
         while words.len() < LONGEST {
             let found = self.corpus.find(&words, place);
@@ -225,8 +230,10 @@ impl<'a, 't> Favourites<'a, 't> {
                 own.iter().filter_map(|&(t, w)| self.corpus.beside(t, w.checked_sub(1)?, w));
             let enough = |n: usize| n as f64 >= GROWS * own.len() as f64 && n > 0;
             match (self.corpus.most_common(behind), self.corpus.most_common(before)) {
-                (Some((word, n)), _) if enough(n) && place != Place::Closing => words.push(word),
-                (_, Some((word, n))) if enough(n) && place != Place::Opening => {
+                (Some((word, n)), _) if enough(n) && place != PhrasePlace::Closing => {
+                    words.push(word)
+                }
+                (_, Some((word, n))) if enough(n) && place != PhrasePlace::Opening => {
                     words.insert(0, word)
                 }
                 _ => break,
@@ -237,12 +244,12 @@ impl<'a, 't> Favourites<'a, 't> {
 }
 
 /// Number of distinct measures among the candidates.
-pub(super) fn n_measures(candidates: &[Candidate]) -> usize {
+pub(super) fn n_measures(candidates: &[CandidateHabit]) -> usize {
     let mut measures: Vec<Measure> = candidates
         .iter()
         .map(|candidate| match candidate.what {
-            What::Phrase { place, .. } => measure_of(place),
-            What::FunctionWord(_) => Measure::FunctionWord,
+            HabitKind::Phrase { place, .. } => measure_of(place),
+            HabitKind::FunctionWord(_) => Measure::FunctionWord,
         })
         .collect();
     measures.sort_unstable();
@@ -250,15 +257,15 @@ pub(super) fn n_measures(candidates: &[Candidate]) -> usize {
     measures.len()
 }
 
-fn measure_of(place: Place) -> Measure {
+fn measure_of(place: PhrasePlace) -> Measure {
     match place {
-        Place::Anywhere => Measure::Phrase,
-        Place::Opening => Measure::Opening,
-        Place::Closing => Measure::Closing,
+        PhrasePlace::Anywhere => Measure::Phrase,
+        PhrasePlace::Opening => Measure::Opening,
+        PhrasePlace::Closing => Measure::Closing,
     }
 }
 
-fn no_words_no_value(text: &Text<'_>) -> f64 {
+fn no_words_no_value(text: &AnalyzedText<'_>) -> f64 {
     if text.reading.words.is_empty() { f64::NAN } else { 0.0 }
 }
 

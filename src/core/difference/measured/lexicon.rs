@@ -15,8 +15,8 @@ const FILES: [(&str, &str); 2] = [
     ("de", include_str!("../../../../data/words/de.toml")),
 ];
 
-static LEXICONS: LazyLock<Vec<Lexicon>> = LazyLock::new(|| {
-    FILES.iter().filter_map(|(language, text)| Lexicon::parse(language, text).ok()).collect()
+static LEXICONS: LazyLock<Vec<HabitLexicon>> = LazyLock::new(|| {
+    FILES.iter().filter_map(|(language, text)| HabitLexicon::parse(language, text).ok()).collect()
 });
 
 /// Sense of a listed word or phrase.
@@ -49,7 +49,7 @@ pub(super) mod flag {
 
 /// Entry of a word: its flags, and the phrases that begin with it.
 #[derive(Debug, Default)]
-pub(super) struct Entry {
+pub(super) struct LexiconEntry {
     /// See [`flag`].
     pub(super) flags: u16,
     /// Phrases that begin with the word: the words after it, and the sense of the whole; longest
@@ -59,10 +59,10 @@ pub(super) struct Entry {
 
 /// The lists of one language.
 #[derive(Debug)]
-pub(super) struct Lexicon {
+pub(super) struct HabitLexicon {
     /// Language code, `en` or `de`.
     pub(super) language: &'static str,
-    words: HashMap<String, Entry>,
+    words: HashMap<String, LexiconEntry>,
 }
 
 #[derive(Deserialize)]
@@ -90,10 +90,10 @@ struct Lists {
     contracted: String,
 }
 
-impl Lexicon {
+impl HabitLexicon {
     fn parse(language: &'static str, text: &str) -> Result<Self, toml::de::Error> {
         let lists: Lists = toml::from_str(text)?;
-        let mut words: HashMap<String, Entry> = HashMap::new();
+        let mut words: HashMap<String, LexiconEntry> = HashMap::new();
         let listed = |list: &str| -> Vec<String> {
             let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
             entries.map(str::to_owned).collect()
@@ -157,7 +157,7 @@ impl Lexicon {
     }
 
     /// The entry of a word in lower case, if it has one.
-    pub(super) fn entry(&self, word: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, word: &str) -> Option<&LexiconEntry> {
         self.words.get(word)
     }
 
@@ -179,13 +179,13 @@ mod tests {
     #[test]
     fn every_list_can_be_read() {
         for (language, text) in FILES {
-            Lexicon::parse(language, text).unwrap();
+            HabitLexicon::parse(language, text).unwrap();
         }
     }
 
     #[test]
     fn a_language_is_told_by_its_little_words() {
-        let of = |text: &'static str| Lexicon::of([text].into_iter()).map(|l| l.language);
+        let of = |text: &'static str| HabitLexicon::of([text].into_iter()).map(|l| l.language);
         assert_eq!(of("It is a kettle and it whistles, but I do not like the lid."), Some("en"));
         assert_eq!(
             of("Der Kessel pfeift und ist schnell, aber der Deckel ist nicht gut."),

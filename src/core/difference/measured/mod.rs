@@ -31,11 +31,11 @@ use aspects::Sentences;
 use chance::discoveries;
 use evidence::Quoted;
 use favourite::Favourites;
-use features::{Needs, Text, Unit};
-use lexicon::Lexicon;
-use paired::{Difference, compare, compare_rates};
+use features::{AnalyzedText, FeatureUnit, Needs};
+use lexicon::HabitLexicon;
+use paired::{PairedDifference, compare, compare_rates};
 use reading::Reading;
-use wording::{Found, Wording};
+use wording::{Found, StatementWording};
 
 use super::{Compared, Result, Statement};
 use crate::corpus::{ReviewId, StoredReview};
@@ -95,10 +95,11 @@ pub fn measure(
     vectors: Option<&dyn SentenceVectors>,
 ) -> Result<Measured> {
     let pairs = Pairs::of(compared);
-    let lexicon = Lexicon::of(pairs.own().map(|review| review.review.text.as_str()));
+    let lexicon = HabitLexicon::of(pairs.own().map(|review| review.review.text.as_str()));
     let language = task.statement_language(lexicon.map_or("en", |lexicon| lexicon.language));
     let Some(language) = language else { return Ok(pairs.nothing(lexicon)) };
-    let texts: Vec<Text<'_>> = pairs.texts.iter().map(|review| text(review, lexicon)).collect();
+    let texts: Vec<AnalyzedText<'_>> =
+        pairs.texts.iter().map(|review| text(review, lexicon)).collect();
     let uses = |measure| task.dimension_of(language, measure).is_some();
     let sentences = match vectors {
         Some(encoder) if uses(Measure::Aspect) || uses(Measure::Coherence) => {
@@ -121,7 +122,8 @@ pub fn measure(
         .collect();
     if let Some(sentences) = sentences.as_ref().filter(|_| uses(Measure::Coherence)) {
         let (nowhere, values) = (|_: &Reading<'_>| Vec::new(), sentences.coherence());
-        let feature = Feature::of(Measure::Coherence, Unit::Plain, nowhere, values, &pairs.groups);
+        let feature =
+            Feature::of(Measure::Coherence, FeatureUnit::Plain, nowhere, values, &pairs.groups);
         of_features.extend(feature);
     }
     measured.n_measures += of_features.len();
@@ -135,8 +137,8 @@ pub fn measure(
     let chosen = favourites.chosen(&candidates, &discoveries(&p, share));
     found.extend(chosen.into_iter().map(|favourite| {
         let unit = match favourite.measure {
-            Measure::FunctionWord => Unit::Plain,
-            _ => Unit::Percent,
+            Measure::FunctionWord => FeatureUnit::Plain,
+            _ => FeatureUnit::Percent,
         };
         let evidence = quoted.around(&favourite.shown);
         let (measure, phrase, difference) =
@@ -154,7 +156,7 @@ pub fn measure(
         found.extend(discoveries(&p, share).into_iter().map(|i| {
             let aspect = &aspects[i];
             let (phrase, difference) = (aspect.name.clone(), aspect.difference);
-            let (measure, unit) = (Measure::Aspect, Unit::Percent);
+            let (measure, unit) = (Measure::Aspect, FeatureUnit::Percent);
             let evidence = quoted.around(&aspect.shown);
             Found { measure, unit, difference, phrase, evidence }
         }));
@@ -162,7 +164,8 @@ pub fn measure(
 
     found.retain(|f| f.difference.effect.abs() >= LEAST_EFFECT);
     redundant::remove(&mut found);
-    let wording = Wording { task, language, reviews: pairs.own_ids(), against: pairs.other_ids() };
+    let wording =
+        StatementWording { task, language, reviews: pairs.own_ids(), against: pairs.other_ids() };
     measured.statements = wording.statements(found)?;
     Ok(measured)
 }
@@ -170,22 +173,22 @@ pub fn measure(
 /// A feature and its comparison.
 struct Feature {
     measure: Measure,
-    unit: Unit,
+    unit: FeatureUnit,
     shown: fn(&Reading<'_>) -> Vec<Range<usize>>,
     values: Vec<f64>,
-    difference: Difference,
+    difference: PairedDifference,
 }
 
 impl Feature {
     fn of(
         measure: Measure,
-        unit: Unit,
+        unit: FeatureUnit,
         shown: fn(&Reading<'_>) -> Vec<Range<usize>>,
         values: Vec<f64>,
         groups: &[Range<usize>],
     ) -> Option<Self> {
         let difference = match unit {
-            Unit::Rate => compare_rates(&values, groups),
+            FeatureUnit::Rate => compare_rates(&values, groups),
             _ => compare(&values, groups),
         }?;
         Some(Self { measure, unit, shown, values, difference })
@@ -225,9 +228,9 @@ fn occurrences(reading: &Reading<'_>, phrase: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-fn text<'t>(review: &'t StoredReview, lexicon: Option<&Lexicon>) -> Text<'t> {
+fn text<'t>(review: &'t StoredReview, lexicon: Option<&HabitLexicon>) -> AnalyzedText<'t> {
     let rating = review.review.rating.filter(|rating| rating.is_finite());
-    Text { reading: Reading::of(&review.review.text, lexicon), rating }
+    AnalyzedText { reading: Reading::of(&review.review.text, lexicon), rating }
 }
 
 /// The texts in groups about the same item; the user's own text is the first of each group.
@@ -278,7 +281,7 @@ impl<'c> Pairs<'c> {
         ids
     }
 
-    fn nothing(&self, lexicon: Option<&'static Lexicon>) -> Measured {
+    fn nothing(&self, lexicon: Option<&'static HabitLexicon>) -> Measured {
         Measured {
             statements: Vec::new(),
             n_reviews: self.groups.len(),

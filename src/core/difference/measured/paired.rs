@@ -13,7 +13,7 @@ const PRIOR: f64 = 0.5;
 
 /// Result of comparing one measure.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Difference {
+pub(super) struct PairedDifference {
     /// Mean paired difference in standard deviations of texts on one item, corrected for few texts
     /// and shrunk towards zero.
     pub(super) effect: f64,
@@ -27,7 +27,7 @@ pub(super) struct Difference {
 
 /// Compares like [`compare`], but by `ln(1 + value)`, so that a few texts with very high counts do
 /// not dominate. The means `own` and `others` are those of the values themselves.
-pub(super) fn compare_rates(values: &[f64], groups: &[Range<usize>]) -> Option<Difference> {
+pub(super) fn compare_rates(values: &[f64], groups: &[Range<usize>]) -> Option<PairedDifference> {
     let logarithms: Vec<f64> = values.iter().map(|value| value.ln_1p()).collect();
     let difference = compare(&logarithms, groups)?;
     let (mut own, mut others, mut n) = (0.0, 0.0, 0.0);
@@ -42,7 +42,7 @@ pub(super) fn compare_rates(values: &[f64], groups: &[Range<usize>]) -> Option<D
             n += 1.0;
         }
     }
-    Some(Difference { own: own / n, others: others / n, ..difference })
+    Some(PairedDifference { own: own / n, others: others / n, ..difference })
 }
 
 /// Compares values of texts in groups about the same item: the first of each group is the user's,
@@ -56,7 +56,7 @@ pub(super) fn compare_rates(values: &[f64], groups: &[Range<usize>]) -> Option<D
 /// prior around zero (Efron and Morris, "Data analysis using Stein's estimator and its
 /// generalizations", 1975): by `n / (n + n0)` for `n` items with `k` others each, where
 /// `n0 = (1 + 1/k) / PRIOR²` reviews weigh as much as the prior.
-pub(super) fn compare(values: &[f64], groups: &[Range<usize>]) -> Option<Difference> {
+pub(super) fn compare(values: &[f64], groups: &[Range<usize>]) -> Option<PairedDifference> {
     let mut centred: Vec<f64> = Vec::with_capacity(values.len());
     let mut ends: Vec<usize> = Vec::with_capacity(groups.len());
     let (mut sum, mut own, mut others, mut mean_difference) = (0.0, 0.0, 0.0, 0.0);
@@ -97,7 +97,7 @@ pub(super) fn compare(values: &[f64], groups: &[Range<usize>]) -> Option<Differe
     let few = 1.0 - 3.0 / (4.0 * freedom - 1.0);
     let prior_reviews = (1.0 + inverse / n) / (PRIOR * PRIOR);
     let effect = few * (mean_difference / n) / deviation * n / (n + prior_reviews);
-    Some(Difference { effect, p: two_sided(&items, sum), own: own / n, others: others / n })
+    Some(PairedDifference { effect, p: two_sided(&items, sum), own: own / n, others: others / n })
 }
 
 #[cfg(test)]

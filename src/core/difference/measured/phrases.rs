@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::features::Text;
+use super::features::AnalyzedText;
 
 /// Maximum number of words of an n-gram, anywhere in a text (`ANYWHERE`) and at its ends
 /// (`AT_ENDS`).
@@ -12,7 +12,7 @@ const AT_ENDS: usize = 4;
 
 /// Position of an n-gram in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum PhrasePlace {
     Anywhere,
     /// At the start of its text.
     Opening,
@@ -21,7 +21,7 @@ pub(super) enum Place {
 }
 
 /// An n-gram: its position and the numbers of its words, padded with 0.
-type Run = (Place, [u32; AT_ENDS]);
+type EdgePhrase = (PhrasePlace, [u32; AT_ENDS]);
 
 /// Texts as sequences of word numbers.
 pub(super) struct Corpus<'t> {
@@ -33,7 +33,7 @@ pub(super) struct Corpus<'t> {
 }
 
 impl<'t> Corpus<'t> {
-    pub(super) fn of(texts: &'t [Text<'_>]) -> Self {
+    pub(super) fn of(texts: &'t [AnalyzedText<'_>]) -> Self {
         let mut numbers: HashMap<&'t str, u32> = HashMap::new();
         let mut corpus =
             Self { words: vec![("", false)], texts: Vec::new(), sentences: Vec::new() };
@@ -70,9 +70,9 @@ impl<'t> Corpus<'t> {
 
     /// N-grams within sentences that occur in at least `least` texts, each with the indices of
     /// these texts.
-    pub(super) fn frequent(&self, least: usize) -> Vec<(Place, Vec<u32>, Vec<usize>)> {
+    pub(super) fn frequent(&self, least: usize) -> Vec<(PhrasePlace, Vec<u32>, Vec<usize>)> {
         // Number of texts with the n-gram, and the last of them.
-        let mut seen: HashMap<Run, (u32, u32)> = HashMap::new();
+        let mut seen: HashMap<EdgePhrase, (u32, u32)> = HashMap::new();
         for text in 0..self.texts.len() {
             self.runs(text, |run| {
                 let (n, last) = seen.entry(run).or_insert((0, u32::MAX));
@@ -82,7 +82,7 @@ impl<'t> Corpus<'t> {
             });
         }
         seen.retain(|_, (n, _)| *n as usize >= least);
-        let mut texts: HashMap<Run, Vec<usize>> = HashMap::new();
+        let mut texts: HashMap<EdgePhrase, Vec<usize>> = HashMap::new();
         for text in 0..self.texts.len() {
             self.runs(text, |run| {
                 if seen.contains_key(&run) {
@@ -93,7 +93,7 @@ impl<'t> Corpus<'t> {
                 }
             });
         }
-        let mut frequent: Vec<(Place, Vec<u32>, Vec<usize>)> = texts
+        let mut frequent: Vec<(PhrasePlace, Vec<u32>, Vec<usize>)> = texts
             .into_iter()
             .map(|((place, words), texts)| {
                 (place, words.into_iter().take_while(|word| *word > 0).collect(), texts)
@@ -103,11 +103,11 @@ impl<'t> Corpus<'t> {
         frequent
     }
 
-    fn runs(&self, text: usize, mut visit: impl FnMut(Run)) {
+    fn runs(&self, text: usize, mut visit: impl FnMut(EdgePhrase)) {
         let (words, sentences) = (&self.texts[text], &self.sentences[text]);
         for start in 0..words.len() {
             let mut run = [0; AT_ENDS];
-            let place = if start == 0 { Place::Opening } else { Place::Anywhere };
+            let place = if start == 0 { PhrasePlace::Opening } else { PhrasePlace::Anywhere };
             let most = if start == 0 { AT_ENDS } else { ANYWHERE };
             for (i, slot) in (start..words.len()).zip(0..most) {
                 if sentences[i] != sentences[start] {
@@ -115,10 +115,10 @@ impl<'t> Corpus<'t> {
                 }
                 run[slot] = words[i];
                 if slot < ANYWHERE {
-                    visit((Place::Anywhere, run));
+                    visit((PhrasePlace::Anywhere, run));
                 }
-                if place == Place::Opening {
-                    visit((Place::Opening, run));
+                if place == PhrasePlace::Opening {
+                    visit((PhrasePlace::Opening, run));
                 }
             }
         }
@@ -127,7 +127,7 @@ impl<'t> Corpus<'t> {
             if sentences[n - length] == sentences[n - 1] {
                 let mut run = [0; AT_ENDS];
                 run[..length].copy_from_slice(&words[n - length..]);
-                visit((Place::Closing, run));
+                visit((PhrasePlace::Closing, run));
             }
         }
     }
@@ -150,15 +150,15 @@ impl<'t> Corpus<'t> {
     }
 
     /// Text and first word of every occurrence of an n-gram within a sentence.
-    pub(super) fn find(&self, words: &[u32], place: Place) -> Vec<(usize, usize)> {
+    pub(super) fn find(&self, words: &[u32], place: PhrasePlace) -> Vec<(usize, usize)> {
         let Some(first) = words.first() else { return Vec::new() };
         let mut found = Vec::new();
         for (text, of_text) in self.texts.iter().enumerate() {
             let Some(last) = of_text.len().checked_sub(words.len()) else { continue };
             let starts = match place {
-                Place::Anywhere => 0..last + 1,
-                Place::Opening => 0..1,
-                Place::Closing => last..last + 1,
+                PhrasePlace::Anywhere => 0..last + 1,
+                PhrasePlace::Opening => 0..1,
+                PhrasePlace::Closing => last..last + 1,
             };
             for start in starts.filter(|&start| of_text[start] == *first) {
                 let end = start + words.len();
@@ -207,28 +207,28 @@ mod tests {
     #[test]
     fn runs_stay_within_sentences_and_know_their_place() {
         let texts = ["Well then. A lid, well then", "Well then. No lid"]
-            .map(|text| Text { reading: Reading::of(text, None), rating: None });
+            .map(|text| AnalyzedText { reading: Reading::of(text, None), rating: None });
         let corpus = Corpus::of(&texts);
-        let frequent: Vec<(Place, String, Vec<usize>)> = corpus
+        let frequent: Vec<(PhrasePlace, String, Vec<usize>)> = corpus
             .frequent(2)
             .into_iter()
             .map(|(place, words, texts)| (place, corpus.joined(&words), texts))
             .collect();
         let both = vec![0, 1];
         let expected = [
-            (Place::Anywhere, "well", both.clone()),
-            (Place::Anywhere, "well then", both.clone()),
-            (Place::Anywhere, "then", both.clone()),
-            (Place::Anywhere, "lid", both.clone()),
-            (Place::Opening, "well", both.clone()),
-            (Place::Opening, "well then", both),
+            (PhrasePlace::Anywhere, "well", both.clone()),
+            (PhrasePlace::Anywhere, "well then", both.clone()),
+            (PhrasePlace::Anywhere, "then", both.clone()),
+            (PhrasePlace::Anywhere, "lid", both.clone()),
+            (PhrasePlace::Opening, "well", both.clone()),
+            (PhrasePlace::Opening, "well then", both),
         ];
         assert_eq!(
             frequent,
             expected.map(|(place, words, texts)| (place, words.to_owned(), texts))
         );
         let well_then = corpus.frequent(2)[1].1.clone();
-        assert_eq!(corpus.find(&well_then, Place::Anywhere), [(0, 0), (0, 4), (1, 0)]);
-        assert_eq!(corpus.find(&well_then, Place::Closing), [(0, 4)]);
+        assert_eq!(corpus.find(&well_then, PhrasePlace::Anywhere), [(0, 0), (0, 4), (1, 0)]);
+        assert_eq!(corpus.find(&well_then, PhrasePlace::Closing), [(0, 4)]);
     }
 }

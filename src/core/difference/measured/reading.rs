@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::lexicon::{Entry, Lexicon, Sense, flag};
-use super::scan::{Ending, Sign, scan};
+use super::lexicon::{HabitLexicon, LexiconEntry, Sense, flag};
+use super::scan::{SentenceEnd, Sign, scan};
 use idiolect_metrics::text::for_each_word;
 
 /// Kind of a mark, which is what measures count.
@@ -46,7 +46,7 @@ pub(super) struct Sentence {
     /// Indices of its words.
     pub(super) words: Range<usize>,
     /// Kind of its end.
-    pub(super) ending: Ending,
+    pub(super) ending: SentenceEnd,
     /// Whether its first letter or digit is a lower-case letter; `None` if that character has no
     /// case.
     pub(super) lower_start: Option<bool>,
@@ -72,7 +72,7 @@ pub(super) struct Reading<'t> {
 
 impl<'t> Reading<'t> {
     /// Analyzes a text; without a lexicon, marks that need word lists are left out.
-    pub(super) fn of(text: &'t str, lexicon: Option<&Lexicon>) -> Self {
+    pub(super) fn of(text: &'t str, lexicon: Option<&HabitLexicon>) -> Self {
         let scanned = scan(text);
         let mut reading = Self {
             text,
@@ -144,7 +144,7 @@ impl<'t> Reading<'t> {
         }
     }
 
-    fn mark_words(&mut self, sentence: usize, lexicon: Option<&Lexicon>) {
+    fn mark_words(&mut self, sentence: usize, lexicon: Option<&HabitLexicon>) {
         let words = self.sentences[sentence].words.clone();
         let mut tone = (0, 0);
         // Words before this index belong to a phrase that is already marked.
@@ -210,7 +210,7 @@ impl<'t> Reading<'t> {
     }
 
     /// Length in words of the longest listed phrase that begins with this word, and its sense.
-    fn phrase(&self, i: usize, end: usize, entry: &Entry) -> Option<(usize, Sense)> {
+    fn phrase(&self, i: usize, end: usize, entry: &LexiconEntry) -> Option<(usize, Sense)> {
         let found = entry.phrases.iter().find(|(rest, _)| {
             i + rest.len() < end
                 && rest
@@ -221,7 +221,12 @@ impl<'t> Reading<'t> {
         found.map(|(rest, sense)| (1 + rest.len(), *sense))
     }
 
-    fn is_contractible(&self, i: usize, entry: &Entry, lexicon: Option<&Lexicon>) -> bool {
+    fn is_contractible(
+        &self,
+        i: usize,
+        entry: &LexiconEntry,
+        lexicon: Option<&HabitLexicon>,
+    ) -> bool {
         let Some(next) = lexicon.and_then(|lexicon| lexicon.entry(self.lower(i + 1))) else {
             return false;
         };
@@ -259,7 +264,7 @@ mod tests {
     use super::*;
 
     fn marked(text: &str) -> Vec<(Mark, &str)> {
-        let lexicon = Lexicon::of(["the lid is on it and that is it"].into_iter());
+        let lexicon = HabitLexicon::of(["the lid is on it and that is it"].into_iter());
         let reading = Reading::of(text, lexicon);
         reading.marks.iter().map(|(mark, span)| (*mark, &text[span.clone()])).collect()
     }

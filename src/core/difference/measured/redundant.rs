@@ -4,10 +4,10 @@ use super::wording::Found;
 use crate::task::Measure::{self, *};
 use crate::task::Way::{self, Less, More};
 
-type What = (Measure, Way);
+type RedundancyKey = (Measure, Way);
 
 /// Each difference that can be redundant, with the differences that make it so.
-const SAID_BY: [(What, &[What]); 13] = [
+const SAID_BY: [(RedundancyKey, &[RedundancyKey]); 13] = [
     (
         (FullStops, Less),
         &[
@@ -36,7 +36,7 @@ const SAID_BY: [(What, &[What]); 13] = [
 
 /// Removes the differences that another found difference makes redundant.
 pub(super) fn remove(found: &mut Vec<Found>) {
-    let said: Vec<What> = found.iter().map(|f| (f.measure, f.difference.way())).collect();
+    let said: Vec<RedundancyKey> = found.iter().map(|f| (f.measure, f.difference.way())).collect();
     found.retain(|f| {
         let this = (f.measure, f.difference.way());
         let by = SAID_BY.iter().find(|(what, _)| *what == this).map_or(&[][..], |(_, by)| by);

@@ -17,7 +17,7 @@ pub(super) enum Sign {
 
 /// Kind of a sentence's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum SentenceEnd {
     FullStop,
     Exclamation,
     /// Several marks, one of them an exclamation mark.
@@ -32,7 +32,7 @@ pub(super) enum Ending {
 /// The sentences of a text, each with span and ending, and its signs, both in order.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
-    pub(super) sentences: Vec<(Range<usize>, Ending)>,
+    pub(super) sentences: Vec<(Range<usize>, SentenceEnd)>,
     pub(super) signs: Vec<(Sign, Range<usize>)>,
 }
 
@@ -49,12 +49,12 @@ const ABBREVIATIONS: [&str; 22] = [
 ];
 
 pub(super) fn scan(text: &str) -> Scanned {
-    let mut scan = Scan { text, at: 0, start: None, found: Scanned::default(), quote: None };
+    let mut scan = TextScan { text, at: 0, start: None, found: Scanned::default(), quote: None };
     scan.run();
     scan.found
 }
 
-struct Scan<'t> {
+struct TextScan<'t> {
     text: &'t str,
     at: usize,
     /// Start of the current sentence.
@@ -64,7 +64,7 @@ struct Scan<'t> {
     quote: Option<usize>,
 }
 
-impl Scan<'_> {
+impl TextScan<'_> {
     fn run(&mut self) {
         while let Some(next) = self.text[self.at..].chars().next() {
             if self.start.is_none() && !next.is_whitespace() {
@@ -78,7 +78,7 @@ impl Scan<'_> {
                     .get(..3)
                     .is_some_and(|s| s.eq_ignore_ascii_case("<br")) =>
                 {
-                    self.end(from, Ending::Bare);
+                    self.end(from, SentenceEnd::Bare);
                     let close = self.text[from..].find('>').unwrap_or(2);
                     self.at = from + close + 1;
                 }
@@ -91,7 +91,7 @@ impl Scan<'_> {
             }
         }
         let end = self.text.len();
-        self.end(end, Ending::Bare);
+        self.end(end, SentenceEnd::Bare);
     }
 
     fn sign(&mut self, sign: char, from: usize) {
@@ -149,14 +149,14 @@ impl Scan<'_> {
         let run = &rest[..rest.find(|c| !is_mark(c)).unwrap_or(rest.len())];
         let n = run.chars().count();
         let ending = if run.contains(['!', '！']) {
-            if n > 1 { Ending::ExclamationRun } else { Ending::Exclamation }
+            if n > 1 { SentenceEnd::ExclamationRun } else { SentenceEnd::Exclamation }
         } else if run.contains(['?', '？']) {
-            Ending::Question
+            SentenceEnd::Question
         } else if n > 1 || run == "…" {
             self.found.signs.push((Sign::Ellipsis, from..from + run.len()));
-            Ending::Ellipsis
+            SentenceEnd::Ellipsis
         } else {
-            Ending::FullStop
+            SentenceEnd::FullStop
         };
         self.at = from + run.len();
         let rest = &text[self.at..];
@@ -166,8 +166,8 @@ impl Scan<'_> {
             || after.starts_with(char::is_whitespace)
             || after.starts_with("<br")
             || run.contains(['。', '！', '？']);
-        let abbreviated = ending == Ending::FullStop && self.abbreviates(from);
-        let goes_on = ending == Ending::Ellipsis
+        let abbreviated = ending == SentenceEnd::FullStop && self.abbreviates(from);
+        let goes_on = ending == SentenceEnd::Ellipsis
             && after.trim_start().starts_with(|c: char| c.is_lowercase())
             && !self.text[..from].ends_with(' ')
             && self.has_capital();
@@ -209,7 +209,7 @@ impl Scan<'_> {
             c == '\n' || c.is_uppercase() || c.is_ascii_digit() || matches!(c, '-' | '*' | '•')
         });
         if begins {
-            self.end(from, Ending::Bare);
+            self.end(from, SentenceEnd::Bare);
         }
     }
 
@@ -236,20 +236,20 @@ impl Scan<'_> {
         self.at += len;
         if self.text[self.at..].chars().next().is_none_or(char::is_whitespace) {
             let end = self.at;
-            self.end(end, Ending::Face);
+            self.end(end, SentenceEnd::Face);
         }
         true
     }
 
     /// Ends the sentence here. A piece without a letter or digit is added to the sentence before.
-    fn end(&mut self, end: usize, ending: Ending) {
+    fn end(&mut self, end: usize, ending: SentenceEnd) {
         let Some(start) = self.start.take() else { return };
         let trimmed = start + self.text[start..end].trim_end().len();
         if self.text[start..trimmed].contains(char::is_alphanumeric) {
             self.found.sentences.push((start..trimmed, ending));
         } else if let Some((span, last)) = self.found.sentences.last_mut() {
             span.end = trimmed.max(span.end);
-            if ending == Ending::Face && *last == Ending::Bare {
+            if ending == SentenceEnd::Face && *last == SentenceEnd::Bare {
                 *last = ending;
             }
         }
@@ -264,7 +264,7 @@ fn is_emoji(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn sentences(text: &str) -> Vec<(&str, Ending)> {
+    fn sentences(text: &str) -> Vec<(&str, SentenceEnd)> {
         let scanned = scan(text);
         scanned.sentences.into_iter().map(|(span, ending)| (&text[span], ending)).collect()
     }
@@ -280,13 +280,13 @@ mod tests {
                 "Mr. Fox paid 3.50 for it. it broke!!! \"Why?\" he said... i mean... Well :) ok"
             ),
             [
-                ("Mr. Fox paid 3.50 for it.", Ending::FullStop),
-                ("it broke!!!", Ending::ExclamationRun),
-                ("\"Why?\"", Ending::Question),
-                ("he said...", Ending::Ellipsis),
-                ("i mean...", Ending::Ellipsis),
-                ("Well :)", Ending::Face),
-                ("ok", Ending::Bare),
+                ("Mr. Fox paid 3.50 for it.", SentenceEnd::FullStop),
+                ("it broke!!!", SentenceEnd::ExclamationRun),
+                ("\"Why?\"", SentenceEnd::Question),
+                ("he said...", SentenceEnd::Ellipsis),
+                ("i mean...", SentenceEnd::Ellipsis),
+                ("Well :)", SentenceEnd::Face),
+                ("ok", SentenceEnd::Bare),
             ]
         );
         assert_eq!(
@@ -294,11 +294,11 @@ mod tests {
                 "It is... fine! ! !\n\nLong line\nthat goes on\n- Point one\n- two<br />End."
             ),
             [
-                ("It is... fine! ! !", Ending::Exclamation),
-                ("Long line\nthat goes on", Ending::Bare),
-                ("- Point one", Ending::Bare),
-                ("- two", Ending::Bare),
-                ("End.", Ending::FullStop),
+                ("It is... fine! ! !", SentenceEnd::Exclamation),
+                ("Long line\nthat goes on", SentenceEnd::Bare),
+                ("- Point one", SentenceEnd::Bare),
+                ("- two", SentenceEnd::Bare),
+                ("End.", SentenceEnd::FullStop),
             ]
         );
         assert_eq!(sentences("好书！很好。").len(), 2);

@@ -1,7 +1,7 @@
 //! Wording of measured differences as statements.
 
-use super::features::Unit;
-use super::paired::Difference;
+use super::features::FeatureUnit;
+use super::paired::PairedDifference;
 use crate::corpus::ReviewId;
 use crate::difference::{Evidence, Result, Source, Statement};
 use crate::task::{Figures, Measure, Task, Way};
@@ -10,28 +10,28 @@ use crate::task::{Figures, Measure, Task, Way};
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) measure: Measure,
-    pub(super) unit: Unit,
-    pub(super) difference: Difference,
+    pub(super) unit: FeatureUnit,
+    pub(super) difference: PairedDifference,
     /// The word, phrase or aspect; empty for features.
     pub(super) phrase: String,
     pub(super) evidence: Vec<Evidence>,
 }
 
-impl Difference {
+impl PairedDifference {
     pub(super) fn way(&self) -> Way {
         if self.effect < 0.0 { Way::Less } else { Way::More }
     }
 }
 
 /// Words differences in one language.
-pub(super) struct Wording<'a> {
+pub(super) struct StatementWording<'a> {
     pub(super) task: &'a Task,
     pub(super) language: &'a str,
     pub(super) reviews: Vec<ReviewId>,
     pub(super) against: Vec<ReviewId>,
 }
 
-impl Wording<'_> {
+impl StatementWording<'_> {
     /// The statements, strongest first. A difference is left out if the task has no template for
     /// it, if its shown figures are equal for the user and the others, or if a stronger one has the
     /// same key.
@@ -86,11 +86,11 @@ fn key(measure: Measure, phrase: &str) -> String {
 }
 
 /// A mean as statements show it: with two digits, or more if they are before the decimal point.
-fn shown(mean: f64, unit: Unit, decimal: &str) -> String {
+fn shown(mean: f64, unit: FeatureUnit, decimal: &str) -> String {
     let mean = match unit {
-        Unit::Plain | Unit::Rate => mean,
-        Unit::Percent => (100.0 * mean).round(),
-        Unit::Log => mean.exp(),
+        FeatureUnit::Plain | FeatureUnit::Rate => mean,
+        FeatureUnit::Percent => (100.0 * mean).round(),
+        FeatureUnit::Log => mean.exp(),
     };
     let digits = match mean.abs() {
         size if size >= 10.0 => 0,
@@ -113,15 +113,15 @@ mod tests {
     #[test]
     fn means_are_shown_with_two_digits() {
         for (mean, unit, expected) in [
-            (123.4, Unit::Plain, "123"),
-            (100.0, Unit::Plain, "100"),
-            (9.96, Unit::Plain, "10"),
-            (1.25, Unit::Plain, "1,2"),
-            (0.256, Unit::Plain, "0,26"),
-            (0.001, Unit::Plain, "0"),
-            (-0.001, Unit::Plain, "0"),
-            (0.333, Unit::Percent, "33"),
-            (3.4012, Unit::Log, "30"),
+            (123.4, FeatureUnit::Plain, "123"),
+            (100.0, FeatureUnit::Plain, "100"),
+            (9.96, FeatureUnit::Plain, "10"),
+            (1.25, FeatureUnit::Plain, "1,2"),
+            (0.256, FeatureUnit::Plain, "0,26"),
+            (0.001, FeatureUnit::Plain, "0"),
+            (-0.001, FeatureUnit::Plain, "0"),
+            (0.333, FeatureUnit::Percent, "33"),
+            (3.4012, FeatureUnit::Log, "30"),
         ] {
             assert_eq!(shown(mean, unit, ","), expected, "{mean}");
         }

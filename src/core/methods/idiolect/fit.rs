@@ -165,14 +165,14 @@ fn best<T>(tried: &[Tried<T>]) -> Option<&T> {
 }
 
 /// Rules that are tried with the same contrast prompts; the first is the user's prompt alone.
-struct Way {
+struct GridPoint {
     rules: Vec<Contrast>,
     peers: Option<usize>,
 }
 
 /// The grid around a rule's strengths with all prompts, and the given rule with the prompt of one
 /// peer; empty if the rule reads no contrast prompt.
-fn ways(given: Contrast) -> Vec<Way> {
+fn ways(given: Contrast) -> Vec<GridPoint> {
     let grid: Vec<Contrast> = match given {
         Contrast::None => return Vec::new(),
         Contrast::ContextSteering { strength } => {
@@ -192,9 +192,9 @@ fn ways(given: Contrast) -> Vec<Way> {
             .collect(),
     };
     let rules = std::iter::once(Contrast::None).chain(grid).collect();
-    let mut ways = vec![Way { rules, peers: None }];
+    let mut ways = vec![GridPoint { rules, peers: None }];
     if let Contrast::Peers(_) = given {
-        ways.push(Way { rules: vec![Contrast::None, given], peers: Some(1) });
+        ways.push(GridPoint { rules: vec![Contrast::None, given], peers: Some(1) });
     }
     ways
 }

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Result, Storage, Tensor};
 use rayon::prelude::*;
 
-use super::cache::View;
+use super::cache::KvView;
 
 /// Causal mask: new position i attends to all cached positions and to the new positions up to i.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Mask {
 /// rows are the last `n_new` positions of `cache`.
 ///
 /// Scores are scaled by `1 / sqrt(head_dim)`.
-pub(super) fn attend(query: &Tensor, cache: &View<'_>, mask: &Mask) -> Result<Tensor> {
+pub(super) fn attend(query: &Tensor, cache: &KvView<'_>, mask: &Mask) -> Result<Tensor> {
     match query.device() {
         Device::Cpu if query.dim(1)? == 1 => one_row(query, cache),
         _ => portable(query, cache, mask),
@@ -48,7 +48,7 @@ pub(super) fn attend(query: &Tensor, cache: &View<'_>, mask: &Mask) -> Result<Te
 }
 
 /// Attention on any device: dense products over the concatenated KV blocks.
-fn portable(query: &Tensor, cache: &View<'_>, mask: &Mask) -> Result<Tensor> {
+fn portable(query: &Tensor, cache: &KvView<'_>, mask: &Mask) -> Result<Tensor> {
     let (n_heads, n_new, _) = query.dims3()?;
     let (mut keys, mut values) = (Vec::new(), Vec::new());
     for (run, used) in cache.runs() {
@@ -106,7 +106,7 @@ fn portable_block(
 /// Attention of one new position on the CPU. Reads the KV blocks in place, since concatenating them
 /// for every token costs more than the attention. The result of each block is merged with those
 /// before it by log-sum-exp (arXiv 2205.14135, section 3.1).
-fn one_row(query: &Tensor, cache: &View<'_>) -> Result<Tensor> {
+fn one_row(query: &Tensor, cache: &KvView<'_>) -> Result<Tensor> {
     let (n_heads, _, head_dim) = query.dims3()?;
     let mut keys = Vec::new();
     let mut values = Vec::new();

@@ -27,7 +27,7 @@ pub(in crate::lm) struct SharedRun(Arc<Run>);
 
 /// The part of a cache that attention reads: one layer, up to and including the positions just
 /// written.
-pub(super) struct View<'a> {
+pub(super) struct KvView<'a> {
     cache: &'a Cache,
     layer: usize,
     pub(super) len: usize,
@@ -192,8 +192,8 @@ impl Cache {
     }
 
     /// View of one layer that includes the `n` positions just written.
-    pub(super) fn layer(&self, layer: usize, n: usize) -> View<'_> {
-        View { cache: self, layer, len: self.len + n }
+    pub(super) fn layer(&self, layer: usize, n: usize) -> KvView<'_> {
+        KvView { cache: self, layer, len: self.len + n }
     }
 
     /// Adds to the length the `n` positions that every layer has written.
@@ -215,7 +215,7 @@ impl SharedRun {
     }
 }
 
-impl View<'_> {
+impl KvView<'_> {
     /// The KV blocks in order, each with the number of its valid positions.
     pub(super) fn runs(&self) -> impl Iterator<Item = (&RunLayer, usize)> {
         let run_len = self.cache.run_len();

@@ -34,13 +34,13 @@ use layer::Segment;
 use packed::Packed;
 use projection::Kernels;
 use rope::Rope;
-use weights::Weights;
+use weights::DecoderWeights;
 
 /// A loaded model. It holds no state of a sequence; that is in the [`Cache`].
 pub struct Decoder {
     config: Config,
     device: Device,
-    weights: Weights,
+    weights: DecoderWeights,
     rope: Rope,
     /// The same weights for the kernels on the CPU; `None` if they are not used.
     packed: Option<Packed>,
@@ -94,7 +94,8 @@ impl Decoder {
             kv_precision: options.kv_precision,
             pool: Arc::new(Pool::new(options.threads)),
         });
-        let weights = Weights::load(gguf, &config, options.precision, kernels.as_ref(), &device)?;
+        let weights =
+            DecoderWeights::load(gguf, &config, options.precision, kernels.as_ref(), &device)?;
         let rope = Rope::new(
             config.family.rope_kind(),
             config.head_dim,

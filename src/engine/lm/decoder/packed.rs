@@ -13,7 +13,7 @@ use super::config::Config;
 use super::layer::{Layer, Norm, Segment};
 use super::projection::{Kernels, Linear, Projection};
 use super::rope::Rope;
-use super::weights::Weights;
+use super::weights::DecoderWeights;
 use idiolect_kernels::attention::{self, KvShape, Sequence, attend};
 use idiolect_kernels::elementwise::{self, rms_norm, rms_norm_in_place, rope, silu_times};
 use idiolect_kernels::linear::forward_many;
@@ -80,7 +80,7 @@ struct Buffers {
 impl Packed {
     /// Converts the weights; `None` if the format of a matrix has no kernel.
     pub(super) fn new(
-        weights: &Weights,
+        weights: &DecoderWeights,
         config: &Config,
         rope: &Rope,
         kernels: &Kernels,
@@ -191,7 +191,7 @@ impl Packed {
             let (mut position, end) = (segment.start, segment.start + segment.n_rows);
             for run in segment.cache.packed_tail(index, segment.n_rows)? {
                 let count = (attention::RUN - position % attention::RUN).min(end - position);
-                parts.push(Part {
+                parts.push(LayerPart {
                     position,
                     query: take(&mut query, count * query_width),
                     key: take(&mut key, count * key_width),
@@ -212,7 +212,7 @@ impl Packed {
     fn rotate_and_write_part(
         &self,
         layer: &PackedLayer,
-        part: &mut Part<'_>,
+        part: &mut LayerPart<'_>,
     ) -> idiolect_kernels::Result<()> {
         let Rotation { pairs, cos, sin, half } = &self.rotation;
         let (tier, key_width) = (self.tier, self.shape.n_kv_heads * self.shape.head_dim);
@@ -254,7 +254,7 @@ impl Packed {
 }
 
 /// New rows of one sequence that belong to one KV block.
-struct Part<'a> {
+struct LayerPart<'a> {
     /// Position of the first row in the sequence.
     position: usize,
     query: &'a mut [f32],

@@ -14,7 +14,7 @@ use crate::lm::{Error, Result};
 use crate::model::gguf::Gguf;
 
 /// All weights of a decoder.
-pub(super) struct Weights {
+pub(super) struct DecoderWeights {
     pub(super) embedding: Embedding,
     pub(super) layers: Vec<Layer>,
     pub(super) norm: Norm,
@@ -24,7 +24,7 @@ pub(super) struct Weights {
     pub(super) rope_divisors: Option<Vec<f32>>,
 }
 
-impl Weights {
+impl DecoderWeights {
     pub(super) fn load(
         gguf: &Gguf,
         config: &Config,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::decoder::Decoder;
 use super::job::{Job, Turn};
-use super::plan::{Unit, plan};
+use super::plan::{BatchSlice, plan};
 use super::stats::Counters;
 use super::tree::{PrefixTree, Tail};
 use super::{Error, Result};
@@ -85,7 +85,8 @@ impl Scheduler {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let error = error.to_string();
-                let fail = |unit: &Unit| (unit.job, Err(Error::Engine(format!("failed: {error}"))));
+                let fail =
+                    |unit: &BatchSlice| (unit.job, Err(Error::Engine(format!("failed: {error}"))));
                 let mut outcomes: Vec<_> = units.iter().map(fail).collect();
                 outcomes.dedup_by_key(|(job, _)| *job);
                 outcomes

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use super::Scheduler;
 use crate::lm::decoder::Rows;
 use crate::lm::job::{Job, Lane, Turn};
-use crate::lm::plan::Unit;
+use crate::lm::plan::BatchSlice;
 use crate::lm::tree::Tail;
 use crate::lm::{Error, Result};
 
@@ -17,7 +17,7 @@ use crate::lm::{Error, Result};
 const HEAD_ROWS: usize = 32;
 
 /// Index of a request and the result of its rows.
-pub(super) type Outcome = (usize, Result<Turn>);
+pub(super) type StepOutcome = (usize, Result<Turn>);
 
 /// Rows of this forward step that need logits, per sequence. All sequences of a request cover the
 /// same positions of the text.
@@ -27,7 +27,7 @@ struct Wish {
 }
 
 /// A request and its logits, `[n_positions][n_lanes][n_vocab]`.
-struct Share<'a> {
+struct LogitsSlice<'a> {
     index: usize,
     job: &'a mut Job,
     logits: &'a mut [f32],
@@ -37,7 +37,7 @@ struct Share<'a> {
 impl Scheduler {
     /// Runs the units and passes the logits to their requests. Returns the outcome of each request
     /// that received logits.
-    pub(super) fn run(&mut self, units: &[Unit]) -> Result<Vec<Outcome>> {
+    pub(super) fn run(&mut self, units: &[BatchSlice]) -> Result<Vec<StepOutcome>> {
         self.make_room(units);
         let mut lanes: Vec<&mut Lane> = Vec::with_capacity(units.len());
         let mut wanted = units.iter().peekable();
@@ -81,8 +81,8 @@ impl Scheduler {
     }
 
     /// Computes the requested logits and passes them to their requests.
-    fn hand_out(&mut self, wishes: &[Wish], hidden: &Tensor) -> Result<Vec<Outcome>> {
-        let mut outcomes: Vec<Outcome> = Vec::new();
+    fn hand_out(&mut self, wishes: &[Wish], hidden: &Tensor) -> Result<Vec<StepOutcome>> {
+        let mut outcomes: Vec<StepOutcome> = Vec::new();
         // Position by position, since a long text needs more rows than are computed at once.
         let mut pieces = wishes
             .iter()
@@ -114,12 +114,12 @@ impl Scheduler {
         &mut self,
         logits: &mut [f32],
         counts: &[(usize, usize)],
-        outcomes: &mut Vec<Outcome>,
+        outcomes: &mut Vec<StepOutcome>,
     ) {
         let width = self.decoder.config().n_vocab;
         let mut rest = logits;
         let mut counts = counts.iter().peekable();
-        let mut shares: Vec<Share<'_>> = Vec::new();
+        let mut shares: Vec<LogitsSlice<'_>> = Vec::new();
         for (index, job) in self.jobs.iter_mut().enumerate() {
             let Some((_, n_rows)) = counts.next_if(|(job, _)| *job == index) else { continue };
             let (own, others) = std::mem::take(&mut rest).split_at_mut(n_rows * width);
@@ -128,11 +128,11 @@ impl Scheduler {
                 .last()
                 .is_some_and(|(job, outcome)| *job == index && !matches!(outcome, Ok(Turn::Goes)));
             if !ended {
-                shares.push(Share { index, job, logits: own, outcome: Ok(Turn::Goes) });
+                shares.push(LogitsSlice { index, job, logits: own, outcome: Ok(Turn::Goes) });
             }
         }
         let (tokenizer, tier) = (&self.tokenizer, self.tier);
-        let take = |share: &mut Share<'_>| {
+        let take = |share: &mut LogitsSlice<'_>| {
             let n_lanes = share.job.lanes.len();
             for logits in share.logits.chunks_exact_mut(n_lanes * width) {
                 // The decoder's rows beyond the tokenizer's vocabulary are padding, no tokens.
@@ -154,7 +154,7 @@ impl Scheduler {
             Some(pool) => pool.for_each(&mut shares, |_, share| take(share)),
             None => shares.iter_mut().for_each(take),
         }
-        for Share { index, outcome, .. } in shares {
+        for LogitsSlice { index, outcome, .. } in shares {
             match outcomes.last_mut() {
                 Some((job, last)) if *job == index => *last = outcome,
                 _ => outcomes.push((index, outcome)),
@@ -163,7 +163,7 @@ impl Scheduler {
     }
 
     /// Evicts KV blocks from the prefix cache until the new blocks of this step fit the budget.
-    fn make_room(&mut self, units: &[Unit]) {
+    fn make_room(&mut self, units: &[BatchSlice]) {
         let new_runs: usize = units
             .iter()
             .map(|unit| self.jobs[unit.job].lanes[unit.lane].new_runs(unit.rows.end))

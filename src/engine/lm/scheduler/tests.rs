@@ -48,7 +48,7 @@ enum Answer {
 /// Result of a request: the bits of each token's log-probability, or the text and its number of
 /// tokens.
 #[derive(Debug, Clone, PartialEq)]
-enum Outcome {
+enum StepOutcome {
     Text(String, usize),
     Score(Vec<u32>),
 }
@@ -67,7 +67,7 @@ struct World {
     scheduler: Scheduler,
     tokenizer: Arc<Tokenizer>,
     vocabulary: Arc<Vocabulary>,
-    expected: HashMap<Asked, Outcome>,
+    expected: HashMap<Asked, StepOutcome>,
 }
 
 fn decoder(tiny: &Tiny, threads: usize) -> Decoder {
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// Result of a plain loop: one cache per prompt, one forward step per token.
-    fn alone(&mut self, asked: &Asked) -> Outcome {
+    fn alone(&mut self, asked: &Asked) -> StepOutcome {
         if let Some(known) = self.expected.get(asked) {
             return known.clone();
         }
@@ -203,8 +203,8 @@ impl World {
             next = vec![vec![id]; asked.prompts.len()];
         }
         let outcome = match asked.what {
-            What::Score { .. } => Outcome::Score(scores),
-            _ => Outcome::Text(String::from_utf8_lossy(&written).into_owned(), n_written),
+            What::Score { .. } => StepOutcome::Score(scores),
+            _ => StepOutcome::Text(String::from_utf8_lossy(&written).into_owned(), n_written),
         };
         self.expected.insert(asked.clone(), outcome.clone());
         outcome
@@ -226,14 +226,15 @@ impl World {
 }
 
 /// The answer, if it has arrived.
-fn outcome(answer: &mut Answer) -> Option<Result<Outcome>> {
+fn outcome(answer: &mut Answer) -> Option<Result<StepOutcome>> {
     match answer {
         Answer::Text(receiver) => receiver.try_recv().unwrap().map(|answer| {
-            answer.map(|completion| Outcome::Text(completion.text, completion.completion_tokens))
+            answer
+                .map(|completion| StepOutcome::Text(completion.text, completion.completion_tokens))
         }),
         Answer::Score(receiver) => receiver.try_recv().unwrap().map(|answer| {
             let bits = |score: &Score| score.logprobs.iter().map(|x| x.to_bits()).collect();
-            answer.map(|scores| Outcome::Score(bits(&scores[0])))
+            answer.map(|scores| StepOutcome::Score(bits(&scores[0])))
         }),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::entry::{Entry, ModelFile, Source};
-use super::{Catalog, hub_cache, record::Record};
+use super::{Catalog, hub_cache, record::FetchRecord};
 use crate::model::{Error, Result};
 use crate::progress::Progress;
 
@@ -47,7 +47,7 @@ impl Catalog {
     ///
     /// A file in the models folder has the wrong size or hash, or `progress` asked to stop.
     pub fn locate(&self, entry: &Entry, progress: &dyn Progress) -> Result<Option<Located>> {
-        let entry = Record::read(&self.models_dir, &entry.name)?.complete(entry);
+        let entry = FetchRecord::read(&self.models_dir, &entry.name)?.complete(entry);
         for located in self.candidates(&entry) {
             if !is_complete(&located, &entry) {
                 if located.place == Place::Models {
@@ -70,7 +70,7 @@ impl Catalog {
     /// sizes, without hashes.
     #[must_use]
     pub fn glimpse(&self, entry: &Entry) -> Option<Located> {
-        let entry = Record::read(&self.models_dir, &entry.name).ok()?.complete(entry);
+        let entry = FetchRecord::read(&self.models_dir, &entry.name).ok()?.complete(entry);
         self.candidates(&entry).into_iter().find(|located| is_complete(located, &entry))
     }
 

@@ -12,21 +12,21 @@ use crate::model::{Error, Result};
 /// Sizes and hashes from the first fetch of a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Record {
+pub(crate) struct FetchRecord {
     /// By file name.
     #[serde(default)]
-    pub(crate) files: BTreeMap<String, Recorded>,
+    pub(crate) files: BTreeMap<String, RecordedFile>,
 }
 
 /// Size and hash of one file at its first fetch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Recorded {
+pub(crate) struct RecordedFile {
     pub(crate) size: u64,
     pub(crate) sha256: String,
 }
 
-impl Record {
+impl FetchRecord {
     /// Reads the model's record; empty if it was never fetched.
     pub(crate) fn read(models_dir: &Path, model: &str) -> Result<Self> {
         let path = file(models_dir, model);

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::catalog::record::{Record, Recorded};
+use super::catalog::record::{FetchRecord, RecordedFile};
 use super::catalog::{Catalog, Entry, Located, Source};
 use super::{Error, Result};
 use crate::progress::Progress;
@@ -64,7 +64,7 @@ pub fn fetch(
         Err(Error::WrongHash { .. } | Error::Malformed { .. }) => {}
         Err(error) => return Err(error),
     }
-    let wanted = Record::read(catalog.models_dir(), name)?.complete(entry);
+    let wanted = FetchRecord::read(catalog.models_dir(), name)?.complete(entry);
     let mut reasons = Vec::new();
     for source in &entry.sources {
         match from_source(catalog, &wanted, source, network, progress) {
@@ -156,7 +156,7 @@ fn record(
     if entry.files.iter().all(|file| file.sha256.is_some()) {
         return Ok(());
     }
-    let before = Record::read(catalog.models_dir(), &entry.name)?;
+    let before = FetchRecord::read(catalog.models_dir(), &entry.name)?;
     let mut record = before.clone();
     for file in entry.files.iter().filter(|file| file.sha256.is_none()) {
         if record.files.contains_key(&file.name) {
@@ -165,7 +165,7 @@ fn record(
         let path = located.file(file);
         let size = std::fs::metadata(&path).map_err(|source| io("read", &path, source))?.len();
         let sha256 = catalog.sha256(&path, progress)?;
-        record.files.insert(file.name.clone(), Recorded { size, sha256 });
+        record.files.insert(file.name.clone(), RecordedFile { size, sha256 });
     }
     if record == before {
         return Ok(());

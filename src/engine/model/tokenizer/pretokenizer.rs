@@ -15,12 +15,12 @@ use super::{Error, Result};
 #[derive(Debug)]
 pub(super) struct PreTokenizer {
     patterns: Vec<Pattern>,
-    family: &'static Family,
+    family: &'static PretokenizerFamily,
 }
 
 /// Properties of a family of pre-tokenizers.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Family {
+pub(super) struct PretokenizerFamily {
     names: &'static [&'static str],
     patterns: &'static [&'static str],
     /// Whether a word that is a token is encoded as that token, without merging.
@@ -57,7 +57,7 @@ impl PreTokenizer {
         Ok(Self { patterns, family })
     }
 
-    pub(super) fn family(&self) -> &'static Family {
+    pub(super) fn family(&self) -> &'static PretokenizerFamily {
         self.family
     }
 
@@ -202,7 +202,7 @@ const DEEPSEEK_LETTERS: &str = concat!(
 const DEEPSEEK_CJK: &str = r"[\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+";
 const DEEPSEEK_V3: &str = r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##;
 
-const FAMILIES: &[Family] = &[
+const FAMILIES: &[PretokenizerFamily] = &[
     family(
         &["gpt-2", "phi-2", "mpt", "olmo", "jais", "exaone4", "gigachat", "mellum", "modern-bert"],
         &[GPT2],
@@ -216,15 +216,25 @@ const FAMILIES: &[Family] = &[
         &[QWEN2],
     ),
     family(&["qwen35"], &[QWEN35]),
-    Family {
+    PretokenizerFamily {
         names: &["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "lfm2"],
         patterns: &[LLAMA3],
         ignore_merges: true,
         add_bos: true,
     },
-    Family { names: &["glm4"], patterns: &[LLAMA3], ignore_merges: true, add_bos: false },
+    PretokenizerFamily {
+        names: &["glm4"],
+        patterns: &[LLAMA3],
+        ignore_merges: true,
+        add_bos: false,
+    },
     family(&["dbrx", "smaug-bpe", "chatglm-bpe"], &[LLAMA3]),
-    Family { names: &["tekken"], patterns: &[TEKKEN], ignore_merges: true, add_bos: true },
+    PretokenizerFamily {
+        names: &["tekken"],
+        patterns: &[TEKKEN],
+        ignore_merges: true,
+        add_bos: true,
+    },
     family(&["gpt-4o", "llama4"], &[GPT4O]),
     family(
         &["deepseek-llm"],
@@ -243,7 +253,7 @@ const FAMILIES: &[Family] = &[
         &[r"\p{N}{1,3}", r"[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+", DEEPSEEK_V3],
     ),
     family(&["falcon"], &[r"[\p{P}\$\+<=>\^~\|`]+", GPT2, r"[0-9][0-9][0-9]"]),
-    Family {
+    PretokenizerFamily {
         names: &["chameleon"],
         patterns: &[
             r"<sentinel:[0-9]+>",
@@ -262,8 +272,11 @@ const FAMILIES: &[Family] = &[
     family(&["default"], &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"]),
 ];
 
-const fn family(names: &'static [&'static str], patterns: &'static [&'static str]) -> Family {
-    Family { names, patterns, ignore_merges: false, add_bos: false }
+const fn family(
+    names: &'static [&'static str],
+    patterns: &'static [&'static str],
+) -> PretokenizerFamily {
+    PretokenizerFamily { names, patterns, ignore_merges: false, add_bos: false }
 }
 
 #[cfg(test)]

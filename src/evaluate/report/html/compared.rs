@@ -1,6 +1,6 @@
 //! Section with the pairwise comparisons of methods.
 
-use super::measures::Shown;
+use super::measures::ShownMeasure;
 use super::numbers::{many, p_value};
 use super::tags::{Tag, tag};
 use super::{Page, Part, scrolling};
@@ -38,7 +38,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
     Some(measures.into_iter().fold(part, Part::put))
 }
 
-fn of_measure(page: &Page<'_>, measure: &Shown, pairs: &[&Compared]) -> Tag {
+fn of_measure(page: &Page<'_>, measure: &ShownMeasure, pairs: &[&Compared]) -> Tag {
     let differing = pairs.iter().filter(|c| c.verdict != Verdict::NoDifferenceShown).count();
     let told = match (differing, pairs.len()) {
         (0, 1) => "no difference shown".to_owned(),
@@ -61,7 +61,7 @@ fn of_measure(page: &Page<'_>, measure: &Shown, pairs: &[&Compared]) -> Tag {
     if OPEN.contains(&measure.name.as_str()) { details.with("open", "") } else { details }
 }
 
-fn row(page: &Page<'_>, measure: &Shown, pair: &Compared) -> Tag {
+fn row(page: &Page<'_>, measure: &ShownMeasure, pair: &Compared) -> Tag {
     let show = |value: f64| measure.style.difference(value);
     let value = |value: f64, shown: String| tag("td").with("data-value", value).text(shown);
     let ends = match pair.low.zip(pair.high) {

@@ -1,6 +1,6 @@
 //! Section that states the main findings in sentences.
 
-use super::measures::Shown;
+use super::measures::ShownMeasure;
 use super::tags::{Tag, listed, tag};
 use super::{Page, Part};
 use idiolect_metrics::statistics::Verdict;
@@ -40,7 +40,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
 
 /// Methods by the position of their interval: above the value of no effect, below it, or containing
 /// it.
-fn of_measure(page: &Page<'_>, measure: &Shown) -> Tag {
+fn of_measure(page: &Page<'_>, measure: &ShownMeasure) -> Tag {
     let none = measure.no_effect.unwrap_or(0.0);
     let [mut above, mut below, mut holding, mut alone] = [const { Vec::new() }; 4];
     for (name, method) in page.methods() {
@@ -68,7 +68,7 @@ fn of_measure(page: &Page<'_>, measure: &Shown) -> Tag {
 
 /// Methods that are shown to be higher or lower than the baseline method; `None` if there are no
 /// pairs.
-fn against_another(page: &Page<'_>, measure: &Shown) -> Option<Tag> {
+fn against_another(page: &Page<'_>, measure: &ShownMeasure) -> Option<Tag> {
     let against = page.against?;
     let [mut higher, mut lower, mut not_shown] = [const { Vec::new() }; 3];
     for pair in page.report.comparisons.iter().filter(|pair| pair.measure == measure.name) {
@@ -93,7 +93,7 @@ fn against_another(page: &Page<'_>, measure: &Shown) -> Option<Tag> {
     any.then(|| finding(measure, findings))
 }
 
-fn finding<const N: usize>(measure: &Shown, findings: [(String, Vec<String>); N]) -> Tag {
+fn finding<const N: usize>(measure: &ShownMeasure, findings: [(String, Vec<String>); N]) -> Tag {
     let told = findings.into_iter().filter(|(_, names)| !names.is_empty());
     let told: Vec<String> =
         told.map(|(finding, names)| format!("{finding} {}", listed(&names))).collect();

@@ -1,6 +1,6 @@
 //! Section with plots of text length against ROUGE-1.
 
-use super::measures::Shown;
+use super::measures::ShownMeasure;
 use super::numbers::interval;
 use super::svg::{Scale, dot, drawing, frame, line, word};
 use super::tags::{Tag, tag};
@@ -37,8 +37,8 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
 
 type Methods<'a> = [(&'static str, &'a MethodReport)];
 
-fn of_methods(methods: &Methods<'_>, length: &Shown, score: &Shown) -> Tag {
-    let ends = |measure: &Shown| {
+fn of_methods(methods: &Methods<'_>, length: &ShownMeasure, score: &ShownMeasure) -> Tag {
+    let ends = |measure: &ShownMeasure| {
         let figures = methods.iter().filter_map(|(_, method)| method.figures.get(&measure.name));
         let ends = figures.flat_map(|figure| [Some(figure.mean), figure.low, figure.high]);
         ends.flatten().collect::<Vec<f64>>()
@@ -103,7 +103,7 @@ fn spread(mut names: Vec<(f64, f64, &str)>) -> Vec<(f64, (f64, f64, &str))> {
     placed
 }
 
-fn of_users(methods: &Methods<'_>, length: &Shown, score: &Shown) -> Vec<Tag> {
+fn of_users(methods: &Methods<'_>, length: &ShownMeasure, score: &ShownMeasure) -> Vec<Tag> {
     let of = |method: &MethodReport| -> Vec<(f64, f64)> {
         let values = method.per_user.get(&length.name).zip(method.per_user.get(&score.name));
         let Some((lengths, scores)) = values else { return Vec::new() };

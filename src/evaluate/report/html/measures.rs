@@ -5,7 +5,7 @@ use crate::report::Report;
 
 /// Groups of measures, in the order of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Group {
+pub(super) enum MeasureGroup {
     /// Bits per token of the real text.
     Likelihood,
     /// Generated texts against the real ones.
@@ -24,7 +24,7 @@ pub(super) enum Group {
     Other,
 }
 
-impl Group {
+impl MeasureGroup {
     /// All groups, in the order of the page.
     pub(super) const ALL: [Self; 8] = [
         Self::Likelihood,
@@ -40,13 +40,13 @@ impl Group {
 
 /// A measure as the page presents it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Shown {
+pub(super) struct ShownMeasure {
     /// Name in results.
     pub(super) name: String,
     /// Label on the page.
     pub(super) label: String,
     /// Group that the measure is shown in.
-    pub(super) group: Group,
+    pub(super) group: MeasureGroup,
     /// Number format.
     pub(super) style: Style,
     /// Value of no effect: chance, zero gain, or the length of the real text.
@@ -62,10 +62,10 @@ pub(super) struct Shown {
     order: (usize, usize),
 }
 
-struct Known {
+struct KnownMeasure {
     name: &'static str,
     label: &'static str,
-    group: Group,
+    group: MeasureGroup,
     style: Style,
     no_effect: Option<f64>,
     meaning: &'static str,
@@ -77,23 +77,23 @@ struct Known {
 /// `-` for neither.
 const fn known(
     name: &'static str,
-    group: Group,
+    group: MeasureGroup,
     style: Style,
     no_effect: Option<f64>,
     places: &'static str,
     label: &'static str,
     meaning: &'static str,
-) -> Known {
+) -> KnownMeasure {
     let places = places.as_bytes();
     let (first, drawn) = (places[0] == b't', places[places.len() - 1] == b'd');
-    Known { name, label, group, style, no_effect, meaning, first, drawn }
+    KnownMeasure { name, label, group, style, no_effect, meaning, first, drawn }
 }
 
-use Group::{Identification, Judge, Lexical, Likelihood, Swap};
+use MeasureGroup::{Identification, Judge, Lexical, Likelihood, Swap};
 use Style::{Coarse, Percent, Plain};
 
 #[rustfmt::skip]
-const KNOWN: [Known; 28] = [
+const KNOWN: [KnownMeasure; 28] = [
     known("likelihood_lift", Likelihood, Plain, Some(0.0), "td", "Likelihood lift",
         "bits a token with other users' histories less bits with the user's own"),
     known("bits_right", Likelihood, Plain, None, "td", "Bits, own history",
@@ -153,7 +153,7 @@ const KNOWN: [Known; 28] = [
          ties count by half"),
 ];
 
-impl Shown {
+impl ShownMeasure {
     /// Presentation of a measure, by its name in results.
     pub(super) fn of(name: &str) -> Self {
         let found = |base: &str| KNOWN.iter().enumerate().find(|(_, known)| known.name == base);
@@ -179,7 +179,7 @@ impl Shown {
         match suffix {
             "_gain" => Self {
                 label: format!("{} gain", known.label),
-                group: Group::WrongUser,
+                group: MeasureGroup::WrongUser,
                 no_effect: Some(0.0),
                 meaning: format!(
                     "{} with the right history less that with another user's",
@@ -190,7 +190,7 @@ impl Shown {
             },
             "_neutral" => Self {
                 label: format!("{}, no title", known.label),
-                group: Group::NeutralTitle,
+                group: MeasureGroup::NeutralTitle,
                 first: false,
                 ..plain
             },
@@ -216,7 +216,7 @@ impl Shown {
         Self {
             name: name.to_owned(),
             label: name.replace('_', " "),
-            group: Group::Other,
+            group: MeasureGroup::Other,
             style: Style::Plain,
             no_effect: None,
             less_is_better: false,
@@ -230,7 +230,7 @@ impl Shown {
     /// Label of a column or plot within its group, without what the group's heading already says.
     pub(super) fn in_group(&self) -> String {
         match self.label.strip_prefix("Swap, ") {
-            Some(rest) if self.group == Group::Swap => {
+            Some(rest) if self.group == MeasureGroup::Swap => {
                 let (first, rest) = rest.split_at(1);
                 format!("{}{rest}", first.to_uppercase())
             }
@@ -250,9 +250,9 @@ impl Shown {
 }
 
 /// All measures that any method has, in the order of the page.
-pub(super) fn of_report(report: &Report) -> Vec<Shown> {
+pub(super) fn of_report(report: &Report) -> Vec<ShownMeasure> {
     let names = report.methods.values().flat_map(|method| method.figures.keys());
-    let mut measures: Vec<Shown> = names.map(|name| Shown::of(name)).collect();
+    let mut measures: Vec<ShownMeasure> = names.map(|name| ShownMeasure::of(name)).collect();
     measures.sort_by(|a, b| (a.group, a.order, &a.name).cmp(&(b.group, b.order, &b.name)));
     measures.dedup_by(|a, b| a.name == b.name);
     measures
@@ -264,19 +264,19 @@ mod tests {
 
     #[test]
     fn variants_are_told_from_their_measure() {
-        let gain = Shown::of("rougeL_gain");
-        assert_eq!((gain.group, gain.no_effect), (Group::WrongUser, Some(0.0)));
+        let gain = ShownMeasure::of("rougeL_gain");
+        assert_eq!((gain.group, gain.no_effect), (MeasureGroup::WrongUser, Some(0.0)));
         assert_eq!(gain.show(0.01), "+0.010");
-        assert_eq!(Shown::of("likelihood_lift_neutral").group, Group::NeutralTitle);
-        let nearest = Shown::of("swap_tfidf_nearest");
-        assert_eq!((nearest.group, nearest.no_effect), (Group::Swap, Some(0.5)));
+        assert_eq!(ShownMeasure::of("likelihood_lift_neutral").group, MeasureGroup::NeutralTitle);
+        let nearest = ShownMeasure::of("swap_tfidf_nearest");
+        assert_eq!((nearest.group, nearest.no_effect), (MeasureGroup::Swap, Some(0.5)));
         assert!(nearest.meaning.contains("near each other"));
-        assert!(Shown::of("bits_right").less_is_better);
+        assert!(ShownMeasure::of("bits_right").less_is_better);
     }
 
     #[test]
     fn measures_without_words_are_shown_too() {
-        let other = Shown::of("shoe_size_gain");
-        assert_eq!((other.group, other.label.as_str()), (Group::Other, "shoe size gain"));
+        let other = ShownMeasure::of("shoe_size_gain");
+        assert_eq!((other.group, other.label.as_str()), (MeasureGroup::Other, "shoe size gain"));
     }
 }

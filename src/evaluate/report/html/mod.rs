@@ -23,7 +23,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
-use measures::{Group, Shown};
+use measures::{MeasureGroup, ShownMeasure};
 use numbers::many;
 use tags::{Tag, tag};
 
@@ -45,7 +45,7 @@ pub fn to_html(report: &Report) -> String {
         .put(tag("title").text(&name))
         .put(tag("style").verbatim(include_str!("style.css")));
     let mut parts = vec![in_words::section(&page), table::overview(&page)];
-    parts.extend(Group::ALL.into_iter().map(|group| sections::section(&page, group)));
+    parts.extend(MeasureGroup::ALL.into_iter().map(|group| sections::section(&page, group)));
     parts.extend([
         compared::section(&page),
         paired::section(&page),
@@ -90,7 +90,7 @@ fn lead(report: &Report) -> String {
 struct Page<'a> {
     report: &'a Report,
     /// Every measure that any method has.
-    measures: Vec<Shown>,
+    measures: Vec<ShownMeasure>,
     /// Baseline that other methods are compared with: `rag`, which uses past texts unchanged, or
     /// else the first method.
     against: Option<&'static str>,
@@ -112,7 +112,7 @@ impl<'a> Page<'a> {
         self.report.order.iter().filter_map(|name| Some((*name, methods.get(name)?)))
     }
 
-    fn measure(&self, name: &str) -> Option<&Shown> {
+    fn measure(&self, name: &str) -> Option<&ShownMeasure> {
         self.measures.iter().find(|measure| measure.name == name)
     }
 }

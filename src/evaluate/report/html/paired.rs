@@ -1,6 +1,6 @@
 //! Section with scatter plots of two methods, one dot per user.
 
-use super::measures::Shown;
+use super::measures::ShownMeasure;
 use super::numbers::many;
 use super::svg::{Scale, dot, drawing, frame, line, word};
 use super::tags::{Tag, tag};
@@ -34,7 +34,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
     Some(plots.into_iter().fold(part, Part::put))
 }
 
-fn of_measure(page: &Page<'_>, measure: &Shown, against: &'static str) -> Option<Vec<Tag>> {
+fn of_measure(page: &Page<'_>, measure: &ShownMeasure, against: &'static str) -> Option<Vec<Tag>> {
     let of = |name: &str| page.report.methods.get(name)?.per_user.get(&measure.name);
     let across = of(against)?;
     let pairs: Vec<(&'static str, Vec<Dot<'_>>)> = page
@@ -67,7 +67,7 @@ fn shared<'a>(across: &'a PerUser, up: &PerUser) -> Vec<Dot<'a>> {
     across.iter().filter_map(|(user, x)| Some(Dot { user, x, y: up.get(user)? })).collect()
 }
 
-fn plot(measure: &Shown, names: (&str, &str), dots: &[Dot<'_>], x: &Scale) -> Tag {
+fn plot(measure: &ShownMeasure, names: (&str, &str), dots: &[Dot<'_>], x: &Scale) -> Tag {
     let (against, name) = names;
     let above = dots.iter().filter(|dot| dot.y > dot.x).count();
     let alike = dots.iter().filter(|dot| dot.y == dot.x).count();

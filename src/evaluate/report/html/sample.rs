@@ -11,11 +11,11 @@ use idiolect_metrics::statistics::{PerUser, Settings, Verdict};
 pub(super) const HOSTILE: &str = "</style><script>alert('x')</script> & \"q\" <img src=x>";
 
 /// Measures, each with the means of the four methods.
-type Measured<'a> = &'a [(&'a str, [f64; 4])];
+type SampleRow<'a> = &'a [(&'a str, [f64; 4])];
 
 const METHODS: [&str; 4] = ["non-perso", "rag", "scp", "dpl"];
 
-const MEASURED: Measured<'static> = &[
+const MEASURED: SampleRow<'static> = &[
     ("likelihood_lift", [0.0, 0.21, 0.344, 0.29]),
     ("bits_right", [4.31, 4.02, 3.81, 3.9]),
     ("bits_wrong", [4.31, 4.23, 4.154, 4.19]),

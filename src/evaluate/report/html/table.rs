@@ -1,6 +1,6 @@
 //! Tables with methods as rows and measures as columns.
 
-use super::measures::{Group, Shown};
+use super::measures::{MeasureGroup, ShownMeasure};
 use super::numbers::{Style, count, duration, interval, many};
 use super::tags::{Tag, tag};
 use super::{Page, Part, scrolling};
@@ -9,7 +9,7 @@ use idiolect_metrics::statistics::Verdict;
 
 /// Overview section: the main measures of every group, and the cost per text.
 pub(super) fn overview(page: &Page<'_>) -> Option<Part> {
-    let first: Vec<&Shown> = page.measures.iter().filter(|measure| measure.first).collect();
+    let first: Vec<&ShownMeasure> = page.measures.iter().filter(|measure| measure.first).collect();
     let costly = page.methods().any(|(_, method)| method.cost.calls.is_some());
     if first.is_empty() && !costly {
         return None;
@@ -42,7 +42,7 @@ pub(super) fn overview(page: &Page<'_>) -> Option<Part> {
 }
 
 /// Table with all figures of some measures.
-pub(super) fn figures(page: &Page<'_>, measures: &[&Shown], heading: &str) -> Tag {
+pub(super) fn figures(page: &Page<'_>, measures: &[&ShownMeasure], heading: &str) -> Tag {
     titled(page, measures, heading, false)
 }
 
@@ -70,7 +70,7 @@ pub(super) fn cost(page: &Page<'_>) -> Option<Part> {
 
 const COSTS: [&str; 3] = ["Calls a text", "Prompt tokens a text", "Written tokens a text"];
 
-fn titled(page: &Page<'_>, measures: &[&Shown], heading: &str, costly: bool) -> Tag {
+fn titled(page: &Page<'_>, measures: &[&ShownMeasure], heading: &str, costly: bool) -> Tag {
     let several = measures.iter().any(|m| m.group != measures[0].group) || costly;
     let mut head = tag("thead");
     if several {
@@ -114,21 +114,21 @@ fn titled(page: &Page<'_>, measures: &[&Shown], heading: &str, costly: bool) -> 
 }
 
 /// Header row with the group names above their columns.
-fn group_heads(measures: &[&Shown], costly: bool) -> Tag {
-    let name = |group: Group| match group {
-        Group::Likelihood => "Likelihood",
-        Group::Lexical => "Lexical",
-        Group::WrongUser => "Wrong-user gain",
-        Group::Swap => "Swap test",
-        Group::Identification => "Identification",
-        Group::Judge => "Judge",
-        Group::NeutralTitle => "Without the title",
-        Group::Other => "Other",
+fn group_heads(measures: &[&ShownMeasure], costly: bool) -> Tag {
+    let name = |group: MeasureGroup| match group {
+        MeasureGroup::Likelihood => "Likelihood",
+        MeasureGroup::Lexical => "Lexical",
+        MeasureGroup::WrongUser => "Wrong-user gain",
+        MeasureGroup::Swap => "Swap test",
+        MeasureGroup::Identification => "Identification",
+        MeasureGroup::Judge => "Judge",
+        MeasureGroup::NeutralTitle => "Without the title",
+        MeasureGroup::Other => "Other",
     };
     let head = |name: &str, n: usize| {
         tag("th").with("scope", "colgroup").with("colspan", n).class("group").text(name)
     };
-    let groups = Group::ALL.into_iter().filter_map(|group| {
+    let groups = MeasureGroup::ALL.into_iter().filter_map(|group| {
         let n = measures.iter().filter(|measure| measure.group == group).count();
         (n > 0).then(|| head(name(group), n))
     });
@@ -144,18 +144,18 @@ fn row_head(name: &str) -> Tag {
 }
 
 /// Number of users or pairs of a column, if it is the same for all methods.
-fn units(page: &Page<'_>, measure: &Shown) -> Option<String> {
+fn units(page: &Page<'_>, measure: &ShownMeasure) -> Option<String> {
     let n = common_n(page, measure)?;
     Some(many(n, unit(measure)))
 }
 
-fn unit(measure: &Shown) -> &'static str {
-    if measure.group == Group::Swap { "pair" } else { "user" }
+fn unit(measure: &ShownMeasure) -> &'static str {
+    if measure.group == MeasureGroup::Swap { "pair" } else { "user" }
 }
 
 /// Number of units of a measure, if it is the same for all methods. `None` for figures over all
 /// texts together (distinct-1 and -2): they have no interval and count texts.
-fn common_n(page: &Page<'_>, measure: &Shown) -> Option<usize> {
+fn common_n(page: &Page<'_>, measure: &ShownMeasure) -> Option<usize> {
     if measure.name.starts_with("distinct") {
         return None;
     }
@@ -167,7 +167,7 @@ fn common_n(page: &Page<'_>, measure: &Shown) -> Option<usize> {
 
 fn figure_cell(
     page: &Page<'_>,
-    measure: &Shown,
+    measure: &ShownMeasure,
     figure: Option<&Figure>,
     mark: Option<Tag>,
 ) -> Tag {
@@ -192,7 +192,7 @@ pub(super) fn equals(p: &str) -> String {
 }
 
 /// Arrow if a method is shown to be above or below the baseline method.
-fn mark(page: &Page<'_>, measure: &Shown, method: &str) -> Option<Tag> {
+fn mark(page: &Page<'_>, measure: &ShownMeasure, method: &str) -> Option<Tag> {
     let against = page.against?;
     let found = page.report.comparisons.iter().find(|c| {
         c.measure == measure.name

@@ -1,7 +1,10 @@
 //! Emotional style: tone and its range, feeling words, ratings, humour, emphasis and address of the
 //! reader.
 
-use super::{Feature, Needs, Text, Unit, deviation, nowhere, per_100_words, rate, rate_of, spans};
+use super::{
+    AnalyzedText, Feature, FeatureUnit, Needs, deviation, nowhere, per_100_words, rate, rate_of,
+    spans,
+};
 use crate::difference::measured::lexicon::Sense;
 use crate::difference::measured::reading::Mark;
 use crate::difference::measured::scan::Sign;
@@ -10,14 +13,14 @@ use crate::task::Measure;
 pub(super) const FEATURES: [Feature; 9] = [
     Feature {
         measure: Measure::Tone,
-        unit: Unit::Plain,
+        unit: FeatureUnit::Plain,
         needs: Needs::Words,
         value: tone,
         shown: nowhere,
     },
     Feature {
         measure: Measure::ToneRange,
-        unit: Unit::Plain,
+        unit: FeatureUnit::Plain,
         needs: Needs::Words,
         value: |text| {
             let tones = text.reading.sentences.iter().map(|s| balance(s.tone));
@@ -27,7 +30,7 @@ pub(super) const FEATURES: [Feature; 9] = [
     },
     Feature {
         measure: Measure::FeelingWords,
-        unit: Unit::Rate,
+        unit: FeatureUnit::Rate,
         needs: Needs::Words,
         value: |text| {
             let n = text.reading.count(Mark::Positive) + text.reading.count(Mark::Negative);
@@ -39,7 +42,7 @@ pub(super) const FEATURES: [Feature; 9] = [
     },
     Feature {
         measure: Measure::ToneAgainstRating,
-        unit: Unit::Plain,
+        unit: FeatureUnit::Plain,
         needs: Needs::Words,
         // The rating is scaled to the range of the tone, -1 to 1; three of five stars are 0.
         value: |text| text.rating.map_or(f64::NAN, |r| tone(text) - (f64::from(r) - 3.0) / 2.0),
@@ -47,14 +50,14 @@ pub(super) const FEATURES: [Feature; 9] = [
     },
     Feature {
         measure: Measure::Rating,
-        unit: Unit::Plain,
+        unit: FeatureUnit::Plain,
         needs: Needs::Nothing,
         value: |text| text.rating.map_or(f64::NAN, f64::from),
         shown: nowhere,
     },
     Feature {
         measure: Measure::Humour,
-        unit: Unit::Rate,
+        unit: FeatureUnit::Rate,
         needs: Needs::Words,
         value: |text| per_100_words(text, humour(text).len()),
         shown: |reading| {
@@ -70,7 +73,7 @@ pub(super) const FEATURES: [Feature; 9] = [
 
 /// Tone of a text: (praise − blame) / (praise + blame + 1), -1 to 1. The 1 keeps a single word from
 /// counting as much as many.
-fn tone(text: &Text<'_>) -> f64 {
+fn tone(text: &AnalyzedText<'_>) -> f64 {
     let add = |a: (u32, u32), b: (u32, u32)| (a.0 + b.0, a.1 + b.1);
     balance(text.reading.sentences.iter().map(|s| s.tone).fold((0, 0), add))
 }
@@ -79,7 +82,7 @@ fn balance((praise, blame): (u32, u32)) -> f64 {
     (f64::from(praise) - f64::from(blame)) / (f64::from(praise) + f64::from(blame) + 1.0)
 }
 
-fn humour(text: &Text<'_>) -> Vec<std::ops::Range<usize>> {
+fn humour(text: &AnalyzedText<'_>) -> Vec<std::ops::Range<usize>> {
     let feature = FEATURES.iter().find(|feature| feature.measure == Measure::Humour);
     feature.map_or(Vec::new(), |feature| (feature.shown)(&text.reading))
 }
@@ -87,12 +90,12 @@ fn humour(text: &Text<'_>) -> Vec<std::ops::Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::difference::measured::lexicon::Lexicon;
+    use crate::difference::measured::lexicon::HabitLexicon;
     use crate::difference::measured::reading::Reading;
 
     fn value(measure: Measure, text: &str, rating: Option<f32>) -> f64 {
-        let lexicon = Lexicon::of(["the lid is on it and that is it"].into_iter());
-        let text = Text { reading: Reading::of(text, lexicon), rating };
+        let lexicon = HabitLexicon::of(["the lid is on it and that is it"].into_iter());
+        let text = AnalyzedText { reading: Reading::of(text, lexicon), rating };
         let feature = FEATURES.iter().find(|feature| feature.measure == measure);
         feature.map_or(f64::NAN, |feature| (feature.value)(&text))
     }

@@ -11,14 +11,14 @@ use crate::task::Measure;
 
 /// An analyzed text and its rating.
 #[derive(Debug)]
-pub(super) struct Text<'t> {
+pub(super) struct AnalyzedText<'t> {
     pub(super) reading: Reading<'t>,
     pub(super) rating: Option<f32>,
 }
 
 /// Unit of a feature, which determines how the mean of its values is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(super) enum FeatureUnit {
     /// Shown as it is.
     Plain,
     /// Count in 100 words or in a text, compared by logarithms.
@@ -39,10 +39,10 @@ pub(super) enum Needs {
 /// One feature.
 pub(super) struct Feature {
     pub(super) measure: Measure,
-    pub(super) unit: Unit,
+    pub(super) unit: FeatureUnit,
     pub(super) needs: Needs,
     /// The value of a text; NaN if it has none.
-    pub(super) value: fn(&Text<'_>) -> f64,
+    pub(super) value: fn(&AnalyzedText<'_>) -> f64,
     /// Spans that show it, bytes; empty for a feature that no single span shows.
     pub(super) shown: fn(&Reading<'_>) -> Vec<Range<usize>>,
 }
@@ -61,11 +61,11 @@ fn spans(reading: &Reading<'_>, mark: Mark) -> Vec<Range<usize>> {
 }
 
 /// Occurrences of a mark per 100 words.
-fn rate(text: &Text<'_>, mark: Mark) -> f64 {
+fn rate(text: &AnalyzedText<'_>, mark: Mark) -> f64 {
     per_100_words(text, text.reading.count(mark))
 }
 
-fn per_100_words(text: &Text<'_>, n: usize) -> f64 {
+fn per_100_words(text: &AnalyzedText<'_>, n: usize) -> f64 {
     100.0 * share(n, text.reading.words.len())
 }
 
@@ -91,7 +91,7 @@ macro_rules! rate_of {
     ($measure:ident, $needs:ident, $mark:expr) => {
         Feature {
             measure: Measure::$measure,
-            unit: Unit::Rate,
+            unit: FeatureUnit::Rate,
             needs: Needs::$needs,
             value: |text| rate(text, $mark),
             shown: |reading| spans(reading, $mark),

@@ -1,6 +1,6 @@
 //! Semantic style: how much is said, about what, and how densely.
 
-use super::{Feature, Needs, Unit, nowhere, rate, rate_of, share, spans};
+use super::{Feature, FeatureUnit, Needs, nowhere, rate, rate_of, share, spans};
 use crate::difference::measured::lexicon::Sense;
 use crate::difference::measured::reading::Mark;
 use crate::task::Measure;
@@ -8,14 +8,14 @@ use crate::task::Measure;
 pub(super) const FEATURES: [Feature; 7] = [
     Feature {
         measure: Measure::Words,
-        unit: Unit::Log,
+        unit: FeatureUnit::Log,
         needs: Needs::Nothing,
         value: |text| (text.reading.words.len() as f64).max(1.0).ln(),
         shown: nowhere,
     },
     Feature {
         measure: Measure::ContentWords,
-        unit: Unit::Percent,
+        unit: FeatureUnit::Percent,
         needs: Needs::Words,
         value: |text| {
             let words = &text.reading.words;
@@ -28,7 +28,7 @@ pub(super) const FEATURES: [Feature; 7] = [
     rate_of!(FirstPerson, Words, Mark::FirstPerson),
     Feature {
         measure: Measure::FirstPersonAgainstItem,
-        unit: Unit::Percent,
+        unit: FeatureUnit::Percent,
         needs: Needs::Words,
         value: |text| {
             let n = text.reading.count(Mark::FirstPerson);

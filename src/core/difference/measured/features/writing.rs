@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::{Feature, Needs, Text, Unit, deviation, mean, nowhere, rate, rate_of, share, spans};
+use super::{
+    AnalyzedText, Feature, FeatureUnit, Needs, deviation, mean, nowhere, rate, rate_of, share,
+    spans,
+};
 use crate::difference::measured::lexicon::Sense;
 use crate::difference::measured::reading::{Mark, Reading, Sentence};
-use crate::difference::measured::scan::{Ending, Sign};
+use crate::difference::measured::scan::{SentenceEnd, Sign};
 use crate::task::Measure;
 
 /// Window of the lexical variety, in words; shorter texts have no value.
@@ -18,70 +21,70 @@ const SENTENCES: usize = 3;
 pub(super) const FEATURES: [Feature; 25] = [
     Feature {
         measure: Measure::SentenceWords,
-        unit: Unit::Log,
+        unit: FeatureUnit::Log,
         needs: Needs::Nothing,
         value: |text| share(text.reading.words.len(), text.reading.sentences.len()).ln(),
         shown: nowhere,
     },
     Feature {
         measure: Measure::SentenceSpread,
-        unit: Unit::Plain,
+        unit: FeatureUnit::Plain,
         needs: Needs::Nothing,
         value: sentence_spread,
         shown: nowhere,
     },
     Feature {
         measure: Measure::WordLetters,
-        unit: Unit::Plain,
+        unit: FeatureUnit::Plain,
         needs: Needs::Nothing,
         value: |text| mean(text.reading.words.iter().map(|word| word.span.len() as f64)),
         shown: nowhere,
     },
     Feature {
         measure: Measure::LexicalVariety,
-        unit: Unit::Plain,
+        unit: FeatureUnit::Plain,
         needs: Needs::Nothing,
         value: lexical_variety,
         shown: nowhere,
     },
     Feature {
         measure: Measure::FullStops,
-        unit: Unit::Percent,
+        unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
-        value: |text| ending(text, &[Ending::FullStop]),
-        shown: |reading| ends(reading, &[Ending::FullStop]),
+        value: |text| ending(text, &[SentenceEnd::FullStop]),
+        shown: |reading| ends(reading, &[SentenceEnd::FullStop]),
     },
     Feature {
         measure: Measure::Exclamations,
-        unit: Unit::Percent,
+        unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
-        value: |text| ending(text, &[Ending::Exclamation, Ending::ExclamationRun]),
-        shown: |reading| ends(reading, &[Ending::Exclamation, Ending::ExclamationRun]),
+        value: |text| ending(text, &[SentenceEnd::Exclamation, SentenceEnd::ExclamationRun]),
+        shown: |reading| ends(reading, &[SentenceEnd::Exclamation, SentenceEnd::ExclamationRun]),
     },
     Feature {
         measure: Measure::ExclamationRuns,
-        unit: Unit::Percent,
+        unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
-        value: |text| ending(text, &[Ending::ExclamationRun]),
-        shown: |reading| ends(reading, &[Ending::ExclamationRun]),
+        value: |text| ending(text, &[SentenceEnd::ExclamationRun]),
+        shown: |reading| ends(reading, &[SentenceEnd::ExclamationRun]),
     },
     Feature {
         measure: Measure::Questions,
-        unit: Unit::Percent,
+        unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
-        value: |text| ending(text, &[Ending::Question]),
-        shown: |reading| ends(reading, &[Ending::Question]),
+        value: |text| ending(text, &[SentenceEnd::Question]),
+        shown: |reading| ends(reading, &[SentenceEnd::Question]),
     },
     Feature {
         measure: Measure::BareEndings,
-        unit: Unit::Percent,
+        unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
-        value: |text| ending(text, &[Ending::Bare]),
-        shown: |reading| ends(reading, &[Ending::Bare]),
+        value: |text| ending(text, &[SentenceEnd::Bare]),
+        shown: |reading| ends(reading, &[SentenceEnd::Bare]),
     },
     Feature {
         measure: Measure::LowerStarts,
-        unit: Unit::Percent,
+        unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
         value: |text| {
             let cased = text.reading.sentences.iter().filter_map(|s| s.lower_start);
@@ -106,7 +109,7 @@ pub(super) const FEATURES: [Feature; 25] = [
     rate_of!(Spellings, Words, Mark::Sense(Sense::Spelling)),
     Feature {
         measure: Measure::Contractions,
-        unit: Unit::Percent,
+        unit: FeatureUnit::Percent,
         needs: Needs::Words,
         value: |text| {
             let n = text.reading.count(Mark::Sense(Sense::Contracted));
@@ -116,21 +119,21 @@ pub(super) const FEATURES: [Feature; 25] = [
     },
     Feature {
         measure: Measure::Paragraphs,
-        unit: Unit::Log,
+        unit: FeatureUnit::Log,
         needs: Needs::Nothing,
         value: |text| (text.reading.paragraphs as f64).max(1.0).ln(),
         shown: nowhere,
     },
     Feature {
         measure: Measure::Lists,
-        unit: Unit::Rate,
+        unit: FeatureUnit::Rate,
         needs: Needs::Nothing,
         value: |text| text.reading.count(Mark::ListLine) as f64,
         shown: |reading| spans(reading, Mark::ListLine),
     },
 ];
 
-fn sentence_spread(text: &Text<'_>) -> f64 {
+fn sentence_spread(text: &AnalyzedText<'_>) -> f64 {
     let lengths: Vec<f64> = text.reading.sentences.iter().map(|s| s.words.len() as f64).collect();
     if lengths.len() < SENTENCES {
         f64::NAN
@@ -142,7 +145,7 @@ fn sentence_spread(text: &Text<'_>) -> f64 {
 /// The moving-average type-token ratio: the share of distinct words in a window, averaged over all
 /// its positions (Covington and McFall, "Cutting the Gordian knot: the moving-average type-token
 /// ratio (MATTR)", 2010), here with a window that fits short texts.
-fn lexical_variety(text: &Text<'_>) -> f64 {
+fn lexical_variety(text: &AnalyzedText<'_>) -> f64 {
     let reading = &text.reading;
     let n = reading.words.len();
     if n < WINDOW {
@@ -167,13 +170,13 @@ fn lexical_variety(text: &Text<'_>) -> f64 {
     share(sum, WINDOW * (n + 1 - WINDOW))
 }
 
-fn ending(text: &Text<'_>, endings: &[Ending]) -> f64 {
+fn ending(text: &AnalyzedText<'_>, endings: &[SentenceEnd]) -> f64 {
     let sentences = &text.reading.sentences;
     share(sentences.iter().filter(|s| endings.contains(&s.ending)).count(), sentences.len())
 }
 
 /// Spans of the last characters of the sentences with one of these endings.
-fn ends(reading: &Reading<'_>, endings: &[Ending]) -> Vec<Range<usize>> {
+fn ends(reading: &Reading<'_>, endings: &[SentenceEnd]) -> Vec<Range<usize>> {
     let last = |sentence: &Sentence| {
         let text = &reading.text[sentence.span.clone()];
         let length = text.chars().next_back().map_or(0, char::len_utf8);
@@ -186,8 +189,8 @@ fn ends(reading: &Reading<'_>, endings: &[Ending]) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Text<'_> {
-        Text { reading: Reading::of(text, None), rating: None }
+    fn text(text: &str) -> AnalyzedText<'_> {
+        AnalyzedText { reading: Reading::of(text, None), rating: None }
     }
 
     #[test]
