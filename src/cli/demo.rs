@@ -217,10 +217,11 @@ impl Show<'_> {
             None => None,
         };
         let name = other.as_ref().map_or("", |(found, _)| &found.review.user);
-        let width = name.chars().count().max(user.chars().count());
+        let width = prose::columns(name).max(prose::columns(user));
         let quote = |name: &str, quote: &str| {
             let quote = quote.split_whitespace().collect::<Vec<_>>().join(" ");
-            prose::hanging(&format!("\"{quote}\""), &format!("      {name:<width$}  "))
+            let name = prose::padded(name, width);
+            prose::hanging(&format!("\"{quote}\""), &format!("      {name}  "))
         };
         self.text(&quote(user, &evidence.quote))?;
         match &other {

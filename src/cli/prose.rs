@@ -1,6 +1,7 @@
 //! Text for the terminal: wrapping, indentation, shortening.
 
 use idiolect::corpus::Review;
+use unicode_width::UnicodeWidthStr as _;
 
 /// Maximum line width in columns.
 const WIDTH: usize = 96;
@@ -42,12 +43,22 @@ pub(crate) fn indented(text: &str, indent: usize) -> String {
 
 /// As [`indented`], with `lead` before the first line and the other lines aligned to its end.
 pub(crate) fn hanging(text: &str, lead: &str) -> String {
-    Wrapped::behind(lead, lead.chars().count()).whole(text)
+    Wrapped::behind(lead, lead.width()).whole(text)
 }
 
 /// As [`indented`], with `lead` before the first line.
 pub(crate) fn indented_behind(text: &str, lead: &str, indent: usize) -> String {
     Wrapped::behind(lead, indent).whole(text)
+}
+
+/// Pads a text with spaces to a number of columns; wide characters take two.
+pub(crate) fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
+}
+
+/// Columns that a text takes on a terminal.
+pub(crate) fn columns(text: &str) -> usize {
+    text.width()
 }
 
 /// Wraps a text that comes in pieces. The lines do not depend on how the text is cut.
@@ -112,7 +123,7 @@ impl Wrapped {
         if self.word.is_empty() {
             return;
         }
-        let width = self.word.chars().count();
+        let width = self.word.width();
         if self.has_word {
             match std::mem::take(&mut self.line_ends) {
                 0 if self.columns + 1 + width > WIDTH => self.end_line(out, 1),
@@ -127,7 +138,7 @@ impl Wrapped {
         self.line_ends = 0;
         if self.columns == 0 {
             out.push_str(&self.margin);
-            self.columns = self.margin.chars().count();
+            self.columns = self.margin.width();
             self.margin = " ".repeat(self.indent);
         }
         out.push_str(&self.word);
@@ -153,6 +164,14 @@ mod tests {
         assert!(shown.lines().all(|line| line.chars().count() <= WIDTH));
         assert!(shown.ends_with("word\n\n    last"), "{shown}");
         assert_eq!(shown.matches("word").count(), 40);
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let wide = "这盏灯很亮 ".repeat(20);
+        let shown = indented(&wide, 4);
+        assert!(shown.lines().all(|line| line.width() <= WIDTH), "{shown}");
+        assert!(shown.lines().count() >= 2, "{shown}");
     }
 
     #[test]

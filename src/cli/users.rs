@@ -3,7 +3,7 @@
 use idiolect::corpus::{Store, UserSummary, date};
 
 use super::context::Context;
-use super::{output, values};
+use super::{output, prose, values};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -42,14 +42,16 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         output::note("no user has that many reviews");
         return Ok(());
     }
-    let width = shown.iter().map(|u| u.user.chars().count()).max().unwrap_or(0).max(4);
+    // Names come from imported files; a line break in one must not look like another row.
+    let names: Vec<String> =
+        shown.iter().map(|user| user.user.replace(char::is_control, "\u{fffd}")).collect();
+    let width = names.iter().map(|name| prose::columns(name)).max().unwrap_or(0).max(4);
     let mut table =
         format!("{:<width$} {:>7}  {:<10}  {:<10}\n", "user", "reviews", "first", "last");
-    for user in shown {
-        // Names come from imported files; a line break in one must not look like another row.
-        let name = user.user.replace(char::is_control, "\u{fffd}");
+    for (user, name) in shown.iter().zip(&names) {
+        let name = prose::padded(name, width);
         let (first, last) = (day(user.first), day(user.last));
-        table.push_str(&format!("{name:<width$} {:>7}  {first:<10}  {last:<10}\n", user.reviews));
+        table.push_str(&format!("{name} {:>7}  {first:<10}  {last:<10}\n", user.reviews));
     }
     output::raw(table.as_bytes())?;
     if shown.len() < total {

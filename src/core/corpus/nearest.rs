@@ -27,25 +27,12 @@ fn folded(name: &str) -> Vec<char> {
     name.trim().chars().take(64).flat_map(char::to_lowercase).collect()
 }
 
-/// Levenshtein distance, or `None` if it exceeds `bound`.
+/// Levenshtein distance in characters, or `None` if it exceeds `bound`.
 fn distance(a: &[char], b: &[char], bound: usize) -> Option<usize> {
     if a.len().abs_diff(b.len()) > bound {
         return None;
     }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-        if row.iter().min().is_none_or(|&least| least > bound) {
-            return None;
-        }
-    }
-    Some(row[b.len()]).filter(|&d| d <= bound)
+    Some(strsim::generic_levenshtein(a, b)).filter(|distance| *distance <= bound)
 }
 
 #[cfg(test)]

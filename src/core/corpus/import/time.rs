@@ -1,9 +1,10 @@
 //! Parser of the time formats of tables.
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::fields;
-use crate::corpus::date::days_since_epoch;
 
 /// Numbers from this on are milliseconds: as seconds they would lie after the year 5000.
 const FIRST_MILLISECOND: f64 = 1e11;
@@ -35,11 +36,13 @@ fn date_and_time(text: &str) -> Option<i64> {
     };
     let mut parts = date.splitn(3, '-');
     let (year, month, day) = (parts.next()?, digits(parts.next()?)?, digits(parts.next()?)?);
-    if year.len() != 4 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if year.len() != 4 {
         return None;
     }
-    let days = days_since_epoch(digits(year)?, month, day);
-    Some(days * 86_400 + time_of_day(time)?)
+    let (year, month, day) = (digits(year)? as i16, i8::try_from(month), i8::try_from(day));
+    let date = Date::new(year, month.ok()?, day.ok()?).ok()?;
+    let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
+    Some(midnight + time_of_day(time)?)
 }
 
 /// Returns the time of day in seconds since midnight UTC.
@@ -55,7 +58,9 @@ fn time_of_day(time: &str) -> Option<i64> {
     let mut parts = clock.splitn(3, ':');
     let (hour, minute) = (digits(parts.next()?)?, digits(parts.next()?)?);
     let second = parts.next().map_or(Some(0), digits)?;
-    if hour > 24 || minute > 59 || second > 60 {
+    // 24:00 is the midnight that ends a day, and second 60 a leap second.
+    let is_time = hour < 24 && minute < 60 && second <= 60;
+    if !is_time && (hour, minute, second) != (24, 0, 0) {
         return None;
     }
     let ahead = match offset {
@@ -119,6 +124,9 @@ mod tests {
         for text in [
             "yesterday",
             "2014-13-01",
+            "2014-02-31",
+            "2015-02-29",
+            "2014-07-06T24:01",
             "2014-1",
             "06.07.2014",
             "2014-07-06T99:00",

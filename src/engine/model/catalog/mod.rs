@@ -214,7 +214,7 @@ fn near<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
     let name = name.to_lowercase();
     let mut scored: Vec<(usize, &str)> = known
         .filter_map(|known| {
-            let distance = edits(&name, known);
+            let distance = strsim::levenshtein(&name, known);
             let holds = name.len() > 2 && (known.contains(&name) || name.contains(known.as_str()));
             (holds || distance <= known.len() / 3).then_some((distance, known.as_str()))
         })
@@ -222,19 +222,4 @@ fn near<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
     scored.sort_unstable();
     let names: Vec<_> = scored.iter().take(3).map(|(_, known)| format!("`{known}`")).collect();
     if names.is_empty() { String::new() } else { format!(", did you mean {}", names.join(" or ")) }
-}
-
-/// Returns the Levenshtein distance in bytes.
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
