@@ -4,13 +4,19 @@
 /// string if none is similar.
 pub(super) fn hint<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     let wanted = folded(wanted);
-    let bound = (wanted.len() / 4).clamp(1, 4);
+    let n_wanted = wanted.chars().count();
+    let bound = (n_wanted / 4).clamp(1, 4);
     let mut near: Vec<(usize, &str)> = names
         .filter_map(|name| {
             let folded = folded(name);
-            let begins = wanted.len() >= 4 && folded.starts_with(&wanted);
-            let distance = if begins { 1 } else { distance(&wanted, &folded, bound)? };
-            Some((distance, name))
+            if n_wanted >= 4 && folded.starts_with(&wanted) {
+                return Some((1, name));
+            }
+            if folded.chars().count().abs_diff(n_wanted) > bound {
+                return None;
+            }
+            let distance = strsim::levenshtein(&wanted, &folded);
+            (distance <= bound).then_some((distance, name))
         })
         .collect();
     near.sort_unstable();
@@ -22,17 +28,9 @@ pub(super) fn hint<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> St
     format!(" (near it: {})", names.join(", "))
 }
 
-fn folded(name: &str) -> Vec<char> {
+fn folded(name: &str) -> String {
     // Ids are short; a difference after 64 characters is no typing error.
     name.trim().chars().take(64).flat_map(char::to_lowercase).collect()
-}
-
-/// Levenshtein distance in characters, or `None` if it exceeds `bound`.
-fn distance(a: &[char], b: &[char], bound: usize) -> Option<usize> {
-    if a.len().abs_diff(b.len()) > bound {
-        return None;
-    }
-    Some(strsim::generic_levenshtein(a, b)).filter(|distance| *distance <= bound)
 }
 
 #[cfg(test)]
