@@ -11,7 +11,7 @@ use idiolect::model::gguf::split_files;
 /// # Errors
 /// One sentence that says how much memory is needed and how much is free.
 pub(crate) fn check(files: &LmFiles) -> anyhow::Result<()> {
-    let sizes = split_files(&files.gguf).into_iter().map(|file| std::fs::metadata(file));
+    let sizes = split_files(&files.gguf).into_iter().map(std::fs::metadata);
     let needed = sizes.map(|found| found.map_or(0, |found| found.len())).sum();
     match available() {
         Some(available) if available < needed => bail!(too_little(&files.name, needed, available)),

@@ -8,8 +8,8 @@
 //! ```
 //! use idiolect_metrics::Bm25;
 //!
-//! let documents = ["a kettle that sings", "a lamp for a desk"];
-//! assert_eq!(Bm25::new(&documents).top("the kettle", 1), [0]);
+//! let documents = ["a kettle that sings", "a lamp for a desk", "a radio with two dials"];
+//! assert_eq!(Bm25::new(&documents).top("the lamp", 1), [1]);
 //! ```
 
 mod bm25;

@@ -1,6 +1,6 @@
 //! A scripted language model and a fixed choice of peers, for tests.
 
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::new_without_default, clippy::unwrap_used)]
 
 use std::cell::RefCell;
 

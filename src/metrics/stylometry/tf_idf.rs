@@ -10,8 +10,8 @@ use crate::{Error, Result};
 /// Lengths of the n-grams, in characters.
 const LENGTHS: RangeInclusive<usize> = 3..=5;
 
-/// Cosine of TF-IDF vectors over character n-grams of length 3 to 5. The weight of an n-gram is `(1
-/// + ln tf) * (1 + ln((1 + n) / (1 + df)))`, and each text's vector has length 1, as in
+/// Cosine of TF-IDF vectors over character n-grams of length 3 to 5. The weight of an n-gram is
+/// `(1 + ln tf) * (1 + ln((1 + n) / (1 + df)))`, and each text's vector has length 1, as in
 /// scikit-learn's `TfidfVectorizer` with `sublinear_tf`. N-grams that the population lacks count
 /// too, with a df of 0.
 #[derive(Debug, Clone)]
