@@ -49,7 +49,7 @@
 //! # }
 //! ```
 
-pub use idiolect_core::{corpus, difference, methods, peers, task};
+pub use idiolect_core::{client, corpus, difference, methods, peers, steering, task};
 pub use idiolect_engine::{encoder, lm, model, progress};
 pub use idiolect_kernels as kernels;
 pub use idiolect_metrics::text;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Subcommand};
-use idiolect::lm::{Chat, Completion, Constraint, EndToken, Lm, Prompt, Request, Role, Sampling};
+use idiolect::lm::{
+    Chat, Completion, Constraint, Eos, Lm, Prompt, Request, Role, Sampling, Score, ScoreRequest,
+};
 
 use super::context::Context;
 use super::stream::streamed;
@@ -166,7 +168,7 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
     sampling.check()?;
     let prompt = match (args.chat, args.markup) {
         (true, _) => Prompt::Chat(conversation(args.system, text)),
-        (false, true) => Prompt::Markup(text),
+        (false, true) => Prompt::Raw(text),
         (false, false) => Prompt::Text(text),
     };
     let constraint = constraint(args.json_schema.as_deref(), args.regex)?;
@@ -177,15 +179,15 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
         None => room_left(&lm, &prompt)?,
     };
     let stop = args.stop.iter().map(|stop| unescape(stop)).collect();
-    let end_token = if args.ignore_end { EndToken::Masked } else { EndToken::Ends };
-    let request = Request { prompt, sampling, max_tokens, stop, end_token, constraint };
+    let eos = if args.ignore_end { Eos::Ignore } else { Eos::Stop };
+    let request = Request { sampling, stop, eos, constraint, ..Request::new(prompt, max_tokens) };
     if context.globals.json {
-        let completion: Completion = wait(context, lm.complete(request))??;
+        let completion: Completion = wait(context, lm.generate(request))??;
         return output::json(&completion);
     }
     let show = |piece: &str| output::raw(piece.as_bytes());
     streamed(context, "reading the prompt", show, |on_text| {
-        lm.complete_streamed(request, on_text)
+        lm.generate(Request { on_text: Some(on_text), ..request })
     })??;
     output::line("")
 }
@@ -220,7 +222,8 @@ fn score(args: &ScoreArgs, context: &Context) -> anyhow::Result<()> {
     let prompt = Prompt::Text(read_text(&args.prompt_file)?);
     let continuation = read_text(&args.continuation_file)?;
     let lm = context.lm()?;
-    let score = wait(context, lm.score(prompt, continuation))??;
+    let scores = wait(context, lm.score(ScoreRequest::new(prompt, continuation)))??;
+    let score: Score = scores.into_iter().next().unwrap_or_default();
     if context.globals.json {
         return output::json(&score);
     }

@@ -6,8 +6,10 @@
 //! style. Methods read the corpus through a [`corpus::View`], so that no held-out text reaches a
 //! prompt.
 
+pub mod client;
 pub mod corpus;
 pub mod difference;
 pub mod methods;
 pub mod peers;
+pub mod steering;
 pub mod task;

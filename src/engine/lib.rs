@@ -6,21 +6,14 @@
 //! prompts.
 //!
 //! ```no_run
-//! use idiolect_engine::lm::{Lm, LoadOptions, Prompt, Request, EndToken, Sampling};
+//! use idiolect_engine::lm::{Lm, LoadOptions, Prompt, Request};
 //! use idiolect_engine::model::catalog::{Catalog, SMALL_LM, default_models_dir};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let catalog = Catalog::load(&default_models_dir()?)?;
 //! let lm = Lm::load(&catalog.lm(SMALL_LM)?, &LoadOptions::default())?;
-//! let request = Request {
-//!     prompt: Prompt::Text("The kettle is".to_owned()),
-//!     sampling: Sampling::default(),
-//!     max_tokens: 16,
-//!     stop: Vec::new(),
-//!     end_token: EndToken::Ends,
-//!     constraint: None,
-//! };
-//! println!("{}", futures::executor::block_on(lm.complete(request))?.text);
+//! let request = Request::new(Prompt::Text("The kettle is".to_owned()), 16);
+//! println!("{}", futures::executor::block_on(lm.generate(request))?.text);
 //! # Ok(())
 //! # }
 //! ```

@@ -1,4 +1,4 @@
-use idiolect_core::{corpus, difference, methods};
+use idiolect_core::{client, corpus, difference, methods};
 
 /// Error of an evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,10 @@ pub enum Error {
     /// Stopped on request.
     #[error("stopped; what was done is kept, and the same command goes on from there")]
     Stopped,
-    /// A prompt, the store or the language model failed.
+    /// A call to the language model failed.
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    /// A difference or a profile failed.
     #[error(transparent)]
     Difference(#[from] difference::Error),
     /// The encoder for the swap test failed.

@@ -15,15 +15,20 @@ use super::report::{Facts, Instruments, Report, assemble, to_csv};
 use super::run::{Shard, run};
 use super::synthetic::{World, WorldOptions};
 use super::trial::Bench;
+use idiolect_core::client::Model;
+use idiolect_core::client::testing::text_of;
 use idiolect_core::corpus::Store;
 use idiolect_core::corpus::split::{self, Part, Preset, SplitParameters};
-use idiolect_core::difference::testing::{FirstPeers, text_of};
-use idiolect_core::difference::{Model, OnText, SentenceVectors};
+use idiolect_core::difference::SentenceVectors;
+use idiolect_core::difference::testing::FirstPeers;
 use idiolect_core::methods::{Method, Options};
 use idiolect_core::peers;
+use idiolect_core::steering::Vocabulary;
 use idiolect_core::task::testing::ByWords;
 use idiolect_core::task::{Task, Window};
-use idiolect_engine::lm::{self, Completion, Constraint, Finish, Prompt, Request, Score};
+use idiolect_engine::lm::{
+    self, Completion, Constraint, Finish, Prompt, Request, Score, ScoreRequest,
+};
 use idiolect_engine::model::chat::Role;
 use idiolect_engine::progress::Silent;
 use idiolect_metrics::overlap::Meteor;
@@ -55,13 +60,10 @@ impl Model for Parrot {
         "parrot"
     }
 
-    fn complete(
-        &self,
-        request: Request,
-        _on_text: Option<OnText>,
-    ) -> LocalBoxFuture<'_, lm::Result<Completion>> {
+    fn generate(&self, request: Request) -> LocalBoxFuture<'_, lm::Result<Completion>> {
         self.n_asked.set(self.n_asked.get() + 1);
-        let said = match (&request.prompt, &request.constraint) {
+        let prompt = &request.prompts[0];
+        let said = match (prompt, &request.constraint) {
             // Prefers the text that is not the fixed one.
             (prompt, Some(Constraint::Regex(form))) if form == "A|B" => {
                 let seen = text_of(prompt);
@@ -79,7 +81,7 @@ impl Model for Parrot {
             _ => None,
         };
         let text = said.unwrap_or_else(|| SAME.to_owned());
-        let done = self.count(&request.prompt).map(|prompt_tokens| Completion {
+        let done = self.count(prompt).map(|prompt_tokens| Completion {
             completion_tokens: text.split_whitespace().count(),
             text,
             prompt_tokens,
@@ -88,14 +90,19 @@ impl Model for Parrot {
         async move { done }.boxed_local()
     }
 
-    fn score(&self, prompt: Prompt, continuation: String) -> LocalBoxFuture<'_, lm::Result<Score>> {
+    fn score(&self, request: ScoreRequest) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
         self.n_asked.set(self.n_asked.get() + 1);
-        let seen = text_of(&prompt);
+        let ScoreRequest { prompts, continuation, .. } = request;
+        let seen = text_of(&prompts[0]);
         let known = |word: &str| seen.split_whitespace().any(|other| other == word);
         let logprobs: Vec<f32> =
             continuation.split_whitespace().map(|w| if known(w) { -1.0 } else { -4.0 }).collect();
         let tokens = (0..logprobs.len() as u32).collect();
-        async move { Ok(Score { tokens, logprobs }) }.boxed_local()
+        async move { Ok(vec![Score { tokens, logprobs }]) }.boxed_local()
+    }
+
+    fn vocabulary(&self) -> lm::Result<&dyn Vocabulary> {
+        Err(lm::Error::NoVocabulary { model: "parrot".to_owned() })
     }
 }
 

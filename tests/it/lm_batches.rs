@@ -8,7 +8,8 @@ use futures::future::join_all;
 use idiolect::kernels::Tier;
 use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::{
-    EndToken, Lm, LoadOptions, Prompt, Request, Rule, Sampling, Score, SteeredRequest, WeightedSum,
+    CombineLogits, Eos, Lm, LoadOptions, Prompt, Request, Sampling, Score, ScoreRequest,
+    WeightedSum,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -27,41 +28,42 @@ type Answer = (String, Vec<u32>);
 async fn ask(lm: &Lm, asked: Asked) -> Answer {
     let sampling = |seed| Sampling { temperature: 0.8, top_p: 0.95, seed, ..Sampling::default() };
     let bits = |score: Score| score.logprobs.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let scored = async |request| -> Vec<u32> {
+        lm.score(request).await.unwrap().into_iter().flat_map(bits).collect()
+    };
     match asked {
         Asked::Score { prompt, text } => {
-            (String::new(), bits(lm.score(Prompt::Text(prompt), text).await.unwrap()))
+            (String::new(), scored(ScoreRequest::new(Prompt::Text(prompt), text)).await)
         }
         Asked::Write { prompt, seed, most } => {
+            let prompt = Prompt::Text(prompt);
             let request = Request {
-                prompt: Prompt::Text(prompt.clone()),
                 sampling: sampling(seed),
-                max_tokens: most,
-                stop: Vec::new(),
-                end_token: EndToken::Masked,
-                constraint: None,
+                eos: Eos::Ignore,
+                ..Request::new(prompt.clone(), most)
             };
-            let text = lm.complete(request).await.unwrap().text;
+            let text = lm.generate(request).await.unwrap().text;
             // Also score the text; this uses the same prefix cache.
-            let score = lm.score(Prompt::Text(prompt), text.clone()).await.unwrap();
-            (text, bits(score))
+            let score = scored(ScoreRequest::new(prompt, text.clone())).await;
+            (text, score)
         }
         Asked::Steered { prompts, seed } => {
             let prompts = prompts.map(Prompt::Text).to_vec();
-            let rule = |own: f32| -> Box<dyn Rule> { Box::new(WeightedSum(vec![own, -0.4])) };
-            let request = SteeredRequest {
-                prompts: prompts.clone(),
-                rule: rule(1.4),
-                sampling: sampling(seed),
-                max_tokens: 12,
-                stop: Vec::new(),
-                constraint: None,
-                guard: None,
-                ending: None,
+            let rule = |own: f32| -> Option<Box<dyn CombineLogits>> {
+                Some(Box::new(WeightedSum(vec![own, -0.4])))
             };
-            let text = lm.complete_steered(request).await.unwrap().text;
-            let rules = vec![rule(1.4), rule(0.9)];
-            let scores = lm.score_steered(&prompts, rules, text.clone()).await.unwrap();
-            (text, scores.into_iter().flat_map(bits).collect())
+            let request = Request {
+                combine: rule(1.4),
+                sampling: sampling(seed),
+                prompts: prompts.clone(),
+                ..Request::new(Prompt::Text(String::new()), 12)
+            };
+            let text = lm.generate(request).await.unwrap().text;
+            // Once more without a combination: after the first prompt alone.
+            let combine = vec![rule(1.4), None, rule(0.9)];
+            let continuation = text.clone();
+            let scores = scored(ScoreRequest { prompts, combine, continuation }).await;
+            (text, scores)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt, iter};
-use idiolect::lm::{EndToken, Lm, Outcome, Prompt, Recorded, Request, Sampling, Verb};
+use idiolect::lm::{Eos, Lm, Outcome, Prompt, Recorded, Request, Verb};
 use idiolect::progress::Progress as _;
 use serde_json::json;
 
@@ -131,15 +131,9 @@ async fn replay_job(lm: &Lm, job: &[Recorded], context: &Context) -> anyhow::Res
 
 async fn send(lm: &Lm, recorded: &Recorded) -> anyhow::Result<()> {
     let prompt = recorded.prompts.first().context("a recorded request has no prompt")?;
-    let request = Request {
-        prompt: Prompt::Tokens(prompt.clone()),
-        sampling: Sampling::default(),
-        max_tokens: recorded.completion_tokens,
-        stop: Vec::new(),
-        end_token: EndToken::Masked,
-        constraint: None,
-    };
-    let completion = lm.complete(request).await?;
+    let prompt = Prompt::Tokens(prompt.clone());
+    let request = Request { eos: Eos::Ignore, ..Request::new(prompt, recorded.completion_tokens) };
+    let completion = lm.generate(request).await?;
     if completion.completion_tokens != recorded.completion_tokens {
         bail!(
             "{} tokens were written where {} were recorded",

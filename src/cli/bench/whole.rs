@@ -1,10 +1,10 @@
 //! End-to-end benchmarks: scoring a text, embedding texts, building an index, one personalization.
 
 use anyhow::{Context as _, bail};
+use idiolect::client::CachePolicy;
 use idiolect::corpus::{Store, View};
-use idiolect::difference::Reuse;
 use idiolect::encoder::Encoder;
-use idiolect::lm::{Lm, Prompt};
+use idiolect::lm::{Lm, Prompt, ScoreRequest};
 use idiolect::methods::{Material, Method, Options, Written};
 use idiolect::peers::{BuildOptions, build_index};
 use idiolect::progress::{Progress as _, Silent};
@@ -34,8 +34,14 @@ pub(super) fn measure_score(args: &Args, context: &Context) -> anyhow::Result<Ve
         unit: BenchUnit::TokensPerSecond,
     };
     // No cache holds log-probabilities: every run computes all of them.
-    let score =
-        || timed(|| Ok(wait(context, lm.score(Prompt::Text(String::new()), text.clone()))??));
+    let score = || {
+        timed(|| {
+            Ok(wait(
+                context,
+                lm.score(ScoreRequest::new(Prompt::Text(String::new()), text.clone())),
+            )??)
+        })
+    };
     rounds(&mut [BenchCase { what, once: Box::new(score) }], args.runs, context)
 }
 
@@ -144,7 +150,7 @@ fn personalize(
     let options = Options {
         max_tokens: Some(sample::TEXT_TOKENS),
         profile_max_tokens: Some(sample::PROFILE_TOKENS),
-        reuse: Reuse::Nothing,
+        reuse: CachePolicy::Nothing,
         ..Options::of(&task)
     };
     let target = sample::target(store, &held_out)?;

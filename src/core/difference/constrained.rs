@@ -57,7 +57,7 @@ mod tests {
     use futures::executor::block_on;
 
     use super::*;
-    use idiolect_engine::lm::{EndToken, Prompt, Request, Sampling, tiny};
+    use idiolect_engine::lm::{Prompt, Request, Sampling, tiny};
 
     /// A model with random weights has no tendency towards the required form.
     #[test]
@@ -67,16 +67,14 @@ mod tests {
             let task = Task::load(name).unwrap();
             let constraint = constraint(&task);
             for (seed, temperature) in (0..50).flat_map(|seed| [(seed, 1.0), (seed, 0.0)]) {
+                // From barely enough tokens to more than enough.
+                let max_tokens = 80 + 16 * seed as usize;
                 let asked = Request {
-                    prompt: Prompt::Text(format!("Reviews {seed}")),
                     sampling: Sampling { temperature, seed, ..Sampling::default() },
-                    // From barely enough tokens to more than enough.
-                    max_tokens: 80 + 16 * seed as usize,
-                    stop: Vec::new(),
-                    end_token: EndToken::Ends,
                     constraint: Some(constraint.clone()),
+                    ..Request::new(Prompt::Text(format!("Reviews {seed}")), max_tokens)
                 };
-                let answer = block_on(lm.complete(asked)).unwrap();
+                let answer = block_on(lm.generate(asked)).unwrap();
                 let told = parse(&answer.text, &task).unwrap_or_else(|| panic!("{answer:?}"));
                 assert_eq!(told.len(), 3, "{answer:?}");
                 for (told, dimension) in told.iter().zip(&task.standard) {

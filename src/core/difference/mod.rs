@@ -1,38 +1,27 @@
 //! Differences between a user's texts and those of others, measured in the texts or extracted by
 //! the language model, and the profile made from them.
 //!
-//! Every call to the language model here and in the methods goes through [`Calls`]: it fits the
-//! prompt, looks the answer up in the store under the hash of everything that determines it, and
-//! calls the model only if the answer is not there.
+//! Every call to the language model goes through [`CachedLm`](crate::client::CachedLm).
 
-mod calls;
 mod constrained;
 pub mod measured;
-mod model;
 mod open;
 mod profile;
-mod scores;
 pub mod stated;
 mod statement;
-mod steered;
 mod tell;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod verify;
 
-pub use calls::{Answer, Call, Calls, Reuse, Tally};
 pub use measured::{Measured, SentenceVectors, measure};
-pub use model::{Model, OnText};
 pub use open::tell_validated;
 pub use profile::{Profile, summarize};
-pub use scores::{ScoreCall, Scored};
 pub use statement::{Evidence, PeerQuote, Source, Statement};
-pub use steered::{Beside, Steered};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
 pub use verify::{Occasion, Trial, gain, verify};
 
-use crate::{corpus, peers, task};
-use idiolect_engine::lm;
+use crate::{client, corpus, peers, task};
 
 /// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -50,9 +39,9 @@ pub enum Error {
     /// The task's prompts cannot be made or do not fit.
     #[error(transparent)]
     Task(#[from] task::Error),
-    /// The language model failed.
+    /// A call to the language model failed.
     #[error(transparent)]
-    Lm(#[from] lm::Error),
+    Client(#[from] client::Error),
     /// An answer lacks the form that it must have. No constrained model writes such an answer.
     #[error("the {stage} on `{item}` was told in a form that cannot be read: {answer}")]
     Form {

@@ -1,4 +1,4 @@
-use crate::{corpus, difference, peers, task};
+use crate::{client, corpus, difference, peers, task};
 use idiolect_engine::lm;
 
 /// Errors that can occur while a method prepares, writes or scores a text.
@@ -17,7 +17,10 @@ pub enum Error {
     /// Texts could not be counted.
     #[error(transparent)]
     Lm(#[from] lm::Error),
-    /// A prompt, the language model or the profile failed.
+    /// A call to the language model failed.
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    /// A difference or the profile failed.
     #[error(transparent)]
     Difference(#[from] difference::Error),
     /// The user has no visible past text to learn from.

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::prepared::{Given, Prepared};
 use super::{Material, Options, Result};
-use crate::difference::{Beside, ScoreCall};
+use crate::client::{ContrastPrompts, ScoreCall};
+use crate::steering::Steering;
 use crate::task::{Draft, Part, Stage};
-use idiolect_engine::lm::Steering;
 
 /// Attribution of one token, in differences of natural log-probabilities given the text before it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,19 +37,19 @@ impl Prepared {
         let task = options.task(material.task)?;
         let material = &Material { task: &task, ..material.clone() };
         let Given { text, review } = given.into();
-        let made_from: Vec<_> = self.made_from.iter().copied().chain(review).collect();
+        let sources: Vec<_> = self.sources.iter().copied().chain(review).collect();
         let calls = material.calls(options);
         let call = |stage, draft: Draft| ScoreCall {
             stage,
             draft,
-            made_from: &made_from,
+            sources: &sources,
             text,
             limit: options.score_limit,
             max_tokens: options.max_tokens,
         };
-        let (none, plain) = (Beside::default(), Steering::default());
+        let (none, plain) = (ContrastPrompts::default(), Steering::default());
         let (beside, steering) = match &self.steered {
-            Some(steered) => (&steered.beside, &steered.steering),
+            Some(steered) => (&steered.contrast, &steered.steering),
             None => (&none, &plain),
         };
         let both = [plain.clone(), steering.clone()];
@@ -62,8 +62,10 @@ impl Prepared {
         let nobody = calls.score(call(plain_stage, self.draft.only(Part::Target))).await?;
         // Tokenized as in a score: after a space if the prompt has an opening, else by itself.
         let space = if material.task.stage(self.stage)?.opening().is_empty() { "" } else { " " };
-        let pieces = material.model.pieces(&format!("{space}{}", text.trim()))?;
-        let reasons = pieces.into_iter().enumerate().map_while(|(i, piece)| {
+        let vocabulary = material.model.vocabulary()?;
+        let tokens = vocabulary.tokenize(&format!("{space}{}", text.trim()))?;
+        let pieces = tokens.into_iter().map(|id| vocabulary.token_text(id));
+        let reasons = pieces.enumerate().map_while(|(i, piece)| {
             let [user, steered] = scores.as_slice() else { return None };
             let (user, steered) = (user.logprobs.get(i)?, steered.logprobs.get(i)?);
             let nobody = nobody.logprobs.get(i)?;

@@ -19,7 +19,7 @@ impl Window for ByWords {
             Prompt::Chat(chat) => {
                 chat.messages.iter().map(|m| Ok(self.count_text(&m.content)? + 2)).sum()
             }
-            Prompt::Text(text) | Prompt::Markup(text) => self.count_text(text),
+            Prompt::Text(text) | Prompt::Raw(text) => self.count_text(text),
             Prompt::Tokens(ids) => Ok(ids.len()),
         }
     }

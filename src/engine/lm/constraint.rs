@@ -4,7 +4,7 @@
 //!
 //! It fails closed. An invalid constraint is rejected before generation; a sequence is an error if
 //! its grammar fails or allows no token; a completion that is returned without an error satisfies
-//! its constraint. So that `max_tokens` does not truncate the text, a path to its end ([`closing`])
+//! its constraint. So that `max_tokens` does not truncate the text, a path to its end ([`forced_end`])
 //! is computed regularly. Once only this path fits the tokens left, its tokens are forced.
 //!
 //! Each sequence has its own parser, so that the allowed tokens depend on its own text only.
@@ -18,7 +18,7 @@ use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 use serde_json::Value;
 
-use super::closing::{self, PartialText, VocabularyBytes};
+use super::forced_end::{self, PartialText, VocabularyBytes};
 use super::shortest_match::Walk;
 use super::{Error, Finish, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -120,7 +120,7 @@ impl Grammars {
             bytes: Arc::clone(&self.bytes),
             ends: Arc::clone(&self.ends),
             left: max_tokens,
-            way: None,
+            path: None,
             look_in: 0,
             forced: None,
             finish: None,
@@ -128,7 +128,7 @@ impl Grammars {
         constrained.look();
         // A guessed path may be much longer than the shortest one.
         let guessed = matches!(constrained.text, PartialText::Other);
-        match constrained.way.as_ref().map(Vec::len) {
+        match constrained.path.as_ref().map(Vec::len) {
             Some(needed) if needed > max_tokens && !guessed => Err(Error::Constraint(format!(
                 "{what}: the shortest text found that satisfies it takes {needed} tokens, and \
                  {max_tokens} may be written; allow more"
@@ -185,7 +185,7 @@ pub(super) struct Constrained {
     left: usize,
     /// Tokens from here to an end; `None` if no path was found, or none was searched for after the
     /// last token.
-    way: Option<Vec<u32>>,
+    path: Option<Vec<u32>>,
     /// Number of tokens until the next search for a path.
     look_in: usize,
     /// Rest of the path that is being forced; `None` if no path is forced.
@@ -238,21 +238,21 @@ impl Constrained {
             forced.pop_front();
             return self.consume(id).and_then(|()| self.settle(id));
         }
-        let last_way = self.way.take();
-        let fresh = last_way.filter(|way| self.look_in <= 1 && way.len() <= self.left);
-        let before = fresh.map(|way| (way, self.matcher.clone(), self.text.clone()));
+        let last_path = self.path.take();
+        let fresh = last_path.filter(|path| self.look_in <= 1 && path.len() <= self.left);
+        let before = fresh.map(|path| (path, self.matcher.clone(), self.text.clone()));
         self.consume(id)?;
         self.look_in -= 1;
         if self.look_in > 0 || self.matcher.is_stopped() {
             return self.settle(id);
         }
         self.look();
-        if self.way.as_ref().is_some_and(|way| way.len() <= self.left) {
+        if self.path.as_ref().is_some_and(|path| path.len() <= self.left) {
             return self.settle(id);
         }
-        let Some((way, matcher, text)) = before else { return self.settle(id) };
+        let Some((path, matcher, text)) = before else { return self.settle(id) };
         (self.matcher, self.text, self.left) = (matcher, text, self.left + 1);
-        let mut forced = VecDeque::from(way);
+        let mut forced = VecDeque::from(path);
         let next = forced.pop_front();
         self.forced = Some(forced);
         match next {
@@ -277,9 +277,9 @@ impl Constrained {
     /// Searches for a path to an end and schedules the next search: the fewer tokens are left
     /// beyond the path, the sooner.
     fn look(&mut self) {
-        self.way = closing::way(&self.matcher, &self.text, &self.bytes);
-        self.look_in = match &self.way {
-            Some(way) => (self.left.saturating_sub(way.len()) / TOKENS_AHEAD).max(1),
+        self.path = forced_end::closing_path(&self.matcher, &self.text, &self.bytes);
+        self.look_in = match &self.path {
+            Some(path) => (self.left.saturating_sub(path.len()) / TOKENS_AHEAD).max(1),
             None => TOKENS_AHEAD,
         };
     }

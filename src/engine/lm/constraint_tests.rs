@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::*;
 use crate::lm::tiny;
-use crate::lm::{Completion, EndToken, Lm, Prompt, Request, Sampling};
+use crate::lm::{Completion, Eos, Lm, Prompt, Request, Sampling};
 use crate::model::gguf::Gguf;
 
 fn lm() -> Lm {
@@ -22,18 +22,15 @@ fn lm() -> Lm {
 
 fn request(constraint: Constraint, max_tokens: usize, seed: u64) -> Request {
     Request {
-        prompt: Prompt::Text(format!("Prompt {seed}")),
         sampling: Sampling { temperature: 1.0, seed, ..Sampling::default() },
-        max_tokens,
-        stop: Vec::new(),
-        end_token: EndToken::Ends,
         constraint: Some(constraint),
+        ..Request::new(Prompt::Text(format!("Prompt {seed}")), max_tokens)
     }
 }
 
 fn complete(lm: &Lm, request: Request) -> Result<Completion> {
     let max_tokens = request.max_tokens;
-    let answer = block_on(lm.complete(request));
+    let answer = block_on(lm.generate(request));
     if let Ok(completion) = &answer {
         assert!(completion.completion_tokens <= max_tokens, "{completion:?}");
     }
@@ -250,7 +247,7 @@ fn sixteen_at_once_are_the_same_as_alone() {
         };
         request(constraint, 80, seed)
     };
-    let together = block_on(join_all((0..16).map(|seed| lm.complete(asked(seed)))));
+    let together = block_on(join_all((0..16).map(|seed| lm.generate(asked(seed)))));
     for (seed, together) in together.into_iter().enumerate() {
         assert_eq!(complete(&lm, asked(seed as u64)).unwrap(), together.unwrap());
     }
@@ -259,12 +256,17 @@ fn sixteen_at_once_are_the_same_as_alone() {
 #[test]
 fn penalties_bring_nothing_back() {
     let lm = lm();
-    let mut asked = request(Constraint::Regex("(ab){30}".to_owned()), 60, 1);
-    asked.sampling.repetition_penalty = 3.0;
-    asked.sampling.dry_multiplier = 5.0;
-    assert_eq!(complete(&lm, asked.clone()).unwrap().text, "ab".repeat(30));
-    asked.sampling.temperature = 0.0;
-    asked.sampling.repetition_penalty = 0.1;
+    let asked = |sampling: Sampling| {
+        let request = request(Constraint::Regex("(ab){30}".to_owned()), 60, 1);
+        Request { sampling, ..request }
+    };
+    let mut sampling = Sampling { temperature: 1.0, seed: 1, ..Sampling::default() };
+    sampling.repetition_penalty = 3.0;
+    sampling.dry_multiplier = 5.0;
+    assert_eq!(complete(&lm, asked(sampling.clone())).unwrap().text, "ab".repeat(30));
+    sampling.temperature = 0.0;
+    sampling.repetition_penalty = 0.1;
+    let asked = asked(sampling);
     let completion = complete(&lm, asked).unwrap();
     assert_eq!((completion.text, completion.finish), ("ab".repeat(30), Finish::End));
 }
@@ -275,7 +277,8 @@ fn what_streams_is_the_text() {
     let streamed = Arc::new(std::sync::Mutex::new(String::new()));
     let receiver = Arc::clone(&streamed);
     let asked = request(Constraint::JsonSchema(statements()), 120, 5);
-    let answer = lm.complete_streamed(asked, move |piece| receiver.lock().unwrap().push_str(piece));
+    let on_text = move |piece: &str| receiver.lock().unwrap().push_str(piece);
+    let answer = lm.generate(Request { on_text: Some(Box::new(on_text)), ..asked });
     assert_eq!(block_on(answer).unwrap().text, *streamed.lock().unwrap());
 }
 
@@ -321,7 +324,7 @@ fn other_ways_to_end_are_refused() {
     let error = error_of(&lm, Request { stop: vec!["x".to_owned()], ..asked });
     assert!(error.contains("stop texts"), "{error}");
     let asked = request(Constraint::Regex("a+".to_owned()), 9, 0);
-    let error = error_of(&lm, Request { end_token: EndToken::Masked, ..asked });
+    let error = error_of(&lm, Request { eos: Eos::Ignore, ..asked });
     assert!(error.contains("end tokens"), "{error}");
 }
 

@@ -8,18 +8,18 @@
 //! request 5677.)
 
 use super::Sampling;
-use super::sampler::Vocabulary;
+use super::token_kinds::TokenKinds;
 
 /// Subtracts the penalties from `logits`. Linear in the length of `window`.
 pub(super) fn penalise(
     logits: &mut [f32],
     window: &[u32],
     settings: &Sampling,
-    vocabulary: &Vocabulary,
+    kinds: &TokenKinds,
 ) {
     let allowed = settings.dry_allowed_length;
     // A run at the end must not extend across the last breaker.
-    let longest = window.iter().rev().take_while(|id| !vocabulary.ends_run(**id)).count();
+    let longest = window.iter().rev().take_while(|id| !kinds.ends_run(**id)).count();
     if longest < allowed.max(1) {
         return;
     }
@@ -29,7 +29,7 @@ pub(super) fn penalise(
     let mut candidates: Vec<(u32, usize)> = (1..backwards.len())
         .map(|i| (backwards[i - 1], matches[i].min(longest)))
         .filter(|(id, length)| {
-            *length >= allowed.max(1) && !vocabulary.ends_run(*id) && (*id as usize) < logits.len()
+            *length >= allowed.max(1) && !kinds.ends_run(*id) && (*id as usize) < logits.len()
         })
         .collect();
     candidates.sort_unstable_by_key(|(id, length)| (*id, std::cmp::Reverse(*length)));
@@ -67,10 +67,10 @@ mod tests {
     use proptest::prelude::*;
 
     /// Ids 0 to 8 are letters, 9 is a newline, 10 a control token.
-    fn vocabulary() -> Vocabulary {
+    fn vocabulary() -> TokenKinds {
         let tokens: [&[u8]; 11] =
             [b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h", b"i", b"\n", b""];
-        Vocabulary::new(tokens.into_iter())
+        TokenKinds::new(tokens.into_iter())
     }
 
     fn settings(allowed: usize) -> Sampling {

@@ -86,12 +86,12 @@ pub enum Error {
     /// There is no prompt, or it is empty and the model has no BOS or EOS token to start with.
     #[error("the prompt is empty, and the model names no token to begin with; give it some text")]
     EmptyPrompt,
-    /// No rule was given to combine the distributions.
-    #[error("no rule was given to score the text under; give at least one")]
-    NoRules,
-    /// This substitute for a language model cannot complete several prompts with one text.
-    #[error("`{model}` cannot combine what several prompts say")]
-    NotSteered {
+    /// A scoring request asks for no score.
+    #[error("the request names no distribution to score the text under; give at least one")]
+    NoCombination,
+    /// The language model has no vocabulary that steering could use: it is remote or a stand-in.
+    #[error("`{model}` does not give its vocabulary, which steering needs")]
+    NoVocabulary {
         /// Its fingerprint.
         model: String,
     },

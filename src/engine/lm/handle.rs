@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::constraint::Grammars;
-use super::counting::CountedTexts;
 use super::decoder::{self, Cache, Decoder, Precision};
 use super::engine::Engine;
 use super::record::Recorder;
-use super::sampler::Vocabulary;
 use super::scheduler::{Limits, Scheduler};
 use super::stats::{Counters, Stats};
+use super::token_counts::CountedTexts;
+use super::token_kinds::TokenKinds;
 use super::{Error, Prompt, Result};
 use crate::model::LmFiles;
 use crate::model::chat::ChatTemplate;
@@ -77,7 +77,7 @@ pub(super) struct LmShared {
     start_token: Option<u32>,
     pub(super) tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
-    pub(super) vocabulary: Arc<Vocabulary>,
+    pub(super) token_kinds: Arc<TokenKinds>,
     /// State shared by all constraints; built at the first constrained request.
     pub(super) grammars: OnceLock<Result<Grammars, String>>,
     /// An empty cache; the caches of all requests are made from it.
@@ -135,8 +135,8 @@ impl Lm {
                 ),
             });
         }
-        let vocabulary =
-            Vocabulary::new((0..tokenizer.n_vocab() as u32).map(|id| tokenizer.bytes(id)));
+        let token_kinds =
+            TokenKinds::new((0..tokenizer.n_vocab() as u32).map(|id| tokenizer.bytes(id)));
         let start_token = ["tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"]
             .into_iter()
             .find_map(|key| gguf.value(key)?.as_u64())
@@ -150,6 +150,10 @@ impl Lm {
             // f16 adds nothing, so that answers cached before bf16 existed stay valid.
             if options.kv_precision == KvPrecision::Bf16 && options.device.is_cpu() {
                 hash.update(b"kv bf16");
+            }
+            // All instruction sets of the CPU give the same bits; a GPU gives others.
+            if !options.device.is_cpu() {
+                hash.update(if options.device.is_cuda() { "device cuda" } else { "device metal" });
             }
             hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
         };
@@ -177,7 +181,7 @@ impl Lm {
                 start_token,
                 tokenizer,
                 template,
-                vocabulary: Arc::new(vocabulary),
+                token_kinds: Arc::new(token_kinds),
                 grammars: OnceLock::new(),
                 cache,
                 kv_budget: options.kv_budget,
@@ -201,8 +205,9 @@ impl Lm {
         self.shared.n_weights
     }
 
-    /// Hash of the model file (weights, chat template), of the tokenizer and, if it is bf16 on the
-    /// CPU, of the precision of keys and values.
+    /// Hash of everything besides the request that affects an answer: the model file (weights, chat
+    /// template), the tokenizer, the precision of keys and values on the CPU, and a device other
+    /// than the CPU.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.shared.fingerprint
@@ -237,6 +242,12 @@ impl Lm {
         Ok(self.tokenize(text)?.len())
     }
 
+    /// The tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.shared.tokenizer
+    }
+
     /// Token ids of a text encoded as data.
     ///
     /// # Errors
@@ -247,7 +258,7 @@ impl Lm {
 
     /// Tokenizes a prompt. Never returns an empty list: an empty prompt is replaced by the start
     /// token.
-    pub(super) fn begin(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+    pub(super) fn tokenize_prompt(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         let tokens = self.encode(prompt)?;
         if !tokens.is_empty() {
             return Ok(tokens);
@@ -259,7 +270,7 @@ impl Lm {
         let pieces = match prompt {
             Prompt::Chat(chat) => self.shared.template.render(chat)?,
             Prompt::Text(text) => vec![Piece::Data(text.clone())],
-            Prompt::Markup(text) => vec![Piece::Markup(text.clone())],
+            Prompt::Raw(text) => vec![Piece::Markup(text.clone())],
             Prompt::Tokens(ids) => return self.known(ids),
         };
         Ok(self.shared.tokenizer.encode_pieces(&pieces)?)

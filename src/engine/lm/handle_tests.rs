@@ -14,7 +14,8 @@ use futures::future::join_all;
 use super::*;
 use crate::lm::tiny::Tiny;
 use crate::lm::{
-    Chat, Completion, EndToken, Finish, Request, Role, Rule, Sampling, SteeredRequest, WeightedSum,
+    Chat, CombineLogits, Completion, Eos, Finish, Request, Role, Sampling, Score, ScoreRequest,
+    WeightedSum,
 };
 use crate::model::gguf::Value;
 use idiolect_kernels::Tier;
@@ -40,14 +41,15 @@ fn lm() -> Lm {
 fn request(prompt: &str, max_tokens: usize) -> Request {
     // Temperature 1, since a random model with greedy decoding soon repeats itself.
     let sampling = Sampling { temperature: 1.0, seed: 3, ..Sampling::default() };
-    Request {
-        prompt: Prompt::Text(prompt.to_owned()),
-        sampling,
-        max_tokens,
-        stop: Vec::new(),
-        end_token: EndToken::Ends,
-        constraint: None,
-    }
+    Request { sampling, ..Request::new(Prompt::Text(prompt.to_owned()), max_tokens) }
+}
+
+fn streamed(request: Request, on_text: impl FnMut(&str) + Send + 'static) -> Request {
+    Request { on_text: Some(Box::new(on_text)), ..request }
+}
+
+async fn score(lm: &Lm, prompt: Prompt, text: impl Into<String>) -> Result<Score> {
+    Ok(lm.score(ScoreRequest::new(prompt, text)).await?.remove(0))
 }
 
 fn long_text(n: usize) -> String {
@@ -67,8 +69,8 @@ fn the_same_request_gives_the_same_text_whatever_else_runs() {
     let lm = lm();
     let prompts = ["One", "Two is a longer prompt", "Three", &long_text(300)];
     let alone: Vec<Completion> =
-        prompts.iter().map(|prompt| block_on(lm.complete(request(prompt, 30))).unwrap()).collect();
-    let together = block_on(join_all(prompts.iter().map(|p| lm.complete(request(p, 30)))));
+        prompts.iter().map(|prompt| block_on(lm.generate(request(prompt, 30))).unwrap()).collect();
+    let together = block_on(join_all(prompts.iter().map(|p| lm.generate(request(p, 30)))));
     for (alone, together) in alone.iter().zip(together) {
         assert_eq!(*alone, together.unwrap());
     }
@@ -77,7 +79,7 @@ fn the_same_request_gives_the_same_text_whatever_else_runs() {
         sampling: Sampling { seed: 4, ..request("One", 30).sampling },
         ..request("One", 30)
     };
-    assert_ne!(block_on(lm.complete(other_seed)).unwrap().text, alone[0].text);
+    assert_ne!(block_on(lm.generate(other_seed)).unwrap().text, alone[0].text);
 }
 
 #[test]
@@ -88,15 +90,15 @@ fn threads_and_a_cached_prefix_change_no_byte() {
     };
     let (one, two) = (with(1), with(2));
     let prompt = long_text(700);
-    let fresh = block_on(one.score(Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
-    let other = block_on(two.score(Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
+    let fresh = block_on(score(&one, Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
+    let other = block_on(score(&two, Prompt::Text(prompt.clone()), "and on".to_owned())).unwrap();
     assert_eq!(fresh, other);
     // By now a prefix of the prompt is in the prefix cache for a request that continues
     // differently.
-    let text = block_on(one.complete(request(&prompt, 20))).unwrap();
-    assert_eq!(block_on(two.complete(request(&prompt, 20))).unwrap(), text);
-    assert_eq!(block_on(with(2).complete(request(&prompt, 20))).unwrap(), text);
-    let again = block_on(one.score(Prompt::Text(prompt), "and on".to_owned())).unwrap();
+    let text = block_on(one.generate(request(&prompt, 20))).unwrap();
+    assert_eq!(block_on(two.generate(request(&prompt, 20))).unwrap(), text);
+    assert_eq!(block_on(with(2).generate(request(&prompt, 20))).unwrap(), text);
+    let again = block_on(score(&one, Prompt::Text(prompt), "and on".to_owned())).unwrap();
     assert_eq!(again, fresh);
 }
 
@@ -105,10 +107,10 @@ fn streamed_pieces_are_the_text() {
     let lm = lm();
     let pieces = Arc::new(Mutex::new(String::new()));
     let seen = Arc::clone(&pieces);
-    let completion = block_on(lm.complete_streamed(request("Say", 200), move |piece| {
+    let completion = block_on(lm.generate(streamed(request("Say", 200), move |piece| {
         assert!(!piece.is_empty());
         seen.lock().unwrap().push_str(piece);
-    }))
+    })))
     .unwrap();
     assert_eq!(*pieces.lock().unwrap(), completion.text);
     assert!(completion.completion_tokens <= 200 && completion.prompt_tokens == 3);
@@ -117,17 +119,17 @@ fn streamed_pieces_are_the_text() {
 #[test]
 fn a_stop_text_ends_the_completion_and_is_not_part_of_it() {
     let lm = lm();
-    let whole = block_on(lm.complete(request("Say", 60))).unwrap().text;
+    let whole = block_on(lm.generate(request("Say", 60))).unwrap().text;
     let stop: String = whole.chars().skip(5).take(2).collect();
     let at = whole.find(&stop).unwrap();
     let stopped =
-        block_on(lm.complete(Request { stop: vec![stop], ..request("Say", 60) })).unwrap();
+        block_on(lm.generate(Request { stop: vec![stop], ..request("Say", 60) })).unwrap();
     assert_eq!((stopped.text.as_str(), stopped.finish), (&whole[..at], Finish::Stop));
 }
 
 #[test]
 fn nothing_to_write_is_an_empty_text() {
-    let completion = block_on(lm().complete(request("Say", 0))).unwrap();
+    let completion = block_on(lm().generate(request("Say", 0))).unwrap();
     assert_eq!((completion.text.as_str(), completion.completion_tokens), ("", 0));
     assert_eq!((completion.prompt_tokens, completion.finish), (3, Finish::Length));
 }
@@ -135,12 +137,12 @@ fn nothing_to_write_is_an_empty_text() {
 #[test]
 fn an_empty_prompt_begins_at_bos_or_is_refused() {
     let lm = lm();
-    let completion = block_on(lm.complete(request("", 5))).unwrap();
+    let completion = block_on(lm.generate(request("", 5))).unwrap();
     assert_eq!(completion.prompt_tokens, 1);
     assert_eq!(lm.count(&Prompt::Text(String::new())).unwrap(), 0);
-    let score = block_on(lm.score(Prompt::Text(String::new()), "abc".to_owned())).unwrap();
-    assert_eq!((score.tokens.len(), score.logprobs.len()), (3, 3));
-    let nothing = block_on(lm.score(Prompt::Text("abc".to_owned()), String::new())).unwrap();
+    let abc = block_on(score(&lm, Prompt::Text(String::new()), "abc".to_owned())).unwrap();
+    assert_eq!((abc.tokens.len(), abc.logprobs.len()), (3, 3));
+    let nothing = block_on(score(&lm, Prompt::Text("abc".to_owned()), String::new())).unwrap();
     assert!(nothing.tokens.is_empty() && nothing.logprobs.is_empty());
     assert_eq!((nothing.bits_per_token(), nothing.perplexity()), (None, None));
 }
@@ -150,7 +152,7 @@ fn scores_are_log_softmax_of_the_decoders_logits() {
     let tiny = Tiny::new("qwen2");
     let lm = load(&tiny);
     let (prompt, continuation) = (long_text(250), " and what follows it".to_owned());
-    let score = block_on(lm.score(Prompt::Text(prompt.clone()), continuation.clone())).unwrap();
+    let score = block_on(score(&lm, Prompt::Text(prompt.clone()), continuation.clone())).unwrap();
     assert_eq!(score.tokens, lm.tokenize(&continuation).unwrap());
 
     let options = decoder::Options {
@@ -183,13 +185,13 @@ fn scores_are_log_softmax_of_the_decoders_logits() {
 fn greedy_text_is_the_likeliest_at_every_token() {
     let lm = lm();
     let greedy = Request { sampling: Sampling::default(), ..request("Go", 1) };
-    let text = block_on(lm.complete(greedy)).unwrap();
+    let text = block_on(lm.generate(greedy)).unwrap();
     // Each token of a tiny model is one byte; no other byte has a higher score.
-    let best = block_on(lm.score(Prompt::Text("Go".to_owned()), text.text.clone())).unwrap();
+    let best = block_on(score(&lm, Prompt::Text("Go".to_owned()), text.text.clone())).unwrap();
     if best.tokens.len() == 1 {
         for other in 'a'..='z' {
             let score =
-                block_on(lm.score(Prompt::Text("Go".to_owned()), other.to_string())).unwrap();
+                block_on(score(&lm, Prompt::Text("Go".to_owned()), other.to_string())).unwrap();
             assert!(score.logprobs[0] <= best.logprobs[0]);
         }
     }
@@ -200,12 +202,12 @@ fn what_does_not_fit_the_window_is_refused_with_the_figures() {
     let options = LoadOptions { context: Some(20), ..LoadOptions::default() };
     let lm = try_load(&Tiny::new("llama"), &options).unwrap();
     assert_eq!(lm.context(), 20);
-    let error = block_on(lm.complete(request("0123456789", 11))).unwrap_err();
+    let error = block_on(lm.generate(request("0123456789", 11))).unwrap_err();
     assert!(matches!(error, Error::TooLong { prompt: 10, max_tokens: 11, context: 20 }), "{error}");
-    assert!(block_on(lm.complete(request("0123456789", usize::MAX))).is_err());
-    assert!(block_on(lm.complete(request("0123456789", 10))).is_ok());
-    assert!(block_on(lm.score(Prompt::Text(long_text(15)), long_text(6))).is_err());
-    assert!(block_on(lm.score(Prompt::Text(long_text(15)), long_text(5))).is_ok());
+    assert!(block_on(lm.generate(request("0123456789", usize::MAX))).is_err());
+    assert!(block_on(lm.generate(request("0123456789", 10))).is_ok());
+    assert!(block_on(score(&lm, Prompt::Text(long_text(15)), long_text(6))).is_err());
+    assert!(block_on(score(&lm, Prompt::Text(long_text(15)), long_text(5))).is_ok());
 
     for context in [0, 1 << 20] {
         let options = LoadOptions { context: Some(context), ..LoadOptions::default() };
@@ -219,7 +221,7 @@ fn control_markers_are_data_unless_they_are_markup() {
     let lm = lm();
     let text = "<|im_start|>";
     assert_eq!(lm.count(&Prompt::Text(text.to_owned())).unwrap(), text.len());
-    assert_eq!(lm.count(&Prompt::Markup(text.to_owned())).unwrap(), 1);
+    assert_eq!(lm.count(&Prompt::Raw(text.to_owned())).unwrap(), 1);
     assert_eq!(lm.count_text(text).unwrap(), text.len());
     let chat = Chat::default().with(Role::User, text);
     let plain = Chat::default().with(Role::User, "");
@@ -239,10 +241,10 @@ fn damaged_weights_are_an_error_and_the_engine_goes_on() {
         };
         let lm = load(&tiny);
         for _ in 0..2 {
-            let error = block_on(lm.complete(request("Say", 5))).unwrap_err();
+            let error = block_on(lm.generate(request("Say", 5))).unwrap_err();
             assert!(matches!(error, Error::Logits { .. }), "{error}");
             let prompt = Prompt::Text("Say".to_owned());
-            let error = block_on(lm.score(prompt, "it".to_owned())).unwrap_err();
+            let error = block_on(score(&lm, prompt, "it".to_owned())).unwrap_err();
             assert!(matches!(error, Error::Logits { .. }), "{error}");
         }
     }
@@ -252,12 +254,12 @@ fn damaged_weights_are_an_error_and_the_engine_goes_on() {
 fn a_callback_that_panics_fails_its_own_request_only() {
     let lm = lm();
     let (broken, fine) = block_on(futures::future::join(
-        lm.complete_streamed(request("Say", 20), |_| panic!("of the caller's making")),
-        lm.complete(request("Say", 20)),
+        lm.generate(streamed(request("Say", 20), |_| panic!("of the caller's making"))),
+        lm.generate(request("Say", 20)),
     ));
     let error = broken.unwrap_err().to_string();
     assert!(error.contains("of the caller's making"), "{error}");
-    assert!(fine.is_ok() && block_on(lm.complete(request("Say", 20))).is_ok());
+    assert!(fine.is_ok() && block_on(lm.generate(request("Say", 20))).is_ok());
 }
 
 #[test]
@@ -266,16 +268,16 @@ fn a_dropped_future_frees_its_row() {
     let held = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&held);
     let mut future =
-        Box::pin(lm.complete_streamed(request("Go on", 1000), move |_| {
+        Box::pin(lm.generate(streamed(request("Go on", 1000), move |_| {
             seen.store(true, Ordering::SeqCst)
-        }));
+        })));
     let mut task = Context::from_waker(Waker::noop());
     assert!(matches!(future.as_mut().poll(&mut task), Poll::Pending));
     eventually("the request runs", || held.load(Ordering::SeqCst));
     drop(future);
     // The engine drops the callback, and with it the values it captured.
     eventually("the request is gone", || Arc::strong_count(&held) == 1);
-    assert!(block_on(lm.complete(request("Say", 3))).is_ok());
+    assert!(block_on(lm.generate(request("Say", 3))).is_ok());
 }
 
 #[test]
@@ -284,7 +286,7 @@ fn the_engine_ends_with_its_last_handle() {
     let second = lm.clone();
     let tokenizer = Arc::downgrade(&lm.shared.tokenizer);
     drop(lm);
-    assert!(block_on(second.complete(request("Say", 3))).is_ok());
+    assert!(block_on(second.generate(request("Say", 3))).is_ok());
     drop(second);
     eventually("the engine's thread ends", || tokenizer.strong_count() == 0);
 }
@@ -293,7 +295,7 @@ fn the_engine_ends_with_its_last_handle() {
 fn settings_out_of_range_are_refused() {
     let mut wrong = request("Say", 3);
     wrong.sampling.top_p = 2.0;
-    assert!(matches!(block_on(lm().complete(wrong)), Err(Error::Sampling { .. })));
+    assert!(matches!(block_on(lm().generate(wrong)), Err(Error::Sampling { .. })));
 }
 
 #[test]
@@ -315,19 +317,18 @@ fn the_fingerprint_is_of_weights_tokenizer_and_precision() {
 fn masked_end_tokens_are_never_written() {
     // A random model chooses an end token early.
     let lm = lm();
-    let prompts = (0..12).map(|seed| {
+    let asked = |seed, eos| {
         let sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
-        let prompt = Prompt::Tokens(vec![65, 66, 67]);
-        Request { prompt, sampling, ..request("", 120) }
-    });
-    let requests: Vec<Request> = prompts.collect();
-    let finishes = |end_token| {
-        let asked = requests.iter().map(|r| lm.complete(Request { end_token, ..r.clone() }));
+        let prompts = vec![Prompt::Tokens(vec![65, 66, 67])];
+        Request { prompts, sampling, eos, ..request("", 120) }
+    };
+    let finishes = |eos| {
+        let asked = (0..12).map(|seed| lm.generate(asked(seed, eos)));
         let done = block_on(join_all(asked)).into_iter().map(Result::unwrap);
         done.map(|completion| (completion.finish, completion.completion_tokens)).collect::<Vec<_>>()
     };
-    assert!(finishes(EndToken::Ends).iter().any(|(finish, _)| *finish == Finish::End));
-    assert!(finishes(EndToken::Masked).iter().all(|done| *done == (Finish::Length, 120)));
+    assert!(finishes(Eos::Stop).iter().any(|(finish, _)| *finish == Finish::End));
+    assert!(finishes(Eos::Ignore).iter().all(|done| *done == (Finish::Length, 120)));
 }
 
 #[test]
@@ -335,7 +336,9 @@ fn token_ids_are_a_prompt_like_its_text() {
     let lm = lm();
     let text = Prompt::Text("Say".to_owned());
     let ids = Prompt::Tokens(lm.tokenize("Say").unwrap());
-    let complete = |prompt| block_on(lm.complete(Request { prompt, ..request("", 12) })).unwrap();
+    let complete = |prompt| {
+        block_on(lm.generate(Request { prompts: vec![prompt], ..request("", 12) })).unwrap()
+    };
     assert_eq!(complete(text), complete(ids));
     let beyond = Prompt::Tokens(vec![0, 100_000]);
     assert!(matches!(lm.count(&beyond), Err(Error::Token { id: 100_000, .. })));
@@ -348,13 +351,13 @@ fn requests_are_recorded_as_they_went_to_the_model() {
     let path = folder.path().join("requests.jsonl");
     let options = LoadOptions { record: Some(path.clone()), ..LoadOptions::default() };
     let lm = try_load(&Tiny::new("llama"), &options).unwrap();
-    let both = join_all(["One", "Two"].map(|prompt| lm.complete(request(prompt, 5))));
+    let both = join_all(["One", "Two"].map(|prompt| lm.generate(request(prompt, 5))));
     let written = block_on(both);
-    block_on(lm.score(Prompt::Text("Say".to_owned()), "and on".to_owned())).unwrap();
-    block_on(lm.complete(request("too long", 1020))).unwrap_err();
+    block_on(score(&lm, Prompt::Text("Say".to_owned()), "and on".to_owned())).unwrap();
+    block_on(lm.generate(request("too long", 1020))).unwrap_err();
     {
-        let endless = Request { end_token: EndToken::Masked, ..request("Dropped", 900) };
-        let mut dropped = Box::pin(lm.complete(endless));
+        let endless = Request { eos: Eos::Ignore, ..request("Dropped", 900) };
+        let mut dropped = Box::pin(lm.generate(endless));
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(dropped.as_mut().poll(&mut context), Poll::Pending));
     }
@@ -382,17 +385,11 @@ fn requests_are_recorded_as_they_went_to_the_model() {
     assert!(error.contains("requests.jsonl") && error.contains("line 1"), "{error}");
 }
 
-fn steered(prompts: &[&str], weights: &[f32], max_tokens: usize) -> SteeredRequest {
-    let Request { sampling, stop, .. } = request("", max_tokens);
-    SteeredRequest {
+fn steered(prompts: &[&str], weights: &[f32], max_tokens: usize) -> Request {
+    Request {
         prompts: prompts.iter().map(|prompt| Prompt::Text((*prompt).to_owned())).collect(),
-        rule: Box::new(WeightedSum(weights.to_vec())),
-        sampling,
-        max_tokens,
-        stop,
-        constraint: None,
-        guard: None,
-        ending: None,
+        combine: Some(Box::new(WeightedSum(weights.to_vec()))),
+        ..request("", max_tokens)
     }
 }
 
@@ -400,18 +397,18 @@ fn steered(prompts: &[&str], weights: &[f32], max_tokens: usize) -> SteeredReque
 fn one_prompt_of_weight_one_is_written_as_without_a_rule() {
     let lm = lm();
     let (long, other) = (long_text(200), "Another one");
-    let plain = block_on(lm.complete(request(&long, 40))).unwrap();
-    let one = block_on(lm.complete_steered(steered(&[&long], &[1.0], 40))).unwrap();
+    let plain = block_on(lm.generate(request(&long, 40))).unwrap();
+    let one = block_on(lm.generate(steered(&[&long], &[1.0], 40))).unwrap();
     assert_eq!(one, plain);
     // Prompts with weight 0 change nothing, also if they have other lengths.
     for prompts in [[&long, other], [&long, &long]] {
-        let two = block_on(lm.complete_steered(steered(&prompts, &[1.0, 0.0], 40))).unwrap();
+        let two = block_on(lm.generate(steered(&prompts, &[1.0, 0.0], 40))).unwrap();
         assert_eq!((&two.text, two.completion_tokens), (&plain.text, plain.completion_tokens));
         assert_eq!(two.prompt_tokens, prompts.iter().map(|prompt| prompt.len()).sum::<usize>());
     }
-    let mixed = block_on(lm.complete_steered(steered(&[&long, other], &[0.2, 0.8], 40))).unwrap();
+    let mixed = block_on(lm.generate(steered(&[&long, other], &[0.2, 0.8], 40))).unwrap();
     assert_ne!(mixed.text, plain.text);
-    assert!(block_on(lm.complete_steered(steered(&[], &[], 4))).is_err());
+    assert!(block_on(lm.generate(steered(&[], &[], 4))).is_err());
 }
 
 #[test]
@@ -419,32 +416,36 @@ fn steered_scores_are_those_of_the_combined_distribution() {
     let lm = lm();
     let prompts = [long_text(130), "Say".to_owned()].map(Prompt::Text);
     let text = " and what follows".to_owned();
-    let score = |weights: &[f32]| {
-        let rule = Box::new(WeightedSum(weights.to_vec()));
-        let scores = block_on(lm.score_steered(&prompts, vec![rule], text.clone())).unwrap();
-        assert_eq!(scores.len(), 1);
-        scores[0].clone()
+    let combined = |weights: &[&[f32]], continuation: &str| {
+        let weighted = |weights: &&[f32]| -> Option<Box<dyn CombineLogits>> {
+            (!weights.is_empty()).then(|| Box::new(WeightedSum(weights.to_vec())) as _)
+        };
+        let combine: Vec<_> = weights.iter().map(weighted).collect();
+        let n = combine.len();
+        let (prompts, continuation) = (prompts.to_vec(), continuation.to_owned());
+        let scores = block_on(lm.score(ScoreRequest { prompts, combine, continuation }))?;
+        assert_eq!(scores.len(), n);
+        Ok::<_, Error>(scores)
     };
+    let of = |weights: &[f32]| combined(&[weights], &text).unwrap().remove(0);
     for (index, weights) in [[1.0, 0.0], [0.0, 1.0]].iter().enumerate() {
-        let plain = block_on(lm.score(prompts[index].clone(), text.clone())).unwrap();
-        for (a, b) in score(weights).logprobs.iter().zip(&plain.logprobs) {
+        let plain = block_on(score(&lm, prompts[index].clone(), text.clone())).unwrap();
+        for (a, b) in of(weights).logprobs.iter().zip(&plain.logprobs) {
             assert!((a - b).abs() < 1e-4, "{a} {b}");
         }
     }
-    // Several rules in one request give the same scores as one request per rule.
-    let rules: Vec<Box<dyn Rule>> =
-        vec![Box::new(WeightedSum(vec![2.0, -0.5])), Box::new(WeightedSum(vec![0.3, 0.3]))];
-    let both = block_on(lm.score_steered(&prompts, rules, text.clone())).unwrap();
-    assert_eq!(both, [score(&[2.0, -0.5]), score(&[0.3, 0.3])]);
-    let none = block_on(lm.score_steered(&prompts, Vec::new(), text.clone()));
-    assert!(matches!(none, Err(Error::NoRules)));
+    // Several combinations in one request give the same scores as one request each. Without one,
+    // the score has the bits of a score after the first prompt alone.
+    let three = combined(&[&[2.0, -0.5], &[], &[0.3, 0.3]], &text).unwrap();
+    let first = block_on(score(&lm, prompts[0].clone(), text.clone())).unwrap();
+    assert_eq!(three, [of(&[2.0, -0.5]), first, of(&[0.3, 0.3])]);
+    assert!(matches!(combined(&[], &text), Err(Error::NoCombination)));
     // The probabilities of all tokens sum to 1.
     let total: f64 = (0..crate::lm::tiny::N_TOKENS as u32)
         .filter_map(|id| {
             let text = String::from_utf8(lm.shared.tokenizer.bytes(id).to_vec()).ok()?;
-            let rule = Box::new(WeightedSum(vec![2.0, -0.5]));
             (lm.tokenize(&text).ok()?.len() == 1).then_some(())?;
-            Some(block_on(lm.score_steered(&prompts, vec![rule], text)).unwrap()[0].total().exp())
+            Some(combined(&[&[2.0, -0.5]], &text).unwrap()[0].total().exp())
         })
         .sum();
     assert!(total > 0.2 && total < 1.0 + 1e-4, "{total}");
@@ -455,16 +456,16 @@ fn what_does_not_fit_the_budget_is_refused_with_the_figures() {
     let options = LoadOptions { kv_budget: 64 << 10, ..LoadOptions::default() };
     let lm = try_load(&Tiny::new("llama"), &options).unwrap();
     // The budget is four KV blocks of 16 KiB.
-    assert!(block_on(lm.complete(request(&long_text(250), 6))).is_ok());
-    let error = block_on(lm.complete(request(&long_text(250), 7))).unwrap_err();
+    assert!(block_on(lm.generate(request(&long_text(250), 6))).is_ok());
+    let error = block_on(lm.generate(request(&long_text(250), 7))).unwrap_err();
     assert!(
         matches!(error, Error::Budget { tokens: 257, needed: 81_920, budget: 65_536 }),
         "{error}"
     );
     let two = steered(&[&long_text(120), &long_text(150)], &[1.0, 1.0], 8);
-    assert!(matches!(block_on(lm.complete_steered(two)), Err(Error::Budget { .. })));
+    assert!(matches!(block_on(lm.generate(two)), Err(Error::Budget { .. })));
     // More concurrent requests than fit the budget wait for each other.
-    let all = block_on(join_all((0..9).map(|_| lm.complete(request(&long_text(200), 20)))));
+    let all = block_on(join_all((0..9).map(|_| lm.generate(request(&long_text(200), 20)))));
     assert!(all.into_iter().all(|answer| answer.is_ok()));
     assert!(lm.stats().kv_peak_bytes <= 64 << 10);
 }
@@ -477,7 +478,7 @@ fn prompts_that_begin_alike_compute_their_beginning_once() {
         let prompts = (0..8).map(|i| format!("{} number {i}", long_text(500)));
         let asked = prompts.map(|prompt| {
             let lm = lm.clone();
-            async move { lm.complete(request(&prompt, 10)).await.unwrap() }
+            async move { lm.generate(request(&prompt, 10)).await.unwrap() }
         });
         (block_on(join_all(asked)), lm.stats())
     };

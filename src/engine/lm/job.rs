@@ -2,22 +2,21 @@
 
 use std::ops::Range;
 
-use super::completing::{Completing, NextToken};
 use super::decoder::Cache;
+use super::generation::{Generation, NextToken};
 use super::sampler::check_logits;
 use super::scoring::Scoring;
-use super::steering::Rule;
-use super::{Error, Result};
+use super::{CombineLogits, Distributions, Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use idiolect_kernels::Tier;
 use idiolect_kernels::softmax::log_softmax_in_place;
 
-/// A `Job`: one request, with one sequence or several whose distributions a rule combines.
+/// A `Job`: one request, with one sequence or several whose distributions are combined.
 pub(super) struct Job {
     pub(super) lanes: Vec<Lane>,
-    /// If empty, the first sequence's distribution is used as it is. Each rule makes its own
-    /// distribution from the same sequences; only scoring uses more than one rule.
-    pub(super) rules: Vec<Box<dyn Rule>>,
+    /// At least one. Each makes a distribution from those of the sequences; `None` takes the first
+    /// sequence's as it is. Only scoring uses more than one.
+    pub(super) combine: Vec<Option<Box<dyn CombineLogits>>>,
     pub(super) work: Work,
 }
 
@@ -36,7 +35,7 @@ pub(super) struct Lane {
 }
 
 pub(super) enum Work {
-    Complete(Box<Completing>),
+    Generate(Box<Generation>),
     Score(Scoring),
 }
 
@@ -88,14 +87,14 @@ impl Job {
     /// Whether the caller has dropped the request.
     pub(super) fn is_cancelled(&self) -> bool {
         match &self.work {
-            Work::Complete(completing) => completing.is_cancelled(),
+            Work::Generate(generation) => generation.is_cancelled(),
             Work::Score(scoring) => scoring.is_cancelled(),
         }
     }
 
     /// Whether there is nothing to compute.
     pub(super) fn is_empty(&self) -> bool {
-        matches!(&self.work, Work::Complete(completing) if completing.max_tokens() == 0)
+        matches!(&self.work, Work::Generate(generation) if generation.max_tokens() == 0)
     }
 
     /// Consumes the logits of the text's next position, one row per sequence, `[n_lanes][n_vocab]`.
@@ -106,15 +105,16 @@ impl Job {
         tier: Tier,
     ) -> Result<Turn> {
         let position = match &self.work {
-            Work::Complete(completing) => completing.n_written(),
+            Work::Generate(generation) => generation.n_written(),
             Work::Score(scoring) => scoring.n_taken(),
         };
-        if self.rules.is_empty() {
-            let Some(logits) = logits.first_mut() else {
-                return Err(Error::Engine("was given no logits".to_owned()));
-            };
-            return self.take_one(0, logits, tokenizer, tier);
+        let Some((first, _)) = logits.split_first_mut() else {
+            return Err(Error::Engine("was given no logits".to_owned()));
+        };
+        if let [None] = self.combine.as_slice() {
+            return self.take_one(0, first, tokenizer, tier);
         }
+        let mut as_it_is = first.to_vec();
         for row in logits.iter_mut() {
             check_logits(row)?;
             log_softmax_in_place(row, tier);
@@ -124,30 +124,35 @@ impl Job {
         };
         let written = lane.tokens[lane.n_prompt..lane.n_prompt + position].to_vec();
         let rows: Vec<&[f32]> = logits.iter().map(|row| &**row).collect();
-        let mut combined = vec![0.0; rows.first().map_or(0, |row| row.len())];
+        let mut combined = vec![0.0; as_it_is.len()];
         let mut turn = Turn::Goes;
-        for index in 0..self.rules.len() {
-            self.rules[index].combine(&written, &rows, &mut combined);
-            turn = self.take_one(index, &mut combined, tokenizer, tier)?;
+        for index in 0..self.combine.len() {
+            turn = match &mut self.combine[index] {
+                Some(combine) => {
+                    combine.combine(&Distributions::new(&written, &rows).on(tier), &mut combined);
+                    self.take_one(index, &mut combined, tokenizer, tier)?
+                }
+                None => self.take_one(index, &mut as_it_is, tokenizer, tier)?,
+            };
         }
         Ok(turn)
     }
 
-    /// Consumes the text's next distribution under one of the rules.
+    /// Consumes the text's next distribution from the combination `index`.
     fn take_one(
         &mut self,
-        rule: usize,
+        index: usize,
         logits: &mut [f32],
         tokenizer: &Tokenizer,
         tier: Tier,
     ) -> Result<Turn> {
         match &mut self.work {
             Work::Score(scoring) => {
-                let is_last = scoring.take(rule, logits, tier)?;
+                let is_last = scoring.take(index, logits, tier)?;
                 Ok(if is_last { Turn::Done } else { Turn::Goes })
             }
-            Work::Complete(completing) => {
-                match completing.take(logits, &self.lanes[0].tokens, tokenizer)? {
+            Work::Generate(generation) => {
+                match generation.take(logits, &self.lanes[0].tokens, tokenizer)? {
                     NextToken::Done => Ok(Turn::Done),
                     NextToken::Token(id) => {
                         self.lanes.iter_mut().for_each(|lane| lane.tokens.push(id));
@@ -161,7 +166,7 @@ impl Job {
     /// Sends the answer, or the error if there is one.
     pub(super) fn answer(self, error: Option<Error>) {
         match self.work {
-            Work::Complete(completing) => completing.answer(error),
+            Work::Generate(generation) => generation.answer(error),
             Work::Score(scoring) => scoring.answer(error),
         }
     }

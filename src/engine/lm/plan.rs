@@ -32,7 +32,7 @@ pub(super) fn plan(jobs: &[Job], turn: usize, multiple: usize) -> Vec<BatchSlice
         let in_prompt = job.lanes.iter().any(|lane| lane.is_in_prompt());
         let alone = job.lanes.len() == 1;
         match (&job.work, in_prompt) {
-            (Work::Complete(_), false) => {
+            (Work::Generate(_), false) => {
                 units.extend(job.lanes.iter().enumerate().map(|(lane_index, lane)| BatchSlice {
                     job: job_index,
                     lane: lane_index,

@@ -1,7 +1,6 @@
 //! Requests to a language model and their answers.
 
-use super::steering::Rule;
-use super::{Chat, Constraint, CopyGuard, Ending, Sampling};
+use super::{Chat, CombineLogits, Constraint, MaskLogits, Sampling};
 
 /// A prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,57 +10,83 @@ pub enum Prompt {
     /// Raw text, encoded as data, after the BOS token if the model's tokenizer adds one.
     Text(String),
     /// Raw text in which control tokens are recognized. Must not contain text of users or items.
-    Markup(String),
+    Raw(String),
     /// Token ids, used as they are.
     Tokens(Vec<u32>),
 }
 
-/// A completion request.
-#[derive(Debug, Clone)]
+/// A generation request: one text after one or several prompts.
 pub struct Request {
-    /// The prompt.
-    pub prompt: Prompt,
-    /// Sampling settings.
+    /// The prompts, at least one. Each generated token is appended to all of them.
+    pub prompts: Vec<Prompt>,
+    /// Combines the distributions after the prompts; `None` uses the one after the first prompt.
+    pub combine: Option<Box<dyn CombineLogits>>,
+    /// Forbids tokens at each step.
+    pub mask: Option<Box<dyn MaskLogits>>,
+    /// Sampling settings. The penalties consider the first prompt.
     pub sampling: Sampling,
     /// Maximum number of tokens to generate.
     pub max_tokens: usize,
     /// Texts that end the completion; they are not part of it.
     pub stop: Vec<String>,
     /// Treatment of the model's end tokens.
-    pub end_token: EndToken,
-    /// Form that the text must have; cannot be combined with `stop` or masked end tokens.
+    pub eos: Eos,
+    /// Form that the text must have; cannot be combined with `stop` or ignored end tokens.
     pub constraint: Option<Constraint>,
+    /// Receives each new piece of text on an engine thread, valid UTF-8; the pieces concatenated
+    /// are the completion's text.
+    pub on_text: Option<OnText>,
+}
+
+/// Receiver of a text in pieces as it is generated.
+pub type OnText = Box<dyn FnMut(&str) + Send>;
+
+impl Request {
+    /// A request for up to `max_tokens` of the most likely tokens after a prompt.
+    #[must_use]
+    pub fn new(prompt: Prompt, max_tokens: usize) -> Self {
+        Self {
+            prompts: vec![prompt],
+            combine: None,
+            mask: None,
+            sampling: Sampling::default(),
+            max_tokens,
+            stop: Vec::new(),
+            eos: Eos::Stop,
+            constraint: None,
+            on_text: None,
+        }
+    }
+}
+
+/// A scoring request: a given text after one or several prompts.
+pub struct ScoreRequest {
+    /// The prompts, at least one; they are run once.
+    pub prompts: Vec<Prompt>,
+    /// One score each. A combination of the distributions after the prompts; `None` is the
+    /// distribution after the first prompt.
+    pub combine: Vec<Option<Box<dyn CombineLogits>>>,
+    /// The text. Prompt and text are tokenized separately.
+    pub continuation: String,
+}
+
+impl ScoreRequest {
+    /// A request for one score: of a text after a prompt.
+    #[must_use]
+    pub fn new(prompt: Prompt, continuation: impl Into<String>) -> Self {
+        Self { prompts: vec![prompt], combine: vec![None], continuation: continuation.into() }
+    }
 }
 
 /// Treatment of the tokens by which a model ends its turn (EOS, end of turn).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum EndToken {
+pub enum Eos {
     /// The first end token ends the completion.
     #[default]
-    Ends,
+    Stop,
     /// End tokens are never chosen, so that `max_tokens` tokens are generated unless a stop text
     /// occurs: for measurements with a fixed length.
-    Masked,
-}
-
-/// A request for one text from several prompts, whose distributions a rule combines.
-pub struct SteeredRequest {
-    /// The prompts; at least one.
-    pub prompts: Vec<Prompt>,
-    /// Rule that combines the prompts' log-probabilities, in the order of the prompts.
-    pub rule: Box<dyn Rule>,
-    /// Sampling settings, applied to the rule's scores. The penalties consider the first prompt.
-    pub sampling: Sampling,
-    /// Maximum number of tokens to generate.
-    pub max_tokens: usize,
-    /// Texts that end the completion; they are not part of it.
-    pub stop: Vec<String>,
-    /// Form that the text must have; cannot be combined with `stop`.
-    pub constraint: Option<Constraint>,
-    /// Blocklist of texts that the completion must not copy.
-    pub guard: Option<CopyGuard>,
-    /// Length prior.
-    pub ending: Option<Ending>,
+    Ignore,
 }
 
 /// Reason why a completion ended.

@@ -6,68 +6,15 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::dry;
+use super::token_kinds::TokenKinds;
 use super::{Error, Result, Sampling};
 use idiolect_kernels::{Tier, softmax};
 
-/// The kind of each token of a vocabulary, which the penalties depend on.
-#[derive(Debug, Clone, Default)]
-pub struct Vocabulary {
-    kinds: Vec<TokenStart>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TokenStart {
-    Text,
-    /// Text that contains one of [`BREAKERS`].
-    Breaker,
-    /// A token without text: turn markers, end tokens, padding.
-    Control,
-}
-
-/// Bytes at which the DRY penalty ends a repeated run of tokens: lines, labels, quotes and list
-/// marks repeat by nature.
-const BREAKERS: &[u8] = b"\n:\"*";
-
-impl Vocabulary {
-    /// Creates a vocabulary from the bytes of each token; control tokens have none.
-    pub fn new<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> Self {
-        let kinds = tokens
-            .map(|bytes| match bytes {
-                [] => TokenStart::Control,
-                _ if bytes.iter().any(|byte| BREAKERS.contains(byte)) => TokenStart::Breaker,
-                _ => TokenStart::Text,
-            })
-            .collect();
-        Self { kinds }
-    }
-
-    /// Number of tokens.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.kinds.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.kinds.is_empty()
-    }
-
-    fn kind(&self, id: u32) -> TokenStart {
-        self.kinds.get(id as usize).copied().unwrap_or(TokenStart::Control)
-    }
-
-    /// Whether a DRY run ends at this token. Such a token is not penalised either.
-    pub(super) fn ends_run(&self, id: u32) -> bool {
-        self.kind(id) != TokenStart::Text
-    }
-}
-
-/// A sampler: settings, random generator, and the vocabulary that the penalties need.
+/// A sampler: settings, random generator, and the token kinds that the penalties need.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     settings: Sampling,
-    vocabulary: Arc<Vocabulary>,
+    token_kinds: Arc<TokenKinds>,
     rng: ChaCha8Rng,
     never: Vec<u32>,
 }
@@ -77,11 +24,11 @@ impl Sampler {
     ///
     /// # Errors
     /// A setting is out of its range.
-    pub fn new(settings: &Sampling, vocabulary: Arc<Vocabulary>) -> Result<Self> {
+    pub fn new(settings: &Sampling, token_kinds: Arc<TokenKinds>) -> Result<Self> {
         settings.check()?;
         Ok(Self {
             settings: settings.clone(),
-            vocabulary,
+            token_kinds,
             rng: ChaCha8Rng::seed_from_u64(settings.seed),
             never: Vec::new(),
         })
@@ -132,7 +79,7 @@ impl Sampler {
             seen.sort_unstable();
             seen.dedup();
             for id in seen {
-                if self.vocabulary.kind(id) == TokenStart::Control {
+                if self.token_kinds.is_control(id) {
                     continue;
                 }
                 if let Some(logit) = logits.get_mut(id as usize) {
@@ -144,7 +91,7 @@ impl Sampler {
             }
         }
         if settings.dry_multiplier > 0.0 {
-            dry::penalise(logits, window, settings, &self.vocabulary);
+            dry::penalise(logits, window, settings, &self.token_kinds);
         }
     }
 }

@@ -21,7 +21,7 @@ fn assert_distribution(settings: &Sampling, want: &[(u32, f64)]) {
 
 fn choose(settings: &Sampling, logits: &[f32], before: &[u32]) -> Result<u32> {
     let text: Vec<&[u8]> = vec![b"x"; logits.len()];
-    let vocabulary = Arc::new(Vocabulary::new(text.into_iter()));
+    let vocabulary = Arc::new(TokenKinds::new(text.into_iter()));
     Sampler::new(settings, vocabulary)?.choose(&mut logits.to_vec(), before)
 }
 
@@ -67,7 +67,7 @@ fn the_repetition_penalty_divides_positive_and_multiplies_negative_logits() {
 #[test]
 fn control_tokens_are_never_penalised() {
     let tokens: [&[u8]; 2] = [b"", b"x"];
-    let vocabulary = Arc::new(Vocabulary::new(tokens.into_iter()));
+    let vocabulary = Arc::new(TokenKinds::new(tokens.into_iter()));
     let settings = Sampling { repetition_penalty: 2.0, ..Sampling::default() };
     let mut sampler = Sampler::new(&settings, vocabulary).unwrap();
     assert_eq!(sampler.choose(&mut [3.0, 2.0], &[0, 0]).unwrap(), 0);
@@ -104,7 +104,7 @@ fn settings_out_of_range_are_named() {
 
 #[test]
 fn draws_follow_the_distribution() {
-    let vocabulary = Arc::new(Vocabulary::new([b"x".as_slice(); 4].into_iter()));
+    let vocabulary = Arc::new(TokenKinds::new([b"x".as_slice(); 4].into_iter()));
     let mut sampler = Sampler::new(&warm(), vocabulary).unwrap();
     let mut counts = [0f64; 4];
     for _ in 0..20_000 {

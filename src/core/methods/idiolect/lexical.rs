@@ -4,10 +4,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use crate::client::Model;
 use crate::corpus::StoredReview;
-use crate::difference::Model;
 use crate::methods::{LexicalOptions, Material, Options, Past, Result};
-use idiolect_engine::lm::{Lexicon, Steering};
+use crate::steering::{NgramCache, Steering, UnigramCounts};
 
 /// Maximum number of others' texts that are counted: about two million tokens of reviews, enough
 /// for every token that a user uses often.
@@ -16,7 +16,7 @@ const MOST_OTHERS: usize = 8192;
 /// Token counts of others' texts, and the model that counts the user's.
 pub(super) struct Lexica<'a> {
     model: &'a dyn Model,
-    others: Lexicon,
+    others: UnigramCounts,
 }
 
 impl<'a> Lexica<'a> {
@@ -30,7 +30,7 @@ impl<'a> Lexica<'a> {
         }
         let reviews = material.view.reviews(&ids)?;
         let others = reviews.iter().filter(|stored| stored.review.user != user);
-        let others = material.model.lexicon(&mut others.map(text_of))?;
+        let others = UnigramCounts::of(material.model.vocabulary()?, others.map(text_of))?;
         Ok(Self { model: material.model, others })
     }
 
@@ -41,16 +41,16 @@ impl<'a> Lexica<'a> {
         lexical: Option<LexicalOptions>,
         phrases: f32,
     ) -> Result<Steering> {
-        let mut own = history.iter().map(|(review, _)| text_of(review));
+        let own = history.iter().map(|(review, _)| text_of(review));
         let lexical = match lexical {
             Some(LexicalOptions { strength, prior }) => {
-                let own = self.model.lexicon(&mut own.clone())?;
+                let own = UnigramCounts::of(self.model.vocabulary()?, own.clone())?;
                 Some((strength, own.against(&self.others, prior)))
             }
             None => None,
         };
         let phrases = match phrases > 0.0 {
-            true => Some((phrases, self.model.phrases(&mut own)?)),
+            true => Some((phrases, NgramCache::of(self.model.vocabulary()?, own)?)),
             false => None,
         };
         Ok(Steering { lexical, phrases, ..Steering::default() })

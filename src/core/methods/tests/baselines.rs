@@ -14,8 +14,7 @@ fn shown(prompt: &str, user: &str) -> Vec<usize> {
 fn told(world: &World, i: usize) -> String {
     let request = world.model.requests.borrow()[i].clone();
     world.model.requests.borrow_mut().truncate(i);
-    let completion = block_on(crate::difference::Model::complete(&world.model, request, None));
-    let text = completion.unwrap().text;
+    let text = world.model.answer(request).unwrap().text;
     text[text.find("told").unwrap()..].trim().to_owned()
 }
 
@@ -90,7 +89,7 @@ fn cicl_sets_each_text_against_a_representatives() {
         assert!(prompt.contains("[Not by this person]: text-b-0"), "{prompt}");
     }
     assert!(prompts[1].contains(&format!("[Analysis]: {}", answers[0])));
-    assert_eq!(written.profile.unwrap().made_from().len(), 12);
+    assert_eq!(written.profile.unwrap().sources().len(), 12);
     // If nobody else wrote about the item, the model writes the negative example.
     let Run { prompts, answers, .. } = run(Method::Cicl, "loner", |_| ());
     assert_eq!(prompts.len(), 3);

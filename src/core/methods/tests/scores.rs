@@ -1,10 +1,10 @@
 //! Tests of scores of given texts, and of prompts with another user's past and with nobody's.
 
 use super::*;
-use crate::difference::Scored;
-use crate::difference::testing::text_of;
+use crate::client::Scored;
+use crate::client::testing::text_of;
 use idiolect_engine::lm::tiny::Tiny;
-use idiolect_engine::lm::{Lm, LoadOptions};
+use idiolect_engine::lm::{Lm, LoadOptions, ScoreRequest};
 use idiolect_engine::model::LmFiles;
 
 const TEXT: &str = "It whistles. It boils. It stays.";
@@ -66,7 +66,7 @@ fn a_score_is_kept_and_goes_with_the_review_it_is_of() {
     block_on(prepared.score(&world.material(), &options, own.review.text.as_str())).unwrap();
     assert_eq!(world.model.scores.borrow().len(), 2);
 
-    let fresh = Options { reuse: Reuse::Nothing, ..options.clone() };
+    let fresh = Options { reuse: CachePolicy::Nothing, ..options.clone() };
     block_on(prepared.score(&world.material(), &fresh, TEXT)).unwrap();
     block_on(prepared.score(&world.material(), &fresh, TEXT)).unwrap();
     assert_eq!(world.model.scores.borrow().len(), 4);
@@ -158,10 +158,11 @@ fn a_score_is_what_the_language_model_says_of_text_behind_the_label() {
         let prepared = block_on(method.prepare(&material, &world.target("ann"), &options)).unwrap();
         let scored = block_on(prepared.score(&material, &options, TEXT)).unwrap();
         let chat = world.task.render(prepared.stage, &prepared.draft).unwrap();
-        let plain = block_on(lm.score(Prompt::Chat(chat), format!("{label}{TEXT}"))).unwrap();
+        let whole = format!("{label}{TEXT}");
+        let plain = block_on(lm.score(ScoreRequest::new(Prompt::Chat(chat), whole))).unwrap();
         // A byte is a token here; the space before the text belongs to the text.
         let n_label = label.trim().len();
-        assert_eq!(scored.logprobs, plain.logprobs[n_label..n_label + 12]);
+        assert_eq!(scored.logprobs, plain[0].logprobs[n_label..n_label + 12]);
         let again = block_on(prepared.score(&material, &options, TEXT)).unwrap();
         assert_eq!((again.logprobs, again.reused), (scored.logprobs, true));
     }

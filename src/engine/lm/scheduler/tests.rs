@@ -10,14 +10,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::lm::completing::Completing;
 use crate::lm::decoder::{Options, Precision, Rows};
+use crate::lm::generation::{Generation, GenerationLimits};
 use crate::lm::job::{Lane, Work};
-use crate::lm::sampler::{Sampler, Vocabulary};
+use crate::lm::sampler::Sampler;
 use crate::lm::scoring::Scoring;
-use crate::lm::stop::StopStream;
 use crate::lm::tiny::{N_TOKENS, Tiny};
-use crate::lm::{Completion, Rule, Sampling, Score, WeightedSum};
+use crate::lm::token_kinds::TokenKinds;
+use crate::lm::{CombineLogits, Completion, Distributions, OnText, Sampling, Score, WeightedSum};
 use idiolect_kernels::attention::KvPrecision;
 
 /// A request: everything that its answer depends on.
@@ -56,9 +56,9 @@ enum StepOutcome {
 /// A rule that gives NaN from the third token on.
 struct Spoilt;
 
-impl Rule for Spoilt {
-    fn combine(&mut self, written: &[u32], _logprobs: &[&[f32]], combined: &mut [f32]) {
-        combined.fill(if written.len() < 2 { 0.0 } else { f32::NAN });
+impl CombineLogits for Spoilt {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        combined.fill(if step.written.len() < 2 { 0.0 } else { f32::NAN });
     }
 }
 
@@ -66,7 +66,7 @@ struct World {
     decoder: Decoder,
     scheduler: Scheduler,
     tokenizer: Arc<Tokenizer>,
-    vocabulary: Arc<Vocabulary>,
+    vocabulary: Arc<TokenKinds>,
     expected: HashMap<Asked, StepOutcome>,
 }
 
@@ -95,7 +95,7 @@ impl World {
     fn new(tiny: &Tiny, threads: usize, runs: usize, share_prefixes: bool) -> Self {
         let tokenizer = Arc::new(Tokenizer::from_gguf(&tiny.gguf()).unwrap());
         let ids = 0..tokenizer.n_vocab() as u32;
-        let vocabulary = Arc::new(Vocabulary::new(ids.map(|id| tokenizer.bytes(id))));
+        let vocabulary = Arc::new(TokenKinds::new(ids.map(|id| tokenizer.bytes(id))));
         let working = decoder(tiny, threads);
         let limits = Limits { kv_budget: runs * working.cache().run_bytes(), share_prefixes };
         let scheduler =
@@ -119,28 +119,34 @@ impl World {
         let lanes: Vec<Lane> = lanes.collect();
         let n = lanes.len();
         let broken = asked.what == What::Break;
-        let rules: Vec<Box<dyn Rule>> = match n {
-            1 => Vec::new(),
-            _ if broken => vec![Box::new(Spoilt)],
-            n => vec![Box::new(weights(n))],
+        let combine: Vec<Option<Box<dyn CombineLogits>>> = match n {
+            1 => vec![None],
+            _ if broken => vec![Some(Box::new(Spoilt))],
+            n => vec![Some(Box::new(weights(n)))],
         };
         if let What::Score { text } = &asked.what {
             let (reply, answer) = oneshot::channel();
             let work = Work::Score(Scoring::new(text.clone(), 1, reply));
-            self.scheduler.add(Job { lanes, rules, work });
+            self.scheduler.add(Job { lanes, combine, work });
             return Answer::Score(answer);
         }
         let seed = if let What::Write { seed, .. } = asked.what { seed } else { 1 };
         let sampler = Sampler::new(&sampling(seed), Arc::clone(&self.vocabulary)).unwrap();
         let (reply, answer) = oneshot::channel();
         let count = Mutex::new(0);
-        let on_text = Box::new(move |_: &str| {
+        let on_text: OnText = Box::new(move |_: &str| {
             *count.lock().unwrap() += 1;
             assert!(!broken || *count.lock().unwrap() < 3, "as it was asked to");
         });
-        let stop = StopStream::new(&[]);
-        let completing = Completing::new(sampler, None, stop, on_text, most, 0, reply);
-        self.scheduler.add(Job { lanes, rules, work: Work::Complete(Box::new(completing)) });
+        let limits = GenerationLimits {
+            constraint: None,
+            mask: None,
+            stop: Vec::new(),
+            max_tokens: most,
+            on_text: Some(on_text),
+        };
+        let generation = Generation::new(sampler, limits, 0, reply);
+        self.scheduler.add(Job { lanes, combine, work: Work::Generate(Box::new(generation)) });
         Answer::Text(answer)
     }
 
@@ -179,7 +185,7 @@ impl World {
                     idiolect_kernels::softmax::log_softmax_in_place(row, Tier::detect());
                 }
                 let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
-                weights(rows.len()).combine(&[], &rows, &mut logits);
+                weights(rows.len()).combine(&Distributions::new(&[], &rows), &mut logits);
             }
             let id = match (&asked.what, &mut sampler) {
                 (What::Score { text }, _) => {

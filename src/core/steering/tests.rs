@@ -10,7 +10,7 @@ fn logs(weights: [f32; 4]) -> [f32; 4] {
 
 fn combined(steering: &Steering, prompts: &[&[f32]], position: usize) -> [f32; 4] {
     let mut scores = [9.0; 4];
-    steering.rule().combine(&vec![0; position], prompts, &mut scores);
+    steering.rule().combine(&Distributions::new(&vec![0; position], prompts), &mut scores);
     scores
 }
 
@@ -25,18 +25,6 @@ fn near(a: [f32; 4], b: [f32; 4]) -> bool {
 const U: [f32; 4] = [8.0, 4.0, 2.0, 1.0];
 const Z: [f32; 4] = [4.0, 4.0, 4.0, 4.0];
 const P: [f32; 4] = [1.0, 8.0, 2.0, 1.0];
-
-#[test]
-fn a_weighted_sum_weighs_each_prompt() {
-    let mut combined = [9.0; 2];
-    let (a, b) = ([-1.0, -2.0], [-4.0, f32::NEG_INFINITY]);
-    WeightedSum(vec![2.0, -0.5]).combine(&[], &[&a, &b], &mut combined);
-    assert_eq!(combined, [0.0, f32::INFINITY]);
-    WeightedSum(vec![1.0, 0.0]).combine(&[], &[&a, &b], &mut combined);
-    assert_eq!(combined, [-1.0, -2.0]);
-    WeightedSum(Vec::new()).combine(&[], &[&a, &b], &mut combined);
-    assert_eq!(combined, [0.0, 0.0]);
-}
 
 #[test]
 fn every_rule_is_its_formula() {
@@ -89,7 +77,7 @@ fn peer_contrast_counts_as_far_as_its_gate_is_open() {
 
 #[test]
 fn a_bias_is_the_users_share_against_the_others() {
-    let (mut own, mut others) = (Lexicon::new(4), Lexicon::new(4));
+    let (mut own, mut others) = (UnigramCounts::new(4), UnigramCounts::new(4));
     for (id, n_own, n_others) in [(0, 6, 10), (1, 2, 10), (2, 0, 78), (9, 5, 5)] {
         own.add(id, n_own);
         others.add(id, n_others);
@@ -106,7 +94,7 @@ fn a_bias_is_the_users_share_against_the_others() {
     let steering = Steering { lexical: Some((0.5, bias)), ..Steering::default() };
     assert!(near(combined(&steering, &[&u], 0), [0, 1, 2, 3].map(|i| u[i] + 0.5 * expected[i])));
     assert_ne!(steering.key(), Steering::default().key());
-    let phrases = Some((0.1, Phrases::of(&[vec![0, 1]])));
+    let phrases = Some((0.1, NgramCache::of_tokens(&[vec![0, 1]])));
     let more = Steering { phrases, ..steering.clone() };
     assert_ne!(more.key(), steering.key());
     // After token 0 the n-gram cache changes the biased distribution; after other tokens it changes

@@ -8,16 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Model, OnText, Result};
-use crate::corpus::{Key, ReviewId, Store};
-use crate::task::{Cut, Draft, LabelStrip, Stage, Task, fit, strip_label};
-use idiolect_engine::lm::{
-    Chat, Completion, Constraint, EndToken, Finish, Prompt, Request, Sampling,
-};
+use super::prompts::FittedPrompts;
+use super::{ContrastPrompts, Model, Result, Steered};
+use crate::corpus::{Key, KeyBuilder, ReviewId, Store};
+use crate::task::{Cut, Draft, LabelStrip, Stage, Task, strip_label};
+use idiolect_engine::lm::{Completion, Constraint, Eos, Finish, OnText, Request, Sampling};
 
 /// Cache policy: whether stored answers are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Reuse {
+pub enum CachePolicy {
     /// Stored answers are used and not computed again.
     #[default]
     Stored,
@@ -25,14 +24,14 @@ pub enum Reuse {
     Nothing,
 }
 
-/// A `Call`: one request to the language model, made from one of the task's prompts.
-pub struct Call<'a> {
+/// One generation request, made from one of the task's prompts.
+pub struct LmCall<'a> {
     /// Stage of the task whose prompt is completed.
     pub stage: Stage,
     /// The fields of the prompt.
     pub draft: Draft,
     /// Reviews that the prompt shows or that its fields were made from.
-    pub made_from: &'a [ReviewId],
+    pub sources: &'a [ReviewId],
     /// Sampling settings. Their seed is the caller's; the sampler's own seed is derived from the
     /// hash of the call.
     pub sampling: Sampling,
@@ -40,13 +39,15 @@ pub struct Call<'a> {
     pub max_tokens: Option<usize>,
     /// Form that the answer must have.
     pub constraint: Option<Constraint>,
+    /// Contrast prompts and the rules of sampling; `None` samples after the prompt alone.
+    pub steered: Option<&'a Steered>,
     /// Receives the text in pieces as it is generated, or all at once if it was stored.
     pub on_text: Option<OnText>,
 }
 
-/// Answer to a [`Call`].
+/// LmAnswer to a [`LmCall`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct LmAnswer {
     /// The text, without the stage's label and surrounding white space.
     pub text: String,
     /// Reason why generation ended.
@@ -59,7 +60,7 @@ pub struct Answer {
 
 /// Number of calls and tokens spent; a scored text counts as an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Tally {
+pub struct Usage {
     /// Answers that were computed.
     pub computed: usize,
     /// Answers that were taken from the store.
@@ -74,7 +75,7 @@ pub struct Tally {
     pub saved_prompt_tokens: usize,
 }
 
-impl Tally {
+impl Usage {
     /// Returns the prompt tokens and the completion tokens that an empty store would have cost.
     #[must_use]
     pub fn tokens_when_cold(&self) -> (usize, usize) {
@@ -83,7 +84,7 @@ impl Tally {
     }
 }
 
-impl Add for Tally {
+impl Add for Usage {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -99,25 +100,25 @@ impl Add for Tally {
 }
 
 /// Cached access to the language model for one task.
-pub struct Calls<'a> {
+pub struct CachedLm<'a> {
     pub(super) store: &'a Store,
     pub(super) model: &'a dyn Model,
     pub(super) task: &'a Task,
-    pub(super) reuse: Reuse,
-    tally: RefCell<Tally>,
+    pub(super) reuse: CachePolicy,
+    usage: RefCell<Usage>,
 }
 
-impl<'a> Calls<'a> {
-    /// Creates the calls with an empty tally.
+impl<'a> CachedLm<'a> {
+    /// Creates the calls with an empty usage.
     #[must_use]
-    pub fn new(store: &'a Store, model: &'a dyn Model, task: &'a Task, reuse: Reuse) -> Self {
-        Self { store, model, task, reuse, tally: RefCell::default() }
+    pub fn new(store: &'a Store, model: &'a dyn Model, task: &'a Task, reuse: CachePolicy) -> Self {
+        Self { store, model, task, reuse, usage: RefCell::default() }
     }
 
-    /// Calls and tokens spent so far.
+    /// CachedLm and tokens spent so far.
     #[must_use]
-    pub fn tally(&self) -> Tally {
-        *self.tally.borrow()
+    pub fn usage(&self) -> Usage {
+        *self.usage.borrow()
     }
 
     /// The task whose prompts are used.
@@ -128,25 +129,37 @@ impl<'a> Calls<'a> {
 
     /// Returns the stored answer to a call, or computes the answer and stores it.
     ///
-    /// The key is the hash of the model, the stage, the fitted prompt, the sampling settings with
-    /// the caller's seed, the token limit and the constraint. The sampler's seed is derived from
-    /// the key, so an answer does not depend on earlier or concurrent calls. Of the task file only
-    /// what reaches the prompt is part of the key: an edit invalidates only the answers whose
-    /// prompts it changes.
+    /// The key is the hash of everything that determines the answer: the model, the stage, the
+    /// fitted prompts, the sampling settings with the caller's seed, the token limit, the
+    /// constraint and the steering. The sampler's seed is derived from the key, so an answer does
+    /// not depend on earlier or concurrent calls. Of the task file only what reaches the prompts is
+    /// part of the key: an edit invalidates only the answers whose prompts it changes.
     ///
     /// # Errors
-    /// Error if the prompt cannot be made to fit, or if the store or the model fails.
-    pub async fn answer(&self, call: Call<'_>) -> Result<Answer> {
-        let Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text } = call;
+    /// Error if a prompt cannot be made to fit, or if the store or the model fails.
+    pub async fn answer(&self, call: LmCall<'_>) -> Result<LmAnswer> {
+        let LmCall { stage, draft, sources, sampling, max_tokens, constraint, steered, on_text } =
+            call;
         let spec = self.task.stage(stage)?;
         let max_tokens = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
-        let fitted = fit(self.task, stage, &draft, self.model, max_tokens)?;
-        let key = self.key(stage, &fitted.chat, &sampling, max_tokens, constraint.as_ref());
-        let prompt = Prompt::Chat(fitted.chat);
-        let finished = |completion: Completion, reused| Answer {
+        let no_contrast = ContrastPrompts::default();
+        let contrast = steered.map_or(&no_contrast, |steered| &steered.contrast);
+        let steering = steered.map(|steered| &steered.steering);
+        let fitted = self.fit_all(stage, &draft, contrast, steering, max_tokens)?;
+        let determined_by = AnswerInputs {
+            stage,
+            prompts: &fitted,
+            sampling: &sampling,
+            max_tokens,
+            constraint: constraint.as_ref(),
+            steered,
+        };
+        let key = determined_by.key(self.model.fingerprint());
+        let cut = fitted.cut();
+        let finished = |completion: Completion, reused| LmAnswer {
             text: strip_label(&completion.text, &spec.label),
             finish: completion.finish,
-            cut: fitted.cut,
+            cut,
             reused,
         };
 
@@ -159,33 +172,34 @@ impl<'a> Calls<'a> {
             return Ok(answer);
         }
 
-        let sampling = Sampling { seed: seed_of(&key), ..sampling };
+        let stripped = on_text.map(|on_text| StrippedStream::new(&spec.label, on_text));
         let request = Request {
-            prompt,
-            sampling,
+            prompts: fitted.prompts(),
+            combine: match steered {
+                Some(steered) => Some(steered.combine(self.model)?),
+                None => None,
+            },
+            mask: steered.and_then(Steered::mask),
+            sampling: Sampling { seed: seed_of(&key), ..sampling },
             max_tokens,
             stop: Vec::new(),
-            end_token: EndToken::Ends,
+            eos: Eos::Stop,
             constraint,
+            on_text: stripped.as_ref().map(StrippedStream::receiver),
         };
-        let completion = match on_text {
-            Some(on_text) => {
-                let shown = Shown::new(&spec.label, on_text);
-                let completion = self.model.complete(request, Some(shown.receiver())).await?;
-                shown.finish();
-                completion
-            }
-            None => self.model.complete(request, None).await?,
-        };
+        let completion = self.model.generate(request).await?;
+        if let Some(stripped) = stripped {
+            stripped.finish();
+        }
         let value = serde_json::to_string(&completion).unwrap_or_default();
-        self.store.put_derived(stage.name(), &key, &value, made_from)?;
+        self.store.put_derived(stage.name(), &key, &value, sources)?;
         self.count_computed(completion.prompt_tokens, completion.completion_tokens);
         Ok(finished(completion, false))
     }
 
     /// Returns the value stored under the key; `None` if the cache policy forbids its use.
     pub(super) fn stored<T: DeserializeOwned>(&self, kind: &str, key: &Key) -> Result<Option<T>> {
-        if self.reuse == Reuse::Nothing {
+        if self.reuse == CachePolicy::Nothing {
             return Ok(None);
         }
         let value = self.store.derived(kind, key)?;
@@ -194,32 +208,45 @@ impl<'a> Calls<'a> {
     }
 
     pub(super) fn count_reused(&self, prompt_tokens: usize, completion_tokens: usize) {
-        let mut tally = self.tally.borrow_mut();
-        tally.reused += 1;
-        tally.saved_tokens += prompt_tokens + completion_tokens;
-        tally.saved_prompt_tokens += prompt_tokens;
+        let mut usage = self.usage.borrow_mut();
+        usage.reused += 1;
+        usage.saved_tokens += prompt_tokens + completion_tokens;
+        usage.saved_prompt_tokens += prompt_tokens;
     }
 
     pub(super) fn count_computed(&self, prompt_tokens: usize, completion_tokens: usize) {
-        let mut tally = self.tally.borrow_mut();
-        tally.computed += 1;
-        tally.prompt_tokens += prompt_tokens;
-        tally.completion_tokens += completion_tokens;
+        let mut usage = self.usage.borrow_mut();
+        usage.computed += 1;
+        usage.prompt_tokens += prompt_tokens;
+        usage.completion_tokens += completion_tokens;
     }
+}
 
-    fn key(
-        &self,
-        stage: Stage,
-        chat: &Chat,
-        sampling: &Sampling,
-        max_tokens: usize,
-        constraint: Option<&Constraint>,
-    ) -> Key {
-        let key = Key::of(stage.name())
-            .with("model", self.model.fingerprint())
-            .with("prompt", serde_json::to_vec(chat).unwrap_or_default())
-            .with("sampling", serde_json::to_vec(sampling).unwrap_or_default())
-            .with("max_tokens", max_tokens.to_le_bytes());
+/// Everything that determines an answer, besides the model.
+struct AnswerInputs<'a> {
+    stage: Stage,
+    prompts: &'a FittedPrompts,
+    sampling: &'a Sampling,
+    max_tokens: usize,
+    constraint: Option<&'a Constraint>,
+    steered: Option<&'a Steered>,
+}
+
+impl AnswerInputs<'_> {
+    /// The key of the answer. It takes the fields apart by name, so that a new one cannot be left
+    /// out. The order of the parts of a steered answer and of a plain one differ, and a part that
+    /// is absent adds nothing, so that keys of earlier versions stay valid.
+    fn key(&self, fingerprint: &str) -> Key {
+        let Self { stage, prompts, sampling, max_tokens, constraint, steered } = *self;
+        let key = Key::of(stage.name()).with("model", fingerprint);
+        let sampled = |key: KeyBuilder| {
+            key.with("sampling", serde_json::to_vec(sampling).unwrap_or_default())
+                .with("max_tokens", max_tokens.to_le_bytes())
+        };
+        let key = match steered {
+            None => sampled(prompts.add_to(key)),
+            Some(steered) => prompts.add_to(steered.add_to(sampled(key))),
+        };
         match constraint {
             Some(constraint) => {
                 key.with("constraint", serde_json::to_vec(constraint).unwrap_or_default()).finish()
@@ -230,15 +257,15 @@ impl<'a> Calls<'a> {
 }
 
 /// Streams a text to a receiver, without the label that it may begin with.
-pub(super) struct Shown(Arc<Mutex<(LabelStrip, OnText)>>);
+struct StrippedStream(Arc<Mutex<(LabelStrip, OnText)>>);
 
-impl Shown {
-    pub(super) fn new(label: &str, on_text: OnText) -> Self {
+impl StrippedStream {
+    fn new(label: &str, on_text: OnText) -> Self {
         Self(Arc::new(Mutex::new((LabelStrip::new(label), on_text))))
     }
 
     /// Returns the receiver of the pieces of the text.
-    pub(super) fn receiver(&self) -> OnText {
+    fn receiver(&self) -> OnText {
         let shown = Arc::clone(&self.0);
         Box::new(move |piece| {
             let (strip, on_text) = &mut *shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -250,7 +277,7 @@ impl Shown {
     }
 
     /// Sends the rest of the text, which was held back while it could be part of the label.
-    pub(super) fn finish(self) {
+    fn finish(self) {
         let (strip, on_text) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = strip.finish();
         if !rest.is_empty() {
@@ -260,6 +287,6 @@ impl Shown {
 }
 
 /// The first 64 bits of a key.
-pub(super) fn seed_of(key: &Key) -> u64 {
+fn seed_of(key: &Key) -> u64 {
     key.as_str().get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
 }

@@ -11,9 +11,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::Rule;
-use idiolect_kernels::Tier;
-use idiolect_kernels::softmax::log_sum_exp;
+use super::Vocabulary;
+use idiolect_engine::lm::{self, CombineLogits, Distributions};
 
 /// `m`: pseudo-count of the estimate from the shorter context.
 const PRIOR: f32 = 3.0;
@@ -36,15 +35,28 @@ impl Next {
 
 /// Counts of the tokens that follow each token and each pair of tokens in some texts.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Phrases {
+pub struct NgramCache {
     next: Arc<HashMap<[u32; 2], Next>>,
     hash: String,
 }
 
-impl Phrases {
-    /// Counts the tokens of texts; no context spans two texts.
+impl NgramCache {
+    /// Counts the tokens of texts, without white space around them.
+    ///
+    /// # Errors
+    /// A text cannot be tokenized.
+    pub fn of<'t>(
+        vocabulary: &dyn Vocabulary,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> lm::Result<Self> {
+        let texts: Vec<Vec<u32>> =
+            texts.map(|text| vocabulary.tokenize(text.trim())).collect::<lm::Result<_>>()?;
+        Ok(Self::of_tokens(&texts))
+    }
+
+    /// Counts the tokens of tokenized texts; no context spans two texts.
     #[must_use]
-    pub fn of(texts: &[Vec<u32>]) -> Self {
+    pub fn of_tokens(texts: &[Vec<u32>]) -> Self {
         let mut counted: HashMap<[u32; 2], BTreeMap<u32, u32>> = HashMap::new();
         let mut hasher = Sha256::new();
         for text in texts {
@@ -88,23 +100,23 @@ impl Phrases {
 
 /// Another rule's distribution, interpolated with the user's n-gram cache.
 pub(super) struct Mixed {
-    pub(super) rule: Box<dyn Rule>,
+    pub(super) rule: Box<dyn CombineLogits>,
     /// `λ`, 0 to 1.
     pub(super) share: f32,
-    pub(super) phrases: Phrases,
+    pub(super) phrases: NgramCache,
 }
 
-impl Rule for Mixed {
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        self.rule.combine(written, logprobs, combined);
-        let (Some(one), two) = self.phrases.behind(written) else { return };
+impl CombineLogits for Mixed {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        self.rule.combine(step, combined);
+        let (Some(one), two) = self.phrases.behind(step.written) else { return };
         let nothing = Next::default();
         let two = two.unwrap_or(&nothing);
         let (n1, n2) = (one.total as f32 + PRIOR, two.total as f32 + PRIOR);
         // Total factor of `p` in the mixture. All scores are relative to it, so the tokens that
         // were never seen after this context keep theirs.
         let left = 1.0 - self.share + self.share * (PRIOR / n1) * (PRIOR / n2);
-        let norm = log_sum_exp(combined, Tier::detect());
+        let norm = step.log_sum_exp(combined);
         // Every token that follows the last two tokens also follows the last one.
         for (id, count) in &one.counts {
             let lent = two.count(*id) / n2 + PRIOR / n2 * (*count as f32 / n1);
@@ -117,19 +129,19 @@ impl Rule for Mixed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::WeightedSum;
     use super::*;
+    use idiolect_engine::lm::WeightedSum;
 
     const P: [f32; 5] = [0.4, 0.3, 0.1, 0.15, 0.05];
 
     fn mixed(share: f32, texts: &[Vec<u32>], written: &[u32]) -> Vec<f32> {
         let rule = Box::new(WeightedSum(vec![1.0]));
-        let mut mixed = Mixed { rule, share, phrases: Phrases::of(texts) };
+        let mut mixed = Mixed { rule, share, phrases: NgramCache::of_tokens(texts) };
         // Scores need not be normalised.
         let scores = P.map(|p| p.ln() + 2.5);
         let mut combined = [0.0; 5];
-        mixed.combine(written, &[&scores], &mut combined);
-        let norm = log_sum_exp(&combined, Tier::PLAIN);
+        mixed.combine(&Distributions::new(written, &[&scores]), &mut combined);
+        let norm = Distributions::new(&[], &[]).log_sum_exp(&combined);
         combined.iter().map(|score| (score - norm).exp()).collect()
     }
 
@@ -171,18 +183,18 @@ mod tests {
 
     #[test]
     fn what_is_forbidden_stays_so_and_texts_do_not_run_together() {
-        let phrases = Phrases::of(&[vec![1, 2], vec![3, 4]]);
+        let phrases = NgramCache::of_tokens(&[vec![1, 2], vec![3, 4]]);
         let rule = Box::new(WeightedSum(vec![1.0]));
         let mut mixed = Mixed { rule, share: 0.5, phrases: phrases.clone() };
         let mut combined = [0.0; 5];
         let scores = [0.0, 0.0, f32::NEG_INFINITY, 0.0, 0.0];
-        mixed.combine(&[1], &[&scores], &mut combined);
+        mixed.combine(&Distributions::new(&[1], &[&scores]), &mut combined);
         assert_eq!(combined[2], f32::NEG_INFINITY);
         assert!(phrases.behind(&[2]).0.is_none() && phrases.behind(&[1, 2]).1.is_none());
         // A token outside of the vocabulary is ignored.
         let mut short = [0.0; 2];
-        mixed.combine(&[3], &[&scores[..2]], &mut short);
+        mixed.combine(&Distributions::new(&[3], &[&scores[..2]]), &mut short);
         assert_eq!(short, [0.0, 0.0]);
-        assert_ne!(phrases.hash(), Phrases::of(&[vec![1], vec![2, 3, 4]]).hash());
+        assert_ne!(phrases.hash(), NgramCache::of_tokens(&[vec![1], vec![2, 3, 4]]).hash());
     }
 }

@@ -1,14 +1,14 @@
 //! CoS, context steering (arXiv 2405.01768, section 3): `score = lU + λ (lU − l0)`.
 
-use super::Rule;
+use idiolect_engine::lm::{CombineLogits, Distributions};
 
 pub(super) struct ContextSteering {
     pub(super) strength: f32,
 }
 
-impl Rule for ContextSteering {
-    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        match logprobs {
+impl CombineLogits for ContextSteering {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        match step.logprobs {
             [user, nobody, ..] => {
                 for ((score, u), z) in combined.iter_mut().zip(*user).zip(*nobody) {
                     *score = u + self.strength * (u - z);

@@ -5,53 +5,33 @@
 //! user's texts (U), then the non-personalized one (0), then those with peers' texts about the same
 //! items (P). `lU`, `l0` and `lP` are the log-probabilities after them.
 
-mod context;
-mod contrast;
-mod ending;
-mod lexicon;
-mod phrases;
+mod context_steering;
+mod length_prior;
+mod ngram_blocklist;
+mod ngram_cache;
+mod peer_contrast;
 mod plausible;
 mod top_k;
+mod unigrams;
+mod vocabulary;
 
-pub use ending::Ending;
-pub(super) use ending::EndingRule;
-pub use lexicon::{Bias, Lexicon};
-pub use phrases::Phrases;
+pub use length_prior::LengthPrior;
+pub(crate) use length_prior::WithLengthPrior;
+pub use ngram_blocklist::NgramBlocklist;
+pub use ngram_cache::NgramCache;
+pub use unigrams::{LogitBias, UnigramCounts};
+pub use vocabulary::Vocabulary;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use context::ContextSteering;
-use contrast::PeerContrastRule;
-use phrases::Mixed;
+use context_steering::ContextSteering;
+use idiolect_engine::lm::{CombineLogits, Distributions, WeightedSum};
+use ngram_cache::Mixed;
+use peer_contrast::PeerContrastRule;
 use plausible::PlausibleContrast;
 use top_k::TopKReward;
-
-/// Combines the log-probabilities after several prompts that are continued with the same text.
-pub trait Rule: Send {
-    /// Computes the scores of the next token. `written`: the completion's tokens so far.
-    /// `logprobs`: natural log-probabilities of the vocabulary after each prompt,
-    /// `[n_prompts][n_vocab]`. Writes the scores to `combined`, `[n_vocab]`: finite, or minus
-    /// infinity for a forbidden token. Their softmax is the distribution.
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]);
-}
-
-/// `Σ wᵢ · log pᵢ`, one weight per prompt. A prompt without a weight is ignored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WeightedSum(pub Vec<f32>);
-
-impl Rule for WeightedSum {
-    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        combined.fill(0.0);
-        for (logprobs, weight) in logprobs.iter().zip(&self.0) {
-            // 0 times minus infinity is NaN.
-            if *weight != 0.0 {
-                combined.iter_mut().zip(*logprobs).for_each(|(sum, x)| *sum += weight * x);
-            }
-        }
-    }
-}
 
 /// The formula by which prompts are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -113,16 +93,16 @@ pub struct Steering {
     /// The formula by which prompts are combined.
     pub contrast: Contrast,
     /// Strength and bias: `strength · bias` is added to each token's score.
-    pub lexical: Option<(f32, Bias)>,
+    pub lexical: Option<(f32, LogitBias)>,
     /// Interpolation weight, 0 to 1, and the user's n-gram cache.
-    pub phrases: Option<(f32, Phrases)>,
+    pub phrases: Option<(f32, NgramCache)>,
 }
 
 /// The prompts that a steering reads in addition to the user's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lanes {
-    /// The non-personalized prompt.
-    pub nobody: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NeededPrompts {
+    /// The unconditional prompt, without any user's texts.
+    pub unconditional: bool,
     /// The prompts with peers' texts.
     pub peers: bool,
 }
@@ -130,19 +110,19 @@ pub struct Lanes {
 impl Steering {
     /// Returns the prompts that it reads; the peers' prompts require the non-personalized one.
     #[must_use]
-    pub fn lanes(&self) -> Lanes {
+    pub fn needs(&self) -> NeededPrompts {
         match self.contrast {
-            Contrast::None => Lanes { nobody: false, peers: false },
-            Contrast::Peers(_) => Lanes { nobody: true, peers: true },
-            _ => Lanes { nobody: true, peers: false },
+            Contrast::None => NeededPrompts { unconditional: false, peers: false },
+            Contrast::Peers(_) => NeededPrompts { unconditional: true, peers: true },
+            _ => NeededPrompts { unconditional: true, peers: false },
         }
     }
 
     /// Builds the rule. It accepts fewer prompts: without peers' prompts the contrast with peers is
     /// omitted, without the non-personalized prompt the user's prompt is used alone.
     #[must_use]
-    pub fn rule(&self) -> Box<dyn Rule> {
-        let rule: Box<dyn Rule> = match self.contrast {
+    pub fn rule(&self) -> Box<dyn CombineLogits> {
+        let rule: Box<dyn CombineLogits> = match self.contrast {
             Contrast::None => Box::new(WeightedSum(vec![1.0])),
             Contrast::ContextSteering { strength } => Box::new(ContextSteering { strength }),
             Contrast::Plausible { strength, plausible, outside } => {
@@ -182,14 +162,14 @@ impl Steering {
 
 /// Another rule's scores plus a fixed bias for each token.
 struct Biased {
-    rule: Box<dyn Rule>,
+    rule: Box<dyn CombineLogits>,
     strength: f32,
     bias: Arc<[f32]>,
 }
 
-impl Rule for Biased {
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        self.rule.combine(written, logprobs, combined);
+impl CombineLogits for Biased {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        self.rule.combine(step, combined);
         combined.iter_mut().zip(&*self.bias).for_each(|(sum, x)| *sum += self.strength * x);
     }
 }

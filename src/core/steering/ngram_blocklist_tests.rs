@@ -4,18 +4,18 @@ use futures::executor::block_on;
 use proptest::prelude::*;
 
 use super::*;
-use crate::lm::tiny::Tiny;
-use crate::lm::{Lm, LoadOptions, Prompt, Sampling, SteeredRequest, WeightedSum};
-use crate::model::LmFiles;
+use idiolect_engine::lm::tiny::Tiny;
+use idiolect_engine::lm::{Lm, LoadOptions, Prompt, Request, Sampling};
+use idiolect_engine::model::LmFiles;
 
 #[test]
 fn runs_are_found_whatever_stands_between_the_words() {
-    let guard = CopyGuard::new(&["One two three, four five!"], 3);
+    let guard = NgramBlocklist::new(&["One two three, four five!"], 3);
     assert!(guard.is_copy("so: TWO -- three\nfour."));
     assert!(!guard.is_copy("two three for"));
     assert!(!guard.is_copy("two three"));
-    assert_ne!(guard.hash(), CopyGuard::new(&["One two three, four five!"], 4).hash());
-    assert!(!CopyGuard::new::<&str>(&[], 3).is_copy("one two three"));
+    assert_ne!(guard.hash(), NgramBlocklist::new(&["One two three, four five!"], 4).hash());
+    assert!(!NgramBlocklist::new::<&str>(&[], 3).is_copy("one two three"));
 }
 
 #[test]
@@ -25,28 +25,24 @@ fn what_a_model_would_say_is_not_said_where_it_is_guarded() {
     std::fs::write(&gguf, Tiny::new("llama").bytes()).unwrap();
     let files = LmFiles { name: "tiny".into(), gguf, tokenizer: None, sha256: "0".repeat(64) };
     let lm = Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap();
-    let write = |guard| {
-        let request = SteeredRequest {
-            prompts: vec![Prompt::Text("It was a bright cold day".to_owned())],
-            rule: Box::new(WeightedSum(vec![1.0])),
+    let write = |guard: Option<NgramBlocklist>| {
+        let prompt = Prompt::Text("It was a bright cold day".to_owned());
+        let request = Request {
+            mask: guard.map(|guard| Box::new(guard) as _),
             sampling: Sampling { temperature: 0.7, seed: 3, ..Sampling::default() },
-            max_tokens: 60,
-            stop: Vec::new(),
-            constraint: None,
-            guard,
-            ending: None,
+            ..Request::new(prompt, 60)
         };
-        block_on(lm.complete_steered(request)).unwrap().text
+        block_on(lm.generate(request)).unwrap().text
     };
     let free = write(None);
     assert!(words(&free).len() >= 3, "{free:?}");
     // The texts differ only from the first blocked word sequence on.
-    let guard = CopyGuard::new(&[&free], 3);
+    let guard = NgramBlocklist::new(&[&free], 3);
     let guarded = write(Some(guard.clone()));
     assert!(guard.is_copy(&free) && !guard.is_copy(&guarded), "{guarded:?}");
     assert_eq!(guarded.chars().next(), free.chars().next());
     // A blocklist of other texts changes nothing.
-    assert_eq!(write(Some(CopyGuard::new(&["never to be written by it"], 3))), free);
+    assert_eq!(write(Some(NgramBlocklist::new(&["never to be written by it"], 3))), free);
 }
 
 proptest! {
@@ -60,6 +56,6 @@ proptest! {
         let plain = others.iter().map(|other| words(other)).any(|other| {
             own.windows(n).any(|run| other.windows(n).any(|there| there == run))
         });
-        prop_assert_eq!(CopyGuard::new(&others, n).is_copy(&text), plain);
+        prop_assert_eq!(NgramBlocklist::new(&others, n).is_copy(&text), plain);
     }
 }

@@ -6,7 +6,7 @@
 //! `h(t) = (β/α) (t/α)^(β−1) / (1 + (t/α)^β)`. The model's odds of ending after t tokens are
 //! multiplied by `h(t)` divided by the average probability that the model ends a text.
 
-use super::Rule;
+use idiolect_engine::lm::{CombineLogits, Distributions};
 
 /// Pseudo-count of texts with the usual spread, towards which the spread is shrunk.
 const PRIOR_TEXTS: f64 = 4.0;
@@ -21,14 +21,14 @@ const MOST: f64 = 7.0;
 
 /// Log-logistic distribution of the lengths of a user's texts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ending {
+pub struct LengthPrior {
     /// Median length, tokens.
     median: f64,
     /// Exponent of the log-logistic distribution.
     shape: f64,
 }
 
-impl Ending {
+impl LengthPrior {
     /// Estimates the distribution from lengths in tokens; `None` if there are none.
     #[must_use]
     pub fn of_lengths(lengths: &[usize]) -> Option<Self> {
@@ -61,16 +61,16 @@ impl Ending {
 }
 
 /// Another rule with the scores of the end tokens shifted by the length prior.
-pub(crate) struct EndingRule {
-    pub(crate) rule: Box<dyn Rule>,
-    pub(crate) ending: Ending,
+pub(crate) struct WithLengthPrior {
+    pub(crate) rule: Box<dyn CombineLogits>,
+    pub(crate) length: LengthPrior,
     pub(crate) ends: Vec<u32>,
 }
 
-impl Rule for EndingRule {
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        self.rule.combine(written, logprobs, combined);
-        let shift = self.ending.shift(written.len()) as f32;
+impl CombineLogits for WithLengthPrior {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        self.rule.combine(step, combined);
+        let shift = self.length.shift(step.written.len()) as f32;
         for id in &self.ends {
             if let Some(score) = combined.get_mut(*id as usize) {
                 *score += shift;
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn half_of_the_texts_that_end_by_chance_alone_are_shorter_than_the_median() {
-        let ending = Ending::of_lengths(&[40, 60, 60, 90, 30, 80, 60]).unwrap();
+        let ending = LengthPrior::of_lengths(&[40, 60, 60, 90, 30, 80, 60]).unwrap();
         assert!((ending.median - 60.0).abs() < 1e-9);
         let mut alive = 1.0;
         let mut n = 0;
@@ -97,19 +97,19 @@ mod tests {
         }
         assert!((55..=65).contains(&n), "{n}");
         assert!(ending.shift(3) < 0.0 && ending.shift(60) > 0.0);
-        assert_eq!(Ending::of_lengths(&[]), None);
+        assert_eq!(LengthPrior::of_lengths(&[]), None);
         // If all lengths are equal, the spread is small, but not 0.
-        let same = Ending::of_lengths(&[50; 20]).unwrap();
+        let same = LengthPrior::of_lengths(&[50; 20]).unwrap();
         assert!(same.shape > ending.shape && same.shift(0).is_finite());
     }
 
     #[test]
     fn only_the_ends_are_moved() {
-        let ending = Ending::of_lengths(&[10, 12]).unwrap();
-        let rule = Box::new(super::super::WeightedSum(vec![1.0]));
-        let mut rule = EndingRule { rule, ending, ends: vec![1, 9] };
+        let ending = LengthPrior::of_lengths(&[10, 12]).unwrap();
+        let rule = Box::new(idiolect_engine::lm::WeightedSum(vec![1.0]));
+        let mut rule = WithLengthPrior { rule, length: ending, ends: vec![1, 9] };
         let mut combined = [0.0; 3];
-        rule.combine(&[0; 30], &[&[-1.0, -2.0, -3.0]], &mut combined);
+        rule.combine(&Distributions::new(&[0; 30], &[&[-1.0, -2.0, -3.0]]), &mut combined);
         assert_eq!((combined[0], combined[2]), (-1.0, -3.0));
         assert!((combined[1] + 2.0 - ending.shift(30) as f32).abs() < 1e-6);
     }

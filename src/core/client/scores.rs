@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Calls, Model, Result};
-use crate::corpus::{Key, KeyBuilder, ReviewId};
-use crate::task::{Cut, Draft, Stage, Window, fit};
-use idiolect_engine::lm::{self, Chat, Prompt, Score};
+use super::prompts::{FittedPrompts, with_prompt};
+use super::{CachedLm, ContrastPrompts, Result};
+use crate::corpus::{Key, ReviewId};
+use crate::steering::Steering;
+use crate::task::{Cut, Draft, Stage, Window};
+use idiolect_engine::lm::{self, CombineLogits, Score, ScoreRequest};
 
 /// Kind under which scores are stored.
-pub(super) const KIND: &str = "score";
+const KIND: &str = "score";
 
 /// Number of tokens kept after the last counted one, so that the position of the cut cannot change
 /// how the counted part is tokenized.
@@ -21,7 +23,7 @@ pub struct ScoreCall<'a> {
     /// The fields of the prompt.
     pub draft: Draft,
     /// Reviews that the prompt shows or that its fields were made from, and the scored review.
-    pub made_from: &'a [ReviewId],
+    pub sources: &'a [ReviewId],
     /// The text.
     pub text: &'a str,
     /// Number of tokens of the text that count, from its first; `None` counts all.
@@ -48,7 +50,7 @@ pub struct Scored {
 }
 
 impl Scored {
-    pub(super) fn of(logprobs: Vec<f32>, cut: Vec<Cut>, reused: bool) -> Self {
+    fn of(logprobs: Vec<f32>, cut: Vec<Cut>, reused: bool) -> Self {
         let log_probability = logprobs.iter().map(|logprob| f64::from(*logprob)).sum();
         Self { n_tokens: logprobs.len(), log_probability, logprobs, cut, reused }
     }
@@ -68,15 +70,15 @@ impl Scored {
 
 /// Stored form of a score. It holds no tokens, so the text cannot be read from it.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Kept {
-    pub(super) prompt_tokens: usize,
-    pub(super) continuation_tokens: usize,
-    pub(super) logprobs: Vec<f32>,
+struct StoredScore {
+    prompt_tokens: usize,
+    continuation_tokens: usize,
+    logprobs: Vec<f32>,
 }
 
-impl Calls<'_> {
-    /// Returns the score of a text under the prompt that [`Calls::answer`] would complete; computes
-    /// and stores it if it is not in the store.
+impl CachedLm<'_> {
+    /// Returns the score of a text under the prompt that [`CachedLm::answer`] would complete;
+    /// computes and stores it if it is not in the store.
     ///
     /// The text takes the place of the answer: after the label and one space, if the prompt asks
     /// for a label ([`opening`](crate::task::StageSpec::opening)). The label conditions the text
@@ -88,40 +90,100 @@ impl Calls<'_> {
     /// # Errors
     /// Error if the prompt cannot be made to fit, or if the store or the model fails.
     pub async fn score(&self, call: ScoreCall<'_>) -> Result<Scored> {
-        let asked = Continuation::of(self, &call)?;
-        let fitted = fit(self.task, call.stage, &call.draft, self.model, asked.room)?;
-        let prompt_tokens = fitted.prompt_tokens;
-        let key = asked.key(self.model, &fitted.chat).finish();
-        let scored = |logprobs, reused| Scored::of(logprobs, fitted.cut, reused);
-        if let Some(kept) = self.stored::<Kept>(KIND, &key)? {
-            self.count_reused(kept.prompt_tokens, kept.continuation_tokens);
-            return Ok(scored(kept.logprobs, true));
+        let plain = [Steering::default()];
+        let mut scores = self.score_steered(call, &ContrastPrompts::default(), &plain).await?;
+        scores.pop().ok_or_else(|| lm::Error::NoCombination.into())
+    }
+
+    /// Scores like [`CachedLm::score`], once per steering, under the user's prompt and the contrast
+    /// prompts. All scores that are not in the store are computed in one pass over the prompts.
+    ///
+    /// # Errors
+    /// As [`CachedLm::score`].
+    pub async fn score_steered(
+        &self,
+        call: ScoreCall<'_>,
+        contrast: &ContrastPrompts,
+        steerings: &[Steering],
+    ) -> Result<Vec<Scored>> {
+        let text = Continuation::of(self, &call)?;
+        let ScoreCall { stage, draft, sources, .. } = call;
+        let mut entries = Vec::with_capacity(steerings.len());
+        let mut most_tokens = 0;
+        for steering in steerings {
+            let fitted = self.fit_all(stage, &draft, contrast, Some(steering), text.room)?;
+            most_tokens = most_tokens.max(fitted.prompt_tokens());
+            let key = text.key(self.model.fingerprint(), &fitted, steering);
+            let stored = self.stored::<StoredScore>(KIND, &key)?;
+            entries.push(Entry { key, cut: fitted.cut(), reused: stored.is_some(), score: stored });
         }
-        let score = self.model.score(Prompt::Chat(fitted.chat), asked.whole.clone()).await?;
-        let kept = asked.kept(prompt_tokens, &score);
-        let value = serde_json::to_string(&kept).unwrap_or_default();
-        self.store.put_derived(KIND, &key, &value, call.made_from)?;
-        self.count_computed(prompt_tokens, asked.n_tokens);
-        Ok(scored(kept.logprobs, false))
+        let missing: Vec<usize> = (0..entries.len()).filter(|i| !entries[*i].reused).collect();
+        if !missing.is_empty() {
+            let steerings: Vec<&Steering> = missing.iter().map(|i| &steerings[*i]).collect();
+            let widest = steerings.iter().copied().max_by_key(|steering| {
+                let needed = steering.needs();
+                (needed.peers, needed.unconditional)
+            });
+            let fitted = self.fit_all(stage, &draft, contrast, widest, text.room)?;
+            let request = ScoreRequest {
+                prompts: fitted.prompts(),
+                combine: steerings.iter().map(|steering| combine(steering)).collect(),
+                continuation: text.whole.clone(),
+            };
+            let scores = self.model.score(request).await?;
+            let prompt_tokens = fitted.prompt_tokens();
+            self.count_computed(prompt_tokens, text.n_tokens);
+            for (index, score) in missing.iter().zip(scores) {
+                let score = text.stored(prompt_tokens, &score);
+                let value = serde_json::to_string(&score).unwrap_or_default();
+                self.store.put_derived(KIND, &entries[*index].key, &value, sources)?;
+                entries[*index].score = Some(score);
+            }
+        }
+        // All scores share one pass over the prompts, so that its tokens are counted once.
+        let mut counted = !missing.is_empty();
+        for score in entries.iter().filter(|entry| entry.reused).flat_map(|entry| &entry.score) {
+            match std::mem::replace(&mut counted, true) {
+                false => self.count_reused(most_tokens, score.continuation_tokens),
+                true => self.count_reused(0, 0),
+            }
+        }
+        let scored = entries.into_iter().map(|Entry { cut, reused, score, .. }| {
+            Scored::of(score.map(|score| score.logprobs).unwrap_or_default(), cut, reused)
+        });
+        Ok(scored.collect())
     }
 }
 
+/// One of the scores of a request.
+struct Entry {
+    key: Key,
+    cut: Vec<Cut>,
+    reused: bool,
+    score: Option<StoredScore>,
+}
+
+/// The combination that a score needs; none without steering.
+fn combine(steering: &Steering) -> Option<Box<dyn CombineLogits>> {
+    (*steering != Steering::default()).then(|| steering.rule())
+}
+
 /// A text in the form in which the model scores it.
-pub(super) struct Continuation<'t> {
+struct Continuation<'t> {
     opening: &'t str,
     n_opening: usize,
     text: &'t str,
     limit: Option<usize>,
     /// The label, if the prompt asks for one, and the text.
-    pub(super) whole: String,
+    whole: String,
     /// Number of tokens of `whole`.
-    pub(super) n_tokens: usize,
+    n_tokens: usize,
     /// Number of tokens that the prompt leaves free.
-    pub(super) room: usize,
+    room: usize,
 }
 
 impl<'t> Continuation<'t> {
-    pub(super) fn of(calls: &Calls<'t>, call: &ScoreCall<'t>) -> Result<Self> {
+    fn of(calls: &CachedLm<'t>, call: &ScoreCall<'t>) -> Result<Self> {
         let (model, limit) = (calls.model, call.limit);
         let spec = calls.task.stage(call.stage)?;
         let opening = spec.opening();
@@ -136,21 +198,25 @@ impl<'t> Continuation<'t> {
         Ok(Self { opening, n_opening, text, limit, whole, n_tokens, room: room.max(n_tokens) })
     }
 
-    /// Key of its score after a prompt; the caller appends rules and further prompts.
-    pub(super) fn key(&self, model: &dyn Model, chat: &Chat) -> KeyBuilder {
-        Key::of(KIND)
-            .with("model", model.fingerprint())
-            .with("prompt", serde_json::to_vec(chat).unwrap_or_default())
+    /// Key of its score under a steering. Without steering the score is an ordinary one.
+    fn key(&self, fingerprint: &str, prompts: &FittedPrompts, steering: &Steering) -> Key {
+        let key = Key::of(KIND).with("model", fingerprint);
+        let Some((own, others)) = prompts.split() else { return key.finish() };
+        let key = with_prompt(key, own)
             .with("opening", self.opening)
             .with("text", self.text)
-            .with("limit", self.limit.unwrap_or(usize::MAX).to_le_bytes())
+            .with("limit", self.limit.unwrap_or(usize::MAX).to_le_bytes());
+        match *steering == Steering::default() {
+            true => key.finish(),
+            false => others.iter().fold(key.with("steering", steering.key()), with_prompt).finish(),
+        }
     }
 
     /// The stored part of its score: the counted tokens, without the label's.
-    pub(super) fn kept(&self, prompt_tokens: usize, score: &Score) -> Kept {
+    fn stored(&self, prompt_tokens: usize, score: &Score) -> StoredScore {
         let counted = score.logprobs.iter().skip(self.n_opening);
         let logprobs = counted.take(self.limit.unwrap_or(usize::MAX)).copied().collect();
-        Kept { prompt_tokens, continuation_tokens: self.n_tokens, logprobs }
+        StoredScore { prompt_tokens, continuation_tokens: self.n_tokens, logprobs }
     }
 }
 

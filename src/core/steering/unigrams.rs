@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::Vocabulary;
+use idiolect_engine::lm;
+
 /// Pseudo-count added to every token of the vocabulary in others' texts.
 const FLOOR: f64 = 0.5;
 
@@ -18,16 +21,33 @@ const LEAST: f64 = -20.0;
 
 /// Unigram counts of some texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lexicon {
+pub struct UnigramCounts {
     counts: Vec<u32>,
     total: u64,
 }
 
-impl Lexicon {
+impl UnigramCounts {
     /// Creates counts of 0 for a vocabulary of this size.
     #[must_use]
     pub fn new(n_vocab: usize) -> Self {
         Self { counts: vec![0; n_vocab], total: 0 }
+    }
+
+    /// Counts the tokens of texts, each as it stands inside another text.
+    ///
+    /// # Errors
+    /// A text cannot be tokenized.
+    pub fn of<'t>(
+        vocabulary: &dyn Vocabulary,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> lm::Result<Self> {
+        let mut counts = Self::new(vocabulary.n_tokens());
+        for text in texts {
+            for (id, n) in vocabulary.token_counts(text)?.iter() {
+                counts.add(*id, *n);
+            }
+        }
+        Ok(counts)
     }
 
     /// Adds `n` to the count of a token; a token outside of the vocabulary is ignored.
@@ -47,7 +67,7 @@ impl Lexicon {
     /// Score of each token against `others`, nats: positive if it is more frequent in these texts.
     /// `prior` is the pseudo-count of the others' distribution (Dirichlet prior).
     #[must_use]
-    pub fn against(&self, others: &Self, prior: f64) -> Bias {
+    pub fn against(&self, others: &Self, prior: f64) -> LogitBias {
         let n_others = others.total as f64 + FLOOR * others.counts.len() as f64;
         let n_own = self.total as f64 + prior;
         let values: Arc<[f32]> = self
@@ -61,18 +81,18 @@ impl Lexicon {
                 (shrunk / p).ln().max(LEAST) as f32
             })
             .collect();
-        Bias::new(values)
+        LogitBias::new(values)
     }
 }
 
 /// A score for each token of a vocabulary.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Bias {
+pub struct LogitBias {
     values: Arc<[f32]>,
     hash: String,
 }
 
-impl Bias {
+impl LogitBias {
     fn new(values: Arc<[f32]>) -> Self {
         let mut hasher = Sha256::new();
         values.iter().for_each(|value| hasher.update(value.to_le_bytes()));

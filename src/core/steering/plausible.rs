@@ -2,7 +2,8 @@
 //! with `pU ≥ β max pU`. In the paper, U is a model fine-tuned on the user and 0 its base model;
 //! here, they are the same model after two prompts.
 
-use super::{Rule, outside};
+use super::outside;
+use idiolect_engine::lm::{CombineLogits, Distributions};
 
 pub(super) struct PlausibleContrast {
     pub(super) strength: f32,
@@ -10,9 +11,9 @@ pub(super) struct PlausibleContrast {
     pub(super) outside: Option<f32>,
 }
 
-impl Rule for PlausibleContrast {
-    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        let [user, rest @ ..] = logprobs else { return combined.fill(0.0) };
+impl CombineLogits for PlausibleContrast {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        let [user, rest @ ..] = step.logprobs else { return combined.fill(0.0) };
         let nobody = rest.first().copied().unwrap_or(user);
         let least = least_plausible(user, self.plausible);
         for ((score, &u), z) in combined.iter_mut().zip(*user).zip(nobody) {

@@ -1,7 +1,8 @@
 //! PAD (arXiv 2410.04070) with the same model as reward: on the k most likely tokens after 0,
 //! `score = l0 + w (log-softmax of lU over the k − log-softmax of l0 over the k)`.
 
-use super::{Rule, outside};
+use super::outside;
+use idiolect_engine::lm::{CombineLogits, Distributions};
 
 pub(super) struct TopKReward {
     pub(super) k: usize,
@@ -9,9 +10,9 @@ pub(super) struct TopKReward {
     pub(super) outside: Option<f32>,
 }
 
-impl Rule for TopKReward {
-    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        let [user, rest @ ..] = logprobs else { return combined.fill(0.0) };
+impl CombineLogits for TopKReward {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        let [user, rest @ ..] = step.logprobs else { return combined.fill(0.0) };
         let base = rest.first().copied().unwrap_or(user);
         let mut order: Vec<usize> = (0..base.len()).collect();
         let k = self.k.clamp(1, order.len().max(1));

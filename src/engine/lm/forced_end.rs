@@ -102,28 +102,28 @@ impl VocabularyBytes {
 
 /// Tokens from the state of `matcher`, whose text is `text`, to an end; empty if the text may end
 /// already. `None` if no path was found.
-pub(super) fn way(
+pub(super) fn closing_path(
     matcher: &Matcher,
     text: &PartialText,
     bytes: &VocabularyBytes,
 ) -> Option<Vec<u32>> {
     if let PartialText::Matching(walk) = text {
-        let way = bytes.trie().greedy_tokenize(&walk.shortest()?);
+        let path = bytes.trie().greedy_tokenize(&walk.shortest()?);
         let mut ahead = matcher.clone();
-        ahead.consume_tokens(&way).ok()?;
+        ahead.consume_tokens(&path).ok()?;
         let ends = ahead.is_stopped() || ahead.is_accepting().ok()?;
-        return (ends && ahead.stop_reason().is_ok()).then_some(way);
+        return (ends && ahead.stop_reason().is_ok()).then_some(path);
     }
     let mut ahead = matcher.clone();
     let mut text = text.clone();
-    let mut way = Vec::new();
+    let mut path = Vec::new();
     let mut n_guessed = 0;
-    while way.len() < LONGEST {
+    while path.len() < LONGEST {
         if ahead.is_stopped() {
-            return ahead.stop_reason().is_ok().then(|| bytes.trie().greedy_tokenize(&way));
+            return ahead.stop_reason().is_ok().then(|| bytes.trie().greedy_tokenize(&path));
         }
         if ahead.is_accepting().ok()? {
-            return Some(bytes.trie().greedy_tokenize(&way));
+            return Some(bytes.trie().greedy_tokenize(&path));
         }
         let mut next = ahead.compute_ff_bytes();
         if next.is_empty() {
@@ -135,7 +135,7 @@ pub(super) fn way(
             ahead.consume_token(bytes.id(*byte)?).ok()?;
         }
         text.push(&next);
-        way.extend_from_slice(&next);
+        path.extend_from_slice(&next);
     }
     None
 }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::model::tokenizer::Tokenizer;
+use idiolect_engine::lm::MaskLogits;
+use idiolect_engine::model::tokenizer::Tokenizer;
 
 /// Blocklist of texts: a completion must not contain `n_words` or more consecutive words of one of
 /// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CopyGuard {
+pub struct NgramBlocklist {
     n_words: usize,
     hash: String,
     /// All sequences of `n_words` words, the words joined by spaces.
@@ -22,7 +23,7 @@ pub struct CopyGuard {
     beginnings: Arc<HashSet<String>>,
 }
 
-impl CopyGuard {
+impl NgramBlocklist {
     /// Builds the blocklist of `texts`. `n_words` below 2 counts as 2.
     #[must_use]
     pub fn new<S: AsRef<str>>(texts: &[S], n_words: usize) -> Self {
@@ -53,11 +54,13 @@ impl CopyGuard {
     pub fn is_copy(&self, text: &str) -> bool {
         words(text).windows(self.n_words).any(|run| self.runs.contains(&run.join(" ")))
     }
+}
 
+impl MaskLogits for NgramBlocklist {
     /// Forbids every token that would complete a word sequence after `text`, whose last word may be
     /// unfinished. A sequence counts as complete as soon as its last word is there, even if that
     /// could continue to a longer word.
-    pub(super) fn mask(&self, logits: &mut [f32], text: &str, tokenizer: &Tokenizer) {
+    fn mask(&mut self, text: &str, tokenizer: &Tokenizer, logits: &mut [f32]) {
         let words = words(text);
         let is_open = text.chars().next_back().is_some_and(char::is_alphanumeric);
         // The last word of the sequence is either the unfinished word or the one after it.
@@ -94,5 +97,5 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[path = "copy_guard_tests.rs"]
+#[path = "ngram_blocklist_tests.rs"]
 mod tests;

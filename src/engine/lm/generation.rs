@@ -5,25 +5,28 @@ use futures::channel::oneshot;
 use super::constraint::Constrained;
 use super::sampler::Sampler;
 use super::stop::{Released, StopStream};
-use super::{Completion, CopyGuard, Error, Finish, Result};
+use super::{Completion, Error, Finish, MaskLogits, OnText, Result};
 use crate::model::tokenizer::{Tokenizer, Utf8Stream};
 
-/// Callback that receives each new piece of text.
-pub(super) type TextSink = Box<dyn FnMut(&str) + Send>;
-
 /// State of one generated text.
-pub(super) struct Completing {
+pub(super) struct Generation {
     sampler: Sampler,
-    constraint: Option<Constrained>,
-    guard: Option<CopyGuard>,
-    /// Text generated so far, kept for the guard.
+    limits: GenerationLimits,
+    /// Text generated so far, kept for the mask.
     written: String,
     stop: StopStream,
     utf8: Utf8Stream,
-    on_text: TextSink,
-    max_tokens: usize,
     completion: Completion,
     reply: oneshot::Sender<Result<Completion>>,
+}
+
+/// Conditions of a generation besides its sampling.
+pub(super) struct GenerationLimits {
+    pub(super) constraint: Option<Constrained>,
+    pub(super) mask: Option<Box<dyn MaskLogits>>,
+    pub(super) stop: Vec<String>,
+    pub(super) max_tokens: usize,
+    pub(super) on_text: Option<OnText>,
 }
 
 /// Result of a row of logits.
@@ -34,13 +37,10 @@ pub(super) enum NextToken {
     Done,
 }
 
-impl Completing {
+impl Generation {
     pub(super) fn new(
         sampler: Sampler,
-        constraint: Option<Constrained>,
-        stop: StopStream,
-        on_text: TextSink,
-        max_tokens: usize,
+        limits: GenerationLimits,
         prompt_tokens: usize,
         reply: oneshot::Sender<Result<Completion>>,
     ) -> Self {
@@ -50,29 +50,13 @@ impl Completing {
             completion_tokens: 0,
             finish: Finish::Length,
         };
-        let utf8 = Utf8Stream::default();
-        let (guard, written) = (None, String::new());
-        Self {
-            sampler,
-            constraint,
-            guard,
-            written,
-            stop,
-            utf8,
-            on_text,
-            max_tokens,
-            completion,
-            reply,
-        }
-    }
-
-    /// Adds a blocklist of texts that the completion must not copy.
-    pub(super) fn guarded(self, guard: Option<CopyGuard>) -> Self {
-        Self { guard, ..self }
+        let stop = StopStream::new(&limits.stop);
+        let (written, utf8) = (String::new(), Utf8Stream::default());
+        Self { sampler, limits, written, stop, utf8, completion, reply }
     }
 
     pub(super) fn max_tokens(&self) -> usize {
-        self.max_tokens
+        self.limits.max_tokens
     }
 
     /// Number of tokens generated so far.
@@ -91,14 +75,14 @@ impl Completing {
         before: &[u32],
         tokenizer: &Tokenizer,
     ) -> Result<NextToken> {
-        if let Some(constraint) = &mut self.constraint {
+        if let Some(constraint) = &mut self.limits.constraint {
             constraint.mask(logits)?;
         }
-        if let Some(guard) = &self.guard {
-            guard.mask(logits, &self.written, tokenizer);
+        if let Some(mask) = &mut self.limits.mask {
+            mask.mask(&self.written, tokenizer, logits);
         }
         let mut id = self.sampler.choose(logits, before)?;
-        if let Some(constraint) = &mut self.constraint {
+        if let Some(constraint) = &mut self.limits.constraint {
             id = constraint.take(id)?;
         }
         if tokenizer.is_end(id) {
@@ -107,7 +91,7 @@ impl Completing {
         }
         self.completion.completion_tokens += 1;
         let text = self.utf8.push(tokenizer.bytes(id));
-        if self.guard.is_some() {
+        if self.limits.mask.is_some() {
             self.written.push_str(&text);
         }
         match self.stop.push(&text) {
@@ -118,11 +102,11 @@ impl Completing {
             }
             Released::Text(text) => self.show(&text),
         }
-        if let Some(finish) = self.constraint.as_ref().and_then(Constrained::finish) {
+        if let Some(finish) = self.limits.constraint.as_ref().and_then(Constrained::finish) {
             self.end(finish);
             return Ok(NextToken::Done);
         }
-        if self.completion.completion_tokens == self.max_tokens {
+        if self.completion.completion_tokens == self.limits.max_tokens {
             self.end(Finish::Length);
             return Ok(NextToken::Done);
         }
@@ -153,7 +137,9 @@ impl Completing {
     fn show(&mut self, text: &str) {
         if !text.is_empty() {
             self.completion.text.push_str(text);
-            (self.on_text)(text);
+            if let Some(on_text) = &mut self.limits.on_text {
+                on_text(text);
+            }
         }
     }
 }

@@ -6,8 +6,9 @@
 //! divergence (Lin 1991, eq. 4.1) of U and the normalised mean of P. The caller scales `b` by the
 //! user's distinctness.
 
+use super::PeerContrast;
 use super::plausible::least_plausible;
-use super::{PeerContrast, Rule};
+use idiolect_engine::lm::{CombineLogits, Distributions};
 
 pub(super) struct PeerContrastRule {
     settings: PeerContrast,
@@ -34,9 +35,9 @@ impl PeerContrastRule {
     }
 }
 
-impl Rule for PeerContrastRule {
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        let [user, rest @ ..] = logprobs else { return combined.fill(0.0) };
+impl CombineLogits for PeerContrastRule {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        let [user, rest @ ..] = step.logprobs else { return combined.fill(0.0) };
         let PeerContrast { a, b, plausible, .. } = self.settings;
         let Some((nobody, peers)) = rest.split_first() else {
             return combined.copy_from_slice(user);
@@ -53,7 +54,7 @@ impl Rule for PeerContrastRule {
         for peer in peers {
             self.peers.iter_mut().zip(*peer).for_each(|(mean, l)| *mean += share * l);
         }
-        let strength = b * self.gate(written.len(), user);
+        let strength = b * self.gate(step.written.len(), user);
         let least = least_plausible(user, plausible);
         for ((score, &u), p) in combined.iter_mut().zip(*user).zip(&self.peers) {
             if u >= least {

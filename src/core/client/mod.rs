@@ -1,0 +1,40 @@
+//! Cached calls to the language model.
+//!
+//! Every call of differences, methods and evaluation goes through [`CachedLm`]: it fits the prompts,
+//! looks the answer up in the store under the hash of everything that determines it, and calls the
+//! [`Model`] only if the answer is not there. A plain call and a steered one, which combines the
+//! distributions after several prompts, take the same path.
+
+mod cached;
+mod model;
+mod prompts;
+mod scores;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use cached::{CachePolicy, CachedLm, LmAnswer, LmCall, Usage};
+pub use idiolect_engine::lm::OnText;
+pub use model::Model;
+pub use prompts::{ContrastPrompts, Steered};
+pub use scores::{ScoreCall, Scored};
+
+use crate::{corpus, task};
+use idiolect_engine::lm;
+
+/// This module's `Result`.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Errors of a call to the language model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Corpus(#[from] corpus::Error),
+    /// The task's prompts cannot be made or do not fit.
+    #[error(transparent)]
+    Task(#[from] task::Error),
+    /// The language model failed.
+    #[error(transparent)]
+    Lm(#[from] lm::Error),
+}

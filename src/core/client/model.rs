@@ -1,0 +1,40 @@
+//! The interface to a language model.
+
+use futures::future::LocalBoxFuture;
+
+use crate::steering::Vocabulary;
+use crate::task::Window;
+use idiolect_engine::lm::{self, Completion, Lm, Request, Score, ScoreRequest};
+
+/// Interface to a language model. [`Lm`] implements it; tests bring their own.
+pub trait Model: Window {
+    /// Hash of everything besides the request that affects an answer.
+    fn fingerprint(&self) -> &str;
+    /// Generates a text; see [`Lm::generate`].
+    fn generate(&self, request: Request) -> LocalBoxFuture<'_, lm::Result<Completion>>;
+    /// Scores a text; see [`Lm::score`].
+    fn score(&self, request: ScoreRequest) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>>;
+    /// The vocabulary, which steering counts texts in.
+    ///
+    /// # Errors
+    /// [`lm::Error::NoVocabulary`] if the model does not give it.
+    fn vocabulary(&self) -> lm::Result<&dyn Vocabulary>;
+}
+
+impl Model for Lm {
+    fn fingerprint(&self) -> &str {
+        Lm::fingerprint(self)
+    }
+
+    fn generate(&self, request: Request) -> LocalBoxFuture<'_, lm::Result<Completion>> {
+        Box::pin(Lm::generate(self, request))
+    }
+
+    fn score(&self, request: ScoreRequest) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
+        Box::pin(Lm::score(self, request))
+    }
+
+    fn vocabulary(&self) -> lm::Result<&dyn Vocabulary> {
+        Ok(self)
+    }
+}

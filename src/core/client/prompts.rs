@@ -1,0 +1,106 @@
+//! Contrast prompts and the rules by which the distributions after several prompts become one.
+
+use super::{CachedLm, Model, Result};
+use crate::corpus::KeyBuilder;
+use crate::steering::{LengthPrior, NgramBlocklist, Steering, WithLengthPrior};
+use crate::task::{self, Cut, Draft, Fitted, Stage, fit};
+use idiolect_engine::lm::{self, CombineLogits, MaskLogits, Prompt};
+
+/// Contrast prompts: prompts of the same stage that are combined with the user's.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ContrastPrompts {
+    /// Unconditional prompt, without any user's texts.
+    pub unconditional: Draft,
+    /// Prompts with peers' texts on the same items, any number.
+    pub peers: Vec<Draft>,
+}
+
+/// Settings of steered generation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Steered {
+    /// The contrast prompts.
+    pub contrast: ContrastPrompts,
+    /// The rule and its strengths.
+    pub steering: Steering,
+    /// Texts from which a generated text must not copy.
+    pub blocklist: Option<NgramBlocklist>,
+    /// Length prior of a generated text.
+    pub length: Option<LengthPrior>,
+}
+
+impl Steered {
+    /// The combination of the prompts' distributions, with the length prior.
+    pub(super) fn combine(&self, model: &dyn Model) -> lm::Result<Box<dyn CombineLogits>> {
+        let rule = self.steering.rule();
+        let Some(length) = self.length else { return Ok(rule) };
+        let ends = model.vocabulary()?.end_tokens();
+        Ok(Box::new(WithLengthPrior { rule, length, ends }))
+    }
+
+    pub(super) fn mask(&self) -> Option<Box<dyn MaskLogits>> {
+        self.blocklist.clone().map(|blocklist| Box::new(blocklist) as _)
+    }
+
+    /// Adds all settings but the contrast prompts, which are added in their fitted form.
+    pub(super) fn add_to(&self, key: KeyBuilder) -> KeyBuilder {
+        let Self { contrast: _, steering, blocklist, length } = self;
+        key.with("steering", steering.key())
+            .with("guard", blocklist.as_ref().map_or("", NgramBlocklist::hash))
+            .with("ending", length.map(|length| length.key()).unwrap_or_default())
+    }
+}
+
+/// Fitted prompts, the user's first.
+pub(super) struct FittedPrompts(Vec<Fitted>);
+
+impl FittedPrompts {
+    /// Number of tokens of all prompts.
+    pub(super) fn prompt_tokens(&self) -> usize {
+        self.0.iter().map(|fitted| fitted.prompt_tokens).sum()
+    }
+
+    pub(super) fn prompts(&self) -> Vec<Prompt> {
+        self.0.iter().map(|fitted| Prompt::Chat(fitted.chat.clone())).collect()
+    }
+
+    /// Parts left out of the user's prompt. Those left out of the contrast prompts are not
+    /// reported.
+    pub(super) fn cut(&self) -> Vec<Cut> {
+        self.0.first().map(|fitted| fitted.cut.clone()).unwrap_or_default()
+    }
+
+    /// Adds the prompts in their order.
+    pub(super) fn add_to(&self, key: KeyBuilder) -> KeyBuilder {
+        self.0.iter().fold(key, with_prompt)
+    }
+
+    /// The user's prompt and the others.
+    pub(super) fn split(&self) -> Option<(&Fitted, &[Fitted])> {
+        self.0.split_first()
+    }
+}
+
+/// Adds one prompt to a key.
+pub(super) fn with_prompt(key: KeyBuilder, fitted: &Fitted) -> KeyBuilder {
+    key.with("prompt", serde_json::to_vec(&fitted.chat).unwrap_or_default())
+}
+
+impl CachedLm<'_> {
+    /// Fits the user's prompt and the contrast prompts that a steering reads, each separately, so
+    /// that `room` tokens stay free after each.
+    pub(super) fn fit_all(
+        &self,
+        stage: Stage,
+        draft: &Draft,
+        contrast: &ContrastPrompts,
+        steering: Option<&Steering>,
+        room: usize,
+    ) -> Result<FittedPrompts> {
+        let needed = steering.map(Steering::needs).unwrap_or_default();
+        let unconditional = needed.unconditional.then_some(&contrast.unconditional);
+        let peers = contrast.peers.iter().filter(|_| needed.peers);
+        let drafts = std::iter::once(draft).chain(unconditional).chain(peers);
+        let fitted = drafts.map(|draft| fit(self.task, stage, draft, self.model, room));
+        Ok(FittedPrompts(fitted.collect::<task::Result<_>>()?))
+    }
+}

@@ -1,0 +1,45 @@
+//! What steering needs of a model's vocabulary.
+
+use idiolect_engine::lm::{self, Lm, TokenCounts};
+
+/// Vocabulary of a language model.
+pub trait Vocabulary {
+    /// Number of tokens.
+    fn n_tokens(&self) -> usize;
+    /// Tokens by which the model ends a text.
+    fn end_tokens(&self) -> Vec<u32>;
+    /// Token ids of a text.
+    ///
+    /// # Errors
+    /// The text cannot be tokenized.
+    fn tokenize(&self, text: &str) -> lm::Result<Vec<u32>>;
+    /// Text of a token; bytes that are not a whole character become U+FFFD.
+    fn token_text(&self, id: u32) -> String;
+    /// Each distinct token of a text inside another one, and its count; see [`Lm::token_counts`].
+    ///
+    /// # Errors
+    /// The text cannot be tokenized.
+    fn token_counts(&self, text: &str) -> lm::Result<TokenCounts>;
+}
+
+impl Vocabulary for Lm {
+    fn n_tokens(&self) -> usize {
+        self.tokenizer().n_vocab()
+    }
+
+    fn end_tokens(&self) -> Vec<u32> {
+        self.tokenizer().ends().collect()
+    }
+
+    fn tokenize(&self, text: &str) -> lm::Result<Vec<u32>> {
+        Lm::tokenize(self, text)
+    }
+
+    fn token_text(&self, id: u32) -> String {
+        String::from_utf8_lossy(self.tokenizer().bytes(id)).into_owned()
+    }
+
+    fn token_counts(&self, text: &str) -> lm::Result<TokenCounts> {
+        Lm::token_counts(self, text)
+    }
+}

@@ -1,0 +1,81 @@
+//! The two places where a caller takes part in sampling: how the distributions after several
+//! prompts are combined, and which tokens are forbidden.
+
+use crate::model::tokenizer::Tokenizer;
+use idiolect_kernels::Tier;
+use idiolect_kernels::softmax::log_sum_exp;
+
+/// The distributions of the next token after several prompts that are continued with the same text.
+pub struct Distributions<'a> {
+    /// The tokens of the text so far.
+    pub written: &'a [u32],
+    /// Natural log-probabilities of the vocabulary after each prompt, `[n_prompts][n_vocab]`.
+    pub logprobs: &'a [&'a [f32]],
+    tier: Tier,
+}
+
+impl<'a> Distributions<'a> {
+    /// Distributions that did not come from an engine, for tests.
+    #[must_use]
+    pub fn new(written: &'a [u32], logprobs: &'a [&'a [f32]]) -> Self {
+        Self { written, logprobs, tier: Tier::detect() }
+    }
+
+    pub(super) fn on(self, tier: Tier) -> Self {
+        Self { tier, ..self }
+    }
+
+    /// Logarithm of the sum of the exponentials of some scores, with the engine's kernels.
+    #[must_use]
+    pub fn log_sum_exp(&self, scores: &[f32]) -> f32 {
+        log_sum_exp(scores, self.tier)
+    }
+}
+
+/// Combines the log-probabilities after several prompts into one distribution.
+pub trait CombineLogits: Send {
+    /// Computes the scores of the next token, `[n_vocab]`: finite, or minus infinity for a
+    /// forbidden token. Their softmax is the distribution.
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]);
+}
+
+/// Forbids tokens at each step of a generation.
+pub trait MaskLogits: Send {
+    /// Sets the logits of forbidden tokens to minus infinity.
+    ///
+    /// `text`: the text so far. `logits`: one logit per token, `[n_vocab]`.
+    fn mask(&mut self, text: &str, tokenizer: &Tokenizer, logits: &mut [f32]);
+}
+
+/// `Σ wᵢ · log pᵢ`, one weight per prompt. A prompt without a weight is ignored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightedSum(pub Vec<f32>);
+
+impl CombineLogits for WeightedSum {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        combined.fill(0.0);
+        for (logprobs, weight) in step.logprobs.iter().zip(&self.0) {
+            // 0 times minus infinity is NaN.
+            if *weight != 0.0 {
+                combined.iter_mut().zip(*logprobs).for_each(|(sum, x)| *sum += weight * x);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weighted_sum_weighs_each_prompt() {
+        let mut combined = [9.0; 2];
+        let (a, b) = ([-1.0, -2.0], [-4.0, f32::NEG_INFINITY]);
+        WeightedSum(vec![2.0, -0.5]).combine(&Distributions::new(&[], &[&a, &b]), &mut combined);
+        assert_eq!(combined, [0.0, f32::INFINITY]);
+        WeightedSum(vec![1.0, 0.0]).combine(&Distributions::new(&[], &[&a, &b]), &mut combined);
+        assert_eq!(combined, [-1.0, -2.0]);
+        WeightedSum(Vec::new()).combine(&Distributions::new(&[], &[&a, &b]), &mut combined);
+        assert_eq!(combined, [0.0, 0.0]);
+    }
+}
