@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::ValueEnum;
 use idiolect::corpus::Store;
 use idiolect::corpus::import::{
-    ColumnMap, Format, Import, ImportOptions, OnMalformed, Report, Source,
+    ColumnMap, Format, Import, ImportOptions, ImportSource, OnMalformed, Report,
 };
 
 use super::context::Context;
@@ -74,9 +74,9 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
             bail!("--map goes with --format table; the other formats have fixed fields")
         }
     };
-    let source = |name: &Option<String>| name.as_deref().map(Source::of);
+    let source = |name: &Option<String>| name.as_deref().map(ImportSource::of);
     let (reviews, items) = (source(&args.reviews), source(&args.items));
-    if reviews == Some(Source::Stdin) && items == Some(Source::Stdin) {
+    if reviews == Some(ImportSource::Stdin) && items == Some(ImportSource::Stdin) {
         bail!("--reviews and --items cannot both be standard input");
     }
     let on_malformed = if args.strict { OnMalformed::Stop } else { OnMalformed::Skip };

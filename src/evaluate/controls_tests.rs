@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::identification::{IdentifyOptions, identify, trials};
-use super::pairs::{Pair, PairOptions, Partner, choose_pairs};
-use super::swap::{Crossing, SwapTest, swap_test};
+use super::pairs::{UserPair, PairOptions, Partner, choose_pairs};
+use super::swap::{SwapScores, SwapTest, swap_test};
 use super::synthetic::{Author, World, WorldOptions};
 use super::wrong_users::{MatchOptions, Traits, wrong_users};
 use idiolect_core::corpus::{Item, Review};
@@ -68,14 +68,14 @@ fn swap(world: &World, space: &dyn Space, method: Method) -> SwapTest {
     let texts: Vec<(&str, &str)> =
         world.reviews.iter().map(|r| (r.user.as_str(), r.item.as_str())).collect();
     let options = PairOptions { n: 80, most_per_user: 3, seed: 1 };
-    let crossings: Vec<Crossing> = choose_pairs(&texts, Partner::Random, &options)
+    let crossings: Vec<SwapScores> = choose_pairs(&texts, Partner::Random, &options)
         .iter()
-        .map(|Pair { a, b, item }| {
+        .map(|UserPair { a, b, item }| {
             let (one, other) = (author(world, a), author(world, b));
             let i = place(world, item);
             let (as_a, as_b) = (method(world, one, other, i), method(world, other, one, i));
             let own = [a, b].map(|user| own(world, space, user, item));
-            Crossing::measured(space, (a, b), item, (&as_a, &as_b), (&own[0], &own[1]))
+            SwapScores::measured(space, (a, b), item, (&as_a, &as_b), (&own[0], &own[1]))
         })
         .collect();
     assert_eq!(crossings.len(), 80);

@@ -9,14 +9,14 @@ use futures::FutureExt;
 use futures::executor::block_on;
 use futures::future::LocalBoxFuture;
 
-use super::measures::{Measure, Measures};
+use super::cases::EvalContext;
+use super::metric_groups::{MetricGroup, MetricSet};
 use super::plan::{Plan, PlanOptions};
-use super::report::{Facts, Instruments, Report, assemble, to_csv};
+use super::report::{EvalReport, Provenance, ReportInputs, build_report, to_csv};
 use super::run::{Shard, run};
 use super::synthetic::{World, WorldOptions};
-use super::trial::Bench;
 use idiolect_core::corpus::Store;
-use idiolect_core::corpus::split::{self, Part, Preset, SplitParameters};
+use idiolect_core::corpus::split::{self, Preset, SplitParameters, SplitPart};
 use idiolect_core::difference::testing::{FirstPeers, text_of};
 use idiolect_core::difference::{Model, OnText, SentenceVectors};
 use idiolect_core::methods::{Method, Options};
@@ -122,12 +122,12 @@ fn world(path: &Path) -> Store {
     store
 }
 
-fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<Report> {
+fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<EvalReport> {
     let task = Task::load(Task::DEFAULT).unwrap();
     let options = Options::of(&task);
-    let measures = Measures::new(&Measure::ALL);
+    let measures = MetricSet::new(&MetricGroup::ALL);
     let plan = PlanOptions {
-        part: Part::Test,
+        part: SplitPart::Test,
         users: Some(24),
         wrong_users: 2,
         pairs: 12,
@@ -135,7 +135,7 @@ fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<Report> {
         seed: 3,
     };
     let plan = Plan::new(store, &store.split("default").unwrap(), &plan, None).unwrap();
-    let bench = Bench {
+    let context = EvalContext {
         store,
         model,
         judge: None,
@@ -144,13 +144,13 @@ fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<Report> {
         options: &options,
         n_seeds: 2,
         score_limit: Some(50),
-        measures: &measures,
+        metrics: &measures,
     };
-    let outcomes = block_on(run(&bench, &plan, &METHODS, shard, &Silent)).unwrap();
+    let results = block_on(run(&context, &plan, &METHODS, shard, &Silent)).unwrap();
     if shard != Shard::WHOLE {
         return None;
     }
-    let facts = Facts {
+    let provenance = Provenance {
         command: String::new(),
         version: "0",
         models: [("lm", "parrot".to_owned())].into(),
@@ -160,11 +160,19 @@ fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<Report> {
         seed: options.seed,
         statistics: Settings { resamples: 500, flips: 500, ..Settings::default() },
     };
-    let instruments = Instruments { meteor: &Meteor::exact_stem(), encoder: Some(&Letters) };
-    Some(assemble(store, &plan, &outcomes, &measures, instruments, 2, facts).unwrap())
+    let inputs = ReportInputs {
+        store,
+        plan: &plan,
+        results: &results,
+        metrics: &measures,
+        seeds: 2,
+        meteor: &Meteor::exact_stem(),
+        encoder: Some(&Letters),
+    };
+    Some(build_report(&inputs, provenance).unwrap())
 }
 
-fn mean(report: &Report, method: &str, measure: &str) -> f64 {
+fn mean(report: &EvalReport, method: &str, measure: &str) -> f64 {
     let figures = &report.methods[method].figures;
     figures.get(measure).unwrap_or_else(|| panic!("{method} has no {measure}")).mean
 }

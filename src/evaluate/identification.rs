@@ -31,7 +31,7 @@ impl Default for IdentifyOptions {
 
 /// A text, or several profiled together, compared with the candidates.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Trial {
+pub struct IdentificationTrial {
     /// User that the text was generated for.
     pub user: String,
     /// Closeness to that user's own texts; higher is closer.
@@ -40,7 +40,7 @@ pub struct Trial {
     pub to_others: Vec<f64>,
 }
 
-impl Trial {
+impl IdentificationTrial {
     /// Number of other candidates that are closer, and number that are equally close.
     fn ahead(&self) -> (usize, usize) {
         let closer = self.to_others.iter().filter(|other| **other > self.to_user).count();
@@ -109,7 +109,11 @@ impl Chance {
     /// Chance among `n` candidates, including the true user.
     #[must_use]
     pub fn among(n: usize) -> Self {
-        let equal = Trial { user: String::new(), to_user: 0.0, to_others: vec![0.0; n.max(1) - 1] };
+        let equal = IdentificationTrial {
+            user: String::new(),
+            to_user: 0.0,
+            to_others: vec![0.0; n.max(1) - 1],
+        };
         Self { mrr: equal.reciprocal_rank(), recall_at_1: equal.recall_at_1(), auc: equal.auc() }
     }
 }
@@ -128,7 +132,7 @@ pub fn trials(
     written: &BTreeMap<&str, Vec<&str>>,
     own: &BTreeMap<&str, Profile>,
     options: &IdentifyOptions,
-) -> Result<Vec<Trial>> {
+) -> Result<Vec<IdentificationTrial>> {
     let mut trials = Vec::new();
     for (user, texts) in written {
         let Some(to_user) = own.get(user) else {
@@ -144,7 +148,7 @@ pub fn trials(
         let others = candidates(user, own, options);
         for texts in texts.chunks_exact(options.together.max(1)) {
             let text = space.profile(texts);
-            trials.push(Trial {
+            trials.push(IdentificationTrial {
                 user: (*user).to_owned(),
                 to_user: space.similarity(&text, to_user),
                 to_others: others.iter().map(|other| space.similarity(&text, other)).collect(),
@@ -173,7 +177,7 @@ fn candidates<'a>(
 ///
 /// # Errors
 /// Error if there are no trials, or a closeness is not finite.
-pub fn identify(trials: &[Trial], settings: &Settings) -> Result<Identification> {
+pub fn identify(trials: &[IdentificationTrial], settings: &Settings) -> Result<Identification> {
     let operation = "identify users";
     let Some(n_candidates) = trials.iter().map(|trial| trial.to_others.len() + 1).min() else {
         return Err(idiolect_metrics::Error::TooFew {
@@ -195,14 +199,14 @@ pub fn identify(trials: &[Trial], settings: &Settings) -> Result<Identification>
             .into());
         }
     }
-    let mean = |of: fn(&Trial) -> f64| {
+    let mean = |of: fn(&IdentificationTrial) -> f64| {
         PerUser::averaged(trials.iter().map(|trial| (trial.user.clone(), of(trial))))?
             .mean(settings)
     };
     Ok(Identification {
-        mrr: mean(Trial::reciprocal_rank)?,
-        recall_at_1: mean(Trial::recall_at_1)?,
-        auc: mean(Trial::auc)?,
+        mrr: mean(IdentificationTrial::reciprocal_rank)?,
+        recall_at_1: mean(IdentificationTrial::recall_at_1)?,
+        auc: mean(IdentificationTrial::auc)?,
         chance: Chance::among(n_candidates),
         n_trials: trials.len(),
         n_candidates,
@@ -214,8 +218,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn trial(user: &str, to_user: f64, to_others: &[f64]) -> Trial {
-        Trial { user: user.to_owned(), to_user, to_others: to_others.to_owned() }
+    fn trial(user: &str, to_user: f64, to_others: &[f64]) -> IdentificationTrial {
+        IdentificationTrial { user: user.to_owned(), to_user, to_others: to_others.to_owned() }
     }
 
     #[test]

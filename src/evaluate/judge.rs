@@ -32,7 +32,7 @@ pub struct Reference<'a> {
 
 /// A text to be judged.
 #[derive(Debug, Clone, Copy)]
-pub struct Judged<'a> {
+pub struct JudgedText<'a> {
     /// The text.
     pub text: &'a str,
     /// Reviews that the text was made from; deleting any of them also deletes the stored judgement.
@@ -89,7 +89,7 @@ pub struct Preference {
 pub async fn rate(
     calls: &Calls<'_>,
     reference: &Reference<'_>,
-    text: &Judged<'_>,
+    text: &JudgedText<'_>,
 ) -> Result<Rating> {
     let answer = ask(calls, Stage::Judge, "10|[0-9]", reference, &[text]).await?;
     match answer.text.parse() {
@@ -109,8 +109,8 @@ pub async fn rate(
 pub async fn prefer(
     calls: &Calls<'_>,
     reference: &Reference<'_>,
-    first: &Judged<'_>,
-    second: &Judged<'_>,
+    first: &JudgedText<'_>,
+    second: &JudgedText<'_>,
     seed: u64,
 ) -> Result<Preference> {
     let mut preference = Preference { winner: Winner::Tie, cut: Vec::new(), reused: 0 };
@@ -142,7 +142,7 @@ async fn ask(
     stage: Stage,
     form: &str,
     reference: &Reference<'_>,
-    texts: &[&Judged<'_>],
+    texts: &[&JudgedText<'_>],
 ) -> Result<Answer> {
     let review = &reference.review.review;
     let target = Target {

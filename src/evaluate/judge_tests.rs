@@ -95,8 +95,8 @@ impl World {
     }
 }
 
-fn judged(text: &str) -> Judged<'_> {
-    Judged { text, made_from: &[] }
+fn judged(text: &str) -> JudgedText<'_> {
+    JudgedText { text, made_from: &[] }
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_judgement_goes_with_the_texts_it_was_made_from() {
     let model = ByRule::new(|_| "3".to_owned());
     let calls = Calls::new(&world.store, &model, &task, Reuse::Stored);
     let made_from = [of_bob];
-    let text = Judged { text: "made of bob's", made_from: &made_from };
+    let text = JudgedText { text: "made of bob's", made_from: &made_from };
     let rate = || block_on(rate(&calls, &world.reference(), &text)).unwrap();
     assert!(!rate().reused && rate().reused);
     world.store.put_reviews(&[Review { text: "New.".into(), time: 3, ..other }]).unwrap();

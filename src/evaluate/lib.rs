@@ -7,29 +7,29 @@
 //! a language model how similar a text is to the reference. [`synthetic`] makes users with known
 //! styles, on which the controls themselves are tested.
 
+pub mod cases;
 #[cfg(test)]
 mod controls_tests;
-mod embedded;
+mod encoder_space;
 mod error;
-pub mod figures;
 #[cfg(test)]
 mod flow_tests;
 pub mod identification;
 pub mod judge;
 #[cfg(test)]
 mod measured_tests;
-pub mod measures;
+pub mod metric_groups;
 pub mod pairs;
+pub mod per_user;
 pub mod plan;
 pub mod report;
 pub mod run;
 mod seed;
 pub mod swap;
 pub mod synthetic;
-pub mod trial;
 pub mod wrong_users;
 
-pub use embedded::Embedded;
+pub use encoder_space::EncoderSpace;
 pub use error::Error;
 
 /// This crate's `Result`.

@@ -8,9 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::Result;
-use super::pairs::{Pair, PairOptions, Partner, choose_pairs};
+use super::pairs::{PairOptions, Partner, UserPair, choose_pairs};
 use super::wrong_users::{MatchOptions, Traits, WrongUser, wrong_users};
-use idiolect_core::corpus::split::{Part, Split, UserSplit};
+use idiolect_core::corpus::split::{Split, SplitPart, UserSplit};
 use idiolect_core::corpus::{Item, ReviewId, Store, StoredReview, View};
 
 /// Least number of texts in a wrong user's history.
@@ -20,7 +20,7 @@ const LEAST_HISTORY: usize = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PlanOptions {
     /// Part of the split whose texts are evaluated.
-    pub part: Part,
+    pub part: SplitPart,
     /// Most users to evaluate, drawn at random; `None` takes all.
     pub users: Option<usize>,
     /// Number of wrong users per held-out text.
@@ -60,7 +60,7 @@ pub enum PairKind {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SwapCase {
     /// Names of the users and id of the item.
-    pub pair: Pair,
+    pub pair: UserPair,
     /// Rule that the pair was chosen by.
     pub kind: PairKind,
     /// The item.

@@ -97,12 +97,12 @@ pub enum Error {
         found: u32,
     },
     /// A vector that cannot be stored, or a stored vector that is damaged.
-    #[error("vector of review {review} under `{stamp}`: {reason}", review = review.0)]
+    #[error("vector of review {review} under `{fingerprint}`: {reason}", review = review.0)]
     BadVector {
         /// The review it belongs to.
         review: ReviewId,
-        /// Stamp of the encoder.
-        stamp: String,
+        /// Fingerprint of the encoder.
+        fingerprint: String,
         /// The problem and the expected value.
         reason: String,
     },

@@ -12,8 +12,8 @@ mod model;
 mod open;
 mod profile;
 mod scores;
-pub mod stated;
 mod statement;
+pub mod statements;
 mod steered;
 mod tell;
 #[cfg(any(test, feature = "testing"))]
@@ -26,7 +26,7 @@ pub use model::{Model, OnText};
 pub use open::tell_validated;
 pub use profile::{Profile, summarize};
 pub use scores::{ScoreCall, Scored};
-pub use statement::{Evidence, PeerQuote, Source, Statement};
+pub use statement::{Evidence, PeerQuote, Statement, StatementSource};
 pub use steered::{Beside, Steered};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
 pub use verify::{Occasion, Trial, gain, verify};

@@ -4,7 +4,7 @@ use super::contrast::Contrasts;
 use super::idiolect::best;
 use super::{Error, Material, Method, Options, Past, Result, Written, ids};
 use crate::corpus::{ReviewId, StoredReview};
-use crate::difference::stated::StatedProfile;
+use crate::difference::statements::StatementProfile;
 use crate::difference::{Call, OnText, Profile, ScoreCall, Scored, Steered, Tally};
 use crate::task::{Cut, Draft, Stage};
 use idiolect_engine::lm::Sampling;
@@ -25,7 +25,7 @@ pub struct Prepared {
     /// The profile, for methods that make one.
     pub profile: Option<Profile>,
     /// The profile in statements, for the method that makes one.
-    pub stated: Option<StatedProfile>,
+    pub stated: Option<StatementProfile>,
     /// Contrast prompts and the rule that combines them, for methods that steer.
     pub steered: Option<Steered>,
     /// Parts left out of earlier prompts, in the order in which the prompts were made.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Method;
 use crate::corpus::ReviewId;
-use crate::difference::stated::StatedProfile;
+use crate::difference::statements::StatementProfile;
 use crate::difference::{Profile, Tally};
 use crate::task::Cut;
 use idiolect_engine::lm::Finish;
@@ -39,7 +39,7 @@ pub struct Written {
     pub profile: Option<Profile>,
     /// The profile in statements, for the method that makes one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stated: Option<StatedProfile>,
+    pub stated: Option<StatementProfile>,
 }
 
 impl Written {

@@ -20,7 +20,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use draft::{Block, Draft, Field, Order, Part, Source, Telling};
+pub use draft::{Block, BlockSource, Draft, Field, Order, Part, Telling};
 pub use error::Error;
 pub use fit::{Cut, Fitted, Window, fit};
 pub use label::{LabelStrip, strip_label};

@@ -18,8 +18,8 @@ mod run;
 mod table;
 mod time;
 
-pub use input::Source;
-pub use run::{Import, MalformedLine, Report};
+pub use input::ImportSource;
+pub use run::{Import, ImportReport, MalformedLine};
 pub use table::{ColumnMap, OPTIONAL_FIELDS};
 
 use serde_json::Value;
@@ -44,9 +44,9 @@ pub struct ImportOptions {
     /// Format of the files.
     pub format: Format,
     /// Source of the reviews.
-    pub reviews: Option<Source>,
+    pub reviews: Option<ImportSource>,
     /// Source of the items' titles, descriptions and categories.
-    pub items: Option<Source>,
+    pub items: Option<ImportSource>,
     /// Reaction to a malformed line.
     pub on_malformed: OnMalformed,
 }

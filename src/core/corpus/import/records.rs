@@ -6,7 +6,7 @@ use std::io;
 use serde_json::Value;
 
 use super::csv_row::CsvRow;
-use super::input::{ImportInput, Source};
+use super::input::{ImportInput, ImportSource};
 use super::lines::{Elements, LinePiece, Lines};
 use super::python_literal;
 use crate::corpus::{Error, Result};
@@ -32,7 +32,7 @@ pub(super) struct ImportRecord {
 
 /// The rows of one source.
 pub(super) struct Records {
-    source: Source,
+    source: ImportSource,
     input: ImportInput,
     shape: Shape,
     syntax: Syntax,
@@ -54,7 +54,7 @@ struct Separated {
 
 impl Records {
     /// Opens a source. Its name, or else its first bytes, determine the format of the rows.
-    pub(super) fn open(source: &Source, syntax: Syntax) -> Result<Self> {
+    pub(super) fn open(source: &ImportSource, syntax: Syntax) -> Result<Self> {
         let mut input = ImportInput::open(source)?;
         skip_byte_order_mark(&mut input).map_err(|e| failed(source, 0, e))?;
         let extension = source.extension();
@@ -85,7 +85,7 @@ impl Records {
         }
     }
 
-    pub(super) fn source(&self) -> &Source {
+    pub(super) fn source(&self) -> &ImportSource {
         &self.source
     }
 
@@ -165,7 +165,7 @@ impl Separated {
         Self { lines, delimiter, header, given_back: VecDeque::new() }
     }
 
-    fn read_header(&mut self, input: &mut ImportInput, source: &Source) -> Result<()> {
+    fn read_header(&mut self, input: &mut ImportInput, source: &ImportSource) -> Result<()> {
         let reader = input.reader.as_mut();
         let Some(piece) = self.visible(reader).map_err(|e| failed(source, 0, e))? else {
             return Ok(());
@@ -273,7 +273,7 @@ fn invalid_utf8(error: &std::str::Utf8Error) -> String {
     format!("invalid UTF-8 after byte {}", error.valid_up_to())
 }
 
-fn failed(source: &Source, line: u64, error: io::Error) -> Error {
+fn failed(source: &ImportSource, line: u64, error: io::Error) -> Error {
     Error::Read { source_name: source.to_string(), line, source: error }
 }
 
@@ -290,7 +290,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, contents).unwrap();
-        let mut records = Records::open(&Source::File(path), Syntax::JsonOrPython).unwrap();
+        let mut records = Records::open(&ImportSource::File(path), Syntax::JsonOrPython).unwrap();
         std::iter::from_fn(|| records.next().unwrap()).map(|r| (r.line, r.row)).collect()
     }
 
@@ -346,7 +346,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(name);
             std::fs::write(&path, &bytes).unwrap();
-            if let Ok(mut records) = Records::open(&Source::File(path), Syntax::JsonOrPython) {
+            if let Ok(mut records) = Records::open(&ImportSource::File(path), Syntax::JsonOrPython) {
                 let mut n = 0;
                 while records.next().is_ok_and(|record| record.is_some()) {
                     n += 1;

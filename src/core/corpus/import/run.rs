@@ -1,9 +1,9 @@
 //! The import: reads rows, commits them in batches and counts the outcomes.
 
-use super::input::Source;
+use super::input::ImportSource;
 use super::records::{ImportRecord, Records, Syntax};
 use super::{Format, ImportOptions, OnMalformed};
-use crate::corpus::{Counts, Error, Item, Placed, Result, Review, Run, Store};
+use crate::corpus::{Counts, Error, ImportSession, Item, Result, Review, Store, UpsertOutcome};
 use idiolect_engine::progress::Progress;
 
 /// A batch is committed when it reaches this number of rows or of bytes of text: large enough that
@@ -27,7 +27,7 @@ pub struct MalformedLine {
 
 /// Counts of an import's rows by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct ImportReport {
     /// Number of reviews read, duplicates included.
     pub reviews_read: u64,
     /// Number of items read.
@@ -75,7 +75,7 @@ impl Import {
             Format::Amazon2014 => Syntax::JsonOrPython,
             Format::Amazon2023 | Format::Table(_) => Syntax::Json,
         };
-        let open = |source: &Option<Source>| {
+        let open = |source: &Option<ImportSource>| {
             source.as_ref().map(|source| Records::open(source, syntax)).transpose()
         };
         let (items, reviews) = (open(&options.items)?, open(&options.reviews)?);
@@ -93,9 +93,9 @@ impl Import {
     /// Imports the items, then the reviews. Rows are committed in batches. Progress counts the
     /// bytes of the files and covers only committed rows. If `progress` requests a stop, the import
     /// commits the rows read so far and returns [`Error::Stopped`].
-    pub fn run(mut self, store: &Store, progress: &dyn Progress) -> Result<(Report, Counts)> {
-        let mut report = Report::default();
-        let mut run = Run::default();
+    pub fn run(mut self, store: &Store, progress: &dyn Progress) -> Result<(ImportReport, Counts)> {
+        let mut report = ImportReport::default();
+        let mut session = ImportSession::default();
         let stages: [(_, _, Take); 2] = [
             (self.items.take(), "reading items", Self::take_item),
             (self.reviews.take(), "reading reviews", Self::take_review),
@@ -103,7 +103,7 @@ impl Import {
         for (records, what, take) in stages {
             let Some(mut records) = records else { continue };
             progress.begin(what, records.size());
-            let done = self.file(store, &mut run, &mut records, progress, &mut report, take);
+            let done = self.file(store, &mut session, &mut records, progress, &mut report, take);
             progress.end();
             done?;
         }
@@ -113,10 +113,10 @@ impl Import {
     fn file(
         &self,
         store: &Store,
-        run: &mut Run,
+        session: &mut ImportSession,
         records: &mut Records,
         progress: &dyn Progress,
-        report: &mut Report,
+        report: &mut ImportReport,
         take: Take,
     ) -> Result<()> {
         let mut batch = Batch::default();
@@ -124,13 +124,13 @@ impl Import {
         let mut shown = 0;
         loop {
             if progress.stop_requested() {
-                batch.commit(store, run, report)?;
+                batch.commit(store, session, report)?;
                 return Err(Error::Stopped);
             }
             let record = match records.next() {
                 Ok(record) => record,
                 Err(error) => {
-                    batch.commit(store, run, report)?;
+                    batch.commit(store, session, report)?;
                     return Err(error);
                 }
             };
@@ -138,7 +138,7 @@ impl Import {
             if let Some(Err((line, reason))) = record.map(|record| take(self, record, &mut batch)) {
                 let file = records.source().to_string();
                 if self.on_malformed == OnMalformed::Stop {
-                    batch.commit(store, run, report)?;
+                    batch.commit(store, session, report)?;
                     return Err(Error::Malformed { source_name: file, line, reason });
                 }
                 report.malformed += 1;
@@ -148,7 +148,7 @@ impl Import {
                 }
             }
             if ended || batch.is_full() {
-                batch.commit(store, run, report)?;
+                batch.commit(store, session, report)?;
                 progress.advance(records.bytes_read() - told);
                 told = records.bytes_read();
             }
@@ -186,18 +186,23 @@ impl Batch {
         self.items.len().max(self.reviews.len()) >= ROWS_IN_BATCH || self.bytes >= BYTES_IN_BATCH
     }
 
-    fn commit(&mut self, store: &Store, run: &mut Run, report: &mut Report) -> Result<()> {
+    fn commit(
+        &mut self,
+        store: &Store,
+        session: &mut ImportSession,
+        report: &mut ImportReport,
+    ) -> Result<()> {
         let Batch { items, reviews, .. } = std::mem::take(self);
-        let placements = store.put_rows(run, &items, &reviews)?;
+        let upserts = store.put_rows(session, &items, &reviews)?;
         report.items_read += items.len() as u64;
         report.reviews_read += reviews.len() as u64;
-        for placement in placements {
-            report.duplicates += u64::from(placement.duplicate);
-            *match placement.placed {
-                Placed::New => &mut report.new,
-                Placed::Replaced => &mut report.replaced,
-                Placed::Same => &mut report.unchanged,
-                Placed::Older | Placed::Tied => &mut report.outdated,
+        for upsert in upserts {
+            report.duplicates += u64::from(upsert.duplicate);
+            *match upsert.outcome {
+                UpsertOutcome::New => &mut report.new,
+                UpsertOutcome::Replaced => &mut report.replaced,
+                UpsertOutcome::Same => &mut report.unchanged,
+                UpsertOutcome::Older | UpsertOutcome::Tied => &mut report.outdated,
             } += 1;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::features::FeatureUnit;
 use super::paired::PairedDifference;
 use crate::corpus::ReviewId;
-use crate::difference::{Evidence, Result, Source, Statement};
+use crate::difference::{Evidence, Result, Statement, StatementSource};
 use crate::task::{Figures, Measure, Task, Way};
 
 /// A difference to be worded.
@@ -69,7 +69,7 @@ impl StatementWording<'_> {
             key,
             dimension: dimension.to_owned(),
             text,
-            source: Source::Measured,
+            source: StatementSource::Measured,
             effect: Some(difference.effect),
             reviews: self.reviews.clone(),
             against: self.against.clone(),

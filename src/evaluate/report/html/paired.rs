@@ -1,10 +1,10 @@
 //! Section with scatter plots of two methods, one dot per user.
 
-use super::measures::ShownMeasure;
+use super::metrics::MetricView;
 use super::numbers::many;
 use super::svg::{Scale, dot, drawing, frame, line, word};
 use super::tags::{Tag, tag};
-use super::{Page, Part};
+use super::{Page, Section};
 use idiolect_metrics::statistics::PerUser;
 
 /// Measures that are plotted if they are in the report.
@@ -15,7 +15,7 @@ const SIZE: f64 = 250.0;
 const MOST_NAMED: usize = 300;
 
 /// Plots of every method against the baseline method; `None` if there is only one method.
-pub(super) fn section(page: &Page<'_>) -> Option<Part> {
+pub(super) fn section(page: &Page<'_>) -> Option<Section> {
     let against = page.against?;
     let plots: Vec<Tag> = MEASURES
         .iter()
@@ -30,11 +30,11 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
          line both do alike; above it the other method has the higher figure for that user. A \
          difference that a few users carry is seen here and not in a mean."
     );
-    let part = Part::new("users", "User by user", &words);
-    Some(plots.into_iter().fold(part, Part::put))
+    let part = Section::new("users", "User by user", &words);
+    Some(plots.into_iter().fold(part, Section::put))
 }
 
-fn of_measure(page: &Page<'_>, measure: &ShownMeasure, against: &'static str) -> Option<Vec<Tag>> {
+fn of_measure(page: &Page<'_>, measure: &MetricView, against: &'static str) -> Option<Vec<Tag>> {
     let of = |name: &str| page.report.methods.get(name)?.per_user.get(&measure.name);
     let across = of(against)?;
     let pairs: Vec<(&'static str, Vec<Dot<'_>>)> = page
@@ -67,7 +67,7 @@ fn shared<'a>(across: &'a PerUser, up: &PerUser) -> Vec<Dot<'a>> {
     across.iter().filter_map(|(user, x)| Some(Dot { user, x, y: up.get(user)? })).collect()
 }
 
-fn plot(measure: &ShownMeasure, names: (&str, &str), dots: &[Dot<'_>], x: &Scale) -> Tag {
+fn plot(measure: &MetricView, names: (&str, &str), dots: &[Dot<'_>], x: &Scale) -> Tag {
     let (against, name) = names;
     let above = dots.iter().filter(|dot| dot.y > dot.x).count();
     let alike = dots.iter().filter(|dot| dot.y == dot.x).count();

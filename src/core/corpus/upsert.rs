@@ -6,7 +6,7 @@ use super::{Item, Result, Review, ReviewId, Store};
 
 /// Outcome of storing a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Placed {
+pub enum UpsertOutcome {
     /// The first review of this user on this item; it was inserted.
     New,
     /// It replaced an older review, under a new id.
@@ -15,7 +15,7 @@ pub enum Placed {
     Same,
     /// Not stored: the store holds a newer review of the same user on the same item.
     Older,
-    /// Not stored: the same [`Run`] has already met the review in the store, which differs but has
+    /// Not stored: the same [`ImportSession`] has already seen the review in the store, which differs but has
     /// the same time.
     Tied,
 }
@@ -24,20 +24,20 @@ pub enum Placed {
 /// with the same user, item and time: within a run the first one stays, and one of a later run
 /// replaces one of an earlier run. A repeated run therefore changes nothing.
 #[derive(Debug, Default)]
-pub struct Run {
+pub struct ImportSession {
     /// Highest review id in the store before the run; higher ids were inserted by the run.
     started_at: Option<i64>,
-    /// Bit set of the ids up to `started_at` that the run has met.
-    met: Vec<u64>,
+    /// Bit set of the ids up to `started_at` that the run has seen.
+    seen: Vec<u64>,
 }
 
-/// Outcome of storing a review, and whether the run had already met a review of the same user on
+/// Outcome of storing a review, and whether the run had already seen a review of the same user on
 /// the same item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placement {
+pub struct Upsert {
     /// Outcome of storing it.
-    pub placed: Placed,
-    /// Whether the run had already met a review of the same user on the same item.
+    pub outcome: UpsertOutcome,
+    /// Whether the run had already seen a review of the same user on the same item.
     pub duplicate: bool,
 }
 
@@ -52,22 +52,22 @@ impl Store {
     /// Stores reviews in one transaction, and empty items for unknown item ids. A newer review of
     /// the same user on the same item replaces the older one, whose vectors and derived values are
     /// deleted.
-    pub fn put_reviews(&self, reviews: &[Review]) -> Result<Vec<Placed>> {
-        let mut run = Run::default();
-        self.put_rows(&mut run, &[], reviews)
-            .map(|placements| placements.into_iter().map(|p| p.placed).collect())
+    pub fn put_reviews(&self, reviews: &[Review]) -> Result<Vec<UpsertOutcome>> {
+        let mut session = ImportSession::default();
+        self.put_rows(&mut session, &[], reviews)
+            .map(|upserts| upserts.into_iter().map(|p| p.outcome).collect())
     }
 
     /// Stores items and reviews of one run in one transaction.
     pub fn put_rows(
         &self,
-        run: &mut Run,
+        session: &mut ImportSession,
         items: &[Item],
         reviews: &[Review],
-    ) -> Result<Vec<Placement>> {
+    ) -> Result<Vec<Upsert>> {
         self.write(|transaction| {
             items.iter().try_for_each(|item| put_item(transaction, item).map(drop))?;
-            reviews.iter().map(|review| put_review(transaction, run, review)).collect()
+            reviews.iter().map(|review| put_review(transaction, session, review)).collect()
         })
     }
 }
@@ -88,10 +88,10 @@ fn put_item(connection: &Connection, item: &Item) -> rusqlite::Result<i64> {
 
 fn put_review(
     connection: &Connection,
-    run: &mut Run,
+    session: &mut ImportSession,
     review: &Review,
-) -> rusqlite::Result<Placement> {
-    run.start(connection)?;
+) -> rusqlite::Result<Upsert> {
+    session.start(connection)?;
     let user = row_named(
         connection,
         "SELECT id FROM user WHERE name = ?1",
@@ -115,20 +115,20 @@ fn put_review(
         .optional()?;
     let Some((held, held_time, held_is_same)) = held else {
         insert_review(connection, user, item, review)?;
-        return Ok(Placement { placed: Placed::New, duplicate: false });
+        return Ok(Upsert { outcome: UpsertOutcome::New, duplicate: false });
     };
-    let duplicate = run.meets(ReviewId(held));
-    let placed = match review.time.cmp(&held_time) {
-        std::cmp::Ordering::Less => Placed::Older,
-        std::cmp::Ordering::Equal if held_is_same => Placed::Same,
-        std::cmp::Ordering::Equal if duplicate => Placed::Tied,
+    let duplicate = session.seen(ReviewId(held));
+    let outcome = match review.time.cmp(&held_time) {
+        std::cmp::Ordering::Less => UpsertOutcome::Older,
+        std::cmp::Ordering::Equal if held_is_same => UpsertOutcome::Same,
+        std::cmp::Ordering::Equal if duplicate => UpsertOutcome::Tied,
         _ => {
             connection.prepare_cached("DELETE FROM review WHERE id = ?1")?.execute([held])?;
             insert_review(connection, user, item, review)?;
-            Placed::Replaced
+            UpsertOutcome::Replaced
         }
     };
-    Ok(Placement { placed, duplicate })
+    Ok(Upsert { outcome, duplicate })
 }
 
 fn row_named(
@@ -160,7 +160,7 @@ fn insert_review(
         .map(drop)
 }
 
-impl Run {
+impl ImportSession {
     fn start(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         if self.started_at.is_none() {
             let sql = "SELECT coalesce(max(id), 0) FROM review";
@@ -169,17 +169,17 @@ impl Run {
         Ok(())
     }
 
-    /// Marks a row as met. Returns whether the run had met it before.
-    fn meets(&mut self, id: ReviewId) -> bool {
+    /// Marks a row as seen. Returns whether the run had seen it before.
+    fn seen(&mut self, id: ReviewId) -> bool {
         if self.started_at.is_none_or(|last| id.0 > last) {
             return true;
         }
         let (word, bit) = ((id.0 / 64) as usize, 1 << (id.0 % 64));
-        if self.met.len() <= word {
-            self.met.resize(word + 1, 0);
+        if self.seen.len() <= word {
+            self.seen.resize(word + 1, 0);
         }
-        let before = self.met[word] & bit != 0;
-        self.met[word] |= bit;
+        let before = self.seen[word] & bit != 0;
+        self.seen[word] |= bit;
         before
     }
 }

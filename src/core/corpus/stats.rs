@@ -4,9 +4,10 @@ use super::{Result, Store};
 
 /// Number of stored vectors of one encoder.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct StampCount {
+pub struct VectorCount {
     /// Fingerprint of the encoder that computed them.
-    pub stamp: String,
+    #[serde(rename = "stamp")]
+    pub encoder_fingerprint: String,
     /// Number of reviews with such a vector.
     pub vectors: u64,
 }
@@ -21,12 +22,15 @@ impl Store {
         })
     }
 
-    /// Returns the number of vectors per encoder, sorted by stamp.
-    pub fn stamps(&self) -> Result<Vec<StampCount>> {
+    /// Returns the number of vectors per encoder, sorted by fingerprint.
+    pub fn vector_counts(&self) -> Result<Vec<VectorCount>> {
         let sql = "SELECT stamp.name, count(vector.review) FROM stamp
                    LEFT JOIN vector ON vector.stamp = stamp.id GROUP BY stamp.id ORDER BY stamp.name";
         self.list(sql, [], |row| {
-            Ok(StampCount { stamp: row.get(0)?, vectors: row.get::<_, i64>(1)? as u64 })
+            Ok(VectorCount {
+                encoder_fingerprint: row.get(0)?,
+                vectors: row.get::<_, i64>(1)? as u64,
+            })
         })
     }
 }
@@ -41,6 +45,6 @@ mod tests {
     fn a_new_store_has_a_schema_and_no_vectors() {
         let store = Store::in_memory().unwrap();
         assert!(store.schema_version().unwrap() >= 1);
-        assert!(store.stamps().unwrap().is_empty());
+        assert!(store.vector_counts().unwrap().is_empty());
     }
 }

@@ -1,18 +1,18 @@
 //! Judging of generated texts.
 
-use super::Bench;
+use super::{CaseResult, EvalContext};
 use crate::Result;
-use crate::judge::{self, Judged, Reference, Winner};
+use crate::judge::{self, JudgedText, Reference, Winner};
 use crate::plan::Case;
 use idiolect_core::difference::Calls;
 
-impl Bench<'_> {
-    /// Judge's rating of each text, 0 to 1.
-    pub(super) async fn rate(&self, case: &Case, texts: &[String]) -> Result<Vec<f64>> {
+impl EvalContext<'_> {
+    /// Judge's rating of each of the result's texts, 0 to 1.
+    pub(super) async fn rate(&self, case: &Case, result: &CaseResult) -> Result<Vec<f64>> {
         let calls = self.judging();
         let mut shares = Vec::new();
-        for text in texts {
-            shares.push(judge::rate(&calls, &reference(case), &judged(text)).await?.share());
+        for text in judged(result) {
+            shares.push(judge::rate(&calls, &reference(case), &text).await?.share());
         }
         Ok(shares)
     }
@@ -25,13 +25,12 @@ impl Bench<'_> {
     pub async fn prefer(
         &self,
         case: &Case,
-        first: &[String],
-        second: &[String],
+        first: &CaseResult,
+        second: &CaseResult,
     ) -> Result<Option<f64>> {
         let calls = self.judging();
         let (mut won, mut n) = (0.0, 0.0);
-        for ((first, second), seed) in first.iter().zip(second).zip(self.seeds()) {
-            let (first, second) = (judged(first), judged(second));
+        for ((first, second), seed) in judged(first).zip(judged(second)).zip(self.seeds()) {
             let preference = judge::prefer(&calls, &reference(case), &first, &second, seed).await?;
             n += 1.0;
             won += match preference.winner {
@@ -53,8 +52,7 @@ fn reference(case: &Case) -> Reference<'_> {
     Reference { item: &case.item, review: &case.review }
 }
 
-/// Lists no sources of the text: the judgement is deleted with the real text, and the generated
-/// text with its sources.
-fn judged(text: &str) -> Judged<'_> {
-    Judged { text, made_from: &[] }
+/// The texts of a result with their sources, so that a judgement is deleted with any of them.
+fn judged(result: &CaseResult) -> impl Iterator<Item = JudgedText<'_>> {
+    result.texts.iter().map(|text| JudgedText { text, made_from: &result.sources })
 }

@@ -1,18 +1,20 @@
-//! Builds a report from outcomes.
+//! Builds a report from results.
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::{Compared, Example, Facts, Figure, MeanCost, MethodReport, Report};
-use crate::Embedded;
-use crate::figures::{self, Crossings, LexicalInputs, Rows, Spaces, WINS, Wins};
-use crate::identification::{Trial, identify};
-use crate::measures::{Measure, Measures};
+use super::{EvalReport, Example, Figure, MeanCost, MethodComparison, MethodReport, Provenance};
+use crate::EncoderSpace;
+use crate::identification::{IdentificationTrial, identify};
+use crate::metric_groups::{MetricGroup, MetricSet};
+use crate::per_user::{
+    self, CopySources, PerUserValues, StyleSpaces, SwapScoresByTest, WINS, Wins,
+};
 use crate::plan::Plan;
-use crate::run::{MethodOutcomes, Outcomes};
-use crate::swap::{Crossing, swap_test};
-use crate::{Result, trial::Outcome};
+use crate::run::{MethodResults, PlanResults};
+use crate::swap::{SwapScores, swap_test};
+use crate::{Result, cases::CaseResult};
 use idiolect_core::corpus::Store;
 use idiolect_core::difference::SentenceVectors;
 use idiolect_metrics::overlap::{BleuCounts, Meteor};
@@ -21,56 +23,60 @@ use idiolect_metrics::statistics::{PerUser, Settings, bootstrap, compare};
 /// Most held-out texts that are shown as examples.
 const EXAMPLES: usize = 12;
 
-/// External resources for measuring texts.
+/// Inputs of a report.
 #[derive(Clone, Copy)]
-pub struct Instruments<'a> {
+pub struct ReportInputs<'a> {
+    /// Store with the corpus.
+    pub store: &'a Store,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Results of the plan.
+    pub results: &'a PlanResults,
+    /// Metrics of the report.
+    pub metrics: &'a MetricSet,
+    /// Number of seeds per text.
+    pub seeds: u64,
     /// METEOR with its data.
     pub meteor: &'a Meteor,
     /// Sentence encoder for the swap test, which must not have selected anything; `None` skips it.
     pub encoder: Option<&'a dyn SentenceVectors>,
 }
 
-/// Builds the report of a plan's outcomes.
+/// Builds the report of a plan's results.
 ///
 /// # Errors
 /// Error if the store cannot be read, the encoder fails, a figure is not finite, or there are too
 /// few users for a statistic.
-pub fn assemble(
-    store: &Store,
-    plan: &Plan,
-    outcomes: &Outcomes,
-    measures: &Measures,
-    instruments: Instruments<'_>,
-    seeds: u64,
-    facts: Facts,
-) -> Result<Report> {
-    let settings = facts.statistics;
-    let material = LexicalInputs::read(store, plan)?;
-    let spaces = match measures.swaps() && !plan.swaps.is_empty() {
+pub fn build_report(inputs: &ReportInputs<'_>, provenance: Provenance) -> Result<EvalReport> {
+    let ReportInputs { store, plan, results, metrics, seeds, meteor, encoder } = *inputs;
+    let settings = provenance.statistics;
+    let copy_sources = CopySources::read(store, plan)?;
+    let spaces = match metrics.swaps() && !plan.swaps.is_empty() {
         true => {
-            let embedded = instruments.encoder.map(|encoder| embedded(encoder, plan, outcomes));
-            Some(Spaces::fit(plan, &population(store, plan)?, embedded.transpose()?)?)
+            let embedded = encoder.map(|encoder| embedded(encoder, plan, results)).transpose()?;
+            Some(StyleSpaces::fit(plan, &population(store, plan)?, embedded)?)
         }
         false => None,
     };
-    let meteor = instruments.meteor;
-    let wins = Wins::of(plan, outcomes);
-    let maker = Maker { plan, outcomes, wins: &wins, measures, meteor, material, spaces, settings };
+    let wins = Wins::of(plan, results);
+    let wins = &wins;
+    let builder =
+        ReportBuilder { plan, results, wins, metrics, meteor, copy_sources, spaces, settings };
     let mut methods = BTreeMap::new();
-    for of_method in &outcomes.methods {
-        methods.insert(of_method.method.name(), maker.method(of_method)?);
+    for of_method in &results.methods {
+        methods.insert(of_method.method.name(), builder.method(of_method)?);
     }
-    let order: Vec<&'static str> = outcomes.methods.iter().map(|m| m.method.name()).collect();
-    Ok(Report {
+    let order: Vec<&'static str> = results.methods.iter().map(|m| m.method.name()).collect();
+    Ok(EvalReport {
         users: plan.n_users(),
         texts: plan.cases.len(),
         seeds,
         pairs: plan.swaps.len(),
-        ceiling: maker.ceiling()?,
-        comparisons: comparisons(&methods, &order, &wins, &settings)?,
-        examples: examples(plan, outcomes),
+        ceiling: builder.ceiling()?,
+        comparisons: comparisons(&methods, &order, wins, &settings)?,
+        examples: examples(plan, results),
         methods,
-        facts,
+        provenance,
         order,
     })
 }
@@ -87,32 +93,36 @@ fn population(store: &Store, plan: &Plan) -> Result<Vec<String>> {
 }
 
 /// Embeddings of all texts of the swap test: generated, real, and held-out.
-fn embedded(encoder: &dyn SentenceVectors, plan: &Plan, outcomes: &Outcomes) -> Result<Embedded> {
+fn embedded(
+    encoder: &dyn SentenceVectors,
+    plan: &Plan,
+    results: &PlanResults,
+) -> Result<EncoderSpace> {
     let own = plan.own.values().flatten().chain(plan.swaps.iter().flat_map(|swap| &swap.real));
-    let written = outcomes.methods.iter().flat_map(|method| method.swaps.iter().flatten());
+    let written = results.methods.iter().flat_map(|method| method.swaps.iter().flatten());
     let written = written.flat_map(|swap| swap.texts.iter().flatten());
     let own = own.map(|stored| stored.review.text.as_str());
-    Embedded::of(encoder, own.chain(written.map(String::as_str)))
+    EncoderSpace::of(encoder, own.chain(written.map(String::as_str)))
 }
 
-struct Maker<'a> {
+struct ReportBuilder<'a> {
     plan: &'a Plan,
-    outcomes: &'a Outcomes,
+    results: &'a PlanResults,
     wins: &'a Wins,
-    measures: &'a Measures,
+    metrics: &'a MetricSet,
     meteor: &'a Meteor,
-    material: LexicalInputs,
-    spaces: Option<Spaces>,
+    copy_sources: CopySources,
+    spaces: Option<StyleSpaces>,
     settings: Settings,
 }
 
-impl Maker<'_> {
-    fn method(&self, outcomes: &MethodOutcomes) -> Result<MethodReport> {
-        let mut rows = Rows::default();
-        figures::likelihood_rows(self.plan, outcomes, &mut rows);
-        self.wins.rows(outcomes.method.name(), &mut rows);
+impl ReportBuilder<'_> {
+    fn method(&self, results: &MethodResults) -> Result<MethodReport> {
+        let mut values = PerUserValues::default();
+        per_user::add_likelihood(self.plan, results, &mut values);
+        self.wins.add_to(results.method.name(), &mut values);
         let (plan, meteor) = (self.plan, self.meteor);
-        let corpus = figures::lexical_rows(plan, outcomes, &self.material, meteor, &mut rows);
+        let corpus = per_user::add_lexical(plan, results, &self.copy_sources, meteor, &mut values);
         let mut figures = BTreeMap::new();
         if !corpus.bleu.is_empty() {
             self.corpus_bleu(&corpus.bleu, &mut figures)?;
@@ -123,34 +133,34 @@ impl Maker<'_> {
             }
         }
         if let Some(spaces) = &self.spaces {
-            let crossings = spaces.crossings(plan, &outcomes.swaps);
-            self.crossings(crossings, Some(&mut rows), &mut figures)?;
-            let texts = plan.swaps.iter().zip(&outcomes.swaps).flat_map(|(swap, outcome)| {
-                let texts = outcome.iter().flat_map(|outcome| &outcome.texts);
+            let scores = spaces.scores(plan, &results.swaps);
+            self.swap_tests(scores, Some(&mut values), &mut figures)?;
+            let texts = plan.swaps.iter().zip(&results.swaps).flat_map(|(swap, result)| {
+                let texts = result.iter().flat_map(|result| &result.texts);
                 texts.flat_map(|[a, b]| {
                     [(swap.pair.a.as_str(), a.as_str()), (swap.pair.b.as_str(), b.as_str())]
                 })
             });
             let trials = spaces.trials(texts, self.settings.seed)?;
-            self.identification(&trials, Some(&mut rows), &mut figures)?;
+            self.identification(&trials, Some(&mut values), &mut figures)?;
         }
-        let per_user = rows.per_user()?;
-        for (measure, values) in &per_user {
+        let per_user = values.per_user()?;
+        for (measure, of_users) in &per_user {
             if !figures.contains_key(measure) {
-                figures.insert(measure.clone(), values.mean(&self.settings)?.into());
+                figures.insert(measure.clone(), of_users.mean(&self.settings)?.into());
             }
         }
-        let cases = outcomes.cases.iter().flatten();
-        let costs: Vec<_> = cases.clone().flat_map(|outcome| outcome.cost.clone()).collect();
+        let cases = results.cases.iter().flatten();
+        let costs: Vec<_> = cases.clone().flat_map(|result| result.cost.clone()).collect();
         Ok(MethodReport {
             figures,
             cost: MeanCost::of(&costs),
-            without_history: match self.measures.cases() {
-                true => cases.filter(|outcome| **outcome == Outcome::default()).count(),
+            without_history: match self.metrics.cases() {
+                true => cases.filter(|result| **result == CaseResult::default()).count(),
                 false => 0,
             },
             per_user,
-            seconds: outcomes.seconds,
+            seconds: results.seconds,
         })
     }
 
@@ -177,22 +187,22 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn crossings(
+    fn swap_tests(
         &self,
-        crossings: Crossings,
-        mut rows: Option<&mut Rows>,
+        scores: SwapScoresByTest,
+        mut values: Option<&mut PerUserValues>,
         figures: &mut BTreeMap<String, Figure>,
     ) -> Result<()> {
-        if !self.measures.has(Measure::Swap) {
+        if !self.metrics.has(MetricGroup::Swap) {
             return Ok(());
         }
-        for (name, crossings) in crossings.0 {
-            let test = swap_test(&crossings, &self.settings)?;
+        for (name, scores) in scores.0 {
+            let test = swap_test(&scores, &self.settings)?;
             figures.insert(name.clone(), Figure { p: Some(test.p), ..test.accuracy.into() });
-            if let Some(rows) = rows.as_deref_mut() {
-                for crossing in &crossings {
-                    let Crossing { a, b, .. } = crossing;
-                    [a, b].into_iter().for_each(|user| rows.push(&name, user, crossing.score()));
+            if let Some(values) = values.as_deref_mut() {
+                for of_pair in &scores {
+                    let SwapScores { a, b, .. } = of_pair;
+                    [a, b].into_iter().for_each(|user| values.push(&name, user, of_pair.correct()));
                 }
             }
         }
@@ -201,22 +211,22 @@ impl Maker<'_> {
 
     fn identification(
         &self,
-        trials: &[Trial],
-        rows: Option<&mut Rows>,
+        trials: &[IdentificationTrial],
+        values: Option<&mut PerUserValues>,
         figures: &mut BTreeMap<String, Figure>,
     ) -> Result<()> {
-        if !self.measures.has(Measure::Identification) || trials.is_empty() {
+        if !self.metrics.has(MetricGroup::Identification) || trials.is_empty() {
             return Ok(());
         }
         let found = identify(trials, &self.settings)?;
         figures.insert("identified_mrr".to_owned(), found.mrr.into());
         figures.insert("identified_first".to_owned(), found.recall_at_1.into());
         figures.insert("identified_auc".to_owned(), found.auc.into());
-        if let Some(rows) = rows {
+        if let Some(values) = values {
             for trial in trials {
-                rows.push("identified_mrr", &trial.user, trial.reciprocal_rank());
-                rows.push("identified_first", &trial.user, trial.recall_at_1());
-                rows.push("identified_auc", &trial.user, trial.auc());
+                values.push("identified_mrr", &trial.user, trial.reciprocal_rank());
+                values.push("identified_first", &trial.user, trial.recall_at_1());
+                values.push("identified_auc", &trial.user, trial.auc());
             }
         }
         Ok(())
@@ -226,7 +236,7 @@ impl Maker<'_> {
     fn ceiling(&self) -> Result<BTreeMap<String, Figure>> {
         let mut figures = BTreeMap::new();
         let Some(spaces) = &self.spaces else { return Ok(figures) };
-        self.crossings(spaces.real_crossings(self.plan, self.outcomes), None, &mut figures)?;
+        self.swap_tests(spaces.real_scores(self.plan, self.results), None, &mut figures)?;
         let texts = self.plan.swaps.iter().flat_map(|swap| {
             swap.real.iter().map(|r| (r.review.user.as_str(), r.review.text.as_str()))
         });
@@ -243,7 +253,7 @@ fn comparisons(
     order: &[&'static str],
     wins: &Wins,
     settings: &Settings,
-) -> Result<Vec<Compared>> {
+) -> Result<Vec<MethodComparison>> {
     let mut measures: Vec<&String> =
         methods.values().flat_map(|method| method.per_user.keys()).collect();
     measures.sort_unstable();
@@ -276,7 +286,7 @@ fn comparisons(
         let family: Vec<(&PerUser, &PerUser)> = sides.iter().map(|(a, b)| (a, b)).collect();
         let compared = compare(&family, settings)?.into_iter().zip(names).map(|(found, (a, b))| {
             let interval = found.difference.interval;
-            Compared {
+            MethodComparison {
                 a,
                 b,
                 measure: measure.clone(),
@@ -295,17 +305,17 @@ fn comparisons(
 }
 
 /// Examples: held-out texts, evenly spaced over the cases, with the texts generated for them.
-fn examples(plan: &Plan, outcomes: &Outcomes) -> Vec<Example> {
+fn examples(plan: &Plan, results: &PlanResults) -> Vec<Example> {
     let step = plan.cases.len().div_ceil(EXAMPLES).max(1);
     let mut examples = Vec::new();
     for (number, case) in plan.cases.iter().enumerate().step_by(step) {
-        let written: Vec<_> = outcomes
+        let written: Vec<_> = results
             .methods
             .iter()
             .filter_map(|of_method| {
-                let outcome = of_method.cases.get(number)?.as_ref()?;
-                let wrong = outcome.wrong_texts.first().cloned();
-                Some((of_method.method.name(), outcome.texts.first()?.clone(), wrong))
+                let result = of_method.cases.get(number)?.as_ref()?;
+                let wrong = result.wrong_texts.first().cloned();
+                Some((of_method.method.name(), result.texts.first()?.clone(), wrong))
             })
             .collect();
         if written.is_empty() {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::Embedded;
+use crate::EncoderSpace;
 use crate::Result;
-use crate::identification::{IdentifyOptions, Trial, trials};
+use crate::cases::SwapResult;
+use crate::identification::{IdentificationTrial, IdentifyOptions, trials};
 use crate::plan::{PairKind, Plan, SwapCase};
-use crate::run::Outcomes;
-use crate::swap::Crossing;
-use crate::trial::SwapOutcome;
+use crate::run::PlanResults;
+use crate::swap::SwapScores;
 use idiolect_core::corpus::StoredReview;
 use idiolect_metrics::stylometry::{Delta, Features, Profile, Space, TfIdf};
 
@@ -49,19 +49,19 @@ impl Closeness {
 }
 
 /// Spaces fitted to texts of the split's users, with the profile of each user's held-out texts.
-pub struct Spaces {
+pub struct StyleSpaces {
     spaces: Vec<(Closeness, Box<dyn Space>)>,
     /// Profiles by user, for each space.
     own: Vec<BTreeMap<String, Profile>>,
 }
 
-impl Spaces {
+impl StyleSpaces {
     /// Fits the spaces to the texts of `population` and profiles the plan's held-out texts.
     /// `embedded` must have the held-out texts and all texts that will be compared with them.
     ///
     /// # Errors
     /// Error if there are fewer than two texts, or no feature varies among them.
-    pub fn fit(plan: &Plan, population: &[String], embedded: Option<Embedded>) -> Result<Self> {
+    pub fn fit(plan: &Plan, population: &[String], embedded: Option<EncoderSpace>) -> Result<Self> {
         let mut spaces: Vec<(Closeness, Box<dyn Space>)> = vec![
             (Closeness::Trigrams, Box::new(Delta::fit(Features::Trigrams(TRIGRAMS), population)?)),
             (Closeness::FunctionWords, Box::new(Delta::fit(Features::FunctionWords, population)?)),
@@ -85,42 +85,42 @@ impl Spaces {
         Ok(Self { spaces, own })
     }
 
-    /// Crossings of all pairs, by closeness and kind of pair.
+    /// Scores of all pairs, by closeness and kind of pair.
     #[must_use]
-    pub fn crossings(&self, plan: &Plan, swaps: &[Option<SwapOutcome>]) -> Crossings {
-        let mut crossings = Crossings::default();
-        for (swap, outcome) in plan.swaps.iter().zip(swaps) {
-            let Some(outcome) = outcome else { continue };
-            for [a, b] in &outcome.texts {
-                self.cross(swap, (a, b), &mut crossings);
+    pub fn scores(&self, plan: &Plan, swaps: &[Option<SwapResult>]) -> SwapScoresByTest {
+        let mut scores = SwapScoresByTest::default();
+        for (swap, result) in plan.swaps.iter().zip(swaps) {
+            let Some(result) = result else { continue };
+            for [a, b] in &result.texts {
+                self.cross(swap, (a, b), &mut scores);
             }
-            for closeness in &outcome.closeness {
-                crossings.push(Closeness::Likelihood, swap, by_likelihood(swap, closeness));
+            for closeness in &result.closeness {
+                scores.push(Closeness::Likelihood, swap, by_likelihood(swap, closeness));
             }
         }
-        crossings
+        scores
     }
 
-    /// Crossings of the users' real texts: the upper bound.
+    /// Scores of the users' real texts: the upper bound.
     #[must_use]
-    pub fn real_crossings(&self, plan: &Plan, outcomes: &Outcomes) -> Crossings {
-        let mut crossings = Crossings::default();
-        for (swap, closeness) in plan.swaps.iter().zip(&outcomes.real_swaps) {
+    pub fn real_scores(&self, plan: &Plan, results: &PlanResults) -> SwapScoresByTest {
+        let mut scores = SwapScoresByTest::default();
+        for (swap, closeness) in plan.swaps.iter().zip(&results.real_swaps) {
             let Some(closeness) = closeness else { continue };
             let [a, b] = &swap.real;
-            self.cross(swap, (&a.review.text, &b.review.text), &mut crossings);
-            crossings.push(Closeness::Likelihood, swap, by_likelihood(swap, closeness));
+            self.cross(swap, (&a.review.text, &b.review.text), &mut scores);
+            scores.push(Closeness::Likelihood, swap, by_likelihood(swap, closeness));
         }
-        crossings
+        scores
     }
 
-    fn cross(&self, swap: &SwapCase, texts: (&str, &str), crossings: &mut Crossings) {
+    fn cross(&self, swap: &SwapCase, texts: (&str, &str), scores: &mut SwapScoresByTest) {
         let (a, b) = (&swap.pair.a, &swap.pair.b);
         for ((closeness, space), own) in self.spaces.iter().zip(&self.own) {
             let (Some(of_a), Some(of_b)) = (own.get(a), own.get(b)) else { continue };
             let (users, item) = ((a.as_str(), b.as_str()), &swap.pair.item);
-            let crossing = Crossing::measured(&**space, users, item, texts, (of_a, of_b));
-            crossings.push(*closeness, swap, crossing);
+            let of_pair = SwapScores::measured(&**space, users, item, texts, (of_a, of_b));
+            scores.push(*closeness, swap, of_pair);
         }
     }
 
@@ -132,7 +132,7 @@ impl Spaces {
         &self,
         texts: impl IntoIterator<Item = (&'t str, &'t str)>,
         seed: u64,
-    ) -> Result<Vec<Trial>> {
+    ) -> Result<Vec<IdentificationTrial>> {
         let mut written: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (user, text) in texts {
             written.entry(user).or_default().push(text);
@@ -145,24 +145,24 @@ impl Spaces {
     }
 }
 
-fn by_likelihood(swap: &SwapCase, closeness: &[[f64; 2]; 2]) -> Crossing {
+fn by_likelihood(swap: &SwapCase, closeness: &[[f64; 2]; 2]) -> SwapScores {
     let [[a_to_a, a_to_b], [b_to_a, b_to_b]] = *closeness;
     let pair = swap.pair.clone();
-    Crossing { a: pair.a, b: pair.b, item: pair.item, a_to_a, b_to_b, a_to_b, b_to_a }
+    SwapScores { a: pair.a, b: pair.b, item: pair.item, a_to_a, b_to_b, a_to_b, b_to_a }
 }
 
-/// Crossings by name of the test: for all pairs, and with a suffix for each kind of pair.
+/// Scores by name of the test: for all pairs, and with a suffix for each kind of pair.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Crossings(pub BTreeMap<String, Vec<Crossing>>);
+pub struct SwapScoresByTest(pub BTreeMap<String, Vec<SwapScores>>);
 
-impl Crossings {
-    fn push(&mut self, closeness: Closeness, swap: &SwapCase, crossing: Crossing) {
+impl SwapScoresByTest {
+    fn push(&mut self, closeness: Closeness, swap: &SwapCase, of_pair: SwapScores) {
         let kind = match swap.kind {
             PairKind::Random => "random",
             PairKind::Nearest => "nearest",
         };
         let name = closeness.name();
-        self.0.entry(format!("{name}_{kind}")).or_default().push(crossing.clone());
-        self.0.entry(name.to_owned()).or_default().push(crossing);
+        self.0.entry(format!("{name}_{kind}")).or_default().push(of_pair.clone());
+        self.0.entry(name.to_owned()).or_default().push(of_pair);
     }
 }

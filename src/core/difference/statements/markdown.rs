@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Stated, StatedProfile, counted, one_line};
+use super::{ProfileStatement, StatementProfile, counted, one_line};
 use crate::task::Task;
 
 /// Start and end of a mark.
@@ -19,7 +19,7 @@ statement, uncheck it or delete the line to drop it, change the words as you lik
 figures are only shown.
 -->";
 
-impl StatedProfile {
+impl StatementProfile {
     /// Renders the profile as Markdown: a list of statements under each dimension of the task's
     /// standard. Each statement has a box that says whether the model sees it, a mark with its key
     /// and figures, and its evidence as quotes.
@@ -33,8 +33,8 @@ impl StatedProfile {
         let _ = writeln!(out, "{EXPLANATION}");
         for (key, name) in self.dimensions(task) {
             let _ = write!(out, "\n## {} {}\n\n", one_line(name), mark(key, &[]));
-            let stated = self.statements.iter().filter(|s| s.statement.dimension == key);
-            stated.for_each(|stated| item(&mut out, stated));
+            let entry = self.statements.iter().filter(|s| s.statement.dimension == key);
+            entry.for_each(|entry| item(&mut out, entry));
         }
         out
     }
@@ -54,8 +54,8 @@ impl StatedProfile {
     pub fn dimensions<'a>(&'a self, task: &'a Task) -> Vec<(&'a str, &'a str)> {
         let standard = task.standard.iter().map(|d| (d.key.as_str(), d.name.as_str()));
         let mut dimensions: Vec<_> = standard.collect();
-        for stated in &self.statements {
-            let key = stated.statement.dimension.as_str();
+        for entry in &self.statements {
+            let key = entry.statement.dimension.as_str();
             if dimensions.iter().all(|(known, _)| *known != key) {
                 dimensions.push((key, key));
             }
@@ -64,21 +64,21 @@ impl StatedProfile {
     }
 }
 
-fn item(out: &mut String, stated: &Stated) {
-    let statement = &stated.statement;
-    let check = if stated.standing.is_shown() { 'x' } else { ' ' };
-    let mark = mark(&statement.key, &stated.figures());
+fn item(out: &mut String, entry: &ProfileStatement) {
+    let statement = &entry.statement;
+    let check = if entry.status.is_shown() { 'x' } else { ' ' };
+    let mark = mark(&statement.key, &entry.figures());
     let _ = writeln!(out, "- [{check}] {} {mark}", one_line(&statement.text));
     for evidence in &statement.evidence {
         let _ = writeln!(out, "  > {} (review {})", one_line(&evidence.quote), evidence.review.0);
     }
 }
 
-impl Stated {
+impl ProfileStatement {
     /// Status, gain and effect in words, as far as they are known.
     #[must_use]
     pub fn figures(&self) -> Vec<String> {
-        let mut figures = vec![self.standing.name().to_owned()];
+        let mut figures = vec![self.status.name().to_owned()];
         figures.extend(self.gain.map(|gain| gain.to_string()));
         figures.extend(self.statement.effect.map(|effect| format!("effect {effect:+.2}")));
         figures

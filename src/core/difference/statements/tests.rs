@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::corpus::{self, Review, ReviewId, Store};
-use crate::difference::{Evidence, Source};
+use crate::difference::{Evidence, StatementSource};
 
 fn task() -> &'static Task {
     static TASK: LazyLock<Task> = LazyLock::new(|| Task::load(Task::DEFAULT).unwrap());
@@ -18,7 +18,7 @@ fn statement(key: &str, dimension: &str, text: &str) -> Statement {
         key: key.to_owned(),
         dimension: dimension.to_owned(),
         text: text.to_owned(),
-        source: Source::Measured,
+        source: StatementSource::Measured,
         effect: Some(1.25),
         reviews: vec![ReviewId(3), ReviewId(5)],
         against: vec![ReviewId(4)],
@@ -34,18 +34,23 @@ fn gain(specific: f64) -> Gain {
     Gain { own: 0.0312, peers: 0.004, specific, standard_error: 0.0051, reviews: 8 }
 }
 
-fn stated(key: &str, dimension: &str, standing: Standing) -> Stated {
-    let gain = matches!(standing, Standing::Kept | Standing::Abstained).then(|| gain(0.02));
-    Stated { statement: statement(key, dimension, &format!("writes {key}")), gain, standing }
+fn entry(key: &str, dimension: &str, status: StatementStatus) -> ProfileStatement {
+    let gain =
+        matches!(status, StatementStatus::Accepted | StatementStatus::Rejected).then(|| gain(0.02));
+    ProfileStatement {
+        statement: statement(key, dimension, &format!("writes {key}")),
+        gain,
+        status,
+    }
 }
 
 /// Statements of every status that can be computed.
-fn computed() -> Vec<Stated> {
+fn computed() -> Vec<ProfileStatement> {
     vec![
-        stated("tokens.exclaims", "writing", Standing::Kept),
-        stated("a key; with --> marks", "semantic", Standing::Abstained),
-        stated("words", "writing", Standing::Unverified),
-        stated("foreign", "no-such-dimension", Standing::Kept),
+        entry("tokens.exclaims", "writing", StatementStatus::Accepted),
+        entry("a key; with --> marks", "semantic", StatementStatus::Rejected),
+        entry("words", "writing", StatementStatus::Unverified),
+        entry("foreign", "no-such-dimension", StatementStatus::Accepted),
     ]
 }
 
@@ -53,30 +58,30 @@ fn revision(version: u32, edits: Vec<Edit>) -> Revision {
     Revision { version, time: 7, change: Change::Edits(edits) }
 }
 
-fn profile(computed: Vec<Stated>, edits: &[Edit]) -> StatedProfile {
+fn profile(computed: Vec<ProfileStatement>, edits: &[Edit]) -> StatementProfile {
     let revisions: Vec<Revision> = edits
         .iter()
         .zip(1..)
         .map(|(edit, version)| revision(version, vec![edit.clone()]))
         .collect();
-    StatedProfile::new("ann", computed, 31, &revisions, task())
+    StatementProfile::new("ann", computed, 31, &revisions, task())
 }
 
 #[test]
 fn statements_stand_by_dimension_and_strength() {
-    let weaker = |key: &str, effect: f64, specific: Option<f64>, standing| Stated {
+    let weaker = |key: &str, effect: f64, specific: Option<f64>, status| ProfileStatement {
         statement: Statement { effect: Some(effect), ..statement(key, "writing", key) },
         gain: specific.map(gain),
-        standing,
+        status,
     };
     let computed = vec![
-        stated("other", "no-such-dimension", Standing::Kept),
-        stated("semantic", "semantic", Standing::Kept),
-        weaker("small", 0.2, Some(0.01), Standing::Kept),
-        weaker("great", 0.1, Some(0.02), Standing::Kept),
-        weaker("failed", 9.0, Some(0.09), Standing::Abstained),
-        weaker("little-effect", 1.0, None, Standing::Unverified),
-        weaker("effect", -2.0, None, Standing::Unverified),
+        entry("other", "no-such-dimension", StatementStatus::Accepted),
+        entry("semantic", "semantic", StatementStatus::Accepted),
+        weaker("small", 0.2, Some(0.01), StatementStatus::Accepted),
+        weaker("great", 0.1, Some(0.02), StatementStatus::Accepted),
+        weaker("failed", 9.0, Some(0.09), StatementStatus::Rejected),
+        weaker("little-effect", 1.0, None, StatementStatus::Unverified),
+        weaker("effect", -2.0, None, StatementStatus::Unverified),
     ];
     let profile = profile(computed, &[]);
     let keys: Vec<&str> = profile.statements.iter().map(|s| s.statement.key.as_str()).collect();
@@ -87,21 +92,21 @@ fn statements_stand_by_dimension_and_strength() {
 
 #[test]
 fn a_profile_without_a_shown_statement_abstains_and_says_why() {
-    let of = |standing| profile(vec![stated("a", "writing", standing)], &[]);
-    assert_eq!(of(Standing::Kept).abstention(), None);
+    let of = |status| profile(vec![entry("a", "writing", status)], &[]);
+    assert_eq!(of(StatementStatus::Accepted).abstention(), None);
     for (abstaining, why) in [
         (profile(Vec::new(), &[]), "nothing that was measured sets the user apart"),
-        (StatedProfile::new("ann", Vec::new(), 0, &[], task()), "nothing could be compared"),
-        (of(Standing::Abstained), "1 statement tried, none proved itself"),
-        (of(Standing::Unverified), "1 statement to be verified"),
-        (of(Standing::Dropped), "every statement was dropped"),
+        (StatementProfile::new("ann", Vec::new(), 0, &[], task()), "nothing could be compared"),
+        (of(StatementStatus::Rejected), "1 statement tried, none proved itself"),
+        (of(StatementStatus::Unverified), "1 statement to be verified"),
+        (of(StatementStatus::Dropped), "every statement was dropped"),
     ] {
         assert!(abstaining.abstains());
-        let said = abstaining.abstention().unwrap();
-        assert_eq!(said, format!("No personalization beyond the texts themselves: {why}."));
-        assert!(abstaining.to_markdown(task()).contains(&said));
+        let snapshot = abstaining.abstention().unwrap();
+        assert_eq!(snapshot, format!("No personalization beyond the texts themselves: {why}."));
+        assert!(abstaining.to_markdown(task()).contains(&snapshot));
     }
-    let failed = of(Standing::Abstained);
+    let failed = of(StatementStatus::Rejected);
     let pinned = profile(failed.statements.clone(), &[Edit::pin(&failed.statements[0])]);
     assert!(!pinned.abstains());
 }
@@ -120,26 +125,29 @@ fn an_edit_wins_over_what_is_computed_later() {
     let mut anew = computed();
     anew[2].statement.text = "writes other words".to_owned();
     anew.truncate(3);
-    anew[0].standing = Standing::Abstained;
+    anew[0].status = StatementStatus::Rejected;
     let after = profile(anew, &edits);
 
     let reworded = after.statement("tokens.exclaims").unwrap();
     assert_eq!(
-        (reworded.statement.text.as_str(), reworded.standing),
-        ("shouts a lot", Standing::Pinned)
+        (reworded.statement.text.as_str(), reworded.status),
+        ("shouts a lot", StatementStatus::Pinned)
     );
-    assert_eq!(reworded.statement.source, Source::Written);
+    assert_eq!(reworded.statement.source, StatementSource::Written);
     // The evidence belongs to the key; the gain was measured with other words.
     assert_eq!((reworded.statement.evidence.len(), reworded.gain), (1, None));
     let pinned = after.statement("words").unwrap();
     assert_eq!(
-        (pinned.statement.text.as_str(), pinned.standing),
-        ("writes words", Standing::Pinned)
+        (pinned.statement.text.as_str(), pinned.status),
+        ("writes words", StatementStatus::Pinned)
     );
     let gone = after.statement("foreign").unwrap();
-    assert_eq!((gone.standing, gone.statement.reviews.len()), (Standing::Dropped, 0));
+    assert_eq!((gone.status, gone.statement.reviews.len()), (StatementStatus::Dropped, 0));
     let added = after.statement(edits[3].key()).unwrap();
-    assert_eq!((added.statement.source, added.standing), (Source::Written, Standing::Pinned));
+    assert_eq!(
+        (added.statement.source, added.status),
+        (StatementSource::Written, StatementStatus::Pinned)
+    );
     assert_eq!((after.version, after.statements.len()), (4, 5));
 
     // Restored as computed; the added statement is removed.
@@ -158,15 +166,15 @@ fn an_undo_takes_back_one_version_after_the_other() {
         revision(2, vec![Edit::drop(words)]),
     ];
     let shown = |revisions: &[Revision]| {
-        let profile = StatedProfile::new("ann", computed(), 0, revisions, task());
+        let profile = StatementProfile::new("ann", computed(), 0, revisions, task());
         let words = profile.statement("words").unwrap();
-        (profile.version, words.standing, words.statement.text.clone())
+        (profile.version, words.status, words.statement.text.clone())
     };
     let text = |text: &str| text.to_owned();
-    assert_eq!(shown(&revisions), (2, Standing::Dropped, text("writes words")));
+    assert_eq!(shown(&revisions), (2, StatementStatus::Dropped, text("writes words")));
     for (undone, wanted) in [
-        (2, (3, Standing::Pinned, text("B"))),
-        (1, (4, Standing::Unverified, text("writes words"))),
+        (2, (3, StatementStatus::Pinned, text("B"))),
+        (1, (4, StatementStatus::Unverified, text("writes words"))),
     ] {
         assert_eq!(next_undo(&revisions), Some(undone));
         let version = revisions.len() as u32 + 1;
@@ -175,7 +183,7 @@ fn an_undo_takes_back_one_version_after_the_other() {
     }
     assert_eq!(next_undo(&revisions), None);
     // Earlier versions are unchanged.
-    assert_eq!(shown(&revisions[..2]), (2, Standing::Dropped, text("writes words")));
+    assert_eq!(shown(&revisions[..2]), (2, StatementStatus::Dropped, text("writes words")));
     revisions.push(revision(5, vec![Edit::pin(words)]));
     assert_eq!(next_undo(&revisions), Some(5));
 }
@@ -211,15 +219,15 @@ fn json_is_flat_and_comes_back() {
     assert_eq!(json["statements"][0]["standing"], "kept");
     assert_eq!(json["statements"][0]["gain"]["own"], 0.0312);
     assert!(json["statements"][1].get("gain").is_none());
-    assert_eq!(serde_json::from_value::<StatedProfile>(json).unwrap(), profile);
-    for standing in [
-        Standing::Kept,
-        Standing::Abstained,
-        Standing::Unverified,
-        Standing::Pinned,
-        Standing::Dropped,
+    assert_eq!(serde_json::from_value::<StatementProfile>(json).unwrap(), profile);
+    for status in [
+        StatementStatus::Accepted,
+        StatementStatus::Rejected,
+        StatementStatus::Unverified,
+        StatementStatus::Pinned,
+        StatementStatus::Dropped,
     ] {
-        assert_eq!(serde_json::to_value(standing).unwrap(), standing.name());
+        assert_eq!(serde_json::to_value(status).unwrap(), status.name());
     }
 }
 
@@ -275,7 +283,7 @@ fn what_is_changed_in_markdown_is_read() {
     // Wrapped by an editor, with another bullet, with Windows line ends.
     assert_eq!(changed("- [x] writes tokens.exclaims", "* [x]\n  shouts\r"), reworded);
     let other = changed("[x] writes tokens.exclaims", "[ ] shouts");
-    assert!(matches!(&other[..], [Edit::Drop(said)] if said.text == "shouts"), "{other:?}");
+    assert!(matches!(&other[..], [Edit::Drop(snapshot)] if snapshot.text == "shouts"), "{other:?}");
     let line = markdown.lines().find(|line| line.contains("writes words")).unwrap();
     assert_eq!(changed(&format!("{line}\n"), ""), [Edit::drop(of("words"))]);
     let heading = "## Emotional style <!-- emotional -->";
@@ -299,7 +307,7 @@ fn markdown_that_cannot_be_understood_is_told_with_its_line() {
     let markdown = before.to_markdown(task);
     let line_of = |text: &str| markdown.lines().position(|line| line.contains(text)).unwrap() + 1;
     let exclaims = line_of("writes tokens.exclaims");
-    for (from, to, line, said) in [
+    for (from, to, line, snapshot) in [
         ("- [x] writes tokens", "- writes tokens", exclaims, "`[x]` or `[ ]` is missing"),
         ("writes tokens.exclaims", "", exclaims, "needs words"),
         ("<!-- tokens.exclaims;", "<!-- nothing;", exclaims, "no statement has the key"),
@@ -330,7 +338,7 @@ fn markdown_that_cannot_be_understood_is_told_with_its_line() {
     ] {
         assert!(markdown.contains(from), "{from}");
         let error = edits_of_markdown(&before, task, &markdown.replacen(from, to, 1)).unwrap_err();
-        assert!(error.reason.contains(said), "{from} -> {to}: {error}");
+        assert!(error.reason.contains(snapshot), "{from} -> {to}: {error}");
         assert_eq!(error.line, line, "{from} -> {to}: {error}");
     }
     assert!(edits_of_markdown(&before, task, " \n").is_err());
@@ -354,35 +362,38 @@ fn words() -> impl Strategy<Value = String> {
     .prop_filter("words", |text| !one_line(text).is_empty())
 }
 
-fn statements() -> impl Strategy<Value = Vec<Stated>> {
+fn statements() -> impl Strategy<Value = Vec<ProfileStatement>> {
     let dimension = prop_oneof![Just("writing"), Just("emotional"), Just("semantic"), Just("x-y")];
-    let standing =
-        prop_oneof![Just(Standing::Kept), Just(Standing::Abstained), Just(Standing::Unverified),];
-    let one = ("\\PC{0,8}", dimension, words(), standing, proptest::option::of(-3.0..3.0));
+    let status = prop_oneof![
+        Just(StatementStatus::Accepted),
+        Just(StatementStatus::Rejected),
+        Just(StatementStatus::Unverified),
+    ];
+    let one = ("\\PC{0,8}", dimension, words(), status, proptest::option::of(-3.0..3.0));
     proptest::collection::vec(one, 0..6).prop_map(|all| {
         let made =
-            all.into_iter().enumerate().map(|(i, (key, dimension, text, standing, effect))| {
+            all.into_iter().enumerate().map(|(i, (key, dimension, text, status, effect))| {
                 let key = format!("{key}{i}");
                 let statement = Statement { effect, ..statement(&key, dimension, &text) };
-                Stated { statement, gain: None, standing }
+                ProfileStatement { statement, gain: None, status }
             });
         made.collect()
     })
 }
 
 /// Edits of every kind, of existing and of missing statements.
-fn edits(computed: &[Stated]) -> impl Strategy<Value = Vec<Edit>> + use<> {
+fn edits(computed: &[ProfileStatement]) -> impl Strategy<Value = Vec<Edit>> + use<> {
     let base = profile(computed.to_vec(), &[]);
     let n = computed.len().max(1);
     proptest::collection::vec((0..5_usize, 0..n, words()), 0..8).prop_map(move |all| {
         let mut made: Vec<Edit> = Vec::new();
         for (kind, at, text) in all {
-            let stated = base.statements.get(at);
+            let entry = base.statements.get(at);
             let key = made.first().map_or("none", Edit::key).to_owned();
             made.extend(match kind {
-                0 => stated.map(Edit::pin),
-                1 => stated.map(Edit::drop),
-                2 => stated.and_then(|stated| Edit::reword(stated, &text)),
+                0 => entry.map(Edit::pin),
+                1 => entry.map(Edit::drop),
+                2 => entry.and_then(|entry| Edit::reword(entry, &text)),
                 3 => Edit::add(&base, "emotional", &text),
                 _ => Some(Edit::Restore { key }),
             });
@@ -423,8 +434,8 @@ proptest! {
         let mut markdown = String::new();
         for line in before.to_markdown(task).lines() {
             let changed = if line.starts_with("- [") {
-                let stated = &before.statements[wanted.len()];
-                let (shown, text) = (stated.standing.is_shown(), one_line(&stated.statement.text));
+                let entry = &before.statements[wanted.len()];
+                let (shown, text) = (entry.status.is_shown(), one_line(&entry.statement.text));
                 let checked = |shown: bool| if shown { "- [x]" } else { "- [ ]" };
                 let (shown_then, words, changed) = match acts.next().unwrap() {
                     Act::Leave => (shown, text, Some(line.to_owned())),
@@ -439,7 +450,7 @@ proptest! {
                     }
                     Act::Delete => (false, text, None),
                 };
-                wanted.push((stated.statement.key.clone(), shown_then, words));
+                wanted.push((entry.statement.key.clone(), shown_then, words));
                 changed
             } else {
                 Some(line.to_owned())
@@ -452,9 +463,9 @@ proptest! {
         let edits = edits_of_markdown(&before, task, &markdown).unwrap();
         let after = profile(computed, &edits);
         for (key, shown, words) in wanted {
-            let stated = after.statement(&key).unwrap();
-            prop_assert_eq!(stated.standing.is_shown(), shown, "{}", key);
-            prop_assert_eq!(one_line(&stated.statement.text), words);
+            let entry = after.statement(&key).unwrap();
+            prop_assert_eq!(entry.status.is_shown(), shown, "{}", key);
+            prop_assert_eq!(one_line(&entry.statement.text), words);
         }
         for text in &adds {
             let added = after.shown().find(|s| is_written(s, text));
@@ -486,6 +497,6 @@ proptest! {
     }
 }
 
-fn is_written(stated: &Stated, text: &str) -> bool {
-    stated.statement.text == text && stated.statement.source == Source::Written
+fn is_written(entry: &ProfileStatement, text: &str) -> bool {
+    entry.statement.text == text && entry.statement.source == StatementSource::Written
 }

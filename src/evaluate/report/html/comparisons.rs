@@ -1,27 +1,27 @@
 //! Section with the pairwise comparisons of methods.
 
-use super::measures::ShownMeasure;
+use super::metrics::MetricView;
 use super::numbers::{many, p_value};
 use super::tags::{Tag, tag};
-use super::{Page, Part, scrolling};
-use crate::report::Compared;
+use super::{Page, Section, scrolling};
+use crate::report::MethodComparison;
 use idiolect_metrics::statistics::Verdict;
 
 /// Measures whose tables are initially open.
 const OPEN: [&str; 2] = ["likelihood_lift", "rouge1"];
 
 /// All pairs of methods on all measures; `None` if there are no comparisons.
-pub(super) fn section(page: &Page<'_>) -> Option<Part> {
+pub(super) fn section(page: &Page<'_>) -> Option<Section> {
     let measures = page.measures.iter().filter_map(|measure| {
         let pairs = page.report.comparisons.iter().filter(|c| c.measure == measure.name);
-        let pairs: Vec<&Compared> = pairs.collect();
+        let pairs: Vec<&MethodComparison> = pairs.collect();
         (!pairs.is_empty()).then(|| of_measure(page, measure, &pairs))
     });
     let measures: Vec<Tag> = measures.collect();
     if measures.is_empty() {
         return None;
     }
-    let settings = &page.report.facts.statistics;
+    let settings = &page.report.provenance.statistics;
     let words = format!(
         "Every two methods on the users that both have: the mean difference, the first less the \
          second, with its {} interval; p is that of a paired permutation test, then corrected after \
@@ -34,11 +34,11 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
         Some(against) => format!("{words} A bar marks the pairs with {against}."),
         None => words,
     };
-    let part = Part::new("comparisons", "Which methods differ", &words);
-    Some(measures.into_iter().fold(part, Part::put))
+    let part = Section::new("comparisons", "Which methods differ", &words);
+    Some(measures.into_iter().fold(part, Section::put))
 }
 
-fn of_measure(page: &Page<'_>, measure: &ShownMeasure, pairs: &[&Compared]) -> Tag {
+fn of_measure(page: &Page<'_>, measure: &MetricView, pairs: &[&MethodComparison]) -> Tag {
     let differing = pairs.iter().filter(|c| c.verdict != Verdict::NoDifferenceShown).count();
     let told = match (differing, pairs.len()) {
         (0, 1) => "no difference shown".to_owned(),
@@ -61,7 +61,7 @@ fn of_measure(page: &Page<'_>, measure: &ShownMeasure, pairs: &[&Compared]) -> T
     if OPEN.contains(&measure.name.as_str()) { details.with("open", "") } else { details }
 }
 
-fn row(page: &Page<'_>, measure: &ShownMeasure, pair: &Compared) -> Tag {
+fn row(page: &Page<'_>, measure: &MetricView, pair: &MethodComparison) -> Tag {
     let show = |value: f64| measure.style.difference(value);
     let value = |value: f64, shown: String| tag("td").with("data-value", value).text(shown);
     let ends = match pair.low.zip(pair.high) {

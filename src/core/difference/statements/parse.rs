@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::edit::is_added;
 use super::markdown::{MARK, VERSION, names};
-use super::{Edit, Standing, Stated, StatedProfile, one_line};
+use super::{Edit, ProfileStatement, StatementProfile, StatementStatus, one_line};
 use crate::task::Task;
 
 /// A line of Markdown that cannot be understood.
@@ -36,7 +36,7 @@ struct Line {
     rest: String,
 }
 
-/// Reads a person's edits from the Markdown of a profile, as [`StatedProfile::to_markdown`] wrote
+/// Reads a person's edits from the Markdown of a profile, as [`StatementProfile::to_markdown`] wrote
 /// it; empty if nothing was changed.
 ///
 /// Checking a box pins the statement; unchecking it or deleting its line drops the statement. Other
@@ -47,7 +47,7 @@ struct Line {
 /// Error if anything else differs from what was written: a line of another form, a mark that names
 /// no statement or one twice, a statement under another heading, a quote with other words.
 pub fn edits_of_markdown(
-    profile: &StatedProfile,
+    profile: &StatementProfile,
     task: &Task,
     markdown: &str,
 ) -> Result<Vec<Edit>> {
@@ -62,14 +62,14 @@ pub fn edits_of_markdown(
             continue;
         };
         let named = profile.statements.iter().find(|s| names(mark, &s.statement.key));
-        let Some(stated) = named else {
+        let Some(entry) = named else {
             let what = format!("no statement has the key of the mark `{}`", mark.trim());
             return Err(line.wrong(&format!("{what}; leave the mark away to add a statement")));
         };
-        if !seen.insert(&stated.statement.key) {
+        if !seen.insert(&entry.statement.key) {
             return Err(line.wrong("this statement stands there twice; delete one of the lines"));
         }
-        edits.extend(line.change(stated, text)?);
+        edits.extend(line.change(entry, text)?);
     }
     let absent = profile.statements.iter().filter(|s| !seen.contains(s.statement.key.as_str()));
     edits.extend(absent.filter_map(without_line));
@@ -83,16 +83,16 @@ pub fn edits_of_markdown(
 }
 
 /// The edit for a statement whose line is absent, if any.
-fn without_line(stated: &Stated) -> Option<Edit> {
-    let key = &stated.statement.key;
+fn without_line(entry: &ProfileStatement) -> Option<Edit> {
+    let key = &entry.statement.key;
     if is_added(key) {
         return Some(Edit::Restore { key: key.clone() });
     }
-    (stated.standing != Standing::Dropped).then(|| Edit::drop(stated))
+    (entry.status != StatementStatus::Dropped).then(|| Edit::drop(entry))
 }
 
 /// The list items of the Markdown; everything else must be as it was written.
-fn lines(profile: &StatedProfile, task: &Task, markdown: &str) -> Result<Vec<Line>> {
+fn lines(profile: &StatementProfile, task: &Task, markdown: &str) -> Result<Vec<Line>> {
     let wrong = |number: usize, reason: &str| {
         Err(MarkdownError { line: number, reason: reason.to_owned() })
     };
@@ -172,7 +172,7 @@ impl Line {
     }
 
     /// The edit that adds the statement of an item without a mark.
-    fn addition(&self, profile: &StatedProfile, text: &str) -> Result<Edit> {
+    fn addition(&self, profile: &StatementProfile, text: &str) -> Result<Edit> {
         if self.checked == Some(false) {
             return Err(self.wrong("a new statement must be checked, `- [x]`, or it says nothing"));
         }
@@ -181,33 +181,37 @@ impl Line {
     }
 
     /// The edit that this line makes to the statement, if any.
-    fn change(&self, stated: &Stated, text: &str) -> Result<Option<Edit>> {
+    fn change(&self, entry: &ProfileStatement, text: &str) -> Result<Option<Edit>> {
         let Some(checked) = self.checked else {
             return Err(self.wrong("the box `[x]` or `[ ]` is missing"));
         };
-        if stated.statement.dimension != self.dimension {
-            let home = &stated.statement.dimension;
+        if entry.statement.dimension != self.dimension {
+            let home = &entry.statement.dimension;
             return Err(self.wrong(&format!(
                 "this statement belongs to `{home}`; move it back, or add it here without its mark"
             )));
         }
-        let shown = stated.standing.is_shown();
-        let (text, before) = (one_line(text), one_line(&stated.statement.text));
+        let shown = entry.status.is_shown();
+        let (text, before) = (one_line(text), one_line(&entry.statement.text));
         if text == before {
             return Ok(match (shown, checked) {
-                (false, true) => Some(Edit::pin(stated)),
-                (true, false) => Some(Edit::drop(stated)),
+                (false, true) => Some(Edit::pin(entry)),
+                (true, false) => Some(Edit::drop(entry)),
                 _ => None,
             });
         }
         let empty = || self.wrong("a statement needs words; delete the line to drop it");
-        let reworded = Edit::reword(stated, &text).ok_or_else(empty)?;
-        Ok(Some(if checked { reworded } else { Edit::drop_reworded(stated, &text) }))
+        let reworded = Edit::reword(entry, &text).ok_or_else(empty)?;
+        Ok(Some(if checked { reworded } else { Edit::drop_reworded(entry, &text) }))
     }
 }
 
 /// Key of the dimension that a heading names, by its mark, its name or its key.
-fn dimension_of<'a>(heading: &str, profile: &'a StatedProfile, task: &'a Task) -> Option<&'a str> {
+fn dimension_of<'a>(
+    heading: &str,
+    profile: &'a StatementProfile,
+    task: &'a Task,
+) -> Option<&'a str> {
     let dimensions = profile.dimensions(task);
     let found = match heading.rsplit_once(MARK.0) {
         Some((_, mark)) => {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Standing, Stated, StatedProfile, one_line};
+use super::{ProfileStatement, StatementProfile, StatementStatus, one_line};
 use crate::corpus::Key;
-use crate::difference::{Source, Statement};
+use crate::difference::{Statement, StatementSource};
 
 /// Prefix of the keys of statements that a person added.
 const ADDED: &str = "written-";
@@ -14,7 +14,7 @@ const ADDED: &str = "written-";
 /// Snapshot of a statement as a person saw it, without the reviews that it was made from: an edit
 /// holds nothing that would have to be deleted with a review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct StatementSnapshot {
     /// Its key.
     pub key: String,
     /// Key of its dimension.
@@ -22,7 +22,7 @@ pub struct Said {
     /// Its text, on one line.
     pub text: String,
     /// Origin of the statement.
-    pub source: Source,
+    pub source: StatementSource,
 }
 
 /// One edit of a statement. The last edit of a key applies, even if the statement is no longer
@@ -31,13 +31,13 @@ pub struct Said {
 #[serde(tag = "edit", rename_all = "lowercase")]
 pub enum Edit {
     /// Shows the statement in these words, whatever the validation says.
-    Pin(Said),
+    Pin(StatementSnapshot),
     /// Hides the statement.
-    Drop(Said),
+    Drop(StatementSnapshot),
     /// Shows the statement in other words.
-    Reword(Said),
+    Reword(StatementSnapshot),
     /// Adds a statement that was not computed.
-    Add(Said),
+    Add(StatementSnapshot),
     /// Restores the statement as computed; an added statement is removed.
     Restore {
         /// Its key.
@@ -45,9 +45,9 @@ pub enum Edit {
     },
 }
 
-impl Said {
-    fn of(stated: &Stated) -> Self {
-        let Statement { key, dimension, text, source, .. } = &stated.statement;
+impl StatementSnapshot {
+    fn of(entry: &ProfileStatement) -> Self {
+        let Statement { key, dimension, text, source, .. } = &entry.statement;
         Self {
             key: key.clone(),
             dimension: dimension.clone(),
@@ -61,11 +61,11 @@ impl Said {
         if text == self.text {
             return self;
         }
-        Self { text, source: Source::Written, ..self }
+        Self { text, source: StatementSource::Written, ..self }
     }
 
     /// The statement without reviews and evidence.
-    fn bare(&self, standing: Standing) -> Stated {
+    fn without_evidence(&self, status: StatementStatus) -> ProfileStatement {
         let statement = Statement {
             key: self.key.clone(),
             dimension: self.dimension.clone(),
@@ -76,16 +76,16 @@ impl Said {
             against: Vec::new(),
             evidence: Vec::new(),
         };
-        Stated { statement, gain: None, standing }
+        ProfileStatement { statement, gain: None, status }
     }
 
     /// Applies the snapshot to the computed statement. If the words differ, the gain is dropped,
     /// since it was measured with the computed words.
-    fn over(&self, computed: Stated, standing: Standing) -> Stated {
+    fn apply_to(&self, computed: ProfileStatement, status: StatementStatus) -> ProfileStatement {
         let same = one_line(&computed.statement.text) == self.text;
-        let Stated { statement, gain, .. } = computed;
+        let ProfileStatement { statement, gain, .. } = computed;
         if same {
-            return Stated { statement, gain, standing };
+            return ProfileStatement { statement, gain, status };
         }
         let statement = Statement {
             dimension: self.dimension.clone(),
@@ -93,40 +93,40 @@ impl Said {
             source: self.source,
             ..statement
         };
-        Stated { statement, gain: None, standing }
+        ProfileStatement { statement, gain: None, status }
     }
 }
 
 impl Edit {
     /// Shows a statement as it is.
     #[must_use]
-    pub fn pin(stated: &Stated) -> Self {
-        Self::Pin(Said::of(stated))
+    pub fn pin(entry: &ProfileStatement) -> Self {
+        Self::Pin(StatementSnapshot::of(entry))
     }
 
     /// Hides a statement.
     #[must_use]
-    pub fn drop(stated: &Stated) -> Self {
-        Self::Drop(Said::of(stated))
+    pub fn drop(entry: &ProfileStatement) -> Self {
+        Self::Drop(StatementSnapshot::of(entry))
     }
 
     /// Shows a statement in other words; `None` if `text` has no words.
     #[must_use]
-    pub fn reword(stated: &Stated, text: &str) -> Option<Self> {
-        let said = Said::of(stated).reworded(text);
-        (!said.text.is_empty()).then_some(Self::Reword(said))
+    pub fn reword(entry: &ProfileStatement, text: &str) -> Option<Self> {
+        let snapshot = StatementSnapshot::of(entry).reworded(text);
+        (!snapshot.text.is_empty()).then_some(Self::Reword(snapshot))
     }
 
     /// Hides a statement and records other words for it.
     #[must_use]
-    pub(super) fn drop_reworded(stated: &Stated, text: &str) -> Self {
-        Self::Drop(Said::of(stated).reworded(text))
+    pub(super) fn drop_reworded(entry: &ProfileStatement, text: &str) -> Self {
+        Self::Drop(StatementSnapshot::of(entry).reworded(text))
     }
 
     /// Adds a statement to the dimension with this key; `None` if `text` has no words. If the
     /// profile already has the added statement, the edit shows it.
     #[must_use]
-    pub fn add(profile: &StatedProfile, dimension: &str, text: &str) -> Option<Self> {
+    pub fn add(profile: &StatementProfile, dimension: &str, text: &str) -> Option<Self> {
         let text = one_line(text);
         if text.is_empty() {
             return None;
@@ -137,15 +137,18 @@ impl Edit {
         while profile.statement(&key).is_some_and(|s| one_line(&s.statement.text) != text) {
             key.push('-');
         }
-        let (dimension, source) = (dimension.to_owned(), Source::Written);
-        Some(Self::Add(Said { key, dimension, text, source }))
+        let (dimension, source) = (dimension.to_owned(), StatementSource::Written);
+        Some(Self::Add(StatementSnapshot { key, dimension, text, source }))
     }
 
     /// Key of the edited statement.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
-            Self::Pin(said) | Self::Drop(said) | Self::Reword(said) | Self::Add(said) => &said.key,
+            Self::Pin(snapshot)
+            | Self::Drop(snapshot)
+            | Self::Reword(snapshot)
+            | Self::Add(snapshot) => &snapshot.key,
             Self::Restore { key } => key,
         }
     }
@@ -159,28 +162,32 @@ pub(super) fn is_added(key: &str) -> bool {
 /// Applies edits, oldest first, to the computed statements; an edit wins. Edited statements that
 /// are no longer computed come last, by key.
 #[must_use]
-pub fn apply<'a>(computed: Vec<Stated>, edits: impl IntoIterator<Item = &'a Edit>) -> Vec<Stated> {
-    let mut held: BTreeMap<&str, (&Said, Standing)> = BTreeMap::new();
+pub fn apply<'a>(
+    computed: Vec<ProfileStatement>,
+    edits: impl IntoIterator<Item = &'a Edit>,
+) -> Vec<ProfileStatement> {
+    let mut held: BTreeMap<&str, (&StatementSnapshot, StatementStatus)> = BTreeMap::new();
     for edit in edits {
         match edit {
-            Edit::Pin(said) | Edit::Reword(said) | Edit::Add(said) => {
-                held.insert(&said.key, (said, Standing::Pinned));
+            Edit::Pin(snapshot) | Edit::Reword(snapshot) | Edit::Add(snapshot) => {
+                held.insert(&snapshot.key, (snapshot, StatementStatus::Pinned));
             }
-            Edit::Drop(said) => {
-                held.insert(&said.key, (said, Standing::Dropped));
+            Edit::Drop(snapshot) => {
+                held.insert(&snapshot.key, (snapshot, StatementStatus::Dropped));
             }
             Edit::Restore { key } => {
                 held.remove(key.as_str());
             }
         }
     }
-    let mut statements: Vec<Stated> = computed
+    let mut statements: Vec<ProfileStatement> = computed
         .into_iter()
-        .map(|stated| match held.remove(stated.statement.key.as_str()) {
-            Some((said, standing)) => said.over(stated, standing),
-            None => stated,
+        .map(|entry| match held.remove(entry.statement.key.as_str()) {
+            Some((snapshot, status)) => snapshot.apply_to(entry, status),
+            None => entry,
         })
         .collect();
-    statements.extend(held.into_values().map(|(said, standing)| said.bare(standing)));
+    statements
+        .extend(held.into_values().map(|(snapshot, status)| snapshot.without_evidence(status)));
     statements
 }

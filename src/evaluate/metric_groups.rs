@@ -1,17 +1,17 @@
-//! Measures of an evaluation and the work they need.
+//! Groups of metrics of an evaluation and the work they need.
 
 use serde::Serialize;
 
-/// A group of measures that need the same work.
+/// A group of metrics that need the same work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Measure {
+pub enum MetricGroup {
     /// Generated texts against the real ones: ROUGE, BLEU, METEOR, lengths, diversity, copies.
     Lexical,
     /// Bits per token of the real text with the user's history, with other users' and with none.
     /// Generates only what a method's own prompt needs.
     Likelihood,
-    /// Lexical measures with another user's history, and the gain of the right history over it.
+    /// Lexical metrics with another user's history, and the gain of the right history over it.
     WrongUser,
     /// Texts and bits without the real title, which reveals the user's style.
     NeutralTitle,
@@ -25,8 +25,8 @@ pub enum Measure {
     JudgePairs,
 }
 
-impl Measure {
-    /// All measures, in report order.
+impl MetricGroup {
+    /// All metric groups, in report order.
     pub const ALL: [Self; 8] = [
         Self::Lexical,
         Self::Likelihood,
@@ -54,40 +54,45 @@ impl Measure {
     }
 }
 
-/// Requested measures.
+/// Requested metric groups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Measures(Vec<Measure>);
+pub struct MetricSet(Vec<MetricGroup>);
 
-impl Measures {
-    /// The requested measures, each once, in report order.
+impl MetricSet {
+    /// The requested metric groups, each once, in report order.
     #[must_use]
-    pub fn new(asked: &[Measure]) -> Self {
-        Self(Measure::ALL.into_iter().filter(|measure| asked.contains(measure)).collect())
+    pub fn new(asked: &[MetricGroup]) -> Self {
+        Self(MetricGroup::ALL.into_iter().filter(|group| asked.contains(group)).collect())
     }
 
-    /// Whether a measure is requested.
+    /// Whether a group is requested.
     #[must_use]
-    pub fn has(&self, measure: Measure) -> bool {
-        self.0.contains(&measure)
+    pub fn has(&self, group: MetricGroup) -> bool {
+        self.0.contains(&group)
     }
 
     /// Whether texts are generated with the right history.
     #[must_use]
     pub fn writes(&self) -> bool {
-        let write = [Measure::Lexical, Measure::WrongUser, Measure::Judge, Measure::JudgePairs];
-        write.iter().any(|measure| self.has(*measure))
+        let write = [
+            MetricGroup::Lexical,
+            MetricGroup::WrongUser,
+            MetricGroup::Judge,
+            MetricGroup::JudgePairs,
+        ];
+        write.iter().any(|group| self.has(*group))
     }
 
     /// Whether held-out texts are evaluated, not only pairs of users.
     #[must_use]
     pub fn cases(&self) -> bool {
-        self.writes() || self.has(Measure::Likelihood) || self.has(Measure::NeutralTitle)
+        self.writes() || self.has(MetricGroup::Likelihood) || self.has(MetricGroup::NeutralTitle)
     }
 
     /// Whether texts are generated for pairs of users.
     #[must_use]
     pub fn swaps(&self) -> bool {
-        self.has(Measure::Swap) || self.has(Measure::Identification)
+        self.has(MetricGroup::Swap) || self.has(MetricGroup::Identification)
     }
 }

@@ -1,11 +1,11 @@
 //! Presentation of the measures: label, group, number format and the value of no effect.
 
 use super::numbers::Style;
-use crate::report::Report;
+use crate::report::EvalReport;
 
 /// Groups of measures, in the order of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum MeasureGroup {
+pub(super) enum MetricSection {
     /// Bits per token of the real text.
     Likelihood,
     /// Generated texts against the real ones.
@@ -24,7 +24,7 @@ pub(super) enum MeasureGroup {
     Other,
 }
 
-impl MeasureGroup {
+impl MetricSection {
     /// All groups, in the order of the page.
     pub(super) const ALL: [Self; 8] = [
         Self::Likelihood,
@@ -40,13 +40,13 @@ impl MeasureGroup {
 
 /// A measure as the page presents it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct ShownMeasure {
+pub(super) struct MetricView {
     /// Name in results.
     pub(super) name: String,
     /// Label on the page.
     pub(super) label: String,
     /// Group that the measure is shown in.
-    pub(super) group: MeasureGroup,
+    pub(super) group: MetricSection,
     /// Number format.
     pub(super) style: Style,
     /// Value of no effect: chance, zero gain, or the length of the real text.
@@ -62,10 +62,10 @@ pub(super) struct ShownMeasure {
     order: (usize, usize),
 }
 
-struct KnownMeasure {
+struct KnownMetric {
     name: &'static str,
     label: &'static str,
-    group: MeasureGroup,
+    group: MetricSection,
     style: Style,
     no_effect: Option<f64>,
     meaning: &'static str,
@@ -77,23 +77,23 @@ struct KnownMeasure {
 /// `-` for neither.
 const fn known(
     name: &'static str,
-    group: MeasureGroup,
+    group: MetricSection,
     style: Style,
     no_effect: Option<f64>,
     places: &'static str,
     label: &'static str,
     meaning: &'static str,
-) -> KnownMeasure {
+) -> KnownMetric {
     let places = places.as_bytes();
     let (first, drawn) = (places[0] == b't', places[places.len() - 1] == b'd');
-    KnownMeasure { name, label, group, style, no_effect, meaning, first, drawn }
+    KnownMetric { name, label, group, style, no_effect, meaning, first, drawn }
 }
 
-use MeasureGroup::{Identification, Judge, Lexical, Likelihood, Swap};
+use MetricSection::{Identification, Judge, Lexical, Likelihood, Swap};
 use Style::{Coarse, Percent, Plain};
 
 #[rustfmt::skip]
-const KNOWN: [KnownMeasure; 28] = [
+const KNOWN: [KnownMetric; 28] = [
     known("likelihood_lift", Likelihood, Plain, Some(0.0), "td", "Likelihood lift",
         "bits a token with other users' histories less bits with the user's own"),
     known("bits_right", Likelihood, Plain, None, "td", "Bits, own history",
@@ -153,7 +153,7 @@ const KNOWN: [KnownMeasure; 28] = [
          ties count by half"),
 ];
 
-impl ShownMeasure {
+impl MetricView {
     /// Presentation of a measure, by its name in results.
     pub(super) fn of(name: &str) -> Self {
         let found = |base: &str| KNOWN.iter().enumerate().find(|(_, known)| known.name == base);
@@ -179,7 +179,7 @@ impl ShownMeasure {
         match suffix {
             "_gain" => Self {
                 label: format!("{} gain", known.label),
-                group: MeasureGroup::WrongUser,
+                group: MetricSection::WrongUser,
                 no_effect: Some(0.0),
                 meaning: format!(
                     "{} with the right history less that with another user's",
@@ -190,7 +190,7 @@ impl ShownMeasure {
             },
             "_neutral" => Self {
                 label: format!("{}, no title", known.label),
-                group: MeasureGroup::NeutralTitle,
+                group: MetricSection::NeutralTitle,
                 first: false,
                 ..plain
             },
@@ -216,7 +216,7 @@ impl ShownMeasure {
         Self {
             name: name.to_owned(),
             label: name.replace('_', " "),
-            group: MeasureGroup::Other,
+            group: MetricSection::Other,
             style: Style::Plain,
             no_effect: None,
             less_is_better: false,
@@ -230,7 +230,7 @@ impl ShownMeasure {
     /// Label of a column or plot within its group, without what the group's heading already says.
     pub(super) fn in_group(&self) -> String {
         match self.label.strip_prefix("Swap, ") {
-            Some(rest) if self.group == MeasureGroup::Swap => {
+            Some(rest) if self.group == MetricSection::Swap => {
                 let (first, rest) = rest.split_at(1);
                 format!("{}{rest}", first.to_uppercase())
             }
@@ -250,9 +250,9 @@ impl ShownMeasure {
 }
 
 /// All measures that any method has, in the order of the page.
-pub(super) fn of_report(report: &Report) -> Vec<ShownMeasure> {
+pub(super) fn of_report(report: &EvalReport) -> Vec<MetricView> {
     let names = report.methods.values().flat_map(|method| method.figures.keys());
-    let mut measures: Vec<ShownMeasure> = names.map(|name| ShownMeasure::of(name)).collect();
+    let mut measures: Vec<MetricView> = names.map(|name| MetricView::of(name)).collect();
     measures.sort_by(|a, b| (a.group, a.order, &a.name).cmp(&(b.group, b.order, &b.name)));
     measures.dedup_by(|a, b| a.name == b.name);
     measures
@@ -264,19 +264,19 @@ mod tests {
 
     #[test]
     fn variants_are_told_from_their_measure() {
-        let gain = ShownMeasure::of("rougeL_gain");
-        assert_eq!((gain.group, gain.no_effect), (MeasureGroup::WrongUser, Some(0.0)));
+        let gain = MetricView::of("rougeL_gain");
+        assert_eq!((gain.group, gain.no_effect), (MetricSection::WrongUser, Some(0.0)));
         assert_eq!(gain.show(0.01), "+0.010");
-        assert_eq!(ShownMeasure::of("likelihood_lift_neutral").group, MeasureGroup::NeutralTitle);
-        let nearest = ShownMeasure::of("swap_tfidf_nearest");
-        assert_eq!((nearest.group, nearest.no_effect), (MeasureGroup::Swap, Some(0.5)));
+        assert_eq!(MetricView::of("likelihood_lift_neutral").group, MetricSection::NeutralTitle);
+        let nearest = MetricView::of("swap_tfidf_nearest");
+        assert_eq!((nearest.group, nearest.no_effect), (MetricSection::Swap, Some(0.5)));
         assert!(nearest.meaning.contains("near each other"));
-        assert!(ShownMeasure::of("bits_right").less_is_better);
+        assert!(MetricView::of("bits_right").less_is_better);
     }
 
     #[test]
     fn measures_without_words_are_shown_too() {
-        let other = ShownMeasure::of("shoe_size_gain");
-        assert_eq!((other.group, other.label.as_str()), (MeasureGroup::Other, "shoe size gain"));
+        let other = MetricView::of("shoe_size_gain");
+        assert_eq!((other.group, other.label.as_str()), (MetricSection::Other, "shoe size gain"));
     }
 }

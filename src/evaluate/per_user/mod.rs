@@ -7,10 +7,10 @@ mod wins;
 
 use std::collections::BTreeMap;
 
-pub use controls::{Closeness, Crossings, Spaces};
-pub use lexical::LexicalInputs;
-pub(super) use lexical::rows as lexical_rows;
-pub(super) use likelihood::rows as likelihood_rows;
+pub use controls::{Closeness, StyleSpaces, SwapScoresByTest};
+pub use lexical::CopySources;
+pub(crate) use lexical::add_lexical;
+pub(crate) use likelihood::add_likelihood;
 
 pub use wins::{WINS, Wins};
 
@@ -19,9 +19,9 @@ use idiolect_metrics::statistics::PerUser;
 
 /// Values by measure, each with its user; several values of one user are averaged.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Rows(BTreeMap<String, Vec<(String, f64)>>);
+pub struct PerUserValues(BTreeMap<String, Vec<(String, f64)>>);
 
-impl Rows {
+impl PerUserValues {
     /// Adds a value.
     pub(super) fn push(&mut self, measure: &str, user: &str, value: f64) {
         self.0.entry(measure.to_owned()).or_default().push((user.to_owned(), value));

@@ -8,7 +8,7 @@ use crate::corpus::{ReviewId, StoredReview};
 
 /// A review, with indices in place of user and item and a hash in place of the text.
 #[derive(Debug, Clone)]
-pub(super) struct CandidateUser {
+pub(super) struct CandidateReview {
     pub(super) id: ReviewId,
     pub(super) user: usize,
     pub(super) item: usize,
@@ -20,10 +20,10 @@ pub(super) struct CandidateUser {
 
 /// A user's reviews, oldest first, split into the profile, which methods may read, and the held-out
 /// inputs.
-pub(super) struct HeldApart {
+pub(super) struct HeldOutUser {
     pub(super) name: String,
-    pub(super) profile: Vec<CandidateUser>,
-    pub(super) inputs: Vec<CandidateUser>,
+    pub(super) profile: Vec<CandidateReview>,
+    pub(super) inputs: Vec<CandidateReview>,
 }
 
 /// Indices of users and items, in order of first appearance.
@@ -34,7 +34,7 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) fn candidate(&mut self, stored: &StoredReview) -> CandidateUser {
+    pub(super) fn candidate(&mut self, stored: &StoredReview) -> CandidateReview {
         let review = &stored.review;
         let (n_users, n_items) = (self.users.len(), self.items.len());
         let name = match self.users.get_key_value(review.user.as_str()) {
@@ -43,7 +43,7 @@ impl Numbers {
         };
         let mut hasher = DefaultHasher::new();
         review.text.split_whitespace().for_each(|word| word.hash(&mut hasher));
-        CandidateUser {
+        CandidateReview {
             id: stored.id,
             user: *self.users.entry(name.clone()).or_insert(n_users),
             item: *self.items.entry(review.item.clone()).or_insert(n_items),
@@ -56,7 +56,7 @@ impl Numbers {
 
 /// Drops repeated texts, items with too few users, and users with too few or too many reviews,
 /// until all that remain pass. Sorts the reviews by user and then from oldest to newest.
-pub(super) fn to_fixed_point(reviews: &mut Vec<CandidateUser>, parameters: &SplitParameters) {
+pub(super) fn to_fixed_point(reviews: &mut Vec<CandidateReview>, parameters: &SplitParameters) {
     reviews.sort_by_key(|r| (r.user, r.time, r.id));
     if parameters.repeated_texts == RepeatedTexts::KeepNewest {
         // The rounds below only remove reviews, so they cannot create new repeated texts.
@@ -83,14 +83,14 @@ pub(super) fn to_fixed_point(reviews: &mut Vec<CandidateUser>, parameters: &Spli
 
 /// Splits off each user's newest `n_inputs` reviews; sorts the users by name. Leaves out a user
 /// with `n_inputs` reviews or fewer.
-pub(super) fn held_apart(reviews: Vec<CandidateUser>, n_inputs: usize) -> Vec<HeldApart> {
-    let mut users: Vec<HeldApart> = reviews
+pub(super) fn hold_out(reviews: Vec<CandidateReview>, n_inputs: usize) -> Vec<HeldOutUser> {
+    let mut users: Vec<HeldOutUser> = reviews
         .chunk_by(|a, b| a.user == b.user)
         .filter(|reviews| reviews.len() > n_inputs)
         .map(|reviews| {
             let (profile, inputs) = reviews.split_at(reviews.len() - n_inputs);
             let name = reviews[0].name.to_string();
-            HeldApart { name, profile: profile.to_vec(), inputs: inputs.to_vec() }
+            HeldOutUser { name, profile: profile.to_vec(), inputs: inputs.to_vec() }
         })
         .collect();
     users.sort_by(|a, b| a.name.cmp(&b.name));
@@ -99,9 +99,9 @@ pub(super) fn held_apart(reviews: Vec<CandidateUser>, n_inputs: usize) -> Vec<He
 
 /// Drops items that occur in too few profiles, and users with too small a profile, until all that
 /// remain pass.
-pub(super) fn profiles_to_fixed_point(users: &mut Vec<HeldApart>, parameters: &SplitParameters) {
+pub(super) fn profiles_to_fixed_point(users: &mut Vec<HeldOutUser>, parameters: &SplitParameters) {
     loop {
-        let profiles = |users: &[HeldApart]| users.iter().map(|u| u.profile.len()).sum::<usize>();
+        let profiles = |users: &[HeldOutUser]| users.iter().map(|u| u.profile.len()).sum::<usize>();
         let before = (users.len(), profiles(users));
         let users_of_item = counts(users.iter().flat_map(|u| u.profile.iter().map(|r| r.item)));
         for user in users.iter_mut() {

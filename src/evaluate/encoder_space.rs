@@ -10,11 +10,11 @@ use crate::{Error, Result};
 /// Cosine of sentence embeddings. The encoder must not have selected anything that is evaluated
 /// (peers, users, texts); otherwise the measure would confirm the encoder's own selection.
 #[derive(Debug, Clone, Default)]
-pub struct Embedded {
+pub struct EncoderSpace {
     vectors: HashMap<String, Vec<f32>>,
 }
 
-impl Embedded {
+impl EncoderSpace {
     /// Encodes all texts that will be compared; other texts are ignored by this space.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl Embedded {
     }
 }
 
-impl Space for Embedded {
+impl Space for EncoderSpace {
     fn name(&self) -> &'static str {
         "encoder"
     }

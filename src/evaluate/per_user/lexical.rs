@@ -2,23 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::Rows;
+use super::PerUserValues;
 use crate::Result;
+use crate::cases::CaseResult;
 use crate::plan::{Case, Plan};
-use crate::run::MethodOutcomes;
-use crate::trial::Outcome;
+use crate::run::MethodResults;
 use idiolect_core::corpus::{Store, View};
-use idiolect_metrics::overlap::{BleuCounts, Distinct, Meteor, Pair, PairScores, score};
+use idiolect_metrics::overlap::{BleuCounts, Distinct, Meteor, PairScores, TextPair, score};
 
 /// Texts that a generated text may have copied from.
-pub struct LexicalInputs {
+pub struct CopySources {
     /// The user's texts that methods may read, by index of the case.
     history: Vec<Vec<String>>,
     /// Other users' texts about the target's item and the items of `history`, by index of the case.
     peers: Vec<Vec<String>>,
 }
 
-impl LexicalInputs {
+impl CopySources {
     /// Reads the texts of a plan's cases.
     ///
     /// # Errors
@@ -44,84 +44,84 @@ impl LexicalInputs {
 }
 
 /// Inputs of figures over all texts together.
-pub(crate) struct OfCorpus {
+pub(crate) struct CorpusTotals {
     /// BLEU counts of each text, with its user.
     pub(crate) bleu: Vec<(String, BleuCounts)>,
     pub(crate) distinct: Distinct,
 }
 
-/// Adds the lexical metrics to `rows`; the gain of the right history over a wrong one has the
+/// Adds the lexical metrics to `values`; the gain of the right history over a wrong one has the
 /// suffix `_gain`, values without the title have the suffix `_neutral`. Also adds the judge's
 /// ratings.
-pub(crate) fn rows(
+pub(crate) fn add_lexical(
     plan: &Plan,
-    outcomes: &MethodOutcomes,
-    material: &LexicalInputs,
+    results: &MethodResults,
+    sources: &CopySources,
     meteor: &Meteor,
-    rows: &mut Rows,
-) -> OfCorpus {
-    let right = scored(plan, outcomes, material, meteor, |outcome| &outcome.texts);
-    let wrong = scored(plan, outcomes, material, meteor, |outcome| &outcome.wrong_texts);
-    let neutral = scored(plan, outcomes, material, meteor, |outcome| &outcome.neutral_texts);
+    values: &mut PerUserValues,
+) -> CorpusTotals {
+    let right = scored(plan, results, sources, meteor, |result| &result.texts);
+    let wrong = scored(plan, results, sources, meteor, |result| &result.wrong_texts);
+    let neutral = scored(plan, results, sources, meteor, |result| &result.neutral_texts);
     let named = |scores: &PairScores| named(scores, meteor);
     for (number, scores) in right.iter().enumerate() {
         let user = &plan.cases[number].review.review.user;
-        let judged = outcomes.cases[number].iter().flat_map(|outcome| &outcome.judged);
-        judged.for_each(|share| rows.push("judge", user, *share));
+        let judged = results.cases[number].iter().flat_map(|result| &result.judged);
+        judged.for_each(|share| values.push("judge", user, *share));
         for (seed, scores) in scores.iter().enumerate() {
-            let values = named(scores);
+            let of_text = named(scores);
             if let Some(wrong) = wrong[number].get(seed) {
-                for ((name, right), (_, wrong)) in values.iter().zip(named(wrong)) {
-                    rows.push(&format!("{name}_gain"), user, right - wrong);
+                for ((name, right), (_, wrong)) in of_text.iter().zip(named(wrong)) {
+                    values.push(&format!("{name}_gain"), user, right - wrong);
                 }
             }
-            values.iter().for_each(|(name, value)| rows.push(name, user, *value));
-            rows.push("length_ratio", user, length_ratio(scores));
+            of_text.iter().for_each(|(name, value)| values.push(name, user, *value));
+            values.push("length_ratio", user, length_ratio(scores));
             let copied = [
                 ("copied_from_history", scores.copied_from_history),
                 ("copied_from_peers", scores.copied_from_peers),
             ];
             for (name, copied) in copied {
                 if let Some(copied) = copied {
-                    rows.push(name, user, copied.share().unwrap_or(0.0));
+                    values.push(name, user, copied.share().unwrap_or(0.0));
                 }
             }
         }
         for scores in &neutral[number] {
             for (name, value) in named(scores) {
-                rows.push(&format!("{name}_neutral"), user, value);
+                values.push(&format!("{name}_neutral"), user, value);
             }
         }
     }
     let bleu = right.iter().zip(&plan.cases).flat_map(|(scores, case)| {
         scores.iter().map(|scores| (case.review.review.user.clone(), scores.bleu))
     });
-    let texts = outcomes.cases.iter().flatten().flat_map(|outcome| &outcome.texts);
-    OfCorpus { bleu: bleu.collect(), distinct: Distinct::of(texts.map(String::as_str)) }
+    let texts = results.cases.iter().flatten().flat_map(|result| &result.texts);
+    CorpusTotals { bleu: bleu.collect(), distinct: Distinct::of(texts.map(String::as_str)) }
 }
 
 /// Scores by case and seed.
 fn scored<'o>(
     plan: &Plan,
-    outcomes: &'o MethodOutcomes,
-    material: &LexicalInputs,
+    results: &'o MethodResults,
+    sources: &CopySources,
     meteor: &Meteor,
-    texts: impl Fn(&'o Outcome) -> &'o Vec<String>,
+    texts: impl Fn(&'o CaseResult) -> &'o Vec<String>,
 ) -> Vec<Vec<PairScores>> {
-    let of_cases: Vec<&[String]> = outcomes
+    let of_cases: Vec<&[String]> = results
         .cases
         .iter()
-        .map(|outcome| outcome.as_ref().map_or(&[][..], |outcome| texts(outcome).as_slice()))
+        .map(|result| result.as_ref().map_or(&[][..], |result| texts(result).as_slice()))
         .collect();
-    let pairs: Vec<Pair<'_>> = of_cases
+    let pairs: Vec<TextPair<'_>> = of_cases
         .iter()
         .enumerate()
         .flat_map(|(number, texts)| {
-            texts.iter().map(move |text| Pair {
+            texts.iter().map(move |text| TextPair {
                 prediction: text,
                 reference: &plan.cases[number].review.review.text,
-                history: Some(&material.history[number]),
-                peers: Some(&material.peers[number]),
+                history: Some(&sources.history[number]),
+                peers: Some(&sources.peers[number]),
             })
         })
         .collect();

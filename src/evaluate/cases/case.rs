@@ -1,107 +1,109 @@
 //! A method on one held-out text.
 
-use super::{Bench, Bits, Cost, Outcome};
-use crate::measures::Measure;
+use super::{Bits, CaseResult, Cost, EvalContext};
+use crate::metric_groups::MetricGroup;
 use crate::plan::{Case, Plan};
 use crate::{Error, Result};
 use idiolect_core::corpus::{Target, View};
 use idiolect_core::methods::{self, Given, History, Material, Method, Prepared};
 use idiolect_engine::progress::Progress;
 
-impl Bench<'_> {
+impl EvalContext<'_> {
     /// Runs a method on one held-out text.
     ///
     /// # Errors
     /// Any error of the method, the store or the language model. If the user has no past text, this
-    /// is not an error: the outcome then has no texts and no values.
+    /// is not an error: the result then has no texts and no values.
     pub async fn case(
         &self,
         plan: &Plan,
         method: Method,
         case: &Case,
         progress: &dyn Progress,
-    ) -> Result<Outcome> {
-        let trial = CaseTrial { bench: self, plan, method, case, progress };
-        trial.run().await.map_err(|source| match source {
-            Fault::Method(methods::Error::Stopped) => Error::Stopped,
-            Fault::Method(source) => Error::Method {
+    ) -> Result<CaseResult> {
+        let run = CaseRun { context: self, plan, method, case, progress };
+        run.run().await.map_err(|source| match source {
+            CaseError::Method(methods::Error::Stopped) => Error::Stopped,
+            CaseError::Method(source) => Error::Method {
                 method: method.name(),
                 user: case.review.review.user.clone(),
                 item: case.item.id.clone(),
                 source: Box::new(source),
             },
-            Fault::Other(error) => error,
+            CaseError::Other(error) => error,
         })
     }
 }
 
 /// Keeps a method's own errors apart, so that they can be reported with the user and item of the
 /// text.
-enum Fault {
+enum CaseError {
     Method(methods::Error),
     Other(Error),
 }
 
-impl From<methods::Error> for Fault {
+impl From<methods::Error> for CaseError {
     fn from(error: methods::Error) -> Self {
         Self::Method(error)
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for CaseError {
     fn from(error: Error) -> Self {
         Self::Other(error)
     }
 }
 
-struct CaseTrial<'t, 'a> {
-    bench: &'t Bench<'a>,
+struct CaseRun<'t, 'a> {
+    context: &'t EvalContext<'a>,
     plan: &'t Plan,
     method: Method,
     case: &'t Case,
     progress: &'t dyn Progress,
 }
 
-impl CaseTrial<'_, '_> {
-    async fn run(&self) -> std::result::Result<Outcome, Fault> {
-        let measures = self.bench.measures;
-        let mut outcome = Outcome::default();
+impl CaseRun<'_, '_> {
+    async fn run(&self) -> std::result::Result<CaseResult, CaseError> {
+        let metrics = self.context.metrics;
+        let mut result = CaseResult::default();
         let titled = self.target(true);
-        if measures.writes() || measures.has(Measure::Likelihood) {
+        if metrics.writes() || metrics.has(MetricGroup::Likelihood) {
             let Some(right) = self.prepare(&titled, History::Own).await? else {
-                return Ok(outcome);
+                return Ok(result);
             };
-            if measures.has(Measure::Likelihood) {
-                outcome.right = Some(self.score(&right, History::Own).await?);
-                outcome.wrong = self.wrong(&titled).await?;
+            if metrics.has(MetricGroup::Likelihood) {
+                result.right = Some(self.score(&right, History::Own).await?);
+                result.wrong = self.wrong(&titled).await?;
                 if let Some(nobody) = self.prepare(&titled, History::None).await? {
-                    outcome.none = Some(self.score(&nobody, History::None).await?);
+                    result.none = Some(self.score(&nobody, History::None).await?);
                 }
             }
-            if measures.writes() {
-                (outcome.texts, outcome.cost) = self.write(&right, &History::Own).await?;
+            if metrics.writes() {
+                (result.texts, result.cost) = self.write(&right, &History::Own).await?;
+                result.sources = right.made_from;
             }
         }
-        if measures.has(Measure::Judge) {
-            outcome.judged = self.bench.rate(self.case, &outcome.texts).await?;
+        if metrics.has(MetricGroup::Judge) {
+            result.judged = self.context.rate(self.case, &result).await?;
         }
-        if let (true, Some(other)) = (measures.has(Measure::WrongUser), self.case.wrong.first()) {
+        if let (true, Some(other)) = (metrics.has(MetricGroup::WrongUser), self.case.wrong.first())
+        {
             let history = History::Of(other.user.clone());
             if let Some(wrong) = self.prepare(&titled, history.clone()).await? {
-                (outcome.wrong_texts, _) = self.write(&wrong, &history).await?;
+                (result.wrong_texts, _) = self.write(&wrong, &history).await?;
             }
         }
-        if measures.has(Measure::NeutralTitle) {
+        if metrics.has(MetricGroup::NeutralTitle) {
             let untitled = self.target(false);
             if let Some(right) = self.prepare(&untitled, History::Own).await? {
-                outcome.neutral_right = Some(self.score(&right, History::Own).await?);
-                outcome.neutral_wrong = self.wrong(&untitled).await?;
-                if measures.has(Measure::Lexical) {
-                    (outcome.neutral_texts, _) = self.write(&right, &History::Own).await?;
+                result.neutral_right = Some(self.score(&right, History::Own).await?);
+                result.neutral_wrong = self.wrong(&untitled).await?;
+                if metrics.has(MetricGroup::Lexical) {
+                    (result.neutral_texts, _) = self.write(&right, &History::Own).await?;
                 }
             }
         }
-        Ok(outcome)
+        Ok(result)
     }
 
     fn target(&self, with_title: bool) -> Target {
@@ -117,13 +119,13 @@ impl CaseTrial<'_, '_> {
 
     fn material(&self, history: &History) -> Material<'_> {
         let review = &self.case.review.review;
-        let view = View::all(self.bench.store).without_all(self.case.hidden.iter().copied());
+        let view = View::all(self.context.store).without_all(self.case.hidden.iter().copied());
         let view = match (self.plan.options.peers_any_time, history) {
             (true, _) => view,
             (false, History::Of(other)) => view.others_before(review.time, &[&review.user, other]),
             (false, _) => view.others_before(review.time, &[&review.user]),
         };
-        self.bench.material(view, self.progress)
+        self.context.material(view, self.progress)
     }
 
     /// `None` if the requested history is empty.
@@ -131,9 +133,9 @@ impl CaseTrial<'_, '_> {
         &self,
         target: &Target,
         history: History,
-    ) -> std::result::Result<Option<Prepared>, Fault> {
+    ) -> std::result::Result<Option<Prepared>, CaseError> {
         let material = self.material(&history);
-        let options = self.bench.options(history, self.bench.options.seed);
+        let options = self.context.options(history, self.context.options.seed);
         match self.method.prepare(&material, target, &options).await {
             Ok(prepared) => Ok(Some(prepared)),
             Err(methods::Error::NoHistory { .. }) => Ok(None),
@@ -145,15 +147,15 @@ impl CaseTrial<'_, '_> {
         &self,
         prepared: &Prepared,
         history: History,
-    ) -> std::result::Result<Bits, Fault> {
+    ) -> std::result::Result<Bits, CaseError> {
         let material = self.material(&history);
-        let options = self.bench.options(history, self.bench.options.seed);
+        let options = self.context.options(history, self.context.options.seed);
         let scored = prepared.score(&material, &options, Given::from(&self.case.review)).await?;
         Ok(Bits { bits: scored.bits(), n_tokens: scored.n_tokens })
     }
 
     /// Bits of the real text with the wrong users' histories.
-    async fn wrong(&self, target: &Target) -> std::result::Result<Vec<Bits>, Fault> {
+    async fn wrong(&self, target: &Target) -> std::result::Result<Vec<Bits>, CaseError> {
         let mut bits = Vec::new();
         for other in &self.case.wrong {
             let history = History::Of(other.user.clone());
@@ -168,11 +170,11 @@ impl CaseTrial<'_, '_> {
         &self,
         prepared: &Prepared,
         history: &History,
-    ) -> std::result::Result<(Vec<String>, Vec<Cost>), Fault> {
+    ) -> std::result::Result<(Vec<String>, Vec<Cost>), CaseError> {
         let material = self.material(history);
         let (mut texts, mut costs) = (Vec::new(), Vec::new());
-        for seed in self.bench.seeds() {
-            let options = self.bench.options(history.clone(), seed);
+        for seed in self.context.seeds() {
+            let options = self.context.options(history.clone(), seed);
             let written = prepared.clone().write(&material, &options, None).await?;
             let tally = written.tally();
             let (prompt_tokens, completion_tokens) = tally.tokens_when_cold();

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Part, SplitParameters};
+use super::{SplitParameters, SplitPart};
 use crate::corpus::{Error, Result, ReviewId, Store};
 
 /// A stored split of the reviews into profiles and held-out inputs.
@@ -25,12 +25,12 @@ pub struct UserSplit {
     /// of the history too.
     pub profile: Vec<ReviewId>,
     /// Held-out reviews with the part each belongs to, oldest first.
-    pub inputs: Vec<(Part, ReviewId)>,
+    pub inputs: Vec<(SplitPart, ReviewId)>,
 }
 
 impl Split {
     /// Returns the user and the review of each held-out review of a part.
-    pub fn held_out(&self, part: Part) -> impl Iterator<Item = (&str, ReviewId)> {
+    pub fn held_out(&self, part: SplitPart) -> impl Iterator<Item = (&str, ReviewId)> {
         self.users.iter().flat_map(move |user| {
             let inputs = user.inputs.iter().filter(move |(of, _)| *of == part);
             inputs.map(|(_, review)| (user.user.as_str(), *review))
@@ -43,7 +43,7 @@ impl Store {
     pub fn put_split(&self, split: &Split) -> Result<()> {
         let rows = || {
             split.users.iter().flat_map(|user| {
-                let profile = user.profile.iter().map(|review| (Part::Profile, *review));
+                let profile = user.profile.iter().map(|review| (SplitPart::Profile, *review));
                 profile.chain(user.inputs.iter().copied())
             })
         };
@@ -100,7 +100,7 @@ impl Store {
             }
             let Some(last) = users.last_mut() else { continue };
             match part_named(&part).ok_or_else(|| unreadable(format!("part `{part}`")))? {
-                Part::Profile => last.profile.push(review),
+                SplitPart::Profile => last.profile.push(review),
                 part => last.inputs.push((part, review)),
             }
         }
@@ -122,13 +122,17 @@ impl Store {
     }
 }
 
-const NAMES: [(Part, &str); 4] =
-    [(Part::Profile, "profile"), (Part::Train, "train"), (Part::Val, "val"), (Part::Test, "test")];
+const NAMES: [(SplitPart, &str); 4] = [
+    (SplitPart::Profile, "profile"),
+    (SplitPart::Train, "train"),
+    (SplitPart::Val, "val"),
+    (SplitPart::Test, "test"),
+];
 
-fn name_of(part: Part) -> &'static str {
+fn name_of(part: SplitPart) -> &'static str {
     NAMES[part as usize].1
 }
 
-fn part_named(name: &str) -> Option<Part> {
+fn part_named(name: &str) -> Option<SplitPart> {
     NAMES.iter().find(|(_, of)| *of == name).map(|(part, _)| *part)
 }

@@ -1,9 +1,9 @@
 //! The judge's preferences between methods.
 
-use super::Rows;
+use super::PerUserValues;
 use crate::Result;
 use crate::plan::Plan;
-use crate::run::Outcomes;
+use crate::run::PlanResults;
 use idiolect_metrics::statistics::PerUser;
 
 /// Name of the measure: share of pairs with other methods' texts that the judge decides for a
@@ -17,8 +17,8 @@ pub struct Wins(Vec<(&'static str, &'static str, String, f64)>);
 impl Wins {
     /// Collects the judge's preferences for every two methods.
     #[must_use]
-    pub fn of(plan: &Plan, outcomes: &Outcomes) -> Self {
-        let of_two = outcomes.preferences.iter().flat_map(|preferences| {
+    pub fn of(plan: &Plan, results: &PlanResults) -> Self {
+        let of_two = results.preferences.iter().flat_map(|preferences| {
             let (a, b) = (preferences.a.name(), preferences.b.name());
             plan.cases.iter().zip(&preferences.cases).filter_map(move |(case, share)| {
                 Some((a, b, case.review.review.user.clone(), (*share)?))
@@ -28,12 +28,12 @@ impl Wins {
     }
 
     /// Adds a method's shares against all other methods, by user.
-    pub(crate) fn rows(&self, method: &str, rows: &mut Rows) {
+    pub(crate) fn add_to(&self, method: &str, values: &mut PerUserValues) {
         for (a, b, user, share) in &self.0 {
             if *a == method {
-                rows.push(WINS, user, *share);
+                values.push(WINS, user, *share);
             } else if *b == method {
-                rows.push(WINS, user, 1.0 - share);
+                values.push(WINS, user, 1.0 - share);
             }
         }
     }

@@ -1,20 +1,20 @@
-//! Trials: one method on one held-out text or on one pair of users, with all texts and scores that
-//! the measures need.
+//! Runs one method on one held-out text or on one pair of users: all texts and scores that the
+//! requested metrics need.
 
 mod case;
 mod judged;
 mod swap;
 
-use super::measures::Measures;
-use idiolect_core::corpus::{Store, View};
+use super::metric_groups::MetricSet;
+use idiolect_core::corpus::{ReviewId, Store, View};
 use idiolect_core::difference::{Model, Peers};
 use idiolect_core::methods::{History, Material, Options};
 use idiolect_core::task::Task;
 use idiolect_engine::progress::Progress;
 
-/// Inputs of all trials.
+/// Inputs that all runs of an evaluation share.
 #[derive(Clone, Copy)]
-pub struct Bench<'a> {
+pub struct EvalContext<'a> {
     /// Store with the corpus; also keeps every answer and score.
     pub store: &'a Store,
     /// Language model that generates and scores.
@@ -25,14 +25,14 @@ pub struct Bench<'a> {
     pub peers: Option<&'a dyn Peers>,
     /// Task: prompts and stages.
     pub task: &'a Task,
-    /// Method options; each trial sets history, seed and score limit.
+    /// Method options; each run sets history, seed and score limit.
     pub options: &'a Options,
     /// Number of seeds per text: the options' seed and the ones after it.
     pub n_seeds: u64,
     /// Number of tokens of a real text that are scored; `None` scores all.
     pub score_limit: Option<usize>,
-    /// Requested measures.
-    pub measures: &'a Measures,
+    /// Requested metrics.
+    pub metrics: &'a MetricSet,
 }
 
 /// Bits of a text with its number of tokens.
@@ -52,11 +52,13 @@ impl Bits {
     }
 }
 
-/// Outcome of a method on a held-out text.
+/// Result of a method on a held-out text.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Outcome {
+pub struct CaseResult {
     /// Texts generated with the user's own history, by seed.
     pub texts: Vec<String>,
+    /// Reviews that `texts` were made from.
+    pub sources: Vec<ReviewId>,
     /// Texts generated with the best matching wrong user's history, by seed.
     pub wrong_texts: Vec<String>,
     /// Texts generated with the user's own history and without the title, by seed.
@@ -88,9 +90,9 @@ pub struct Cost {
     pub completion_tokens: usize,
 }
 
-/// Outcome of a method on a pair of users.
+/// Result of a method on a pair of users.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct SwapOutcome {
+pub struct SwapResult {
     /// Texts generated for A and for B, by seed.
     pub texts: Vec<[String; 2]>,
     /// Mean log-probability per token (nats) of each text, conditioned on the held-out texts of A
@@ -98,7 +100,7 @@ pub struct SwapOutcome {
     pub closeness: Vec<[[f64; 2]; 2]>,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> EvalContext<'a> {
     fn options(&self, history: History, seed: u64) -> Options {
         let score_limit = self.score_limit;
         Options { history, seed, score_limit, ..self.options.clone() }

@@ -12,7 +12,7 @@ mod revision;
 #[cfg(test)]
 mod tests;
 
-pub use edit::{Edit, Said, apply};
+pub use edit::{Edit, StatementSnapshot, apply};
 pub use parse::{MarkdownError, edits_of_markdown};
 pub use revision::{Change, Revision, in_force, next_undo, revise, revisions};
 
@@ -57,11 +57,13 @@ impl fmt::Display for Gain {
 /// Status of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Standing {
+pub enum StatementStatus {
     /// Accepted by validation.
-    Kept,
+    #[serde(rename = "kept")]
+    Accepted,
     /// Validated, but not accepted.
-    Abstained,
+    #[serde(rename = "abstained")]
+    Rejected,
     /// Not validated.
     Unverified,
     /// Wanted by a person, whatever the validation says.
@@ -70,13 +72,13 @@ pub enum Standing {
     Dropped,
 }
 
-impl Standing {
+impl StatementStatus {
     /// Name of the status, as in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Kept => "kept",
-            Self::Abstained => "abstained",
+            Self::Accepted => "kept",
+            Self::Rejected => "abstained",
             Self::Unverified => "unverified",
             Self::Pinned => "pinned",
             Self::Dropped => "dropped",
@@ -86,13 +88,13 @@ impl Standing {
     /// Whether prompts show statements with this status.
     #[must_use]
     pub fn is_shown(self) -> bool {
-        matches!(self, Self::Kept | Self::Pinned)
+        matches!(self, Self::Accepted | Self::Pinned)
     }
 }
 
 /// A statement of a profile, with its gain and status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stated {
+pub struct ProfileStatement {
     /// The statement and its sources.
     #[serde(flatten)]
     pub statement: Statement,
@@ -100,20 +102,21 @@ pub struct Stated {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub gain: Option<Gain>,
     /// Status of the statement.
-    pub standing: Standing,
+    #[serde(rename = "standing")]
+    pub status: StatementStatus,
 }
 
-impl Stated {
+impl ProfileStatement {
     /// Wraps a statement that was not validated.
     #[must_use]
     pub fn unverified(statement: Statement) -> Self {
-        Self { statement, gain: None, standing: Standing::Unverified }
+        Self { statement, gain: None, status: StatementStatus::Unverified }
     }
 }
 
 /// Profile of a user in statements.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StatedProfile {
+pub struct StatementProfile {
     /// The user.
     pub user: String,
     /// 0 as computed, one more for each [`Revision`].
@@ -123,22 +126,22 @@ pub struct StatedProfile {
     /// Statements by dimension in the order of the task's standard. Within a dimension shown ones
     /// come first, then those with the larger specific gain, then those with the larger absolute
     /// effect.
-    pub statements: Vec<Stated>,
+    pub statements: Vec<ProfileStatement>,
 }
 
-impl StatedProfile {
+impl StatementProfile {
     /// Applies a person's changes, oldest first, to the computed statements.
     #[must_use]
     pub fn new(
         user: &str,
-        computed: Vec<Stated>,
+        computed: Vec<ProfileStatement>,
         tried: usize,
         revisions: &[Revision],
         task: &Task,
     ) -> Self {
         let mut statements = apply(computed, in_force(revisions));
-        let rank = |stated: &Stated| {
-            let dimension = &stated.statement.dimension;
+        let rank = |entry: &ProfileStatement| {
+            let dimension = &entry.statement.dimension;
             let place = task.standard.iter().position(|d| d.key == *dimension);
             // Statements of dimensions outside the standard come last, by the key of the dimension.
             (place.unwrap_or(usize::MAX), dimension.clone())
@@ -149,8 +152,8 @@ impl StatedProfile {
     }
 
     /// The statements that prompts show.
-    pub fn shown(&self) -> impl Iterator<Item = &Stated> {
-        self.statements.iter().filter(|stated| stated.standing.is_shown())
+    pub fn shown(&self) -> impl Iterator<Item = &ProfileStatement> {
+        self.statements.iter().filter(|entry| entry.status.is_shown())
     }
 
     /// Whether no statement is shown; see [`ABSTENTION`].
@@ -165,8 +168,8 @@ impl StatedProfile {
         if !self.abstains() {
             return None;
         }
-        let count = |standing| self.statements.iter().filter(|s| s.standing == standing).count();
-        let why = match (count(Standing::Abstained), count(Standing::Unverified)) {
+        let count = |status| self.statements.iter().filter(|s| s.status == status).count();
+        let why = match (count(StatementStatus::Rejected), count(StatementStatus::Unverified)) {
             (0, 0) if !self.statements.is_empty() => "every statement was dropped".to_owned(),
             (0, 0) if self.tried == 0 => "nothing could be compared".to_owned(),
             (0, 0) => "nothing that was measured sets the user apart".to_owned(),
@@ -181,17 +184,17 @@ impl StatedProfile {
 
     /// Returns the statement with this key.
     #[must_use]
-    pub fn statement(&self, key: &str) -> Option<&Stated> {
-        self.statements.iter().find(|stated| stated.statement.key == key)
+    pub fn statement(&self, key: &str) -> Option<&ProfileStatement> {
+        self.statements.iter().find(|entry| entry.statement.key == key)
     }
 }
 
 /// Order of two statements of one dimension: the stronger one first.
-fn strength(a: &Stated, b: &Stated) -> Ordering {
+fn strength(a: &ProfileStatement, b: &ProfileStatement) -> Ordering {
     // Statements without a figure come last.
-    let gain = |s: &Stated| s.gain.map_or(f64::NEG_INFINITY, |gain| gain.specific);
-    let effect = |s: &Stated| s.statement.effect.map_or(f64::NEG_INFINITY, f64::abs);
-    let shown = |s: &Stated| s.standing.is_shown();
+    let gain = |s: &ProfileStatement| s.gain.map_or(f64::NEG_INFINITY, |gain| gain.specific);
+    let effect = |s: &ProfileStatement| s.statement.effect.map_or(f64::NEG_INFINITY, f64::abs);
+    let shown = |s: &ProfileStatement| s.status.is_shown();
     let stronger = shown(b).cmp(&shown(a)).then(gain(b).total_cmp(&gain(a)));
     stronger.then(effect(b).total_cmp(&effect(a))).then(a.statement.key.cmp(&b.statement.key))
 }

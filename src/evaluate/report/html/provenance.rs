@@ -3,29 +3,30 @@
 use serde_json::Value;
 
 use super::tags::{Tag, tag};
-use super::{Page, Part, scrolling};
+use super::{Page, Section, scrolling};
 
 /// Section with the command, versions, hashes and all options.
-pub(super) fn section(page: &Page<'_>) -> Part {
-    let facts = &page.report.facts;
+pub(super) fn section(page: &Page<'_>) -> Section {
+    let provenance = &page.report.provenance;
     let words = "The command below, with the same program, models, task and split, gives the same \
                  figures; every random choice stands here with its seed.";
-    let part = Part::new("again", "To do it again", words);
-    let command = tag("pre").put(tag("code").text(&facts.command));
+    let part = Section::new("again", "To do it again", words);
+    let command = tag("pre").put(tag("code").text(&provenance.command));
     let part = part.put(scrolling("The command", command));
-    let last = facts.seed.wrapping_add(page.report.seeds.saturating_sub(1));
-    let seeds = match last == facts.seed {
-        true => facts.seed.to_string(),
-        false => format!("{} to {last}", facts.seed),
+    let last = provenance.seed.wrapping_add(page.report.seeds.saturating_sub(1));
+    let seeds = match last == provenance.seed {
+        true => provenance.seed.to_string(),
+        false => format!("{} to {last}", provenance.seed),
     };
     let mut program = vec![
-        ("version of idiolect".to_owned(), facts.version.to_owned()),
-        ("task".to_owned(), facts.task.clone()),
+        ("version of idiolect".to_owned(), provenance.version.to_owned()),
+        ("task".to_owned(), provenance.task.clone()),
         ("seeds of the texts".to_owned(), seeds),
     ];
-    program
-        .extend(facts.models.iter().map(|(part, model)| (format!("model: {part}"), model.clone())));
-    let statistics = &facts.statistics;
+    program.extend(
+        provenance.models.iter().map(|(part, model)| (format!("model: {part}"), model.clone())),
+    );
+    let statistics = &provenance.statistics;
     let statistics = vec![
         ("level".to_owned(), statistics.level.to_string()),
         ("resamples of a bootstrap".to_owned(), statistics.resamples.to_string()),
@@ -33,8 +34,8 @@ pub(super) fn section(page: &Page<'_>) -> Part {
         ("seed".to_owned(), statistics.seed.to_string()),
     ];
     part.put(table("Program and models", program))
-        .put(table("Split", flat(&facts.split)))
-        .put(table("Plan", flat(&facts.plan)))
+        .put(table("Split", flat(&provenance.split)))
+        .put(table("Plan", flat(&provenance.plan)))
         .put(table("Statistics", statistics))
 }
 

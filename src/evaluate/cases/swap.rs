@@ -1,25 +1,25 @@
 //! A method on two users and one item, without rating and title.
 
-use super::{Bench, SwapOutcome};
-use crate::measures::Measure;
+use super::{EvalContext, SwapResult};
+use crate::metric_groups::MetricGroup;
 use crate::plan::{Plan, SwapCase};
 use crate::{Error, Result};
 use idiolect_core::corpus::{ReviewId, StoredReview, Target, View};
 use idiolect_core::methods::{self, Given, History, Method};
 use idiolect_engine::progress::Progress;
 
-impl<'a> Bench<'a> {
+impl<'a> EvalContext<'a> {
     /// Runs a method on one pair of users; `None` if one of them has no past text.
     ///
     /// # Errors
-    /// As [`Bench::case`].
+    /// As [`EvalContext::case`].
     pub async fn swap(
         &self,
         plan: &Plan,
         method: Method,
         swap: &SwapCase,
         progress: &dyn Progress,
-    ) -> Result<Option<SwapOutcome>> {
+    ) -> Result<Option<SwapResult>> {
         let told = |source| match source {
             methods::Error::Stopped => Error::Stopped,
             source => Error::Method {
@@ -49,7 +49,7 @@ impl<'a> Bench<'a> {
         let [of_a, of_b] = written;
         let texts: Vec<[String; 2]> = of_a.into_iter().zip(of_b).map(|(a, b)| [a, b]).collect();
         let mut closeness = Vec::new();
-        if self.measures.has(Measure::Swap) {
+        if self.metrics.has(MetricGroup::Swap) {
             for [a, b] in &texts {
                 closeness.push(
                     self.crossed(plan, swap, [a.as_str().into(), b.as_str().into()], progress)
@@ -57,13 +57,13 @@ impl<'a> Bench<'a> {
                 );
             }
         }
-        Ok(Some(SwapOutcome { texts, closeness }))
+        Ok(Some(SwapResult { texts, closeness }))
     }
 
     /// Likelihood-based closeness of the two users' real texts, for the swap test.
     ///
     /// # Errors
-    /// As [`Bench::case`].
+    /// As [`EvalContext::case`].
     pub async fn real_swap(
         &self,
         plan: &Plan,
