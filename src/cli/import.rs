@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::ValueEnum;
 use idiolect::corpus::Store;
 use idiolect::corpus::import::{
-    ColumnMap, Format, Import, ImportOptions, ImportSource, OnMalformed, Report,
+    ColumnMap, Format, Import, ImportOptions, ImportReport, ImportSource, OnMalformed,
 };
 
 use super::context::Context;
@@ -116,7 +116,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     ))
 }
 
-fn tell_malformed(report: &Report) {
+fn tell_malformed(report: &ImportReport) {
     for line in &report.malformed_lines {
         output::note(&format!("{}, line {}: {}", line.file, line.line, line.reason));
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::identification::{IdentifyOptions, identify, trials};
-use super::pairs::{UserPair, PairOptions, Partner, choose_pairs};
+use super::pairs::{PairOptions, Partner, UserPair, choose_pairs};
 use super::swap::{SwapScores, SwapTest, swap_test};
 use super::synthetic::{Author, World, WorldOptions};
 use super::wrong_users::{MatchOptions, Traits, wrong_users};

@@ -52,7 +52,7 @@ pub(super) fn print(report: &EvalReport) -> anyhow::Result<()> {
         "{different} of {} comparisons of two methods show a difference (Holm-corrected p below \
          {}); --json and --csv have all figures",
         report.comparisons.len(),
-        report.facts.statistics.level
+        report.provenance.statistics.level
     ))
 }
 

@@ -9,7 +9,7 @@ pub use parameters::{Preset, RepeatedTexts, Required, SplitParameters};
 pub use saved::{Split, UserSplit};
 
 use super::{Error, Result, ReviewId, Store};
-use idiolect_engine::progress::Progress;
+use idiolect_engine::progress::{Progress, ProgressStage};
 use k_core::{CandidateReview, HeldOutUser};
 
 /// Part of a split that a review belongs to.
@@ -78,12 +78,11 @@ fn read(
 ) -> Result<(FunnelStep, Vec<CandidateReview>, FunnelStep)> {
     let items = parameters.items(store)?;
     let ids = store.review_ids()?;
-    progress.begin("reading reviews", Some(ids.len() as u64));
+    let stage = ProgressStage::begin(progress, "reading reviews", Some(ids.len() as u64));
     let (mut all, mut candidates) = (Vec::new(), Vec::new());
     let mut numbers = k_core::Numbers::default();
     for some in ids.chunks(4096) {
-        if progress.stop_requested() {
-            progress.end();
+        if stage.stop_requested() {
             return Err(Error::Stopped);
         }
         for stored in store.reviews(some)? {
@@ -93,9 +92,8 @@ fn read(
             }
             all.push(candidate);
         }
-        progress.advance(some.len() as u64);
+        stage.advance(some.len() as u64);
     }
-    progress.end();
     let whole = left("everything", &all);
     let filtered = left("length and required fields", &candidates);
     Ok((whole, candidates, filtered))
