@@ -27,7 +27,7 @@ pub use label::{LabelStrip, strip_label};
 pub use measure::Measure;
 pub use stage::Stage;
 pub use standard::{Dimension, Told, split_by_dimension};
-pub use statements::{Figures, Way};
+pub use statements::{Direction, Figures};
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::lexicon::{HabitLexicon, LexiconEntry, Sense, flag};
-use super::scan::{SentenceEnd, Sign, scan};
+use super::lexicon::{LexiconEntry, Sense, StyleLexicon, flag};
+use super::sentences::{SentenceEnd, Sign, scan};
 use idiolect_metrics::text::for_each_word;
 
 /// Kind of a mark, which is what measures count.
@@ -32,7 +32,7 @@ pub(super) enum Mark {
 pub(super) struct Word {
     /// Span in the text, bytes.
     pub(super) span: Range<usize>,
-    /// Span in [`Reading::lower`], bytes.
+    /// Span in [`AnalyzedText::lower`], bytes.
     lower: Range<usize>,
     /// Whether it is a function word.
     pub(super) function: bool,
@@ -56,7 +56,7 @@ pub(super) struct Sentence {
 
 /// An analyzed text.
 #[derive(Debug)]
-pub(super) struct Reading<'t> {
+pub(super) struct AnalyzedText<'t> {
     pub(super) text: &'t str,
     /// The words in lower case, concatenated.
     lower: String,
@@ -70,11 +70,18 @@ pub(super) struct Reading<'t> {
     pub(super) paragraphs: usize,
 }
 
-impl<'t> Reading<'t> {
+/// An analyzed text and its rating.
+#[derive(Debug)]
+pub(super) struct RatedText<'t> {
+    pub(super) analyzed: AnalyzedText<'t>,
+    pub(super) rating: Option<f32>,
+}
+
+impl<'t> AnalyzedText<'t> {
     /// Analyzes a text; without a lexicon, marks that need word lists are left out.
-    pub(super) fn of(text: &'t str, lexicon: Option<&HabitLexicon>) -> Self {
+    pub(super) fn of(text: &'t str, lexicon: Option<&StyleLexicon>) -> Self {
         let scanned = scan(text);
-        let mut reading = Self {
+        let mut analyzed = Self {
             text,
             lower: String::with_capacity(text.len()),
             words: Vec::with_capacity(text.len() / 5),
@@ -83,16 +90,16 @@ impl<'t> Reading<'t> {
             paragraphs: 0,
         };
         for_each_word(text, |span, word| {
-            let start = reading.lower.len();
-            reading.lower.push_str(word);
-            let lower = start..reading.lower.len();
+            let start = analyzed.lower.len();
+            analyzed.lower.push_str(word);
+            let lower = start..analyzed.lower.len();
             let function = lexicon.is_some_and(|lexicon| lexicon.is_function(word));
-            reading.words.push(Word { span, lower, function });
+            analyzed.words.push(Word { span, lower, function });
         });
         let mut next = 0;
         for (span, ending) in scanned.sentences {
             let behind = |word: &Word| word.span.start < span.end;
-            let n = reading.words[next..].iter().take_while(|word| behind(word)).count();
+            let n = analyzed.words[next..].iter().take_while(|word| behind(word)).count();
             let words = next..next + n;
             next += n;
             if n > 0 {
@@ -100,14 +107,14 @@ impl<'t> Reading<'t> {
                 let cased = first.filter(|c| c.is_lowercase() || c.is_uppercase());
                 let lower_start = cased.map(char::is_lowercase);
                 let sentence = Sentence { span, words, ending, lower_start, tone: (0, 0) };
-                reading.sentences.push(sentence);
+                analyzed.sentences.push(sentence);
             }
         }
-        reading.lines();
-        for sentence in 0..reading.sentences.len() {
-            reading.mark_words(sentence, lexicon);
+        analyzed.lines();
+        for sentence in 0..analyzed.sentences.len() {
+            analyzed.mark_words(sentence, lexicon);
         }
-        reading
+        analyzed
     }
 
     /// A word in lower case.
@@ -144,7 +151,7 @@ impl<'t> Reading<'t> {
         }
     }
 
-    fn mark_words(&mut self, sentence: usize, lexicon: Option<&HabitLexicon>) {
+    fn mark_words(&mut self, sentence: usize, lexicon: Option<&StyleLexicon>) {
         let words = self.sentences[sentence].words.clone();
         let mut tone = (0, 0);
         // Words before this index belong to a phrase that is already marked.
@@ -225,7 +232,7 @@ impl<'t> Reading<'t> {
         &self,
         i: usize,
         entry: &LexiconEntry,
-        lexicon: Option<&HabitLexicon>,
+        lexicon: Option<&StyleLexicon>,
     ) -> bool {
         let Some(next) = lexicon.and_then(|lexicon| lexicon.entry(self.lower(i + 1))) else {
             return false;
@@ -264,9 +271,9 @@ mod tests {
     use super::*;
 
     fn marked(text: &str) -> Vec<(Mark, &str)> {
-        let lexicon = HabitLexicon::of(["the lid is on it and that is it"].into_iter());
-        let reading = Reading::of(text, lexicon);
-        reading.marks.iter().map(|(mark, span)| (*mark, &text[span.clone()])).collect()
+        let lexicon = StyleLexicon::of(["the lid is on it and that is it"].into_iter());
+        let analyzed = AnalyzedText::of(text, lexicon);
+        analyzed.marks.iter().map(|(mark, span)| (*mark, &text[span.clone()])).collect()
     }
 
     #[test]
@@ -294,10 +301,13 @@ mod tests {
 
     #[test]
     fn paragraphs_and_sentences_are_counted() {
-        let reading = Reading::of("One. Two\n\nthree words here!\n", None);
-        assert_eq!((reading.paragraphs, reading.sentences.len(), reading.words.len()), (2, 3, 5));
-        let words: Vec<usize> = reading.sentences.iter().map(|s| s.words.len()).collect();
+        let analyzed = AnalyzedText::of("One. Two\n\nthree words here!\n", None);
+        assert_eq!(
+            (analyzed.paragraphs, analyzed.sentences.len(), analyzed.words.len()),
+            (2, 3, 5)
+        );
+        let words: Vec<usize> = analyzed.sentences.iter().map(|s| s.words.len()).collect();
         assert_eq!(words, [1, 1, 3]);
-        assert_eq!(reading.lower(0), "one");
+        assert_eq!(analyzed.lower(0), "one");
     }
 }

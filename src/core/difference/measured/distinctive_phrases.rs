@@ -3,28 +3,28 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::features::AnalyzedText;
-use super::paired::{FEWEST, PairedDifference, compare, compare_rates};
-use super::phrases::{Corpus, PhrasePlace};
+use super::analyzed_text::RatedText;
+use super::paired_test::{MIN_ITEMS, PairedDifference, compare, compare_rates};
+use super::phrases::{NgramIndex, PhrasePlace};
 use crate::task::Measure;
 
 /// Maximum number of reported words or phrases of each kind.
-const MOST_PHRASES: usize = 5;
-const MOST_AT_ENDS: usize = 2;
-const MOST_FUNCTION_WORDS: usize = 5;
+const MAX_PHRASES: usize = 5;
+const MAX_AT_ENDS: usize = 2;
+const MAX_FUNCTION_WORDS: usize = 5;
 
 /// Minimum z-score of the weighted log-odds of a phrase: two-sided 5 % if it were the only one.
-const LEAST_Z: f64 = 1.96;
+const MIN_Z: f64 = 1.96;
 
 /// Minimum share of a phrase's occurrences that have the same word next to them, for the phrase to
 /// grow by that word.
-const GROWS: f64 = 0.9;
+const MIN_GROWTH_SHARE: f64 = 0.9;
 /// Maximum number of words to which a phrase grows.
-const LONGEST: usize = 8;
+const MAX_WORDS: usize = 8;
 
 /// A word or phrase that sets the user apart.
 #[derive(Debug, Clone)]
-pub(super) struct Favourite {
+pub(super) struct DistinctivePhrase {
     pub(super) measure: Measure,
     pub(super) phrase: String,
     pub(super) difference: PairedDifference,
@@ -33,27 +33,27 @@ pub(super) struct Favourite {
 }
 
 /// A compared word or phrase: a member of the family in which discoveries are made.
-pub(super) struct CandidateHabit {
-    what: HabitKind,
+pub(super) struct PhraseCandidate {
+    what: CandidateKind,
     pub(super) difference: PairedDifference,
 }
 
-enum HabitKind {
+enum CandidateKind {
     Phrase { place: PhrasePlace, words: Vec<u32> },
     FunctionWord(u32),
 }
 
 /// Words and phrases of texts.
-pub(super) struct Favourites<'a, 't> {
-    corpus: Corpus<'t>,
-    texts: &'a [AnalyzedText<'t>],
+pub(super) struct DistinctivePhrases<'a, 't> {
+    ngrams: NgramIndex<'t>,
+    texts: &'a [RatedText<'t>],
     groups: &'a [Range<usize>],
     /// Whether a text is the user's.
     own: Vec<bool>,
 }
 
-impl<'a, 't> Favourites<'a, 't> {
-    pub(super) fn new(texts: &'a [AnalyzedText<'t>], groups: &'a [Range<usize>]) -> Self
+impl<'a, 't> DistinctivePhrases<'a, 't> {
+    pub(super) fn new(texts: &'a [RatedText<'t>], groups: &'a [Range<usize>]) -> Self
     where
         'a: 't,
     {
@@ -61,34 +61,35 @@ impl<'a, 't> Favourites<'a, 't> {
         for group in groups {
             own[group.start] = true;
         }
-        Self { corpus: Corpus::of(texts), texts, groups, own }
+        Self { ngrams: NgramIndex::of(texts), texts, groups, own }
     }
 
     /// Compares every word or phrase that occurs in enough texts, whoever wrote them. Which texts
     /// are the user's does not influence the choice of candidates, so that the p-values stay valid.
-    pub(super) fn candidates(&self, uses: impl Fn(Measure) -> bool) -> Vec<CandidateHabit> {
-        let least = FEWEST.max(self.groups.len() / 2);
+    pub(super) fn candidates(&self, uses: impl Fn(Measure) -> bool) -> Vec<PhraseCandidate> {
+        let least = MIN_ITEMS.max(self.groups.len() / 2);
         let mut candidates = Vec::new();
-        for (place, words, texts) in self.corpus.frequent(least) {
+        for (place, words, texts) in self.ngrams.frequent(least) {
             let measure = measure_of(place);
             let says_little = place == PhrasePlace::Anywhere
                 && words.len() == 1
-                && (self.corpus.is_function(words[0]) || self.corpus.is_short(words[0]));
+                && (self.ngrams.is_function(words[0]) || self.ngrams.is_short(words[0]));
             if !uses(measure) || says_little {
                 continue;
             }
             let Some(difference) = compare(&self.values(&texts), self.groups) else { continue };
             candidates
-                .push(CandidateHabit { what: HabitKind::Phrase { place, words }, difference });
+                .push(PhraseCandidate { what: CandidateKind::Phrase { place, words }, difference });
         }
         if uses(Measure::FunctionWord) {
-            for (word, counts) in self.corpus.function_words(self.texts.len() / 2) {
+            for (word, counts) in self.ngrams.function_words(self.texts.len() / 2) {
                 let mut values: Vec<f64> = self.texts.iter().map(no_words_no_value).collect();
                 for (text, n) in counts {
-                    values[text] = 100.0 * n as f64 / self.texts[text].reading.words.len() as f64;
+                    values[text] = 100.0 * n as f64 / self.texts[text].analyzed.words.len() as f64;
                 }
                 let Some(difference) = compare_rates(&values, self.groups) else { continue };
-                candidates.push(CandidateHabit { what: HabitKind::FunctionWord(word), difference });
+                candidates
+                    .push(PhraseCandidate { what: CandidateKind::FunctionWord(word), difference });
             }
         }
         candidates
@@ -98,20 +99,20 @@ impl<'a, 't> Favourites<'a, 't> {
     /// most distinctive of each kind.
     pub(super) fn chosen(
         &self,
-        candidates: &[CandidateHabit],
+        candidates: &[PhraseCandidate],
         discovered: &[usize],
-    ) -> Vec<Favourite> {
+    ) -> Vec<DistinctivePhrase> {
         let mut phrases: Vec<(PhrasePlace, &[u32], f64)> = Vec::new();
         let mut little: Vec<(u32, PairedDifference)> = Vec::new();
         for candidate in discovered.iter().map(|&i| &candidates[i]) {
             match &candidate.what {
-                HabitKind::Phrase { place, words } => {
+                CandidateKind::Phrase { place, words } => {
                     let z = self.log_odds(words, *place);
-                    if candidate.difference.effect > 0.0 && z >= LEAST_Z {
+                    if candidate.difference.effect > 0.0 && z >= MIN_Z {
                         phrases.push((*place, words, z));
                     }
                 }
-                HabitKind::FunctionWord(word) => little.push((*word, candidate.difference)),
+                CandidateKind::FunctionWord(word) => little.push((*word, candidate.difference)),
             }
         }
         // Openings and closings come first: they say more about the same words than that they
@@ -119,7 +120,7 @@ impl<'a, 't> Favourites<'a, 't> {
         let by_place = |place: PhrasePlace| place == PhrasePlace::Anywhere;
         phrases.sort_by(|a, b| {
             let by_z = b.2.total_cmp(&a.2);
-            by_place(a.0).cmp(&by_place(b.0)).then(by_z).then_with(|| self.corpus.compare(a.1, b.1))
+            by_place(a.0).cmp(&by_place(b.0)).then(by_z).then_with(|| self.ngrams.compare(a.1, b.1))
         });
         let mut grown: Vec<(PhrasePlace, Vec<u32>)> = Vec::new();
         for (place, words, _) in phrases {
@@ -127,7 +128,7 @@ impl<'a, 't> Favourites<'a, 't> {
             let known = grown.iter().any(|(known_place, known)| {
                 contains(known, &words) || known_place == &place && contains(&words, known)
             });
-            let most = if place == PhrasePlace::Anywhere { MOST_PHRASES } else { MOST_AT_ENDS };
+            let most = if place == PhrasePlace::Anywhere { MAX_PHRASES } else { MAX_AT_ENDS };
             if !known && grown.iter().filter(|(p, _)| *p == place).count() < most {
                 grown.push((place, words));
             }
@@ -135,22 +136,22 @@ impl<'a, 't> Favourites<'a, 't> {
         little.retain(|(word, _)| !grown.iter().any(|(_, words)| words.contains(word)));
         little.sort_by(|a, b| {
             let by_effect = b.1.effect.abs().total_cmp(&a.1.effect.abs());
-            by_effect.then_with(|| self.corpus.compare(&[a.0], &[b.0]))
+            by_effect.then_with(|| self.ngrams.compare(&[a.0], &[b.0]))
         });
-        little.truncate(MOST_FUNCTION_WORDS);
+        little.truncate(MAX_FUNCTION_WORDS);
         let phrases = grown.iter().filter_map(|(place, words)| self.phrase(*place, words));
         phrases
             .chain(little.iter().map(|(word, difference)| self.little(*word, *difference)))
             .collect()
     }
 
-    fn phrase(&self, place: PhrasePlace, words: &[u32]) -> Option<Favourite> {
-        let found = self.corpus.find(words, place);
+    fn phrase(&self, place: PhrasePlace, words: &[u32]) -> Option<DistinctivePhrase> {
+        let found = self.ngrams.find(words, place);
         let mut texts: Vec<usize> = found.iter().map(|(text, _)| *text).collect();
         texts.dedup();
         let difference = compare(&self.values(&texts), self.groups)?;
         let shown = self.shown(&found, words.len());
-        Some(Favourite {
+        Some(DistinctivePhrase {
             measure: measure_of(place),
             phrase: self.written(&shown),
             difference,
@@ -158,17 +159,17 @@ impl<'a, 't> Favourites<'a, 't> {
         })
     }
 
-    fn little(&self, word: u32, difference: PairedDifference) -> Favourite {
-        let shown = self.shown(&self.corpus.find(&[word], PhrasePlace::Anywhere), 1);
-        let phrase = self.corpus.joined(&[word]);
-        Favourite { measure: Measure::FunctionWord, phrase, difference, shown }
+    fn little(&self, word: u32, difference: PairedDifference) -> DistinctivePhrase {
+        let shown = self.shown(&self.ngrams.find(&[word], PhrasePlace::Anywhere), 1);
+        let phrase = self.ngrams.joined(&[word]);
+        DistinctivePhrase { measure: Measure::FunctionWord, phrase, difference, shown }
     }
 
     /// Spans of occurrences in the user's texts.
     fn shown(&self, found: &[(usize, usize)], n: usize) -> Vec<(usize, Range<usize>)> {
         let own = found.iter().filter(|(text, _)| self.own[*text]);
         own.map(|&(text, word)| {
-            let words = &self.texts[text].reading.words;
+            let words = &self.texts[text].analyzed.words;
             (text, words[word].span.start..words[word + n - 1].span.end)
         })
         .collect()
@@ -179,7 +180,7 @@ impl<'a, 't> Favourites<'a, 't> {
     fn written(&self, shown: &[(usize, Range<usize>)]) -> String {
         let mut ways: HashMap<String, usize> = HashMap::new();
         for (text, span) in shown {
-            let words = self.texts[*text].reading.text[span.clone()].split_whitespace();
+            let words = self.texts[*text].analyzed.text[span.clone()].split_whitespace();
             *ways.entry(words.collect::<Vec<_>>().join(" ").to_lowercase()).or_default() += 1;
         }
         let mut ways: Vec<(String, usize)> = ways.into_iter().collect();
@@ -202,11 +203,11 @@ impl<'a, 't> Favourites<'a, 't> {
     /// identifying the content of political conflict", 2008, equations 15, 16, 20 and 22).
     fn log_odds(&self, words: &[u32], place: PhrasePlace) -> f64 {
         let (mut own, mut others) = (0.0, 0.0);
-        for (text, _) in self.corpus.find(words, place) {
+        for (text, _) in self.ngrams.find(words, place) {
             *(if self.own[text] { &mut own } else { &mut others }) += 1.0;
         }
-        let places = |text: &AnalyzedText<'_>| match place {
-            PhrasePlace::Anywhere => text.reading.words.len() as f64,
+        let places = |text: &RatedText<'_>| match place {
+            PhrasePlace::Anywhere => text.analyzed.words.len() as f64,
             PhrasePlace::Opening | PhrasePlace::Closing => 1.0,
         };
         let (mut n_own, mut n_others) = (0.0, 0.0);
@@ -221,15 +222,15 @@ impl<'a, 't> Favourites<'a, 't> {
     /// Adds the words that nearly always adjoin a phrase in the user's texts.
     fn grow(&self, place: PhrasePlace, words: &[u32]) -> Vec<u32> {
         let mut words = words.to_vec();
-        while words.len() < LONGEST {
-            let found = self.corpus.find(&words, place);
+        while words.len() < MAX_WORDS {
+            let found = self.ngrams.find(&words, place);
             let own: Vec<(usize, usize)> =
                 found.into_iter().filter(|(t, _)| self.own[*t]).collect();
-            let behind = own.iter().filter_map(|&(t, w)| self.corpus.beside(t, w + words.len(), w));
+            let behind = own.iter().filter_map(|&(t, w)| self.ngrams.beside(t, w + words.len(), w));
             let before =
-                own.iter().filter_map(|&(t, w)| self.corpus.beside(t, w.checked_sub(1)?, w));
-            let enough = |n: usize| n as f64 >= GROWS * own.len() as f64 && n > 0;
-            match (self.corpus.most_common(behind), self.corpus.most_common(before)) {
+                own.iter().filter_map(|&(t, w)| self.ngrams.beside(t, w.checked_sub(1)?, w));
+            let enough = |n: usize| n as f64 >= MIN_GROWTH_SHARE * own.len() as f64 && n > 0;
+            match (self.ngrams.most_common(behind), self.ngrams.most_common(before)) {
                 (Some((word, n)), _) if enough(n) && place != PhrasePlace::Closing => {
                     words.push(word)
                 }
@@ -244,12 +245,12 @@ impl<'a, 't> Favourites<'a, 't> {
 }
 
 /// Number of distinct measures among the candidates.
-pub(super) fn n_measures(candidates: &[CandidateHabit]) -> usize {
+pub(super) fn n_measures(candidates: &[PhraseCandidate]) -> usize {
     let mut measures: Vec<Measure> = candidates
         .iter()
         .map(|candidate| match candidate.what {
-            HabitKind::Phrase { place, .. } => measure_of(place),
-            HabitKind::FunctionWord(_) => Measure::FunctionWord,
+            CandidateKind::Phrase { place, .. } => measure_of(place),
+            CandidateKind::FunctionWord(_) => Measure::FunctionWord,
         })
         .collect();
     measures.sort_unstable();
@@ -265,8 +266,8 @@ fn measure_of(place: PhrasePlace) -> Measure {
     }
 }
 
-fn no_words_no_value(text: &AnalyzedText<'_>) -> f64 {
-    if text.reading.words.is_empty() { f64::NAN } else { 0.0 }
+fn no_words_no_value(text: &RatedText<'_>) -> f64 {
+    if text.analyzed.words.is_empty() { f64::NAN } else { 0.0 }
 }
 
 /// Whether `part` is a contiguous part of `whole`.

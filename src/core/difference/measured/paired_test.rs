@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use super::chance::two_sided;
+use super::significance::two_sided;
+use crate::task::Direction;
 
 /// Minimum number of items on which a measure is compared.
-pub(super) const FEWEST: usize = 4;
+pub(super) const MIN_ITEMS: usize = 4;
 
 /// Standard deviation of the prior on true effects, in standard deviations of single texts. It
 /// determines how much effects are shrunk.
-const PRIOR: f64 = 0.5;
+const PRIOR_DEVIATION: f64 = 0.5;
 
 /// Result of comparing one measure.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,6 +24,13 @@ pub(super) struct PairedDifference {
     pub(super) own: f64,
     /// Mean over items of the others' means.
     pub(super) others: f64,
+}
+
+impl PairedDifference {
+    /// Whether the user has more or less than the others.
+    pub(super) fn direction(&self) -> Direction {
+        if self.effect < 0.0 { Direction::Less } else { Direction::More }
+    }
 }
 
 /// Compares like [`compare`], but by `ln(1 + value)`, so that a few texts with very high counts do
@@ -47,7 +55,7 @@ pub(super) fn compare_rates(values: &[f64], groups: &[Range<usize>]) -> Option<P
 
 /// Compares values of texts in groups about the same item: the first of each group is the user's,
 /// the rest are the others'. Values that are not finite do not count, nor do groups without an own
-/// value or without another's. `None` if fewer than [`FEWEST`] groups count, or if no value differs
+/// value or without another's. `None` if fewer than [`MIN_ITEMS`] groups count, or if no value differs
 /// within its group.
 ///
 /// The effect is Hedges' g (Hedges, "Distribution theory for Glass's estimator of effect size and
@@ -88,14 +96,14 @@ pub(super) fn compare(values: &[f64], groups: &[Range<usize>]) -> Option<PairedD
         inverse += 1.0 / n_others;
     }
     let n = ends.len() as f64;
-    if ends.len() < FEWEST || squares <= 1e-12 * (1.0 + own.abs() + others.abs()) {
+    if ends.len() < MIN_ITEMS || squares <= 1e-12 * (1.0 + own.abs() + others.abs()) {
         return None;
     }
     let starts = std::iter::once(0).chain(ends.iter().copied());
     let items: Vec<&[f64]> = starts.zip(&ends).map(|(start, &end)| &centred[start..end]).collect();
     let deviation = (squares / freedom).sqrt();
     let few = 1.0 - 3.0 / (4.0 * freedom - 1.0);
-    let prior_reviews = (1.0 + inverse / n) / (PRIOR * PRIOR);
+    let prior_reviews = (1.0 + inverse / n) / (PRIOR_DEVIATION * PRIOR_DEVIATION);
     let effect = few * (mean_difference / n) / deviation * n / (n + prior_reviews);
     Some(PairedDifference { effect, p: two_sided(&items, sum), own: own / n, others: others / n })
 }

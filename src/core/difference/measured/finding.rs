@@ -1,26 +1,20 @@
-//! Wording of measured differences as statements.
+//! Findings, which are measured differences to report, and their wording as statements.
 
 use super::features::FeatureUnit;
-use super::paired::PairedDifference;
+use super::paired_test::PairedDifference;
 use crate::corpus::ReviewId;
 use crate::difference::{Evidence, Result, Statement, StatementSource};
-use crate::task::{Figures, Measure, Task, Way};
+use crate::task::{Figures, Measure, Task};
 
-/// A difference to be worded.
+/// A measured difference to report.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct Finding {
     pub(super) measure: Measure,
     pub(super) unit: FeatureUnit,
     pub(super) difference: PairedDifference,
     /// The word, phrase or aspect; empty for features.
     pub(super) phrase: String,
     pub(super) evidence: Vec<Evidence>,
-}
-
-impl PairedDifference {
-    pub(super) fn way(&self) -> Way {
-        if self.effect < 0.0 { Way::Less } else { Way::More }
-    }
 }
 
 /// Words differences in one language.
@@ -35,7 +29,7 @@ impl StatementWording<'_> {
     /// The statements, strongest first. A difference is left out if the task has no template for
     /// it, if its shown figures are equal for the user and the others, or if a stronger one has the
     /// same key.
-    pub(super) fn statements(&self, mut found: Vec<Found>) -> Result<Vec<Statement>> {
+    pub(super) fn statements(&self, mut found: Vec<Finding>) -> Result<Vec<Statement>> {
         found.sort_by(|a, b| {
             let by_effect = b.difference.effect.abs().total_cmp(&a.difference.effect.abs());
             by_effect.then(a.measure.cmp(&b.measure)).then_with(|| a.phrase.cmp(&b.phrase))
@@ -52,8 +46,8 @@ impl StatementWording<'_> {
         Ok(statements)
     }
 
-    fn statement(&self, found: Found, key: String) -> Result<Option<Statement>> {
-        let Found { measure, unit, difference, phrase, evidence } = found;
+    fn statement(&self, found: Finding, key: String) -> Result<Option<Statement>> {
+        let Finding { measure, unit, difference, phrase, evidence } = found;
         let Some(dimension) = self.task.dimension_of(self.language, measure) else {
             return Ok(None);
         };
@@ -64,7 +58,7 @@ impl StatementWording<'_> {
             return Ok(None);
         }
         let figures = Figures { never: value == "0", value, others, phrase };
-        let text = self.task.word(self.language, measure, difference.way(), &figures)?;
+        let text = self.task.word(self.language, measure, difference.direction(), &figures)?;
         Ok(text.map(|text| Statement {
             key,
             dimension: dimension.to_owned(),

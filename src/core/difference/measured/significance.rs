@@ -2,11 +2,11 @@
 
 /// Below this many standard deviations the normal approximation is used: no reported difference
 /// depends on a p-value in this range.
-const FAR: f64 = 1.5;
+const NORMAL_BELOW: f64 = 1.5;
 
 /// Sums that differ by less than this share of the largest possible sum are taken as equal
 /// (rounding).
-const ROUNDING: f64 = 1e-9;
+const TOLERANCE: f64 = 1e-9;
 
 /// Two-sided p-value of a sum of one value per item by a randomization test within items (Fisher,
 /// "The design of experiments", 1935): if the user's text were like the others' of that item, each
@@ -35,16 +35,16 @@ pub(super) fn tail(differences: &[&[f64]], sign: f64, t: f64) -> f64 {
     let at_most: f64 = differences
         .iter()
         .map(|values| {
-            let bar = largest(values) - ROUNDING * most;
+            let bar = largest(values) - TOLERANCE * most;
             let n = values.iter().filter(|v| sign * **v >= bar).count();
             n as f64 / values.len() as f64
         })
         .product();
-    if t >= most * (1.0 - ROUNDING) {
+    if t >= most * (1.0 - TOLERANCE) {
         return at_most;
     }
     let z = t / variance.sqrt();
-    if z < FAR {
+    if z < NORMAL_BELOW {
         return upper_normal(z).max(at_most);
     }
     lugannani_rice(differences, sign, t, variance).clamp(at_most, 1.0)
