@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::ValueEnum;
 use idiolect::corpus::Store;
 use idiolect::corpus::import::{
-    ColumnMap, Format, Import, ImportOptions, ImportReport, ImportSource, OnMalformed,
+    ColumnMap, Import, ImportFormat, ImportOptions, ImportReport, ImportSource, OnMalformed,
 };
 
 use super::context::Context;
@@ -66,10 +66,10 @@ struct ImportJson {
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let format = match (args.format, &args.map) {
-        (FormatName::Amazon2014, None) => Format::Amazon2014,
-        (FormatName::Amazon2023, None) => Format::Amazon2023,
-        (FormatName::Table, None) => Format::Table(Box::default()),
-        (FormatName::Table, Some(map)) => Format::Table(Box::new(ColumnMap::parse(map)?)),
+        (FormatName::Amazon2014, None) => ImportFormat::Amazon2014,
+        (FormatName::Amazon2023, None) => ImportFormat::Amazon2023,
+        (FormatName::Table, None) => ImportFormat::Table(Box::default()),
+        (FormatName::Table, Some(map)) => ImportFormat::Table(Box::new(ColumnMap::parse(map)?)),
         (_, Some(_)) => {
             bail!("--map goes with --format table; the other formats have fixed fields")
         }

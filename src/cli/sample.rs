@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use idiolect::corpus::import::{
-    ColumnMap, Format, Import, ImportOptions, ImportSource, OnMalformed,
+    ColumnMap, Import, ImportFormat, ImportOptions, ImportSource, OnMalformed,
 };
 use idiolect::corpus::{Counts, Store, StoredReview, Target};
 use idiolect::progress::Progress;
@@ -27,7 +27,7 @@ pub(crate) fn import(store: &Store, progress: &dyn Progress) -> anyhow::Result<C
         Ok(Some(ImportSource::of(&path.to_string_lossy())))
     };
     let import = Import::open(&ImportOptions {
-        format: Format::Table(Box::new(ColumnMap::parse(COLUMNS)?)),
+        format: ImportFormat::Table(Box::new(ColumnMap::parse(COLUMNS)?)),
         reviews: place("reviews.jsonl", REVIEWS)?,
         items: place("items.jsonl", ITEMS)?,
         on_malformed: OnMalformed::Stop,

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use idiolect_core::difference::SentenceVectors;
-use idiolect_metrics::stylometry::{Profile, Space};
+use idiolect_metrics::stylometry::{StyleProfile, StyleSpace};
 
 use crate::{Error, Result};
 
 /// Cosine of sentence embeddings. The encoder must not have selected anything that is evaluated
 /// (peers, users, texts); otherwise the measure would confirm the encoder's own selection.
 #[derive(Debug, Clone, Default)]
-pub struct EncoderSpace {
+pub(crate) struct EncoderSpace {
     vectors: HashMap<String, Vec<f32>>,
 }
 
@@ -19,7 +19,7 @@ impl EncoderSpace {
     ///
     /// # Errors
     /// [`Error::Encoder`] if the encoder fails.
-    pub fn of<'t>(
+    pub(crate) fn of<'t>(
         encoder: &dyn SentenceVectors,
         texts: impl IntoIterator<Item = &'t str>,
     ) -> Result<Self> {
@@ -31,22 +31,22 @@ impl EncoderSpace {
     }
 }
 
-impl Space for EncoderSpace {
+impl StyleSpace for EncoderSpace {
     fn name(&self) -> &'static str {
         "encoder"
     }
 
     /// Mean of the texts' embeddings.
-    fn profile(&self, texts: &[&str]) -> Profile {
+    fn profile(&self, texts: &[&str]) -> StyleProfile {
         let mut sum: Vec<f32> = Vec::new();
         for vector in texts.iter().filter_map(|text| self.vectors.get(*text)) {
             sum.resize(vector.len(), 0.0);
             sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x / texts.len() as f32);
         }
-        Profile::dense(&sum)
+        StyleProfile::dense(&sum)
     }
 
-    fn similarity(&self, a: &Profile, b: &Profile) -> f64 {
+    fn similarity(&self, a: &StyleProfile, b: &StyleProfile) -> f64 {
         a.cosine(b)
     }
 }

@@ -200,5 +200,5 @@ fn a_model_with_random_weights_always_gives_an_answer_that_parses() {
             block_on(prefer(&calls, &world.reference(), &one, &other, 0)).unwrap();
         }
     }
-    assert!(seen.iter().all(|points| *points <= MOST_POINTS));
+    assert!(seen.iter().all(|points| *points <= MAX_POINTS));
 }

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::synthetic::{Author, Casing, ClauseJoin, StyleRules, World, WorldOptions};
 use idiolect_core::corpus::{ReviewId, StoredReview};
-use idiolect_core::difference::{Compared, Measured, Statement, measure};
+use idiolect_core::difference::{Compared, MeasuredDifferences, Statement, measure};
 use idiolect_core::peers::{Origin, Representative};
 use idiolect_core::task::Task;
 
@@ -223,7 +223,7 @@ fn could_contract(rules: &StyleRules) -> bool {
     said.into_iter().flatten().any(|said| places.iter().any(|place| said.contains(place)))
 }
 
-fn measured(compared: &[Compared], task: &Task) -> Measured {
+fn measured(compared: &[Compared], task: &Task) -> MeasuredDifferences {
     measure(compared, task, None).unwrap()
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// Rule that chooses a user's partner.
 #[derive(Debug, Clone, Copy)]
-pub enum Partner<'a> {
+pub(crate) enum Partner<'a> {
     /// Any user with an item in common, at random: the easy test.
     Random,
     /// The user with an item in common whose embedding has the highest cosine: the hard test. Users
@@ -19,31 +19,31 @@ pub enum Partner<'a> {
 
 /// Limits and seed of the choice of pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct PairOptions {
+pub(crate) struct PairOptions {
     /// Most pairs in total.
-    pub n: usize,
+    pub(crate) n: usize,
     /// Most pairs per user.
-    pub most_per_user: usize,
+    pub(crate) most_per_user: usize,
     /// Seed of the choice.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// Two users and an item that both wrote about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct UserPair {
+pub(crate) struct UserPair {
     /// One user.
-    pub a: String,
+    pub(crate) a: String,
     /// The other.
-    pub b: String,
+    pub(crate) b: String,
     /// The item.
-    pub item: String,
+    pub(crate) item: String,
 }
 
 /// Chooses pairs among texts, given as (user, item); their order does not matter. No two users are
 /// paired twice and no text is in two pairs. As far as the items allow, every user is paired once
 /// before any user is paired again.
 #[must_use]
-pub fn choose_pairs(
+pub(crate) fn choose_pairs(
     texts: &[(&str, &str)],
     partner: Partner<'_>,
     options: &PairOptions,

@@ -9,11 +9,11 @@ use super::metric_groups::MetricGroup;
 use super::plan::{Plan, SwapCase};
 use super::{Error, Result};
 use idiolect_core::methods::Method;
-use idiolect_engine::progress::Progress;
+use idiolect_engine::progress::{Progress, ProgressStage};
 
 /// Number of cases processed concurrently: enough to keep the language model's batches full while
 /// one case waits for its next call, few enough that their prompt prefixes stay in the cache.
-const AT_A_TIME: usize = 4;
+const CONCURRENT_CASES: usize = 4;
 
 /// A part of the work, for one of several machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -39,10 +39,10 @@ pub struct MethodResults {
     /// The method.
     pub method: Method,
     /// By index of the case; `None` for cases of other shards.
-    pub cases: Vec<Option<CaseResult>>,
+    pub(crate) cases: Vec<Option<CaseResult>>,
     /// By index of the pair; `None` for pairs of other shards, or if one of the users has no past
     /// text.
-    pub swaps: Vec<Option<SwapResult>>,
+    pub(crate) swaps: Vec<Option<SwapResult>>,
     /// Duration of this run in seconds; shorter if answers were already in the store.
     pub seconds: f64,
 }
@@ -55,14 +55,14 @@ impl MethodResults {
 
 /// Judge's preferences between two methods' texts, by similarity to the real text.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Preferences {
+pub(crate) struct Preferences {
     /// First method.
-    pub a: Method,
+    pub(crate) a: Method,
     /// Second method.
-    pub b: Method,
+    pub(crate) b: Method,
     /// By index of the case: share of `a`'s texts that the judge prefers, a tie counted as half;
     /// `None` for cases of other shards, or if either method generated nothing.
-    pub cases: Vec<Option<f64>>,
+    pub(crate) cases: Vec<Option<f64>>,
 }
 
 /// Results of a plan.
@@ -72,9 +72,9 @@ pub struct PlanResults {
     pub methods: Vec<MethodResults>,
     /// Likelihood-based closeness of the real texts for the swap test, by index of the pair:
     /// `[writer][reader]`. `None` for pairs of other shards, or if the swap test is not requested.
-    pub real_swaps: Vec<Option<[[f64; 2]; 2]>>,
+    pub(crate) real_swaps: Vec<Option<[[f64; 2]; 2]>>,
     /// Preferences for every two methods, if requested.
-    pub preferences: Vec<Preferences>,
+    pub(crate) preferences: Vec<Preferences>,
 }
 
 /// Runs a plan. Each answer and each score is stored before the next one is requested, so an
@@ -98,11 +98,8 @@ pub async fn run(
         false => 0,
     };
     let total = methods.len() * (n_cases + n_swaps) + n_real + n_preferred;
-    progress.begin("evaluating", Some(total as u64));
-    let whole = PlanRun { context, plan, swaps, shard, progress: CaseProgress(progress) };
-    let done = whole.run(methods).await;
-    progress.end();
-    done
+    let _stage = ProgressStage::begin(progress, "evaluating", Some(total as u64));
+    PlanRun { context, plan, swaps, shard, progress: CaseProgress(progress) }.run(methods).await
 }
 
 /// Inputs of a run over a plan.
@@ -128,7 +125,7 @@ impl PlanRun<'_> {
                 let result = context.case(plan, method, case, progress).await;
                 progress.done(result).map(Some)
             });
-            let cases = stream::iter(cases).buffered(AT_A_TIME).try_collect().await?;
+            let cases = stream::iter(cases).buffered(CONCURRENT_CASES).try_collect().await?;
             let swaps = swaps.iter().enumerate().map(async |(number, swap)| {
                 if !shard.has(number) {
                     return Ok(None);
@@ -136,7 +133,7 @@ impl PlanRun<'_> {
                 let result = context.swap(plan, method, swap, progress).await;
                 progress.done(result)
             });
-            let swaps = stream::iter(swaps).buffered(AT_A_TIME).try_collect().await?;
+            let swaps = stream::iter(swaps).buffered(CONCURRENT_CASES).try_collect().await?;
             let seconds = start.elapsed().as_secs_f64();
             results.push(MethodResults { method, cases, swaps, seconds });
         }
@@ -148,7 +145,7 @@ impl PlanRun<'_> {
             let result = context.real_swap(plan, swap, progress).await;
             progress.done(result).map(Some)
         });
-        let real_swaps = stream::iter(real).buffered(AT_A_TIME).try_collect().await?;
+        let real_swaps = stream::iter(real).buffered(CONCURRENT_CASES).try_collect().await?;
         let preferences = self.preferences(&results).await?;
         Ok(PlanResults { methods: results, real_swaps, preferences })
     }
@@ -170,7 +167,7 @@ impl PlanRun<'_> {
                     };
                     self.progress.done(context.prefer(case, a, b).await)
                 });
-                let cases = stream::iter(cases).buffered(AT_A_TIME).try_collect().await?;
+                let cases = stream::iter(cases).buffered(CONCURRENT_CASES).try_collect().await?;
                 all.push(Preferences { a: a.method, b: b.method, cases });
             }
         }

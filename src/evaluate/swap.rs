@@ -10,36 +10,36 @@ use serde::Serialize;
 
 use super::Result;
 use idiolect_metrics::statistics::{Estimate, Interval, Settings, mean_of_pairs, sign_flip_p};
-use idiolect_metrics::stylometry::{Profile, Space};
+use idiolect_metrics::stylometry::{StyleProfile, StyleSpace};
 
 /// Closeness of two texts, generated for two users on one item, to both users' own texts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SwapScores {
+pub(crate) struct SwapScores {
     /// First user.
-    pub a: String,
+    pub(crate) a: String,
     /// Second user.
-    pub b: String,
+    pub(crate) b: String,
     /// The item both texts are about.
-    pub item: String,
+    pub(crate) item: String,
     /// Closeness of the text generated for A to A's own texts; higher is closer.
-    pub a_to_a: f64,
+    pub(crate) a_to_a: f64,
     /// Closeness of the text generated for B to B's own texts.
-    pub b_to_b: f64,
+    pub(crate) b_to_b: f64,
     /// Closeness of the text generated for A to B's own texts.
-    pub a_to_b: f64,
+    pub(crate) a_to_b: f64,
     /// Closeness of the text generated for B to A's own texts.
-    pub b_to_a: f64,
+    pub(crate) b_to_a: f64,
 }
 
 impl SwapScores {
     /// Measures two texts, `written` for A and for B, against the `own` texts of both users.
     #[must_use]
-    pub fn measured(
-        space: &dyn Space,
+    pub(crate) fn measured(
+        space: &dyn StyleSpace,
         (a, b): (&str, &str),
         item: &str,
         written: (&str, &str),
-        own: (&Profile, &Profile),
+        own: (&StyleProfile, &StyleProfile),
     ) -> Self {
         let (as_a, as_b) = (space.profile(&[written.0]), space.profile(&[written.1]));
         Self {
@@ -56,7 +56,7 @@ impl SwapScores {
     /// 1 if the texts are closer as assigned, 0 if they are closer exchanged, 0.5 for a tie (two
     /// equal texts always tie). NaN if a closeness is NaN.
     #[must_use]
-    pub fn correct(&self) -> f64 {
+    pub(crate) fn correct(&self) -> f64 {
         let (straight, crossed) = (self.a_to_a + self.b_to_b, self.a_to_b + self.b_to_a);
         match straight.partial_cmp(&crossed) {
             Some(std::cmp::Ordering::Greater) => 1.0,
@@ -69,15 +69,15 @@ impl SwapScores {
 
 /// Result of the swap test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct SwapTest {
+pub(crate) struct SwapTest {
     /// Share of pairs whose texts are closer as assigned, a tie counted as half; 0.5 is chance. The
     /// interval accounts for pairs that share a user ([`mean_of_pairs`]) and is clamped to 0 to 1.
-    pub accuracy: Estimate,
+    pub(crate) accuracy: Estimate,
     /// Two-sided p-value against chance, by exchanging the texts of random pairs. It is exact if no
     /// text belongs to two pairs, which [`choose_pairs`](super::pairs::choose_pairs) guarantees.
-    pub p: f64,
+    pub(crate) p: f64,
     /// Share of scores (one a pair and seed) that are ties.
-    pub ties: f64,
+    pub(crate) ties: f64,
 }
 
 /// Runs the swap test. Scores of the same users and item (a method's seeds) are averaged first.
@@ -86,7 +86,7 @@ pub struct SwapTest {
 ///
 /// # Errors
 /// Error if there are no scores, or a closeness is not finite.
-pub fn swap_test(all: &[SwapScores], settings: &Settings) -> Result<SwapTest> {
+pub(crate) fn swap_test(all: &[SwapScores], settings: &Settings) -> Result<SwapTest> {
     let mut correct: BTreeMap<(&str, &str, &str), Vec<f64>> = BTreeMap::new();
     for scores in all {
         let (a, b) = (scores.a.as_str(), scores.b.as_str());

@@ -12,14 +12,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::corpus::Store;
 use idiolect::difference::{Model, SentenceVectors};
 use idiolect::encoder::Encoder;
-use idiolect::evaluate::cases::EvalContext;
-use idiolect::evaluate::metric_groups::{MetricGroup, MetricSet};
 use idiolect::evaluate::metrics::Meteor;
 use idiolect::evaluate::report::{
     EvalReport, Provenance, ReportInputs, build_report, to_csv, to_html,
 };
-use idiolect::evaluate::run::{Shard, run as run_plan};
-use idiolect::evaluate::statistics;
+use idiolect::evaluate::{EvalContext, MetricGroup, MetricSet, Shard, run as run_plan, statistics};
 use idiolect::lm::Lm;
 use idiolect::methods::Method;
 

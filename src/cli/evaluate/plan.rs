@@ -6,8 +6,7 @@ use clap::ValueEnum;
 use idiolect::corpus::Store;
 use idiolect::corpus::split::{Split, SplitPart};
 use idiolect::encoder::Encoder;
-use idiolect::evaluate::metric_groups::MetricSet;
-use idiolect::evaluate::plan::{Plan, PlanOptions};
+use idiolect::evaluate::{MetricSet, Plan, PlanOptions};
 use idiolect::peers::PeerIndex;
 
 use super::super::values;

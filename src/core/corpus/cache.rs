@@ -8,7 +8,7 @@ use super::store::{review_of_row, select_reviews};
 use super::{Error, Key, Result, ReviewId, Store};
 
 /// Number of derived values copied per transaction.
-const AT_A_TIME: usize = 1024;
+const ROWS_PER_TRANSACTION: usize = 1024;
 
 impl Store {
     /// Returns the derived value stored under `key`, if any.
@@ -73,7 +73,7 @@ impl Store {
         let ids: Vec<i64> =
             other.list("SELECT id FROM derived ORDER BY id", [], |row| row.get(0))?;
         let mut taken = 0;
-        for ids in ids.chunks(AT_A_TIME) {
+        for ids in ids.chunks(ROWS_PER_TRANSACTION) {
             let values = ids.iter().map(|id| other.derived_row(*id)).collect::<Result<Vec<_>>>()?;
             taken += self.write(|transaction| {
                 let mut insert = transaction.prepare_cached(

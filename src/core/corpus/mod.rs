@@ -21,7 +21,8 @@ pub use error::Error;
 pub use idiolect_engine::key::{Key, KeyBuilder};
 pub use stats::VectorCount;
 pub use store::{Counts, Store, UserSummary};
-pub use upsert::{ImportSession, Upsert, UpsertOutcome};
+pub(crate) use upsert::ImportSession;
+pub use upsert::UpsertOutcome;
 pub use view::View;
 
 /// This module's `Result`.

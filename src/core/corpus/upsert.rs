@@ -15,7 +15,7 @@ pub enum UpsertOutcome {
     Same,
     /// Not stored: the store holds a newer review of the same user on the same item.
     Older,
-    /// Not stored: the same [`ImportSession`] has already seen the review in the store, which differs but has
+    /// Not stored: the same import has already seen the review in the store, which differs but has
     /// the same time.
     Tied,
 }
@@ -24,7 +24,7 @@ pub enum UpsertOutcome {
 /// with the same user, item and time: within a run the first one stays, and one of a later run
 /// replaces one of an earlier run. A repeated run therefore changes nothing.
 #[derive(Debug, Default)]
-pub struct ImportSession {
+pub(crate) struct ImportSession {
     /// Highest review id in the store before the run; higher ids were inserted by the run.
     started_at: Option<i64>,
     /// Bit set of the ids up to `started_at` that the run has seen.
@@ -34,11 +34,11 @@ pub struct ImportSession {
 /// Outcome of storing a review, and whether the run had already seen a review of the same user on
 /// the same item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Upsert {
+pub(crate) struct Upsert {
     /// Outcome of storing it.
-    pub outcome: UpsertOutcome,
+    pub(crate) outcome: UpsertOutcome,
     /// Whether the run had already seen a review of the same user on the same item.
-    pub duplicate: bool,
+    pub(crate) duplicate: bool,
 }
 
 impl Store {
@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// Stores items and reviews of one run in one transaction.
-    pub fn put_rows(
+    pub(crate) fn put_rows(
         &self,
         session: &mut ImportSession,
         items: &[Item],

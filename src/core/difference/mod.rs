@@ -21,7 +21,7 @@ pub mod testing;
 mod verify;
 
 pub use calls::{Answer, Call, Calls, Reuse, Tally};
-pub use measured::{Measured, SentenceVectors, measure};
+pub use measured::{MeasuredDifferences, SentenceVectors, measure};
 pub use model::{Model, OnText};
 pub use open::tell_validated;
 pub use profile::{Profile, summarize};

@@ -15,7 +15,7 @@ const CHUNK: usize = 2048;
 
 /// Maximum number of missing vectors that are computed on demand; for more, the user must run
 /// `idiolect index`.
-const MADE_IN_PASSING: usize = 1000;
+const MAX_ON_DEMAND: usize = 1000;
 
 /// Embeds the reviews that have no vector under the encoder's fingerprint yet. Returns the number of
 /// missing vectors and the number of texts that had to be truncated. Vectors are stored in batches,
@@ -67,10 +67,10 @@ pub(super) fn vectors_of(
     Ok(view.store().vectors(encoder.stamp(), ids)?)
 }
 
-/// Computes all missing vectors; error if there are more than [`MADE_IN_PASSING`].
+/// Computes all missing vectors; error if there are more than [`MAX_ON_DEMAND`].
 pub(super) fn ensure_all(view: &View<'_>, encoder: &Encoder) -> Result<()> {
     let missing = view.store().without_vector(encoder.stamp())?;
-    if missing.len() > MADE_IN_PASSING {
+    if missing.len() > MAX_ON_DEMAND {
         let encoder = encoder.name().to_owned();
         return Err(Error::NotEmbedded { missing: missing.len(), encoder });
     }

@@ -14,7 +14,7 @@ impl EvalContext<'_> {
     /// # Errors
     /// Any error of the method, the store or the language model. If the user has no past text, this
     /// is not an error: the result then has no texts and no values.
-    pub async fn case(
+    pub(crate) async fn case(
         &self,
         plan: &Plan,
         method: Method,

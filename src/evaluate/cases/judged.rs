@@ -22,7 +22,7 @@ impl EvalContext<'_> {
     ///
     /// # Errors
     /// Errors of [`judge::prefer`].
-    pub async fn prefer(
+    pub(crate) async fn prefer(
         &self,
         case: &Case,
         first: &CaseResult,

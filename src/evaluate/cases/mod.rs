@@ -37,67 +37,67 @@ pub struct EvalContext<'a> {
 
 /// Bits of a text with its number of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Bits {
+pub(crate) struct Bits {
     /// Negative base-2 logarithm of the probability of all tokens.
-    pub bits: f64,
+    pub(crate) bits: f64,
     /// Number of tokens.
-    pub n_tokens: usize,
+    pub(crate) n_tokens: usize,
 }
 
 impl Bits {
     /// Bits per token; `None` for an empty text.
     #[must_use]
-    pub fn per_token(self) -> Option<f64> {
+    pub(crate) fn per_token(self) -> Option<f64> {
         (self.n_tokens > 0).then(|| self.bits / self.n_tokens as f64)
     }
 }
 
 /// Result of a method on a held-out text.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct CaseResult {
+pub(crate) struct CaseResult {
     /// Texts generated with the user's own history, by seed.
-    pub texts: Vec<String>,
+    pub(crate) texts: Vec<String>,
     /// Reviews that `texts` were made from.
-    pub sources: Vec<ReviewId>,
+    pub(crate) sources: Vec<ReviewId>,
     /// Texts generated with the best matching wrong user's history, by seed.
-    pub wrong_texts: Vec<String>,
+    pub(crate) wrong_texts: Vec<String>,
     /// Texts generated with the user's own history and without the title, by seed.
-    pub neutral_texts: Vec<String>,
+    pub(crate) neutral_texts: Vec<String>,
     /// Judge's ratings of `texts`, 0 to 1.
-    pub judged: Vec<f64>,
+    pub(crate) judged: Vec<f64>,
     /// Bits of the real text with the user's own history.
-    pub right: Option<Bits>,
+    pub(crate) right: Option<Bits>,
     /// Bits of the real text with each wrong user's history.
-    pub wrong: Vec<Bits>,
+    pub(crate) wrong: Vec<Bits>,
     /// Bits of the real text with no history.
-    pub none: Option<Bits>,
+    pub(crate) none: Option<Bits>,
     /// Bits with the user's own history and without the title.
-    pub neutral_right: Option<Bits>,
+    pub(crate) neutral_right: Option<Bits>,
     /// Bits with each wrong user's history and without the title.
-    pub neutral_wrong: Vec<Bits>,
+    pub(crate) neutral_wrong: Vec<Bits>,
     /// Cost of generating `texts`, by seed, as if the store were empty.
-    pub cost: Vec<Cost>,
+    pub(crate) cost: Vec<Cost>,
 }
 
 /// Cost of generating one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Number of language model calls.
-    pub calls: usize,
+    pub(crate) calls: usize,
     /// Number of prompt tokens over all calls.
-    pub prompt_tokens: usize,
+    pub(crate) prompt_tokens: usize,
     /// Number of completion tokens over all calls.
-    pub completion_tokens: usize,
+    pub(crate) completion_tokens: usize,
 }
 
 /// Result of a method on a pair of users.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct SwapResult {
+pub(crate) struct SwapResult {
     /// Texts generated for A and for B, by seed.
-    pub texts: Vec<[String; 2]>,
+    pub(crate) texts: Vec<[String; 2]>,
     /// Mean log-probability per token (nats) of each text, conditioned on the held-out texts of A
     /// and of B: `[seed][writer][reader]`.
-    pub closeness: Vec<[[f64; 2]; 2]>,
+    pub(crate) closeness: Vec<[[f64; 2]; 2]>,
 }
 
 impl<'a> EvalContext<'a> {

@@ -13,14 +13,14 @@ impl<'a> EvalContext<'a> {
     ///
     /// # Errors
     /// As [`EvalContext::case`].
-    pub async fn swap(
+    pub(crate) async fn swap(
         &self,
         plan: &Plan,
         method: Method,
         swap: &SwapCase,
         progress: &dyn Progress,
     ) -> Result<Option<SwapResult>> {
-        let told = |source| match source {
+        let method_error = |source| match source {
             methods::Error::Stopped => Error::Stopped,
             source => Error::Method {
                 method: method.name(),
@@ -38,11 +38,15 @@ impl<'a> EvalContext<'a> {
             let prepared = match method.prepare(&material, &target, &options).await {
                 Ok(prepared) => prepared,
                 Err(methods::Error::NoHistory { .. }) => return Ok(None),
-                Err(error) => return Err(told(error)),
+                Err(error) => return Err(method_error(error)),
             };
             for seed in self.seeds() {
                 let options = self.options(History::Own, seed);
-                let done = prepared.clone().write(&material, &options, None).await.map_err(told)?;
+                let done = prepared
+                    .clone()
+                    .write(&material, &options, None)
+                    .await
+                    .map_err(method_error)?;
                 texts.push(done.text);
             }
         }
@@ -64,7 +68,7 @@ impl<'a> EvalContext<'a> {
     ///
     /// # Errors
     /// As [`EvalContext::case`].
-    pub async fn real_swap(
+    pub(crate) async fn real_swap(
         &self,
         plan: &Plan,
         swap: &SwapCase,
@@ -91,15 +95,17 @@ impl<'a> EvalContext<'a> {
             let material = self.material(View::all(self.store).without_all(others), progress);
             let options = self.options(History::Own, self.options.seed);
             let target = neutral(user, swap);
-            let told = |source| Error::Method {
+            let method_error = |source| Error::Method {
                 method: Method::Scp.name(),
                 user: user.clone(),
                 item: swap.item.id.clone(),
                 source: Box::new(source),
             };
-            let prepared = Method::Scp.prepare(&material, &target, &options).await.map_err(told)?;
+            let prepared =
+                Method::Scp.prepare(&material, &target, &options).await.map_err(method_error)?;
             for (writer, text) in texts.into_iter().enumerate() {
-                let scored = prepared.score(&material, &options, text).await.map_err(told)?;
+                let scored =
+                    prepared.score(&material, &options, text).await.map_err(method_error)?;
                 let n = scored.n_tokens.max(1) as f64;
                 closeness[writer][reader] = scored.log_probability / n;
             }

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::EncoderSpace;
 use crate::Result;
 use crate::cases::SwapResult;
+use crate::encoder_space::EncoderSpace;
 use crate::identification::{IdentificationTrial, IdentifyOptions, trials};
 use crate::plan::{PairKind, Plan, SwapCase};
 use crate::run::PlanResults;
 use crate::swap::SwapScores;
 use idiolect_core::corpus::StoredReview;
-use idiolect_metrics::stylometry::{Delta, Features, Profile, Space, TfIdf};
+use idiolect_metrics::stylometry::{Delta, Features, StyleProfile, StyleSpace, TfIdf};
 
 /// Number of character trigrams that Delta uses.
 const TRIGRAMS: usize = 500;
 
 /// A measure of closeness between a text and a user's own texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Closeness {
+pub(crate) enum Closeness {
     /// Burrows' Delta on character trigrams.
     Trigrams,
     /// Burrows' Delta on function words.
@@ -31,13 +31,9 @@ pub enum Closeness {
 }
 
 impl Closeness {
-    /// All measures of closeness.
-    pub const ALL: [Self; 5] =
-        [Self::Trigrams, Self::FunctionWords, Self::TfIdf, Self::Encoder, Self::Likelihood];
-
     /// Name of the swap test that uses this closeness.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Trigrams => "swap_stylometry",
             Self::FunctionWords => "swap_function_words",
@@ -49,10 +45,10 @@ impl Closeness {
 }
 
 /// Spaces fitted to texts of the split's users, with the profile of each user's held-out texts.
-pub struct StyleSpaces {
-    spaces: Vec<(Closeness, Box<dyn Space>)>,
+pub(crate) struct StyleSpaces {
+    spaces: Vec<(Closeness, Box<dyn StyleSpace>)>,
     /// Profiles by user, for each space.
-    own: Vec<BTreeMap<String, Profile>>,
+    own: Vec<BTreeMap<String, StyleProfile>>,
 }
 
 impl StyleSpaces {
@@ -61,8 +57,12 @@ impl StyleSpaces {
     ///
     /// # Errors
     /// Error if there are fewer than two texts, or no feature varies among them.
-    pub fn fit(plan: &Plan, population: &[String], embedded: Option<EncoderSpace>) -> Result<Self> {
-        let mut spaces: Vec<(Closeness, Box<dyn Space>)> = vec![
+    pub(crate) fn fit(
+        plan: &Plan,
+        population: &[String],
+        embedded: Option<EncoderSpace>,
+    ) -> Result<Self> {
+        let mut spaces: Vec<(Closeness, Box<dyn StyleSpace>)> = vec![
             (Closeness::Trigrams, Box::new(Delta::fit(Features::Trigrams(TRIGRAMS), population)?)),
             (Closeness::FunctionWords, Box::new(Delta::fit(Features::FunctionWords, population)?)),
             (Closeness::TfIdf, Box::new(TfIdf::fit(population)?)),
@@ -73,7 +73,7 @@ impl StyleSpaces {
         let texts = |reviews: &[StoredReview]| -> Vec<String> {
             reviews.iter().map(|r| r.review.text.clone()).collect()
         };
-        let of_space = |(_, space): &(Closeness, Box<dyn Space>)| {
+        let of_space = |(_, space): &(Closeness, Box<dyn StyleSpace>)| {
             let profile = |(user, reviews): (&String, &Vec<StoredReview>)| {
                 let texts = texts(reviews);
                 let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -87,7 +87,7 @@ impl StyleSpaces {
 
     /// Scores of all pairs, by closeness and kind of pair.
     #[must_use]
-    pub fn scores(&self, plan: &Plan, swaps: &[Option<SwapResult>]) -> SwapScoresByTest {
+    pub(crate) fn scores(&self, plan: &Plan, swaps: &[Option<SwapResult>]) -> SwapScoresByTest {
         let mut scores = SwapScoresByTest::default();
         for (swap, result) in plan.swaps.iter().zip(swaps) {
             let Some(result) = result else { continue };
@@ -103,7 +103,7 @@ impl StyleSpaces {
 
     /// Scores of the users' real texts: the upper bound.
     #[must_use]
-    pub fn real_scores(&self, plan: &Plan, results: &PlanResults) -> SwapScoresByTest {
+    pub(crate) fn real_scores(&self, plan: &Plan, results: &PlanResults) -> SwapScoresByTest {
         let mut scores = SwapScoresByTest::default();
         for (swap, closeness) in plan.swaps.iter().zip(&results.real_swaps) {
             let Some(closeness) = closeness else { continue };
@@ -128,7 +128,7 @@ impl StyleSpaces {
     ///
     /// # Errors
     /// Error if a user has no held-out texts.
-    pub fn trials<'t>(
+    pub(crate) fn trials<'t>(
         &self,
         texts: impl IntoIterator<Item = (&'t str, &'t str)>,
         seed: u64,
@@ -153,7 +153,7 @@ fn by_likelihood(swap: &SwapCase, closeness: &[[f64; 2]; 2]) -> SwapScores {
 
 /// Scores by name of the test: for all pairs, and with a suffix for each kind of pair.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct SwapScoresByTest(pub BTreeMap<String, Vec<SwapScores>>);
+pub(crate) struct SwapScoresByTest(pub(crate) BTreeMap<String, Vec<SwapScores>>);
 
 impl SwapScoresByTest {
     fn push(&mut self, closeness: Closeness, swap: &SwapCase, of_pair: SwapScores) {

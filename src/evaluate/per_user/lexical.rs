@@ -11,7 +11,7 @@ use idiolect_core::corpus::{Store, View};
 use idiolect_metrics::overlap::{BleuCounts, Distinct, Meteor, PairScores, TextPair, score};
 
 /// Texts that a generated text may have copied from.
-pub struct CopySources {
+pub(crate) struct CopySources {
     /// The user's texts that methods may read, by index of the case.
     history: Vec<Vec<String>>,
     /// Other users' texts about the target's item and the items of `history`, by index of the case.
@@ -23,7 +23,7 @@ impl CopySources {
     ///
     /// # Errors
     /// Error if the store cannot be read.
-    pub fn read(store: &Store, plan: &Plan) -> Result<Self> {
+    pub(crate) fn read(store: &Store, plan: &Plan) -> Result<Self> {
         let (mut history, mut peers) = (Vec::new(), Vec::new());
         for Case { review, hidden, .. } in &plan.cases {
             let user = &review.review.user;

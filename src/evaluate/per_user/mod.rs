@@ -7,19 +7,18 @@ mod wins;
 
 use std::collections::BTreeMap;
 
-pub use controls::{Closeness, StyleSpaces, SwapScoresByTest};
-pub use lexical::CopySources;
+pub(crate) use controls::{StyleSpaces, SwapScoresByTest};
+pub(crate) use lexical::CopySources;
 pub(crate) use lexical::add_lexical;
 pub(crate) use likelihood::add_likelihood;
-
-pub use wins::{WINS, Wins};
+pub(crate) use wins::{WINS, Wins};
 
 use super::Result;
 use idiolect_metrics::statistics::PerUser;
 
 /// Values by measure, each with its user; several values of one user are averaged.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct PerUserValues(BTreeMap<String, Vec<(String, f64)>>);
+pub(crate) struct PerUserValues(BTreeMap<String, Vec<(String, f64)>>);
 
 impl PerUserValues {
     /// Adds a value.
@@ -31,7 +30,7 @@ impl PerUserValues {
     ///
     /// # Errors
     /// Error if a value is not finite.
-    pub fn per_user(self) -> Result<BTreeMap<String, PerUser>> {
+    pub(crate) fn per_user(self) -> Result<BTreeMap<String, PerUser>> {
         let averaged = |(measure, rows)| Ok((measure, PerUser::averaged::<String>(rows)?));
         self.0.into_iter().map(averaged).collect()
     }

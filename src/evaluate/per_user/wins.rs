@@ -8,16 +8,16 @@ use idiolect_metrics::statistics::PerUser;
 
 /// Name of the measure: share of pairs with other methods' texts that the judge decides for a
 /// method's text, a tie counted as half.
-pub const WINS: &str = "judge_wins";
+pub(crate) const WINS: &str = "judge_wins";
 
 /// All comparisons: the two methods, the user, and the first method's share.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Wins(Vec<(&'static str, &'static str, String, f64)>);
+pub(crate) struct Wins(Vec<(&'static str, &'static str, String, f64)>);
 
 impl Wins {
     /// Collects the judge's preferences for every two methods.
     #[must_use]
-    pub fn of(plan: &Plan, results: &PlanResults) -> Self {
+    pub(crate) fn of(plan: &Plan, results: &PlanResults) -> Self {
         let of_two = results.preferences.iter().flat_map(|preferences| {
             let (a, b) = (preferences.a.name(), preferences.b.name());
             plan.cases.iter().zip(&preferences.cases).filter_map(move |(case, share)| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::{EvalReport, Example, Figure, MeanCost, MethodComparison, MethodReport, Provenance};
-use crate::EncoderSpace;
+use crate::encoder_space::EncoderSpace;
 use crate::identification::{IdentificationTrial, identify};
 use crate::metric_groups::{MetricGroup, MetricSet};
 use crate::per_user::{

@@ -141,7 +141,7 @@ impl StyleLexicon {
     /// has enough of them.
     pub(super) fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Option<&'static Self> {
         /// Minimum share of function words; running text in the language has twice that.
-        const LEAST: f64 = 0.2;
+        const MIN_SHARE: f64 = 0.2;
         let lexicons = &*LEXICONS;
         let (mut n_words, mut found) = (0_usize, vec![0_usize; lexicons.len()]);
         for text in texts {
@@ -153,7 +153,7 @@ impl StyleLexicon {
             });
         }
         let (lexicon, most) = lexicons.iter().zip(found).max_by_key(|(_, n)| *n)?;
-        (n_words > 0 && most as f64 >= LEAST * n_words as f64).then_some(lexicon)
+        (n_words > 0 && most as f64 >= MIN_SHARE * n_words as f64).then_some(lexicon)
     }
 
     /// The entry of a word in lower case, if it has one.

@@ -52,7 +52,7 @@ const MIN_EFFECT: f64 = 0.3;
 
 /// Measured differences of a user.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
+pub struct MeasuredDifferences {
     /// Statements about the user, strongest first.
     pub statements: Vec<Statement>,
     /// Number of the user's reviews that could be compared with others' of the same item.
@@ -66,7 +66,7 @@ pub struct Measured {
     pub language: Option<&'static str>,
 }
 
-impl Measured {
+impl MeasuredDifferences {
     /// Whether measures were tried and none gave a statement.
     #[must_use]
     pub fn is_like_everybody(&self) -> bool {
@@ -93,7 +93,7 @@ pub fn measure(
     compared: &[Compared],
     task: &Task,
     vectors: Option<&dyn SentenceVectors>,
-) -> Result<Measured> {
+) -> Result<MeasuredDifferences> {
     let items = ItemGroups::of(compared);
     let lexicon = StyleLexicon::of(items.own().map(|review| review.review.text.as_str()));
     let language = task.statement_language(lexicon.map_or("en", |lexicon| lexicon.language));
@@ -285,8 +285,8 @@ impl<'c> ItemGroups<'c> {
         ids
     }
 
-    fn nothing(&self, lexicon: Option<&'static StyleLexicon>) -> Measured {
-        Measured {
+    fn nothing(&self, lexicon: Option<&'static StyleLexicon>) -> MeasuredDifferences {
+        MeasuredDifferences {
             statements: Vec::new(),
             n_reviews: self.groups.len(),
             n_others: self.texts.len() - self.groups.len(),

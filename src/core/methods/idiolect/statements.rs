@@ -5,7 +5,7 @@ use futures::future::try_join_all;
 use super::occasions::occasions;
 use super::options::{Extraction, Statements};
 use super::showing::Showing;
-use crate::difference::measured::{Measured, measure};
+use crate::difference::measured::{MeasuredDifferences, measure};
 use crate::difference::statements::{ProfileStatement, Revision, StatementProfile};
 use crate::difference::{
     Calls, Compared, Difference, Statement, StatementSource, Trial, tell, tell_validated, verify,
@@ -63,7 +63,7 @@ pub fn measured_differences(
     material: &Material<'_>,
     user: &str,
     options: &Options,
-) -> Result<Measured> {
+) -> Result<MeasuredDifferences> {
     let task = options.task(material.task)?;
     let material = &Material { task: &task, ..material.clone() };
     let history = material.history_of(user, Method::Idiolect)?;

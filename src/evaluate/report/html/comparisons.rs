@@ -40,13 +40,13 @@ pub(super) fn section(page: &Page<'_>) -> Option<Section> {
 
 fn of_measure(page: &Page<'_>, measure: &MetricView, pairs: &[&MethodComparison]) -> Tag {
     let differing = pairs.iter().filter(|c| c.verdict != Verdict::NoDifferenceShown).count();
-    let told = match (differing, pairs.len()) {
+    let count = match (differing, pairs.len()) {
         (0, 1) => "no difference shown".to_owned(),
         (_, 1) => "the two differ".to_owned(),
         (0, n) => format!("no difference shown between any of {}", many(n, "pair")),
         (differing, n) => format!("{differing} of {} differ", many(n, "pair")),
     };
-    let summary = tag("summary").put(tag("b").text(&measure.label)).text(format_args!(": {told}"));
+    let summary = tag("summary").put(tag("b").text(&measure.label)).text(format_args!(": {count}"));
     let heads =
         ["First", "Second", "Difference", "Interval", "Users", "p", "p, corrected", "Shown"];
     let heads = heads.into_iter().map(|head| {

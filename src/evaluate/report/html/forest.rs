@@ -61,11 +61,11 @@ fn plot(page: &Page<'_>, measure: &MetricView, rows: &[(&str, &Figure)]) -> Tag 
     }
     for (number, (name, figure)) in rows.iter().enumerate() {
         let y = TOP + (number as f64 + 0.5) * ROW;
-        let told = match interval(figure, |end| measure.show(end)) {
+        let label = match interval(figure, |end| measure.show(end)) {
             Some(ends) => format!("{name}: {} ({ends})", measure.show(figure.mean)),
             None => format!("{name}: {}", measure.show(figure.mean)),
         };
-        let mut row = tag("g").put(tag("title").text(told));
+        let mut row = tag("g").put(tag("title").text(label));
         row = row.put(word("name left", (left - 8.0, y + 4.0), name));
         row = row.put(line("row", (left, y), (WIDTH - 14.0, y)));
         if let Some((low, high)) = figure.low.zip(figure.high) {
@@ -85,8 +85,9 @@ fn described(measure: &MetricView, rows: &[(&str, &Figure)], ceiling: Option<&Fi
             None => format!("{name} {mean}"),
         }
     };
-    let mut told: Vec<String> = rows.iter().map(of_row).collect();
-    told.extend(ceiling.map(|figure| format!("ceiling {}", measure.show(figure.mean))));
-    told.extend(measure.no_effect.map(|value| format!("no effect {}", measure.style.show(value))));
-    told.join("; ")
+    let mut values: Vec<String> = rows.iter().map(of_row).collect();
+    values.extend(ceiling.map(|figure| format!("ceiling {}", measure.show(figure.mean))));
+    values
+        .extend(measure.no_effect.map(|value| format!("no effect {}", measure.style.show(value))));
+    values.join("; ")
 }

@@ -45,12 +45,12 @@ fn of_measure(page: &Page<'_>, measure: &MetricView) -> Tag {
     let [mut above, mut below, mut holding, mut alone] = [const { Vec::new() }; 4];
     for (name, method) in page.methods() {
         let Some(figure) = method.figures.get(&measure.name) else { continue };
-        let told = format!("{name} ({})", measure.show(figure.mean));
+        let entry = format!("{name} ({})", measure.show(figure.mean));
         match figure.low.zip(figure.high) {
-            None => alone.push(told),
-            Some((low, _)) if low > none => above.push(told),
-            Some((_, high)) if high < none => below.push(told),
-            Some(_) => holding.push(told),
+            None => alone.push(entry),
+            Some((low, _)) if low > none => above.push(entry),
+            Some((_, high)) if high < none => below.push(entry),
+            Some(_) => holding.push(entry),
         }
     }
     let value = measure.style.show(none);
@@ -77,11 +77,11 @@ fn against_another(page: &Page<'_>, measure: &MetricView) -> Option<Tag> {
             (a, b) if a == against => (b, -1.0),
             _ => continue,
         };
-        let told = format!("{name} ({})", measure.style.difference(sign * pair.difference));
+        let entry = format!("{name} ({})", measure.style.difference(sign * pair.difference));
         match pair.verdict {
-            Verdict::NoDifferenceShown => not_shown.push(told),
-            verdict if (verdict == Verdict::Higher) == (sign > 0.0) => higher.push(told),
-            _ => lower.push(told),
+            Verdict::NoDifferenceShown => not_shown.push(entry),
+            verdict if (verdict == Verdict::Higher) == (sign > 0.0) => higher.push(entry),
+            _ => lower.push(entry),
         }
     }
     let findings = [
@@ -94,10 +94,10 @@ fn against_another(page: &Page<'_>, measure: &MetricView) -> Option<Tag> {
 }
 
 fn finding<const N: usize>(measure: &MetricView, findings: [(String, Vec<String>); N]) -> Tag {
-    let told = findings.into_iter().filter(|(_, names)| !names.is_empty());
-    let told: Vec<String> =
-        told.map(|(finding, names)| format!("{finding} {}", listed(&names))).collect();
+    let sentences = findings.into_iter().filter(|(_, names)| !names.is_empty());
+    let sentences: Vec<String> =
+        sentences.map(|(finding, names)| format!("{finding} {}", listed(&names))).collect();
     let better = if measure.less_is_better { " (fewer is better)" } else { "" };
     let label = tag("b").text(&measure.label);
-    tag("li").put(label).text(format_args!("{better}: {}.", told.join("; ")))
+    tag("li").put(label).text(format_args!("{better}: {}.", sentences.join("; ")))
 }

@@ -47,7 +47,7 @@ fn of_methods(methods: &Methods<'_>, length: &MetricView, score: &MetricView) ->
     let x = Scale::over(ends(length).into_iter().chain([1.0]), length.style, (LEFT, WIDTH - 110.0));
     let y = Scale::over(ends(score), score.style, (HEIGHT - 40.0, 10.0));
     let mut names: Vec<(f64, f64, &str)> = Vec::new();
-    let mut told = Vec::new();
+    let mut descriptions = Vec::new();
     let mut marks = tag("g");
     for (name, method) in methods {
         let figures = (method.figures.get(&length.name), method.figures.get(&score.name));
@@ -64,10 +64,10 @@ fn of_methods(methods: &Methods<'_>, length: &MetricView, score: &MetricView) ->
         let ends = interval(of_score, |end| score.show(end));
         let ends = ends.map(|ends| format!(" ({ends})")).unwrap_or_default();
         let (long, high) = (length.show(of_length.mean), score.show(of_score.mean));
-        told.push(format!("{name}: length ratio {long}, ROUGE-1 {high}{ends}"));
+        descriptions.push(format!("{name}: length ratio {long}, ROUGE-1 {high}{ends}"));
     }
     let title = "Length ratio and ROUGE-1 of each method";
-    let mut svg = drawing("lengths", (WIDTH, HEIGHT), title, &told.join("; "));
+    let mut svg = drawing("lengths", (WIDTH, HEIGHT), title, &descriptions.join("; "));
     svg = svg.put_all(frame(&x, &y, 6));
     svg = svg.put(line("no-effect", (x.at(1.0), 10.0), (x.at(1.0), HEIGHT - 40.0))).put(marks);
     for (at, (dot_y, dot_x, name)) in spread(names) {
@@ -117,8 +117,8 @@ fn of_users(methods: &Methods<'_>, length: &MetricView, score: &MetricView) -> V
     let plots = methods.iter().filter_map(|(name, method)| {
         let users = of(method);
         let title = format!("{name}: length ratio and ROUGE-1 of each user");
-        let told = format!("{} dots, one a user", users.len());
-        let svg = drawing(&format!("lengths-{name}"), (SMALL, SMALL - 30.0), &title, &told);
+        let description = format!("{} dots, one a user", users.len());
+        let svg = drawing(&format!("lengths-{name}"), (SMALL, SMALL - 30.0), &title, &description);
         let one = line("no-effect", (x.at(1.0), 8.0), (x.at(1.0), SMALL - 58.0));
         let dots = users.iter().map(|(long, score)| dot("user", (x.at(*long), y.at(*score)), 3.0));
         let svg = svg.put_all(frame(&x, &y, 4)).put(one).put_all(dots);

@@ -3,6 +3,12 @@
 //! The file is self-contained and makes no network requests: style, script and plots are inline,
 //! and its content security policy forbids anything else. The script only adds sorting to tables;
 //! the page is complete without it.
+//!
+//! The page is built by functions over `tags` and not by a template, because a template is longer:
+//! the section `comparisons` has 87 lines, and 115 as a view struct with its conversion (93) and a
+//! minijinja template (22). The texts, numbers and marks of the cells are computed in Rust in both
+//! forms, and that is most of the code. `tags` also replaces control characters, which HTML forbids
+//! and template engines pass on.
 
 mod comparisons;
 mod examples;

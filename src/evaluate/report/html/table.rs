@@ -204,8 +204,10 @@ fn mark(page: &Page<'_>, measure: &MetricView, method: &str) -> Option<Tag> {
         Verdict::Lower => found.a != method,
     };
     let (sign, word) = if higher { ("\u{25b2}", "higher") } else { ("\u{25bc}", "lower") };
-    let told = format!("{word} than {against}");
-    Some(tag("abbr").with("title", &told).with("aria-label", &told).with("role", "img").text(sign))
+    let label = format!("{word} than {against}");
+    Some(
+        tag("abbr").with("title", &label).with("aria-label", &label).with("role", "img").text(sign),
+    )
 }
 
 fn cost_cells(method: &MethodReport) -> Vec<Tag> {

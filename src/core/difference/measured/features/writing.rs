@@ -36,7 +36,7 @@ pub(super) const FEATURES: [Feature; 25] = [
         measure: Measure::WordLetters,
         unit: FeatureUnit::Plain,
         needs: Needs::Nothing,
-        value: |text| mean(text.analyzed.words.iter().map(|word| word.span.len() as f64)),
+        value: word_letters,
         shown: nowhere,
     },
     Feature {
@@ -132,6 +132,12 @@ pub(super) const FEATURES: [Feature; 25] = [
     },
 ];
 
+fn word_letters(text: &RatedText<'_>) -> f64 {
+    let analyzed = &text.analyzed;
+    let letters = |span: &Range<usize>| analyzed.text[span.clone()].chars().count() as f64;
+    mean(analyzed.words.iter().map(|word| letters(&word.span)))
+}
+
 fn sentence_spread(text: &RatedText<'_>) -> f64 {
     let lengths: Vec<f64> = text.analyzed.sentences.iter().map(|s| s.words.len() as f64).collect();
     if lengths.len() < MIN_SENTENCES {
@@ -202,6 +208,12 @@ mod tests {
         let repeated: String = (0..25).map(|i| format!("w{i} ")).collect::<String>() + "w24";
         assert!((lexical_variety(&text(&repeated)) - (25.0 + 24.0) / 50.0).abs() < 1e-12);
         assert!(lexical_variety(&text("too short")).is_nan());
+    }
+
+    #[test]
+    fn words_are_as_long_as_their_letters() {
+        assert_eq!(word_letters(&text("größer 日本 is")), (6.0 + 2.0 + 2.0) / 3.0);
+        assert!(word_letters(&text("!")).is_nan());
     }
 
     #[test]
