@@ -1,10 +1,10 @@
 //! A language model as judge of a text's similarity to the user's real text.
 //!
-//! The result is the similarity to the reference: the judge sees no other user's text, so it cannot separate
-//! personalization from quality. The rubric is DPL's (arXiv 2503.02450, the judge of the published
-//! code), reworded. Unlike DPL's, the judge is local, decodes greedily, and is constrained to
-//! answers that can be parsed. Both prompts are stages of the task file. The judge should belong to
-//! another model family than the model that generated the texts.
+//! The result is the similarity to the reference: the judge sees no other user's text, so it cannot
+//! separate personalization from quality. The rubric is DPL's (arXiv 2503.02450, the judge of the
+//! published code), reworded. Unlike DPL's, the judge is local, decodes greedily, and is
+//! constrained to answers that can be parsed. Both prompts are stages of the task file. The judge
+//! should belong to another model family than the model that generated the texts.
 
 use serde::Serialize;
 

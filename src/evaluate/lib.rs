@@ -1,16 +1,16 @@
-//! Evaluation of methods: how well generated texts match the user's real ones, and controls that show
-//! whether personalization is the cause.
+//! Evaluation of methods: how well generated texts match the user's real ones, and controls that
+//! show whether personalization is the cause.
 //!
-//! A [`Plan`] chooses held-out texts of a split, wrong users for each of them, and pairs of users who
-//! wrote about one item. [`run`] takes each method over the plan; every answer and score is stored,
-//! so that a run can be interrupted, or divided by [`Shard`] among machines. [`report`] computes the
-//! requested metrics ([`MetricSet`]) with intervals and paired tests over users.
+//! A [`Plan`] chooses held-out texts of a split, wrong users for each of them, and pairs of users
+//! who wrote about one item. [`run`] takes each method over the plan; every answer and score is
+//! stored, so that a run can be interrupted, or divided by [`Shard`] among machines. [`report`]
+//! computes the requested metrics ([`MetricSet`]) with intervals and paired tests over users.
 //!
 //! Three controls separate personalization from properties of any good text: the gain over wrong
 //! users' histories, the swap test (which of two texts belongs to which of two users), and
 //! identification of the user among others. They compare style with measures that no method uses.
-//! The feature `testing` adds `synthetic`: users with known styles, on which the controls themselves
-//! are tested.
+//! The feature `testing` adds `synthetic`: users with known styles, on which the controls
+//! themselves are tested.
 //!
 //! ```no_run
 //! use idiolect_core::{corpus::Store, methods::{Method, Options}, task::Task};

@@ -147,9 +147,9 @@ pub enum Error {
         present: String,
     },
     /// The column map cannot be parsed.
-    #[error("column map: {reason}; expected user=...,item=...,text=...[,{FIELDS}=...]", FIELDS = super::import::OPTIONAL_FIELDS)]
+    #[error("column map: {reason}")]
     BadMap {
-        /// The problem.
+        /// The problem and the expected form.
         reason: String,
     },
     /// The split is not in the store.

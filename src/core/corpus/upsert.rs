@@ -20,24 +20,24 @@ pub enum UpsertOutcome {
     Tied,
 }
 
-/// Reviews that one run, e.g. an import, has touched so far. It decides between different reviews
-/// with the same user, item and time: within a run the first one stays, and one of a later run
-/// replaces one of an earlier run. A repeated run therefore changes nothing.
+/// Reviews that one import has touched so far. It decides between different reviews with the same
+/// user, item and time: within a session the first one stays, and one of a later session replaces
+/// one of an earlier session. A repeated import therefore changes nothing.
 #[derive(Debug, Default)]
 pub(crate) struct ImportSession {
-    /// Highest review id in the store before the run; higher ids were inserted by the run.
+    /// Highest review id in the store before the session; higher ids were inserted by it.
     started_at: Option<i64>,
-    /// Bit set of the ids up to `started_at` that the run has seen.
+    /// Bit set of the ids up to `started_at` that the session has seen.
     seen: Vec<u64>,
 }
 
-/// Outcome of storing a review, and whether the run had already seen a review of the same user on
-/// the same item.
+/// Outcome of storing a review, and whether the session had already seen a review of the same user
+/// on the same item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Upsert {
     /// Outcome of storing it.
     pub(crate) outcome: UpsertOutcome,
-    /// Whether the run had already seen a review of the same user on the same item.
+    /// Whether the session had already seen a review of the same user on the same item.
     pub(crate) duplicate: bool,
 }
 
@@ -55,10 +55,10 @@ impl Store {
     pub fn put_reviews(&self, reviews: &[Review]) -> Result<Vec<UpsertOutcome>> {
         let mut session = ImportSession::default();
         self.put_rows(&mut session, &[], reviews)
-            .map(|upserts| upserts.into_iter().map(|p| p.outcome).collect())
+            .map(|upserts| upserts.into_iter().map(|upsert| upsert.outcome).collect())
     }
 
-    /// Stores items and reviews of one run in one transaction.
+    /// Stores items and reviews of one session in one transaction.
     pub(crate) fn put_rows(
         &self,
         session: &mut ImportSession,
@@ -117,7 +117,7 @@ fn put_review(
         insert_review(connection, user, item, review)?;
         return Ok(Upsert { outcome: UpsertOutcome::New, duplicate: false });
     };
-    let duplicate = session.seen(ReviewId(held));
+    let duplicate = session.mark_seen(ReviewId(held));
     let outcome = match review.time.cmp(&held_time) {
         std::cmp::Ordering::Less => UpsertOutcome::Older,
         std::cmp::Ordering::Equal if held_is_same => UpsertOutcome::Same,
@@ -169,8 +169,8 @@ impl ImportSession {
         Ok(())
     }
 
-    /// Marks a row as seen. Returns whether the run had seen it before.
-    fn seen(&mut self, id: ReviewId) -> bool {
+    /// Marks a row as seen. Returns whether the session had seen it before.
+    fn mark_seen(&mut self, id: ReviewId) -> bool {
         if self.started_at.is_none_or(|last| id.0 > last) {
             return true;
         }

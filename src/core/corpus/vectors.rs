@@ -16,11 +16,11 @@ impl Store {
         self.list(sql, [fingerprint], |row| row.get(0).map(ReviewId))
     }
 
-    /// Stores vectors under `fingerprint` in one transaction. Replaces vectors that these reviews already
-    /// have under it. Skips the vector of a review that no longer exists.
+    /// Stores vectors under `fingerprint` in one transaction. Replaces vectors that these reviews
+    /// already have under it. Skips the vector of a review that no longer exists.
     ///
-    /// All vectors of a fingerprint have the same length. If a vector is empty, has another length, or
-    /// contains a NaN or an infinity, the result is an error and nothing is stored.
+    /// All vectors of a fingerprint have the same length. If a vector is empty, has another length,
+    /// or contains a NaN or an infinity, the result is an error and nothing is stored.
     pub fn put_vectors(&self, fingerprint: &str, vectors: &[(ReviewId, Vec<f32>)]) -> Result<()> {
         let Some((first, vector)) = vectors.first() else {
             return Ok(());
@@ -57,8 +57,8 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the vectors stored under `fingerprint`; reviews without one are absent from the map. Error
-    /// if a stored vector has the wrong length or contains a NaN or an infinity.
+    /// Returns the vectors stored under `fingerprint`; reviews without one are absent from the map.
+    /// Error if a stored vector has the wrong length or contains a NaN or an infinity.
     pub fn vectors(
         &self,
         fingerprint: &str,

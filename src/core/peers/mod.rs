@@ -1,8 +1,8 @@
 //! User embeddings, the index over them, and the selection of representatives.
 //!
-//! A review's vector is its encoder embedding, stored under the encoder's fingerprint (`vectors`). A
-//! user's embedding is the mean residual of their review vectors after the mean vector of each item
-//! is subtracted (`user_embedding`). The index (`index`) finds the users nearest to a vector.
+//! A review's vector is its encoder embedding, stored under the encoder's fingerprint (`vectors`).
+//! A user's embedding is the mean residual of their review vectors after the mean vector of each
+//! item is subtracted (`user_embedding`). The index (`index`) finds the users nearest to a vector.
 //! Representatives are selected among the other users who reviewed an item (`representatives`,
 //! `selection`, `kmeans`) or, if these are too few, among reviewers of similar items
 //! (`candidates`). `nearness` computes similarities between users, and `distinctness` how well a

@@ -17,9 +17,9 @@ const CHUNK: usize = 2048;
 /// `idiolect index`.
 const MAX_ON_DEMAND: usize = 1000;
 
-/// Embeds the reviews that have no vector under the encoder's fingerprint yet. Returns the number of
-/// missing vectors and the number of texts that had to be truncated. Vectors are stored in batches,
-/// so that an interruption loses at most one batch.
+/// Embeds the reviews that have no vector under the encoder's fingerprint yet. Returns the number
+/// of missing vectors and the number of texts that had to be truncated. Vectors are stored in
+/// batches, so that an interruption loses at most one batch.
 ///
 /// # Errors
 ///
@@ -78,7 +78,8 @@ pub(super) fn ensure_all(view: &View<'_>, encoder: &Encoder) -> Result<()> {
     Ok(())
 }
 
-/// Calls `visit` for all visible reviews that have a vector under `fingerprint`, in order of row ids.
+/// Calls `visit` for all visible reviews that have a vector under `fingerprint`, in order of row
+/// ids.
 pub(super) fn for_each_review(
     view: &View<'_>,
     fingerprint: &str,

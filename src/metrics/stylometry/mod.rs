@@ -13,8 +13,8 @@ mod tf_idf;
 pub use delta::{Delta, Features};
 pub use tf_idf::TfIdf;
 
-/// Feature vector of one or more texts in a [`StyleSpace`]: feature ids and their values, by ascending
-/// id.
+/// Feature vector of one or more texts in a [`StyleSpace`]: feature ids and their values, by
+/// ascending id.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StyleProfile(Vec<(u64, f64)>);
 

@@ -177,7 +177,7 @@ impl Batch {
     }
 }
 
-/// Where an import's rows go, and what became of them so far.
+/// Destination of an import's rows, with the counts so far.
 struct ImportTarget<'a> {
     store: &'a Store,
     session: ImportSession,

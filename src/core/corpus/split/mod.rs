@@ -52,16 +52,16 @@ pub fn make(
     let (all, mut candidates, read) = read(store, parameters, progress)?;
     let mut funnel = vec![all, read];
     k_core::to_fixed_point(&mut candidates, parameters);
-    funnel.push(left("enough reviews per item and per user", &candidates));
+    funnel.push(step("enough reviews per item and per user", &candidates));
     let mut users = k_core::hold_out(candidates, parameters.inputs());
     k_core::profiles_to_fixed_point(&mut users, parameters);
-    funnel.push(left_of("enough profile", &users));
+    funnel.push(step_of_users("enough profile", &users));
     if users.is_empty() {
-        let told: Vec<String> = funnel
+        let steps: Vec<String> = funnel
             .iter()
             .map(|l| format!("{} users and {} reviews after `{}`", l.users, l.reviews, l.after))
             .collect();
-        return Err(Error::EmptySplit { funnel: told.join(", ") });
+        return Err(Error::EmptySplit { funnel: steps.join(", ") });
     }
     let users = users.into_iter().map(|user| assign_parts(user, parameters)).collect();
     let split = Split { name: name.to_owned(), parameters: parameters.clone(), users };
@@ -94,8 +94,8 @@ fn read(
         }
         stage.advance(some.len() as u64);
     }
-    let whole = left("everything", &all);
-    let filtered = left("length and required fields", &candidates);
+    let whole = step("everything", &all);
+    let filtered = step("length and required fields", &candidates);
     Ok((whole, candidates, filtered))
 }
 
@@ -110,7 +110,7 @@ fn assign_parts(user: HeldOutUser, parameters: &SplitParameters) -> UserSplit {
     UserSplit { profile: ids(&user.profile), user: user.name, inputs }
 }
 
-fn left(after: &'static str, reviews: &[CandidateReview]) -> FunnelStep {
+fn step(after: &'static str, reviews: &[CandidateReview]) -> FunnelStep {
     let n_distinct = |key: fn(&CandidateReview) -> usize| {
         reviews.iter().map(key).collect::<std::collections::HashSet<_>>().len() as u64
     };
@@ -118,9 +118,9 @@ fn left(after: &'static str, reviews: &[CandidateReview]) -> FunnelStep {
     FunnelStep { after, users, items, reviews: reviews.len() as u64 }
 }
 
-fn left_of(after: &'static str, users: &[HeldOutUser]) -> FunnelStep {
+fn step_of_users(after: &'static str, users: &[HeldOutUser]) -> FunnelStep {
     let reviews = users.iter().flat_map(|u| u.profile.iter().chain(&u.inputs)).cloned();
-    left(after, &reviews.collect::<Vec<_>>())
+    step(after, &reviews.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

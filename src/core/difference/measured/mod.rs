@@ -2,11 +2,11 @@
 //! takes microseconds.
 //!
 //! Every text of the user and of the representatives on the same items is analyzed once
-//! (`analyzed_text`). Each feature (`features`), each word or phrase (`distinctive_phrases`) and, if
-//! there are sentence vectors, each aspect (`aspects`) has a value in every text. The user's value
-//! is compared with the others' on the same item (`paired_test`). A difference that is significant
-//! (`significance`) becomes a finding (`finding`), which the task file words as a statement, with
-//! quotes as evidence (`evidence`).
+//! (`analyzed_text`). Each feature (`features`), each word or phrase (`distinctive_phrases`) and,
+//! if there are sentence vectors, each aspect (`aspects`) has a value in every text. The user's
+//! value is compared with the others' on the same item (`paired_test`). A difference that is
+//! significant (`significance`) becomes a finding (`finding`), which the task file words as a
+//! statement, with quotes as evidence (`evidence`).
 
 mod analyzed_text;
 mod aspects;

@@ -55,8 +55,8 @@ pub(super) fn compare_rates(values: &[f64], groups: &[Range<usize>]) -> Option<P
 
 /// Compares values of texts in groups about the same item: the first of each group is the user's,
 /// the rest are the others'. Values that are not finite do not count, nor do groups without an own
-/// value or without another's. `None` if fewer than [`MIN_ITEMS`] groups count, or if no value differs
-/// within its group.
+/// value or without another's. `None` if fewer than [`MIN_ITEMS`] groups count, or if no value
+/// differs within its group.
 ///
 /// The effect is Hedges' g (Hedges, "Distribution theory for Glass's estimator of effect size and
 /// related estimators", 1981): the mean over items of the user's value minus the others' mean,

@@ -36,8 +36,8 @@ struct Line {
     rest: String,
 }
 
-/// Reads a person's edits from the Markdown of a profile, as [`StatementProfile::to_markdown`] wrote
-/// it; empty if nothing was changed.
+/// Reads a person's edits from the Markdown of a profile, as [`StatementProfile::to_markdown`]
+/// wrote it; empty if nothing was changed.
 ///
 /// Checking a box pins the statement; unchecking it or deleting its line drops the statement. Other
 /// words reword it. An item without a mark adds a statement to the dimension of the heading above.

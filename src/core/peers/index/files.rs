@@ -192,8 +192,8 @@ pub(super) fn write_index(folder: &Path, index: &mut PeerIndex) -> Result<()> {
     remove_others(folder, &generation)
 }
 
-/// Returns an unused name for a generation folder: an earlier folder with the same fingerprint may be
-/// damaged.
+/// Returns an unused name for a generation folder: an earlier folder with the same fingerprint may
+/// be damaged.
 fn free_name(folder: &Path, fingerprint: &str) -> String {
     let short = fingerprint.get(..16).unwrap_or(fingerprint);
     let mut name = short.to_owned();
