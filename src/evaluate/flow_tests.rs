@@ -16,10 +16,12 @@ use super::plan::{Plan, PlanOptions};
 use super::report::{EvalReport, Provenance, ReportInputs, build_report, to_csv};
 use super::run::{Shard, run};
 use super::synthetic::{World, WorldOptions};
+use idiolect_core::client::testing::text_of;
+use idiolect_core::client::{CachePolicy, CachedLm, Model, OnText};
 use idiolect_core::corpus::split::{self, Preset, SplitParameters, SplitPart};
 use idiolect_core::corpus::{Review, Store};
-use idiolect_core::difference::testing::{FirstPeers, text_of};
-use idiolect_core::difference::{Calls, Model, OnText, Reuse, SentenceVectors};
+use idiolect_core::difference::SentenceVectors;
+use idiolect_core::difference::testing::FirstPeers;
 use idiolect_core::methods::{Method, Options};
 use idiolect_core::peers;
 use idiolect_core::task::testing::ByWords;
@@ -247,9 +249,9 @@ fn a_judgement_goes_with_the_reviews_that_the_text_was_made_from() {
     let plan = plan_of(&store);
     let case = &plan.cases[0];
     let result = block_on(context.case(&plan, Method::Scp, case, &Silent)).unwrap();
-    let calls = Calls::new(&store, &model, &task, Reuse::Stored);
+    let calls = CachedLm::new(&store, &model, &task, CachePolicy::Stored);
     let is_stored = || {
-        let text = JudgedText { text: &result.texts[0], made_from: &[] };
+        let text = JudgedText { text: &result.texts[0], sources: &[] };
         let reference = Reference { item: &case.item, review: &case.review };
         block_on(rate(&calls, &reference, &text)).unwrap().reused
     };

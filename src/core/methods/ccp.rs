@@ -25,5 +25,5 @@ pub(super) async fn prepare(
         .with_all(Part::Past, wrong.blocks(&turns))
         .with(Part::Target, Block::of_target(target));
     let prepared = Prepared::of(Method::Ccp, Stage::Ccp, draft, &turns);
-    Ok(prepared.after(None, calls.tally()).with_contrasts(wrong))
+    Ok(prepared.after(None, calls.usage()).with_contrasts(wrong))
 }

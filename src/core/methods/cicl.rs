@@ -39,7 +39,7 @@ pub(super) async fn prepare(
         }
     };
 
-    let (blocks, tally) = (against.blocks(&past), calls.tally());
-    let prepared = told::from_notes(method, stage, target, blocks, &past, analysis, tally);
+    let (blocks, usage) = (against.blocks(&past), calls.usage());
+    let prepared = told::from_notes(method, stage, target, blocks, &past, analysis, usage);
     Ok(prepared.with_contrasts(against))
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use futures::future::try_join_all;
 
 use super::{Error, Material, Method, Options, Past, Result};
+use crate::client::{CachedLm, LmCall};
 use crate::corpus::{ReviewId, StoredReview, Target};
-use crate::difference::{Call, Calls};
 use crate::peers::{ChoiceOptions, Origin};
 use crate::task::{Block, Cut, Draft, Part, Stage};
 use idiolect_engine::lm::Sampling;
@@ -36,7 +36,7 @@ impl Contrasts {
 /// non-personalized text of the model.
 pub(super) async fn contrasts(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     method: Method,
     past: &[Past],
     options: &Options,
@@ -91,7 +91,7 @@ fn representative(
 /// user.
 async fn of_nobody(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     (own, item): &Past,
     options: &Options,
 ) -> Result<(String, Vec<Cut>)> {
@@ -99,10 +99,10 @@ async fn of_nobody(
     let title = Some(own.review.title.clone()).filter(|title| !title.is_empty());
     let (user, rating) = (own.review.user.clone(), own.review.rating);
     let target = Target { user, item: item.clone(), rating, title };
-    let call = Call {
+    let call = LmCall {
         stage,
         draft: Draft::new().with(Part::Target, Block::of_target(&target)),
-        made_from: &[own.id],
+        sources: &[own.id],
         sampling: Sampling {
             seed: options.profile_seed,
             ..material.task.stage(stage)?.sampling.clone()

@@ -4,10 +4,9 @@ use futures::future::try_join_all;
 
 use super::select::{comparable, most_recent, most_relevant};
 use super::{Error, Material, Method, Options, Past, Prepared, Result, told};
+use crate::client::{CachedLm, Usage};
 use crate::corpus::{Item, Target};
-use crate::difference::{
-    Calls, Compared, Difference, Profile, Tally, summarize, tell, tell_validated,
-};
+use crate::difference::{Compared, Difference, Profile, summarize, tell, tell_validated};
 
 /// Prepares DPL, or DRP, which differs in the extractor.
 pub(super) async fn prepare(
@@ -36,7 +35,7 @@ pub(super) async fn prepare(
     };
 
     // Steps 6 and 7: the text, without its label.
-    Ok(told::from_profile(method, target, author, &past, profile, calls.tally()))
+    Ok(told::from_profile(method, target, author, &past, profile, calls.usage()))
 }
 
 /// Past reviews that can be compared; empty if differences are turned off.
@@ -53,7 +52,7 @@ pub struct Profiled {
     /// The profile.
     pub profile: Profile,
     /// Calls and tokens spent.
-    pub tally: Tally,
+    pub usage: Usage,
 }
 
 /// Makes a user's profile by itself: steps 1 to 5 of DPL.
@@ -80,13 +79,13 @@ pub async fn profile(
     let (past, compared) = (choose(&history), choose(&shared));
     let calls = material.calls(options);
     let profile = make_profile(method, material, &calls, user, &compared, &past, options).await?;
-    Ok(Profiled { profile, tally: calls.tally() })
+    Ok(Profiled { profile, usage: calls.usage() })
 }
 
 async fn make_profile(
     method: Method,
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     user: &str,
     compared: &[Past],
     past: &[Past],
@@ -115,7 +114,7 @@ async fn make_profile(
 async fn difference_on(
     method: Method,
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     (own, item): &Past,
     options: &Options,
 ) -> Result<Option<(Item, Difference)>> {

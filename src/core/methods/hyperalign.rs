@@ -26,6 +26,6 @@ pub(super) async fn prepare(
             Some(told::of_past(material, &calls, options, asked, author, &past).await?)
         }
     };
-    let (blocks, tally) = (told::blocks(&past), calls.tally());
-    Ok(told::from_notes(method, stage, target, blocks, &past, hypotheses, tally))
+    let (blocks, usage) = (told::blocks(&past), calls.usage());
+    Ok(told::from_notes(method, stage, target, blocks, &past, hypotheses, usage))
 }

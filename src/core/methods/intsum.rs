@@ -31,5 +31,5 @@ pub(super) async fn prepare(
 
     // At run time: the relevant texts, the summary, the request.
     let past = most_relevant(material.task, target, &history, options.n);
-    Ok(told::from_profile(Method::Intsum, target, author, &past, summary, calls.tally()))
+    Ok(told::from_profile(Method::Intsum, target, author, &past, summary, calls.usage()))
 }

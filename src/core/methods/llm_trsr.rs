@@ -11,8 +11,9 @@ use futures::future::try_join_all;
 
 use super::select::{most_recent, most_relevant};
 use super::{Material, Method, Options, Past, Prepared, Result, ids, told};
+use crate::client::{CachedLm, LmAnswer};
 use crate::corpus::Target;
-use crate::difference::{Answer, Calls, Profile};
+use crate::difference::Profile;
 use crate::task::{Block, Draft, Part, Stage};
 
 /// Number of texts in a block.
@@ -39,17 +40,17 @@ pub(super) async fn prepare(
     let summary = made.then(|| Profile::of_answers(author, answers, ids(&newest)));
 
     let past = most_relevant(material.task, target, &history, options.n);
-    Ok(told::from_profile(method, target, author, &past, summary, calls.tally()))
+    Ok(told::from_profile(method, target, author, &past, summary, calls.usage()))
 }
 
 /// The summary after each block.
 async fn recurrent(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     texts: &[Past],
     options: &Options,
-) -> Result<Vec<Answer>> {
-    let mut answers: Vec<Answer> = Vec::new();
+) -> Result<Vec<LmAnswer>> {
+    let mut answers: Vec<LmAnswer> = Vec::new();
     for (i, block) in texts.chunks(BLOCK).enumerate() {
         let draft = Draft::new().with_all(Part::Past, told::blocks(block));
         let (stage, draft) = match answers.last() {
@@ -67,10 +68,10 @@ async fn recurrent(
 /// The summary of each block, then the summary of these if there are several.
 async fn hierarchical(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     texts: &[Past],
     options: &Options,
-) -> Result<Vec<Answer>> {
+) -> Result<Vec<LmAnswer>> {
     let blocks = texts.chunks(BLOCK).map(async |block| {
         let draft = Draft::new().with_all(Part::Past, told::blocks(block));
         told::ask(material, calls, options, Stage::TrsrBlock, draft, &ids(block)).await

@@ -1,8 +1,9 @@
 //! Inputs of a method besides target and options: corpus view, language model, peers and task.
 
 use super::{Error, History, Method, Options, Result};
+use crate::client::{CachedLm, Model};
 use crate::corpus::{Item, ReviewId, StoredReview, Target, View};
-use crate::difference::{Calls, Model, Peers};
+use crate::difference::Peers;
 use crate::task::Task;
 use idiolect_engine::progress::Progress;
 
@@ -25,8 +26,8 @@ pub struct Material<'a> {
 pub(crate) type Past = (StoredReview, Item);
 
 impl<'a> Material<'a> {
-    pub(super) fn calls(&self, options: &Options) -> Calls<'a> {
-        Calls::new(self.view.store(), self.model, self.task, options.reuse)
+    pub(super) fn calls(&self, options: &Options) -> CachedLm<'a> {
+        CachedLm::new(self.view.store(), self.model, self.task, options.reuse)
     }
 
     /// The user's visible reviews with their items, oldest first; reviews without text are left

@@ -43,8 +43,8 @@ pub use written::Written;
 
 use serde::Serialize;
 
+use crate::client::OnText;
 use crate::corpus::Target;
-use crate::difference::OnText;
 use crate::task::Stage;
 use material::{Past, ids};
 

@@ -13,8 +13,9 @@ use futures::future::try_join_all;
 
 use super::select::{most_recent, most_relevant};
 use super::{Error, Material, Method, Options, Past, Prepared, Result, ids, told};
+use crate::client::CachedLm;
 use crate::corpus::Target;
-use crate::difference::{Calls, Profile};
+use crate::difference::Profile;
 use crate::task::{Block, Draft, Part, Stage};
 
 /// Number of near users.
@@ -30,8 +31,8 @@ pub(super) async fn prepare(
     let (author, calls) = (options.author(target), material.calls(options));
     let past = most_relevant(material.task, target, &history, options.n);
     if history.is_empty() {
-        let (stage, tally) = (Stage::PersonaDb, calls.tally());
-        return Ok(told::from_notes(method, stage, target, [], &past, None, tally));
+        let (stage, usage) = (Stage::PersonaDb, calls.usage());
+        return Ok(told::from_notes(method, stage, target, [], &past, None, usage));
     }
 
     // Stages 1 and 2, of the user and of the neighbours.
@@ -51,19 +52,19 @@ pub(super) async fn prepare(
 
     // Stage 3.
     let mut others = Vec::new();
-    let (mut made_from, mut cut) = (Vec::new(), Vec::new());
+    let (mut sources, mut cut) = (Vec::new(), Vec::new());
     for ((_, texts), persona) in beside.iter().zip(personas) {
         for (review, item) in most_relevant(material.task, target, texts, 1) {
             others.push(Block::of_review(&review, &item).against(&persona.summary));
         }
-        made_from.extend(persona.reviews);
+        sources.extend(persona.reviews);
         cut.extend(persona.cut);
     }
-    let (blocks, tally) = (told::blocks(&past), calls.tally());
+    let (blocks, usage) = (told::blocks(&past), calls.usage());
     let stage = Stage::PersonaDb;
-    let mut prepared = told::from_notes(method, stage, target, blocks, &past, own_persona, tally);
+    let mut prepared = told::from_notes(method, stage, target, blocks, &past, own_persona, usage);
     prepared.draft = prepared.draft.with_all(Part::Others, others);
-    prepared.made_from.extend(made_from);
+    prepared.sources.extend(sources);
     prepared.cut_before.extend(cut);
     Ok(prepared)
 }
@@ -71,7 +72,7 @@ pub(super) async fn prepare(
 /// Extracts a persona, then refines it; both answers are joined into one text.
 async fn persona(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     user: &str,
     texts: &[Past],
     options: &Options,

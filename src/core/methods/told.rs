@@ -1,27 +1,28 @@
 //! Calls on past texts before the last one, and the last prompts that show their answers.
 
 use super::{Error, Material, Method, Options, Past, Prepared, Result, ids};
+use crate::client::{CachedLm, LmAnswer, LmCall, Usage};
 use crate::corpus::{ReviewId, Target};
-use crate::difference::{Answer, Call, Calls, Profile, Tally};
+use crate::difference::Profile;
 use crate::task::{Block, Draft, Part, Stage};
 use idiolect_engine::lm::Sampling;
 
 /// Makes one call before the last, with the profile seed.
 pub(super) async fn ask(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     options: &Options,
     stage: Stage,
     draft: Draft,
-    made_from: &[ReviewId],
-) -> Result<Answer> {
+    sources: &[ReviewId],
+) -> Result<LmAnswer> {
     if material.progress.stop_requested() {
         return Err(Error::Stopped);
     }
-    let call = Call {
+    let call = LmCall {
         stage,
         draft,
-        made_from,
+        sources,
         sampling: Sampling {
             seed: options.profile_seed,
             ..material.task.stage(stage)?.sampling.clone()
@@ -45,14 +46,14 @@ pub(super) fn from_profile(
     author: &str,
     past: &[Past],
     profile: Option<Profile>,
-    tally: Tally,
+    usage: Usage,
 ) -> Prepared {
     let summary = profile.as_ref().map_or("", |profile| profile.summary.as_str());
     let draft = Draft::new()
         .with(Part::Target, Block::of_target(target))
         .with_all(Part::Past, blocks(past))
         .with(Part::Profile, Block::of_profile(author, summary));
-    Prepared::of(method, Stage::Generation, draft, past).after(profile, tally)
+    Prepared::of(method, Stage::Generation, draft, past).after(profile, usage)
 }
 
 /// A last prompt that shows an earlier answer as a note.
@@ -63,20 +64,20 @@ pub(super) fn from_notes(
     blocks: impl IntoIterator<Item = Block>,
     past: &[Past],
     told: Option<Profile>,
-    tally: Tally,
+    usage: Usage,
 ) -> Prepared {
     let notes = told.iter().map(|told| Block::of_note(&told.summary));
     let draft = Draft::new()
         .with(Part::Target, Block::of_target(target))
         .with_all(Part::Past, blocks)
         .with_all(Part::Notes, notes);
-    Prepared::of(method, stage, draft, past).after(told, tally)
+    Prepared::of(method, stage, draft, past).after(told, usage)
 }
 
 /// Makes one call on past texts alone and returns its answer as a profile.
 pub(super) async fn of_past(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     options: &Options,
     stage: Stage,
     author: &str,

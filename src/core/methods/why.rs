@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::prepared::{Given, Prepared};
 use super::{Material, Options, Result};
-use crate::difference::{Beside, ScoreCall};
+use crate::client::{ContrastPrompts, ScoreCall};
+use crate::steering::Steering;
 use crate::task::{Draft, Part, Stage};
-use idiolect_engine::lm::Steering;
 
 /// Attribution of one token, in differences of natural log-probabilities given the text before it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,19 +37,19 @@ impl Prepared {
         let task = options.task(material.task)?;
         let material = &Material { task: &task, ..material.clone() };
         let Given { text, review } = given.into();
-        let made_from: Vec<_> = self.made_from.iter().copied().chain(review).collect();
+        let sources: Vec<_> = self.sources.iter().copied().chain(review).collect();
         let calls = material.calls(options);
         let call = |stage, draft: Draft| ScoreCall {
             stage,
             draft,
-            made_from: &made_from,
+            sources: &sources,
             text,
             limit: options.score_limit,
             max_tokens: options.max_tokens,
         };
-        let (none, plain) = (Beside::default(), Steering::default());
+        let (none, plain) = (ContrastPrompts::default(), Steering::default());
         let (beside, steering) = match &self.steered {
-            Some(steered) => (&steered.beside, &steered.steering),
+            Some(steered) => (&steered.contrast, &steered.steering),
             None => (&none, &plain),
         };
         let both = [plain.clone(), steering.clone()];

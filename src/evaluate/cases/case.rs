@@ -80,7 +80,7 @@ impl CaseRun<'_, '_> {
             }
             if metrics.writes() {
                 (result.texts, result.cost) = self.write(&right, &History::Own).await?;
-                result.sources = right.made_from;
+                result.sources = right.sources;
             }
         }
         if metrics.has(MetricGroup::Judge) {
@@ -176,9 +176,9 @@ impl CaseRun<'_, '_> {
         for seed in self.context.seeds() {
             let options = self.context.options(history.clone(), seed);
             let written = prepared.clone().write(&material, &options, None).await?;
-            let tally = written.tally();
-            let (prompt_tokens, completion_tokens) = tally.tokens_when_cold();
-            let calls = tally.computed + tally.reused;
+            let usage = written.usage();
+            let (prompt_tokens, completion_tokens) = usage.tokens_when_cold();
+            let calls = usage.computed + usage.reused;
             costs.push(Cost { calls, prompt_tokens, completion_tokens });
             texts.push(written.text);
         }

@@ -4,7 +4,7 @@ use super::{CaseResult, EvalContext};
 use crate::Result;
 use crate::judge::{self, JudgedText, Reference, Winner};
 use crate::plan::Case;
-use idiolect_core::difference::Calls;
+use idiolect_core::client::CachedLm;
 
 impl EvalContext<'_> {
     /// Judge's rating of each of the result's texts, 0 to 1.
@@ -42,9 +42,9 @@ impl EvalContext<'_> {
         Ok((n > 0.0).then(|| won / n))
     }
 
-    fn judging(&self) -> Calls<'_> {
+    fn judging(&self) -> CachedLm<'_> {
         let model = self.judge.unwrap_or(self.model);
-        Calls::new(self.store, model, self.task, self.options.reuse)
+        CachedLm::new(self.store, model, self.task, self.options.reuse)
     }
 }
 
@@ -54,5 +54,5 @@ fn reference(case: &Case) -> Reference<'_> {
 
 /// The texts of a result with their sources, so that a judgement is deleted with any of them.
 fn judged(result: &CaseResult) -> impl Iterator<Item = JudgedText<'_>> {
-    result.texts.iter().map(|text| JudgedText { text, made_from: &result.sources })
+    result.texts.iter().map(|text| JudgedText { text, sources: &result.sources })
 }

@@ -1,7 +1,7 @@
 //! Best-of-n selection: the text whose probability under the user's prompt exceeds that under the
 //! peers' prompts the most.
 
-use crate::difference::{OnText, ScoreCall, Tally};
+use crate::client::{OnText, ScoreCall, Usage};
 use crate::methods::{Error, Material, Options, Prepared, Result, Written};
 use crate::task::Draft;
 
@@ -15,7 +15,7 @@ pub(crate) async fn write(
 ) -> Result<Written> {
     let calls = material.calls(options);
     let mut best: Option<(f64, Written)> = None;
-    let mut spent = Tally::default();
+    let mut spent = Usage::default();
     for draw in 0..options.idiolect.best_of.max(1) {
         let mut one = options.clone();
         one.idiolect.best_of = 1;
@@ -23,22 +23,22 @@ pub(crate) async fn write(
         // The cost of everything before the last call is counted once.
         let this = match draw {
             0 => prepared.clone(),
-            _ => Prepared { tally: Tally::default(), ..prepared.clone() },
+            _ => Prepared { usage: Usage::default(), ..prepared.clone() },
         };
         let written = Box::pin(this.write(material, &one, None)).await?;
-        spent = spent + written.tally();
+        spent = spent + written.usage();
         let bits = async |draft: &Draft| -> Result<f64> {
             let call = ScoreCall {
                 stage: prepared.stage,
                 draft: draft.clone(),
-                made_from: &prepared.made_from,
+                sources: &prepared.sources,
                 text: &written.text,
                 limit: options.score_limit,
                 max_tokens: options.max_tokens,
             };
             Ok(calls.score(call).await?.bits_per_token().unwrap_or(0.0))
         };
-        let peers = prepared.steered.iter().flat_map(|steered| &steered.beside.peers);
+        let peers = prepared.steered.iter().flat_map(|steered| &steered.contrast.peers);
         let (mut of_peers, mut n_peers) = (0.0, 0.0);
         for draft in peers {
             of_peers += bits(draft).await?;
@@ -56,5 +56,5 @@ pub(crate) async fn write(
     if let Some(mut on_text) = on_text {
         on_text(&written.text);
     }
-    Ok(written.costing(spent + calls.tally()))
+    Ok(written.costing(spent + calls.usage()))
 }

@@ -3,7 +3,7 @@
 use crate::corpus::ReviewId;
 use crate::methods::{Error, Material, Method, Options, Past, Result};
 use crate::peers::{OnItem, Origin};
-use idiolect_engine::lm::Contrast;
+use crate::steering::Contrast;
 
 use super::occasions::newest;
 

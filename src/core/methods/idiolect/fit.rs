@@ -9,9 +9,9 @@ use super::lexical::Lexica;
 use super::occasions::{newest, occasions, without};
 use super::showing::Showing;
 use super::{IdiolectOptions, LexicalOptions, beside};
-use crate::difference::{Beside, Calls, ScoreCall, Scored};
+use crate::client::{CachedLm, ContrastPrompts, ScoreCall, Scored};
 use crate::methods::{Error, Material, Options, Past, Result};
-use idiolect_engine::lm::{Contrast, PeerContrast, Steering};
+use crate::steering::{Contrast, PeerContrast, Steering};
 
 /// Maximum number of past texts that are left out in turn, the newest.
 const MOST_TEXTS: usize = 4;
@@ -58,7 +58,7 @@ struct Tried<T> {
 /// texts; with fewer than two it is the given strengths. Every score is stored.
 pub(super) async fn strengths(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     author: &str,
     lexica: &Lexica<'_>,
     history: &[Past],
@@ -90,19 +90,19 @@ pub(super) async fn strengths(
         let whole = Steering { contrast: given.contrast, ..whole };
         let past = showing.past(material, &target, &others, options);
         let peers = beside::peers(material, author, &past, &target, options, whole.lanes())?;
-        let mut made_from: Vec<_> = history.iter().map(|(review, _)| review.id).collect();
-        made_from.extend(&peers.reviews);
+        let mut sources: Vec<_> = history.iter().map(|(review, _)| review.id).collect();
+        sources.extend(&peers.reviews);
         let lexical = of_lexical.iter().map(|Tried { what, .. }| {
             let scaled = whole.lexical.clone().filter(|_| *what > 0.0);
             let scaled = scaled.map(|(strength, bias)| (what * strength, bias));
             Steering { lexical: scaled, ..whole.clone() }
         });
         let lexical: Vec<Steering> = lexical.collect();
-        let score = async |text: &str, beside: &Beside, steerings: &[Steering]| {
+        let score = async |text: &str, beside: &ContrastPrompts, steerings: &[Steering]| {
             let call = ScoreCall {
                 stage: settings.form.stage(),
                 draft: occasion.draft.clone(),
-                made_from: &made_from,
+                sources: &sources,
                 text,
                 limit: Some(TOKENS),
                 max_tokens: options.max_tokens,
@@ -110,7 +110,7 @@ pub(super) async fn strengths(
             let scores = calls.score_steered(call, beside, steerings).await?;
             Ok::<_, Error>(scores.iter().filter_map(Scored::bits_per_token).collect::<Vec<f64>>())
         };
-        let gains = async |beside: &Beside, steerings: &[Steering]| {
+        let gains = async |beside: &ContrastPrompts, steerings: &[Steering]| {
             let own = score(&occasion.own.review.text, beside, steerings).await?;
             let others = match occasion.others.first() {
                 Some(peer) => score(&peer.review.text, beside, steerings).await?,

@@ -4,10 +4,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use crate::client::Model;
 use crate::corpus::StoredReview;
-use crate::difference::Model;
 use crate::methods::{LexicalOptions, Material, Options, Past, Result};
-use idiolect_engine::lm::{Lexicon, Steering};
+use crate::steering::{Steering, UnigramCounts};
 
 /// Maximum number of others' texts that are counted: about two million tokens of reviews, enough
 /// for every token that a user uses often.

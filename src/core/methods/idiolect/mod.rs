@@ -32,12 +32,12 @@ pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements,
 pub use statements::{measured_differences, stated_profile};
 
 use super::{Material, Method, Options, Past, Prepared, Result};
+use crate::client::Steered;
 use crate::corpus::Target;
-use crate::difference::Steered;
 use crate::difference::statements::{StatementStatus, revisions};
+use crate::steering::{LengthPrior, NeededPrompts, NgramBlocklist, Steering};
 use crate::task::{Block, Part};
 use fit::Strengths;
-use idiolect_engine::lm::{CopyGuard, Ending, Lanes, Steering};
 use showing::Showing;
 
 pub(super) async fn prepare(
@@ -87,11 +87,11 @@ pub(super) async fn prepare(
     let lanes = Lanes { peers: with_peers, ..steering.lanes() };
     let mut peers = beside::peers(material, author, &past, target, options, lanes)?;
     peers.beside.peers.truncate(strengths.peers.unwrap_or(usize::MAX));
-    let guard =
-        (settings.guard_words > 0).then(|| CopyGuard::new(&peers.guarded, settings.guard_words));
+    let guard = (settings.guard_words > 0)
+        .then(|| NgramBlocklist::new(&peers.guarded, settings.guard_words));
     let from_statements = profile.statements.iter().map(|stated| &stated.statement);
     let from_statements = from_statements.flat_map(|s| s.reviews.iter().chain(&s.against));
-    let made_from: Vec<_> =
+    let sources: Vec<_> =
         history.iter().map(|(review, _)| &review.id).chain(from_statements).copied().collect();
     let cut_before = showing.summary.map(|summary| summary.cut).unwrap_or_default();
     let ending = match settings.as_long {
@@ -100,8 +100,8 @@ pub(super) async fn prepare(
     };
     let steered = Steered { beside: peers.beside, steering, guard, ending };
     let prepared =
-        Prepared { stated: Some(profile), cut_before, ..prepared.after(None, calls.tally()) };
-    Ok(prepared.steered_by(steered, made_from.into_iter().chain(peers.reviews).chain(compared)))
+        Prepared { stated: Some(profile), cut_before, ..prepared.after(None, calls.usage()) };
+    Ok(prepared.steered_by(steered, sources.into_iter().chain(peers.reviews).chain(compared)))
 }
 
 /// Length prior from the lengths of the user's texts.

@@ -36,8 +36,8 @@ pub(super) fn occasions(
     for tried in tried {
         let (target, rest) = without(history, tried);
         let past = showing.past(material, &target, &rest, options);
-        let from_summary = showing.summary.iter().flat_map(|summary| summary.made_from());
-        let made_from: Vec<ReviewId> =
+        let from_summary = showing.summary.iter().flat_map(|summary| summary.sources());
+        let sources: Vec<ReviewId> =
             past.iter().map(|(review, _)| review.id).chain(from_summary).collect();
         let (own, item) = tried;
         let others = material.view.reviews_of(&item.id)?;
@@ -48,7 +48,7 @@ pub(super) fn occasions(
             draft: showing.draft(&target, &past),
             own: own.clone(),
             others: others.take(OTHERS).collect(),
-            made_from,
+            sources,
         });
     }
     Ok(occasions)

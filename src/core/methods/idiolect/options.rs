@@ -1,7 +1,7 @@
 //! Options of the method `idiolect`.
 
+use crate::steering::Contrast;
 use crate::task::Stage;
-use idiolect_engine::lm::Contrast;
 
 /// Form of past texts in the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,8 +2,9 @@
 
 use super::Texts;
 use super::occasions::{newest, occasions};
+use crate::client::CachedLm;
 use crate::corpus::Target;
-use crate::difference::{Calls, Profile, Trial, gain};
+use crate::difference::{Profile, Trial, gain};
 use crate::methods::select::{most_recent, most_relevant};
 use crate::methods::{Error, Material, Options, Past, Result, told};
 use crate::task::{Block, Draft, Part, Stage};
@@ -70,7 +71,7 @@ const TOKENS: usize = 100;
 /// nothing is changed.
 pub(super) async fn chosen(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     author: &str,
     history: &[Past],
     options: &Options,

@@ -5,10 +5,11 @@ use futures::future::try_join_all;
 use super::occasions::occasions;
 use super::options::{Extraction, Statements};
 use super::showing::Showing;
+use crate::client::CachedLm;
 use crate::difference::measured::{MeasuredDifferences, measure};
 use crate::difference::statements::{ProfileStatement, Revision, StatementProfile};
 use crate::difference::{
-    Calls, Compared, Difference, Statement, StatementSource, Trial, tell, tell_validated, verify,
+    Compared, Difference, Statement, StatementSource, Trial, tell, tell_validated, verify,
 };
 use crate::methods::select::comparable;
 use crate::methods::{Error, Material, Method, Options, Past, Result};
@@ -74,7 +75,7 @@ pub fn measured_differences(
 
 pub(super) async fn of_history(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     user: &str,
     history: &[Past],
     options: &Options,
@@ -144,7 +145,7 @@ fn try_compare(
 /// the answer does not keep to the dimensions.
 async fn told(
     material: &Material<'_>,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     compared: &[Compared],
     options: &Options,
 ) -> Result<Vec<Statement>> {
