@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use idiolect::corpus::{Store, StoredReview, Target, View};
-use idiolect::difference::{Evidence, Measured, Statement};
+use idiolect::difference::{Evidence, MeasuredDifferences, Statement};
 use idiolect::encoder::Encoder;
 use idiolect::lm::{Finish, Lm};
 use idiolect::methods::{Material, Method, Options, Written, measured_differences};
@@ -180,8 +180,8 @@ impl Show<'_> {
         Ok(())
     }
 
-    fn measured(&self, user: &str, measured: &Measured) -> anyhow::Result<()> {
-        let Measured { statements, n_reviews, n_others, n_measures, .. } = measured;
+    fn measured(&self, user: &str, measured: &MeasuredDifferences) -> anyhow::Result<()> {
+        let MeasuredDifferences { statements, n_reviews, n_others, n_measures, .. } = measured;
         let compared = format!(
             "{n_reviews} of {user}'s reviews, held against {n_others} by others of the same items; \
              {n_measures} habits were counted"

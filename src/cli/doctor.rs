@@ -221,7 +221,7 @@ fn store(context: &Context, problems: &mut Vec<Problem>) -> Value {
             "users": counts.users,
             "items": counts.items,
             "reviews": counts.reviews,
-            "vectors": store.stamps()?,
+            "vectors": store.vector_counts()?,
         }))
     };
     read().unwrap_or_else(|error| {

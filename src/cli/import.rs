@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::ValueEnum;
 use idiolect::corpus::Store;
 use idiolect::corpus::import::{
-    ColumnMap, Format, Import, ImportOptions, OnMalformed, Report, Source,
+    ColumnMap, Import, ImportFormat, ImportOptions, ImportReport, ImportSource, OnMalformed,
 };
 
 use super::context::Context;
@@ -66,17 +66,17 @@ struct ImportJson {
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let format = match (args.format, &args.map) {
-        (FormatName::Amazon2014, None) => Format::Amazon2014,
-        (FormatName::Amazon2023, None) => Format::Amazon2023,
-        (FormatName::Table, None) => Format::Table(Box::default()),
-        (FormatName::Table, Some(map)) => Format::Table(Box::new(ColumnMap::parse(map)?)),
+        (FormatName::Amazon2014, None) => ImportFormat::Amazon2014,
+        (FormatName::Amazon2023, None) => ImportFormat::Amazon2023,
+        (FormatName::Table, None) => ImportFormat::Table(Box::default()),
+        (FormatName::Table, Some(map)) => ImportFormat::Table(Box::new(ColumnMap::parse(map)?)),
         (_, Some(_)) => {
             bail!("--map goes with --format table; the other formats have fixed fields")
         }
     };
-    let source = |name: &Option<String>| name.as_deref().map(Source::of);
+    let source = |name: &Option<String>| name.as_deref().map(ImportSource::of);
     let (reviews, items) = (source(&args.reviews), source(&args.items));
-    if reviews == Some(Source::Stdin) && items == Some(Source::Stdin) {
+    if reviews == Some(ImportSource::Stdin) && items == Some(ImportSource::Stdin) {
         bail!("--reviews and --items cannot both be standard input");
     }
     let on_malformed = if args.strict { OnMalformed::Stop } else { OnMalformed::Skip };
@@ -116,7 +116,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     ))
 }
 
-fn tell_malformed(report: &Report) {
+fn tell_malformed(report: &ImportReport) {
     for line in &report.malformed_lines {
         output::note(&format!("{}, line {}: {}", line.file, line.line, line.reason));
     }

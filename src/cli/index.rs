@@ -69,17 +69,17 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     };
     let options = BuildOptions { embedding, exact_below: args.exact_below };
     let (index, embedded, truncated) = build_index(&store, &encoder, &options, context)?;
-    let facts = index.facts();
+    let manifest = index.manifest();
     let done = Done {
-        reviews: facts.reviews,
+        reviews: manifest.reviews,
         embedded,
         truncated,
-        users: facts.users,
-        dimension: facts.dimension,
-        index: facts.index,
-        embedding: facts.embedding,
-        encoder: &facts.encoder,
-        stamp: &facts.stamp,
+        users: manifest.users,
+        dimension: manifest.dimension,
+        index: manifest.index,
+        embedding: manifest.embedding,
+        encoder: &manifest.encoder,
+        stamp: &manifest.fingerprint,
     };
     if context.globals.json {
         return output::json(&done);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use idiolect::evaluate::metrics::{
-    COPIED_WORDS, Copied, Meteor, MeteorVariant, Pair, Scores, score,
+    COPIED_WORDS, Copied, Meteor, MeteorVariant, Scores, TextPair, score,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -68,11 +68,11 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         Some(folder) => Meteor::open(folder).context("--wordnet")?,
         None => Meteor::exact_stem(),
     };
-    let pairs: Vec<Pair> = predictions
+    let pairs: Vec<TextPair> = predictions
         .iter()
         .zip(&references)
         .enumerate()
-        .map(|(i, (prediction, reference))| Pair {
+        .map(|(i, (prediction, reference))| TextPair {
             prediction,
             reference,
             history: history.as_ref().map(|lists| lists[i].as_slice()),

@@ -1,7 +1,9 @@
 //! The sample corpus, compiled into the program.
 
 use anyhow::Context as _;
-use idiolect::corpus::import::{ColumnMap, Format, Import, ImportOptions, OnMalformed, Source};
+use idiolect::corpus::import::{
+    ColumnMap, Import, ImportFormat, ImportOptions, ImportSource, OnMalformed,
+};
 use idiolect::corpus::{Counts, Store, StoredReview, Target};
 use idiolect::progress::Progress;
 
@@ -19,13 +21,13 @@ pub(crate) const PROFILE_TOKENS: usize = 120;
 /// Imports the sample into the store; rows that are already there are left unchanged.
 pub(crate) fn import(store: &Store, progress: &dyn Progress) -> anyhow::Result<Counts> {
     let folder = tempfile::tempdir().context("a folder for the sample")?;
-    let place = |name: &str, text: &str| -> anyhow::Result<Option<Source>> {
+    let place = |name: &str, text: &str| -> anyhow::Result<Option<ImportSource>> {
         let path = folder.path().join(name);
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-        Ok(Some(Source::of(&path.to_string_lossy())))
+        Ok(Some(ImportSource::of(&path.to_string_lossy())))
     };
     let import = Import::open(&ImportOptions {
-        format: Format::Table(Box::new(ColumnMap::parse(COLUMNS)?)),
+        format: ImportFormat::Table(Box::new(ColumnMap::parse(COLUMNS)?)),
         reviews: place("reviews.jsonl", REVIEWS)?,
         items: place("items.jsonl", ITEMS)?,
         on_malformed: OnMalformed::Stop,

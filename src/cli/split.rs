@@ -2,7 +2,9 @@
 
 use clap::ValueEnum;
 use idiolect::corpus::Store;
-use idiolect::corpus::split::{self, Left, Part, Preset, RepeatedTexts, Required, SplitParameters};
+use idiolect::corpus::split::{
+    self, FunnelStep, Preset, RepeatedTexts, Required, SplitParameters, SplitPart,
+};
 
 use super::context::Context;
 use super::{output, values};
@@ -104,7 +106,7 @@ struct SplitJson<'a> {
     train: usize,
     val: usize,
     test: usize,
-    left: &'a [Left],
+    left: &'a [FunnelStep],
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -112,10 +114,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let parameters = parameters(&args);
     let (split, left) = split::make(&store, &args.name, &parameters, context)?;
     let n = |part| split.held_out(part).count();
-    let (train, val, test) = (n(Part::Train), n(Part::Val), n(Part::Test));
+    let (train, val, test) = (n(SplitPart::Train), n(SplitPart::Val), n(SplitPart::Test));
     let Some(last) = left.last() else { return Ok(()) };
     if context.globals.json {
-        let Left { users, items, reviews, .. } = *last;
+        let FunnelStep { users, items, reviews, .. } = *last;
         let (name, preset, parameters) = (&args.name, args.preset, &parameters);
         let left = &left;
         return output::json(&SplitJson {

@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 
 use super::identification::{IdentifyOptions, identify, trials};
-use super::pairs::{Pair, PairOptions, Partner, choose_pairs};
-use super::swap::{Crossing, SwapTest, swap_test};
+use super::pairs::{PairOptions, Partner, UserPair, choose_pairs};
+use super::swap::{SwapScores, SwapTest, swap_test};
 use super::synthetic::{Author, World, WorldOptions};
 use super::wrong_users::{MatchOptions, Traits, wrong_users};
 use idiolect_core::corpus::{Item, Review};
 use idiolect_metrics::overlap::Rouge;
 use idiolect_metrics::statistics::{PerUser, Settings, Verdict, compare};
-use idiolect_metrics::stylometry::{Delta, Features, Profile, Space, TfIdf};
+use idiolect_metrics::stylometry::{Delta, Features, StyleProfile, StyleSpace, TfIdf};
 
 /// Text by an author (first) about an item (last), possibly in another author's style (second).
 type Method = fn(&World, &Author, &Author, usize) -> String;
@@ -41,7 +41,7 @@ fn world(n_without_rules: usize) -> World {
     })
 }
 
-fn spaces(world: &World) -> [Box<dyn Space>; 3] {
+fn spaces(world: &World) -> [Box<dyn StyleSpace>; 3] {
     let texts: Vec<&str> = world.reviews.iter().map(|review| review.text.as_str()).collect();
     [
         Box::new(Delta::fit(Features::FunctionWords, &texts).unwrap()),
@@ -58,24 +58,24 @@ fn author<'a>(world: &'a World, name: &str) -> &'a Author {
     world.authors.iter().find(|author| author.name == name).unwrap()
 }
 
-/// Profile of a user's texts about other items.
-fn own(world: &World, space: &dyn Space, user: &str, but: &str) -> Profile {
+/// Style profile of a user's texts about other items.
+fn own(world: &World, space: &dyn StyleSpace, user: &str, but: &str) -> StyleProfile {
     let reviews = world.reviews.iter().filter(|r| r.user == user && r.item != but);
     space.profile(&reviews.map(|review| review.text.as_str()).collect::<Vec<_>>())
 }
 
-fn swap(world: &World, space: &dyn Space, method: Method) -> SwapTest {
+fn swap(world: &World, space: &dyn StyleSpace, method: Method) -> SwapTest {
     let texts: Vec<(&str, &str)> =
         world.reviews.iter().map(|r| (r.user.as_str(), r.item.as_str())).collect();
     let options = PairOptions { n: 80, most_per_user: 3, seed: 1 };
-    let crossings: Vec<Crossing> = choose_pairs(&texts, Partner::Random, &options)
+    let crossings: Vec<SwapScores> = choose_pairs(&texts, Partner::Random, &options)
         .iter()
-        .map(|Pair { a, b, item }| {
+        .map(|UserPair { a, b, item }| {
             let (one, other) = (author(world, a), author(world, b));
             let i = place(world, item);
             let (as_a, as_b) = (method(world, one, other, i), method(world, other, one, i));
             let own = [a, b].map(|user| own(world, space, user, item));
-            Crossing::measured(space, (a, b), item, (&as_a, &as_b), (&own[0], &own[1]))
+            SwapScores::measured(space, (a, b), item, (&as_a, &as_b), (&own[0], &own[1]))
         })
         .collect();
     assert_eq!(crossings.len(), 80);
@@ -118,7 +118,7 @@ fn identification_finds_users_above_chance_and_better_in_several_texts() {
     let world = world(0);
     for space in spaces(&world) {
         let name = space.name();
-        let own: BTreeMap<&str, Profile> = world
+        let own: BTreeMap<&str, StyleProfile> = world
             .authors
             .iter()
             .map(|author| {
@@ -216,7 +216,7 @@ fn the_voices_of_the_sample_are_found_by_their_newest_texts() {
         reviews.iter().map(|review| review.text.clone()).collect()
     };
     let population: Vec<String> = reviews.iter().map(|review| review.text.clone()).collect();
-    let spaces: [Box<dyn Space>; 3] = [
+    let spaces: [Box<dyn StyleSpace>; 3] = [
         Box::new(Delta::fit(Features::FunctionWords, &population).unwrap()),
         Box::new(Delta::fit(Features::Trigrams(500), &population).unwrap()),
         Box::new(TfIdf::fit(&population).unwrap()),
@@ -231,7 +231,7 @@ fn the_voices_of_the_sample_are_found_by_their_newest_texts() {
         let strings: fn(&[String]) -> Vec<&str> =
             |texts| texts.iter().map(String::as_str).collect();
         let own = split.iter().map(|(user, (past, _))| (*user, space.profile(&strings(past))));
-        let own: BTreeMap<&str, Profile> = own.collect();
+        let own: BTreeMap<&str, StyleProfile> = own.collect();
         let newest = split.iter().map(|(user, (_, newest))| (*user, strings(newest))).collect();
         let trials = trials(space.as_ref(), &newest, &own, &IdentifyOptions::default()).unwrap();
         let found = identify(&trials, &Settings::default()).unwrap();

@@ -9,16 +9,17 @@ use futures::FutureExt;
 use futures::executor::block_on;
 use futures::future::LocalBoxFuture;
 
-use super::measures::{Measure, Measures};
+use super::cases::EvalContext;
+use super::judge::{JudgedText, Reference, rate};
+use super::metric_groups::{MetricGroup, MetricSet};
 use super::plan::{Plan, PlanOptions};
-use super::report::{Facts, Instruments, Report, assemble, to_csv};
+use super::report::{EvalReport, Provenance, ReportInputs, build_report, to_csv};
 use super::run::{Shard, run};
 use super::synthetic::{World, WorldOptions};
-use super::trial::Bench;
-use idiolect_core::client::Model;
 use idiolect_core::client::testing::text_of;
-use idiolect_core::corpus::Store;
-use idiolect_core::corpus::split::{self, Part, Preset, SplitParameters};
+use idiolect_core::client::{CachePolicy, CachedLm, Model};
+use idiolect_core::corpus::split::{self, Preset, SplitParameters, SplitPart};
+use idiolect_core::corpus::{Review, Store};
 use idiolect_core::difference::SentenceVectors;
 use idiolect_core::difference::testing::FirstPeers;
 use idiolect_core::methods::{Method, Options};
@@ -129,20 +130,24 @@ fn world(path: &Path) -> Store {
     store
 }
 
-fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<Report> {
-    let task = Task::load(Task::DEFAULT).unwrap();
-    let options = Options::of(&task);
-    let measures = Measures::new(&Measure::ALL);
-    let plan = PlanOptions {
-        part: Part::Test,
+fn plan_of(store: &Store) -> Plan {
+    let options = PlanOptions {
+        part: SplitPart::Test,
         users: Some(24),
         wrong_users: 2,
         pairs: 12,
         peers_any_time: false,
         seed: 3,
     };
-    let plan = Plan::new(store, &store.split("default").unwrap(), &plan, None).unwrap();
-    let bench = Bench {
+    Plan::new(store, &store.split("default").unwrap(), &options, None).unwrap()
+}
+
+fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<EvalReport> {
+    let task = Task::load(Task::DEFAULT).unwrap();
+    let options = Options::of(&task);
+    let measures = MetricSet::new(&MetricGroup::ALL);
+    let plan = plan_of(store);
+    let context = EvalContext {
         store,
         model,
         judge: None,
@@ -151,13 +156,13 @@ fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<Report> {
         options: &options,
         n_seeds: 2,
         score_limit: Some(50),
-        measures: &measures,
+        metrics: &measures,
     };
-    let outcomes = block_on(run(&bench, &plan, &METHODS, shard, &Silent)).unwrap();
+    let results = block_on(run(&context, &plan, &METHODS, shard, &Silent)).unwrap();
     if shard != Shard::WHOLE {
         return None;
     }
-    let facts = Facts {
+    let provenance = Provenance {
         command: String::new(),
         version: "0",
         models: [("lm", "parrot".to_owned())].into(),
@@ -167,11 +172,19 @@ fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<Report> {
         seed: options.seed,
         statistics: Settings { resamples: 500, flips: 500, ..Settings::default() },
     };
-    let instruments = Instruments { meteor: &Meteor::exact_stem(), encoder: Some(&Letters) };
-    Some(assemble(store, &plan, &outcomes, &measures, instruments, 2, facts).unwrap())
+    let inputs = ReportInputs {
+        store,
+        plan: &plan,
+        results: &results,
+        metrics: &measures,
+        seeds: 2,
+        meteor: &Meteor::exact_stem(),
+        encoder: Some(&Letters),
+    };
+    Some(build_report(&inputs, provenance).unwrap())
 }
 
-fn mean(report: &Report, method: &str, measure: &str) -> f64 {
+fn mean(report: &EvalReport, method: &str, measure: &str) -> f64 {
     let figures = &report.methods[method].figures;
     figures.get(measure).unwrap_or_else(|| panic!("{method} has no {measure}")).mean
 }
@@ -223,6 +236,37 @@ fn who_copies_the_user_is_told_from_who_ignores_them() {
 }
 
 #[test]
+fn a_judgement_goes_with_the_reviews_that_the_text_was_made_from() {
+    let store = world(":memory:".as_ref());
+    let (model, task) = (Parrot::default(), Task::load(Task::DEFAULT).unwrap());
+    let (options, metrics) = (Options::of(&task), MetricSet::new(&[MetricGroup::Judge]));
+    let context = EvalContext {
+        store: &store,
+        model: &model,
+        judge: None,
+        peers: None,
+        task: &task,
+        options: &options,
+        n_seeds: 1,
+        score_limit: None,
+        metrics: &metrics,
+    };
+    let plan = plan_of(&store);
+    let case = &plan.cases[0];
+    let result = block_on(context.case(&plan, Method::Scp, case, &Silent)).unwrap();
+    let calls = CachedLm::new(&store, &model, &task, CachePolicy::Stored);
+    let is_stored = || {
+        let text = JudgedText { text: &result.texts[0], sources: &[] };
+        let reference = Reference { item: &case.item, review: &case.review };
+        block_on(rate(&calls, &reference, &text)).unwrap().reused
+    };
+    assert!(is_stored());
+    let source = store.reviews(&result.sources[..1]).unwrap().remove(0).review;
+    store.put_reviews(&[Review { time: source.time + 1, ..source }]).unwrap();
+    assert!(!is_stored());
+}
+
+#[test]
 fn nothing_is_computed_twice_and_parts_join_to_the_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -233,13 +277,13 @@ fn nothing_is_computed_twice_and_parts_join_to_the_whole() {
     };
     let model = Parrot::default();
     let whole = copy("whole.sqlite");
-    let told = |store: &Store| {
+    let reported = |store: &Store| {
         let report = evaluated(store, &model, Shard::WHOLE).unwrap();
         (serde_json::to_string(&report).unwrap(), report.examples)
     };
-    let report = told(&whole);
+    let report = reported(&whole);
     let n_asked = model.n_asked.get();
-    assert!(told(&whole) == report, "a second run tells the same");
+    assert!(reported(&whole) == report, "a second run tells the same");
     assert_eq!(model.n_asked.get(), n_asked, "a second run asks for nothing");
 
     let (first, second) = (copy("first.sqlite"), copy("second.sqlite"));
@@ -248,7 +292,7 @@ fn nothing_is_computed_twice_and_parts_join_to_the_whole() {
     assert!(first.take_derived(&second).unwrap() > 0);
     assert_eq!(first.take_derived(&second).unwrap(), 0);
     let n_asked = model.n_asked.get();
-    let joined = told(&first);
+    let joined = reported(&first);
     assert_eq!(model.n_asked.get(), n_asked, "the parts are the whole");
     assert!(joined == report, "and tell the same");
     assert!(Store::in_memory().unwrap().take_derived(&first).is_err());

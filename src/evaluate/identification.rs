@@ -10,17 +10,17 @@ use serde::Serialize;
 
 use super::{Result, seed::seed_for};
 use idiolect_metrics::statistics::{Estimate, PerUser, Settings};
-use idiolect_metrics::stylometry::{Profile, Space};
+use idiolect_metrics::stylometry::{StyleProfile, StyleSpace};
 
 /// Parameters of identification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct IdentifyOptions {
+pub(crate) struct IdentifyOptions {
     /// Number of candidates including the true user; fewer if there are not as many users.
-    pub n_candidates: usize,
+    pub(crate) n_candidates: usize,
     /// Number of texts that are profiled together; a single text carries little information.
-    pub together: usize,
+    pub(crate) together: usize,
     /// Seed of the choice of candidates.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl Default for IdentifyOptions {
@@ -31,16 +31,16 @@ impl Default for IdentifyOptions {
 
 /// A text, or several profiled together, compared with the candidates.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Trial {
+pub(crate) struct IdentificationTrial {
     /// User that the text was generated for.
-    pub user: String,
+    pub(crate) user: String,
     /// Closeness to that user's own texts; higher is closer.
-    pub to_user: f64,
+    pub(crate) to_user: f64,
     /// Closeness to each other candidate's own texts.
-    pub to_others: Vec<f64>,
+    pub(crate) to_others: Vec<f64>,
 }
 
-impl Trial {
+impl IdentificationTrial {
     /// Number of other candidates that are closer, and number that are equally close.
     fn ahead(&self) -> (usize, usize) {
         let closer = self.to_others.iter().filter(|other| **other > self.to_user).count();
@@ -50,7 +50,7 @@ impl Trial {
 
     /// Reciprocal rank of the user, averaged over the ranks that tied candidates share.
     #[must_use]
-    pub fn reciprocal_rank(&self) -> f64 {
+    pub(crate) fn reciprocal_rank(&self) -> f64 {
         let (closer, alike) = self.ahead();
         let ranks = closer + 1..=closer + 1 + alike;
         ranks.map(|rank| 1.0 / rank as f64).sum::<f64>() / (1 + alike) as f64
@@ -58,7 +58,7 @@ impl Trial {
 
     /// Probability that the user ranks first, with ties broken at random.
     #[must_use]
-    pub fn recall_at_1(&self) -> f64 {
+    pub(crate) fn recall_at_1(&self) -> f64 {
         match self.ahead() {
             (0, alike) => 1.0 / (1 + alike) as f64,
             _ => 0.0,
@@ -68,7 +68,7 @@ impl Trial {
     /// Share of the other candidates that are less close, a tie counted as half; 0.5 if there are
     /// no others.
     #[must_use]
-    pub fn auc(&self) -> f64 {
+    pub(crate) fn auc(&self) -> f64 {
         let (closer, alike) = self.ahead();
         match self.to_others.len() {
             0 => 0.5,
@@ -79,37 +79,41 @@ impl Trial {
 
 /// Result of identification.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Identification {
+pub(crate) struct Identification {
     /// Reciprocal rank, mean over users.
-    pub mrr: Estimate,
+    pub(crate) mrr: Estimate,
     /// Share of trials in which the user ranks first, mean over users.
-    pub recall_at_1: Estimate,
+    pub(crate) recall_at_1: Estimate,
     /// AUC: probability that the user is closer than another candidate, mean over users.
-    pub auc: Estimate,
+    pub(crate) auc: Estimate,
     /// Expected values of random guessing.
-    pub chance: Chance,
+    pub(crate) chance: Chance,
     /// Number of trials.
-    pub n_trials: usize,
+    pub(crate) n_trials: usize,
     /// Smallest number of candidates of a trial.
-    pub n_candidates: usize,
+    pub(crate) n_candidates: usize,
 }
 
 /// Expected values of random guessing.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Chance {
+pub(crate) struct Chance {
     /// Mean reciprocal rank: `(1 + 1/2 + ... + 1/n) / n`.
-    pub mrr: f64,
+    pub(crate) mrr: f64,
     /// `1 / n`.
-    pub recall_at_1: f64,
+    pub(crate) recall_at_1: f64,
     /// A half.
-    pub auc: f64,
+    pub(crate) auc: f64,
 }
 
 impl Chance {
     /// Chance among `n` candidates, including the true user.
     #[must_use]
-    pub fn among(n: usize) -> Self {
-        let equal = Trial { user: String::new(), to_user: 0.0, to_others: vec![0.0; n.max(1) - 1] };
+    pub(crate) fn among(n: usize) -> Self {
+        let equal = IdentificationTrial {
+            user: String::new(),
+            to_user: 0.0,
+            to_others: vec![0.0; n.max(1) - 1],
+        };
         Self { mrr: equal.reciprocal_rank(), recall_at_1: equal.recall_at_1(), auc: equal.auc() }
     }
 }
@@ -123,12 +127,12 @@ impl Chance {
 ///
 /// # Errors
 /// [`TooFew`](idiolect_metrics::Error::TooFew) if a user of `written` has no own texts.
-pub fn trials(
-    space: &dyn Space,
+pub(crate) fn trials(
+    space: &dyn StyleSpace,
     written: &BTreeMap<&str, Vec<&str>>,
-    own: &BTreeMap<&str, Profile>,
+    own: &BTreeMap<&str, StyleProfile>,
     options: &IdentifyOptions,
-) -> Result<Vec<Trial>> {
+) -> Result<Vec<IdentificationTrial>> {
     let mut trials = Vec::new();
     for (user, texts) in written {
         let Some(to_user) = own.get(user) else {
@@ -144,7 +148,7 @@ pub fn trials(
         let others = candidates(user, own, options);
         for texts in texts.chunks_exact(options.together.max(1)) {
             let text = space.profile(texts);
-            trials.push(Trial {
+            trials.push(IdentificationTrial {
                 user: (*user).to_owned(),
                 to_user: space.similarity(&text, to_user),
                 to_others: others.iter().map(|other| space.similarity(&text, other)).collect(),
@@ -158,10 +162,10 @@ pub fn trials(
 /// users.
 fn candidates<'a>(
     user: &str,
-    own: &'a BTreeMap<&str, Profile>,
+    own: &'a BTreeMap<&str, StyleProfile>,
     options: &IdentifyOptions,
-) -> Vec<&'a Profile> {
-    let mut others: Vec<&Profile> =
+) -> Vec<&'a StyleProfile> {
+    let mut others: Vec<&StyleProfile> =
         own.iter().filter(|(other, _)| **other != user).map(|(_, profile)| profile).collect();
     let mut random = ChaCha8Rng::seed_from_u64(seed_for(options.seed, &[user]));
     others.shuffle(&mut random);
@@ -173,7 +177,10 @@ fn candidates<'a>(
 ///
 /// # Errors
 /// Error if there are no trials, or a closeness is not finite.
-pub fn identify(trials: &[Trial], settings: &Settings) -> Result<Identification> {
+pub(crate) fn identify(
+    trials: &[IdentificationTrial],
+    settings: &Settings,
+) -> Result<Identification> {
     let operation = "identify users";
     let Some(n_candidates) = trials.iter().map(|trial| trial.to_others.len() + 1).min() else {
         return Err(idiolect_metrics::Error::TooFew {
@@ -195,14 +202,14 @@ pub fn identify(trials: &[Trial], settings: &Settings) -> Result<Identification>
             .into());
         }
     }
-    let mean = |of: fn(&Trial) -> f64| {
+    let mean = |of: fn(&IdentificationTrial) -> f64| {
         PerUser::averaged(trials.iter().map(|trial| (trial.user.clone(), of(trial))))?
             .mean(settings)
     };
     Ok(Identification {
-        mrr: mean(Trial::reciprocal_rank)?,
-        recall_at_1: mean(Trial::recall_at_1)?,
-        auc: mean(Trial::auc)?,
+        mrr: mean(IdentificationTrial::reciprocal_rank)?,
+        recall_at_1: mean(IdentificationTrial::recall_at_1)?,
+        auc: mean(IdentificationTrial::auc)?,
         chance: Chance::among(n_candidates),
         n_trials: trials.len(),
         n_candidates,
@@ -214,8 +221,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn trial(user: &str, to_user: f64, to_others: &[f64]) -> Trial {
-        Trial { user: user.to_owned(), to_user, to_others: to_others.to_owned() }
+    fn trial(user: &str, to_user: f64, to_others: &[f64]) -> IdentificationTrial {
+        IdentificationTrial { user: user.to_owned(), to_user, to_others: to_others.to_owned() }
     }
 
     #[test]
@@ -255,22 +262,25 @@ mod tests {
     #[test]
     fn candidates_are_seeded_and_texts_are_taken_together() {
         struct Length;
-        impl Space for Length {
+        impl StyleSpace for Length {
             fn name(&self) -> &'static str {
                 "length"
             }
-            fn profile(&self, texts: &[&str]) -> Profile {
-                Profile::new(vec![(0, texts.iter().map(|text| text.len()).sum::<usize>() as f64)])
+            fn profile(&self, texts: &[&str]) -> StyleProfile {
+                StyleProfile::new(vec![(
+                    0,
+                    texts.iter().map(|text| text.len()).sum::<usize>() as f64,
+                )])
             }
-            fn similarity(&self, a: &Profile, b: &Profile) -> f64 {
+            fn similarity(&self, a: &StyleProfile, b: &StyleProfile) -> f64 {
                 if a == b { 1.0 } else { 0.0 }
             }
         }
         let users: Vec<String> = (0..80).map(|i| format!("u{i}")).collect();
-        let own: BTreeMap<&str, Profile> = users
+        let own: BTreeMap<&str, StyleProfile> = users
             .iter()
             .enumerate()
-            .map(|(i, user)| (user.as_str(), Profile::new(vec![(0, 2.0 * i as f64)])))
+            .map(|(i, user)| (user.as_str(), StyleProfile::new(vec![(0, 2.0 * i as f64)])))
             .collect();
         let written = BTreeMap::from([("u3", vec!["abc", "def", "gh", "ijkl", "m"])]);
         let options = IdentifyOptions { together: 2, ..IdentifyOptions::default() };

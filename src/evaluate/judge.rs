@@ -1,10 +1,10 @@
 //! A language model as judge of a text's similarity to the user's real text.
 //!
-//! The result is reported as [`NAME`]: the judge sees no other user's text, so it cannot separate
-//! personalization from quality. The rubric is DPL's (arXiv 2503.02450, the judge of the published
-//! code), reworded. Unlike DPL's, the judge is local, decodes greedily, and is constrained to
-//! answers that can be parsed. Both prompts are stages of the task file. The judge should belong to
-//! another model family than the model that generated the texts.
+//! The result is the similarity to the reference: the judge sees no other user's text, so it cannot
+//! separate personalization from quality. The rubric is DPL's (arXiv 2503.02450, the judge of the
+//! published code), reworded. Unlike DPL's, the judge is local, decodes greedily, and is
+//! constrained to answers that can be parsed. Both prompts are stages of the task file. The judge
+//! should belong to another model family than the model that generated the texts.
 
 use serde::Serialize;
 
@@ -15,53 +15,50 @@ use idiolect_core::corpus::{Item, ReviewId, StoredReview, Target};
 use idiolect_core::task::{Block, Cut, Draft, Part, Stage};
 use idiolect_engine::lm::{Constraint, Sampling};
 
-/// Name of the measure in reports.
-pub const NAME: &str = "similarity to the reference";
-
-/// Most points a text can get.
-pub const MOST_POINTS: u8 = 10;
+/// Maximum number of points a text can get.
+pub(crate) const MAX_POINTS: u8 = 10;
 
 /// Real text of a user, the reference for the judge.
 #[derive(Debug, Clone, Copy)]
-pub struct Reference<'a> {
+pub(crate) struct Reference<'a> {
     /// Item of the text.
-    pub item: &'a Item,
+    pub(crate) item: &'a Item,
     /// The text.
-    pub review: &'a StoredReview,
+    pub(crate) review: &'a StoredReview,
 }
 
 /// A text to be judged.
 #[derive(Debug, Clone, Copy)]
-pub struct Judged<'a> {
+pub(crate) struct JudgedText<'a> {
     /// The text.
-    pub text: &'a str,
+    pub(crate) text: &'a str,
     /// Reviews that the text was made from; deleting any of them also deletes the stored judgement.
-    pub sources: &'a [ReviewId],
+    pub(crate) sources: &'a [ReviewId],
 }
 
 /// Rating of one text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Rating {
+pub(crate) struct Rating {
     /// Points, 0 to 10.
-    pub points: u8,
+    pub(crate) points: u8,
     /// Parts of the input that were cut to fit the prompt.
-    pub cut: Vec<Cut>,
+    pub(crate) cut: Vec<Cut>,
     /// Whether the answer was already in the store.
-    pub reused: bool,
+    pub(crate) reused: bool,
 }
 
 impl Rating {
-    /// Points divided by [`MOST_POINTS`], 0 to 1, as DPL reports them.
+    /// Points divided by [`MAX_POINTS`], 0 to 1, as DPL reports them.
     #[must_use]
-    pub fn share(&self) -> f64 {
-        f64::from(self.points) / f64::from(MOST_POINTS)
+    pub(crate) fn share(&self) -> f64 {
+        f64::from(self.points) / f64::from(MAX_POINTS)
     }
 }
 
 /// The text of two that is more similar to the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Winner {
+pub(crate) enum Winner {
     /// The first.
     First,
     /// The second.
@@ -72,13 +69,13 @@ pub enum Winner {
 
 /// Preference between two texts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Preference {
+pub(crate) struct Preference {
     /// Preferred text.
-    pub winner: Winner,
+    pub(crate) winner: Winner,
     /// Parts of the inputs that were cut to fit the prompts.
-    pub cut: Vec<Cut>,
+    pub(crate) cut: Vec<Cut>,
     /// Number of answers that were already in the store, 0 to 2.
-    pub reused: usize,
+    pub(crate) reused: usize,
 }
 
 /// Asks the judge for points: 0 for a completely different text, 10 for nearly the same text.
@@ -86,14 +83,14 @@ pub struct Preference {
 /// # Errors
 /// Errors of [`CachedLm::answer`]; [`Error::Form`] if the model is not an
 /// [`Lm`](idiolect_engine::lm::Lm) and does not follow the constraint.
-pub async fn rate(
+pub(crate) async fn rate(
     calls: &CachedLm<'_>,
     reference: &Reference<'_>,
-    text: &Judged<'_>,
+    text: &JudgedText<'_>,
 ) -> Result<Rating> {
     let answer = ask(calls, Stage::Judge, "10|[0-9]", reference, &[text]).await?;
     match answer.text.parse() {
-        Ok(points) if points <= MOST_POINTS => {
+        Ok(points) if points <= MAX_POINTS => {
             Ok(Rating { points, cut: answer.cut, reused: answer.reused })
         }
         _ => Err(unreadable(Stage::Judge, "a whole number from 0 to 10", answer.text)),
@@ -106,11 +103,11 @@ pub async fn rate(
 ///
 /// # Errors
 /// As [`rate`].
-pub async fn prefer(
+pub(crate) async fn prefer(
     calls: &CachedLm<'_>,
     reference: &Reference<'_>,
-    first: &Judged<'_>,
-    second: &Judged<'_>,
+    first: &JudgedText<'_>,
+    second: &JudgedText<'_>,
     seed: u64,
 ) -> Result<Preference> {
     let mut preference = Preference { winner: Winner::Tie, cut: Vec::new(), reused: 0 };
@@ -142,7 +139,7 @@ async fn ask(
     stage: Stage,
     form: &str,
     reference: &Reference<'_>,
-    texts: &[&Judged<'_>],
+    texts: &[&JudgedText<'_>],
 ) -> Result<LmAnswer> {
     let review = &reference.review.review;
     let target = Target {

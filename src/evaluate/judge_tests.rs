@@ -95,8 +95,8 @@ impl World {
     }
 }
 
-fn judged(text: &str) -> Judged<'_> {
-    Judged { text, sources: &[] }
+fn judged(text: &str) -> JudgedText<'_> {
+    JudgedText { text, sources: &[] }
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_judgement_goes_with_the_texts_it_was_made_from() {
     let model = ByRule::new(|_| "3".to_owned());
     let calls = CachedLm::new(&world.store, &model, &task, CachePolicy::Stored);
     let sources = [of_bob];
-    let text = Judged { text: "made of bob's", sources: &sources };
+    let text = JudgedText { text: "made of bob's", sources: &sources };
     let rate = || block_on(rate(&calls, &world.reference(), &text)).unwrap();
     assert!(!rate().reused && rate().reused);
     world.store.put_reviews(&[Review { text: "New.".into(), time: 3, ..other }]).unwrap();
@@ -200,5 +200,5 @@ fn a_model_with_random_weights_always_gives_an_answer_that_parses() {
             block_on(prefer(&calls, &world.reference(), &one, &other, 0)).unwrap();
         }
     }
-    assert!(seen.iter().all(|points| *points <= MOST_POINTS));
+    assert!(seen.iter().all(|points| *points <= MAX_POINTS));
 }

@@ -1,36 +1,83 @@
-//! Evaluation of generated texts: similarity to the user's real texts, and controls that show
-//! whether personalization is the cause.
+//! Evaluation of methods: how well generated texts match the user's real ones, and controls that
+//! show whether personalization is the cause.
 //!
-//! The crate `idiolect_metrics` compares predicted texts with reference texts. The controls
-//! ([`swap`], [`identification`], [`wrong_users`]) separate personalization from properties of any
-//! good text; they can use stylometric similarity, which no generation method uses. [`judge`] asks
-//! a language model how similar a text is to the reference. [`synthetic`] makes users with known
-//! styles, on which the controls themselves are tested.
+//! A [`Plan`] chooses held-out texts of a split, wrong users for each of them, and pairs of users
+//! who wrote about one item. [`run`] takes each method over the plan; every answer and score is
+//! stored, so that a run can be interrupted, or divided by [`Shard`] among machines. [`report`]
+//! computes the requested metrics ([`MetricSet`]) with intervals and paired tests over users.
+//!
+//! Three controls separate personalization from properties of any good text: the gain over wrong
+//! users' histories, the swap test (which of two texts belongs to which of two users), and
+//! identification of the user among others. They compare style with measures that no method uses.
+//! The feature `testing` adds `synthetic`: users with known styles, on which the controls
+//! themselves are tested.
+//!
+//! ```no_run
+//! use idiolect_core::{corpus::Store, methods::{Method, Options}, task::Task};
+//! use idiolect_engine::{lm::{Lm, LoadOptions}, model::catalog::{Catalog, default_models_dir}};
+//! use idiolect_engine::progress::Silent;
+//! use idiolect_evaluate::{EvalContext, MetricGroup, MetricSet, Plan, PlanOptions, Shard, run};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let catalog = Catalog::load(&default_models_dir()?)?;
+//! let lm = Lm::load(&catalog.lm("smollm2-135m-instruct")?, &LoadOptions::default())?;
+//! let store = Store::open_existing("idiolect.sqlite".as_ref())?;
+//! let task = Task::load(Task::DEFAULT)?;
+//! let context = EvalContext {
+//!     store: &store,
+//!     model: &lm,
+//!     judge: None,
+//!     peers: None,
+//!     task: &task,
+//!     options: &Options::of(&task),
+//!     n_seeds: 1,
+//!     score_limit: Some(200),
+//!     metrics: &MetricSet::new(&[MetricGroup::Likelihood]),
+//! };
+//! let options = PlanOptions {
+//!     part: idiolect_core::corpus::split::SplitPart::Test,
+//!     users: Some(60),
+//!     wrong_users: 3,
+//!     pairs: 0,
+//!     peers_any_time: false,
+//!     seed: 42,
+//! };
+//! let plan = Plan::new(&store, &store.split("default")?, &options, None)?;
+//! let methods = [Method::NonPerso, Method::Rag];
+//! let results = run(&context, &plan, &methods, Shard::WHOLE, &Silent);
+//! println!("{} methods", futures::executor::block_on(results)?.methods.len());
+//! # Ok(())
+//! # }
+//! ```
 
+mod cases;
 #[cfg(test)]
 mod controls_tests;
-mod embedded;
+mod encoder_space;
 mod error;
-pub mod figures;
 #[cfg(test)]
 mod flow_tests;
-pub mod identification;
-pub mod judge;
+mod identification;
+mod judge;
 #[cfg(test)]
 mod measured_tests;
-pub mod measures;
-pub mod pairs;
-pub mod plan;
+mod metric_groups;
+mod pairs;
+mod per_user;
+mod plan;
 pub mod report;
-pub mod run;
+mod run;
 mod seed;
-pub mod swap;
+mod swap;
+#[cfg(any(test, feature = "testing"))]
 pub mod synthetic;
-pub mod trial;
-pub mod wrong_users;
+mod wrong_users;
 
-pub use embedded::Embedded;
+pub use cases::EvalContext;
 pub use error::Error;
+pub use metric_groups::{MetricGroup, MetricSet};
+pub use plan::{Plan, PlanOptions};
+pub use run::{MethodResults, PlanResults, Shard, run};
 
 /// This crate's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -6,9 +6,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::synthetic::{Author, Casing, Join, Rules, World, WorldOptions};
+use super::synthetic::{Author, Casing, ClauseJoin, StyleRules, World, WorldOptions};
 use idiolect_core::corpus::{ReviewId, StoredReview};
-use idiolect_core::difference::{Compared, Measured, Statement, measure};
+use idiolect_core::difference::{Compared, MeasuredDifferences, Statement, measure};
 use idiolect_core::peers::{Origin, Representative};
 use idiolect_core::task::Task;
 
@@ -49,7 +49,7 @@ fn compared(world: &World, author: &Author, seed: u64) -> Vec<Compared> {
 
 /// Rules of the peers that an author is compared with, one entry per text. Peers without rules are
 /// left out: they draw from the same population, so on average they have the other peers' rules.
-fn rules_of_peers<'w>(world: &'w World, compared: &[Compared]) -> Vec<&'w Rules> {
+fn rules_of_peers<'w>(world: &'w World, compared: &[Compared]) -> Vec<&'w StyleRules> {
     let peers = compared.iter().flat_map(|c| &c.representatives);
     let author = |name: &str| world.authors.iter().find(|a| a.name == name);
     peers.filter_map(|peer| author(&peer.review.review.user)?.rules.as_ref()).collect()
@@ -103,12 +103,12 @@ fn by_phrase(
 /// Rules of an author that are visible in the texts and distinctive: choices that at most 40 % of
 /// the peers' texts share, and rates and sizes that are about a standard deviation or more away
 /// from the peers' mean.
-fn planted(rules: &Rules, peers: &[&Rules]) -> Vec<Planted> {
+fn planted(rules: &StyleRules, peers: &[&StyleRules]) -> Vec<Planted> {
     let n = peers.len() as f64;
-    let rare = |same: &dyn Fn(&Rules) -> bool| {
+    let rare = |same: &dyn Fn(&StyleRules) -> bool| {
         peers.iter().filter(|peer| same(peer)).count() as f64 <= 0.4 * n
     };
-    let away = |value: &dyn Fn(&Rules) -> f64, least: f64| {
+    let away = |value: &dyn Fn(&StyleRules) -> f64, least: f64| {
         let distance = value(rules) - peers.iter().map(|peer| value(peer)).sum::<f64>() / n;
         (distance.abs() >= least).then_some(distance > 0.0)
     };
@@ -116,7 +116,7 @@ fn planted(rules: &Rules, peers: &[&Rules]) -> Vec<Planted> {
     if rules.casing == Casing::Lower && rare(&|peer| peer.casing == Casing::Lower) {
         planted.push(by("lower case", &[("lower_starts", true), ("lower_i", true)]));
     }
-    let shouts = |rules: &Rules| match rules.casing {
+    let shouts = |rules: &StyleRules| match rules.casing {
         Casing::Shouted => rules.intensifier.1,
         Casing::Sentence | Casing::Lower => 0.0,
     };
@@ -134,13 +134,14 @@ fn planted(rules: &Rules, peers: &[&Rules]) -> Vec<Planted> {
         });
     }
     // An author who ends sentences with dashes uses dashes too.
-    let joins =
-        |peer: &Rules| peer.join == rules.join || rules.join == Join::Dash && peer.ending == " -";
+    let joins = |peer: &StyleRules| {
+        peer.join == rules.join || rules.join == ClauseJoin::Dash && peer.ending == " -"
+    };
     if rare(&joins) {
         planted.push(match rules.join {
-            Join::Apart => by("apart", &[("sentence_words", false)]),
+            ClauseJoin::Apart => by("apart", &[("sentence_words", false)]),
             // The word is found in a phrase if the same word always follows it.
-            Join::And => Planted {
+            ClauseJoin::And => Planted {
                 found_by: Box::new(|statement| {
                     by_phrase("and", "and", false, &["phrase", "function_word"])
                         .is_found_by(statement)
@@ -148,8 +149,8 @@ fn planted(rules: &Rules, peers: &[&Rules]) -> Vec<Planted> {
                 }),
                 rule: "and".to_owned(),
             },
-            Join::Semicolon => by("semicolon", &[("semicolons", true)]),
-            Join::Dash => by("dash", &[("dashes", true)]),
+            ClauseJoin::Semicolon => by("semicolon", &[("semicolons", true)]),
+            ClauseJoin::Dash => by("dash", &[("dashes", true)]),
         });
     }
     match away(&|rules| (rules.fewest + rules.most) as f64 / 2.0, 1.0) {
@@ -195,7 +196,7 @@ fn planted(rules: &Rules, peers: &[&Rules]) -> Vec<Planted> {
 
 /// Accepts a statement about the words of the preferred frame around its placeholders: a phrase of
 /// two or more words, or a single word.
-fn by_frame(rules: &Rules) -> Planted {
+fn by_frame(rules: &StyleRules) -> Planted {
     let pieces = rules.frames[0].split(['{', '}']).filter(|p| !["part", "word"].contains(p));
     let pieces = pieces.map(|piece| piece.trim_matches([' ', ',']));
     let mut found: Vec<Planted> = Vec::new();
@@ -215,14 +216,14 @@ fn by_frame(rules: &Rules) -> Planted {
 }
 
 /// Whether the author's most frequent phrases contain a form that could be contracted.
-fn could_contract(rules: &Rules) -> bool {
+fn could_contract(rules: &StyleRules) -> bool {
     let hedge = if rules.hedge.1 > 0.5 { rules.hedge.0 } else { "" };
     let said = [Some(rules.frames[0]), Some(hedge), rules.opener, rules.closer];
     let places = ["it is", "i would", "i am"];
     said.into_iter().flatten().any(|said| places.iter().any(|place| said.contains(place)))
 }
 
-fn measured(compared: &[Compared], task: &Task) -> Measured {
+fn measured(compared: &[Compared], task: &Task) -> MeasuredDifferences {
     measure(compared, task, None).unwrap()
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// Rule that chooses a user's partner.
 #[derive(Debug, Clone, Copy)]
-pub enum Partner<'a> {
+pub(crate) enum Partner<'a> {
     /// Any user with an item in common, at random: the easy test.
     Random,
     /// The user with an item in common whose embedding has the highest cosine: the hard test. Users
@@ -19,36 +19,36 @@ pub enum Partner<'a> {
 
 /// Limits and seed of the choice of pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct PairOptions {
+pub(crate) struct PairOptions {
     /// Most pairs in total.
-    pub n: usize,
+    pub(crate) n: usize,
     /// Most pairs per user.
-    pub most_per_user: usize,
+    pub(crate) most_per_user: usize,
     /// Seed of the choice.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// Two users and an item that both wrote about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Pair {
+pub(crate) struct UserPair {
     /// One user.
-    pub a: String,
+    pub(crate) a: String,
     /// The other.
-    pub b: String,
+    pub(crate) b: String,
     /// The item.
-    pub item: String,
+    pub(crate) item: String,
 }
 
 /// Chooses pairs among texts, given as (user, item); their order does not matter. No two users are
 /// paired twice and no text is in two pairs. As far as the items allow, every user is paired once
 /// before any user is paired again.
 #[must_use]
-pub fn choose_pairs(
+pub(crate) fn choose_pairs(
     texts: &[(&str, &str)],
     partner: Partner<'_>,
     options: &PairOptions,
-) -> Vec<Pair> {
-    let mut free = Free::of(texts);
+) -> Vec<UserPair> {
+    let mut free = UnpairedTexts::of(texts);
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut pairs = Vec::new();
     for round in 0..options.most_per_user {
@@ -69,7 +69,7 @@ pub fn choose_pairs(
             if let Some((other, item)) = chosen {
                 free.take(user, other, item);
                 let [a, b, item] = [user, other, item].map(str::to_owned);
-                pairs.push(Pair { a, b, item });
+                pairs.push(UserPair { a, b, item });
             }
         }
     }
@@ -77,7 +77,7 @@ pub fn choose_pairs(
 }
 
 /// Texts and users that can still be paired.
-struct Free<'a> {
+struct UnpairedTexts<'a> {
     /// Items of each user whose texts are in no pair.
     items: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// The same texts as users by item.
@@ -86,7 +86,7 @@ struct Free<'a> {
     paired: BTreeSet<(&'a str, &'a str)>,
 }
 
-impl<'a> Free<'a> {
+impl<'a> UnpairedTexts<'a> {
     fn of(texts: &[(&'a str, &'a str)]) -> Self {
         let (mut items, mut users) = (BTreeMap::new(), BTreeMap::new());
         for &(user, item) in texts {
@@ -203,7 +203,7 @@ mod tests {
             prop_assert!(pairs.len() <= n);
             let mut met: HashMap<&str, usize> = HashMap::new();
             let (mut couples, mut used) = (BTreeSet::new(), BTreeSet::new());
-            for Pair { a, b, item } in &pairs {
+            for UserPair { a, b, item } in &pairs {
                 prop_assert!(a != b && couples.insert((a.min(b), a.max(b))));
                 for user in [a, b] {
                     prop_assert!(texts.contains(&(user, item)) && used.insert((user, item)));

@@ -8,19 +8,19 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::Result;
-use super::pairs::{Pair, PairOptions, Partner, choose_pairs};
+use super::pairs::{PairOptions, Partner, UserPair, choose_pairs};
 use super::wrong_users::{MatchOptions, Traits, WrongUser, wrong_users};
-use idiolect_core::corpus::split::{Part, Split, UserSplit};
+use idiolect_core::corpus::split::{Split, SplitPart, UserSplit};
 use idiolect_core::corpus::{Item, ReviewId, Store, StoredReview, View};
 
-/// Least number of texts in a wrong user's history.
-const LEAST_HISTORY: usize = 2;
+/// Minimum number of texts in a wrong user's history.
+const MIN_HISTORY: usize = 2;
 
 /// Parameters of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PlanOptions {
     /// Part of the split whose texts are evaluated.
-    pub part: Part,
+    pub part: SplitPart,
     /// Most users to evaluate, drawn at random; `None` takes all.
     pub users: Option<usize>,
     /// Number of wrong users per held-out text.
@@ -35,21 +35,21 @@ pub struct PlanOptions {
 
 /// One held-out text and its experiment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Case {
+pub(crate) struct Case {
     /// Held-out text.
-    pub review: StoredReview,
+    pub(crate) review: StoredReview,
     /// Item of the text.
-    pub item: Item,
+    pub(crate) item: Item,
     /// The user's reviews that methods may not read: this text and the ones held out after it.
-    pub hidden: Vec<ReviewId>,
+    pub(crate) hidden: Vec<ReviewId>,
     /// Other users whose histories replace the user's own, best match first.
-    pub wrong: Vec<WrongUser>,
+    pub(crate) wrong: Vec<WrongUser>,
 }
 
 /// Rule that a pair was chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum PairKind {
+pub(crate) enum PairKind {
     /// Drawn at random.
     Random,
     /// Nearest user by user embedding.
@@ -58,15 +58,15 @@ pub enum PairKind {
 
 /// Two users who wrote about one item.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SwapCase {
+pub(crate) struct SwapCase {
     /// Names of the users and id of the item.
-    pub pair: Pair,
+    pub(crate) pair: UserPair,
     /// Rule that the pair was chosen by.
-    pub kind: PairKind,
+    pub(crate) kind: PairKind,
     /// The item.
-    pub item: Item,
+    pub(crate) item: Item,
     /// Real reviews of the item, by A and by B.
-    pub real: [StoredReview; 2],
+    pub(crate) real: [StoredReview; 2],
 }
 
 /// A plan: everything that is evaluated.
@@ -75,12 +75,12 @@ pub struct Plan {
     /// Parameters of the plan.
     pub options: PlanOptions,
     /// Held-out texts, ordered by user and time.
-    pub cases: Vec<Case>,
+    pub(crate) cases: Vec<Case>,
     /// Pairs for the swap test.
-    pub swaps: Vec<SwapCase>,
+    pub(crate) swaps: Vec<SwapCase>,
     /// Held-out texts of every user of the split. The swap test hides a pair's from the method and
     /// compares the generated texts with them.
-    pub own: BTreeMap<String, Vec<StoredReview>>,
+    pub(crate) own: BTreeMap<String, Vec<StoredReview>>,
     /// Number of users with a case.
     n_users: usize,
 }
@@ -125,7 +125,7 @@ impl Plan {
 
     /// Number of users with a case.
     #[must_use]
-    pub fn n_users(&self) -> usize {
+    pub(crate) fn n_users(&self) -> usize {
         self.n_users
     }
 }
@@ -175,7 +175,7 @@ impl Histories {
             .collect();
         let right = traits_of(store, &user.user, &past)?;
         let seed = options.seed;
-        let matching = MatchOptions { n: options.wrong_users, at_least: LEAST_HISTORY, seed };
+        let matching = MatchOptions { n: options.wrong_users, at_least: MIN_HISTORY, seed };
         let wrong = wrong_users(&right, &item, &self.traits, &matching);
         let hidden = user.inputs[index..].iter().map(|(_, id)| *id).collect();
         Ok(Case { review, item, hidden, wrong })

@@ -19,7 +19,7 @@ const POOL: usize = 3;
 
 /// A user's traits for matching.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Traits {
+pub(crate) struct Traits {
     user: String,
     n_reviews: usize,
     items: BTreeSet<String>,
@@ -36,7 +36,7 @@ impl Traits {
     /// Traits of a user's history, given as reviews with their items. A user with an empty history
     /// is never a match.
     #[must_use]
-    pub fn of(user: &str, history: &[(&Review, &Item)]) -> Self {
+    pub(crate) fn of(user: &str, history: &[(&Review, &Item)]) -> Self {
         let ratings: Vec<f64> =
             history.iter().filter_map(|(review, _)| review.rating).map(f64::from).collect();
         let letters: usize = history.iter().map(|(review, _)| review.text.chars().count()).sum();
@@ -51,12 +51,6 @@ impl Traits {
             texts: history.iter().map(|(review, _)| text_key(&review.text)).collect(),
         }
     }
-
-    /// Name of the user.
-    #[must_use]
-    pub fn user(&self) -> &str {
-        &self.user
-    }
 }
 
 fn text_key(text: &str) -> Key {
@@ -66,29 +60,29 @@ fn text_key(text: &str) -> Key {
 
 /// A matched other user.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct WrongUser {
+pub(crate) struct WrongUser {
     /// The user.
-    pub user: String,
+    pub(crate) user: String,
     /// Euclidean distance over two features: the mean rating and the logarithm of the mean length,
     /// each in standard deviations over all given users. A missing rating counts as no difference.
-    pub distance: f64,
+    pub(crate) distance: f64,
     /// Whether the user wrote about items of the target's category; true if the target has no
     /// category.
-    pub same_category: bool,
+    pub(crate) same_category: bool,
     /// Whether the user wrote about the target's item. Then that text must be hidden from the
     /// method, like the right user's.
-    pub wrote_about_item: bool,
+    pub(crate) wrote_about_item: bool,
 }
 
 /// Parameters of the choice of wrong users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct MatchOptions {
+pub(crate) struct MatchOptions {
     /// Number of wrong users.
-    pub n: usize,
+    pub(crate) n: usize,
     /// Least number of reviews in a wrong user's history.
-    pub at_least: usize,
+    pub(crate) at_least: usize,
     /// Seed of the draw.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// Chooses `n` wrong users for a target of `right`, best match first; fewer if there are not as
@@ -101,7 +95,7 @@ pub struct MatchOptions {
 /// ignoring case and white space, may be the same person and is left out. The order of `users` does
 /// not matter; the right user may be among them.
 #[must_use]
-pub fn wrong_users(
+pub(crate) fn wrong_users(
     right: &Traits,
     target: &Item,
     users: &[Traits],

@@ -54,9 +54,9 @@ fn copy_store(sandbox: &Sandbox, from: &str, to: &str) {
 
 /// Files of the index of a store, by name.
 fn index_files(store: &Path, index: &PeerIndex) -> BTreeMap<String, Vec<u8>> {
-    let folder = index_folder(store).join(&index.facts().generation);
+    let folder = index_folder(store).join(&index.manifest().generation);
     let read = |name: &String| (name.clone(), std::fs::read(folder.join(name)).unwrap());
-    index.facts().files.keys().map(read).collect()
+    index.manifest().files.keys().map(read).collect()
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use crate::common::{Sandbox, real_data};
 use idiolect::corpus::Store;
-use idiolect::corpus::split::Part;
+use idiolect::corpus::split::SplitPart;
 
 fn sandbox_with(rows: &str) -> Sandbox {
     let sandbox = Sandbox::new();
@@ -41,7 +41,7 @@ fn a_split_is_made_replaced_and_told() {
     let store = Store::open_existing(&sandbox.path("idiolect.sqlite")).unwrap();
     assert_eq!(store.splits().unwrap(), ["default", "x"]);
     let split = store.split("x").unwrap();
-    let (user, held_out) = split.held_out(Part::Test).next().unwrap();
+    let (user, held_out) = split.held_out(SplitPart::Test).next().unwrap();
     assert_eq!(user, "ann");
     assert_eq!(store.reviews(&[held_out]).unwrap()[0].review.text, "text 8");
 }

@@ -13,12 +13,11 @@ use idiolect::client::Model;
 use idiolect::corpus::Store;
 use idiolect::difference::SentenceVectors;
 use idiolect::encoder::Encoder;
-use idiolect::evaluate::measures::{Measure, Measures};
 use idiolect::evaluate::metrics::Meteor;
-use idiolect::evaluate::report::{Facts, Instruments, Report, assemble, to_csv, to_html};
-use idiolect::evaluate::run::{Shard, run as run_plan};
-use idiolect::evaluate::statistics;
-use idiolect::evaluate::trial::Bench;
+use idiolect::evaluate::report::{
+    EvalReport, Provenance, ReportInputs, build_report, to_csv, to_html,
+};
+use idiolect::evaluate::{EvalContext, MetricGroup, MetricSet, Shard, run as run_plan, statistics};
 use idiolect::lm::Lm;
 use idiolect::methods::Method;
 
@@ -75,9 +74,9 @@ struct Asked {
         value_name = "NAMES",
         value_delimiter = ',',
         default_value = "lexical,likelihood,wrong-user,swap,identification",
-        value_parser = PossibleValuesParser::new(Measure::ALL.map(Measure::name)).map(measure)
+        value_parser = PossibleValuesParser::new(MetricGroup::ALL.map(MetricGroup::name)).map(measure)
     )]
-    measures: Vec<Measure>,
+    measures: Vec<MetricGroup>,
     #[command(flatten)]
     choice: plan::PlanArgs,
     /// Seed of the first text of each target; also of the choice of users, wrong users and pairs
@@ -136,7 +135,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 
 fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
     let task = args.settings.task()?;
-    let measures = Measures::new(&args.measures);
+    let measures = MetricSet::new(&args.measures);
     let meteor = match &args.wordnet {
         Some(folder) => Meteor::open(folder).context("--wordnet")?,
         None => Meteor::exact_stem(),
@@ -148,7 +147,7 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
     options.seed = args.seed;
     let compares = args.methods.iter().any(|method| method.needs_peers(&options));
     let encoder = (compares || measures.swaps()).then(|| context.encoder()).transpose()?;
-    let closeness = match (&args.closeness_encoder, measures.has(Measure::Swap)) {
+    let closeness = match (&args.closeness_encoder, measures.has(MetricGroup::Swap)) {
         (Some(name), true) => Some(context.encoder_named(name, context.device()?)?),
         _ => None,
     };
@@ -158,13 +157,13 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
         "--closeness-encoder is the encoder that chooses peers; name another one, or leave it out"
     );
     let plan = args.choice.plan(&store, &split, &measures, encoder.as_ref(), args.seed)?;
-    let judges = measures.has(Measure::Judge) || measures.has(Measure::JudgePairs);
+    let judges = measures.has(MetricGroup::Judge) || measures.has(MetricGroup::JudgePairs);
     let judge = match (&args.judge, judges) {
         (Some(name), true) => Some(context.lm_named(name)?),
         _ => None,
     };
     options.max_tokens = args.max_tokens;
-    let bench = Bench {
+    let eval = EvalContext {
         store: &store,
         model: &lm,
         judge: judge.as_ref().map(|judge| judge as &dyn Model),
@@ -173,12 +172,12 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
         options: &options,
         n_seeds: args.seeds,
         score_limit: (args.score_tokens > 0).then_some(args.score_tokens),
-        measures: &measures,
+        metrics: &measures,
     };
     let shard = args.shard.unwrap_or(Shard::WHOLE);
-    let outcomes = wait(context, run_plan(&bench, &plan, &args.methods, shard, context))??;
+    let results = wait(context, run_plan(&eval, &plan, &args.methods, shard, context))??;
     if !context.globals.quiet {
-        for of_method in &outcomes.methods {
+        for of_method in &results.methods {
             output::note(&format!("{}: {:.1} s", of_method.method.name(), of_method.seconds));
         }
     }
@@ -188,7 +187,7 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
     }
     let encoders = [("encoder", encoder.as_ref()), ("closeness-encoder", closeness.as_ref())];
     let models = models(&lm, judge.as_ref(), encoders);
-    let facts = Facts {
+    let provenance = Provenance {
         command: command_line(),
         version: env!("CARGO_PKG_VERSION"),
         models,
@@ -199,8 +198,16 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
         statistics: statistics::Settings { seed: args.seed, ..Default::default() },
     };
     let encoder = closeness.as_ref().map(|encoder| encoder as &dyn SentenceVectors);
-    let instruments = Instruments { meteor: &meteor, encoder };
-    let report = assemble(&store, &plan, &outcomes, &measures, instruments, args.seeds, facts)?;
+    let inputs = ReportInputs {
+        store: &store,
+        plan: &plan,
+        results: &results,
+        metrics: &measures,
+        seeds: args.seeds,
+        meteor: &meteor,
+        encoder,
+    };
+    let report = build_report(&inputs, provenance)?;
     write_files(args, &report)?;
     match context.globals.json {
         true => output::json(&report),
@@ -208,7 +215,7 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-fn write_files(args: &Asked, report: &Report) -> anyhow::Result<()> {
+fn write_files(args: &Asked, report: &EvalReport) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
         write(path, &to_csv(report))?;
     }
@@ -248,8 +255,11 @@ fn command_line() -> String {
     std::iter::once("idiolect".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
 }
 
-fn measure(name: String) -> Measure {
-    Measure::ALL.into_iter().find(|measure| measure.name() == name).unwrap_or(Measure::Lexical)
+fn measure(name: String) -> MetricGroup {
+    MetricGroup::ALL
+        .into_iter()
+        .find(|measure| measure.name() == name)
+        .unwrap_or(MetricGroup::Lexical)
 }
 
 fn shard(text: &str) -> Result<Shard, String> {

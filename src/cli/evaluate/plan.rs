@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use clap::ValueEnum;
 use idiolect::corpus::Store;
-use idiolect::corpus::split::{Part, Split};
+use idiolect::corpus::split::{Split, SplitPart};
 use idiolect::encoder::Encoder;
-use idiolect::evaluate::measures::Measures;
-use idiolect::evaluate::plan::{Plan, PlanOptions};
+use idiolect::evaluate::{MetricSet, Plan, PlanOptions};
 use idiolect::peers::PeerIndex;
 
 use super::super::values;
@@ -52,15 +51,15 @@ impl PlanArgs {
         &self,
         store: &Store,
         split: &Split,
-        measures: &Measures,
+        measures: &MetricSet,
         encoder: Option<&Encoder>,
         seed: u64,
     ) -> anyhow::Result<Plan> {
         let options = PlanOptions {
             part: match self.split {
-                PartName::Train => Part::Train,
-                PartName::Val => Part::Val,
-                PartName::Test => Part::Test,
+                PartName::Train => SplitPart::Train,
+                PartName::Val => SplitPart::Val,
+                PartName::Test => SplitPart::Test,
             },
             users: self.users,
             wrong_users: self.wrong_users,

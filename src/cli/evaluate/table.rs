@@ -1,6 +1,6 @@
 //! Prints the main figures of a report as a table.
 
-use idiolect::evaluate::report::{Figure, Report};
+use idiolect::evaluate::report::{EvalReport, Figure};
 use idiolect::evaluate::statistics::Verdict;
 
 use super::super::output;
@@ -21,8 +21,8 @@ const COLUMNS: [(&str, &str, usize); 12] = [
     ("first", "identified_first", 2),
 ];
 
-pub(super) fn print(report: &Report) -> anyhow::Result<()> {
-    let Report { users, texts, seeds, pairs, .. } = report;
+pub(super) fn print(report: &EvalReport) -> anyhow::Result<()> {
+    let EvalReport { users, texts, seeds, pairs, .. } = report;
     output::line(&format!("{users} users, {texts} held-out texts, {seeds} seeds, {pairs} pairs"))?;
     output::line("")?;
     let columns: Vec<_> = COLUMNS
@@ -52,7 +52,7 @@ pub(super) fn print(report: &Report) -> anyhow::Result<()> {
         "{different} of {} comparisons of two methods show a difference (Holm-corrected p below \
          {}); --json and --csv have all figures",
         report.comparisons.len(),
-        report.facts.statistics.level
+        report.provenance.statistics.level
     ))
 }
 

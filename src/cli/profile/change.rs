@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, bail};
 use idiolect::corpus::{Store, date};
-use idiolect::difference::stated::{
-    self, Change, Edit, Revision, Stated, StatedProfile, edits_of_markdown, revise, revisions,
+use idiolect::difference::statements::{
+    self, Change, Edit, ProfileStatement, Revision, StatementProfile, edits_of_markdown, revise,
+    revisions,
 };
 use idiolect::task::Task;
 use serde::Serialize;
@@ -43,7 +44,7 @@ pub(super) fn by_itself(args: &Args, store: &Store, context: &Context) -> anyhow
         list(user, &revisions, context)?;
         return Ok(true);
     }
-    let Some(undone) = stated::next_undo(&revisions) else {
+    let Some(undone) = statements::next_undo(&revisions) else {
         bail!("the profile of `{user}` has no change that could be taken back");
     };
     let after = newest(&revisions);
@@ -55,7 +56,7 @@ pub(super) fn by_itself(args: &Args, store: &Store, context: &Context) -> anyhow
 /// Makes the version that the options ask for, from `before`.
 pub(super) fn make(
     changes: &Changes,
-    before: &StatedProfile,
+    before: &StatementProfile,
     task: &Task,
     store: &Store,
     context: &Context,
@@ -91,7 +92,7 @@ pub(super) fn make(
 }
 
 /// Edits of `--pin`, `--drop`, `--reword`, `--add` and `--restore`.
-fn edits(changes: &Changes, before: &StatedProfile, task: &Task) -> anyhow::Result<Vec<Edit>> {
+fn edits(changes: &Changes, before: &StatementProfile, task: &Task) -> anyhow::Result<Vec<Edit>> {
     let mut edits = Vec::new();
     for key in &changes.pin {
         edits.push(Edit::pin(find(before, key)?));
@@ -120,7 +121,7 @@ fn edits(changes: &Changes, before: &StatedProfile, task: &Task) -> anyhow::Resu
     Ok(edits)
 }
 
-fn find<'a>(profile: &'a StatedProfile, key: &str) -> anyhow::Result<&'a Stated> {
+fn find<'a>(profile: &'a StatementProfile, key: &str) -> anyhow::Result<&'a ProfileStatement> {
     profile.statement(key).with_context(|| {
         let user = &profile.user;
         let keys = profile.statements.iter().map(|s| s.statement.key.as_str());

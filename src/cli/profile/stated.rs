@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
-use idiolect::difference::stated::{Stated, StatedProfile, revisions};
+use idiolect::difference::statements::{ProfileStatement, StatementProfile, revisions};
 use idiolect::methods::{self, Material, Options};
 use idiolect::task::Task;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::cli::{output, prose};
 #[derive(Serialize)]
 struct StatedJson<'a> {
     #[serde(flatten)]
-    profile: &'a StatedProfile,
+    profile: &'a StatementProfile,
     /// Whether no statement is shown to the language model.
     abstains: bool,
     /// The sentence that says so and why; `None` if a statement is shown.
@@ -54,7 +54,7 @@ pub(super) fn run(
     output::raw(text.as_bytes())
 }
 
-fn in_words(profile: &StatedProfile, task: &Task) -> String {
+fn in_words(profile: &StatementProfile, task: &Task) -> String {
     let mut out = format!("{}\n", profile.headline());
     if let Some(sentence) = profile.abstention() {
         let _ = writeln!(out, "{sentence}");
@@ -70,9 +70,9 @@ fn in_words(profile: &StatedProfile, task: &Task) -> String {
     out
 }
 
-fn statement(out: &mut String, stated: &Stated) {
+fn statement(out: &mut String, stated: &ProfileStatement) {
     let said = &stated.statement;
-    let check = if stated.standing.is_shown() { "[x]" } else { "[ ]" };
+    let check = if stated.status.is_shown() { "[x]" } else { "[ ]" };
     let text = prose::indented(&said.text, 6);
     let _ = writeln!(out, "  {check} {}", text.trim_start());
     let _ = writeln!(out, "      {}: {}", said.key, stated.figures().join("; "));

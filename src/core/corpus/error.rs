@@ -97,12 +97,12 @@ pub enum Error {
         found: u32,
     },
     /// A vector that cannot be stored, or a stored vector that is damaged.
-    #[error("vector of review {review} under `{stamp}`: {reason}", review = review.0)]
+    #[error("vector of review {review} under `{fingerprint}`: {reason}", review = review.0)]
     BadVector {
         /// The review it belongs to.
         review: ReviewId,
-        /// Stamp of the encoder.
-        stamp: String,
+        /// Fingerprint of the encoder.
+        fingerprint: String,
         /// The problem and the expected value.
         reason: String,
     },
@@ -147,9 +147,9 @@ pub enum Error {
         present: String,
     },
     /// The column map cannot be parsed.
-    #[error("column map: {reason}; expected user=...,item=...,text=...[,{FIELDS}=...]", FIELDS = super::import::OPTIONAL_FIELDS)]
+    #[error("column map: {reason}")]
     BadMap {
-        /// The problem.
+        /// The problem and the expected form.
         reason: String,
     },
     /// The split is not in the store.

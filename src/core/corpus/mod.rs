@@ -1,27 +1,28 @@
 //! Users, items and reviews: the store and the importers.
 
+mod cache;
 pub mod date;
-mod derived;
 mod edits;
 mod error;
 pub mod import;
-mod nearest;
-mod place;
 mod schema;
 pub mod split;
-mod state;
+mod stats;
 mod store;
 #[cfg(test)]
 mod store_tests;
+mod suggest;
+mod upsert;
 mod vectors;
 mod view;
 
 pub use edits::ProfileEdit;
 pub use error::Error;
 pub use idiolect_engine::key::{Key, KeyBuilder};
-pub use place::{Placed, Placement, Run};
-pub use state::StampCount;
+pub use stats::VectorCount;
 pub use store::{Counts, Store, UserSummary};
+pub(crate) use upsert::ImportSession;
+pub use upsert::UpsertOutcome;
 pub use view::View;
 
 /// This module's `Result`.

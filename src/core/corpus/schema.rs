@@ -11,7 +11,7 @@ use super::{Error, Result};
 const APPLICATION_ID: i64 = 0x6964_696f;
 
 /// Longest time to wait for another process that locks the store.
-const PATIENCE: Duration = Duration::from_secs(30);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Migrations: step `i` takes a store from version `i` to version `i + 1`. A released step is never
 /// edited, because stores written by it exist.
@@ -117,7 +117,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
 
 fn prepare_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<()> {
     let fail = |source| sqlite_error(path, source);
-    connection.busy_timeout(PATIENCE).map_err(fail)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
     let version = {
         // Read in one transaction: another process may be creating the tables at the same time.
@@ -163,8 +163,15 @@ fn version_of_ours(connection: &Connection, path: &Path, known: usize) -> Result
         return Err(Error::NotAStore { path: path.to_owned(), what });
     }
     let known = known as i64;
-    if !(1..=known).contains(&version) {
+    if version > known {
         return Err(Error::NewerSchema { path: path.to_owned(), found: version, known });
+    }
+    if version < 1 {
+        return Err(Error::Unreadable {
+            path: path.to_owned(),
+            what: "its schema version".to_owned(),
+            reason: format!("it is {version}, expected 1 to {known}; restore a copy of the store"),
+        });
     }
     Ok(version as usize)
 }
@@ -174,7 +181,7 @@ fn version_of_ours(connection: &Connection, path: &Path, known: usize) -> Result
 /// timeout does not apply to this switch, so the function retries.
 fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
     let mode = |sql| connection.query_row(sql, [], |row| row.get::<_, String>(0));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         if matches!(mode("PRAGMA journal_mode")?.as_str(), "wal" | "memory") {
             return Ok(());
@@ -251,6 +258,12 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         drop(connection);
         assert!(matches!(open(&newer, STEPS), Err(Error::NewerSchema { found: 99, .. })));
+
+        let unversioned = folder.path().join("unversioned.sqlite");
+        let connection = open(&unversioned, STEPS).unwrap();
+        connection.pragma_update(None, "user_version", 0).unwrap();
+        drop(connection);
+        assert!(matches!(open(&unversioned, STEPS), Err(Error::Unreadable { .. })));
 
         let strange = folder.path().join("strange.sqlite");
         Connection::open(&strange).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior};
 
 use super::schema::{self, sqlite_error};
-use super::{Error, Item, Result, Review, ReviewId, StoredReview, nearest};
+use super::{Error, Item, Result, Review, ReviewId, StoredReview, suggest};
 
 /// An open store. Several processes may have the same store open; writers wait for each other.
 pub struct Store {
@@ -217,12 +217,12 @@ impl Store {
             return Ok(());
         }
         let names: Vec<String> = self.list("SELECT name FROM user", [], |row| row.get(0))?;
-        let hint = nearest::hint(user, names.iter().map(String::as_str));
+        let hint = suggest::hint(user, names.iter().map(String::as_str));
         Err(Error::UnknownUser { user: user.to_owned(), hint })
     }
 
     fn unknown_item(&self, item: &str) -> Result<Error> {
-        let hint = nearest::hint(item, self.item_ids()?.iter().map(String::as_str));
+        let hint = suggest::hint(item, self.item_ids()?.iter().map(String::as_str));
         Ok(Error::UnknownItem { item: item.to_owned(), hint })
     }
 }

@@ -17,7 +17,7 @@ fn ids(reviews: &[StoredReview]) -> Vec<ReviewId> {
 fn histories_are_sorted_by_time_and_counted() {
     let store = Store::in_memory().unwrap();
     let rows = [review("ann", "x", "b", 2), review("ann", "y", "a", 1), review("bob", "x", "c", 0)];
-    assert_eq!(store.put_reviews(&rows).unwrap(), [Placed::New; 3]);
+    assert_eq!(store.put_reviews(&rows).unwrap(), [UpsertOutcome::New; 3]);
     let ann = store.history("ann").unwrap();
     assert_eq!(ann.iter().map(|r| r.review.text.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(ann[1].review, rows[0]);
@@ -67,11 +67,14 @@ fn a_newer_review_takes_vectors_and_derived_values_with_it() {
     store.put_derived("d", &both, "made of both", &[old, other]).unwrap();
     store.put_derived("d", &one, "made of one", &[other]).unwrap();
 
-    assert_eq!(store.put_reviews(&[review("a", "x", "old", 1)]).unwrap(), [Placed::Same]);
-    assert_eq!(store.put_reviews(&[review("a", "x", "older", 0)]).unwrap(), [Placed::Older]);
+    assert_eq!(store.put_reviews(&[review("a", "x", "old", 1)]).unwrap(), [UpsertOutcome::Same]);
+    assert_eq!(store.put_reviews(&[review("a", "x", "older", 0)]).unwrap(), [UpsertOutcome::Older]);
     assert!(store.derived("d", &both).unwrap().is_some());
 
-    assert_eq!(store.put_reviews(&[review("a", "x", "new", 2)]).unwrap(), [Placed::Replaced]);
+    assert_eq!(
+        store.put_reviews(&[review("a", "x", "new", 2)]).unwrap(),
+        [UpsertOutcome::Replaced]
+    );
     let new = store.history("a").unwrap()[0].id;
     assert!(new > other);
     assert_eq!(store.derived("d", &both).unwrap(), None);
@@ -98,14 +101,17 @@ fn ties_in_time_settle_and_stay_settled_when_a_run_is_repeated() {
         [review("a", "x", "one", 5), review("a", "x", "two", 5), review("a", "x", "three", 4)];
     let mut runs = Vec::new();
     for _ in 0..2 {
-        let placements = store.put_rows(&mut Run::default(), &[], &rows).unwrap();
-        runs.push(placements.iter().filter(|p| p.duplicate).count());
+        let upserts = store.put_rows(&mut ImportSession::default(), &[], &rows).unwrap();
+        runs.push(upserts.iter().filter(|p| p.duplicate).count());
         assert_eq!(store.history("a").unwrap()[0].review.text, "one");
     }
     assert_eq!(runs, [2, 2]);
     assert_eq!(store.review_ids().unwrap(), [ReviewId(1)]);
     // A review of a later run replaces one of an earlier run.
-    assert_eq!(store.put_reviews(&[review("a", "x", "mended", 5)]).unwrap(), [Placed::Replaced]);
+    assert_eq!(
+        store.put_reviews(&[review("a", "x", "mended", 5)]).unwrap(),
+        [UpsertOutcome::Replaced]
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Stored vectors of reviews, keyed by review and by the stamp (fingerprint) of the encoder.
+//! Stored vectors of reviews, keyed by review and by the encoder's fingerprint.
 
 use std::collections::HashMap;
 
@@ -7,35 +7,35 @@ use rusqlite::{OptionalExtension, params};
 use super::{Error, Result, ReviewId, Store};
 
 impl Store {
-    /// Returns the ids of the reviews without a vector under `stamp`, ascending.
-    pub fn without_vector(&self, stamp: &str) -> Result<Vec<ReviewId>> {
+    /// Returns the ids of the reviews without a vector under `fingerprint`, ascending.
+    pub fn without_vector(&self, fingerprint: &str) -> Result<Vec<ReviewId>> {
         let sql = "SELECT id FROM review AS r WHERE NOT EXISTS (
                        SELECT 1 FROM vector WHERE vector.review = r.id
                        AND vector.stamp = (SELECT id FROM stamp WHERE name = ?1))
                    ORDER BY id";
-        self.list(sql, [stamp], |row| row.get(0).map(ReviewId))
+        self.list(sql, [fingerprint], |row| row.get(0).map(ReviewId))
     }
 
-    /// Stores vectors under `stamp` in one transaction. Replaces vectors that these reviews already
-    /// have under it. Skips the vector of a review that no longer exists.
+    /// Stores vectors under `fingerprint` in one transaction. Replaces vectors that these reviews
+    /// already have under it. Skips the vector of a review that no longer exists.
     ///
-    /// All vectors of a stamp have the same length. If a vector is empty, has another length, or
-    /// contains a NaN or an infinity, the result is an error and nothing is stored.
-    pub fn put_vectors(&self, stamp: &str, vectors: &[(ReviewId, Vec<f32>)]) -> Result<()> {
+    /// All vectors of a fingerprint have the same length. If a vector is empty, has another length,
+    /// or contains a NaN or an infinity, the result is an error and nothing is stored.
+    pub fn put_vectors(&self, fingerprint: &str, vectors: &[(ReviewId, Vec<f32>)]) -> Result<()> {
         let Some((first, vector)) = vectors.first() else {
             return Ok(());
         };
         let dimensions = vector.len();
         for (review, vector) in vectors {
-            check(stamp, *review, vector, dimensions)?;
+            check(fingerprint, *review, vector, dimensions)?;
         }
         let stored = self.write(|transaction| {
             transaction
                 .prepare_cached("INSERT OR IGNORE INTO stamp(name, dimensions) VALUES (?1, ?2)")?
-                .execute(params![stamp, dimensions as i64])?;
-            let (stamp, stored): (i64, i64) = transaction
+                .execute(params![fingerprint, dimensions as i64])?;
+            let (encoder, stored): (i64, i64) = transaction
                 .prepare_cached("SELECT id, dimensions FROM stamp WHERE name = ?1")?
-                .query_row([stamp], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                .query_row([fingerprint], |row| Ok((row.get(0)?, row.get(1)?)))?;
             if stored != dimensions as i64 {
                 return Ok(stored);
             }
@@ -46,26 +46,30 @@ impl Store {
             )?;
             for (review, vector) in vectors {
                 let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
-                insert.execute(params![review.0, stamp, bytes])?;
+                insert.execute(params![review.0, encoder, bytes])?;
             }
             Ok(stored)
         })?;
         if stored != dimensions as i64 {
             let reason = format!("it has {dimensions} numbers; those stored have {stored}");
-            return Err(bad(stamp, *first, reason));
+            return Err(bad(fingerprint, *first, reason));
         }
         Ok(())
     }
 
-    /// Returns the vectors stored under `stamp`; reviews without one are absent from the map. Error
-    /// if a stored vector has the wrong length or contains a NaN or an infinity.
-    pub fn vectors(&self, stamp: &str, ids: &[ReviewId]) -> Result<HashMap<ReviewId, Vec<f32>>> {
+    /// Returns the vectors stored under `fingerprint`; reviews without one are absent from the map.
+    /// Error if a stored vector has the wrong length or contains a NaN or an infinity.
+    pub fn vectors(
+        &self,
+        fingerprint: &str,
+        ids: &[ReviewId],
+    ) -> Result<HashMap<ReviewId, Vec<f32>>> {
         let blobs = self.read(|connection| {
-            let stamp = connection
+            let encoder = connection
                 .prepare_cached("SELECT id, dimensions FROM stamp WHERE name = ?1")?
-                .query_row([stamp], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+                .query_row([fingerprint], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
                 .optional()?;
-            let Some((stamp, dimensions)) = stamp else {
+            let Some((encoder, dimensions)) = encoder else {
                 return Ok((0, Vec::new()));
             };
             let mut select = connection
@@ -73,7 +77,7 @@ impl Store {
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
                 let blob: Option<Vec<u8>> =
-                    select.query_row([id.0, stamp], |row| row.get(0)).optional()?;
+                    select.query_row([id.0, encoder], |row| row.get(0)).optional()?;
                 found.extend(blob.map(|blob| (*id, blob)));
             }
             Ok((dimensions as usize, found))
@@ -86,20 +90,20 @@ impl Store {
                 let vector: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
                 if !rest.is_empty() {
                     let reason = format!("{} stored bytes, no multiple of 4{MEND}", blob.len());
-                    return Err(bad(stamp, id, reason));
+                    return Err(bad(fingerprint, id, reason));
                 }
-                check(stamp, id, &vector, dimensions)?;
+                check(fingerprint, id, &vector, dimensions)?;
                 Ok((id, vector))
             })
             .collect()
     }
 
-    /// Deletes all vectors of `stamp`, so that they are computed again. Returns their number.
-    pub fn drop_vectors(&self, stamp: &str) -> Result<usize> {
+    /// Deletes all vectors of `fingerprint`, so that they are computed again. Returns their number.
+    pub fn drop_vectors(&self, fingerprint: &str) -> Result<usize> {
         self.write(|transaction| {
             let sql = "DELETE FROM vector WHERE stamp = (SELECT id FROM stamp WHERE name = ?1)";
-            let gone = transaction.execute(sql, [stamp])?;
-            transaction.execute("DELETE FROM stamp WHERE name = ?1", [stamp])?;
+            let gone = transaction.execute(sql, [fingerprint])?;
+            transaction.execute("DELETE FROM stamp WHERE name = ?1", [fingerprint])?;
             Ok(gone)
         })
     }
@@ -107,23 +111,23 @@ impl Store {
 
 const MEND: &str = "; the store is damaged, restore a copy";
 
-fn check(stamp: &str, review: ReviewId, vector: &[f32], dimensions: usize) -> Result<()> {
+fn check(fingerprint: &str, review: ReviewId, vector: &[f32], dimensions: usize) -> Result<()> {
     if vector.is_empty() {
-        return Err(bad(stamp, review, "it is empty".to_owned()));
+        return Err(bad(fingerprint, review, "it is empty".to_owned()));
     }
     if vector.len() != dimensions {
         let reason = format!("it has {} numbers, expected {dimensions}", vector.len());
-        return Err(bad(stamp, review, reason));
+        return Err(bad(fingerprint, review, reason));
     }
     match vector.iter().position(|x| !x.is_finite()) {
         Some(at) => {
             let reason = format!("number {at} is {}, expected a finite one", vector[at]);
-            Err(bad(stamp, review, reason))
+            Err(bad(fingerprint, review, reason))
         }
         None => Ok(()),
     }
 }
 
-fn bad(stamp: &str, review: ReviewId, reason: String) -> Error {
-    Error::BadVector { review, stamp: stamp.to_owned(), reason }
+fn bad(fingerprint: &str, review: ReviewId, reason: String) -> Error {
+    Error::BadVector { review, fingerprint: fingerprint.to_owned(), reason }
 }

@@ -7,17 +7,17 @@ mod constrained;
 pub mod measured;
 mod open;
 mod profile;
-pub mod stated;
 mod statement;
+pub mod statements;
 mod tell;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod verify;
 
-pub use measured::{Measured, SentenceVectors, measure};
+pub use measured::{MeasuredDifferences, SentenceVectors, measure};
 pub use open::tell_validated;
 pub use profile::{Profile, summarize};
-pub use statement::{Evidence, PeerQuote, Source, Statement};
+pub use statement::{Evidence, PeerQuote, Statement, StatementSource};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
 pub use verify::{Occasion, Trial, gain, verify};
 

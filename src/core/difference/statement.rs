@@ -7,7 +7,7 @@ use crate::corpus::ReviewId;
 /// Origin of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum StatementSource {
     /// Counted in the texts.
     Measured,
     /// Extracted by the language model.
@@ -49,7 +49,7 @@ pub struct Statement {
     /// A sentence about the user that a prompt can show.
     pub text: String,
     /// Origin of the statement.
-    pub source: Source,
+    pub source: StatementSource,
     /// Mean paired difference to the representatives in standard deviations, shrunk towards zero by
     /// the number of reviews; positive if the user has more of it. `None` if nothing was counted.
     #[serde(skip_serializing_if = "Option::is_none", default)]

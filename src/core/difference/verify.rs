@@ -14,7 +14,7 @@
 
 use futures::future::try_join_all;
 
-use super::stated::{Gain, Standing, Stated};
+use super::statements::{Gain, ProfileStatement, StatementStatus};
 use super::{Result, Statement};
 use crate::client::{CachedLm, ScoreCall, Scored};
 use crate::corpus::{ReviewId, StoredReview};
@@ -59,9 +59,9 @@ pub async fn verify(
     trial: Trial,
     occasions: &[Occasion],
     statements: Vec<Statement>,
-) -> Result<Vec<Stated>> {
+) -> Result<Vec<ProfileStatement>> {
     if occasions.len() < LEAST_OCCASIONS || statements.is_empty() {
-        return Ok(statements.into_iter().map(Stated::unverified).collect());
+        return Ok(statements.into_iter().map(ProfileStatement::unverified).collect());
     }
     let proof =
         Proof { calls, trial, occasions, bare: scores(calls, trial, occasions, &[]).await? };
@@ -86,8 +86,9 @@ pub async fn verify(
         }
     }
     let stated = statements.into_iter().zip(gains).enumerate().map(|(i, (statement, gain))| {
-        let standing = if kept.contains(&i) { Standing::Kept } else { Standing::Abstained };
-        Stated { statement, gain: Some(gain), standing }
+        let status =
+            if kept.contains(&i) { StatementStatus::Accepted } else { StatementStatus::Rejected };
+        ProfileStatement { statement, gain: Some(gain), status }
     });
     Ok(stated.collect())
 }

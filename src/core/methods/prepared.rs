@@ -6,7 +6,7 @@ use super::{Error, Material, Method, Options, Past, Result, Written, ids};
 use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, Usage};
 use crate::corpus::{ReviewId, StoredReview};
 use crate::difference::Profile;
-use crate::difference::stated::StatedProfile;
+use crate::difference::statements::StatementProfile;
 use crate::task::{Cut, Draft, Stage};
 use idiolect_engine::lm::Sampling;
 
@@ -26,7 +26,7 @@ pub struct Prepared {
     /// The profile, for methods that make one.
     pub profile: Option<Profile>,
     /// The profile in statements, for the method that makes one.
-    pub stated: Option<StatedProfile>,
+    pub stated: Option<StatementProfile>,
     /// Contrast prompts and the rule that combines them, for methods that steer.
     pub steered: Option<Steered>,
     /// Parts left out of earlier prompts, in the order in which the prompts were made.

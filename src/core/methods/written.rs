@@ -6,7 +6,7 @@ use super::Method;
 use crate::client::Usage;
 use crate::corpus::ReviewId;
 use crate::difference::Profile;
-use crate::difference::stated::StatedProfile;
+use crate::difference::statements::StatementProfile;
 use crate::task::Cut;
 use idiolect_engine::lm::Finish;
 
@@ -40,7 +40,7 @@ pub struct Written {
     pub profile: Option<Profile>,
     /// The profile in statements, for the method that makes one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stated: Option<StatedProfile>,
+    pub stated: Option<StatementProfile>,
 }
 
 impl Written {

@@ -39,7 +39,7 @@ pub fn distinctness(view: &View<'_>, encoder: &Encoder, items: &[OnItem]) -> Res
     Ok(of_vectors(items, &vectors))
 }
 
-struct Item<'a> {
+struct ItemVectors<'a> {
     own: &'a [f32],
     others: Vec<&'a [f32]>,
     difference: Vec<f32>,
@@ -47,14 +47,14 @@ struct Item<'a> {
 
 fn of_vectors(items: &[OnItem], vectors: &HashMap<ReviewId, Vec<f32>>) -> f32 {
     let vector = |id: &ReviewId| vectors.get(id).map(Vec::as_slice);
-    let items: Vec<Item<'_>> = items
+    let items: Vec<ItemVectors<'_>> = items
         .iter()
         .filter_map(|item| {
             let own = vector(&item.own)?;
             let others: Vec<&[f32]> = item.others.iter().filter_map(vector).collect();
             let mean = mean(others.iter().copied(), own.len())?;
             let difference = own.iter().zip(&mean).map(|(x, m)| x - m).collect();
-            Some(Item { own, others, difference })
+            Some(ItemVectors { own, others, difference })
         })
         .collect();
     let n = items.len();
@@ -68,8 +68,8 @@ fn of_vectors(items: &[OnItem], vectors: &HashMap<ReviewId, Vec<f32>>) -> f32 {
 
 /// Returns the share of others' texts on the item `left_out` that have a larger projection than the
 /// user's own text on the direction from the other items; ties count half.
-fn taken_for_the_user(items: &[Item<'_>], left_out: usize) -> f64 {
-    let Item { own, others, .. } = &items[left_out];
+fn taken_for_the_user(items: &[ItemVectors<'_>], left_out: usize) -> f64 {
+    let ItemVectors { own, others, .. } = &items[left_out];
     let mut direction = vec![0.0; own.len()];
     for (_, item) in items.iter().enumerate().filter(|(i, _)| *i != left_out) {
         direction.iter_mut().zip(&item.difference).for_each(|(sum, x)| *sum += x);

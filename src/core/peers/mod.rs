@@ -1,19 +1,19 @@
 //! User embeddings, the index over them, and the selection of representatives.
 //!
-//! A review's vector is its encoder embedding, stored under the encoder's stamp (`vectors`). A
-//! user's embedding is the mean residual of their review vectors after the mean vector of each item
-//! is subtracted (`user_embedding`). The index (`index`) finds the users nearest to a vector.
+//! A review's vector is its encoder embedding, stored under the encoder's fingerprint (`vectors`).
+//! A user's embedding is the mean residual of their review vectors after the mean vector of each
+//! item is subtracted (`user_embedding`). The index (`index`) finds the users nearest to a vector.
 //! Representatives are selected among the other users who reviewed an item (`representatives`,
 //! `selection`, `kmeans`) or, if these are too few, among reviewers of similar items
-//! (`near_items`). `nearness` computes similarities between users, and `distinctness` how well a
+//! (`candidates`). `nearness` computes similarities between users, and `distinctness` how well a
 //! user can be told apart from others.
 
+mod candidates;
 mod distinctness;
 mod error;
 mod index;
 mod kmeans;
 mod linear;
-mod near_items;
 mod nearness;
 mod representatives;
 mod selection;
@@ -28,7 +28,8 @@ use crate::corpus::StoredReview;
 pub use distinctness::{OnItem, distinctness};
 pub use error::Error;
 pub use index::{
-    BuildOptions, DEFAULT_EXACT_BELOW, Facts, IndexKind, PeerIndex, build_index, index_folder,
+    BuildOptions, DEFAULT_EXACT_BELOW, IndexKind, IndexManifest, PeerIndex, build_index,
+    index_folder,
 };
 pub(crate) use kmeans::cluster;
 pub use nearness::nearest_users;

@@ -55,7 +55,7 @@ impl<'a> Nearness<'a> {
             Err(Error::NoIndex { .. } | Error::NoFolder) => None,
             Err(error) => return Err(error),
         };
-        let kind = index.as_ref().map_or(EmbeddingKind::Residual, |i| i.facts().embedding);
+        let kind = index.as_ref().map_or(EmbeddingKind::Residual, |i| i.manifest().embedding);
         // The index also covers reviews that a narrower view hides.
         let index = index.filter(|_| view.shows_all());
         let mut nearness = Self { view, encoder, user, means, index, kind, embedding: None };

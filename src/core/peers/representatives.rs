@@ -2,22 +2,16 @@
 
 use std::collections::HashMap;
 
+use super::candidates::{Candidate, CandidateQuery, candidates};
 use super::linear::{cosine, mean};
 use super::nearness::Nearness;
 use super::selection::{Chosen, select};
 use super::user_embedding::ItemMeans;
 use super::vectors::{ensure_all, vectors_of};
-use super::{Anchor, Choice, ChoiceOptions, Origin, Representative, Result, Selector, near_items};
+use super::{Anchor, Choice, ChoiceOptions, Representative, Result, Selector};
 use crate::corpus::{ReviewId, StoredReview, View};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::Silent;
-
-/// A review that may be selected.
-#[derive(Debug, Clone)]
-pub(super) struct Candidate {
-    pub(super) review: StoredReview,
-    pub(super) origin: Origin,
-}
 
 /// Selects representatives for `user` on `item`; with [`super::Selector::Kmeans`] as DPL does
 /// (arXiv 2503.02450). Computes missing vectors of the reviews it needs.
@@ -41,19 +35,8 @@ pub fn choose(
     let history = view.history(user)?;
     let on_item = view.reviews_of(item)?;
     let own = on_item.iter().find(|r| r.review.user == user);
-    let mut candidates: Vec<Candidate> = on_item
-        .iter()
-        .filter(|r| r.review.user != user)
-        .map(|r| Candidate { review: r.clone(), origin: Origin::SameItem })
-        .collect();
-    if candidates.len() < options.k {
-        let wanted = options.k - candidates.len();
-        let scene = near_items::Scene { view, encoder, user, item };
-        let more = near_items::fill_up(&scene, &candidates, wanted)?;
-        candidates.extend(more);
-    }
-    // Sorted by user, so that the selection does not depend on the order of rows.
-    candidates.sort_by(|a, b| a.review.review.user.cmp(&b.review.review.user));
+    let query = CandidateQuery { view, encoder, user, item };
+    let mut candidates = candidates(&query, &on_item, options.k)?;
 
     // The user's other reviews are needed only if there is none of this item.
     let compared: Vec<ReviewId> = match own {

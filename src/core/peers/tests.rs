@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use super::linear::{cosine, norm};
 use super::*;
 use crate::corpus::{Item, Review, ReviewId, Store, View};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::encoder::testing::{other_tiny_encoder, tiny_encoder, tiny_text as text};
-use idiolect_engine::progress::Silent;
+use idiolect_engine::progress::{Progress, Silent};
 
 fn review(user: &str, item: &str, text: &str, time: i64) -> Review {
     let (user, item, text) = (user.to_owned(), item.to_owned(), text.to_owned());
@@ -265,9 +266,9 @@ fn an_index_opens_as_it_was_built_and_is_not_built_twice() {
     for exact_below in [usize::MAX, 0] {
         let (built, ..) = build(&store, &encoder, exact_below);
         let kind = if exact_below == 0 { IndexKind::Hnsw } else { IndexKind::Exact };
-        assert_eq!((built.facts().index, built.len(), built.facts().reviews), (kind, 10, 33));
+        assert_eq!((built.manifest().index, built.len(), built.manifest().reviews), (kind, 10, 33));
         let opened = PeerIndex::open(&store, &encoder).unwrap();
-        assert_eq!(opened.facts(), built.facts());
+        assert_eq!(opened.manifest(), built.manifest());
         for user in 0..10 {
             let user = format!("u{user}");
             let query = opened.embedding(&user).unwrap().to_vec();
@@ -278,7 +279,7 @@ fn an_index_opens_as_it_was_built_and_is_not_built_twice() {
         }
         assert_eq!(opened.near(opened.embedding("u1").unwrap(), 99).unwrap().len(), 10);
         let (again, n_embedded, _) = build(&store, &encoder, exact_below);
-        assert_eq!((again.facts(), n_embedded), (built.facts(), 0));
+        assert_eq!((again.manifest(), n_embedded), (built.manifest(), 0));
     }
 }
 
@@ -324,11 +325,11 @@ fn damaged_files_are_found_out_and_made_anew() {
     let folder = index_folder(store.path());
     for exact_below in [usize::MAX, 0] {
         let (built, ..) = build(&store, &encoder, exact_below);
-        let names: Vec<String> = built.facts().files.keys().cloned().collect();
+        let names: Vec<String> = built.manifest().files.keys().cloned().collect();
         assert_eq!(names.len(), if exact_below == 0 { 4 } else { 2 });
         for name in names {
             let current = PeerIndex::open(&store, &encoder).unwrap();
-            let path = folder.join(&current.facts().generation).join(&name);
+            let path = folder.join(&current.manifest().generation).join(&name);
             let whole = std::fs::read(&path).unwrap();
             for at in [0, whole.len() / 2, whole.len() - 1] {
                 let mut damaged = whole.clone();
@@ -402,4 +403,42 @@ fn a_store_in_memory_has_no_index() {
     let store = in_memory();
     let built = build_index(&store, &encoder, &BuildOptions::default(), &Silent);
     assert!(matches!(built, Err(Error::NoFolder)));
+}
+
+/// Counts open stages, and requests a stop once `allowed` units are done.
+#[derive(Default)]
+struct StopsAfter {
+    allowed: i64,
+    open: AtomicI64,
+    done: AtomicI64,
+}
+
+impl Progress for StopsAfter {
+    fn begin(&self, _what: &str, _total: Option<u64>) {
+        self.open.fetch_add(1, Relaxed);
+    }
+    fn advance(&self, n: u64) {
+        self.done.fetch_add(n as i64, Relaxed);
+    }
+    fn end(&self) {
+        self.open.fetch_sub(1, Relaxed);
+    }
+    fn stop_requested(&self) -> bool {
+        self.done.load(Relaxed) >= self.allowed
+    }
+}
+
+#[test]
+fn a_stop_ends_the_stage_that_it_interrupts() {
+    let encoder = tiny_encoder();
+    let options = BuildOptions { exact_below: 0, ..BuildOptions::default() };
+    // Before the first review, after the 33 embedded ones, while users are placed, and while they
+    // are linked.
+    for allowed in [0, 33, 33 + 33 + 1, 33 + 33 + 10 + 1] {
+        let (_dir, store) = on_disk();
+        let progress = StopsAfter { allowed, ..StopsAfter::default() };
+        let built = build_index(&store, &encoder, &options, &progress);
+        assert!(matches!(built, Err(Error::Stopped)), "{allowed}");
+        assert_eq!(progress.open.load(Relaxed), 0, "{allowed}");
+    }
 }

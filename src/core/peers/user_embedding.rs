@@ -10,7 +10,7 @@ use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::Progress;
 
 /// Length of a mean below which it is rounding noise.
-const SHORTEST: f64 = 1e-6;
+const MIN_LENGTH: f64 = 1e-6;
 
 /// Definition of a user's embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -113,7 +113,7 @@ impl Sums {
 
     /// Returns the embedding; `None` if nothing was added or the mean vanishes.
     pub(super) fn embedding(&self, kind: EmbeddingKind) -> Option<UserEmbedding> {
-        let shortest = SHORTEST * f64::from(self.n);
+        let shortest = MIN_LENGTH * f64::from(self.n);
         if kind == EmbeddingKind::Residual
             && let Some(vector) = unit(&self.residual, shortest)
         {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Error, Result};
 use crate::corpus::{ReviewId, StoredReview, View};
 use idiolect_engine::encoder::Encoder;
-use idiolect_engine::progress::{Progress, Silent};
+use idiolect_engine::progress::{Progress, ProgressStage, Silent};
 
 /// Number of reviews embedded per commit to the store and per check of the stop request.
 const BATCH: usize = 128;
@@ -15,11 +15,11 @@ const CHUNK: usize = 2048;
 
 /// Maximum number of missing vectors that are computed on demand; for more, the user must run
 /// `idiolect index`.
-const MADE_IN_PASSING: usize = 1000;
+const MAX_ON_DEMAND: usize = 1000;
 
-/// Embeds the reviews that have no vector under the encoder's stamp yet. Returns the number of
-/// missing vectors and the number of texts that had to be truncated. Vectors are stored in batches,
-/// so that an interruption loses at most one batch.
+/// Embeds the reviews that have no vector under the encoder's fingerprint yet. Returns the number
+/// of missing vectors and the number of texts that had to be truncated. Vectors are stored in
+/// batches, so that an interruption loses at most one batch.
 ///
 /// # Errors
 ///
@@ -40,9 +40,9 @@ pub fn ensure_vectors(
         return Ok((0, 0));
     }
     let mut n_truncated = 0;
-    progress.begin("embedding reviews", Some(missing.len() as u64));
+    let stage = ProgressStage::begin(progress, "embedding reviews", Some(missing.len() as u64));
     for batch in missing.chunks(BATCH) {
-        if progress.stop_requested() {
+        if stage.stop_requested() {
             return Err(Error::Stopped);
         }
         let reviews = store.reviews(batch)?;
@@ -52,9 +52,8 @@ pub fn ensure_vectors(
         let rows: Vec<_> =
             reviews.iter().zip(embeddings).map(|(review, e)| (review.id, e.vector)).collect();
         store.put_vectors(encoder.stamp(), &rows)?;
-        progress.advance(batch.len() as u64);
+        stage.advance(batch.len() as u64);
     }
-    progress.end();
     Ok((missing.len(), n_truncated))
 }
 
@@ -68,10 +67,10 @@ pub(super) fn vectors_of(
     Ok(view.store().vectors(encoder.stamp(), ids)?)
 }
 
-/// Computes all missing vectors; error if there are more than [`MADE_IN_PASSING`].
+/// Computes all missing vectors; error if there are more than [`MAX_ON_DEMAND`].
 pub(super) fn ensure_all(view: &View<'_>, encoder: &Encoder) -> Result<()> {
     let missing = view.store().without_vector(encoder.stamp())?;
-    if missing.len() > MADE_IN_PASSING {
+    if missing.len() > MAX_ON_DEMAND {
         let encoder = encoder.name().to_owned();
         return Err(Error::NotEmbedded { missing: missing.len(), encoder });
     }
@@ -79,10 +78,11 @@ pub(super) fn ensure_all(view: &View<'_>, encoder: &Encoder) -> Result<()> {
     Ok(())
 }
 
-/// Calls `visit` for all visible reviews that have a vector under `stamp`, in order of row ids.
+/// Calls `visit` for all visible reviews that have a vector under `fingerprint`, in order of row
+/// ids.
 pub(super) fn for_each_review(
     view: &View<'_>,
-    stamp: &str,
+    fingerprint: &str,
     progress: &dyn Progress,
     mut visit: impl FnMut(&StoredReview, &[f32]),
 ) -> Result<()> {
@@ -90,7 +90,7 @@ pub(super) fn for_each_review(
         if progress.stop_requested() {
             return Err(Error::Stopped);
         }
-        let vectors = view.store().vectors(stamp, chunk)?;
+        let vectors = view.store().vectors(fingerprint, chunk)?;
         for review in view.reviews(chunk)? {
             if let Some(vector) = vectors.get(&review.id) {
                 visit(&review, vector);

@@ -108,7 +108,7 @@ impl Field {
 
 /// Source of a block's text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Source {
+pub struct BlockSource {
     /// The user who wrote it or whom it describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -125,7 +125,7 @@ pub struct Source {
 pub struct Block {
     /// Source of the text; never shown to the model.
     #[serde(skip)]
-    pub source: Source,
+    pub source: BlockSource,
     /// See [`Field::ItemTitle`].
     pub item_title: String,
     /// See [`Field::ItemDescription`].
@@ -145,7 +145,7 @@ impl Block {
     #[must_use]
     pub fn of_target(target: &Target) -> Self {
         Self {
-            source: Source {
+            source: BlockSource {
                 user: Some(target.user.clone()),
                 item: Some(target.item.id.clone()),
                 review: None,
@@ -168,7 +168,7 @@ impl Block {
     pub fn of_peer(stored: &StoredReview) -> Self {
         let Review { user, item, title, text, .. } = &stored.review;
         Self {
-            source: Source {
+            source: BlockSource {
                 user: Some(user.clone()),
                 item: Some(item.clone()),
                 review: Some(stored.id),
@@ -183,14 +183,14 @@ impl Block {
     /// Returns an item and the difference extracted on it.
     #[must_use]
     pub fn of_told(item: &Item, text: &str, review: ReviewId) -> Self {
-        let source = Source { user: None, item: Some(item.id.clone()), review: Some(review) };
+        let source = BlockSource { user: None, item: Some(item.id.clone()), review: Some(review) };
         Self { source, text: text.to_owned(), ..Self::of_item(item) }
     }
 
     /// Returns the summary of a user's profile.
     #[must_use]
     pub fn of_profile(user: &str, summary: &str) -> Self {
-        let source = Source { user: Some(user.to_owned()), ..Source::default() };
+        let source = BlockSource { user: Some(user.to_owned()), ..BlockSource::default() };
         Self { source, text: summary.to_owned(), ..Self::default() }
     }
 

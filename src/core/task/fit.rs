@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::draft::{Draft, Field, Part, Source};
+use super::draft::{BlockSource, Draft, Field, Part};
 use super::shorten::WordCounter;
 use super::{End, Error, Result, Stage, Step, Task, share_of};
 use idiolect_engine::lm::{self, Chat, Lm, Prompt};
@@ -38,7 +38,7 @@ pub struct Cut {
     /// dropped.
     pub field: String,
     /// Source of the text.
-    pub of: Source,
+    pub of: BlockSource,
     /// Number of tokens of it in the prompt.
     pub kept_tokens: usize,
     /// Number of tokens of the whole text.

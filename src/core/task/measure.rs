@@ -10,7 +10,7 @@ pub enum Measure {
     SentenceWords,
     /// Standard deviation of a text's sentence lengths divided by their mean.
     SentenceSpread,
-    /// Mean length of a word, in UTF-8 bytes.
+    /// Mean length of a word, in characters.
     WordLetters,
     /// Share of distinct words in a moving window (moving-average type-token ratio).
     LexicalVariety,

@@ -20,14 +20,14 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use draft::{Block, Draft, Field, Order, Part, Source, Telling};
+pub use draft::{Block, BlockSource, Draft, Field, Order, Part, Telling};
 pub use error::Error;
 pub use fit::{Cut, Fitted, Window, fit};
 pub use label::{LabelStrip, strip_label};
 pub use measure::Measure;
 pub use stage::Stage;
 pub use standard::{Dimension, Told, split_by_dimension};
-pub use statements::{Figures, Way};
+pub use statements::{Direction, Figures};
 
 use std::collections::BTreeMap;
 use std::path::Path;

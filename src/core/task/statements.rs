@@ -11,7 +11,7 @@ use super::{Error, Measure, Result, Task};
 
 /// Direction of a user's difference from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// The user has more of it.
     More,
     /// The user has less of it.
@@ -139,15 +139,15 @@ impl Task {
         &self,
         language: &str,
         measure: Measure,
-        way: Way,
+        direction: Direction,
         figures: &Figures,
     ) -> Result<Option<String>> {
         let Some((_, wording)) = self.statements.wording(language, measure) else {
             return Ok(None);
         };
-        let template = match way {
-            Way::More => &wording.more,
-            Way::Less => &wording.less,
+        let template = match direction {
+            Direction::More => &wording.more,
+            Direction::Less => &wording.less,
         };
         let worded = template.as_ref().map(|template| word(template, figures)).transpose();
         worded.map_err(|error| Error::Statement {
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(task.statement_language("fi"), Some("en"));
         assert_eq!((task.decimal("en"), task.decimal("de")), (".", ","));
         assert_eq!(task.dimension_of("en", Measure::Words), Some("semantic"));
-        let words = |language| task.word(language, Measure::Phrase, Way::More, &figures());
+        let words = |language| task.word(language, Measure::Phrase, Direction::More, &figures());
         assert!(words("en").unwrap().unwrap().contains("{{x}}"));
         assert_ne!(words("en").unwrap(), words("de").unwrap());
     }

@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use super::{Block, Source, Window};
+use super::{Block, BlockSource, Window};
 use crate::corpus::ReviewId;
 use idiolect_engine::lm::{self, Prompt};
 
@@ -32,7 +32,7 @@ impl Window for ByWords {
 /// words.
 pub fn block(name: &str, words: usize) -> Block {
     Block {
-        source: Source {
+        source: BlockSource {
             user: Some(format!("{name}-user")),
             item: Some(format!("{name}-item")),
             review: Some(ReviewId(1)),

@@ -1,11 +1,11 @@
 //! The figures as CSV.
 
-use super::Report;
+use super::EvalReport;
 
 /// CSV with one row per method and measure: `method,measure,mean,low,high,n,p`. The upper bound of
 /// real texts has the method name `real`. Cells without a value are empty.
 #[must_use]
-pub fn to_csv(report: &Report) -> String {
+pub fn to_csv(report: &EvalReport) -> String {
     let mut csv = String::from("method,measure,mean,low,high,n,p\n");
     let cell = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let of_methods = report.methods.iter().map(|(name, method)| (*name, &method.figures));

@@ -1,6 +1,6 @@
 //! Report of an evaluation: figures with intervals, comparisons, examples, and how to reproduce it.
 
-mod assemble;
+mod build;
 mod csv;
 mod html;
 
@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use assemble::{Instruments, assemble};
+pub use build::{ReportInputs, build_report};
 pub use csv::to_csv;
 pub use html::to_html;
 
-use super::trial::Cost;
+use super::cases::Cost;
 use idiolect_metrics::statistics::{Estimate, Interval, PerUser, Settings, Verdict};
 
 /// A figure: the mean over users or over pairs of users, with its confidence interval.
@@ -88,7 +88,7 @@ impl MeanCost {
 
 /// Comparison of two methods on one measure, on the users that both have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Compared {
+pub struct MethodComparison {
     /// First method.
     pub a: &'static str,
     /// Second method.
@@ -124,9 +124,9 @@ pub struct Example {
     pub written: Vec<(&'static str, String, Option<String>)>,
 }
 
-/// Facts needed to reproduce the evaluation.
+/// Inputs and parameters that reproduce the evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Facts {
+pub struct Provenance {
     /// The command line.
     pub command: String,
     /// This program's version.
@@ -147,7 +147,7 @@ pub struct Facts {
 
 /// Results of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct EvalReport {
     /// Number of users with a held-out text.
     pub users: usize,
     /// Number of held-out texts.
@@ -161,9 +161,10 @@ pub struct Report {
     /// Figures of the users' real texts in the controls: the upper bound.
     pub ceiling: BTreeMap<String, Figure>,
     /// Comparisons of all pairs of methods on all measures.
-    pub comparisons: Vec<Compared>,
-    /// Facts needed to reproduce the evaluation.
-    pub facts: Facts,
+    pub comparisons: Vec<MethodComparison>,
+    /// Inputs and parameters that reproduce the evaluation.
+    #[serde(rename = "facts")]
+    pub provenance: Provenance,
     /// Example texts.
     #[serde(skip)]
     pub examples: Vec<Example>,

@@ -19,7 +19,7 @@ pub enum Casing {
 
 /// Separator between two statements of one sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Join {
+pub enum ClauseJoin {
     /// No separator: each statement is a sentence.
     Apart,
     /// `, and`
@@ -32,13 +32,13 @@ pub enum Join {
 
 /// Style rules of an author.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rules {
+pub struct StyleRules {
     /// Capitalization.
     pub casing: Casing,
     /// End of each sentence.
     pub ending: &'static str,
     /// Separator between statements.
-    pub join: Join,
+    pub join: ClauseJoin,
     /// Least number of statements per text.
     pub fewest: usize,
     /// Most statements per text.
@@ -59,7 +59,7 @@ pub struct Rules {
     pub bias: f32,
 }
 
-impl Rules {
+impl StyleRules {
     /// Draws rules as they are distributed in the population.
     pub(super) fn drawn(random: &mut ChaCha8Rng) -> Self {
         let fewest = random.random_range(2..5);
@@ -72,7 +72,8 @@ impl Rules {
         Self {
             casing: [Casing::Sentence, Casing::Lower, Casing::Shouted][random.random_range(0..3)],
             ending: pick(&ENDINGS, random),
-            join: [Join::Apart, Join::And, Join::Semicolon, Join::Dash][random.random_range(0..4)],
+            join: [ClauseJoin::Apart, ClauseJoin::And, ClauseJoin::Semicolon, ClauseJoin::Dash]
+                [random.random_range(0..4)],
             fewest,
             most: fewest + random.random_range(0..3),
             hedge: (pick(&HEDGES, random), often(random)),
@@ -89,10 +90,10 @@ impl Rules {
     pub(super) fn put(&self, statements: &[(&str, &str)], random: &mut ChaCha8Rng) -> String {
         let clauses: Vec<String> = statements.iter().map(|s| self.clause(*s, random)).collect();
         let between = match self.join {
-            Join::Apart => None,
-            Join::And => Some(", and "),
-            Join::Semicolon => Some("; "),
-            Join::Dash => Some(" - "),
+            ClauseJoin::Apart => None,
+            ClauseJoin::And => Some(", and "),
+            ClauseJoin::Semicolon => Some("; "),
+            ClauseJoin::Dash => Some(" - "),
         };
         let body: Vec<String> = match between {
             None => clauses,

@@ -39,7 +39,7 @@ fn an_author_keeps_to_the_rules_in_every_text() {
         let has_capitals = text.chars().any(char::is_uppercase);
         assert_eq!(has_capitals, rules.casing != Casing::Lower, "{text}");
         assert!(!rules.contracts || !lower.contains("it is"), "{text}");
-        assert_eq!(lower.contains("; "), rules.join == Join::Semicolon, "{text}");
+        assert_eq!(lower.contains("; "), rules.join == ClauseJoin::Semicolon, "{text}");
         assert!((1.0..=5.0).contains(&review.rating.unwrap()));
     }
 }

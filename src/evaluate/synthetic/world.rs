@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::rules::Rules;
+use super::rules::StyleRules;
 use super::vocabulary::{BAD, GOOD, KINDS, PARTS};
 use crate::seed::seed_for;
 use idiolect_core::corpus::{self, Item, Review, Store};
@@ -30,7 +30,7 @@ pub struct Author {
     /// Name of the user: `author-` and a number.
     pub name: String,
     /// Style rules; `None` draws new rules for each text.
-    pub rules: Option<Rules>,
+    pub rules: Option<StyleRules>,
 }
 
 /// Synthetic items, authors and reviews.
@@ -70,7 +70,7 @@ impl World {
         let (items, facts) = (0..n_items).map(|i| item(i, &mut random)).unzip();
         let authors = (0..n_authors)
             .map(|i| {
-                let rules = Rules::drawn(&mut random);
+                let rules = StyleRules::drawn(&mut random);
                 let rules = (i + n_without_rules < n_authors).then_some(rules);
                 Author { name: format!("author-{i:03}"), rules }
             })
@@ -105,7 +105,7 @@ impl World {
         let mut random = ChaCha8Rng::seed_from_u64(seed_for(self.seed, &what));
         let rules = match &author.rules {
             Some(rules) => rules.clone(),
-            None => Rules::drawn(&mut random),
+            None => StyleRules::drawn(&mut random),
         };
         let noise: f32 = random.random_range(-0.7..0.7);
         let rating = (facts.deserves + rules.bias + noise).round().clamp(1.0, 5.0);

@@ -34,5 +34,5 @@ pub use bleu::{Bleu, BleuCounts};
 pub use error::Error;
 pub use meteor::{Meteor, MeteorVariant};
 pub use rouge::Rouge;
-pub use scores::{Pair, PairScores, Scores, score};
+pub use scores::{PairScores, Scores, TextPair, score};
 pub use words_used::{COPIED_WORDS, Copied, Distinct};

@@ -6,7 +6,7 @@ use super::{Bleu, BleuCounts, Copied, Distinct, Meteor, MeteorVariant, Rouge};
 
 /// A predicted text, its reference, and texts it may have copied from.
 #[derive(Debug, Clone, Copy)]
-pub struct Pair<'a> {
+pub struct TextPair<'a> {
     /// Predicted (generated) text.
     pub prediction: &'a str,
     /// Reference text, written by the user.
@@ -55,7 +55,7 @@ pub struct Scores {
 
 /// Scores pairs in parallel; the result does not depend on the number of threads.
 #[must_use]
-pub fn score(pairs: &[Pair], meteor: &Meteor) -> Scores {
+pub fn score(pairs: &[TextPair], meteor: &Meteor) -> Scores {
     let of_pairs: Vec<PairScores> = pairs
         .par_iter()
         .map(|pair| PairScores {

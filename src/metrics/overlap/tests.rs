@@ -249,7 +249,7 @@ fn stems_are_nltks() {
 fn scores_of_all_pairs_are_those_of_each() {
     let golden = Golden::load();
     let history: Vec<String> = golden.cases.iter().map(|case| case.reference.clone()).collect();
-    let pair = |case: &'static Case| Pair {
+    let pair = |case: &'static Case| TextPair {
         prediction: &case.prediction,
         reference: &case.reference,
         history: None,
@@ -257,8 +257,8 @@ fn scores_of_all_pairs_are_those_of_each() {
     };
     let cases: &'static [Case] = golden.cases.leak();
     let history: &'static [String] = history.leak();
-    let pairs: Vec<Pair> =
-        cases.iter().map(|case| Pair { history: Some(history), ..pair(case) }).collect();
+    let pairs: Vec<TextPair> =
+        cases.iter().map(|case| TextPair { history: Some(history), ..pair(case) }).collect();
     let meteor = Meteor::exact_stem();
     let scores = score(&pairs, &meteor);
     let n = cases.len() as f64;
@@ -275,7 +275,7 @@ proptest! {
     #[test]
     fn any_texts_have_scores(a in any_text(), b in any_text()) {
         let texts = [b.clone()];
-        let pair = Pair { prediction: &a, reference: &b, history: Some(&texts), peers: None };
+        let pair = TextPair { prediction: &a, reference: &b, history: Some(&texts), peers: None };
         let scores = score(&[pair], &Meteor::exact_stem());
         for value in [scores.rouge.rouge1, scores.rouge.rouge_l, scores.meteor] {
             prop_assert!((0.0..=1.0 + 1e-9).contains(&value), "{}", value);
@@ -305,7 +305,7 @@ fn very_long_texts_take_no_longer_than_their_length() {
     let runs =
         [".".repeat(200_000), "' ".repeat(100_000), ". ".repeat(100_000), "a".repeat(500_000)];
     for text in runs.iter().chain([&words]) {
-        let pair = Pair { prediction: text, reference: text, history: None, peers: None };
+        let pair = TextPair { prediction: text, reference: text, history: None, peers: None };
         let scores = score(&[pair], &Meteor::exact_stem());
         assert!(scores.meteor > 0.49, "{}", scores.meteor);
     }

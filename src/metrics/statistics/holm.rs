@@ -3,8 +3,7 @@
 /// Holm's step-down correction (Holm, "A simple sequentially rejective multiple test procedure",
 /// 1979). Returns the corrected p-values of a family of tests, in the given order. Rejecting those
 /// below a level keeps the probability of any false positive in the family at or below that level.
-#[must_use]
-pub fn holm(p: &[f64]) -> Vec<f64> {
+pub(crate) fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
     let mut corrected = vec![0.0; p.len()];

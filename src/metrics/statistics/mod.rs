@@ -17,7 +17,7 @@ mod tests;
 pub use bootstrap::bootstrap;
 pub use comparison::{Comparison, Verdict, compare};
 pub use dyadic::mean_of_pairs;
-pub use holm::holm;
+pub(crate) use holm::holm;
 pub use per_user::{PerUser, Share, ratio};
 pub use permutation::sign_flip_p;
 

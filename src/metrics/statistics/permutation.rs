@@ -7,7 +7,7 @@ use super::Settings;
 use crate::{Error, Result};
 
 /// Largest number of differences for which all sign flips are enumerated.
-const MOST_EXACT: usize = 20;
+const MAX_EXACT: usize = 20;
 
 /// Relative tolerance, as a share of the sum of magnitudes, below which two sums count as equal.
 const ROUNDING: f64 = 1e-12;
@@ -32,7 +32,7 @@ pub fn sign_flip_p(differences: &[f64], settings: &Settings) -> Result<f64> {
     }
     let magnitude: f64 = differences.iter().map(|d| d.abs()).sum();
     let bar = differences.iter().sum::<f64>().abs() - ROUNDING * magnitude;
-    if differences.len() <= MOST_EXACT {
+    if differences.len() <= MAX_EXACT {
         let (first, second) = differences.split_at(differences.len() / 2);
         let (first, second) = (all_sums(first), all_sums(second));
         let reach = |a: &f64| second.iter().filter(|b| (a + *b).abs() >= bar).count();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::ngrams::{counted, ngrams};
-use super::{Profile, Space};
+use super::{StyleProfile, StyleSpace};
 use crate::text::{for_each_word, function_word};
 use crate::{Error, Result};
 
@@ -77,7 +77,7 @@ impl Delta {
     }
 }
 
-impl Space for Delta {
+impl StyleSpace for Delta {
     fn name(&self) -> &'static str {
         match self.features {
             Features::FunctionWords => "delta-function-words",
@@ -86,16 +86,16 @@ impl Space for Delta {
     }
 
     /// z-scores of the shares over all texts together.
-    fn profile(&self, texts: &[&str]) -> Profile {
+    fn profile(&self, texts: &[&str]) -> StyleProfile {
         let shares: HashMap<u64, f64> = shares(self.features, texts).into_iter().collect();
         let z = |(feature, (mean, deviation)): (&u64, &(f64, f64))| {
             let share = shares.get(feature).copied().unwrap_or(0.0);
             (*feature, (share - mean) / deviation)
         };
-        Profile::new(self.spread.iter().map(z).collect())
+        StyleProfile::new(self.spread.iter().map(z).collect())
     }
 
-    fn similarity(&self, a: &Profile, b: &Profile) -> f64 {
+    fn similarity(&self, a: &StyleProfile, b: &StyleProfile) -> f64 {
         let sum: f64 = a.beside(b).map(|(x, y)| (x - y).abs()).sum();
         -sum / self.spread.len() as f64
     }

@@ -2,7 +2,7 @@
 //! choose on purpose.
 //!
 //! No generation method uses these measures, so they can also judge methods that select texts by
-//! sentence embeddings. Each measure is a [`Space`] fitted to a population of texts.
+//! sentence embeddings. Each measure is a [`StyleSpace`] fitted to a population of texts.
 
 mod delta;
 mod ngrams;
@@ -13,12 +13,12 @@ mod tf_idf;
 pub use delta::{Delta, Features};
 pub use tf_idf::TfIdf;
 
-/// Feature vector of one or more texts in a [`Space`]: feature ids and their values, by ascending
-/// id.
+/// Feature vector of one or more texts in a [`StyleSpace`]: feature ids and their values, by
+/// ascending id.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Profile(Vec<(u64, f64)>);
+pub struct StyleProfile(Vec<(u64, f64)>);
 
-impl Profile {
+impl StyleProfile {
     /// A profile of these features and values; each feature must occur once.
     #[must_use]
     pub fn new(mut values: Vec<(u64, f64)>) -> Self {
@@ -59,11 +59,11 @@ impl Profile {
 }
 
 /// A measure of stylistic similarity.
-pub trait Space: Send + Sync {
+pub trait StyleSpace: Send + Sync {
     /// Name in reports.
     fn name(&self) -> &'static str;
-    /// Profile of one text, or of several texts of one author together.
-    fn profile(&self, texts: &[&str]) -> Profile;
+    /// Style profile of one text, or of several texts of one author together.
+    fn profile(&self, texts: &[&str]) -> StyleProfile;
     /// Similarity of two profiles of this space; higher is more similar.
-    fn similarity(&self, a: &Profile, b: &Profile) -> f64;
+    fn similarity(&self, a: &StyleProfile, b: &StyleProfile) -> f64;
 }

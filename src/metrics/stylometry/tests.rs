@@ -18,7 +18,7 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("../../../tests/golden/stylometry.json")).unwrap()
 }
 
-fn spaces<S: AsRef<str>>(population: &[S]) -> [Box<dyn Space>; 3] {
+fn spaces<S: AsRef<str>>(population: &[S]) -> [Box<dyn StyleSpace>; 3] {
     [
         Box::new(Delta::fit(Features::FunctionWords, population).unwrap()),
         Box::new(Delta::fit(Features::Trigrams(usize::MAX), population).unwrap()),
@@ -34,7 +34,7 @@ fn similarities_are_those_of_numpy_and_scikit_learn() {
     };
     let expected = [negative(delta_words), negative(delta_trigrams), tf_idf];
     for (space, expected) in spaces(&texts).iter().zip(expected) {
-        let profiles: Vec<Profile> = texts.iter().map(|text| space.profile(&[text])).collect();
+        let profiles: Vec<StyleProfile> = texts.iter().map(|text| space.profile(&[text])).collect();
         for (a, row) in profiles.iter().zip(&expected) {
             for (b, expected) in profiles.iter().zip(row) {
                 let ours = space.similarity(a, b);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 
 use super::ngrams::{counted, ngrams};
-use super::{Profile, Space};
+use super::{StyleProfile, StyleSpace};
 use crate::{Error, Result};
 
 /// Lengths of the n-grams, in characters.
@@ -53,15 +53,15 @@ impl TfIdf {
     }
 }
 
-impl Space for TfIdf {
+impl StyleSpace for TfIdf {
     fn name(&self) -> &'static str {
         "ngram-tf-idf"
     }
 
     /// The mean of the texts' vectors.
-    fn profile(&self, texts: &[&str]) -> Profile {
+    fn profile(&self, texts: &[&str]) -> StyleProfile {
         if let [text] = texts {
-            return Profile(self.unit(text));
+            return StyleProfile(self.unit(text));
         }
         let mut sums: BTreeMap<u64, f64> = BTreeMap::new();
         for text in texts {
@@ -69,10 +69,10 @@ impl Space for TfIdf {
                 *sums.entry(run).or_default() += weight / texts.len() as f64;
             }
         }
-        Profile(sums.into_iter().collect())
+        StyleProfile(sums.into_iter().collect())
     }
 
-    fn similarity(&self, a: &Profile, b: &Profile) -> f64 {
+    fn similarity(&self, a: &StyleProfile, b: &StyleProfile) -> f64 {
         a.cosine(b)
     }
 }

@@ -1,4 +1,12 @@
 //! A row of comma- or tab-separated values, which may span several lines.
+//!
+//! The parser is our own because of stray quotes, as in `1,"two` without a closing quote, which are
+//! common in exported reviews. The crate `csv` reads such a field up to the next quote, or to the
+//! end of the file: all rows in between become one field, and they are lost together. Its reader
+//! cannot be set back to the line after the stray quote. This parser is fed line by line, so its
+//! caller (`Separated` in `records`) keeps the lines of an open row, drops only the first of them
+//! if the row turns out malformed, and reads the rest again as rows of their own. The caller also
+//! bounds the length of a row, which `csv` does not.
 
 /// Parses a row line by line. Quotes work as in RFC 4180. A quote inside an unquoted field and text
 /// after a closing quote are kept literally.

@@ -15,26 +15,26 @@ const BUFFER: usize = 128 * 1024;
 
 /// Source of rows to import.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ImportSource {
     /// A file, compressed with gzip or plain.
     File(PathBuf),
     /// Standard input, compressed with gzip or plain.
     Stdin,
 }
 
-impl Source {
+impl ImportSource {
     /// Returns the source called `name`: `-` is standard input, anything else a file.
     #[must_use]
     pub fn of(name: &str) -> Self {
         match name {
-            "-" => Source::Stdin,
-            name => Source::File(name.into()),
+            "-" => ImportSource::Stdin,
+            name => ImportSource::File(name.into()),
         }
     }
 
     /// Returns the file name's extension without `.gz`, in lower case; it indicates the format.
     pub(super) fn extension(&self) -> String {
-        let Source::File(path) = self else {
+        let ImportSource::File(path) = self else {
             return String::new();
         };
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -43,11 +43,11 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ImportSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::File(path) => path.display().fmt(f),
-            Source::Stdin => f.write_str("standard input"),
+            ImportSource::File(path) => path.display().fmt(f),
+            ImportSource::Stdin => f.write_str("standard input"),
         }
     }
 }
@@ -63,12 +63,12 @@ pub(super) struct ImportInput {
 }
 
 impl ImportInput {
-    pub(super) fn open(source: &Source) -> Result<Self> {
+    pub(super) fn open(source: &ImportSource) -> Result<Self> {
         let fail = |error| Error::Open { source_name: source.to_string(), source: error };
         let read = Arc::new(AtomicU64::new(0));
         let (raw, size): (Box<dyn Read>, _) = match source {
-            Source::Stdin => (Box::new(io::stdin()), None),
-            Source::File(path) => {
+            ImportSource::Stdin => (Box::new(io::stdin()), None),
+            ImportSource::File(path) => {
                 let file = File::open(path).map_err(fail)?;
                 let metadata = file.metadata().map_err(fail)?;
                 if metadata.is_dir() {

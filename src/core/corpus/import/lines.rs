@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 
 /// Maximum length of a line or an array element, in bytes. A longer one is malformed: a real review
 /// has a few thousand characters, so it is not a review and would only fill the memory.
-pub(super) const LONGEST: usize = 16 << 20;
+pub(super) const MAX_LINE_BYTES: usize = 16 << 20;
 
 /// A line or an array element, and the number of the line it begins on, from 1.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,14 +30,14 @@ impl Lines {
     /// Returns the next line, which may be empty; `None` at the end.
     pub(super) fn next(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<LinePiece>> {
         let mut bytes = Vec::new();
-        reader.take(LONGEST as u64 + 2).read_until(b'\n', &mut bytes)?;
+        reader.take(MAX_LINE_BYTES as u64 + 2).read_until(b'\n', &mut bytes)?;
         if bytes.is_empty() {
             return Ok(None);
         }
         self.line += 1;
         let ended = bytes.pop_if(|b| *b == b'\n').is_some();
         bytes.pop_if(|b| *b == b'\r');
-        if bytes.len() > LONGEST {
+        if bytes.len() > MAX_LINE_BYTES {
             if !ended {
                 reader.skip_until(b'\n')?;
             }
@@ -117,7 +117,7 @@ impl Elements {
             }
             self.line += newlines(part);
             length += part.len();
-            if length <= LONGEST {
+            if length <= MAX_LINE_BYTES {
                 bytes.extend_from_slice(part);
             }
             let closes = end.map(|at| buffer[at] == b']');
@@ -134,7 +134,7 @@ impl Elements {
                 let reason = "an element of the array is empty".to_owned();
                 return Ok(Some(LinePiece { line: self.line, bytes: Err(reason) }));
             };
-            let bytes = if length > LONGEST { Err(too_long("element")) } else { Ok(bytes) };
+            let bytes = if length > MAX_LINE_BYTES { Err(too_long("element")) } else { Ok(bytes) };
             return Ok(Some(LinePiece { line, bytes }));
         }
     }
@@ -194,7 +194,7 @@ fn newlines(bytes: &[u8]) -> u64 {
 }
 
 fn too_long(what: &str) -> String {
-    format!("the {what} is longer than {} MiB", LONGEST >> 20)
+    format!("the {what} is longer than {} MiB", MAX_LINE_BYTES >> 20)
 }
 
 #[cfg(test)]
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_passed_over_without_being_held() {
-        let long = std::io::repeat(b'x').take(LONGEST as u64 * 2);
+        let long = std::io::repeat(b'x').take(MAX_LINE_BYTES as u64 * 2);
         let mut reader = BufReader::new(long.chain(&b"\nnext\n"[..]));
         let mut lines = Lines::default();
         assert!(lines.next(&mut reader).unwrap().unwrap().bytes.is_err());

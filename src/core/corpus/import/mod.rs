@@ -18,8 +18,8 @@ mod run;
 mod table;
 mod time;
 
-pub use input::Source;
-pub use run::{Import, MalformedLine, Report};
+pub use input::ImportSource;
+pub use run::{Import, ImportReport, MalformedLine};
 pub use table::{ColumnMap, OPTIONAL_FIELDS};
 
 use serde_json::Value;
@@ -28,7 +28,7 @@ use super::{Item, Review};
 
 /// Format of the files to import.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Format {
+pub enum ImportFormat {
     /// Amazon reviews of 2014 (`reviewerID`, `asin`, `reviewText`, ...); metadata lines are Python
     /// literals or JSON.
     Amazon2014,
@@ -42,11 +42,11 @@ pub enum Format {
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
     /// Format of the files.
-    pub format: Format,
+    pub format: ImportFormat,
     /// Source of the reviews.
-    pub reviews: Option<Source>,
+    pub reviews: Option<ImportSource>,
     /// Source of the items' titles, descriptions and categories.
-    pub items: Option<Source>,
+    pub items: Option<ImportSource>,
     /// Reaction to a malformed line.
     pub on_malformed: OnMalformed,
 }
@@ -60,21 +60,21 @@ pub enum OnMalformed {
     Stop,
 }
 
-impl Format {
+impl ImportFormat {
     /// Reads a review, and the item's fields if the row has any.
     fn review(&self, row: &Value) -> Result<(Review, Option<Item>), String> {
         match self {
-            Format::Amazon2014 => amazon_2014::review(row).map(|review| (review, None)),
-            Format::Amazon2023 => amazon_2023::review(row).map(|review| (review, None)),
-            Format::Table(map) => map.review(row),
+            ImportFormat::Amazon2014 => amazon_2014::review(row).map(|review| (review, None)),
+            ImportFormat::Amazon2023 => amazon_2023::review(row).map(|review| (review, None)),
+            ImportFormat::Table(map) => map.review(row),
         }
     }
 
     fn item(&self, row: &Value) -> Result<Item, String> {
         match self {
-            Format::Amazon2014 => amazon_2014::item(row),
-            Format::Amazon2023 => amazon_2023::item(row),
-            Format::Table(map) => map.item(row),
+            ImportFormat::Amazon2014 => amazon_2014::item(row),
+            ImportFormat::Amazon2023 => amazon_2023::item(row),
+            ImportFormat::Table(map) => map.item(row),
         }
     }
 }

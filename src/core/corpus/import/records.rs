@@ -6,14 +6,14 @@ use std::io;
 use serde_json::Value;
 
 use super::csv_row::CsvRow;
-use super::input::{ImportInput, Source};
+use super::input::{ImportInput, ImportSource};
 use super::lines::{Elements, LinePiece, Lines};
 use super::python_literal;
 use crate::corpus::{Error, Result};
 
 /// Maximum length of a row of separated values over several lines, in bytes. If it is exceeded, the
 /// quote that opened the field counts as a stray one.
-const LONGEST_ROW: usize = 4 << 20;
+const MAX_ROW_BYTES: usize = 4 << 20;
 
 /// Syntax of a line that is not separated values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) struct ImportRecord {
 
 /// The rows of one source.
 pub(super) struct Records {
-    source: Source,
+    source: ImportSource,
     input: ImportInput,
     shape: Shape,
     syntax: Syntax,
@@ -44,6 +44,7 @@ enum Shape {
     Separated(Separated),
 }
 
+/// Separated values, parsed with [`CsvRow`]; its module says why not with the crate `csv`.
 struct Separated {
     lines: Lines,
     delimiter: u8,
@@ -54,7 +55,7 @@ struct Separated {
 
 impl Records {
     /// Opens a source. Its name, or else its first bytes, determine the format of the rows.
-    pub(super) fn open(source: &Source, syntax: Syntax) -> Result<Self> {
+    pub(super) fn open(source: &ImportSource, syntax: Syntax) -> Result<Self> {
         let mut input = ImportInput::open(source)?;
         skip_byte_order_mark(&mut input).map_err(|e| failed(source, 0, e))?;
         let extension = source.extension();
@@ -85,7 +86,7 @@ impl Records {
         }
     }
 
-    pub(super) fn source(&self) -> &Source {
+    pub(super) fn source(&self) -> &ImportSource {
         &self.source
     }
 
@@ -165,7 +166,7 @@ impl Separated {
         Self { lines, delimiter, header, given_back: VecDeque::new() }
     }
 
-    fn read_header(&mut self, input: &mut ImportInput, source: &Source) -> Result<()> {
+    fn read_header(&mut self, input: &mut ImportInput, source: &ImportSource) -> Result<()> {
         let reader = input.reader.as_mut();
         let Some(piece) = self.visible(reader).map_err(|e| failed(source, 0, e))? else {
             return Ok(());
@@ -202,7 +203,7 @@ impl Separated {
         let mut row = CsvRow::new(self.delimiter);
         row.take(&bytes);
         let (mut further, mut length) = (Vec::new(), bytes.len());
-        while row.is_open() && length <= LONGEST_ROW {
+        while row.is_open() && length <= MAX_ROW_BYTES {
             let Some(piece) = self.physical(reader)? else { break };
             if let Ok(bytes) = &piece.bytes {
                 length += bytes.len();
@@ -273,7 +274,7 @@ fn invalid_utf8(error: &std::str::Utf8Error) -> String {
     format!("invalid UTF-8 after byte {}", error.valid_up_to())
 }
 
-fn failed(source: &Source, line: u64, error: io::Error) -> Error {
+fn failed(source: &ImportSource, line: u64, error: io::Error) -> Error {
     Error::Read { source_name: source.to_string(), line, source: error }
 }
 
@@ -290,7 +291,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, contents).unwrap();
-        let mut records = Records::open(&Source::File(path), Syntax::JsonOrPython).unwrap();
+        let mut records = Records::open(&ImportSource::File(path), Syntax::JsonOrPython).unwrap();
         std::iter::from_fn(|| records.next().unwrap()).map(|r| (r.line, r.row)).collect()
     }
 
@@ -326,6 +327,15 @@ mod tests {
     }
 
     #[test]
+    fn the_csv_crate_loses_the_rows_after_a_stray_quote() {
+        let contents = b"a,b\n1,\"two\n3,4\n5,6\n";
+        let mut reader = csv::Reader::from_reader(&contents[..]);
+        let read: Vec<_> = reader.records().map(|r| r.ok().map(|r| r.len())).collect();
+        assert_eq!(read, [Some(2)], "one row, whose second field has the lines of the others");
+        assert_eq!(records("f.csv", contents).iter().filter(|(_, r)| r.is_ok()).count(), 2);
+    }
+
+    #[test]
     fn what_is_no_row_says_why() {
         let read = records("f.jsonl", b"{\"a\": 1\n[1]\n{\"a\":\"\xff\"}\n{'a': }\n{\"a\": 1}");
         let reasons: Vec<String> = read.into_iter().filter_map(|(_, r)| r.err()).collect();
@@ -346,7 +356,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(name);
             std::fs::write(&path, &bytes).unwrap();
-            if let Ok(mut records) = Records::open(&Source::File(path), Syntax::JsonOrPython) {
+            if let Ok(mut records) = Records::open(&ImportSource::File(path), Syntax::JsonOrPython) {
                 let mut n = 0;
                 while records.next().is_ok_and(|record| record.is_some()) {
                     n += 1;

@@ -1,10 +1,10 @@
 //! The import: reads rows, commits them in batches and counts the outcomes.
 
-use super::input::Source;
+use super::input::ImportSource;
 use super::records::{ImportRecord, Records, Syntax};
-use super::{Format, ImportOptions, OnMalformed};
-use crate::corpus::{Counts, Error, Item, Placed, Result, Review, Run, Store};
-use idiolect_engine::progress::Progress;
+use super::{ImportFormat, ImportOptions, OnMalformed};
+use crate::corpus::{Counts, Error, ImportSession, Item, Result, Review, Store, UpsertOutcome};
+use idiolect_engine::progress::{Progress, ProgressStage};
 
 /// A batch is committed when it reaches this number of rows or of bytes of text: large enough that
 /// waiting for the disk costs little, small enough that an interruption loses little.
@@ -12,7 +12,7 @@ const ROWS_IN_BATCH: usize = 2000;
 const BYTES_IN_BATCH: usize = 4 << 20;
 
 /// Number of malformed lines per file that are kept for display; all are counted.
-const SHOWN_OF_FILE: usize = 10;
+const MAX_SHOWN_PER_FILE: usize = 10;
 
 /// A line that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -27,7 +27,7 @@ pub struct MalformedLine {
 
 /// Counts of an import's rows by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct ImportReport {
     /// Number of reviews read, duplicates included.
     pub reviews_read: u64,
     /// Number of items read.
@@ -51,7 +51,7 @@ pub struct Report {
 
 /// An import with open files and checked columns.
 pub struct Import {
-    format: Format,
+    format: ImportFormat,
     on_malformed: OnMalformed,
     items: Option<Records>,
     reviews: Option<Records>,
@@ -72,14 +72,14 @@ impl Import {
     pub fn open(options: &ImportOptions) -> Result<Self> {
         let format = options.format.clone();
         let syntax = match format {
-            Format::Amazon2014 => Syntax::JsonOrPython,
-            Format::Amazon2023 | Format::Table(_) => Syntax::Json,
+            ImportFormat::Amazon2014 => Syntax::JsonOrPython,
+            ImportFormat::Amazon2023 | ImportFormat::Table(_) => Syntax::Json,
         };
-        let open = |source: &Option<Source>| {
+        let open = |source: &Option<ImportSource>| {
             source.as_ref().map(|source| Records::open(source, syntax)).transpose()
         };
         let (items, reviews) = (open(&options.items)?, open(&options.reviews)?);
-        if let Format::Table(map) = &format {
+        if let ImportFormat::Table(map) = &format {
             if let Some((name, header)) = reviews.as_ref().and_then(named_header) {
                 map.check_reviews(&name, header, items.is_some())?;
             }
@@ -93,44 +93,34 @@ impl Import {
     /// Imports the items, then the reviews. Rows are committed in batches. Progress counts the
     /// bytes of the files and covers only committed rows. If `progress` requests a stop, the import
     /// commits the rows read so far and returns [`Error::Stopped`].
-    pub fn run(mut self, store: &Store, progress: &dyn Progress) -> Result<(Report, Counts)> {
-        let mut report = Report::default();
-        let mut run = Run::default();
+    pub fn run(mut self, store: &Store, progress: &dyn Progress) -> Result<(ImportReport, Counts)> {
+        let (report, session) = (ImportReport::default(), ImportSession::default());
+        let mut target = ImportTarget { store, session, report, progress };
         let stages: [(_, _, Take); 2] = [
             (self.items.take(), "reading items", Self::take_item),
             (self.reviews.take(), "reading reviews", Self::take_review),
         ];
         for (records, what, take) in stages {
             let Some(mut records) = records else { continue };
-            progress.begin(what, records.size());
-            let done = self.file(store, &mut run, &mut records, progress, &mut report, take);
-            progress.end();
-            done?;
+            let _stage = ProgressStage::begin(progress, what, records.size());
+            self.file(&mut records, take, &mut target)?;
         }
-        Ok((report, store.counts()?))
+        Ok((target.report, store.counts()?))
     }
 
-    fn file(
-        &self,
-        store: &Store,
-        run: &mut Run,
-        records: &mut Records,
-        progress: &dyn Progress,
-        report: &mut Report,
-        take: Take,
-    ) -> Result<()> {
+    fn file(&self, records: &mut Records, take: Take, target: &mut ImportTarget<'_>) -> Result<()> {
         let mut batch = Batch::default();
-        let mut told = 0;
+        let mut reported = 0;
         let mut shown = 0;
         loop {
-            if progress.stop_requested() {
-                batch.commit(store, run, report)?;
+            if target.progress.stop_requested() {
+                target.commit(&mut batch)?;
                 return Err(Error::Stopped);
             }
             let record = match records.next() {
                 Ok(record) => record,
                 Err(error) => {
-                    batch.commit(store, run, report)?;
+                    target.commit(&mut batch)?;
                     return Err(error);
                 }
             };
@@ -138,19 +128,19 @@ impl Import {
             if let Some(Err((line, reason))) = record.map(|record| take(self, record, &mut batch)) {
                 let file = records.source().to_string();
                 if self.on_malformed == OnMalformed::Stop {
-                    batch.commit(store, run, report)?;
+                    target.commit(&mut batch)?;
                     return Err(Error::Malformed { source_name: file, line, reason });
                 }
-                report.malformed += 1;
-                if shown < SHOWN_OF_FILE {
+                target.report.malformed += 1;
+                if shown < MAX_SHOWN_PER_FILE {
                     shown += 1;
-                    report.malformed_lines.push(MalformedLine { file, line, reason });
+                    target.report.malformed_lines.push(MalformedLine { file, line, reason });
                 }
             }
             if ended || batch.is_full() {
-                batch.commit(store, run, report)?;
-                progress.advance(records.bytes_read() - told);
-                told = records.bytes_read();
+                target.commit(&mut batch)?;
+                target.progress.advance(records.bytes_read() - reported);
+                reported = records.bytes_read();
             }
             if ended {
                 return Ok(());
@@ -185,19 +175,31 @@ impl Batch {
     fn is_full(&self) -> bool {
         self.items.len().max(self.reviews.len()) >= ROWS_IN_BATCH || self.bytes >= BYTES_IN_BATCH
     }
+}
 
-    fn commit(&mut self, store: &Store, run: &mut Run, report: &mut Report) -> Result<()> {
-        let Batch { items, reviews, .. } = std::mem::take(self);
-        let placements = store.put_rows(run, &items, &reviews)?;
+/// Destination of an import's rows, with the counts so far.
+struct ImportTarget<'a> {
+    store: &'a Store,
+    session: ImportSession,
+    report: ImportReport,
+    progress: &'a dyn Progress,
+}
+
+impl ImportTarget<'_> {
+    /// Stores a batch in one transaction, counts the outcomes and empties the batch.
+    fn commit(&mut self, batch: &mut Batch) -> Result<()> {
+        let Batch { items, reviews, .. } = std::mem::take(batch);
+        let upserts = self.store.put_rows(&mut self.session, &items, &reviews)?;
+        let report = &mut self.report;
         report.items_read += items.len() as u64;
         report.reviews_read += reviews.len() as u64;
-        for placement in placements {
-            report.duplicates += u64::from(placement.duplicate);
-            *match placement.placed {
-                Placed::New => &mut report.new,
-                Placed::Replaced => &mut report.replaced,
-                Placed::Same => &mut report.unchanged,
-                Placed::Older | Placed::Tied => &mut report.outdated,
+        for upsert in upserts {
+            report.duplicates += u64::from(upsert.duplicate);
+            *match upsert.outcome {
+                UpsertOutcome::New => &mut report.new,
+                UpsertOutcome::Replaced => &mut report.replaced,
+                UpsertOutcome::Same => &mut report.unchanged,
+                UpsertOutcome::Older | UpsertOutcome::Tied => &mut report.outdated,
             } += 1;
         }
         Ok(())

@@ -54,7 +54,11 @@ impl ColumnMap {
     pub fn parse(map: &str) -> Result<Self> {
         let mut columns = Self::default();
         for pair in map.split(',').filter(|pair| !pair.trim().is_empty()) {
-            let bad = |reason| Error::BadMap { reason };
+            let bad = |problem: String| Error::BadMap {
+                reason: format!(
+                    "{problem}; expected user=...,item=...,text=...[,{OPTIONAL_FIELDS}=...]"
+                ),
+            };
             let Some((field, name)) = pair.split_once('=') else {
                 return Err(bad(format!("`{}` has no `=`", pair.trim())));
             };

@@ -1,21 +1,21 @@
 //! Selection of reviews and of the held-out ones among them, as DPL constructs its data sets (arXiv
 //! 2503.02450, and the code of its data sets).
 
-mod core;
-mod kept;
+mod k_core;
 mod parameters;
+mod saved;
 
-pub use kept::{Split, UserSplit};
 pub use parameters::{Preset, RepeatedTexts, Required, SplitParameters};
+pub use saved::{Split, UserSplit};
 
-use self::core::{CandidateUser, HeldApart};
 use super::{Error, Result, ReviewId, Store};
-use idiolect_engine::progress::Progress;
+use idiolect_engine::progress::{Progress, ProgressStage};
+use k_core::{CandidateReview, HeldOutUser};
 
 /// Part of a split that a review belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
+pub enum SplitPart {
     /// The history, which methods may read.
     Profile,
     /// Held out for training.
@@ -28,7 +28,7 @@ pub enum Part {
 
 /// Numbers of users, items and reviews that remain after a filter.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Left {
+pub struct FunnelStep {
     /// Short description of the filter.
     pub after: &'static str,
     /// Users with at least one review.
@@ -47,23 +47,23 @@ pub fn make(
     name: &str,
     parameters: &SplitParameters,
     progress: &dyn Progress,
-) -> Result<(Split, Vec<Left>)> {
+) -> Result<(Split, Vec<FunnelStep>)> {
     parameters.check()?;
     let (all, mut candidates, read) = read(store, parameters, progress)?;
     let mut funnel = vec![all, read];
-    core::to_fixed_point(&mut candidates, parameters);
-    funnel.push(left("enough reviews per item and per user", &candidates));
-    let mut users = core::held_apart(candidates, parameters.inputs());
-    core::profiles_to_fixed_point(&mut users, parameters);
-    funnel.push(left_of("enough profile", &users));
+    k_core::to_fixed_point(&mut candidates, parameters);
+    funnel.push(step("enough reviews per item and per user", &candidates));
+    let mut users = k_core::hold_out(candidates, parameters.inputs());
+    k_core::profiles_to_fixed_point(&mut users, parameters);
+    funnel.push(step_of_users("enough profile", &users));
     if users.is_empty() {
-        let told: Vec<String> = funnel
+        let steps: Vec<String> = funnel
             .iter()
             .map(|l| format!("{} users and {} reviews after `{}`", l.users, l.reviews, l.after))
             .collect();
-        return Err(Error::EmptySplit { funnel: told.join(", ") });
+        return Err(Error::EmptySplit { funnel: steps.join(", ") });
     }
-    let users = users.into_iter().map(|user| parted(user, parameters)).collect();
+    let users = users.into_iter().map(|user| assign_parts(user, parameters)).collect();
     let split = Split { name: name.to_owned(), parameters: parameters.clone(), users };
     store.put_split(&split)?;
     Ok((split, funnel))
@@ -75,15 +75,14 @@ fn read(
     store: &Store,
     parameters: &SplitParameters,
     progress: &dyn Progress,
-) -> Result<(Left, Vec<CandidateUser>, Left)> {
+) -> Result<(FunnelStep, Vec<CandidateReview>, FunnelStep)> {
     let items = parameters.items(store)?;
     let ids = store.review_ids()?;
-    progress.begin("reading reviews", Some(ids.len() as u64));
+    let stage = ProgressStage::begin(progress, "reading reviews", Some(ids.len() as u64));
     let (mut all, mut candidates) = (Vec::new(), Vec::new());
-    let mut numbers = core::Numbers::default();
+    let mut numbers = k_core::Numbers::default();
     for some in ids.chunks(4096) {
-        if progress.stop_requested() {
-            progress.end();
+        if stage.stop_requested() {
             return Err(Error::Stopped);
         }
         for stored in store.reviews(some)? {
@@ -93,36 +92,35 @@ fn read(
             }
             all.push(candidate);
         }
-        progress.advance(some.len() as u64);
+        stage.advance(some.len() as u64);
     }
-    progress.end();
-    let whole = left("everything", &all);
-    let filtered = left("length and required fields", &candidates);
+    let whole = step("everything", &all);
+    let filtered = step("length and required fields", &candidates);
     Ok((whole, candidates, filtered))
 }
 
-fn parted(user: HeldApart, parameters: &SplitParameters) -> UserSplit {
+fn assign_parts(user: HeldOutUser, parameters: &SplitParameters) -> UserSplit {
     let part = |n: usize| match n {
-        n if n < parameters.train => Part::Train,
-        n if n < parameters.train + parameters.val => Part::Val,
-        _ => Part::Test,
+        n if n < parameters.train => SplitPart::Train,
+        n if n < parameters.train + parameters.val => SplitPart::Val,
+        _ => SplitPart::Test,
     };
-    let ids = |reviews: &[CandidateUser]| reviews.iter().map(|r| r.id).collect::<Vec<ReviewId>>();
+    let ids = |reviews: &[CandidateReview]| reviews.iter().map(|r| r.id).collect::<Vec<ReviewId>>();
     let inputs = user.inputs.iter().enumerate().map(|(n, r)| (part(n), r.id)).collect();
     UserSplit { profile: ids(&user.profile), user: user.name, inputs }
 }
 
-fn left(after: &'static str, reviews: &[CandidateUser]) -> Left {
-    let n_distinct = |key: fn(&CandidateUser) -> usize| {
+fn step(after: &'static str, reviews: &[CandidateReview]) -> FunnelStep {
+    let n_distinct = |key: fn(&CandidateReview) -> usize| {
         reviews.iter().map(key).collect::<std::collections::HashSet<_>>().len() as u64
     };
     let (users, items) = (n_distinct(|r| r.user), n_distinct(|r| r.item));
-    Left { after, users, items, reviews: reviews.len() as u64 }
+    FunnelStep { after, users, items, reviews: reviews.len() as u64 }
 }
 
-fn left_of(after: &'static str, users: &[HeldApart]) -> Left {
+fn step_of_users(after: &'static str, users: &[HeldOutUser]) -> FunnelStep {
     let reviews = users.iter().flat_map(|u| u.profile.iter().chain(&u.inputs)).cloned();
-    left(after, &reviews.collect::<Vec<_>>())
+    step(after, &reviews.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -51,13 +51,13 @@ fn the_newest_are_held_out_and_the_rest_is_the_profile() {
         assert_eq!(user.profile, ids[..10]);
         let inputs: Vec<_> = user.inputs.iter().map(|(_, id)| *id).collect();
         assert_eq!(inputs, ids[10..]);
-        let parts: Vec<Part> = user.inputs.iter().map(|(part, _)| *part).collect();
-        assert_eq!(parts[..8], [Part::Train; 8]);
-        assert_eq!(parts[8..], [Part::Val, Part::Test]);
+        let parts: Vec<SplitPart> = user.inputs.iter().map(|(part, _)| *part).collect();
+        assert_eq!(parts[..8], [SplitPart::Train; 8]);
+        assert_eq!(parts[8..], [SplitPart::Val, SplitPart::Test]);
     }
     assert_eq!(funnel.last().unwrap().reviews, 60);
     assert_eq!(store.split("s").unwrap(), split);
-    assert_eq!(split.held_out(Part::Test).count(), 3);
+    assert_eq!(split.held_out(SplitPart::Test).count(), 3);
 
     // Repeating gives the same split; new parameters replace it; if no user passes, it stays.
     assert_eq!(make(&store, "s", &parameters, &Silent).unwrap().0, split);

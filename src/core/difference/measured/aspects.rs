@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::features::AnalyzedText;
-use super::lexicon::HabitLexicon;
-use super::paired::{PairedDifference, compare};
+use super::analyzed_text::RatedText;
+use super::lexicon::StyleLexicon;
+use super::paired_test::{PairedDifference, compare};
 use crate::peers::{self, cluster};
 use idiolect_engine::encoder::Encoder;
 
@@ -25,12 +25,12 @@ impl SentenceVectors for Encoder {
 }
 
 /// Mean number of sentences per aspect, and maximum number of aspects.
-const SENTENCES: usize = 12;
-const MOST: usize = 12;
+const SENTENCES_PER_ASPECT: usize = 12;
+const MAX_ASPECTS: usize = 12;
 /// Maximum number of words that name an aspect.
-const NAMES: usize = 3;
+const MAX_NAME_WORDS: usize = 3;
 /// Minimum share of an aspect's sentences that contain a word of its name.
-const LEAST_SHARE: f64 = 0.1;
+const MIN_SHARE: f64 = 0.1;
 /// Seed of the clustering. It is fixed, so that the same texts give the same aspects.
 const SEED: u64 = 0;
 
@@ -45,7 +45,7 @@ pub(super) struct Aspect {
 
 /// The sentences of texts and their vectors.
 pub(super) struct Sentences<'a, 't> {
-    texts: &'a [AnalyzedText<'t>],
+    texts: &'a [RatedText<'t>],
     groups: &'a [Range<usize>],
     /// Text and sentence of each vector.
     places: Vec<(usize, usize)>,
@@ -54,18 +54,18 @@ pub(super) struct Sentences<'a, 't> {
 
 impl<'a, 't> Sentences<'a, 't> {
     pub(super) fn new(
-        texts: &'a [AnalyzedText<'t>],
+        texts: &'a [RatedText<'t>],
         groups: &'a [Range<usize>],
         encoder: &dyn SentenceVectors,
     ) -> peers::Result<Self> {
         let places: Vec<(usize, usize)> = texts
             .iter()
             .enumerate()
-            .flat_map(|(t, text)| (0..text.reading.sentences.len()).map(move |s| (t, s)))
+            .flat_map(|(t, text)| (0..text.analyzed.sentences.len()).map(move |s| (t, s)))
             .collect();
         let sentence = |&(t, s): &(usize, usize)| {
-            let reading = &texts[t].reading;
-            &reading.text[reading.sentences[s].span.clone()]
+            let analyzed = &texts[t].analyzed;
+            &analyzed.text[analyzed.sentences[s].span.clone()]
         };
         let sentences: Vec<&str> = places.iter().map(sentence).collect();
         let vectors =
@@ -94,8 +94,8 @@ impl<'a, 't> Sentences<'a, 't> {
     /// The mean vector of an item's sentences is subtracted from each of them, so that clusters
     /// reflect what is said about items and not which items they are. The clustering does not
     /// depend on who wrote a sentence.
-    pub(super) fn aspects(&self, lexicon: &HabitLexicon) -> Vec<Aspect> {
-        let k = (self.vectors.len() / SENTENCES).min(MOST);
+    pub(super) fn aspects(&self, lexicon: &StyleLexicon) -> Vec<Aspect> {
+        let k = (self.vectors.len() / SENTENCES_PER_ASPECT).min(MAX_ASPECTS);
         if k < 2 {
             return Vec::new();
         }
@@ -109,7 +109,7 @@ impl<'a, 't> Sentences<'a, 't> {
         &self,
         assignment: &[usize],
         aspect: usize,
-        lexicon: &HabitLexicon,
+        lexicon: &StyleLexicon,
     ) -> Option<Aspect> {
         let within: Vec<bool> = assignment.iter().map(|a| *a == aspect).collect();
         let mut counts = vec![0.0; self.texts.len()];
@@ -118,7 +118,7 @@ impl<'a, 't> Sentences<'a, 't> {
         }
         let values = counts.iter().zip(self.texts);
         let values: Vec<f64> =
-            values.map(|(n, text)| n / text.reading.sentences.len() as f64).collect();
+            values.map(|(n, text)| n / text.analyzed.sentences.len() as f64).collect();
         let difference = compare(&values, self.groups)?;
         let mut own = vec![false; self.texts.len()];
         for group in self.groups {
@@ -127,22 +127,22 @@ impl<'a, 't> Sentences<'a, 't> {
         let shown =
             self.places.iter().zip(&within).filter(|((text, _), in_it)| **in_it && own[*text]);
         let shown = shown
-            .map(|((text, s), _)| (*text, self.texts[*text].reading.sentences[*s].span.clone()))
+            .map(|((text, s), _)| (*text, self.texts[*text].analyzed.sentences[*s].span.clone()))
             .collect();
         Some(Aspect { name: self.name(&within, lexicon)?, difference, shown })
     }
 
     /// Name of the aspect: the words whose share of its sentences exceeds their share of the other
     /// sentences the most.
-    fn name(&self, within: &[bool], lexicon: &HabitLexicon) -> Option<String> {
+    fn name(&self, within: &[bool], lexicon: &StyleLexicon) -> Option<String> {
         let mut counts = std::collections::BTreeMap::<&str, (f64, f64)>::new();
         for (&(t, s), within) in self.places.iter().zip(within) {
-            let reading = &self.texts[t].reading;
-            let mut words: Vec<&str> = reading.sentences[s]
+            let analyzed = &self.texts[t].analyzed;
+            let mut words: Vec<&str> = analyzed.sentences[s]
                 .words
                 .clone()
-                .filter(|word| !reading.words[*word].function)
-                .map(|word| reading.lower(word))
+                .filter(|word| !analyzed.words[*word].function)
+                .map(|word| analyzed.lower(word))
                 .filter(|word| word.chars().count() > 2 && !lexicon.is_function(word))
                 .collect();
             words.sort_unstable();
@@ -157,12 +157,13 @@ impl<'a, 't> Sentences<'a, 't> {
         let score = |(a, b): (f64, f64)| a / inside - b / (n - inside).max(1.0);
         let mut words: Vec<(f64, &str)> = counts
             .into_iter()
-            .filter(|(_, (a, _))| *a >= (LEAST_SHARE * inside).max(2.0))
+            .filter(|(_, (a, _))| *a >= (MIN_SHARE * inside).max(2.0))
             .map(|(word, counts)| (score(counts), word))
             .filter(|(score, _)| *score > 0.0)
             .collect();
         words.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-        let names: Vec<&str> = words.into_iter().take(NAMES).map(|(_, word)| word).collect();
+        let names: Vec<&str> =
+            words.into_iter().take(MAX_NAME_WORDS).map(|(_, word)| word).collect();
         (!names.is_empty()).then(|| names.join(", "))
     }
 

@@ -2,21 +2,21 @@
 
 use std::ops::Range;
 
-use super::features::AnalyzedText;
+use super::analyzed_text::RatedText;
 use crate::corpus::ReviewId;
 use crate::difference::{Evidence, PeerQuote};
-use crate::task::Way;
+use crate::task::Direction;
 
 /// Maximum number of quotes per statement, each from another review.
-const MOST: usize = 3;
+const MAX_QUOTES: usize = 3;
 
 /// Approximate maximum length of a quote, bytes.
-const LONG: usize = 160;
+const MAX_QUOTE_BYTES: usize = 160;
 
 /// All texts and their review ids, in groups about the same item; the first of each group is the
 /// user's own.
 pub(super) struct Quoted<'a, 't> {
-    pub(super) texts: &'a [AnalyzedText<'t>],
+    pub(super) texts: &'a [RatedText<'t>],
     pub(super) ids: &'a [ReviewId],
     pub(super) groups: &'a [Range<usize>],
 }
@@ -39,19 +39,20 @@ impl Quoted<'_, '_> {
         evidence: Vec<Evidence>,
         values: &[f64],
         shown: impl Fn(usize) -> Vec<Range<usize>>,
-        way: Way,
+        direction: Direction,
     ) -> Vec<Evidence> {
         let other = |review: ReviewId| {
             let group = self.groups.iter().find(|group| self.ids[group.start] == review)?;
-            let sign = if way == Way::More { 1.0 } else { -1.0 };
+            let sign = if direction == Direction::More { 1.0 } else { -1.0 };
             let peer = (group.start + 1..group.end)
                 .filter(|&text| values[text].is_finite())
                 .min_by(|&a, &b| (sign * values[a]).total_cmp(&(sign * values[b])))?;
-            let opposite = if way == Way::More { Way::Less } else { Way::More };
-            let span = match (way, shown(group.start).first(), shown(peer).first()) {
-                (Way::Less, _, Some(span)) => span.clone(),
-                (Way::More, Some(_), _) => {
-                    let first = &self.texts[peer].reading.sentences.first()?.span;
+            let opposite =
+                if direction == Direction::More { Direction::Less } else { Direction::More };
+            let span = match (direction, shown(group.start).first(), shown(peer).first()) {
+                (Direction::Less, _, Some(span)) => span.clone(),
+                (Direction::More, Some(_), _) => {
+                    let first = &self.texts[peer].analyzed.sentences.first()?.span;
                     first.start..first.start
                 }
                 _ => self.extreme_sentence(peer, opposite)?,
@@ -73,36 +74,36 @@ impl Quoted<'_, '_> {
             let quote = around(&self.texts[text], span);
             Some(Evidence { review, quote, other: None })
         };
-        reviews.into_iter().filter_map(quote).take(MOST).collect()
+        reviews.into_iter().filter_map(quote).take(MAX_QUOTES).collect()
     }
 
     /// One sentence from each of the reviews with the most extreme values: the longest if the user
     /// has more, the shortest if the user has less.
-    pub(super) fn extreme(&self, values: &[f64], way: Way) -> Vec<Evidence> {
+    pub(super) fn extreme(&self, values: &[f64], direction: Direction) -> Vec<Evidence> {
         let mut reviews: Vec<(f64, usize, ReviewId)> =
             self.own().map(|(text, review)| (values[text], text, review)).collect();
         reviews.retain(|(value, ..)| value.is_finite());
         reviews.sort_by(|a, b| {
-            let by_value = match way {
-                Way::More => b.0.total_cmp(&a.0),
-                Way::Less => a.0.total_cmp(&b.0),
+            let by_value = match direction {
+                Direction::More => b.0.total_cmp(&a.0),
+                Direction::Less => a.0.total_cmp(&b.0),
             };
             by_value.then(a.2.cmp(&b.2))
         });
         let quote = |(_, text, review): (f64, usize, ReviewId)| {
-            let start = self.extreme_sentence(text, way)?;
+            let start = self.extreme_sentence(text, direction)?;
             let quote = around(&self.texts[text], &start);
             Some(Evidence { review, quote, other: None })
         };
-        reviews.into_iter().filter_map(quote).take(MOST).collect()
+        reviews.into_iter().filter_map(quote).take(MAX_QUOTES).collect()
     }
 
     /// Start of the longest or shortest sentence of a text, the first of several.
-    fn extreme_sentence(&self, text: usize, way: Way) -> Option<Range<usize>> {
-        let sentences = self.texts[text].reading.sentences.iter();
-        let sentence = match way {
-            Way::More => sentences.rev().max_by_key(|s| s.words.len()),
-            Way::Less => sentences.min_by_key(|s| s.words.len()),
+    fn extreme_sentence(&self, text: usize, direction: Direction) -> Option<Range<usize>> {
+        let sentences = self.texts[text].analyzed.sentences.iter();
+        let sentence = match direction {
+            Direction::More => sentences.rev().max_by_key(|s| s.words.len()),
+            Direction::Less => sentences.min_by_key(|s| s.words.len()),
         };
         let start = sentence?.span.start;
         Some(start..start)
@@ -111,23 +112,23 @@ impl Quoted<'_, '_> {
 
 /// The sentence that contains the start of a span, verbatim; a long sentence is cut around the
 /// span.
-fn around(text: &AnalyzedText<'_>, span: &Range<usize>) -> String {
-    let reading = &text.reading;
+fn around(text: &RatedText<'_>, span: &Range<usize>) -> String {
+    let analyzed = &text.analyzed;
     let sentence =
-        reading.sentences.iter().find(|s| s.span.start <= span.start && span.start < s.span.end);
+        analyzed.sentences.iter().find(|s| s.span.start <= span.start && span.start < s.span.end);
     let (mut start, mut end) =
         sentence.map_or((span.start, span.end), |s| (s.span.start, s.span.end));
     end = end.max(span.end);
-    if end - start > LONG {
+    if end - start > MAX_QUOTE_BYTES {
         let middle = usize::midpoint(span.start, span.end);
         let (first, last) = (start, end);
-        start = middle.saturating_sub(LONG / 2).clamp(first, span.start);
-        end = (start + LONG).clamp(span.end, last);
-        start = end.saturating_sub(LONG).clamp(first, start);
-        start = word_start(reading.text, start, first..span.start);
-        end = word_end(reading.text, end, span.end..last);
+        start = middle.saturating_sub(MAX_QUOTE_BYTES / 2).clamp(first, span.start);
+        end = (start + MAX_QUOTE_BYTES).clamp(span.end, last);
+        start = end.saturating_sub(MAX_QUOTE_BYTES).clamp(first, start);
+        start = word_start(analyzed.text, start, first..span.start);
+        end = word_end(analyzed.text, end, span.end..last);
     }
-    reading.text.get(start..end).unwrap_or_default().trim().to_owned()
+    analyzed.text.get(start..end).unwrap_or_default().trim().to_owned()
 }
 
 /// The first start of a word at or after `at`, within a range; the range's end if there is none.
@@ -151,21 +152,21 @@ fn word_end(text: &str, at: usize, within: Range<usize>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::difference::measured::reading::Reading;
+    use crate::difference::measured::analyzed_text::AnalyzedText;
 
     #[test]
     fn long_sentences_are_cut_between_words_around_the_span() {
         let words = "words ".repeat(60) + "here " + &"wörter ".repeat(60);
-        let text = AnalyzedText { reading: Reading::of(&words, None), rating: None };
+        let text = RatedText { analyzed: AnalyzedText::of(&words, None), rating: None };
         let at = words.find("here").map_or(0..0, |at| at..at + 4);
         let quote = around(&text, &at);
         assert!(
-            words.contains(&quote) && quote.contains("here") && quote.len() <= LONG + 1,
+            words.contains(&quote) && quote.contains("here") && quote.len() <= MAX_QUOTE_BYTES + 1,
             "{quote}"
         );
         assert!(quote.starts_with("words ") && quote.ends_with(" wörter"), "{quote}");
         let short =
-            AnalyzedText { reading: Reading::of("One. Two words! Three.", None), rating: None };
+            RatedText { analyzed: AnalyzedText::of("One. Two words! Three.", None), rating: None };
         assert_eq!(around(&short, &(9..10)), "Two words!");
     }
 }

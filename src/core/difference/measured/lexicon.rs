@@ -15,8 +15,8 @@ const FILES: [(&str, &str); 2] = [
     ("de", include_str!("../../../../data/words/de.toml")),
 ];
 
-static LEXICONS: LazyLock<Vec<HabitLexicon>> = LazyLock::new(|| {
-    FILES.iter().filter_map(|(language, text)| HabitLexicon::parse(language, text).ok()).collect()
+static LEXICONS: LazyLock<Vec<StyleLexicon>> = LazyLock::new(|| {
+    FILES.iter().filter_map(|(language, text)| StyleLexicon::parse(language, text).ok()).collect()
 });
 
 /// Sense of a listed word or phrase.
@@ -59,7 +59,7 @@ pub(super) struct LexiconEntry {
 
 /// The lists of one language.
 #[derive(Debug)]
-pub(super) struct HabitLexicon {
+pub(super) struct StyleLexicon {
     /// Language code, `en` or `de`.
     pub(super) language: &'static str,
     words: HashMap<String, LexiconEntry>,
@@ -90,7 +90,7 @@ struct Lists {
     contracted: String,
 }
 
-impl HabitLexicon {
+impl StyleLexicon {
     fn parse(language: &'static str, text: &str) -> Result<Self, toml::de::Error> {
         let lists: Lists = toml::from_str(text)?;
         let mut words: HashMap<String, LexiconEntry> = HashMap::new();
@@ -141,7 +141,7 @@ impl HabitLexicon {
     /// has enough of them.
     pub(super) fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Option<&'static Self> {
         /// Minimum share of function words; running text in the language has twice that.
-        const LEAST: f64 = 0.2;
+        const MIN_SHARE: f64 = 0.2;
         let lexicons = &*LEXICONS;
         let (mut n_words, mut found) = (0_usize, vec![0_usize; lexicons.len()]);
         for text in texts {
@@ -153,7 +153,7 @@ impl HabitLexicon {
             });
         }
         let (lexicon, most) = lexicons.iter().zip(found).max_by_key(|(_, n)| *n)?;
-        (n_words > 0 && most as f64 >= LEAST * n_words as f64).then_some(lexicon)
+        (n_words > 0 && most as f64 >= MIN_SHARE * n_words as f64).then_some(lexicon)
     }
 
     /// The entry of a word in lower case, if it has one.
@@ -179,13 +179,13 @@ mod tests {
     #[test]
     fn every_list_can_be_read() {
         for (language, text) in FILES {
-            HabitLexicon::parse(language, text).unwrap();
+            StyleLexicon::parse(language, text).unwrap();
         }
     }
 
     #[test]
     fn a_language_is_told_by_its_little_words() {
-        let of = |text: &'static str| HabitLexicon::of([text].into_iter()).map(|l| l.language);
+        let of = |text: &'static str| StyleLexicon::of([text].into_iter()).map(|l| l.language);
         assert_eq!(of("It is a kettle and it whistles, but I do not like the lid."), Some("en"));
         assert_eq!(
             of("Der Kessel pfeift und ist schnell, aber der Deckel ist nicht gut."),

@@ -2,57 +2,57 @@
 //! takes microseconds.
 //!
 //! Every text of the user and of the representatives on the same items is analyzed once
-//! (`reading`). Each feature (`features`), each distinctive word or phrase (`favourite`) and, if
-//! there are sentence vectors, each aspect (`aspects`) has a value in every text. The user's value
-//! is compared with the others' on the same item (`paired`). A difference that is unlikely to be
-//! chance (`chance`) becomes a statement, worded by the task file and with quotes as evidence
-//! (`evidence`).
+//! (`analyzed_text`). Each feature (`features`), each word or phrase (`distinctive_phrases`) and,
+//! if there are sentence vectors, each aspect (`aspects`) has a value in every text. The user's
+//! value is compared with the others' on the same item (`paired_test`). A difference that is
+//! significant (`significance`) becomes a finding (`finding`), which the task file words as a
+//! statement, with quotes as evidence (`evidence`).
 
+mod analyzed_text;
 mod aspects;
-mod chance;
+mod distinctive_phrases;
 mod evidence;
-mod favourite;
 mod features;
+mod finding;
 mod lexicon;
-mod paired;
+mod paired_test;
 mod phrases;
-mod reading;
 mod redundant;
-mod scan;
+mod sentences;
+mod significance;
 #[cfg(test)]
 mod tests;
-mod wording;
 
 use std::ops::Range;
 
 pub use aspects::SentenceVectors;
 
+use analyzed_text::{AnalyzedText, RatedText};
 use aspects::Sentences;
-use chance::discoveries;
+use distinctive_phrases::DistinctivePhrases;
 use evidence::Quoted;
-use favourite::Favourites;
-use features::{AnalyzedText, FeatureUnit, Needs};
-use lexicon::HabitLexicon;
-use paired::{PairedDifference, compare, compare_rates};
-use reading::Reading;
-use wording::{Found, StatementWording};
+use features::{FeatureUnit, Needs};
+use finding::{Finding, StatementWording};
+use lexicon::StyleLexicon;
+use paired_test::{PairedDifference, compare, compare_rates};
+use significance::discoveries;
 
 use super::{Compared, Result, Statement};
 use crate::corpus::{ReviewId, StoredReview};
 use crate::peers::Origin;
-use crate::task::{Measure, Task, Way};
+use crate::task::{Direction, Measure, Task};
 use idiolect_metrics::text::for_each_word;
 
 /// Accepted share of false statements (false discovery rate), over all families of measures
 /// together.
-const FALSE_SHARE: f64 = 0.05;
+const FALSE_DISCOVERY_RATE: f64 = 0.05;
 
 /// Minimum effect of a statement, in standard deviations after shrinking.
-const LEAST_EFFECT: f64 = 0.3;
+const MIN_EFFECT: f64 = 0.3;
 
 /// Measured differences of a user.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
+pub struct MeasuredDifferences {
     /// Statements about the user, strongest first.
     pub statements: Vec<Statement>,
     /// Number of the user's reviews that could be compared with others' of the same item.
@@ -66,7 +66,7 @@ pub struct Measured {
     pub language: Option<&'static str>,
 }
 
-impl Measured {
+impl MeasuredDifferences {
     /// Whether measures were tried and none gave a statement.
     #[must_use]
     pub fn is_like_everybody(&self) -> bool {
@@ -93,60 +93,64 @@ pub fn measure(
     compared: &[Compared],
     task: &Task,
     vectors: Option<&dyn SentenceVectors>,
-) -> Result<Measured> {
-    let pairs = Pairs::of(compared);
-    let lexicon = HabitLexicon::of(pairs.own().map(|review| review.review.text.as_str()));
+) -> Result<MeasuredDifferences> {
+    let items = ItemGroups::of(compared);
+    let lexicon = StyleLexicon::of(items.own().map(|review| review.review.text.as_str()));
     let language = task.statement_language(lexicon.map_or("en", |lexicon| lexicon.language));
-    let Some(language) = language else { return Ok(pairs.nothing(lexicon)) };
-    let texts: Vec<AnalyzedText<'_>> =
-        pairs.texts.iter().map(|review| text(review, lexicon)).collect();
+    let Some(language) = language else { return Ok(items.nothing(lexicon)) };
+    let texts: Vec<RatedText<'_>> =
+        items.texts.iter().map(|review| text(review, lexicon)).collect();
     let uses = |measure| task.dimension_of(language, measure).is_some();
     let sentences = match vectors {
         Some(encoder) if uses(Measure::Aspect) || uses(Measure::Coherence) => {
-            Some(Sentences::new(&texts, &pairs.groups, encoder)?)
+            Some(Sentences::new(&texts, &items.groups, encoder)?)
         }
         _ => None,
     };
-    let share = FALSE_SHARE / if sentences.is_some() { 3.0 } else { 2.0 };
-    let ids: Vec<ReviewId> = pairs.texts.iter().map(|review| review.id).collect();
-    let quoted = Quoted { texts: &texts, ids: &ids, groups: &pairs.groups };
-    let mut measured = pairs.nothing(lexicon);
-    let mut found: Vec<Found> = Vec::new();
+    let share = FALSE_DISCOVERY_RATE / if sentences.is_some() { 3.0 } else { 2.0 };
+    let ids: Vec<ReviewId> = items.texts.iter().map(|review| review.id).collect();
+    let quoted = Quoted { texts: &texts, ids: &ids, groups: &items.groups };
+    let mut measured = items.nothing(lexicon);
+    let mut found: Vec<Finding> = Vec::new();
 
-    let mut of_features: Vec<Feature> = features::all()
+    let mut of_features: Vec<ComparedFeature> = features::all()
         .filter(|f| uses(f.measure) && (f.needs == Needs::Nothing || lexicon.is_some()))
         .filter_map(|f| {
             let values = texts.iter().map(f.value).collect();
-            Feature::of(f.measure, f.unit, f.shown, values, &pairs.groups)
+            ComparedFeature::of(f.measure, f.unit, f.shown, values, &items.groups)
         })
         .collect();
     if let Some(sentences) = sentences.as_ref().filter(|_| uses(Measure::Coherence)) {
-        let (nowhere, values) = (|_: &Reading<'_>| Vec::new(), sentences.coherence());
-        let feature =
-            Feature::of(Measure::Coherence, FeatureUnit::Plain, nowhere, values, &pairs.groups);
+        let (nowhere, values) = (|_: &AnalyzedText<'_>| Vec::new(), sentences.coherence());
+        let feature = ComparedFeature::of(
+            Measure::Coherence,
+            FeatureUnit::Plain,
+            nowhere,
+            values,
+            &items.groups,
+        );
         of_features.extend(feature);
     }
     measured.n_measures += of_features.len();
     let p: Vec<f64> = of_features.iter().map(|f| f.difference.p).collect();
-    found.extend(discoveries(&p, share).into_iter().map(|i| of_features[i].found(&quoted)));
+    found.extend(discoveries(&p, share).into_iter().map(|i| of_features[i].finding(&quoted)));
 
-    let favourites = Favourites::new(&texts, &pairs.groups);
-    let candidates = favourites.candidates(uses);
-    measured.n_measures += favourite::n_measures(&candidates);
+    let phrases = DistinctivePhrases::new(&texts, &items.groups);
+    let candidates = phrases.candidates(uses);
+    measured.n_measures += distinctive_phrases::n_measures(&candidates);
     let p: Vec<f64> = candidates.iter().map(|candidate| candidate.difference.p).collect();
-    let chosen = favourites.chosen(&candidates, &discoveries(&p, share));
-    found.extend(chosen.into_iter().map(|favourite| {
-        let unit = match favourite.measure {
+    let chosen = phrases.chosen(&candidates, &discoveries(&p, share));
+    found.extend(chosen.into_iter().map(|phrase| {
+        let unit = match phrase.measure {
             Measure::FunctionWord => FeatureUnit::Plain,
             _ => FeatureUnit::Percent,
         };
-        let evidence = quoted.around(&favourite.shown);
-        let (measure, phrase, difference) =
-            (favourite.measure, favourite.phrase, favourite.difference);
-        let spans = |text: usize| occurrences(&texts[text].reading, &phrase);
+        let evidence = quoted.around(&phrase.shown);
+        let (measure, phrase, difference) = (phrase.measure, phrase.phrase, phrase.difference);
+        let spans = |text: usize| occurrences(&texts[text].analyzed, &phrase);
         let counts: Vec<f64> = (0..texts.len()).map(|text| spans(text).len() as f64).collect();
-        let evidence = quoted.beside_others(evidence, &counts, spans, difference.way());
-        Found { measure, unit, difference, phrase, evidence }
+        let evidence = quoted.beside_others(evidence, &counts, spans, difference.direction());
+        Finding { measure, unit, difference, phrase, evidence }
     }));
 
     if let (Some(sentences), Some(lexicon), true) = (&sentences, lexicon, uses(Measure::Aspect)) {
@@ -158,32 +162,32 @@ pub fn measure(
             let (phrase, difference) = (aspect.name.clone(), aspect.difference);
             let (measure, unit) = (Measure::Aspect, FeatureUnit::Percent);
             let evidence = quoted.around(&aspect.shown);
-            Found { measure, unit, difference, phrase, evidence }
+            Finding { measure, unit, difference, phrase, evidence }
         }));
     }
 
-    found.retain(|f| f.difference.effect.abs() >= LEAST_EFFECT);
+    found.retain(|f| f.difference.effect.abs() >= MIN_EFFECT);
     redundant::remove(&mut found);
     let wording =
-        StatementWording { task, language, reviews: pairs.own_ids(), against: pairs.other_ids() };
+        StatementWording { task, language, reviews: items.own_ids(), against: items.other_ids() };
     measured.statements = wording.statements(found)?;
     Ok(measured)
 }
 
 /// A feature and its comparison.
-struct Feature {
+struct ComparedFeature {
     measure: Measure,
     unit: FeatureUnit,
-    shown: fn(&Reading<'_>) -> Vec<Range<usize>>,
+    shown: fn(&AnalyzedText<'_>) -> Vec<Range<usize>>,
     values: Vec<f64>,
     difference: PairedDifference,
 }
 
-impl Feature {
+impl ComparedFeature {
     fn of(
         measure: Measure,
         unit: FeatureUnit,
-        shown: fn(&Reading<'_>) -> Vec<Range<usize>>,
+        shown: fn(&AnalyzedText<'_>) -> Vec<Range<usize>>,
         values: Vec<f64>,
         groups: &[Range<usize>],
     ) -> Option<Self> {
@@ -194,57 +198,57 @@ impl Feature {
         Some(Self { measure, unit, shown, values, difference })
     }
 
-    fn found(&self, quoted: &Quoted<'_, '_>) -> Found {
-        let way = self.difference.way();
-        let spans = |text: usize| (self.shown)(&quoted.texts[text].reading);
-        let shown: Vec<(usize, Range<usize>)> = match way {
-            Way::More => quoted
+    fn finding(&self, quoted: &Quoted<'_, '_>) -> Finding {
+        let direction = self.difference.direction();
+        let spans = |text: usize| (self.shown)(&quoted.texts[text].analyzed);
+        let shown: Vec<(usize, Range<usize>)> = match direction {
+            Direction::More => quoted
                 .own()
                 .flat_map(|(text, _)| spans(text).into_iter().map(move |span| (text, span)))
                 .collect(),
-            Way::Less => Vec::new(),
+            Direction::Less => Vec::new(),
         };
         let evidence = match shown.is_empty() {
-            true => quoted.extreme(&self.values, way),
+            true => quoted.extreme(&self.values, direction),
             false => quoted.around(&shown),
         };
-        let evidence = quoted.beside_others(evidence, &self.values, spans, way);
+        let evidence = quoted.beside_others(evidence, &self.values, spans, direction);
         let (measure, unit, difference) = (self.measure, self.unit, self.difference);
-        Found { measure, unit, difference, phrase: String::new(), evidence }
+        Finding { measure, unit, difference, phrase: String::new(), evidence }
     }
 }
 
 /// Spans of a text in which the words of a phrase occur consecutively, ignoring case; bytes.
-fn occurrences(reading: &Reading<'_>, phrase: &str) -> Vec<Range<usize>> {
+fn occurrences(analyzed: &AnalyzedText<'_>, phrase: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     for_each_word(phrase, |_, word| words.push(word.to_owned()));
     let n = words.len();
-    if n == 0 || reading.words.len() < n {
+    if n == 0 || analyzed.words.len() < n {
         return Vec::new();
     }
-    (0..=reading.words.len() - n)
-        .filter(|&start| (0..n).all(|i| reading.lower(start + i) == words[i]))
-        .map(|start| reading.words[start].span.start..reading.words[start + n - 1].span.end)
+    (0..=analyzed.words.len() - n)
+        .filter(|&start| (0..n).all(|i| analyzed.lower(start + i) == words[i]))
+        .map(|start| analyzed.words[start].span.start..analyzed.words[start + n - 1].span.end)
         .collect()
 }
 
-fn text<'t>(review: &'t StoredReview, lexicon: Option<&HabitLexicon>) -> AnalyzedText<'t> {
+fn text<'t>(review: &'t StoredReview, lexicon: Option<&StyleLexicon>) -> RatedText<'t> {
     let rating = review.review.rating.filter(|rating| rating.is_finite());
-    AnalyzedText { reading: Reading::of(&review.review.text, lexicon), rating }
+    RatedText { analyzed: AnalyzedText::of(&review.review.text, lexicon), rating }
 }
 
 /// The texts in groups about the same item; the user's own text is the first of each group.
-struct Pairs<'c> {
+struct ItemGroups<'c> {
     texts: Vec<&'c StoredReview>,
     groups: Vec<Range<usize>>,
 }
 
-impl<'c> Pairs<'c> {
+impl<'c> ItemGroups<'c> {
     fn of(compared: &'c [Compared]) -> Self {
         let mut sorted: Vec<&Compared> = compared.iter().collect();
         sorted.sort_by_key(|compared| compared.own.id);
         sorted.dedup_by_key(|compared| compared.own.id);
-        let mut pairs = Self { texts: Vec::new(), groups: Vec::new() };
+        let mut items = Self { texts: Vec::new(), groups: Vec::new() };
         for compared in sorted {
             let mut others: Vec<&StoredReview> = compared
                 .representatives
@@ -256,13 +260,13 @@ impl<'c> Pairs<'c> {
             others.sort_by_key(|other| other.id);
             others.dedup_by_key(|other| other.id);
             if !others.is_empty() {
-                let start = pairs.texts.len();
-                pairs.texts.push(&compared.own);
-                pairs.texts.extend(others);
-                pairs.groups.push(start..pairs.texts.len());
+                let start = items.texts.len();
+                items.texts.push(&compared.own);
+                items.texts.extend(others);
+                items.groups.push(start..items.texts.len());
             }
         }
-        pairs
+        items
     }
 
     fn own(&self) -> impl Iterator<Item = &'c StoredReview> {
@@ -281,8 +285,8 @@ impl<'c> Pairs<'c> {
         ids
     }
 
-    fn nothing(&self, lexicon: Option<&'static HabitLexicon>) -> Measured {
-        Measured {
+    fn nothing(&self, lexicon: Option<&'static StyleLexicon>) -> MeasuredDifferences {
+        MeasuredDifferences {
             statements: Vec::new(),
             n_reviews: self.groups.len(),
             n_others: self.texts.len() - self.groups.len(),

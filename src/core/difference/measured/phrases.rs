@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::features::AnalyzedText;
+use super::analyzed_text::RatedText;
 
-/// Maximum number of words of an n-gram, anywhere in a text (`ANYWHERE`) and at its ends
-/// (`AT_ENDS`).
-const ANYWHERE: usize = 3;
-const AT_ENDS: usize = 4;
+/// Maximum number of words of an n-gram, anywhere in a text (`MAX_WORDS_ANYWHERE`) and at its ends
+/// (`MAX_WORDS_AT_ENDS`).
+const MAX_WORDS_ANYWHERE: usize = 3;
+const MAX_WORDS_AT_ENDS: usize = 4;
 
 /// Position of an n-gram in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,10 +21,10 @@ pub(super) enum PhrasePlace {
 }
 
 /// An n-gram: its position and the numbers of its words, padded with 0.
-type EdgePhrase = (PhrasePlace, [u32; AT_ENDS]);
+type PlacedNgram = (PhrasePlace, [u32; MAX_WORDS_AT_ENDS]);
 
 /// Texts as sequences of word numbers.
-pub(super) struct Corpus<'t> {
+pub(super) struct NgramIndex<'t> {
     /// Words by number, from 1, and whether each is a function word.
     words: Vec<(&'t str, bool)>,
     texts: Vec<Vec<u32>>,
@@ -32,24 +32,24 @@ pub(super) struct Corpus<'t> {
     sentences: Vec<Vec<u32>>,
 }
 
-impl<'t> Corpus<'t> {
-    pub(super) fn of(texts: &'t [AnalyzedText<'_>]) -> Self {
+impl<'t> NgramIndex<'t> {
+    pub(super) fn of(texts: &'t [RatedText<'_>]) -> Self {
         let mut numbers: HashMap<&'t str, u32> = HashMap::new();
         let mut corpus =
             Self { words: vec![("", false)], texts: Vec::new(), sentences: Vec::new() };
         for text in texts {
-            let reading = &text.reading;
-            let mut numbered = Vec::with_capacity(reading.words.len());
-            for (i, word) in reading.words.iter().enumerate() {
+            let analyzed = &text.analyzed;
+            let mut numbered = Vec::with_capacity(analyzed.words.len());
+            for (i, word) in analyzed.words.iter().enumerate() {
                 let next = corpus.words.len() as u32;
-                let number = *numbers.entry(reading.lower(i)).or_insert(next);
+                let number = *numbers.entry(analyzed.lower(i)).or_insert(next);
                 if number == next {
-                    corpus.words.push((reading.lower(i), word.function));
+                    corpus.words.push((analyzed.lower(i), word.function));
                 }
                 numbered.push(number);
             }
             let mut sentences = vec![0; numbered.len()];
-            for (i, sentence) in reading.sentences.iter().enumerate() {
+            for (i, sentence) in analyzed.sentences.iter().enumerate() {
                 sentences[sentence.words.clone()].fill(i as u32);
             }
             corpus.texts.push(numbered);
@@ -72,7 +72,7 @@ impl<'t> Corpus<'t> {
     /// these texts.
     pub(super) fn frequent(&self, least: usize) -> Vec<(PhrasePlace, Vec<u32>, Vec<usize>)> {
         // Number of texts with the n-gram, and the last of them.
-        let mut seen: HashMap<EdgePhrase, (u32, u32)> = HashMap::new();
+        let mut seen: HashMap<PlacedNgram, (u32, u32)> = HashMap::new();
         for text in 0..self.texts.len() {
             self.runs(text, |run| {
                 let (n, last) = seen.entry(run).or_insert((0, u32::MAX));
@@ -82,7 +82,7 @@ impl<'t> Corpus<'t> {
             });
         }
         seen.retain(|_, (n, _)| *n as usize >= least);
-        let mut texts: HashMap<EdgePhrase, Vec<usize>> = HashMap::new();
+        let mut texts: HashMap<PlacedNgram, Vec<usize>> = HashMap::new();
         for text in 0..self.texts.len() {
             self.runs(text, |run| {
                 if seen.contains_key(&run) {
@@ -103,18 +103,18 @@ impl<'t> Corpus<'t> {
         frequent
     }
 
-    fn runs(&self, text: usize, mut visit: impl FnMut(EdgePhrase)) {
+    fn runs(&self, text: usize, mut visit: impl FnMut(PlacedNgram)) {
         let (words, sentences) = (&self.texts[text], &self.sentences[text]);
         for start in 0..words.len() {
-            let mut run = [0; AT_ENDS];
+            let mut run = [0; MAX_WORDS_AT_ENDS];
             let place = if start == 0 { PhrasePlace::Opening } else { PhrasePlace::Anywhere };
-            let most = if start == 0 { AT_ENDS } else { ANYWHERE };
+            let most = if start == 0 { MAX_WORDS_AT_ENDS } else { MAX_WORDS_ANYWHERE };
             for (i, slot) in (start..words.len()).zip(0..most) {
                 if sentences[i] != sentences[start] {
                     break;
                 }
                 run[slot] = words[i];
-                if slot < ANYWHERE {
+                if slot < MAX_WORDS_ANYWHERE {
                     visit((PhrasePlace::Anywhere, run));
                 }
                 if place == PhrasePlace::Opening {
@@ -123,9 +123,9 @@ impl<'t> Corpus<'t> {
             }
         }
         let n = words.len();
-        for length in 1..=AT_ENDS.min(n) {
+        for length in 1..=MAX_WORDS_AT_ENDS.min(n) {
             if sentences[n - length] == sentences[n - 1] {
-                let mut run = [0; AT_ENDS];
+                let mut run = [0; MAX_WORDS_AT_ENDS];
                 run[..length].copy_from_slice(&words[n - length..]);
                 visit((PhrasePlace::Closing, run));
             }
@@ -202,13 +202,13 @@ impl<'t> Corpus<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::difference::measured::reading::Reading;
+    use crate::difference::measured::analyzed_text::AnalyzedText;
 
     #[test]
     fn runs_stay_within_sentences_and_know_their_place() {
         let texts = ["Well then. A lid, well then", "Well then. No lid"]
-            .map(|text| AnalyzedText { reading: Reading::of(text, None), rating: None });
-        let corpus = Corpus::of(&texts);
+            .map(|text| RatedText { analyzed: AnalyzedText::of(text, None), rating: None });
+        let corpus = NgramIndex::of(&texts);
         let frequent: Vec<(PhrasePlace, String, Vec<usize>)> = corpus
             .frequent(2)
             .into_iter()

@@ -1,10 +1,10 @@
 //! Removal of differences that repeat what another difference says better.
 
-use super::wording::Found;
+use super::finding::Finding;
+use crate::task::Direction::{self, Less, More};
 use crate::task::Measure::{self, *};
-use crate::task::Way::{self, Less, More};
 
-type RedundancyKey = (Measure, Way);
+type RedundancyKey = (Measure, Direction);
 
 /// Each difference that can be redundant, with the differences that make it so.
 const SAID_BY: [(RedundancyKey, &[RedundancyKey]); 13] = [
@@ -35,10 +35,11 @@ const SAID_BY: [(RedundancyKey, &[RedundancyKey]); 13] = [
 ];
 
 /// Removes the differences that another found difference makes redundant.
-pub(super) fn remove(found: &mut Vec<Found>) {
-    let said: Vec<RedundancyKey> = found.iter().map(|f| (f.measure, f.difference.way())).collect();
+pub(super) fn remove(found: &mut Vec<Finding>) {
+    let said: Vec<RedundancyKey> =
+        found.iter().map(|f| (f.measure, f.difference.direction())).collect();
     found.retain(|f| {
-        let this = (f.measure, f.difference.way());
+        let this = (f.measure, f.difference.direction());
         let by = SAID_BY.iter().find(|(what, _)| *what == this).map_or(&[][..], |(_, by)| by);
         let contracts = said.iter().any(|(measure, _)| *measure == Contractions);
         let little = f.measure == FunctionWord && contracts && f.phrase.contains('\'');

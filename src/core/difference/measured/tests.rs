@@ -55,7 +55,7 @@ fn review() -> Task {
     Task::load("review").unwrap()
 }
 
-fn said(measured: &Measured) -> Vec<&str> {
+fn said(measured: &MeasuredDifferences) -> Vec<&str> {
     measured.statements.iter().map(|s| s.text.as_str()).collect()
 }
 

@@ -34,7 +34,7 @@ pub use statements::{measured_differences, stated_profile};
 use super::{Material, Method, Options, Past, Prepared, Result};
 use crate::client::Steered;
 use crate::corpus::Target;
-use crate::difference::stated::{Standing, revisions};
+use crate::difference::statements::{StatementStatus, revisions};
 use crate::steering::{LengthPrior, NeededPrompts, NgramBlocklist, Steering};
 use crate::task::{Block, Part};
 use fit::Strengths;
@@ -64,8 +64,8 @@ pub(super) async fn prepare(
         statements::of_history(material, &calls, author, &history, options, &showing, &revisions)
             .await?;
     let shown = profile.statements.iter().filter(|stated| {
-        let unproven = !settings.verify && stated.standing == Standing::Unverified;
-        stated.standing.is_shown() || unproven
+        let unproven = !settings.verify && stated.status == StatementStatus::Unverified;
+        stated.status.is_shown() || unproven
     });
     let notes = shown.map(|stated| Block::of_note(&stated.statement.text));
     let draft = showing.draft(target, &past).with_all(Part::Notes, notes.collect::<Vec<_>>());

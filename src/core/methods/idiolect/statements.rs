@@ -6,10 +6,10 @@ use super::occasions::occasions;
 use super::options::{Extraction, Statements};
 use super::showing::Showing;
 use crate::client::CachedLm;
-use crate::difference::measured::{Measured, measure};
-use crate::difference::stated::{Revision, Stated, StatedProfile};
+use crate::difference::measured::{MeasuredDifferences, measure};
+use crate::difference::statements::{ProfileStatement, Revision, StatementProfile};
 use crate::difference::{
-    Compared, Difference, Source, Statement, Trial, tell, tell_validated, verify,
+    Compared, Difference, Statement, StatementSource, Trial, tell, tell_validated, verify,
 };
 use crate::methods::select::comparable;
 use crate::methods::{Error, Material, Method, Options, Past, Result};
@@ -46,7 +46,7 @@ pub async fn stated_profile(
     user: &str,
     options: &Options,
     revisions: &[Revision],
-) -> Result<StatedProfile> {
+) -> Result<StatementProfile> {
     let task = options.task(material.task)?;
     let material = &Material { task: &task, ..material.clone() };
     let history = material.history_of(user, Method::Idiolect)?;
@@ -64,7 +64,7 @@ pub fn measured_differences(
     material: &Material<'_>,
     user: &str,
     options: &Options,
-) -> Result<Measured> {
+) -> Result<MeasuredDifferences> {
     let task = options.task(material.task)?;
     let material = &Material { task: &task, ..material.clone() };
     let history = material.history_of(user, Method::Idiolect)?;
@@ -81,9 +81,9 @@ pub(super) async fn of_history(
     options: &Options,
     showing: &Showing,
     revisions: &[Revision],
-) -> Result<StatedProfile> {
+) -> Result<StatementProfile> {
     let profile =
-        |computed, tried| StatedProfile::new(user, computed, tried, revisions, material.task);
+        |computed, tried| StatementProfile::new(user, computed, tried, revisions, material.task);
     let wanted = options.idiolect.statements;
     if wanted == Statements::None {
         return Ok(profile(Vec::new(), 0));
@@ -111,14 +111,14 @@ pub(super) async fn of_history(
     if material.progress.stop_requested() {
         return Err(Error::Stopped);
     }
-    let computed: Vec<Stated> = match options.idiolect.verify {
+    let computed: Vec<ProfileStatement> = match options.idiolect.verify {
         true => {
             let occasions = occasions(material, history, &newest, options, showing)?;
             let stage = options.idiolect.form.stage();
             let trial = Trial { stage, tokens: TOKENS, max_tokens: options.max_tokens };
             verify(calls, trial, &occasions, statements).await?
         }
-        false => statements.into_iter().map(Stated::unverified).collect(),
+        false => statements.into_iter().map(ProfileStatement::unverified).collect(),
     };
     Ok(profile(computed, tried))
 }
@@ -167,7 +167,7 @@ async fn told(
             key: format!("told-{key}-{item}"),
             dimension,
             text,
-            source: Source::Told,
+            source: StatementSource::Told,
             effect: None,
             reviews: own.into_iter().collect(),
             against: against.to_vec(),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::client::testing::text_of;
-use crate::difference::stated::Standing;
+use crate::difference::statements::StatementStatus;
 use crate::steering::{Contrast, PeerContrast};
 use idiolect_engine::lm::tiny::Tiny;
 use idiolect_engine::lm::{Lm, LoadOptions};
@@ -93,7 +93,7 @@ fn told_statements_stand_before_the_target_once_they_proved_themselves_or_need_n
     };
     let written = world.write(Method::Idiolect, &told(false)).unwrap();
     let stated = written.stated.unwrap();
-    assert!(stated.statements.iter().all(|s| s.standing == Standing::Unverified));
+    assert!(stated.statements.iter().all(|s| s.status == StatementStatus::Unverified));
     assert_eq!(stated.statements.len(), 9);
     let prompt = world.model.prompt(world.model.n_requests() - 1);
     let (before, target) = prompt.split_once("Item 6").unwrap();
@@ -109,14 +109,14 @@ fn told_statements_stand_before_the_target_once_they_proved_themselves_or_need_n
         let gain = stated.gain.unwrap();
         assert_eq!(gain.reviews, 3);
         assert!(stated.statement.reviews.iter().all(|id| !newest.contains(id)));
-        assert!(matches!(stated.standing, Standing::Kept | Standing::Abstained));
+        assert!(matches!(stated.status, StatementStatus::Accepted | StatementStatus::Rejected));
         let gains = gain.own > 0.0 && gain.specific > 0.0;
-        assert!(stated.standing != Standing::Kept || gains);
+        assert!(stated.status != StatementStatus::Accepted || gains);
     }
     let prompt = world.model.prompt(world.model.n_requests() - 1);
     for stated in &stated.statements {
         let shown = prompt.contains(&stated.statement.text);
-        assert_eq!(shown, stated.standing == Standing::Kept, "{prompt}");
+        assert_eq!(shown, stated.status == StatementStatus::Accepted, "{prompt}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::files::{self, FORMAT, Facts};
+use super::files::{self, FORMAT, IndexManifest};
 use super::graph::{EF_CONSTRUCTION, Graph, MAX_EDGES};
 use super::{
     DEFAULT_EXACT_BELOW, EmbeddingKind, IndexKind, IndexedUser, PeerIndex, Result, content_of,
@@ -11,7 +11,7 @@ use crate::corpus::{Key, ReviewId, Store, View};
 use crate::peers::vectors::ensure_vectors;
 use crate::peers::{Error, ItemMeans, user_embedding};
 use idiolect_engine::encoder::Encoder;
-use idiolect_engine::progress::Progress;
+use idiolect_engine::progress::{Progress, ProgressStage};
 
 /// Options of building an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +49,11 @@ pub fn build_index(
     let (n_reviews, content) = content_of(store)?;
     let (users, embeddings) = embed_users(&view, encoder, options.embedding, progress)?;
     let kind = if users.len() < options.exact_below { IndexKind::Exact } else { IndexKind::Hnsw };
-    let mut facts = Facts {
+    let mut manifest = IndexManifest {
         format: FORMAT,
-        stamp: String::new(),
+        fingerprint: String::new(),
         encoder: encoder.name().to_owned(),
-        encoder_stamp: encoder.stamp().to_owned(),
+        encoder_fingerprint: encoder.stamp().to_owned(),
         dimension: encoder.dimension(),
         embedding: options.embedding,
         index: kind,
@@ -63,17 +63,17 @@ pub fn build_index(
         generation: String::new(),
         files: BTreeMap::new(),
     };
-    facts.stamp = stamp(&facts, &users, &embeddings);
+    manifest.fingerprint = fingerprint(&manifest, &users, &embeddings);
     if let Ok(current) = PeerIndex::open(store, encoder)
-        && current.facts().stamp == facts.stamp
+        && current.manifest().fingerprint == manifest.fingerprint
     {
         return Ok((current, n_embedded, n_truncated));
     }
     let graph = match kind {
         IndexKind::Exact => None,
-        IndexKind::Hnsw => Some(Graph::build(&embeddings, facts.dimension, progress)?),
+        IndexKind::Hnsw => Some(Graph::build(&embeddings, manifest.dimension, progress)?),
     };
-    let mut index = PeerIndex { facts, users, embeddings, graph };
+    let mut index = PeerIndex { manifest, users, embeddings, graph };
     files::write_index(&folder, &mut index)?;
     drop(lock);
     Ok((index, n_embedded, n_truncated))
@@ -87,17 +87,17 @@ fn embed_users(
     progress: &dyn Progress,
 ) -> Result<(Vec<IndexedUser>, Vec<f32>)> {
     let store = view.store();
-    progress.begin("averaging items", Some(store.counts()?.reviews));
+    let stage = ProgressStage::begin(progress, "averaging items", Some(store.counts()?.reviews));
     let means = ItemMeans::of_view(view, encoder, progress)?;
-    progress.end();
+    drop(stage);
 
     let mut names: Vec<String> = store.users(1)?.into_iter().map(|user| user.user).collect();
     names.sort_unstable();
     let mut users = Vec::with_capacity(names.len());
     let mut embeddings = Vec::with_capacity(names.len() * encoder.dimension());
-    progress.begin("placing users", Some(names.len() as u64));
+    let stage = ProgressStage::begin(progress, "placing users", Some(names.len() as u64));
     for user in names {
-        if progress.stop_requested() {
+        if stage.stop_requested() {
             return Err(Error::Stopped);
         }
         let history = view.history(&user)?;
@@ -107,22 +107,21 @@ fn embed_users(
             embeddings.extend_from_slice(&made.vector);
             users.push(IndexedUser { user, embedding: made.kind });
         }
-        progress.advance(1);
+        stage.advance(1);
     }
-    progress.end();
     Ok((users, embeddings))
 }
 
-fn stamp(facts: &Facts, users: &[IndexedUser], embeddings: &[f32]) -> String {
-    let kind = match facts.index {
+fn fingerprint(manifest: &IndexManifest, users: &[IndexedUser], embeddings: &[f32]) -> String {
+    let kind = match manifest.index {
         IndexKind::Exact => "exact".to_owned(),
         IndexKind::Hnsw => format!("hnsw {MAX_EDGES} {EF_CONSTRUCTION}"),
     };
     let mut key = Key::of("index")
-        .with("format", facts.format.to_le_bytes())
-        .with("encoder", &facts.encoder_stamp)
+        .with("format", manifest.format.to_le_bytes())
+        .with("encoder", &manifest.encoder_fingerprint)
         .with("index", kind)
-        .with("reviews", &facts.content);
+        .with("reviews", &manifest.content);
     for user in users {
         let kind = match user.embedding {
             EmbeddingKind::Residual => "residual",

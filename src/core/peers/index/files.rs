@@ -23,22 +23,24 @@ use crate::corpus::Store;
 /// Version of the file format; incremented with every change.
 pub(super) const FORMAT: u32 = 1;
 
-const FACTS: &str = "facts.json";
+const MANIFEST: &str = "facts.json";
 const USERS: &str = "users.json";
 const EMBEDDINGS: &str = "embeddings.f32";
 const LOCK: &str = "lock";
 
 /// Metadata of an index: its inputs and its files.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Facts {
+pub struct IndexManifest {
     /// Version of the file format.
     pub format: u32,
     /// Hash of all inputs of the index.
-    pub stamp: String,
+    #[serde(rename = "stamp")]
+    pub fingerprint: String,
     /// Name of the encoder.
     pub encoder: String,
-    /// Stamp of the encoder.
-    pub encoder_stamp: String,
+    /// Fingerprint of the encoder.
+    #[serde(rename = "encoder_stamp")]
+    pub encoder_fingerprint: String,
     /// Dimension of the embeddings.
     pub dimension: usize,
     /// Requested kind of the embeddings; single users may have the fallback.
@@ -66,8 +68,8 @@ pub(super) fn folder_of(store: &Store) -> Result<PathBuf> {
 }
 
 /// Reads the metadata of the index.
-pub(super) fn read_facts(folder: &Path) -> Result<Facts> {
-    let path = folder.join(FACTS);
+pub(super) fn read_manifest(folder: &Path) -> Result<IndexManifest> {
+    let path = folder.join(MANIFEST);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -90,48 +92,48 @@ pub(super) fn read_facts(folder: &Path) -> Result<Facts> {
     serde_json::from_value(value).map_err(|error| damaged(error.to_string()))
 }
 
-/// Reads the files that `facts` names; checks the hash of each file first.
-pub(super) fn read_index(folder: &Path, facts: Facts) -> Result<PeerIndex> {
-    let generation = folder.join(&facts.generation);
-    let users_json = read_checked(&generation, USERS, &facts)?;
+/// Reads the files that `manifest` names; checks the hash of each file first.
+pub(super) fn read_index(folder: &Path, manifest: IndexManifest) -> Result<PeerIndex> {
+    let generation = folder.join(&manifest.generation);
+    let users_json = read_checked(&generation, USERS, &manifest)?;
     let damaged =
         |name: &str, what: String| Error::IndexDamaged { path: generation.join(name), what };
     let users: Vec<IndexedUser> =
         serde_json::from_slice(&users_json).map_err(|e| damaged(USERS, e.to_string()))?;
-    let bytes = read_checked(&generation, EMBEDDINGS, &facts)?;
+    let bytes = read_checked(&generation, EMBEDDINGS, &manifest)?;
     let (numbers, rest) = bytes.as_chunks::<4>();
     let embeddings: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
-    let expected = facts.users * facts.dimension;
-    if users.len() != facts.users || embeddings.len() != expected || !rest.is_empty() {
+    let expected = manifest.users * manifest.dimension;
+    if users.len() != manifest.users || embeddings.len() != expected || !rest.is_empty() {
         let what = format!(
             "holds {} numbers for {} users, expected {expected} for {}",
             embeddings.len(),
             users.len(),
-            facts.users
+            manifest.users
         );
         return Err(damaged(EMBEDDINGS, what));
     }
-    let graph = match facts.index {
+    let graph = match manifest.index {
         IndexKind::Exact => None,
         IndexKind::Hnsw => {
             for name in graph::FILES {
-                read_checked(&generation, name, &facts)?;
+                read_checked(&generation, name, &manifest)?;
             }
-            Some(Graph::load(&generation, facts.users)?)
+            Some(Graph::load(&generation, manifest.users)?)
         }
     };
-    Ok(PeerIndex { facts, users, embeddings, graph })
+    Ok(PeerIndex { manifest, users, embeddings, graph })
 }
 
-fn read_checked(generation: &Path, name: &str, facts: &Facts) -> Result<Vec<u8>> {
+fn read_checked(generation: &Path, name: &str, manifest: &IndexManifest) -> Result<Vec<u8>> {
     let path = generation.join(name);
     let damaged = |what: String| Error::IndexDamaged { path: path.clone(), what };
     let bytes = fs::read(&path).map_err(|error| damaged(error.to_string()))?;
     let got = sha256(&bytes);
-    match facts.files.get(name) {
+    match manifest.files.get(name) {
         Some(expected) if *expected == got => Ok(bytes),
         Some(expected) => Err(damaged(format!("SHA-256 is {got}, expected {expected}"))),
-        None => Err(damaged(format!("{FACTS} does not name it"))),
+        None => Err(damaged(format!("{MANIFEST} does not name it"))),
     }
 }
 
@@ -157,7 +159,7 @@ pub(super) fn lock(folder: &Path) -> Result<Lock> {
 
 /// Writes a new generation and makes it the current index. The caller holds the lock.
 pub(super) fn write_index(folder: &Path, index: &mut PeerIndex) -> Result<()> {
-    let generation = free_name(folder, &index.facts.stamp);
+    let generation = free_name(folder, &index.manifest.fingerprint);
     let path = folder.join(&generation);
     fs::create_dir(&path).map_err(io("create", &path))?;
     let users = serde_json::to_vec(&index.users)
@@ -178,22 +180,22 @@ pub(super) fn write_index(folder: &Path, index: &mut PeerIndex) -> Result<()> {
         }
     }
     sync_folder(&path)?;
-    index.facts.generation.clone_from(&generation);
-    index.facts.files = files;
-    let facts = serde_json::to_vec_pretty(&index.facts)
+    index.manifest.generation.clone_from(&generation);
+    index.manifest.files = files;
+    let manifest = serde_json::to_vec_pretty(&index.manifest)
         .map_err(|error| io("write", folder)(std::io::Error::other(error)))?;
     let fresh = folder.join("facts.json.new");
-    write_durably(&fresh, &facts)?;
-    let target = folder.join(FACTS);
+    write_durably(&fresh, &manifest)?;
+    let target = folder.join(MANIFEST);
     fs::rename(&fresh, &target).map_err(io("replace", &target))?;
     sync_folder(folder)?;
     remove_others(folder, &generation)
 }
 
-/// Returns an unused name for a generation folder: an earlier folder with the same stamp may be
-/// damaged.
-fn free_name(folder: &Path, stamp: &str) -> String {
-    let short = stamp.get(..16).unwrap_or(stamp);
+/// Returns an unused name for a generation folder: an earlier folder with the same fingerprint may
+/// be damaged.
+fn free_name(folder: &Path, fingerprint: &str) -> String {
+    let short = fingerprint.get(..16).unwrap_or(fingerprint);
     let mut name = short.to_owned();
     let mut n = 1;
     while folder.join(&name).exists() {

@@ -9,7 +9,7 @@ use std::path::Path;
 use hnsw_rs::prelude::{AnnT, DistDot, Hnsw, HnswIo};
 
 use super::{Error, Result, norm};
-use idiolect_engine::progress::Progress;
+use idiolect_engine::progress::{Progress, ProgressStage};
 
 /// Maximum number of edges per node and layer (twice as many in the lowest layer).
 pub(super) const MAX_EDGES: usize = 16;
@@ -46,16 +46,15 @@ impl Graph {
     ) -> Result<Self> {
         let n_rows = embeddings.len() / dimension;
         let hnsw = Hnsw::new(MAX_EDGES, n_rows.max(1), MAX_LAYERS, EF_CONSTRUCTION, DistDot);
-        progress.begin("linking users", Some(n_rows as u64));
+        let stage = ProgressStage::begin(progress, "linking users", Some(n_rows as u64));
         for (row, vector) in embeddings.chunks_exact(dimension).enumerate() {
-            if progress.stop_requested() {
+            if stage.stop_requested() {
                 return Err(Error::Stopped);
             }
             check_unit(vector, row)?;
             hnsw.insert_slice((vector, row));
-            progress.advance(1);
+            stage.advance(1);
         }
-        progress.end();
         Ok(Self { hnsw, n_rows })
     }
 

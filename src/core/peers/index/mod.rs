@@ -17,7 +17,7 @@ use graph::Graph;
 use idiolect_engine::encoder::Encoder;
 
 pub use build::{BuildOptions, build_index};
-pub use files::Facts;
+pub use files::IndexManifest;
 
 /// Default number of users below which the index is an exact scan.
 pub const DEFAULT_EXACT_BELOW: usize = 20_000;
@@ -43,7 +43,7 @@ pub fn index_folder(store: &Path) -> PathBuf {
 /// An index that finds users near a vector.
 #[derive(Debug)]
 pub struct PeerIndex {
-    facts: Facts,
+    manifest: IndexManifest,
     /// Users, sorted by the bytes of their ids.
     users: Vec<IndexedUser>,
     /// Unit vectors of the users, `[n_users][dimension]`, contiguous.
@@ -69,38 +69,38 @@ impl PeerIndex {
     /// that repairs the index.
     pub fn open(store: &Store, encoder: &Encoder) -> Result<Self> {
         let folder = files::folder_of(store)?;
-        let facts = files::read_facts(&folder)?;
+        let manifest = files::read_manifest(&folder)?;
         let mismatch = |what, got: &str, expected: &str| Error::IndexMismatch {
             path: folder.clone(),
             what,
             got: got.to_owned(),
             expected: expected.to_owned(),
         };
-        if facts.encoder_stamp != encoder.stamp() {
-            let named = |name: &str, stamp: &str| {
-                format!("`{name}` ({})", stamp.get(..12).unwrap_or(stamp))
+        if manifest.encoder_fingerprint != encoder.stamp() {
+            let named = |name: &str, fingerprint: &str| {
+                format!("`{name}` ({})", fingerprint.get(..12).unwrap_or(fingerprint))
             };
             return Err(mismatch(
                 "encoder",
-                &named(&facts.encoder, &facts.encoder_stamp),
+                &named(&manifest.encoder, &manifest.encoder_fingerprint),
                 &named(encoder.name(), encoder.stamp()),
             ));
         }
         let (n_reviews, content) = content_of(store)?;
-        if facts.content != content {
+        if manifest.content != content {
             return Err(mismatch(
                 "set of reviews",
-                &format!("that of an earlier time ({} reviews)", facts.reviews),
+                &format!("that of an earlier time ({} reviews)", manifest.reviews),
                 &format!("today's ({n_reviews} reviews)"),
             ));
         }
-        files::read_index(&folder, facts)
+        files::read_index(&folder, manifest)
     }
 
     /// Returns the metadata of the index.
     #[must_use]
-    pub fn facts(&self) -> &Facts {
-        &self.facts
+    pub fn manifest(&self) -> &IndexManifest {
+        &self.manifest
     }
 
     /// Number of users in the index.
@@ -129,7 +129,7 @@ impl PeerIndex {
     ///
     /// [`Error::BadQuery`] if the query has another dimension, a NaN or an infinity, or length 0.
     pub fn near(&self, query: &[f32], k: usize) -> Result<Vec<(&str, f32)>> {
-        let query = checked_unit(query, self.facts.dimension)?;
+        let query = checked_unit(query, self.manifest.dimension)?;
         let rows: Vec<usize> = match &self.graph {
             Some(graph) => graph.near(&query, k),
             None => (0..self.users.len()).collect(),
@@ -150,7 +150,7 @@ impl PeerIndex {
     }
 
     fn row(&self, row: usize) -> Option<&[f32]> {
-        let dimension = self.facts.dimension;
+        let dimension = self.manifest.dimension;
         self.embeddings.get(row * dimension..(row + 1) * dimension)
     }
 }
@@ -187,7 +187,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    use super::files::{FORMAT, lock, read_facts, read_index, write_index};
+    use super::files::{FORMAT, lock, read_index, read_manifest, write_index};
     use super::*;
     use idiolect_engine::progress::Silent;
 
@@ -213,11 +213,11 @@ mod tests {
         let users: Vec<IndexedUser> = (0..n)
             .map(|i| IndexedUser { user: format!("{i:06}"), embedding: EmbeddingKind::Residual })
             .collect();
-        let facts = Facts {
+        let manifest = IndexManifest {
             format: FORMAT,
-            stamp: "0123456789abcdef".repeat(4),
+            fingerprint: "0123456789abcdef".repeat(4),
             encoder: "synthetic".to_owned(),
-            encoder_stamp: "s".to_owned(),
+            encoder_fingerprint: "s".to_owned(),
             dimension: DIMENSION,
             embedding: EmbeddingKind::Residual,
             index: if graph.is_some() { IndexKind::Hnsw } else { IndexKind::Exact },
@@ -227,7 +227,7 @@ mod tests {
             generation: String::new(),
             files: Default::default(),
         };
-        PeerIndex { facts, users, embeddings, graph }
+        PeerIndex { manifest, users, embeddings, graph }
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
         let _lock = lock(dir.path()).unwrap();
         assert!(matches!(lock(dir.path()), Err(Error::Busy { .. })));
         write_index(dir.path(), &mut built).unwrap();
-        let loaded = read_index(dir.path(), read_facts(dir.path()).unwrap()).unwrap();
+        let loaded = read_index(dir.path(), read_manifest(dir.path()).unwrap()).unwrap();
 
         let queries = vectors(200, 2);
         let (mut found, mut found_loaded) = (0, 0);
@@ -262,7 +262,7 @@ mod tests {
         // A loaded index can be written and loaded again.
         let mut again = loaded;
         write_index(dir.path(), &mut again).unwrap();
-        let third = read_index(dir.path(), read_facts(dir.path()).unwrap()).unwrap();
+        let third = read_index(dir.path(), read_manifest(dir.path()).unwrap()).unwrap();
         let query = &queries[..DIMENSION];
         assert_eq!(third.near(query, 10).unwrap(), built.near(query, 10).unwrap());
     }

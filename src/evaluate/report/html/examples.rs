@@ -1,14 +1,14 @@
 //! Section with examples: generated texts next to the real one.
 
 use super::tags::{Tag, tag};
-use super::{Page, Part};
+use super::{Page, Section};
 use crate::report::Example;
 
 /// Number of examples that are initially open.
 const OPEN: usize = 2;
 
 /// Section with all examples; `None` if there are none.
-pub(super) fn section(page: &Page<'_>) -> Option<Part> {
+pub(super) fn section(page: &Page<'_>) -> Option<Section> {
     let examples = &page.report.examples;
     if examples.is_empty() {
         return None;
@@ -25,9 +25,9 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
         "Some held-out texts, chosen evenly and not by how they came out. The real text stands \
          first, then what each method wrote in the user's place{beside}."
     );
-    let part = Part::new("examples", "Examples", &words);
+    let part = Section::new("examples", "Examples", &words);
     let shown = examples.iter().enumerate().map(|(number, example)| shown(number, example));
-    Some(shown.fold(part, Part::put))
+    Some(shown.fold(part, Section::put))
 }
 
 fn shown(number: usize, example: &Example) -> Tag {

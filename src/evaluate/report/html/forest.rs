@@ -1,7 +1,7 @@
 //! Forest plots: mean and interval of every method on one measure, above a common axis.
 
 use super::Page;
-use super::measures::ShownMeasure;
+use super::metrics::MetricView;
 use super::numbers::interval;
 use super::svg::{Scale, dot, drawing, line, word};
 use super::tags::{Tag, tag};
@@ -17,7 +17,7 @@ const BOTTOM: f64 = 22.0;
 const LETTER: f64 = 6.3;
 
 /// One plot for each measure that is to be drawn.
-pub(super) fn plots(page: &Page<'_>, measures: &[&ShownMeasure]) -> Tag {
+pub(super) fn plots(page: &Page<'_>, measures: &[&MetricView]) -> Tag {
     let drawn = measures.iter().filter(|measure| measure.drawn);
     let plots = drawn.filter_map(|measure| {
         let rows: Vec<(&str, &Figure)> = page
@@ -29,7 +29,7 @@ pub(super) fn plots(page: &Page<'_>, measures: &[&ShownMeasure]) -> Tag {
     tag("div").class("plots").put_all(plots)
 }
 
-fn plot(page: &Page<'_>, measure: &ShownMeasure, rows: &[(&str, &Figure)]) -> Tag {
+fn plot(page: &Page<'_>, measure: &MetricView, rows: &[(&str, &Figure)]) -> Tag {
     let longest = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let left = (longest as f64 * LETTER + 10.0).min(WIDTH / 2.0);
     let bottom = TOP + rows.len() as f64 * ROW;
@@ -61,11 +61,11 @@ fn plot(page: &Page<'_>, measure: &ShownMeasure, rows: &[(&str, &Figure)]) -> Ta
     }
     for (number, (name, figure)) in rows.iter().enumerate() {
         let y = TOP + (number as f64 + 0.5) * ROW;
-        let told = match interval(figure, |end| measure.show(end)) {
+        let label = match interval(figure, |end| measure.show(end)) {
             Some(ends) => format!("{name}: {} ({ends})", measure.show(figure.mean)),
             None => format!("{name}: {}", measure.show(figure.mean)),
         };
-        let mut row = tag("g").put(tag("title").text(told));
+        let mut row = tag("g").put(tag("title").text(label));
         row = row.put(word("name left", (left - 8.0, y + 4.0), name));
         row = row.put(line("row", (left, y), (WIDTH - 14.0, y)));
         if let Some((low, high)) = figure.low.zip(figure.high) {
@@ -77,7 +77,7 @@ fn plot(page: &Page<'_>, measure: &ShownMeasure, rows: &[(&str, &Figure)]) -> Ta
 }
 
 /// Text description of the plot, for screen readers.
-fn described(measure: &ShownMeasure, rows: &[(&str, &Figure)], ceiling: Option<&Figure>) -> String {
+fn described(measure: &MetricView, rows: &[(&str, &Figure)], ceiling: Option<&Figure>) -> String {
     let of_row = |(name, figure): &(&str, &Figure)| {
         let mean = measure.show(figure.mean);
         match interval(figure, |end| measure.show(end)) {
@@ -85,8 +85,9 @@ fn described(measure: &ShownMeasure, rows: &[(&str, &Figure)], ceiling: Option<&
             None => format!("{name} {mean}"),
         }
     };
-    let mut told: Vec<String> = rows.iter().map(of_row).collect();
-    told.extend(ceiling.map(|figure| format!("ceiling {}", measure.show(figure.mean))));
-    told.extend(measure.no_effect.map(|value| format!("no effect {}", measure.style.show(value))));
-    told.join("; ")
+    let mut values: Vec<String> = rows.iter().map(of_row).collect();
+    values.extend(ceiling.map(|figure| format!("ceiling {}", measure.show(figure.mean))));
+    values
+        .extend(measure.no_effect.map(|value| format!("no effect {}", measure.style.show(value))));
+    values.join("; ")
 }

@@ -1,8 +1,8 @@
 //! Section that states the main findings in sentences.
 
-use super::measures::ShownMeasure;
+use super::metrics::MetricView;
 use super::tags::{Tag, listed, tag};
-use super::{Page, Part};
+use super::{Page, Section};
 use idiolect_metrics::statistics::Verdict;
 
 /// Measures whose value of no effect shows whether a method personalizes at all.
@@ -14,7 +14,7 @@ const AGAINST_ANOTHER: [&str; 6] =
     ["likelihood_lift", "bits_right", "rouge1", "rouge1_gain", "swap_stylometry", "judge"];
 
 /// Section with the findings on the measures of the report; `None` if there are none.
-pub(super) fn section(page: &Page<'_>) -> Option<Part> {
+pub(super) fn section(page: &Page<'_>) -> Option<Section> {
     let taken = |name: &&'static str| page.measure(name);
     let personal: Vec<Tag> =
         AGAINST_NOTHING.iter().filter_map(taken).map(|measure| of_measure(page, measure)).collect();
@@ -26,7 +26,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
     let words = "The main findings, put in words from the figures below. A method counts as above \
                  or below where its interval does not hold the value of no effect; these intervals \
                  are not corrected for the number of methods, the comparisons of methods are.";
-    let mut part = Part::new("in-words", "In words", words);
+    let mut part = Section::new("in-words", "In words", words);
     if !personal.is_empty() {
         part = part.put(tag("h3").text("Does the person matter?"));
         part = part.put(tag("ul").class("findings").put_all(personal));
@@ -40,17 +40,17 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
 
 /// Methods by the position of their interval: above the value of no effect, below it, or containing
 /// it.
-fn of_measure(page: &Page<'_>, measure: &ShownMeasure) -> Tag {
+fn of_measure(page: &Page<'_>, measure: &MetricView) -> Tag {
     let none = measure.no_effect.unwrap_or(0.0);
     let [mut above, mut below, mut holding, mut alone] = [const { Vec::new() }; 4];
     for (name, method) in page.methods() {
         let Some(figure) = method.figures.get(&measure.name) else { continue };
-        let told = format!("{name} ({})", measure.show(figure.mean));
+        let entry = format!("{name} ({})", measure.show(figure.mean));
         match figure.low.zip(figure.high) {
-            None => alone.push(told),
-            Some((low, _)) if low > none => above.push(told),
-            Some((_, high)) if high < none => below.push(told),
-            Some(_) => holding.push(told),
+            None => alone.push(entry),
+            Some((low, _)) if low > none => above.push(entry),
+            Some((_, high)) if high < none => below.push(entry),
+            Some(_) => holding.push(entry),
         }
     }
     let value = measure.style.show(none);
@@ -68,7 +68,7 @@ fn of_measure(page: &Page<'_>, measure: &ShownMeasure) -> Tag {
 
 /// Methods that are shown to be higher or lower than the baseline method; `None` if there are no
 /// pairs.
-fn against_another(page: &Page<'_>, measure: &ShownMeasure) -> Option<Tag> {
+fn against_another(page: &Page<'_>, measure: &MetricView) -> Option<Tag> {
     let against = page.against?;
     let [mut higher, mut lower, mut not_shown] = [const { Vec::new() }; 3];
     for pair in page.report.comparisons.iter().filter(|pair| pair.measure == measure.name) {
@@ -77,11 +77,11 @@ fn against_another(page: &Page<'_>, measure: &ShownMeasure) -> Option<Tag> {
             (a, b) if a == against => (b, -1.0),
             _ => continue,
         };
-        let told = format!("{name} ({})", measure.style.difference(sign * pair.difference));
+        let entry = format!("{name} ({})", measure.style.difference(sign * pair.difference));
         match pair.verdict {
-            Verdict::NoDifferenceShown => not_shown.push(told),
-            verdict if (verdict == Verdict::Higher) == (sign > 0.0) => higher.push(told),
-            _ => lower.push(told),
+            Verdict::NoDifferenceShown => not_shown.push(entry),
+            verdict if (verdict == Verdict::Higher) == (sign > 0.0) => higher.push(entry),
+            _ => lower.push(entry),
         }
     }
     let findings = [
@@ -93,11 +93,11 @@ fn against_another(page: &Page<'_>, measure: &ShownMeasure) -> Option<Tag> {
     any.then(|| finding(measure, findings))
 }
 
-fn finding<const N: usize>(measure: &ShownMeasure, findings: [(String, Vec<String>); N]) -> Tag {
-    let told = findings.into_iter().filter(|(_, names)| !names.is_empty());
-    let told: Vec<String> =
-        told.map(|(finding, names)| format!("{finding} {}", listed(&names))).collect();
+fn finding<const N: usize>(measure: &MetricView, findings: [(String, Vec<String>); N]) -> Tag {
+    let sentences = findings.into_iter().filter(|(_, names)| !names.is_empty());
+    let sentences: Vec<String> =
+        sentences.map(|(finding, names)| format!("{finding} {}", listed(&names))).collect();
     let better = if measure.less_is_better { " (fewer is better)" } else { "" };
     let label = tag("b").text(&measure.label);
-    tag("li").put(label).text(format_args!("{better}: {}.", told.join("; ")))
+    tag("li").put(label).text(format_args!("{better}: {}.", sentences.join("; ")))
 }

@@ -1,10 +1,10 @@
 //! Section with plots of text length against ROUGE-1.
 
-use super::measures::ShownMeasure;
+use super::metrics::MetricView;
 use super::numbers::interval;
 use super::svg::{Scale, dot, drawing, frame, line, word};
 use super::tags::{Tag, tag};
-use super::{Page, Part, scrolling};
+use super::{Page, Section, scrolling};
 use crate::report::MethodReport;
 
 const WIDTH: f64 = 560.0;
@@ -15,7 +15,7 @@ const SMALL: f64 = 250.0;
 const APART: f64 = 13.0;
 
 /// Plot of the methods' means, then one plot of users per method; `None` if no text was generated.
-pub(super) fn section(page: &Page<'_>) -> Option<Part> {
+pub(super) fn section(page: &Page<'_>) -> Option<Section> {
     let (length, score) = (page.measure("length_ratio")?, page.measure("rouge1")?);
     let methods: Vec<_> = page
         .methods()
@@ -28,7 +28,7 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
                  and their ROUGE-1 (upwards). Where the dots follow a line, a score tells of length \
                  first; compare methods of like length. First the methods with their intervals, \
                  then each method's users.";
-    let part = Part::new("length", "Length against score", words);
+    let part = Section::new("length", "Length against score", words);
     let of_users = of_users(&methods, length, score);
     let of_methods = of_methods(&methods, length, score).class("wide");
     let part = part.put(scrolling("Length ratio and ROUGE-1 of the methods", of_methods));
@@ -37,8 +37,8 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
 
 type Methods<'a> = [(&'static str, &'a MethodReport)];
 
-fn of_methods(methods: &Methods<'_>, length: &ShownMeasure, score: &ShownMeasure) -> Tag {
-    let ends = |measure: &ShownMeasure| {
+fn of_methods(methods: &Methods<'_>, length: &MetricView, score: &MetricView) -> Tag {
+    let ends = |measure: &MetricView| {
         let figures = methods.iter().filter_map(|(_, method)| method.figures.get(&measure.name));
         let ends = figures.flat_map(|figure| [Some(figure.mean), figure.low, figure.high]);
         ends.flatten().collect::<Vec<f64>>()
@@ -47,7 +47,7 @@ fn of_methods(methods: &Methods<'_>, length: &ShownMeasure, score: &ShownMeasure
     let x = Scale::over(ends(length).into_iter().chain([1.0]), length.style, (LEFT, WIDTH - 110.0));
     let y = Scale::over(ends(score), score.style, (HEIGHT - 40.0, 10.0));
     let mut names: Vec<(f64, f64, &str)> = Vec::new();
-    let mut told = Vec::new();
+    let mut descriptions = Vec::new();
     let mut marks = tag("g");
     for (name, method) in methods {
         let figures = (method.figures.get(&length.name), method.figures.get(&score.name));
@@ -64,10 +64,10 @@ fn of_methods(methods: &Methods<'_>, length: &ShownMeasure, score: &ShownMeasure
         let ends = interval(of_score, |end| score.show(end));
         let ends = ends.map(|ends| format!(" ({ends})")).unwrap_or_default();
         let (long, high) = (length.show(of_length.mean), score.show(of_score.mean));
-        told.push(format!("{name}: length ratio {long}, ROUGE-1 {high}{ends}"));
+        descriptions.push(format!("{name}: length ratio {long}, ROUGE-1 {high}{ends}"));
     }
     let title = "Length ratio and ROUGE-1 of each method";
-    let mut svg = drawing("lengths", (WIDTH, HEIGHT), title, &told.join("; "));
+    let mut svg = drawing("lengths", (WIDTH, HEIGHT), title, &descriptions.join("; "));
     svg = svg.put_all(frame(&x, &y, 6));
     svg = svg.put(line("no-effect", (x.at(1.0), 10.0), (x.at(1.0), HEIGHT - 40.0))).put(marks);
     for (at, (dot_y, dot_x, name)) in spread(names) {
@@ -103,7 +103,7 @@ fn spread(mut names: Vec<(f64, f64, &str)>) -> Vec<(f64, (f64, f64, &str))> {
     placed
 }
 
-fn of_users(methods: &Methods<'_>, length: &ShownMeasure, score: &ShownMeasure) -> Vec<Tag> {
+fn of_users(methods: &Methods<'_>, length: &MetricView, score: &MetricView) -> Vec<Tag> {
     let of = |method: &MethodReport| -> Vec<(f64, f64)> {
         let values = method.per_user.get(&length.name).zip(method.per_user.get(&score.name));
         let Some((lengths, scores)) = values else { return Vec::new() };
@@ -117,8 +117,8 @@ fn of_users(methods: &Methods<'_>, length: &ShownMeasure, score: &ShownMeasure) 
     let plots = methods.iter().filter_map(|(name, method)| {
         let users = of(method);
         let title = format!("{name}: length ratio and ROUGE-1 of each user");
-        let told = format!("{} dots, one a user", users.len());
-        let svg = drawing(&format!("lengths-{name}"), (SMALL, SMALL - 30.0), &title, &told);
+        let description = format!("{} dots, one a user", users.len());
+        let svg = drawing(&format!("lengths-{name}"), (SMALL, SMALL - 30.0), &title, &description);
         let one = line("no-effect", (x.at(1.0), 8.0), (x.at(1.0), SMALL - 58.0));
         let dots = users.iter().map(|(long, score)| dot("user", (x.at(*long), y.at(*score)), 3.0));
         let svg = svg.put_all(frame(&x, &y, 4)).put(one).put_all(dots);

@@ -1,10 +1,10 @@
 //! Section with scatter plots of two methods, one dot per user.
 
-use super::measures::ShownMeasure;
+use super::metrics::MetricView;
 use super::numbers::many;
 use super::svg::{Scale, dot, drawing, frame, line, word};
 use super::tags::{Tag, tag};
-use super::{Page, Part};
+use super::{Page, Section};
 use idiolect_metrics::statistics::PerUser;
 
 /// Measures that are plotted if they are in the report.
@@ -12,10 +12,10 @@ const MEASURES: [&str; 3] = ["likelihood_lift", "bits_right", "rouge1"];
 
 const SIZE: f64 = 250.0;
 /// Most dots whose users are named in the file, which keeps the file small.
-const MOST_NAMED: usize = 300;
+const MAX_NAMED: usize = 300;
 
 /// Plots of every method against the baseline method; `None` if there is only one method.
-pub(super) fn section(page: &Page<'_>) -> Option<Part> {
+pub(super) fn section(page: &Page<'_>) -> Option<Section> {
     let against = page.against?;
     let plots: Vec<Tag> = MEASURES
         .iter()
@@ -30,11 +30,11 @@ pub(super) fn section(page: &Page<'_>) -> Option<Part> {
          line both do alike; above it the other method has the higher figure for that user. A \
          difference that a few users carry is seen here and not in a mean."
     );
-    let part = Part::new("users", "User by user", &words);
-    Some(plots.into_iter().fold(part, Part::put))
+    let part = Section::new("users", "User by user", &words);
+    Some(plots.into_iter().fold(part, Section::put))
 }
 
-fn of_measure(page: &Page<'_>, measure: &ShownMeasure, against: &'static str) -> Option<Vec<Tag>> {
+fn of_measure(page: &Page<'_>, measure: &MetricView, against: &'static str) -> Option<Vec<Tag>> {
     let of = |name: &str| page.report.methods.get(name)?.per_user.get(&measure.name);
     let across = of(against)?;
     let pairs: Vec<(&'static str, Vec<Dot<'_>>)> = page
@@ -67,20 +67,21 @@ fn shared<'a>(across: &'a PerUser, up: &PerUser) -> Vec<Dot<'a>> {
     across.iter().filter_map(|(user, x)| Some(Dot { user, x, y: up.get(user)? })).collect()
 }
 
-fn plot(measure: &ShownMeasure, names: (&str, &str), dots: &[Dot<'_>], x: &Scale) -> Tag {
+fn plot(measure: &MetricView, names: (&str, &str), dots: &[Dot<'_>], x: &Scale) -> Tag {
     let (against, name) = names;
     let above = dots.iter().filter(|dot| dot.y > dot.x).count();
     let alike = dots.iter().filter(|dot| dot.y == dot.x).count();
     let alike = if alike > 0 { format!(", the same for {alike}") } else { String::new() };
-    let told = format!("{name} is higher for {above} of {}{alike}", many(dots.len(), "user"));
+    let description =
+        format!("{name} is higher for {above} of {}{alike}", many(dots.len(), "user"));
     let title = format!("{}: {name} against {against}", measure.label);
     let id = format!("paired-{}-{name}", measure.name);
     let y = x.along((SIZE - 38.0, 8.0));
-    let svg = drawing(&id, (SIZE, SIZE), &title, &told).put_all(frame(x, &y, 4));
+    let svg = drawing(&id, (SIZE, SIZE), &title, &description).put_all(frame(x, &y, 4));
     let svg = svg.put(line("no-effect", (44.0, SIZE - 38.0), (SIZE - 8.0, 8.0)));
     let dots_drawn = dots.iter().map(|user| {
         let mark = dot("user", (x.at(user.x), y.at(user.y)), 3.5);
-        let named = (dots.len() <= MOST_NAMED).then(|| {
+        let named = (dots.len() <= MAX_NAMED).then(|| {
             let (x, y) = (measure.show(user.x), measure.show(user.y));
             tag("title").text(format_args!("{}: {against} {x}, {name} {y}", user.user))
         });
@@ -91,7 +92,7 @@ fn plot(measure: &ShownMeasure, names: (&str, &str), dots: &[Dot<'_>], x: &Scale
     let up = word("name below", (0.0, 0.0), name)
         .with("transform", format_args!("translate(11 {}) rotate(-90)", (SIZE - 30.0) / 2.0));
     let caption = tag("figcaption").put(tag("b").text(name)).text(" against ");
-    let caption = caption.put(tag("b").text(against)).put(tag("small").text(told));
+    let caption = caption.put(tag("b").text(against)).put(tag("small").text(description));
     tag("figure").put(caption).put(svg.put(up))
 }
 

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::report::{Compared, Example, Facts, Figure, MeanCost, MethodReport, Report};
+use crate::report::{
+    EvalReport, Example, Figure, MeanCost, MethodComparison, MethodReport, Provenance,
+};
 use idiolect_metrics::statistics::{PerUser, Settings, Verdict};
 
 /// Worst-case content of a user name, an item, a text or a command.
@@ -39,7 +41,7 @@ const MEASURED: SampleRow<'static> = &[
 ];
 
 /// A report of four methods on all measures, for `n_users` users.
-pub(super) fn full(n_users: usize) -> Report {
+pub(super) fn full(n_users: usize) -> EvalReport {
     let mut methods = BTreeMap::new();
     for (number, name) in METHODS.iter().enumerate() {
         let mut method = of_method(number, n_users);
@@ -50,7 +52,7 @@ pub(super) fn full(n_users: usize) -> Report {
     }
     let ceiling = [("swap_stylometry", 0.84), ("swap_likelihood", 0.93), ("identified_mrr", 0.46)];
     let ceiling = ceiling.map(|(name, mean)| (name.to_owned(), figure(mean, 0.05, 40)));
-    Report {
+    EvalReport {
         users: n_users,
         texts: 2 * n_users,
         seeds: 2,
@@ -58,7 +60,7 @@ pub(super) fn full(n_users: usize) -> Report {
         comparisons: comparisons(&methods),
         methods,
         ceiling: ceiling.into_iter().collect(),
-        facts: facts(),
+        provenance: provenance(),
         examples: examples(),
         order: METHODS.to_vec(),
     }
@@ -118,7 +120,7 @@ fn figure(mean: f64, sure: f64, n: usize) -> Figure {
     Figure { mean, low: Some(mean - sure), high: Some(mean + sure), n, p: None }
 }
 
-fn comparisons(methods: &BTreeMap<&'static str, MethodReport>) -> Vec<Compared> {
+fn comparisons(methods: &BTreeMap<&'static str, MethodReport>) -> Vec<MethodComparison> {
     let mut compared = Vec::new();
     for (measure, _) in MEASURED {
         for (at, a) in METHODS.iter().enumerate() {
@@ -134,7 +136,7 @@ fn comparisons(methods: &BTreeMap<&'static str, MethodReport>) -> Vec<Compared> 
                     true if difference > 0.0 => Verdict::Higher,
                     true => Verdict::Lower,
                 };
-                compared.push(Compared {
+                compared.push(MethodComparison {
                     a,
                     b,
                     measure: (*measure).to_owned(),
@@ -152,10 +154,10 @@ fn comparisons(methods: &BTreeMap<&'static str, MethodReport>) -> Vec<Compared> 
     compared
 }
 
-fn facts() -> Facts {
+fn provenance() -> Provenance {
     let hash = "3f1c0a9b7d2e4f5061728394a5b6c7d8e9f00112233445566778899aabbccdde";
     let model = |name: &str| format!("{name} sha256:{hash}");
-    Facts {
+    Provenance {
         command: format!("idiolect evaluate --method rag --method dpl --task {HOSTILE}"),
         version: "0.1.0",
         models: BTreeMap::from([("lm", model("a-model")), ("encoder", model("an-encoder"))]),

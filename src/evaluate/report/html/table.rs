@@ -1,15 +1,15 @@
 //! Tables with methods as rows and measures as columns.
 
-use super::measures::{MeasureGroup, ShownMeasure};
+use super::metrics::{MetricSection, MetricView};
 use super::numbers::{Style, count, duration, interval, many};
 use super::tags::{Tag, tag};
-use super::{Page, Part, scrolling};
+use super::{Page, Section, scrolling};
 use crate::report::{Figure, MethodReport};
 use idiolect_metrics::statistics::Verdict;
 
 /// Overview section: the main measures of every group, and the cost per text.
-pub(super) fn overview(page: &Page<'_>) -> Option<Part> {
-    let first: Vec<&ShownMeasure> = page.measures.iter().filter(|measure| measure.first).collect();
+pub(super) fn overview(page: &Page<'_>) -> Option<Section> {
+    let first: Vec<&MetricView> = page.measures.iter().filter(|measure| measure.first).collect();
     let costly = page.methods().any(|(_, method)| method.cost.calls.is_some());
     if first.is_empty() && !costly {
         return None;
@@ -28,7 +28,7 @@ pub(super) fn overview(page: &Page<'_>) -> Option<Part> {
          it.{marks} The last rows say what the users' real texts reach and what no effect looks \
          like. The measures are explained below, group by group."
     );
-    let part = Part::new("overview", "Overview", &words);
+    let part = Section::new("overview", "Overview", &words);
     let mut part = part.put(titled(page, &first, "Overview", costly));
     let n = page.report.texts;
     for (name, method) in page.methods().filter(|(_, method)| method.without_history > 0) {
@@ -42,12 +42,12 @@ pub(super) fn overview(page: &Page<'_>) -> Option<Part> {
 }
 
 /// Table with all figures of some measures.
-pub(super) fn figures(page: &Page<'_>, measures: &[&ShownMeasure], heading: &str) -> Tag {
+pub(super) fn figures(page: &Page<'_>, measures: &[&MetricView], heading: &str) -> Tag {
     titled(page, measures, heading, false)
 }
 
 /// Section with the cost per text.
-pub(super) fn cost(page: &Page<'_>) -> Option<Part> {
+pub(super) fn cost(page: &Page<'_>) -> Option<Section> {
     let rows: Vec<Tag> = page
         .methods()
         .map(|(name, method)| {
@@ -65,12 +65,12 @@ pub(super) fn cost(page: &Page<'_>) -> Option<Part> {
     let words = "What writing one text takes, mean over texts, counted as if nothing were kept from \
                  before: these figures can be compared. The time is of this run with all that it \
                  measured, and is short where answers were in the store already: it cannot.";
-    Some(Part::new("cost", "Cost", words).put(scrolling("Cost", table)))
+    Some(Section::new("cost", "Cost", words).put(scrolling("Cost", table)))
 }
 
 const COSTS: [&str; 3] = ["Calls a text", "Prompt tokens a text", "Written tokens a text"];
 
-fn titled(page: &Page<'_>, measures: &[&ShownMeasure], heading: &str, costly: bool) -> Tag {
+fn titled(page: &Page<'_>, measures: &[&MetricView], heading: &str, costly: bool) -> Tag {
     let several = measures.iter().any(|m| m.group != measures[0].group) || costly;
     let mut head = tag("thead");
     if several {
@@ -114,21 +114,21 @@ fn titled(page: &Page<'_>, measures: &[&ShownMeasure], heading: &str, costly: bo
 }
 
 /// Header row with the group names above their columns.
-fn group_heads(measures: &[&ShownMeasure], costly: bool) -> Tag {
-    let name = |group: MeasureGroup| match group {
-        MeasureGroup::Likelihood => "Likelihood",
-        MeasureGroup::Lexical => "Lexical",
-        MeasureGroup::WrongUser => "Wrong-user gain",
-        MeasureGroup::Swap => "Swap test",
-        MeasureGroup::Identification => "Identification",
-        MeasureGroup::Judge => "Judge",
-        MeasureGroup::NeutralTitle => "Without the title",
-        MeasureGroup::Other => "Other",
+fn group_heads(measures: &[&MetricView], costly: bool) -> Tag {
+    let name = |group: MetricSection| match group {
+        MetricSection::Likelihood => "Likelihood",
+        MetricSection::Lexical => "Lexical",
+        MetricSection::WrongUser => "Wrong-user gain",
+        MetricSection::Swap => "Swap test",
+        MetricSection::Identification => "Identification",
+        MetricSection::Judge => "Judge",
+        MetricSection::NeutralTitle => "Without the title",
+        MetricSection::Other => "Other",
     };
     let head = |name: &str, n: usize| {
         tag("th").with("scope", "colgroup").with("colspan", n).class("group").text(name)
     };
-    let groups = MeasureGroup::ALL.into_iter().filter_map(|group| {
+    let groups = MetricSection::ALL.into_iter().filter_map(|group| {
         let n = measures.iter().filter(|measure| measure.group == group).count();
         (n > 0).then(|| head(name(group), n))
     });
@@ -144,18 +144,18 @@ fn row_head(name: &str) -> Tag {
 }
 
 /// Number of users or pairs of a column, if it is the same for all methods.
-fn units(page: &Page<'_>, measure: &ShownMeasure) -> Option<String> {
+fn units(page: &Page<'_>, measure: &MetricView) -> Option<String> {
     let n = common_n(page, measure)?;
     Some(many(n, unit(measure)))
 }
 
-fn unit(measure: &ShownMeasure) -> &'static str {
-    if measure.group == MeasureGroup::Swap { "pair" } else { "user" }
+fn unit(measure: &MetricView) -> &'static str {
+    if measure.group == MetricSection::Swap { "pair" } else { "user" }
 }
 
 /// Number of units of a measure, if it is the same for all methods. `None` for figures over all
 /// texts together (distinct-1 and -2): they have no interval and count texts.
-fn common_n(page: &Page<'_>, measure: &ShownMeasure) -> Option<usize> {
+fn common_n(page: &Page<'_>, measure: &MetricView) -> Option<usize> {
     if measure.name.starts_with("distinct") {
         return None;
     }
@@ -167,7 +167,7 @@ fn common_n(page: &Page<'_>, measure: &ShownMeasure) -> Option<usize> {
 
 fn figure_cell(
     page: &Page<'_>,
-    measure: &ShownMeasure,
+    measure: &MetricView,
     figure: Option<&Figure>,
     mark: Option<Tag>,
 ) -> Tag {
@@ -192,7 +192,7 @@ pub(super) fn equals(p: &str) -> String {
 }
 
 /// Arrow if a method is shown to be above or below the baseline method.
-fn mark(page: &Page<'_>, measure: &ShownMeasure, method: &str) -> Option<Tag> {
+fn mark(page: &Page<'_>, measure: &MetricView, method: &str) -> Option<Tag> {
     let against = page.against?;
     let found = page.report.comparisons.iter().find(|c| {
         c.measure == measure.name
@@ -204,8 +204,10 @@ fn mark(page: &Page<'_>, measure: &ShownMeasure, method: &str) -> Option<Tag> {
         Verdict::Lower => found.a != method,
     };
     let (sign, word) = if higher { ("\u{25b2}", "higher") } else { ("\u{25bc}", "lower") };
-    let told = format!("{word} than {against}");
-    Some(tag("abbr").with("title", &told).with("aria-label", &told).with("role", "img").text(sign))
+    let label = format!("{word} than {against}");
+    Some(
+        tag("abbr").with("title", &label).with("aria-label", &label).with("role", "img").text(sign),
+    )
 }
 
 fn cost_cells(method: &MethodReport) -> Vec<Tag> {

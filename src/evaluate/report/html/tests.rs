@@ -1,6 +1,6 @@
 use super::sample::{HOSTILE, full};
 use super::to_html;
-use crate::report::Report;
+use crate::report::EvalReport;
 
 /// Name of the start tag at the beginning of `text`, and the text after the tag.
 fn tag_of(text: &str) -> (&str, &str) {
@@ -119,7 +119,7 @@ fn differences_are_told_in_words() {
     assert!(html.contains("seeds of the texts</th><td><code>7 to 8</code>"));
 }
 
-fn only(report: &mut Report, measures: &[&str]) {
+fn only(report: &mut EvalReport, measures: &[&str]) {
     for method in report.methods.values_mut() {
         method.figures.retain(|name, _| measures.contains(&name.as_str()));
         method.per_user.retain(|name, _| measures.contains(&name.as_str()));

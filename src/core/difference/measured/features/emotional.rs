@@ -2,12 +2,11 @@
 //! reader.
 
 use super::{
-    AnalyzedText, Feature, FeatureUnit, Needs, deviation, nowhere, per_100_words, rate, rate_of,
-    spans,
+    Feature, FeatureUnit, Needs, RatedText, deviation, nowhere, per_100_words, rate, rate_of, spans,
 };
+use crate::difference::measured::analyzed_text::Mark;
 use crate::difference::measured::lexicon::Sense;
-use crate::difference::measured::reading::Mark;
-use crate::difference::measured::scan::Sign;
+use crate::difference::measured::sentences::Sign;
 use crate::task::Measure;
 
 pub(super) const FEATURES: [Feature; 9] = [
@@ -23,7 +22,7 @@ pub(super) const FEATURES: [Feature; 9] = [
         unit: FeatureUnit::Plain,
         needs: Needs::Words,
         value: |text| {
-            let tones = text.reading.sentences.iter().map(|s| balance(s.tone));
+            let tones = text.analyzed.sentences.iter().map(|s| balance(s.tone));
             deviation(&tones.collect::<Vec<f64>>())
         },
         shown: nowhere,
@@ -33,11 +32,11 @@ pub(super) const FEATURES: [Feature; 9] = [
         unit: FeatureUnit::Rate,
         needs: Needs::Words,
         value: |text| {
-            let n = text.reading.count(Mark::Positive) + text.reading.count(Mark::Negative);
+            let n = text.analyzed.count(Mark::Positive) + text.analyzed.count(Mark::Negative);
             per_100_words(text, n)
         },
-        shown: |reading| {
-            [Mark::Positive, Mark::Negative].into_iter().flat_map(|m| spans(reading, m)).collect()
+        shown: |analyzed| {
+            [Mark::Positive, Mark::Negative].into_iter().flat_map(|m| spans(analyzed, m)).collect()
         },
     },
     Feature {
@@ -60,10 +59,10 @@ pub(super) const FEATURES: [Feature; 9] = [
         unit: FeatureUnit::Rate,
         needs: Needs::Words,
         value: |text| per_100_words(text, humour(text).len()),
-        shown: |reading| {
-            let winks = spans(reading, Mark::Sign(Sign::Emoticon));
-            let winks = winks.into_iter().filter(|at| reading.text[at.clone()].starts_with(';'));
-            spans(reading, Mark::Sense(Sense::Humour)).into_iter().chain(winks).collect()
+        shown: |analyzed| {
+            let winks = spans(analyzed, Mark::Sign(Sign::Emoticon));
+            let winks = winks.into_iter().filter(|at| analyzed.text[at.clone()].starts_with(';'));
+            spans(analyzed, Mark::Sense(Sense::Humour)).into_iter().chain(winks).collect()
         },
     },
     rate_of!(Boosters, Words, Mark::Sense(Sense::Booster)),
@@ -73,29 +72,29 @@ pub(super) const FEATURES: [Feature; 9] = [
 
 /// Tone of a text: (praise − blame) / (praise + blame + 1), -1 to 1. The 1 keeps a single word from
 /// counting as much as many.
-fn tone(text: &AnalyzedText<'_>) -> f64 {
+fn tone(text: &RatedText<'_>) -> f64 {
     let add = |a: (u32, u32), b: (u32, u32)| (a.0 + b.0, a.1 + b.1);
-    balance(text.reading.sentences.iter().map(|s| s.tone).fold((0, 0), add))
+    balance(text.analyzed.sentences.iter().map(|s| s.tone).fold((0, 0), add))
 }
 
 fn balance((praise, blame): (u32, u32)) -> f64 {
     (f64::from(praise) - f64::from(blame)) / (f64::from(praise) + f64::from(blame) + 1.0)
 }
 
-fn humour(text: &AnalyzedText<'_>) -> Vec<std::ops::Range<usize>> {
+fn humour(text: &RatedText<'_>) -> Vec<std::ops::Range<usize>> {
     let feature = FEATURES.iter().find(|feature| feature.measure == Measure::Humour);
-    feature.map_or(Vec::new(), |feature| (feature.shown)(&text.reading))
+    feature.map_or(Vec::new(), |feature| (feature.shown)(&text.analyzed))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::difference::measured::lexicon::HabitLexicon;
-    use crate::difference::measured::reading::Reading;
+    use crate::difference::measured::analyzed_text::AnalyzedText;
+    use crate::difference::measured::lexicon::StyleLexicon;
 
     fn value(measure: Measure, text: &str, rating: Option<f32>) -> f64 {
-        let lexicon = HabitLexicon::of(["the lid is on it and that is it"].into_iter());
-        let text = AnalyzedText { reading: Reading::of(text, lexicon), rating };
+        let lexicon = StyleLexicon::of(["the lid is on it and that is it"].into_iter());
+        let text = RatedText { analyzed: AnalyzedText::of(text, lexicon), rating };
         let feature = FEATURES.iter().find(|feature| feature.measure == measure);
         feature.map_or(f64::NAN, |feature| (feature.value)(&text))
     }

@@ -6,15 +6,8 @@ mod writing;
 
 use std::ops::Range;
 
-use super::reading::{Mark, Reading};
+use super::analyzed_text::{AnalyzedText, Mark, RatedText};
 use crate::task::Measure;
-
-/// An analyzed text and its rating.
-#[derive(Debug)]
-pub(super) struct AnalyzedText<'t> {
-    pub(super) reading: Reading<'t>,
-    pub(super) rating: Option<f32>,
-}
 
 /// Unit of a feature, which determines how the mean of its values is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +35,9 @@ pub(super) struct Feature {
     pub(super) unit: FeatureUnit,
     pub(super) needs: Needs,
     /// The value of a text; NaN if it has none.
-    pub(super) value: fn(&AnalyzedText<'_>) -> f64,
+    pub(super) value: fn(&RatedText<'_>) -> f64,
     /// Spans that show it, bytes; empty for a feature that no single span shows.
-    pub(super) shown: fn(&Reading<'_>) -> Vec<Range<usize>>,
+    pub(super) shown: fn(&AnalyzedText<'_>) -> Vec<Range<usize>>,
 }
 
 /// Every feature.
@@ -52,21 +45,21 @@ pub(super) fn all() -> impl Iterator<Item = &'static Feature> {
     writing::FEATURES.iter().chain(&emotional::FEATURES).chain(&semantic::FEATURES)
 }
 
-fn nowhere(_: &Reading<'_>) -> Vec<Range<usize>> {
+fn nowhere(_: &AnalyzedText<'_>) -> Vec<Range<usize>> {
     Vec::new()
 }
 
-fn spans(reading: &Reading<'_>, mark: Mark) -> Vec<Range<usize>> {
-    reading.marks.iter().filter(|(m, _)| *m == mark).map(|(_, span)| span.clone()).collect()
+fn spans(analyzed: &AnalyzedText<'_>, mark: Mark) -> Vec<Range<usize>> {
+    analyzed.marks.iter().filter(|(m, _)| *m == mark).map(|(_, span)| span.clone()).collect()
 }
 
 /// Occurrences of a mark per 100 words.
-fn rate(text: &AnalyzedText<'_>, mark: Mark) -> f64 {
-    per_100_words(text, text.reading.count(mark))
+fn rate(text: &RatedText<'_>, mark: Mark) -> f64 {
+    per_100_words(text, text.analyzed.count(mark))
 }
 
-fn per_100_words(text: &AnalyzedText<'_>, n: usize) -> f64 {
-    100.0 * share(n, text.reading.words.len())
+fn per_100_words(text: &RatedText<'_>, n: usize) -> f64 {
+    100.0 * share(n, text.analyzed.words.len())
 }
 
 /// The share `n / of`; NaN if `of` is 0.
@@ -94,7 +87,7 @@ macro_rules! rate_of {
             unit: FeatureUnit::Rate,
             needs: Needs::$needs,
             value: |text| rate(text, $mark),
-            shown: |reading| spans(reading, $mark),
+            shown: |analyzed| spans(analyzed, $mark),
         }
     };
 }

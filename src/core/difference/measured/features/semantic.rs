@@ -1,8 +1,8 @@
 //! Semantic style: how much is said, about what, and how densely.
 
 use super::{Feature, FeatureUnit, Needs, nowhere, rate, rate_of, share, spans};
+use crate::difference::measured::analyzed_text::Mark;
 use crate::difference::measured::lexicon::Sense;
-use crate::difference::measured::reading::Mark;
 use crate::task::Measure;
 
 pub(super) const FEATURES: [Feature; 7] = [
@@ -10,7 +10,7 @@ pub(super) const FEATURES: [Feature; 7] = [
         measure: Measure::Words,
         unit: FeatureUnit::Log,
         needs: Needs::Nothing,
-        value: |text| (text.reading.words.len() as f64).max(1.0).ln(),
+        value: |text| (text.analyzed.words.len() as f64).max(1.0).ln(),
         shown: nowhere,
     },
     Feature {
@@ -18,7 +18,7 @@ pub(super) const FEATURES: [Feature; 7] = [
         unit: FeatureUnit::Percent,
         needs: Needs::Words,
         value: |text| {
-            let words = &text.reading.words;
+            let words = &text.analyzed.words;
             share(words.iter().filter(|word| !word.function).count(), words.len())
         },
         shown: nowhere,
@@ -31,10 +31,10 @@ pub(super) const FEATURES: [Feature; 7] = [
         unit: FeatureUnit::Percent,
         needs: Needs::Words,
         value: |text| {
-            let n = text.reading.count(Mark::FirstPerson);
-            share(n, n + text.reading.count(Mark::Item))
+            let n = text.analyzed.count(Mark::FirstPerson);
+            share(n, n + text.analyzed.count(Mark::Item))
         },
-        shown: |reading| spans(reading, Mark::FirstPerson),
+        shown: |analyzed| spans(analyzed, Mark::FirstPerson),
     },
     rate_of!(Comparisons, Words, Mark::Sense(Sense::Comparison)),
 ];

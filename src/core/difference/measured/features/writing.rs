@@ -4,26 +4,25 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::{
-    AnalyzedText, Feature, FeatureUnit, Needs, deviation, mean, nowhere, rate, rate_of, share,
-    spans,
+    Feature, FeatureUnit, Needs, RatedText, deviation, mean, nowhere, rate, rate_of, share, spans,
 };
+use crate::difference::measured::analyzed_text::{AnalyzedText, Mark, Sentence};
 use crate::difference::measured::lexicon::Sense;
-use crate::difference::measured::reading::{Mark, Reading, Sentence};
-use crate::difference::measured::scan::{SentenceEnd, Sign};
+use crate::difference::measured::sentences::{SentenceEnd, Sign};
 use crate::task::Measure;
 
 /// Window of the lexical variety, in words; shorter texts have no value.
-const WINDOW: usize = 25;
+const VARIETY_WINDOW: usize = 25;
 
 /// Minimum number of sentences for a spread of their lengths.
-const SENTENCES: usize = 3;
+const MIN_SENTENCES: usize = 3;
 
 pub(super) const FEATURES: [Feature; 25] = [
     Feature {
         measure: Measure::SentenceWords,
         unit: FeatureUnit::Log,
         needs: Needs::Nothing,
-        value: |text| share(text.reading.words.len(), text.reading.sentences.len()).ln(),
+        value: |text| share(text.analyzed.words.len(), text.analyzed.sentences.len()).ln(),
         shown: nowhere,
     },
     Feature {
@@ -37,7 +36,7 @@ pub(super) const FEATURES: [Feature; 25] = [
         measure: Measure::WordLetters,
         unit: FeatureUnit::Plain,
         needs: Needs::Nothing,
-        value: |text| mean(text.reading.words.iter().map(|word| word.span.len() as f64)),
+        value: word_letters,
         shown: nowhere,
     },
     Feature {
@@ -52,46 +51,46 @@ pub(super) const FEATURES: [Feature; 25] = [
         unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
         value: |text| ending(text, &[SentenceEnd::FullStop]),
-        shown: |reading| ends(reading, &[SentenceEnd::FullStop]),
+        shown: |analyzed| ends(analyzed, &[SentenceEnd::FullStop]),
     },
     Feature {
         measure: Measure::Exclamations,
         unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
         value: |text| ending(text, &[SentenceEnd::Exclamation, SentenceEnd::ExclamationRun]),
-        shown: |reading| ends(reading, &[SentenceEnd::Exclamation, SentenceEnd::ExclamationRun]),
+        shown: |analyzed| ends(analyzed, &[SentenceEnd::Exclamation, SentenceEnd::ExclamationRun]),
     },
     Feature {
         measure: Measure::ExclamationRuns,
         unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
         value: |text| ending(text, &[SentenceEnd::ExclamationRun]),
-        shown: |reading| ends(reading, &[SentenceEnd::ExclamationRun]),
+        shown: |analyzed| ends(analyzed, &[SentenceEnd::ExclamationRun]),
     },
     Feature {
         measure: Measure::Questions,
         unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
         value: |text| ending(text, &[SentenceEnd::Question]),
-        shown: |reading| ends(reading, &[SentenceEnd::Question]),
+        shown: |analyzed| ends(analyzed, &[SentenceEnd::Question]),
     },
     Feature {
         measure: Measure::BareEndings,
         unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
         value: |text| ending(text, &[SentenceEnd::Bare]),
-        shown: |reading| ends(reading, &[SentenceEnd::Bare]),
+        shown: |analyzed| ends(analyzed, &[SentenceEnd::Bare]),
     },
     Feature {
         measure: Measure::LowerStarts,
         unit: FeatureUnit::Percent,
         needs: Needs::Nothing,
         value: |text| {
-            let cased = text.reading.sentences.iter().filter_map(|s| s.lower_start);
+            let cased = text.analyzed.sentences.iter().filter_map(|s| s.lower_start);
             mean(cased.map(|lower| f64::from(u8::from(lower))))
         },
-        shown: |reading| {
-            let lower = reading.sentences.iter().filter(|s| s.lower_start == Some(true));
+        shown: |analyzed| {
+            let lower = analyzed.sentences.iter().filter(|s| s.lower_start == Some(true));
             lower.map(|s| s.span.start..s.span.start + 1).collect()
         },
     },
@@ -112,30 +111,36 @@ pub(super) const FEATURES: [Feature; 25] = [
         unit: FeatureUnit::Percent,
         needs: Needs::Words,
         value: |text| {
-            let n = text.reading.count(Mark::Sense(Sense::Contracted));
-            share(n, n + text.reading.count(Mark::Contractible))
+            let n = text.analyzed.count(Mark::Sense(Sense::Contracted));
+            share(n, n + text.analyzed.count(Mark::Contractible))
         },
-        shown: |reading| spans(reading, Mark::Sense(Sense::Contracted)),
+        shown: |analyzed| spans(analyzed, Mark::Sense(Sense::Contracted)),
     },
     Feature {
         measure: Measure::Paragraphs,
         unit: FeatureUnit::Log,
         needs: Needs::Nothing,
-        value: |text| (text.reading.paragraphs as f64).max(1.0).ln(),
+        value: |text| (text.analyzed.paragraphs as f64).max(1.0).ln(),
         shown: nowhere,
     },
     Feature {
         measure: Measure::Lists,
         unit: FeatureUnit::Rate,
         needs: Needs::Nothing,
-        value: |text| text.reading.count(Mark::ListLine) as f64,
-        shown: |reading| spans(reading, Mark::ListLine),
+        value: |text| text.analyzed.count(Mark::ListLine) as f64,
+        shown: |analyzed| spans(analyzed, Mark::ListLine),
     },
 ];
 
-fn sentence_spread(text: &AnalyzedText<'_>) -> f64 {
-    let lengths: Vec<f64> = text.reading.sentences.iter().map(|s| s.words.len() as f64).collect();
-    if lengths.len() < SENTENCES {
+fn word_letters(text: &RatedText<'_>) -> f64 {
+    let analyzed = &text.analyzed;
+    let letters = |span: &Range<usize>| analyzed.text[span.clone()].chars().count() as f64;
+    mean(analyzed.words.iter().map(|word| letters(&word.span)))
+}
+
+fn sentence_spread(text: &RatedText<'_>) -> f64 {
+    let lengths: Vec<f64> = text.analyzed.sentences.iter().map(|s| s.words.len() as f64).collect();
+    if lengths.len() < MIN_SENTENCES {
         f64::NAN
     } else {
         deviation(&lengths) / mean(lengths.iter().copied())
@@ -145,21 +150,21 @@ fn sentence_spread(text: &AnalyzedText<'_>) -> f64 {
 /// The moving-average type-token ratio: the share of distinct words in a window, averaged over all
 /// its positions (Covington and McFall, "Cutting the Gordian knot: the moving-average type-token
 /// ratio (MATTR)", 2010), here with a window that fits short texts.
-fn lexical_variety(text: &AnalyzedText<'_>) -> f64 {
-    let reading = &text.reading;
-    let n = reading.words.len();
-    if n < WINDOW {
+fn lexical_variety(text: &RatedText<'_>) -> f64 {
+    let analyzed = &text.analyzed;
+    let n = analyzed.words.len();
+    if n < VARIETY_WINDOW {
         return f64::NAN;
     }
-    let mut inside: HashMap<&str, usize> = HashMap::with_capacity(WINDOW);
+    let mut inside: HashMap<&str, usize> = HashMap::with_capacity(VARIETY_WINDOW);
     let mut sum = 0;
     for i in 0..n {
-        *inside.entry(reading.lower(i)).or_default() += 1;
-        if i + 1 < WINDOW {
+        *inside.entry(analyzed.lower(i)).or_default() += 1;
+        if i + 1 < VARIETY_WINDOW {
             continue;
         }
         sum += inside.len();
-        let first = reading.lower(i + 1 - WINDOW);
+        let first = analyzed.lower(i + 1 - VARIETY_WINDOW);
         if let Some(times) = inside.get_mut(first) {
             *times -= 1;
             if *times == 0 {
@@ -167,30 +172,30 @@ fn lexical_variety(text: &AnalyzedText<'_>) -> f64 {
             }
         }
     }
-    share(sum, WINDOW * (n + 1 - WINDOW))
+    share(sum, VARIETY_WINDOW * (n + 1 - VARIETY_WINDOW))
 }
 
-fn ending(text: &AnalyzedText<'_>, endings: &[SentenceEnd]) -> f64 {
-    let sentences = &text.reading.sentences;
+fn ending(text: &RatedText<'_>, endings: &[SentenceEnd]) -> f64 {
+    let sentences = &text.analyzed.sentences;
     share(sentences.iter().filter(|s| endings.contains(&s.ending)).count(), sentences.len())
 }
 
 /// Spans of the last characters of the sentences with one of these endings.
-fn ends(reading: &Reading<'_>, endings: &[SentenceEnd]) -> Vec<Range<usize>> {
+fn ends(analyzed: &AnalyzedText<'_>, endings: &[SentenceEnd]) -> Vec<Range<usize>> {
     let last = |sentence: &Sentence| {
-        let text = &reading.text[sentence.span.clone()];
+        let text = &analyzed.text[sentence.span.clone()];
         let length = text.chars().next_back().map_or(0, char::len_utf8);
         sentence.span.end - length..sentence.span.end
     };
-    reading.sentences.iter().filter(|s| endings.contains(&s.ending)).map(last).collect()
+    analyzed.sentences.iter().filter(|s| endings.contains(&s.ending)).map(last).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> AnalyzedText<'_> {
-        AnalyzedText { reading: Reading::of(text, None), rating: None }
+    fn text(text: &str) -> RatedText<'_> {
+        RatedText { analyzed: AnalyzedText::of(text, None), rating: None }
     }
 
     #[test]
@@ -203,6 +208,12 @@ mod tests {
         let repeated: String = (0..25).map(|i| format!("w{i} ")).collect::<String>() + "w24";
         assert!((lexical_variety(&text(&repeated)) - (25.0 + 24.0) / 50.0).abs() < 1e-12);
         assert!(lexical_variety(&text("too short")).is_nan());
+    }
+
+    #[test]
+    fn words_are_as_long_as_their_letters() {
+        assert_eq!(word_letters(&text("größer 日本 is")), (6.0 + 2.0 + 2.0) / 3.0);
+        assert!(word_letters(&text("!")).is_nan());
     }
 
     #[test]

@@ -1,0 +1,50 @@
+//! Statistics of a store for its operator: schema version and stored vectors.
+
+use super::{Result, Store};
+
+/// Number of stored vectors of one encoder.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct VectorCount {
+    /// Fingerprint of the encoder that computed them.
+    #[serde(rename = "stamp")]
+    pub encoder_fingerprint: String,
+    /// Number of reviews with such a vector.
+    pub vectors: u64,
+}
+
+impl Store {
+    /// Returns the schema version.
+    pub fn schema_version(&self) -> Result<u64> {
+        self.read(|connection| {
+            connection
+                .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
+                .map(|version| version as u64)
+        })
+    }
+
+    /// Returns the number of vectors per encoder, sorted by fingerprint.
+    pub fn vector_counts(&self) -> Result<Vec<VectorCount>> {
+        let sql = "SELECT stamp.name, count(vector.review) FROM stamp
+                   LEFT JOIN vector ON vector.stamp = stamp.id GROUP BY stamp.id ORDER BY stamp.name";
+        self.list(sql, [], |row| {
+            Ok(VectorCount {
+                encoder_fingerprint: row.get(0)?,
+                vectors: row.get::<_, i64>(1)? as u64,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_new_store_has_a_schema_and_no_vectors() {
+        let store = Store::in_memory().unwrap();
+        assert!(store.schema_version().unwrap() >= 1);
+        assert!(store.vector_counts().unwrap().is_empty());
+    }
+}
