@@ -111,7 +111,7 @@ impl SentenceVectors for Letters {
     }
 }
 
-const METHODS: [Method; 2] = [Method::NonPerso, Method::Scp];
+const METHODS: [Method; 2] = [Method::NON_PERSO, Method::SCP];
 
 fn world(path: &Path) -> Store {
     let options =

@@ -31,6 +31,7 @@ pub mod wrong_users;
 
 pub use embedded::Embedded;
 pub use error::Error;
+pub use judge::stages;
 
 /// This crate's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,7 +1,7 @@
 //! Difference extraction along dimensions that the model proposes and then validates (DRP, arXiv
 //! 2511.15389).
 
-use super::{Answer, Call, Calls, Compared, Difference, Result};
+use super::{Answer, Call, Calls, Compared, DRP_DIFFERENCE, DRP_VALIDATION, Difference, Result};
 use crate::task::{Block, Draft, Order, Part, Stage, Telling};
 use idiolect_engine::lm::Sampling;
 
@@ -34,9 +34,9 @@ pub async fn tell_validated(
         calls.answer(call).await
     };
     let draft = compared.draft(order, Telling::Free);
-    let open = ask(Stage::DrpDifference, draft.clone()).await?;
+    let open = ask(DRP_DIFFERENCE, draft.clone()).await?;
     let draft = draft.with(Part::Notes, Block::of_note(&open.text));
-    let kept = ask(Stage::DrpValidation, draft).await?;
+    let kept = ask(DRP_VALIDATION, draft).await?;
     let cut = [open.cut, kept.cut].concat();
     Ok(compared.told(None, kept.text, cut, open.reused && kept.reused))
 }

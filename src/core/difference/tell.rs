@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Call, Calls, Error, Result, SentenceVectors, constrained};
+use super::{Call, Calls, DIFFERENCE, Error, Result, SentenceVectors, constrained};
 use crate::corpus::{Item, ReviewId, StoredReview, View};
 use crate::peers::{self, Choice, ChoiceOptions, OnItem, Representative};
-use crate::task::{Block, Cut, Draft, Order, Part, Stage, Telling, Told, split_by_dimension};
+use crate::task::{Block, Cut, Draft, Order, Part, Telling, Told, split_by_dimension};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::lm::Sampling;
 
@@ -155,7 +155,7 @@ pub async fn tell(
     seed: u64,
     max_tokens: Option<usize>,
 ) -> Result<Difference> {
-    let (stage, task) = (Stage::Difference, calls.task());
+    let (stage, task) = (DIFFERENCE, calls.task());
     let answer = calls
         .answer(Call {
             stage,

@@ -5,7 +5,7 @@ use crate::measures::Measure;
 use crate::plan::{Case, Plan};
 use crate::{Error, Result};
 use idiolect_core::corpus::{Target, View};
-use idiolect_core::methods::{self, Given, History, Material, Method, Prepared};
+use idiolect_core::methods::{self, Given, History, Method, MethodInputs, PreparedPrompt};
 use idiolect_engine::progress::Progress;
 
 impl Bench<'_> {
@@ -115,7 +115,7 @@ impl CaseTrial<'_, '_> {
         }
     }
 
-    fn material(&self, history: &History) -> Material<'_> {
+    fn material(&self, history: &History) -> MethodInputs<'_> {
         let review = &self.case.review.review;
         let view = View::all(self.bench.store).without_all(self.case.hidden.iter().copied());
         let view = match (self.plan.options.peers_any_time, history) {
@@ -131,7 +131,7 @@ impl CaseTrial<'_, '_> {
         &self,
         target: &Target,
         history: History,
-    ) -> std::result::Result<Option<Prepared>, Fault> {
+    ) -> std::result::Result<Option<PreparedPrompt>, Fault> {
         let material = self.material(&history);
         let options = self.bench.options(history, self.bench.options.seed);
         match self.method.prepare(&material, target, &options).await {
@@ -143,7 +143,7 @@ impl CaseTrial<'_, '_> {
 
     async fn score(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedPrompt,
         history: History,
     ) -> std::result::Result<Bits, Fault> {
         let material = self.material(&history);
@@ -166,7 +166,7 @@ impl CaseTrial<'_, '_> {
 
     async fn write(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedPrompt,
         history: &History,
     ) -> std::result::Result<(Vec<String>, Vec<Cost>), Fault> {
         let material = self.material(history);

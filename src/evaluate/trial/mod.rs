@@ -8,7 +8,7 @@ mod swap;
 use super::measures::Measures;
 use idiolect_core::corpus::{Store, View};
 use idiolect_core::difference::{Model, Peers};
-use idiolect_core::methods::{History, Material, Options};
+use idiolect_core::methods::{History, MethodInputs, Options};
 use idiolect_core::task::Task;
 use idiolect_engine::progress::Progress;
 
@@ -109,7 +109,7 @@ impl<'a> Bench<'a> {
         (0..self.n_seeds).map(move |n| first.wrapping_add(n))
     }
 
-    fn material<'m>(&'m self, view: View<'m>, progress: &'m dyn Progress) -> Material<'m> {
-        Material { view, model: self.model, peers: self.peers, task: self.task, progress }
+    fn material<'m>(&'m self, view: View<'m>, progress: &'m dyn Progress) -> MethodInputs<'m> {
+        MethodInputs { view, model: self.model, peers: self.peers, task: self.task, progress }
     }
 }

@@ -92,12 +92,12 @@ impl<'a> Bench<'a> {
             let options = self.options(History::Own, self.options.seed);
             let target = neutral(user, swap);
             let told = |source| Error::Method {
-                method: Method::Scp.name(),
+                method: Method::SCP.name(),
                 user: user.clone(),
                 item: swap.item.id.clone(),
                 source: Box::new(source),
             };
-            let prepared = Method::Scp.prepare(&material, &target, &options).await.map_err(told)?;
+            let prepared = Method::SCP.prepare(&material, &target, &options).await.map_err(told)?;
             for (writer, text) in texts.into_iter().enumerate() {
                 let scored = prepared.score(&material, &options, text).await.map_err(told)?;
                 let n = scored.n_tokens.max(1) as f64;

@@ -1,5 +1,6 @@
 //! Options of the method `idiolect`.
 
+use crate::methods::rag;
 use crate::task::Stage;
 use idiolect_engine::lm::Contrast;
 
@@ -16,8 +17,8 @@ pub enum Form {
 impl Form {
     pub(super) fn stage(self) -> Stage {
         match self {
-            Self::Conversation => Stage::Idiolect,
-            Self::Flat => Stage::Rag,
+            Self::Conversation => super::STAGE,
+            Self::Flat => rag::STAGE,
         }
     }
 }

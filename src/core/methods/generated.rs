@@ -1,4 +1,4 @@
-//! Result of a method.
+//! Result of a method: a generated text.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use idiolect_engine::lm::Finish;
 
 /// A generated text and its cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Written {
+pub struct Generated {
     /// The text, without the task's label.
     pub text: String,
     /// The method.
@@ -42,7 +42,7 @@ pub struct Written {
     pub stated: Option<StatedProfile>,
 }
 
-impl Written {
+impl Generated {
     /// Calls and tokens spent.
     #[must_use]
     pub fn tally(&self) -> Tally {
