@@ -1,8 +1,8 @@
 //! Options that `profile`, `write` and `evaluate` share.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use idiolect::client::CachePolicy;
 use idiolect::corpus::{Item, Store, View};
-use idiolect::difference::Reuse;
 use idiolect::evaluate;
 use idiolect::methods::Options;
 use idiolect::peers::{ChoiceOptions, Selector};
@@ -124,7 +124,7 @@ impl MethodArgs {
             idiolect: self.steering.options(),
             profile_seed: self.profile_seed,
             profile_max_tokens: self.profile_max_tokens,
-            reuse: if self.fresh { Reuse::Nothing } else { Reuse::Stored },
+            reuse: if self.fresh { CachePolicy::Nothing } else { CachePolicy::Stored },
             ..published
         }
     }

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use idiolect::lm::Contrast;
 use idiolect::methods::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
+use idiolect::steering::Contrast;
 use serde_json::{Value, json};
 
 use super::values;

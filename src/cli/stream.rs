@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::bail;
-use idiolect::difference::OnText;
+use idiolect::client::OnText;
 use idiolect::progress::Progress as _;
 
 use super::context::Context;

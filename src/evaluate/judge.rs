@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::seed::seed_for;
 use super::{Error, Result};
+use idiolect_core::client::{CachedLm, LmAnswer, LmCall};
 use idiolect_core::corpus::{Item, ReviewId, StoredReview, Target};
-use idiolect_core::difference::{Answer, Call, Calls};
 use idiolect_core::methods;
 use idiolect_core::task::{Block, Cut, Draft, Part, Stage};
 use idiolect_engine::lm::{Constraint, Sampling};
@@ -51,7 +51,7 @@ pub struct Judged<'a> {
     /// The text.
     pub text: &'a str,
     /// Reviews that the text was made from; deleting any of them also deletes the stored judgement.
-    pub made_from: &'a [ReviewId],
+    pub sources: &'a [ReviewId],
 }
 
 /// Rating of one text.
@@ -99,10 +99,10 @@ pub struct Preference {
 /// Asks the judge for points: 0 for a completely different text, 10 for nearly the same text.
 ///
 /// # Errors
-/// Errors of [`Calls::answer`]; [`Error::Form`] if the model is not an
+/// Errors of [`CachedLm::answer`]; [`Error::Form`] if the model is not an
 /// [`Lm`](idiolect_engine::lm::Lm) and does not follow the constraint.
 pub async fn rate(
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     reference: &Reference<'_>,
     text: &Judged<'_>,
 ) -> Result<Rating> {
@@ -122,7 +122,7 @@ pub async fn rate(
 /// # Errors
 /// As [`rate`].
 pub async fn prefer(
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     reference: &Reference<'_>,
     first: &Judged<'_>,
     second: &Judged<'_>,
@@ -153,12 +153,12 @@ pub async fn prefer(
 }
 
 async fn ask(
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     stage: Stage,
     form: &str,
     reference: &Reference<'_>,
     texts: &[&Judged<'_>],
-) -> Result<Answer> {
+) -> Result<LmAnswer> {
     let review = &reference.review.review;
     let target = Target {
         user: review.user.clone(),
@@ -173,14 +173,14 @@ async fn ask(
         .with(Part::Target, Block::of_target(&target))
         .with(Part::Own, Block::of_peer(reference.review))
         .with_all(Part::Judged, judged);
-    let mut made_from = vec![reference.review.id];
-    made_from.extend(texts.iter().flat_map(|judged| judged.made_from));
-    made_from.sort_unstable();
-    made_from.dedup();
-    let call = Call {
+    let mut sources = vec![reference.review.id];
+    sources.extend(texts.iter().flat_map(|judged| judged.sources));
+    sources.sort_unstable();
+    sources.dedup();
+    let call = LmCall {
         stage,
         draft,
-        made_from: &made_from,
+        sources: &sources,
         // Greedy decoding, whatever the task file says: sampling would add noise to the judgement.
         sampling: Sampling::default(),
         max_tokens: None,

@@ -8,9 +8,9 @@ use futures::executor::block_on;
 use futures::future::LocalBoxFuture;
 
 use super::*;
+use idiolect_core::client::testing::text_of;
+use idiolect_core::client::{CachePolicy, Model, OnText};
 use idiolect_core::corpus::{Review, Store};
-use idiolect_core::difference::testing::text_of;
-use idiolect_core::difference::{Model, OnText, Reuse};
 use idiolect_core::task::testing::ByWords;
 use idiolect_core::task::{Task, Window};
 use idiolect_engine::lm::{self, Completion, Finish, Prompt, Request, Score, tiny};
@@ -96,7 +96,7 @@ impl World {
 }
 
 fn judged(text: &str) -> Judged<'_> {
-    Judged { text, made_from: &[] }
+    Judged { text, sources: &[] }
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn points_are_asked_for_once_and_without_chance() {
     for name in ["review", "headline"] {
         let task = Task::load(name).unwrap();
         let model = ByRule::new(|_| "7".to_owned());
-        let calls = Calls::new(&world.store, &model, &task, Reuse::Stored);
+        let calls = CachedLm::new(&world.store, &model, &task, CachePolicy::Stored);
         let rate = |text| block_on(rate(&calls, &world.reference(), &judged(text))).unwrap();
         let rating = rate("A text about a dog.");
         assert_eq!((rating.points, rating.share(), rating.reused), (7, 0.7, false));
@@ -126,7 +126,7 @@ fn answers_of_another_form_are_errors() {
     let task = Task::load("review").unwrap();
     for answer in ["11", "-1", "seven", "", "7/10"] {
         let model = ByRule::new(move |_| answer.to_owned());
-        let calls = Calls::new(&world.store, &model, &task, Reuse::Nothing);
+        let calls = CachedLm::new(&world.store, &model, &task, CachePolicy::Nothing);
         let error = block_on(rate(&calls, &world.reference(), &judged("x"))).unwrap_err();
         assert!(matches!(&error, Error::Form { answer: got, .. } if got == answer), "{error}");
         let both = (judged("x"), judged("y"));
@@ -140,7 +140,7 @@ fn a_winner_must_win_in_both_orders() {
     let task = Task::load("review").unwrap();
     let winner = |rule: fn(&str) -> String, first, second, seed| {
         let model = ByRule::new(rule);
-        let calls = Calls::new(&world.store, &model, &task, Reuse::Nothing);
+        let calls = CachedLm::new(&world.store, &model, &task, CachePolicy::Nothing);
         let (first, second) = (judged(first), judged(second));
         let preference =
             block_on(prefer(&calls, &world.reference(), &first, &second, seed)).unwrap();
@@ -176,9 +176,9 @@ fn a_judgement_goes_with_the_texts_it_was_made_from() {
     world.store.put_reviews(std::slice::from_ref(&other)).unwrap();
     let of_bob = world.store.history("bob").unwrap().remove(0).id;
     let model = ByRule::new(|_| "3".to_owned());
-    let calls = Calls::new(&world.store, &model, &task, Reuse::Stored);
-    let made_from = [of_bob];
-    let text = Judged { text: "made of bob's", made_from: &made_from };
+    let calls = CachedLm::new(&world.store, &model, &task, CachePolicy::Stored);
+    let sources = [of_bob];
+    let text = Judged { text: "made of bob's", sources: &sources };
     let rate = || block_on(rate(&calls, &world.reference(), &text)).unwrap();
     assert!(!rate().reused && rate().reused);
     world.store.put_reviews(&[Review { text: "New.".into(), time: 3, ..other }]).unwrap();
@@ -192,7 +192,7 @@ fn a_model_with_random_weights_always_gives_an_answer_that_parses() {
     let mut seen = std::collections::BTreeSet::new();
     for name in ["review", "headline"] {
         let task = Task::load(name).unwrap();
-        let calls = Calls::new(&world.store, &lm, &task, Reuse::Stored);
+        let calls = CachedLm::new(&world.store, &lm, &task, CachePolicy::Stored);
         for i in 0..6 {
             let (one, other) = (format!("Text {i} {}", "x".repeat(i)), format!("Other {i}"));
             let (one, other) = (judged(&one), judged(&other));

@@ -1,8 +1,8 @@
 //! End-to-end benchmarks: scoring a text, embedding texts, building an index, one personalization.
 
 use anyhow::{Context as _, bail};
+use idiolect::client::CachePolicy;
 use idiolect::corpus::{Store, View};
-use idiolect::difference::Reuse;
 use idiolect::encoder::Encoder;
 use idiolect::lm::{Lm, Prompt};
 use idiolect::methods::{Generated, Method, MethodInputs, Options};
@@ -144,7 +144,7 @@ fn personalize(
     let options = Options {
         max_tokens: Some(sample::TEXT_TOKENS),
         profile_max_tokens: Some(sample::PROFILE_TOKENS),
-        reuse: Reuse::Nothing,
+        reuse: CachePolicy::Nothing,
         ..Options::of(&task)
     };
     let target = sample::target(store, &held_out)?;

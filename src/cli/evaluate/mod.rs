@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use idiolect::client::Model;
 use idiolect::corpus::Store;
-use idiolect::difference::{Model, SentenceVectors};
+use idiolect::difference::SentenceVectors;
 use idiolect::encoder::Encoder;
 use idiolect::evaluate::measures::{Measure, Measures};
 use idiolect::evaluate::metrics::Meteor;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use idiolect::client::Usage;
 use idiolect::corpus::Target;
-use idiolect::difference::{Difference, Profile, Tally};
+use idiolect::difference::{Difference, Profile};
 use idiolect::methods::{self, MethodInputs, Options, Profiled};
 use idiolect::task::{Cut, Task};
 use serde::Serialize;
@@ -23,7 +24,7 @@ struct ToldJson<'a> {
     reviews: &'a [idiolect::corpus::ReviewId],
     cut: Vec<&'a Cut>,
     #[serde(flatten)]
-    tally: Tally,
+    usage: Usage,
 }
 
 pub(super) fn show(
@@ -34,7 +35,7 @@ pub(super) fn show(
     context: &Context,
 ) -> anyhow::Result<()> {
     let made = wait(context, methods::profile(material, user, target, options))??;
-    let Profiled { profile, tally } = made;
+    let Profiled { profile, usage } = made;
     let cut = profile.differences.iter().flat_map(|d| &d.cut).chain(&profile.cut);
     if context.globals.json {
         return output::json(&ToldJson {
@@ -44,7 +45,7 @@ pub(super) fn show(
             summary: &profile.summary,
             reviews: &profile.reviews,
             cut: cut.collect(),
-            tally,
+            usage,
         });
     }
     note_cuts(&cut.cloned().collect::<Vec<_>>());

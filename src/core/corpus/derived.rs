@@ -29,12 +29,12 @@ impl Store {
         kind: &str,
         key: &Key,
         value: &str,
-        made_from: &[ReviewId],
+        sources: &[ReviewId],
     ) -> Result<()> {
         let made = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
         self.write(|transaction| {
             let mut exists = transaction.prepare_cached("SELECT 1 FROM review WHERE id = ?1")?;
-            for review in made_from {
+            for review in sources {
                 if !exists.exists([review.0])? {
                     return Ok(());
                 }
@@ -52,7 +52,7 @@ impl Store {
             let mut insert = transaction.prepare_cached(
                 "INSERT OR IGNORE INTO derived_source(derived, review) VALUES (?1, ?2)",
             )?;
-            for review in made_from {
+            for review in sources {
                 insert.execute([id, review.0])?;
             }
             Ok(())

@@ -17,7 +17,7 @@ use idiolect_engine::lm::{
 
 /// Cache policy: whether stored answers are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Reuse {
+pub enum CachePolicy {
     /// Stored answers are used and not computed again.
     #[default]
     Stored,
@@ -25,14 +25,14 @@ pub enum Reuse {
     Nothing,
 }
 
-/// A `Call`: one request to the language model, made from one of the task's prompts.
-pub struct Call<'a> {
+/// A `LmCall`: one request to the language model, made from one of the task's prompts.
+pub struct LmCall<'a> {
     /// Stage of the task whose prompt is completed.
     pub stage: Stage,
     /// The fields of the prompt.
     pub draft: Draft,
     /// Reviews that the prompt shows or that its fields were made from.
-    pub made_from: &'a [ReviewId],
+    pub sources: &'a [ReviewId],
     /// Sampling settings. Their seed is the caller's; the sampler's own seed is derived from the
     /// hash of the call.
     pub sampling: Sampling,
@@ -44,9 +44,9 @@ pub struct Call<'a> {
     pub on_text: Option<OnText>,
 }
 
-/// Answer to a [`Call`].
+/// LmAnswer to a [`LmCall`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct LmAnswer {
     /// The text, without the stage's label and surrounding white space.
     pub text: String,
     /// Reason why generation ended.
@@ -59,7 +59,7 @@ pub struct Answer {
 
 /// Number of calls and tokens spent; a scored text counts as an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Tally {
+pub struct Usage {
     /// Answers that were computed.
     pub computed: usize,
     /// Answers that were taken from the store.
@@ -74,7 +74,7 @@ pub struct Tally {
     pub saved_prompt_tokens: usize,
 }
 
-impl Tally {
+impl Usage {
     /// Returns the prompt tokens and the completion tokens that an empty store would have cost.
     #[must_use]
     pub fn tokens_when_cold(&self) -> (usize, usize) {
@@ -83,7 +83,7 @@ impl Tally {
     }
 }
 
-impl Add for Tally {
+impl Add for Usage {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -99,25 +99,25 @@ impl Add for Tally {
 }
 
 /// Cached access to the language model for one task.
-pub struct Calls<'a> {
+pub struct CachedLm<'a> {
     pub(super) store: &'a Store,
     pub(super) model: &'a dyn Model,
     pub(super) task: &'a Task,
-    pub(super) reuse: Reuse,
-    tally: RefCell<Tally>,
+    pub(super) reuse: CachePolicy,
+    usage: RefCell<Usage>,
 }
 
-impl<'a> Calls<'a> {
-    /// Creates the calls with an empty tally.
+impl<'a> CachedLm<'a> {
+    /// Creates the calls with an empty usage.
     #[must_use]
-    pub fn new(store: &'a Store, model: &'a dyn Model, task: &'a Task, reuse: Reuse) -> Self {
-        Self { store, model, task, reuse, tally: RefCell::default() }
+    pub fn new(store: &'a Store, model: &'a dyn Model, task: &'a Task, reuse: CachePolicy) -> Self {
+        Self { store, model, task, reuse, usage: RefCell::default() }
     }
 
-    /// Calls and tokens spent so far.
+    /// CachedLm and tokens spent so far.
     #[must_use]
-    pub fn tally(&self) -> Tally {
-        *self.tally.borrow()
+    pub fn usage(&self) -> Usage {
+        *self.usage.borrow()
     }
 
     /// The task whose prompts are used.
@@ -136,14 +136,14 @@ impl<'a> Calls<'a> {
     ///
     /// # Errors
     /// Error if the prompt cannot be made to fit, or if the store or the model fails.
-    pub async fn answer(&self, call: Call<'_>) -> Result<Answer> {
-        let Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text } = call;
+    pub async fn answer(&self, call: LmCall<'_>) -> Result<LmAnswer> {
+        let LmCall { stage, draft, sources, sampling, max_tokens, constraint, on_text } = call;
         let spec = self.task.stage(stage)?;
         let max_tokens = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
         let fitted = fit(self.task, stage, &draft, self.model, max_tokens)?;
         let key = self.key(stage, &fitted.chat, &sampling, max_tokens, constraint.as_ref());
         let prompt = Prompt::Chat(fitted.chat);
-        let finished = |completion: Completion, reused| Answer {
+        let finished = |completion: Completion, reused| LmAnswer {
             text: strip_label(&completion.text, &spec.label),
             finish: completion.finish,
             cut: fitted.cut,
@@ -178,14 +178,14 @@ impl<'a> Calls<'a> {
             None => self.model.complete(request, None).await?,
         };
         let value = serde_json::to_string(&completion).unwrap_or_default();
-        self.store.put_derived(stage.name(), &key, &value, made_from)?;
+        self.store.put_derived(stage.name(), &key, &value, sources)?;
         self.count_computed(completion.prompt_tokens, completion.completion_tokens);
         Ok(finished(completion, false))
     }
 
     /// Returns the value stored under the key; `None` if the cache policy forbids its use.
     pub(super) fn stored<T: DeserializeOwned>(&self, kind: &str, key: &Key) -> Result<Option<T>> {
-        if self.reuse == Reuse::Nothing {
+        if self.reuse == CachePolicy::Nothing {
             return Ok(None);
         }
         let value = self.store.derived(kind, key)?;
@@ -194,17 +194,17 @@ impl<'a> Calls<'a> {
     }
 
     pub(super) fn count_reused(&self, prompt_tokens: usize, completion_tokens: usize) {
-        let mut tally = self.tally.borrow_mut();
-        tally.reused += 1;
-        tally.saved_tokens += prompt_tokens + completion_tokens;
-        tally.saved_prompt_tokens += prompt_tokens;
+        let mut usage = self.usage.borrow_mut();
+        usage.reused += 1;
+        usage.saved_tokens += prompt_tokens + completion_tokens;
+        usage.saved_prompt_tokens += prompt_tokens;
     }
 
     pub(super) fn count_computed(&self, prompt_tokens: usize, completion_tokens: usize) {
-        let mut tally = self.tally.borrow_mut();
-        tally.computed += 1;
-        tally.prompt_tokens += prompt_tokens;
-        tally.completion_tokens += completion_tokens;
+        let mut usage = self.usage.borrow_mut();
+        usage.computed += 1;
+        usage.prompt_tokens += prompt_tokens;
+        usage.completion_tokens += completion_tokens;
     }
 
     fn key(

@@ -1,7 +1,7 @@
 //! Differences between a user's texts and those of others, measured in the texts or extracted by
 //! the language model, and the profile made from them.
 //!
-//! Every call to the language model here and in the methods goes through [`Calls`]: it fits the
+//! Every call to the language model here and in the methods goes through [`CachedLm`]: it fits the
 //! prompt, looks the answer up in the store under the hash of everything that determines it, and
 //! calls the model only if the answer is not there.
 
@@ -21,7 +21,7 @@ mod tell;
 pub mod testing;
 mod verify;
 
-pub use calls::{Answer, Call, Calls, Reuse, Tally};
+pub use calls::{CachePolicy, CachedLm, LmAnswer, LmCall, Usage};
 pub use measured::{Measured, SentenceVectors, measure};
 pub use model::{Model, OnText};
 pub use open::tell_validated;
@@ -29,7 +29,7 @@ pub use profile::{Profile, summarize};
 pub use scores::{ScoreCall, Scored};
 pub use stages::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, STAGES, SUMMARY};
 pub use statement::{Evidence, PeerQuote, Source, Statement};
-pub use steered::{Beside, Steered};
+pub use steered::{ContrastPrompts, Steered};
 pub use tell::{Compared, Difference, Peers, Representing, tell};
 pub use verify::{Occasion, Trial, gain, verify};
 

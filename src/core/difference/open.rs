@@ -1,7 +1,8 @@
 //! Difference extraction along dimensions that the model proposes and then validates (DRP, arXiv
 //! 2511.15389).
 
-use super::{Answer, Call, Calls, Compared, DRP_DIFFERENCE, DRP_VALIDATION, Difference, Result};
+use super::{Compared, DRP_DIFFERENCE, DRP_VALIDATION, Difference, Result};
+use crate::client::{CachedLm, LmAnswer, LmCall};
 use crate::task::{Block, Draft, Order, Part, Stage, Telling};
 use idiolect_engine::lm::Sampling;
 
@@ -12,20 +13,20 @@ use idiolect_engine::lm::Sampling;
 /// extractor runs at temperature 0, as do the tasks here.
 ///
 /// # Errors
-/// As [`Calls::answer`].
+/// As [`CachedLm::answer`].
 pub async fn tell_validated(
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     compared: &Compared,
     order: Order,
     seed: u64,
     max_tokens: Option<usize>,
 ) -> Result<Difference> {
     let reviews = compared.reviews();
-    let ask = async |stage: Stage, draft: Draft| -> Result<Answer> {
-        let call = Call {
+    let ask = async |stage: Stage, draft: Draft| -> Result<LmAnswer> {
+        let call = LmCall {
             stage,
             draft,
-            made_from: &reviews,
+            sources: &reviews,
             sampling: Sampling { seed, ..calls.task().stage(stage)?.sampling.clone() },
             max_tokens,
             constraint: None,

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Answer, Call, Calls, Difference, Result, SUMMARY};
+use super::{Difference, Result, SUMMARY};
+use crate::client::{CachedLm, LmAnswer, LmCall};
 use crate::corpus::{Item, ReviewId, StoredReview};
 use crate::task::{Block, Cut, Draft, Part};
 use idiolect_engine::lm::Sampling;
@@ -29,7 +30,7 @@ impl Profile {
     /// Makes a profile from a user's past texts alone. The last answer is the summary; the earlier
     /// answers led to it. `reviews` are all reviews that the prompts showed.
     #[must_use]
-    pub fn of_answers(user: &str, answers: Vec<Answer>, reviews: Vec<ReviewId>) -> Self {
+    pub fn of_answers(user: &str, answers: Vec<LmAnswer>, reviews: Vec<ReviewId>) -> Self {
         Self {
             user: user.to_owned(),
             differences: Vec::new(),
@@ -42,8 +43,8 @@ impl Profile {
 
     /// Every review that the profile was made from, including the peers', each once.
     #[must_use]
-    pub fn made_from(&self) -> Vec<ReviewId> {
-        made_from(&self.differences, &self.reviews)
+    pub fn sources(&self) -> Vec<ReviewId> {
+        sources(&self.differences, &self.reviews)
     }
 }
 
@@ -52,9 +53,9 @@ impl Profile {
 /// Both `differences` and `past` reviews come with their items, most relevant first.
 ///
 /// # Errors
-/// As [`Calls::answer`].
+/// As [`CachedLm::answer`].
 pub async fn summarize(
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     user: &str,
     differences: Vec<(Item, Difference)>,
     past: &[(StoredReview, Item)],
@@ -78,10 +79,10 @@ pub async fn summarize(
         }
     }
     let answer = calls
-        .answer(Call {
+        .answer(LmCall {
             stage,
             draft,
-            made_from: &made_from(&differences, &reviews),
+            sources: &sources(&differences, &reviews),
             sampling: Sampling { seed, ..calls.task().stage(stage)?.sampling.clone() },
             max_tokens,
             constraint: None,
@@ -98,7 +99,7 @@ pub async fn summarize(
     })
 }
 
-fn made_from(differences: &[Difference], reviews: &[ReviewId]) -> Vec<ReviewId> {
+fn sources(differences: &[Difference], reviews: &[ReviewId]) -> Vec<ReviewId> {
     let peers = differences.iter().flat_map(|d| d.representatives.iter().map(|r| r.review));
     let mut all: Vec<ReviewId> = reviews.iter().copied().chain(peers).collect();
     all.sort_unstable();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Calls, Model, Result};
+use super::{CachedLm, Model, Result};
 use crate::corpus::{Key, KeyBuilder, ReviewId};
 use crate::task::{Cut, Draft, Stage, Window, fit};
 use idiolect_engine::lm::{self, Chat, Prompt, Score};
@@ -21,7 +21,7 @@ pub struct ScoreCall<'a> {
     /// The fields of the prompt.
     pub draft: Draft,
     /// Reviews that the prompt shows or that its fields were made from, and the scored review.
-    pub made_from: &'a [ReviewId],
+    pub sources: &'a [ReviewId],
     /// The text.
     pub text: &'a str,
     /// Number of tokens of the text that count, from its first; `None` counts all.
@@ -74,8 +74,8 @@ pub(super) struct Kept {
     pub(super) logprobs: Vec<f32>,
 }
 
-impl Calls<'_> {
-    /// Returns the score of a text under the prompt that [`Calls::answer`] would complete; computes
+impl CachedLm<'_> {
+    /// Returns the score of a text under the prompt that [`CachedLm::answer`] would complete; computes
     /// and stores it if it is not in the store.
     ///
     /// The text takes the place of the answer: after the label and one space, if the prompt asks
@@ -100,7 +100,7 @@ impl Calls<'_> {
         let score = self.model.score(Prompt::Chat(fitted.chat), asked.whole.clone()).await?;
         let kept = asked.kept(prompt_tokens, &score);
         let value = serde_json::to_string(&kept).unwrap_or_default();
-        self.store.put_derived(KIND, &key, &value, call.made_from)?;
+        self.store.put_derived(KIND, &key, &value, call.sources)?;
         self.count_computed(prompt_tokens, asked.n_tokens);
         Ok(scored(kept.logprobs, false))
     }
@@ -121,7 +121,7 @@ pub(super) struct Continuation<'t> {
 }
 
 impl<'t> Continuation<'t> {
-    pub(super) fn of(calls: &Calls<'t>, call: &ScoreCall<'t>) -> Result<Self> {
+    pub(super) fn of(calls: &CachedLm<'t>, call: &ScoreCall<'t>) -> Result<Self> {
         let (model, limit) = (calls.model, call.limit);
         let spec = calls.task.stage(call.stage)?;
         let opening = spec.opening();

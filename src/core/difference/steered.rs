@@ -2,11 +2,11 @@
 
 use super::calls::{Shown, seed_of};
 use super::scores::{Continuation, KIND, Kept};
-use super::{Answer, Call, Calls, Result, ScoreCall, Scored};
+use super::{CachedLm, LmAnswer, LmCall, Result, ScoreCall, Scored};
 use crate::corpus::{Key, KeyBuilder};
 use crate::task::{Cut, Draft, Fitted, Stage, fit};
 use idiolect_engine::lm::{
-    Chat, Completion, CopyGuard, Ending, Prompt, Rule, SteeredRequest, Steering,
+    Chat, Completion, Ending, NgramBlocklist, Prompt, Rule, SteeredRequest, Steering,
 };
 
 /// Contrast prompts: prompts of the same stage that are combined with the user's.
@@ -26,7 +26,7 @@ pub struct Steered {
     /// The rule and its strengths.
     pub steering: Steering,
     /// Texts from which a generated text must not copy.
-    pub guard: Option<CopyGuard>,
+    pub guard: Option<NgramBlocklist>,
     /// Length prior of a generated text.
     pub ending: Option<Ending>,
 }
@@ -56,14 +56,14 @@ impl ContrastPrompts {
     }
 }
 
-impl Calls<'_> {
-    /// Answers like [`Calls::answer`], under the user's prompt and the contrast prompts. The call
+impl CachedLm<'_> {
+    /// Answers like [`CachedLm::answer`], under the user's prompt and the contrast prompts. The call
     /// must not have a constraint: the key does not include it.
     ///
     /// # Errors
-    /// As [`Calls::answer`].
-    pub async fn answer_steered(&self, call: Call<'_>, steered: &Steered) -> Result<Answer> {
-        let Call { stage, draft, made_from, sampling, max_tokens, constraint, on_text } = call;
+    /// As [`CachedLm::answer`].
+    pub async fn answer_steered(&self, call: LmCall<'_>, steered: &Steered) -> Result<LmAnswer> {
+        let LmCall { stage, draft, sources, sampling, max_tokens, constraint, on_text } = call;
         let spec = self.task.stage(stage)?;
         let max_tokens = max_tokens.unwrap_or_else(|| spec.max_tokens(self.model.context()));
         let lanes = self.lanes(stage, &draft, steered, &steered.steering, max_tokens)?;
@@ -73,10 +73,10 @@ impl Calls<'_> {
             .with("sampling", serde_json::to_vec(&sampling).unwrap_or_default())
             .with("max_tokens", max_tokens.to_le_bytes())
             .with("steering", steered.steering.key())
-            .with("guard", guard.map_or("", CopyGuard::hash))
+            .with("guard", guard.map_or("", NgramBlocklist::hash))
             .with("ending", steered.ending.map(|ending| ending.key()).unwrap_or_default());
         let key = with_chats(key, lanes.chats()).finish();
-        let finished = |completion: Completion, reused| Answer {
+        let finished = |completion: Completion, reused| LmAnswer {
             text: crate::task::strip_label(&completion.text, &spec.label),
             finish: completion.finish,
             cut: lanes.cut(),
@@ -111,16 +111,16 @@ impl Calls<'_> {
             None => self.model.complete_steered(request, None).await?,
         };
         let value = serde_json::to_string(&completion).unwrap_or_default();
-        self.store.put_derived(stage.name(), &key, &value, made_from)?;
+        self.store.put_derived(stage.name(), &key, &value, sources)?;
         self.count_computed(completion.prompt_tokens, completion.completion_tokens);
         Ok(finished(completion, false))
     }
 
-    /// Scores like [`Calls::score`], once per steering. All scores that are not in the store are
+    /// Scores like [`CachedLm::score`], once per steering. All scores that are not in the store are
     /// computed in one pass over the prompts.
     ///
     /// # Errors
-    /// As [`Calls::score`].
+    /// As [`CachedLm::score`].
     pub async fn score_steered(
         &self,
         call: ScoreCall<'_>,
@@ -128,7 +128,7 @@ impl Calls<'_> {
         steerings: &[Steering],
     ) -> Result<Vec<Scored>> {
         let asked = Continuation::of(self, &call)?;
-        let ScoreCall { stage, draft, made_from, .. } = call;
+        let ScoreCall { stage, draft, sources, .. } = call;
         let steered = Steered { beside: beside.clone(), ..Steered::default() };
         let mut all = Vec::with_capacity(steerings.len());
         let mut missing: Vec<(usize, Key)> = Vec::new();
@@ -169,7 +169,7 @@ impl Calls<'_> {
             for ((index, key), score) in missing.into_iter().zip(scores) {
                 let kept = asked.kept(prompt_tokens, &score);
                 let value = serde_json::to_string(&kept).unwrap_or_default();
-                self.store.put_derived(KIND, &key, &value, made_from)?;
+                self.store.put_derived(KIND, &key, &value, sources)?;
                 computed.push((index, kept));
             }
         }

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Call, Calls, DIFFERENCE, Error, Result, SentenceVectors, constrained};
+use super::{DIFFERENCE, Error, Result, SentenceVectors, constrained};
+use crate::client::{CachedLm, LmCall};
 use crate::corpus::{Item, ReviewId, StoredReview, View};
 use crate::peers::{self, Choice, ChoiceOptions, OnItem, Representative};
 use crate::task::{Block, Cut, Draft, Order, Part, Telling, Told, split_by_dimension};
@@ -145,10 +146,10 @@ impl Compared {
 /// object of statements, so it can always be split.
 ///
 /// # Errors
-/// As [`Calls::answer`], for example if `max_tokens` is too small for the constrained form;
+/// As [`CachedLm::answer`], for example if `max_tokens` is too small for the constrained form;
 /// [`Error::Form`] if a constrained answer cannot be parsed.
 pub async fn tell(
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     compared: &Compared,
     order: Order,
     telling: Telling,
@@ -157,10 +158,10 @@ pub async fn tell(
 ) -> Result<Difference> {
     let (stage, task) = (DIFFERENCE, calls.task());
     let answer = calls
-        .answer(Call {
+        .answer(LmCall {
             stage,
             draft: compared.draft(order, telling),
-            made_from: &compared.reviews(),
+            sources: &compared.reviews(),
             sampling: Sampling { seed, ..task.stage(stage)?.sampling.clone() },
             max_tokens,
             constraint: match telling {

@@ -7,14 +7,15 @@ use std::cell::RefCell;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
-use super::{Model, OnText, Peers};
+use super::Peers;
+use crate::client::{Model, OnText};
 use crate::corpus::{Key, View};
 use crate::peers::{self, Anchor, Choice, ChoiceOptions, OnItem, Origin, Representative};
+use crate::steering::{NgramCache, UnigramCounts};
 use crate::task::Window;
 use crate::task::testing::ByWords;
 use idiolect_engine::lm::{
-    self, Completion, Constraint, EndToken, Finish, Lexicon, Phrases, Prompt, Request, Rule, Score,
-    SteeredRequest,
+    self, Completion, Constraint, EndToken, Finish, Prompt, Request, Rule, Score, SteeredRequest,
 };
 
 /// Scripted language model: answers each request with a text that depends on the prompt and the

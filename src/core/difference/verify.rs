@@ -15,7 +15,8 @@
 use futures::future::try_join_all;
 
 use super::stated::{Gain, Standing, Stated};
-use super::{Calls, Result, ScoreCall, Scored, Statement};
+use super::{Result, Statement};
+use crate::client::{CachedLm, ScoreCall, Scored};
 use crate::corpus::{ReviewId, StoredReview};
 use crate::task::{Block, Draft, Part, Stage};
 
@@ -30,7 +31,7 @@ pub struct Occasion {
     /// Others' reviews of its item.
     pub others: Vec<StoredReview>,
     /// Reviews that the prompt was made from.
-    pub made_from: Vec<ReviewId>,
+    pub sources: Vec<ReviewId>,
 }
 
 /// Settings of a validation.
@@ -52,9 +53,9 @@ const LEAST_OCCASIONS: usize = 2;
 /// under the hash of what determines it, so repeating a validation costs no computation.
 ///
 /// # Errors
-/// As [`Calls::score`].
+/// As [`CachedLm::score`].
 pub async fn verify(
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     trial: Trial,
     occasions: &[Occasion],
     statements: Vec<Statement>,
@@ -98,7 +99,7 @@ struct TextBits {
 }
 
 struct Proof<'p, 'a> {
-    calls: &'p Calls<'a>,
+    calls: &'p CachedLm<'a>,
     trial: Trial,
     occasions: &'p [Occasion],
     bare: Vec<TextBits>,
@@ -115,9 +116,9 @@ impl Proof<'_, '_> {
 /// held-out reviews with different drafts.
 ///
 /// # Errors
-/// As [`Calls::score`].
+/// As [`CachedLm::score`].
 pub async fn gain(
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     trial: Trial,
     bare: &[Occasion],
     shown: &[Occasion],
@@ -152,7 +153,7 @@ fn gain_of(bare: &[TextBits], shown: &[TextBits]) -> Gain {
 }
 
 async fn scores(
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     trial: Trial,
     occasions: &[Occasion],
     set: &[&Statement],
@@ -161,15 +162,15 @@ async fn scores(
         let notes = set.iter().map(|statement| Block::of_note(&statement.text));
         let draft = occasion.draft.clone().with_all(Part::Notes, notes);
         let from_statements = set.iter().flat_map(|s| s.reviews.iter().chain(&s.against));
-        let made_from: Vec<ReviewId> =
-            occasion.made_from.iter().chain(from_statements).copied().collect();
+        let sources: Vec<ReviewId> =
+            occasion.sources.iter().chain(from_statements).copied().collect();
         let texts = std::iter::once(&occasion.own).chain(&occasion.others);
         let scored = texts.map(async |stored| -> Result<f64> {
-            let made_from: Vec<ReviewId> = made_from.iter().copied().chain([stored.id]).collect();
+            let sources: Vec<ReviewId> = sources.iter().copied().chain([stored.id]).collect();
             let call = ScoreCall {
                 stage: trial.stage,
                 draft: draft.clone(),
-                made_from: &made_from,
+                sources: &sources,
                 text: &stored.review.text,
                 limit: Some(trial.tokens),
                 max_tokens: trial.max_tokens,

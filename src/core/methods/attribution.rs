@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::prepared::{Given, PreparedPrompt};
 use super::{Error, MethodInputs, Options, Result, non_perso};
-use crate::difference::{Beside, ScoreCall};
+use crate::client::{ContrastPrompts, ScoreCall};
+use crate::steering::Steering;
 use crate::task::{Draft, Part};
-use idiolect_engine::lm::Steering;
 
 /// Attribution of one token, in differences of natural log-probabilities given the text before it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,19 +37,19 @@ impl PreparedPrompt {
         let task = options.task(inputs.task)?;
         let inputs = inputs.with_task(&task);
         let Given { text, review } = given.into();
-        let made_from: Vec<_> = self.made_from.iter().copied().chain(review).collect();
+        let sources: Vec<_> = self.sources.iter().copied().chain(review).collect();
         let calls = inputs.calls(options);
         let call = |stage, draft: Draft| ScoreCall {
             stage,
             draft,
-            made_from: &made_from,
+            sources: &sources,
             text,
             limit: options.score_limit,
             max_tokens: options.max_tokens,
         };
-        let (none, plain) = (Beside::default(), Steering::default());
+        let (none, plain) = (ContrastPrompts::default(), Steering::default());
         let (beside, steering) = match &self.steered {
-            Some(steered) => (&steered.beside, &steered.steering),
+            Some(steered) => (&steered.contrast, &steered.steering),
             None => (&none, &plain),
         };
         let both = [plain.clone(), steering.clone()];

@@ -2,8 +2,9 @@
 
 use super::retrieval::most_relevant;
 use super::{Error, History, Method, Options, Result};
+use crate::client::{CachedLm, LmAnswer, LmCall, Model};
 use crate::corpus::{Item, ReviewId, StoredReview, Target, View};
-use crate::difference::{Answer, Call, Calls, Compared, Model, Peers};
+use crate::difference::{Compared, Peers};
 use crate::task::{Block, Draft, Stage, Task};
 use idiolect_engine::lm::Sampling;
 use idiolect_engine::progress::Progress;
@@ -32,8 +33,8 @@ impl MethodInputs<'_> {
 
 impl<'a> MethodInputs<'a> {
     /// The cached language model.
-    pub(super) fn calls(&self, options: &Options) -> Calls<'a> {
-        Calls::new(self.view.store(), self.model, self.task, options.reuse)
+    pub(super) fn calls(&self, options: &Options) -> CachedLm<'a> {
+        CachedLm::new(self.view.store(), self.model, self.task, options.reuse)
     }
 }
 
@@ -61,7 +62,7 @@ pub(super) struct MethodContext<'a> {
     /// The user whose past texts are used.
     pub(super) author: &'a str,
     /// The cached language model; counts the calls of all steps.
-    pub(super) calls: Calls<'a>,
+    pub(super) calls: CachedLm<'a>,
 }
 
 impl<'a> MethodContext<'a> {
@@ -168,12 +169,12 @@ impl<'a> MethodContext<'a> {
         stage: Stage,
         draft: Draft,
         sources: &[ReviewId],
-    ) -> Result<Answer> {
+    ) -> Result<LmAnswer> {
         self.check_stop()?;
-        let call = Call {
+        let call = LmCall {
             stage,
             draft,
-            made_from: sources,
+            sources: sources,
             sampling: self.profile_sampling(stage)?,
             max_tokens: self.options.profile_max_tokens,
             constraint: None,

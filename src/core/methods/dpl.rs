@@ -7,9 +7,8 @@ use super::summaries::{GENERATION, prompt_with_profile};
 use super::{Method, MethodContext, MethodInputs, MethodSpec, Options, PastReview};
 use super::{PreparedPrompt, Result};
 use crate::corpus::{Item, Target};
-use crate::difference::{
-    Compared, DIFFERENCE, Difference, Profile, SUMMARY, Tally, summarize, tell, tell_validated,
-};
+use crate::client::Usage;
+use crate::difference::{Compared, DIFFERENCE, Difference, Profile, SUMMARY, summarize, tell, tell_validated};
 use crate::task::Telling;
 
 pub(super) static DPL: MethodSpec = MethodSpec {
@@ -88,7 +87,7 @@ pub struct Profiled {
     /// The profile.
     pub profile: Profile,
     /// Calls and tokens spent.
-    pub tally: Tally,
+    pub usage: Usage,
 }
 
 /// Makes a user's profile by itself: steps 1 to 5 of DPL.
@@ -116,7 +115,7 @@ pub async fn profile(
     let compared = context.relevant(&shared, options.n);
     let extractor = Extractor::Standard(options.telling);
     let profile = make_profile(context, extractor, &compared, &past).await?;
-    Ok(Profiled { profile, tally: context.calls.tally() })
+    Ok(Profiled { profile, usage: context.calls.usage() })
 }
 
 async fn make_profile(

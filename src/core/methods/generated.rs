@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::Method;
+use crate::client::Usage;
 use crate::corpus::ReviewId;
+use crate::difference::Profile;
 use crate::difference::stated::StatedProfile;
-use crate::difference::{Profile, Tally};
 use crate::task::Cut;
 use idiolect_engine::lm::Finish;
 
@@ -43,10 +44,10 @@ pub struct Generated {
 }
 
 impl Generated {
-    /// Calls and tokens spent.
+    /// CachedLm and tokens spent.
     #[must_use]
-    pub fn tally(&self) -> Tally {
-        Tally {
+    pub fn usage(&self) -> Usage {
+        Usage {
             computed: self.computed,
             reused: self.reused,
             prompt_tokens: self.prompt_tokens,
@@ -57,14 +58,14 @@ impl Generated {
     }
 
     /// Returns the same text with another cost.
-    pub(super) fn costing(self, tally: Tally) -> Self {
+    pub(super) fn costing(self, usage: Usage) -> Self {
         Self {
-            computed: tally.computed,
-            reused: tally.reused,
-            prompt_tokens: tally.prompt_tokens,
-            completion_tokens: tally.completion_tokens,
-            saved_tokens: tally.saved_tokens,
-            saved_prompt_tokens: tally.saved_prompt_tokens,
+            computed: usage.computed,
+            reused: usage.reused,
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            saved_tokens: usage.saved_tokens,
+            saved_prompt_tokens: usage.saved_prompt_tokens,
             ..self
         }
     }

@@ -12,7 +12,8 @@ use futures::future::try_join_all;
 use super::retrieval::most_recent;
 use super::summaries::{GENERATION, blocks, prompt_with_profile};
 use super::{MethodContext, MethodSpec, PastReview, PreparedPrompt, Result, ids};
-use crate::difference::{Answer, Profile};
+use crate::client::LmAnswer;
+use crate::difference::Profile;
 use crate::task::{Block, Draft, Part, Stage};
 
 /// Number of texts in a block.
@@ -76,7 +77,7 @@ fn prompt(
     context: &MethodContext<'_>,
     history: &[PastReview],
     newest: &[PastReview],
-    summaries: Vec<Answer>,
+    summaries: Vec<LmAnswer>,
 ) -> PreparedPrompt {
     let profile = match summaries.is_empty() {
         true => None,
@@ -87,8 +88,8 @@ fn prompt(
 }
 
 /// The summary after each block.
-async fn recurrent(context: &MethodContext<'_>, texts: &[PastReview]) -> Result<Vec<Answer>> {
-    let mut answers: Vec<Answer> = Vec::new();
+async fn recurrent(context: &MethodContext<'_>, texts: &[PastReview]) -> Result<Vec<LmAnswer>> {
+    let mut answers: Vec<LmAnswer> = Vec::new();
     for (i, block) in texts.chunks(BLOCK_LEN).enumerate() {
         let draft = Draft::new().with_all(Part::Past, blocks(block));
         let (stage, draft) = match answers.last() {
@@ -102,7 +103,7 @@ async fn recurrent(context: &MethodContext<'_>, texts: &[PastReview]) -> Result<
 }
 
 /// The summary of each block, then the summary of these if there are several.
-async fn hierarchical(context: &MethodContext<'_>, texts: &[PastReview]) -> Result<Vec<Answer>> {
+async fn hierarchical(context: &MethodContext<'_>, texts: &[PastReview]) -> Result<Vec<LmAnswer>> {
     let of_blocks = texts.chunks(BLOCK_LEN).map(async |block| {
         let draft = Draft::new().with_all(Part::Past, blocks(block));
         context.ask(BLOCK, draft, &ids(block)).await

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use futures::future::try_join_all;
 
 use super::{MethodContext, PastReview, Result, non_perso};
+use crate::client::LmCall;
 use crate::corpus::{ReviewId, StoredReview, Target};
-use crate::difference::Call;
 use crate::peers::{ChoiceOptions, Origin};
 use crate::task::{Block, Cut, Draft, Part};
 
@@ -86,10 +86,10 @@ async fn non_personalized(
     let title = Some(own.review.title.clone()).filter(|title| !title.is_empty());
     let (user, rating) = (own.review.user.clone(), own.review.rating);
     let target = Target { user, item: item.clone(), rating, title };
-    let call = Call {
+    let call = LmCall {
         stage,
         draft: Draft::new().with(Part::Target, Block::of_target(&target)),
-        made_from: &[own.id],
+        sources: &[own.id],
         sampling: context.profile_sampling(stage)?,
         max_tokens: context.options.max_tokens,
         constraint: None,

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::idiolect::IdiolectOptions;
+use crate::client::CachePolicy;
 use crate::corpus::{self, Target, View};
-use crate::difference::Reuse;
 use crate::peers::{ChoiceOptions, Selector};
 use crate::task::{self, Order, Task, Telling};
 use idiolect_engine::lm::Sampling;
@@ -58,7 +58,7 @@ pub struct Options {
     /// Number of tokens of a text that count in its score, from its first; `None` counts all.
     pub score_limit: Option<usize>,
     /// Whether stored answers are used.
-    pub reuse: Reuse,
+    pub reuse: CachePolicy,
 }
 
 impl Options {
@@ -108,7 +108,7 @@ impl Options {
             idiolect: IdiolectOptions::default(),
             history: History::Own,
             score_limit: None,
-            reuse: Reuse::Stored,
+            reuse: CachePolicy::Stored,
         }
     }
 }

@@ -63,17 +63,17 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
 
     // Stage 3.
     let mut others = Vec::new();
-    let (mut made_from, mut cut) = (Vec::new(), Vec::new());
+    let (mut sources, mut cut) = (Vec::new(), Vec::new());
     for ((_, texts), persona) in neighbours.iter().zip(personas) {
         for (review, item) in context.relevant(texts, 1) {
             others.push(Block::of_review(&review, &item).against(&persona.summary));
         }
-        made_from.extend(persona.reviews);
+        sources.extend(persona.reviews);
         cut.extend(persona.cut);
     }
     let mut prepared = prompt_with_notes(context, STAGE, &past, blocks(&past), own_persona);
     prepared.draft = prepared.draft.with_all(Part::Others, others);
-    prepared.made_from.extend(made_from);
+    prepared.sources.extend(sources);
     prepared.cut_before.extend(cut);
     Ok(prepared)
 }

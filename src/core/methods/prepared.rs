@@ -5,9 +5,10 @@ use super::negative_examples::NegativeExamples;
 use super::{
     Error, Generated, Method, MethodContext, MethodInputs, Options, PastReview, Result, ids,
 };
+use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, Usage};
 use crate::corpus::{ReviewId, StoredReview};
+use crate::difference::Profile;
 use crate::difference::stated::StatedProfile;
-use crate::difference::{Call, OnText, Profile, ScoreCall, Scored, Steered, Tally};
 use crate::task::{Cut, Draft, Stage};
 use idiolect_engine::lm::Sampling;
 
@@ -21,7 +22,7 @@ pub struct PreparedPrompt {
     /// The fields of its prompt.
     pub draft: Draft,
     /// Every review that the prompt shows or that its fields were made from.
-    pub made_from: Vec<ReviewId>,
+    pub sources: Vec<ReviewId>,
     /// The past reviews in the prompt, in its order.
     pub past: Vec<ReviewId>,
     /// The profile, for methods that make one.
@@ -33,7 +34,7 @@ pub struct PreparedPrompt {
     /// Parts left out of earlier prompts, in the order in which the prompts were made.
     pub cut_before: Vec<Cut>,
     /// Calls and tokens spent so far.
-    pub tally: Tally,
+    pub usage: Usage,
 }
 
 /// A given text, to be scored.
@@ -69,20 +70,20 @@ impl PreparedPrompt {
             method: context.method,
             stage,
             draft,
-            made_from: ids(past),
+            sources: ids(past),
             past: ids(past),
             profile: None,
             stated: None,
             steered: None,
             cut_before: Vec::new(),
-            tally: context.calls.tally(),
+            usage: context.calls.usage(),
         }
     }
 
     /// Adds the profile that the prompt was given, if any.
     pub(super) fn after(mut self, profile: Option<Profile>) -> Self {
         if let Some(profile) = &profile {
-            self.made_from.extend(profile.made_from());
+            self.sources.extend(profile.sources());
             let of_differences = profile.differences.iter().flat_map(|d| &d.cut);
             self.cut_before.extend(of_differences.chain(&profile.cut).cloned());
         }
@@ -93,17 +94,17 @@ impl PreparedPrompt {
     pub(super) fn steered_by(
         mut self,
         steered: Steered,
-        made_from: impl IntoIterator<Item = ReviewId>,
+        sources: impl IntoIterator<Item = ReviewId>,
     ) -> Self {
-        self.made_from.extend(made_from);
-        self.made_from.sort_unstable();
-        self.made_from.dedup();
+        self.sources.extend(sources);
+        self.sources.sort_unstable();
+        self.sources.dedup();
         Self { steered: Some(steered), ..self }
     }
 
     /// Adds the negative examples: their reviews, and the parts left out of their prompts.
     pub(super) fn with_negative_examples(mut self, negative: NegativeExamples) -> Self {
-        self.made_from.extend(negative.reviews);
+        self.sources.extend(negative.reviews);
         self.cut_before.splice(0..0, negative.cut);
         self
     }
@@ -131,10 +132,10 @@ impl PreparedPrompt {
         if silent {
             inputs.progress.begin("writing", None);
         }
-        let call = Call {
+        let call = LmCall {
             stage: self.stage,
             draft: self.draft,
-            made_from: &self.made_from,
+            sources: &self.sources,
             sampling: Sampling { seed: options.seed, ..sampling },
             max_tokens: options.max_tokens,
             constraint: None,
@@ -148,19 +149,19 @@ impl PreparedPrompt {
             inputs.progress.end();
         }
         let answer = answer?;
-        let tally = self.tally + calls.tally();
+        let usage = self.usage + calls.usage();
         let mut cut = self.cut_before;
         cut.extend(answer.cut);
         Ok(Generated {
             text: answer.text,
             method: self.method,
             cut,
-            prompt_tokens: tally.prompt_tokens,
-            completion_tokens: tally.completion_tokens,
-            reused: tally.reused,
-            computed: tally.computed,
-            saved_tokens: tally.saved_tokens,
-            saved_prompt_tokens: tally.saved_prompt_tokens,
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            reused: usage.reused,
+            computed: usage.computed,
+            saved_tokens: usage.saved_tokens,
+            saved_prompt_tokens: usage.saved_prompt_tokens,
             finish: answer.finish,
             past: self.past,
             profile: self.profile,
@@ -174,7 +175,7 @@ impl PreparedPrompt {
     /// of earlier ones.
     ///
     /// If the prompt asks for a label, the text is placed after it, and the label is not counted;
-    /// see [`Calls::score`](crate::difference::Calls::score).
+    /// see [`CachedLm::score`](crate::difference::CachedLm::score).
     ///
     /// # Errors
     /// Error if the store or the language model fails, or if a stop is requested.
@@ -190,11 +191,11 @@ impl PreparedPrompt {
         let task = options.task(inputs.task)?;
         let inputs = inputs.with_task(&task);
         let Given { text, review } = given.into();
-        let made_from: Vec<ReviewId> = self.made_from.iter().copied().chain(review).collect();
+        let sources: Vec<ReviewId> = self.sources.iter().copied().chain(review).collect();
         let call = ScoreCall {
             stage: self.stage,
             draft: self.draft.clone(),
-            made_from: &made_from,
+            sources: &sources,
             text,
             limit: options.score_limit,
             max_tokens: options.max_tokens,
@@ -202,7 +203,7 @@ impl PreparedPrompt {
         let calls = inputs.calls(options);
         let Some(steered) = &self.steered else { return Ok(calls.score(call).await?) };
         let rules = std::slice::from_ref(&steered.steering);
-        let mut scores = calls.score_steered(call, &steered.beside, rules).await?;
+        let mut scores = calls.score_steered(call, &steered.contrast, rules).await?;
         scores.pop().ok_or(Error::NoScore { method: self.method.name() })
     }
 }

@@ -7,8 +7,9 @@ use futures::future::LocalBoxFuture;
 use serde::{Serialize, Serializer};
 
 use super::{Generated, MethodContext, MethodInputs, Options, PreparedPrompt, Result};
+use crate::client::OnText;
 use crate::corpus::Target;
-use crate::difference::{self, OnText};
+use crate::difference;
 use crate::task::Stage;
 
 /// Description of a method, declared in the method's file.

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 use futures::executor::block_on;
 
 use super::*;
+use crate::client::testing::Scripted;
+use crate::client::{CachePolicy, OnText};
 use crate::corpus::{Item, Review, ReviewId, Store, Target, View};
-use crate::difference::testing::{FirstPeers, Scripted};
-use crate::difference::{OnText, Reuse};
+use crate::difference::testing::FirstPeers;
 use crate::task::{Task, Telling};
 use idiolect_engine::lm::Prompt;
 use idiolect_engine::progress::Silent;
@@ -120,7 +121,7 @@ fn dpl_tells_differences_sums_up_and_writes() {
     assert!(written.text.starts_with("told "), "{}", written.text);
     assert_eq!(written.past.len(), 6);
     assert_eq!(profile.reviews.len(), 6);
-    assert_eq!(profile.made_from().len(), 6 + 4 * 4);
+    assert_eq!(profile.sources().len(), 6 + 4 * 4);
     assert_eq!(written.completion_tokens, 18);
 }
 
@@ -168,7 +169,7 @@ fn a_second_run_computes_nothing() {
         assert_eq!(second.saved_tokens, first.prompt_tokens + first.completion_tokens);
         assert_eq!(second.past, first.past);
 
-        let fresh = Options { reuse: Reuse::Nothing, ..world.options() };
+        let fresh = Options { reuse: CachePolicy::Nothing, ..world.options() };
         let third = world.write(method, &fresh).unwrap();
         assert_eq!((third.computed, third.reused), (n, 0));
         assert_eq!(third.text, first.text);
@@ -324,13 +325,13 @@ fn a_profile_without_target_takes_the_newest() {
     let made = block_on(profile(&world.inputs(), "ann", None, &options)).unwrap();
     let compared: Vec<_> = made.profile.differences.iter().map(|d| d.item.as_str()).collect();
     assert_eq!(compared, ["i3", "i2"]);
-    assert_eq!(made.tally.computed, 3);
+    assert_eq!(made.usage.computed, 3);
     let summary = world.model.prompt(2);
     assert!(summary.find("text-ann-5").unwrap() < summary.find("text-ann-4").unwrap());
     // With a target, matching stored answers are reused.
     let target = world.target("ann");
     let again = block_on(profile(&world.inputs(), "ann", Some(&target), &world.options()));
-    assert_eq!(again.unwrap().tally.reused, 2);
+    assert_eq!(again.unwrap().usage.reused, 2);
 }
 
 #[test]

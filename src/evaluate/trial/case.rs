@@ -174,9 +174,9 @@ impl CaseTrial<'_, '_> {
         for seed in self.bench.seeds() {
             let options = self.bench.options(history.clone(), seed);
             let written = prepared.clone().write(&material, &options, None).await?;
-            let tally = written.tally();
-            let (prompt_tokens, completion_tokens) = tally.tokens_when_cold();
-            let calls = tally.computed + tally.reused;
+            let usage = written.usage();
+            let (prompt_tokens, completion_tokens) = usage.tokens_when_cold();
+            let calls = usage.computed + usage.reused;
             costs.push(Cost { calls, prompt_tokens, completion_tokens });
             texts.push(written.text);
         }

@@ -4,7 +4,7 @@ use super::Bench;
 use crate::Result;
 use crate::judge::{self, Judged, Reference, Winner};
 use crate::plan::Case;
-use idiolect_core::difference::Calls;
+use idiolect_core::client::CachedLm;
 
 impl Bench<'_> {
     /// Judge's rating of each text, 0 to 1.
@@ -43,9 +43,9 @@ impl Bench<'_> {
         Ok((n > 0.0).then(|| won / n))
     }
 
-    fn judging(&self) -> Calls<'_> {
+    fn judging(&self) -> CachedLm<'_> {
         let model = self.judge.unwrap_or(self.model);
-        Calls::new(self.store, model, self.task, self.options.reuse)
+        CachedLm::new(self.store, model, self.task, self.options.reuse)
     }
 }
 
@@ -56,5 +56,5 @@ fn reference(case: &Case) -> Reference<'_> {
 /// Lists no sources of the text: the judgement is deleted with the real text, and the generated
 /// text with its sources.
 fn judged(text: &str) -> Judged<'_> {
-    Judged { text, made_from: &[] }
+    Judged { text, sources: &[] }
 }

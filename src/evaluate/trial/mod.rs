@@ -6,8 +6,9 @@ mod judged;
 mod swap;
 
 use super::measures::Measures;
+use idiolect_core::client::Model;
 use idiolect_core::corpus::{Store, View};
-use idiolect_core::difference::{Model, Peers};
+use idiolect_core::difference::Peers;
 use idiolect_core::methods::{History, MethodInputs, Options};
 use idiolect_core::task::Task;
 use idiolect_engine::progress::Progress;

@@ -1,7 +1,7 @@
 //! Best-of-n selection: the text whose probability under the user's prompt exceeds that under the
 //! peers' prompts the most.
 
-use crate::difference::{Calls, OnText, ScoreCall, Tally};
+use crate::client::{CachedLm, OnText, ScoreCall, Usage};
 use crate::methods::{Generated, MethodInputs, Options, PreparedPrompt, Result};
 use crate::task::Draft;
 
@@ -15,13 +15,13 @@ pub(crate) async fn write(
 ) -> Result<Generated> {
     let calls = inputs.calls(options);
     let mut best = generate(&prepared, inputs, options, 0).await?;
-    let mut spent = best.tally();
+    let mut spent = best.usage();
     let mut most = margin(&prepared, &calls, options, &best.text).await?;
     // The cost of everything before the last call is counted once.
-    let prepared = PreparedPrompt { tally: Tally::default(), ..prepared };
+    let prepared = PreparedPrompt { usage: Usage::default(), ..prepared };
     for draw in 1..options.idiolect.best_of {
         let other = generate(&prepared, inputs, options, draw).await?;
-        spent = spent + other.tally();
+        spent = spent + other.usage();
         let margin = margin(&prepared, &calls, options, &other.text).await?;
         if margin > most {
             (best, most) = (other, margin);
@@ -30,7 +30,7 @@ pub(crate) async fn write(
     if let Some(mut on_text) = on_text {
         on_text(&best.text);
     }
-    Ok(best.costing(spent + calls.tally()))
+    Ok(best.costing(spent + calls.usage()))
 }
 
 /// Generates one text with the seed that is `draw` after the options' one.
@@ -49,7 +49,7 @@ async fn generate(
 /// Mean bits per token under the peers' prompts minus those under the user's; 0 without peers.
 async fn margin(
     prepared: &PreparedPrompt,
-    calls: &Calls<'_>,
+    calls: &CachedLm<'_>,
     options: &Options,
     text: &str,
 ) -> Result<f64> {
@@ -57,14 +57,14 @@ async fn margin(
         let call = ScoreCall {
             stage: prepared.stage,
             draft: draft.clone(),
-            made_from: &prepared.made_from,
+            sources: &prepared.sources,
             text,
             limit: options.score_limit,
             max_tokens: options.max_tokens,
         };
         Ok(calls.score(call).await?.bits_per_token().unwrap_or(0.0))
     };
-    let peers = prepared.steered.iter().flat_map(|steered| &steered.beside.peers);
+    let peers = prepared.steered.iter().flat_map(|steered| &steered.contrast.peers);
     let (mut of_peers, mut n_peers) = (0.0, 0.0);
     for draft in peers {
         of_peers += bits(draft).await?;

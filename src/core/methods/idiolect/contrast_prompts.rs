@@ -1,15 +1,15 @@
 //! Contrast prompts, and the texts that must not be copied.
 
 use crate::corpus::{ReviewId, StoredReview, Target};
-use crate::difference::Beside;
+use crate::client::ContrastPrompts;
 use crate::methods::{MethodContext, PastReview, Result};
 use crate::task::{Block, Draft, Part};
-use idiolect_engine::lm::Lanes;
+use crate::steering::NeededPrompts;
 
 /// Contrast prompts, and others' texts that must not be copied.
 pub(super) struct PeerPrompts {
     /// The unconditional prompt and the prompts with peers' texts.
-    pub(super) beside: Beside,
+    pub(super) beside: ContrastPrompts,
     /// Others' texts about the items of the prompt, which must not be copied.
     pub(super) guarded: Vec<String>,
     /// Others' reviews that any of it was made from.
@@ -27,7 +27,7 @@ impl PeerPrompts {
         target: Option<&Target>,
         lanes: Lanes,
     ) -> Result<Self> {
-        let mut beside = Beside::default();
+        let mut beside = ContrastPrompts::default();
         let (mut guarded, mut reviews) = (Vec::new(), Vec::new());
         let items = past.iter().map(|(_, item)| item);
         for item in items.chain(target.map(|target| &target.item)) {

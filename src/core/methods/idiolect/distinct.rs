@@ -4,7 +4,7 @@ use super::leave_one_out::newest;
 use crate::corpus::ReviewId;
 use crate::methods::{MethodContext, PastReview, Result};
 use crate::peers::{OnItem, Origin};
-use idiolect_engine::lm::Contrast;
+use crate::steering::Contrast;
 
 /// Maximum number of past texts that are compared with peers', the newest.
 const MAX_TEXTS: usize = 24;

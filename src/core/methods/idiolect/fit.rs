@@ -11,9 +11,10 @@ use super::leave_one_out::{held_out_examples, newest, without};
 use super::lexical::Lexica;
 use super::{IdiolectOptions, LexicalOptions};
 use crate::corpus::ReviewId;
-use crate::difference::{Beside, Occasion, ScoreCall, Scored};
+use crate::client::{ContrastPrompts, ScoreCall, Scored};
+use crate::difference::Occasion;
 use crate::methods::{MethodContext, PastReview, Result};
-use idiolect_engine::lm::{Contrast, PeerContrast, Steering};
+use crate::steering::{Contrast, PeerContrast, Steering};
 
 /// Maximum number of past texts that are left out in turn, the newest.
 const MAX_TEXTS: usize = 4;
@@ -96,9 +97,9 @@ pub(super) async fn fitted_strengths(
         let steering = Steering { contrast: given.contrast, ..steering };
         let past = selection.past(context, Some(&target), &rest);
         let prompts = PeerPrompts::of(context, &past, Some(&target), steering.lanes())?;
-        let mut made_from: Vec<_> = history.iter().map(|(review, _)| review.id).collect();
-        made_from.extend(&prompts.reviews);
-        let text = HeldOutText { context, example, made_from };
+        let mut sources: Vec<_> = history.iter().map(|(review, _)| review.id).collect();
+        sources.extend(&prompts.reviews);
+        let text = HeldOutText { context, example, sources };
         let of_words: Vec<Steering> =
             of_lexical.iter().map(|candidate| scaled(&steering, candidate.value)).collect();
         add(&mut of_lexical, &text.gains(&prompts.beside, &of_words).await?);
@@ -137,12 +138,12 @@ fn scaled(steering: &Steering, scale: f32) -> Steering {
 struct HeldOutText<'t, 'c> {
     context: &'t MethodContext<'c>,
     example: &'t Occasion,
-    made_from: Vec<ReviewId>,
+    sources: Vec<ReviewId>,
 }
 
 impl HeldOutText<'_, '_> {
     /// Gains of each steering over the first one.
-    async fn gains(&self, beside: &Beside, steerings: &[Steering]) -> Result<Vec<TextGain>> {
+    async fn gains(&self, beside: &ContrastPrompts, steerings: &[Steering]) -> Result<Vec<TextGain>> {
         let own = self.bits(&self.example.own.review.text, beside, steerings).await?;
         let others = match self.example.others.first() {
             Some(peer) => self.bits(&peer.review.text, beside, steerings).await?,
@@ -157,12 +158,12 @@ impl HeldOutText<'_, '_> {
     }
 
     /// Bits per token of a text under each steering; empty for an empty text.
-    async fn bits(&self, text: &str, beside: &Beside, steerings: &[Steering]) -> Result<Vec<f64>> {
+    async fn bits(&self, text: &str, beside: &ContrastPrompts, steerings: &[Steering]) -> Result<Vec<f64>> {
         let options = self.context.options;
         let call = ScoreCall {
             stage: options.idiolect.form.stage(),
             draft: self.example.draft.clone(),
-            made_from: &self.made_from,
+            sources: &self.sources,
             text,
             limit: Some(TOKENS),
             max_tokens: options.max_tokens,

@@ -35,8 +35,8 @@ pub(super) fn held_out_examples(
     for held_out in held_out {
         let (target, rest) = without(history, held_out);
         let past = selection.past(context, Some(&target), &rest);
-        let from_summary = selection.summary.iter().flat_map(|summary| summary.made_from());
-        let made_from: Vec<ReviewId> =
+        let from_summary = selection.summary.iter().flat_map(|summary| summary.sources());
+        let sources: Vec<ReviewId> =
             past.iter().map(|(review, _)| review.id).chain(from_summary).collect();
         let (own, item) = held_out;
         let others = context.view.reviews_of(&item.id)?;
@@ -47,7 +47,7 @@ pub(super) fn held_out_examples(
             draft: selection.draft(Some(&target), &past),
             own: own.clone(),
             others: others.take(MAX_OTHERS).collect(),
-            made_from,
+            sources,
         });
     }
     Ok(examples)

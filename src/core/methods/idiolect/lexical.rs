@@ -5,9 +5,9 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::StoredReview;
-use crate::difference::Model;
+use crate::client::Model;
 use crate::methods::{LexicalOptions, MethodContext, PastReview, Result};
-use idiolect_engine::lm::{Lexicon, Steering};
+use crate::steering::{Steering, UnigramCounts};
 
 /// Maximum number of others' texts that are counted: about two million tokens of reviews, enough
 /// for every token that a user uses often.

@@ -38,12 +38,14 @@ use super::{MethodContext, MethodSpec, PastReview, PreparedPrompt, Result};
 use super::{intsum, rag};
 use crate::corpus::ReviewId;
 use crate::difference::stated::{Standing, StatedProfile, revisions};
-use crate::difference::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, Steered};
+use crate::client::Steered;
+use crate::difference::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION};
 use crate::task::{Block, Part, Stage};
 use contrast_prompts::PeerPrompts;
 use example_selection::ExampleSelection;
 use fit::Strengths;
-use idiolect_engine::lm::{self, CopyGuard, Ending, Lanes, Steering};
+use crate::steering::{LengthPrior, NeededPrompts, NgramBlocklist, Steering};
+use idiolect_engine::lm::self;
 use lexical::Lexica;
 
 /// Generates in a conversation as SCP does, with notes about the user before the target.
@@ -153,7 +155,7 @@ fn build_contrast_prompts(
     prompts.beside.peers.truncate(peers.unwrap_or(usize::MAX));
     let guard = match settings.guard_words {
         0 => None,
-        n => Some(CopyGuard::new(&prompts.guarded, n)),
+        n => Some(NgramBlocklist::new(&prompts.guarded, n)),
     };
     let ending = match settings.as_long {
         true => length_prior(context, history)?,

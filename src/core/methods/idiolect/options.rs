@@ -2,7 +2,7 @@
 
 use crate::methods::rag;
 use crate::task::Stage;
-use idiolect_engine::lm::Contrast;
+use crate::steering::Contrast;
 
 /// Form of past texts in the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -91,7 +91,7 @@ fn cicl_sets_each_text_against_a_representatives() {
         assert!(prompt.contains("[Not by this person]: text-b-0"), "{prompt}");
     }
     assert!(prompts[1].contains(&format!("[Analysis]: {}", answers[0])));
-    assert_eq!(written.profile.unwrap().made_from().len(), 12);
+    assert_eq!(written.profile.unwrap().sources().len(), 12);
     // If nobody else wrote about the item, the model writes the negative example.
     let Run { prompts, answers, .. } = run(Method::CICL, "loner", |_| ());
     assert_eq!(prompts.len(), 3);

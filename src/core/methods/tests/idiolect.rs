@@ -1,10 +1,11 @@
 //! Tests of `idiolect`: contrast prompts, statements, fits, best of n, attribution.
 
 use super::*;
+use crate::client::testing::text_of;
 use crate::difference::stated::Standing;
-use crate::difference::testing::text_of;
+use crate::steering::{Contrast, PeerContrast};
 use idiolect_engine::lm::tiny::Tiny;
-use idiolect_engine::lm::{Contrast, Lm, LoadOptions, PeerContrast};
+use idiolect_engine::lm::{Lm, LoadOptions};
 use idiolect_engine::model::LmFiles;
 
 const PEERS: Contrast =
@@ -36,7 +37,7 @@ fn it_is_one_call_over_the_prompt_of_scp() {
     world.write(Method::SCP, &options).unwrap();
     assert_eq!((written.computed, world.model.n_requests()), (1, 2));
     assert_eq!(world.model.prompt(0), world.model.prompt(1));
-    assert!(world.model.beside.borrow()[0].is_empty());
+    assert!(world.model.contrast.borrow()[0].is_empty());
     let stated = written.stated.unwrap();
     assert_eq!((stated.statements.len(), stated.tried), (0, 0));
 }
@@ -46,7 +47,7 @@ fn peers_texts_on_the_same_items_stand_beside_the_users() {
     let world = World::new();
     let options = world.idiolect(|o| (o.contrast, o.texts) = (PEERS, Texts::Relevant));
     world.write(Method::IDIOLECT, &options).unwrap();
-    let beside = world.model.beside.borrow()[0].clone();
+    let beside = world.model.contrast.borrow()[0].clone();
     let (nobody, peers) = beside.split_first().unwrap();
     assert!(!text_of(nobody).contains("text-"));
     // Four representatives are chosen on items with that many; item 4 has one other reviewer.
@@ -60,7 +61,7 @@ fn peers_texts_on_the_same_items_stand_beside_the_users() {
     // A rule without peers reads none of their prompts.
     let cos = world.idiolect(|o| o.contrast = Contrast::ContextSteering { strength: 0.2 });
     world.write(Method::IDIOLECT, &cos).unwrap();
-    assert_eq!(world.model.beside.borrow()[1].len(), 1);
+    assert_eq!(world.model.contrast.borrow()[1].len(), 1);
 }
 
 #[test]
@@ -187,14 +188,14 @@ fn a_fit_of_the_contrast_stays_on_its_grid_and_is_kept() {
     let fitted = || {
         let prepared = Method::IDIOLECT.prepare(&inputs, &target, &options);
         let prepared = block_on(prepared).unwrap();
-        (prepared.steered.unwrap(), prepared.tally)
+        (prepared.steered.unwrap(), prepared.usage)
     };
     let (steered, first) = fitted();
     let Contrast::Peers(peers) = steered.steering.contrast else { unreachable!() };
     assert!((0.8..=1.2).contains(&peers.a) && (0.0..=0.6).contains(&peers.b), "{peers:?}");
     assert!(peers.b != 0.3, "{peers:?}");
     assert_eq!(peers.plausible, 0.0);
-    assert!([1, 4].contains(&steered.beside.peers.len()));
+    assert!([1, 4].contains(&steered.contrast.peers.len()));
     let (again, second) = fitted();
     assert_eq!(again.steering, steered.steering);
     assert!(first.computed > 0 && second.computed == 0, "{first:?} {second:?}");

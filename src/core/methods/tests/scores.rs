@@ -1,8 +1,8 @@
 //! Tests of scores of given texts, and of prompts with another user's past and with nobody's.
 
 use super::*;
-use crate::difference::Scored;
-use crate::difference::testing::text_of;
+use crate::client::Scored;
+use crate::client::testing::text_of;
 use idiolect_engine::lm::tiny::Tiny;
 use idiolect_engine::lm::{Lm, LoadOptions};
 use idiolect_engine::model::LmFiles;
@@ -67,7 +67,7 @@ fn a_score_is_kept_and_goes_with_the_review_it_is_of() {
     block_on(prepared.score(&world.inputs(), &options, own.review.text.as_str())).unwrap();
     assert_eq!(world.model.scores.borrow().len(), 2);
 
-    let fresh = Options { reuse: Reuse::Nothing, ..options.clone() };
+    let fresh = Options { reuse: CachePolicy::Nothing, ..options.clone() };
     block_on(prepared.score(&world.inputs(), &fresh, TEXT)).unwrap();
     block_on(prepared.score(&world.inputs(), &fresh, TEXT)).unwrap();
     assert_eq!(world.model.scores.borrow().len(), 4);
