@@ -17,7 +17,7 @@
 //! use idiolect::corpus::{Store, Target, View};
 //! use idiolect::encoder::Encoder;
 //! use idiolect::lm::{Lm, LoadOptions};
-//! use idiolect::methods::{Material, Method, Options};
+//! use idiolect::methods::{MethodInputs, Method, Options};
 //! use idiolect::model::catalog::{Catalog, default_models_dir};
 //! use idiolect::progress::Silent;
 //! use idiolect::task::Task;
@@ -35,7 +35,7 @@
 //!     rating: Some(2.0),
 //!     title: Some("Whistles, but flat".to_owned()),
 //! };
-//! let material = Material {
+//! let material = MethodInputs {
 //!     view: View::all(&store),
 //!     model: &lm,
 //!     peers: Some(&encoder),
@@ -43,7 +43,7 @@
 //!     progress: &Silent,
 //! };
 //! let options = Options::of(&task);
-//! let written = Method::Dpl.write(&material, &target, &options, None);
+//! let written = Method::DPL.write(&material, &target, &options, None);
 //! println!("{}", futures::executor::block_on(written)?.text);
 //! # Ok(())
 //! # }

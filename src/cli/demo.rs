@@ -8,7 +8,7 @@ use idiolect::corpus::{Store, StoredReview, Target, View};
 use idiolect::difference::{Evidence, MeasuredDifferences, Statement};
 use idiolect::encoder::Encoder;
 use idiolect::lm::{Finish, Lm};
-use idiolect::methods::{Material, Method, Options, Written, measured_differences};
+use idiolect::methods::{Generated, Method, MethodInputs, Options, measured_differences};
 use idiolect::peers::{self, Choice};
 use idiolect::task::Task;
 use serde::Serialize;
@@ -67,7 +67,7 @@ struct DemoJson<'a> {
     held_out: &'a StoredReview,
     measured: &'a [Statement],
     representatives: &'a Choice,
-    written: &'a [Written],
+    written: &'a [Generated],
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -84,7 +84,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let mut history = store.history(&args.user)?;
     let held_out = history.pop().with_context(|| format!("`{}` has no texts", args.user))?;
     let newest = history.last().with_context(|| format!("`{}` has a single text", args.user))?;
-    let material = Material {
+    let material = MethodInputs {
         view: View::all(&store).without(held_out.id),
         model: &lm,
         peers: Some(&encoder as _),
@@ -107,8 +107,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     show.representatives(&args.user, newest, &choice)?;
     show.held_out(&args.user, &target, &held_out)?;
     let mut written = Vec::new();
-    for method in [Method::NonPerso, Method::Idiolect].into_iter().chain(args.method) {
-        if !written.iter().any(|made: &Written| made.method == method) {
+    for method in [Method::NON_PERSO, Method::IDIOLECT].into_iter().chain(args.method) {
+        if !written.iter().any(|made: &Generated| made.method == method) {
             written.push(show.written(method, &material, &target, &options)?);
         }
     }
@@ -280,10 +280,10 @@ impl Show<'_> {
     fn written(
         &self,
         method: Method,
-        material: &Material<'_>,
+        material: &MethodInputs<'_>,
         target: &Target,
         options: &Options,
-    ) -> anyhow::Result<Written> {
+    ) -> anyhow::Result<Generated> {
         let context = self.context;
         let prepared = wait(context, method.prepare(material, target, options))??;
         if let Some(told) = &prepared.profile {
@@ -294,11 +294,11 @@ impl Show<'_> {
             self.text(&profile::in_words(told, material.task))?;
         }
         let user = &target.user;
-        self.text(&match method {
-            Method::NonPerso => {
+        self.text(&match method.needs_history() {
+            false => {
                 format!("WRITTEN WITHOUT KNOWING {user} (non-perso: the item, rating and title)\n")
             }
-            _ => format!("WRITTEN AS {user} ({})\n", method.name()),
+            true => format!("WRITTEN AS {user} ({})\n", method.name()),
         })?;
         let mut wrapped = Wrapped::new(4);
         let show = |piece: &str| match context.globals.json {

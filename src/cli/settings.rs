@@ -3,6 +3,7 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::client::CachePolicy;
 use idiolect::corpus::{Item, Store, View};
+use idiolect::evaluate;
 use idiolect::methods::Options;
 use idiolect::peers::{ChoiceOptions, Selector};
 use idiolect::task::{Cut, Order, Task, Telling};
@@ -38,7 +39,8 @@ pub(crate) struct MethodArgs {
     /// Maximum number of tokens of each difference and of the profile [default: the task's]
     #[arg(long, value_name = "N", value_parser = values::tokens(1))]
     profile_max_tokens: Option<usize>,
-    /// Kind of text to write: a built-in task (review, headline) or the path of a task file
+    /// Kind of text to write: a built-in task (review, headline) or the path of a task's folder or
+    /// file
     #[arg(long, env = "IDIOLECT_TASK", value_name = "NAME|PATH", default_value = Task::DEFAULT)]
     task: String,
     /// In comparisons, put the peers' texts before the user's, so that all users of an item share a
@@ -93,6 +95,7 @@ fn telling(form: String) -> Telling {
 impl MethodArgs {
     pub(crate) fn task(&self) -> anyhow::Result<Task> {
         let task = Task::load(&self.task)?;
+        task.check(&evaluate::stages())?;
         if !self.without_dimension.is_empty() {
             // Report a wrong key before anything is loaded.
             task.without_dimensions(&self.without_dimension)?;

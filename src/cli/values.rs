@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use idiolect::methods::Method;
 
 /// Maximum number of tokens of a text or a prompt; models have windows of up to a million.
@@ -70,7 +70,8 @@ pub(crate) fn mebibytes() -> impl TypedValueParser<Value = usize> {
 
 /// Parser of the name of a method.
 pub(crate) fn method() -> impl TypedValueParser<Value = Method> {
-    PossibleValuesParser::new(Method::ALL.map(Method::name))
+    let names = Method::all().map(|method| PossibleValue::new(method.name()).help(method.about()));
+    PossibleValuesParser::new(names)
         .try_map(|name| Method::named(&name).ok_or("there is no such method"))
 }
 

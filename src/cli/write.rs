@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use idiolect::corpus::{Store, Target};
 use idiolect::lm::Finish;
-use idiolect::methods::{Material, Method, Options, Reason, SamplingOverrides, Written};
+use idiolect::methods::{
+    Generated, Method, MethodInputs, Options, SamplingOverrides, TokenAttribution,
+};
 use serde::Serialize;
 
 use super::context::Context;
@@ -29,20 +31,7 @@ pub(crate) struct Args {
     /// Item to write about
     #[arg(long, value_name = "ITEM")]
     item: String,
-    /// Method:
-    /// non-perso (the item alone),
-    /// rag (past texts in one prompt),
-    /// scp (past texts as the assistant's answers),
-    /// ccp (as scp, with a rejected wrong answer before each),
-    /// intsum (past texts and a summary of all of them),
-    /// llm-trsr-recurrent, llm-trsr-hierarchical (past texts and a summary made block by block),
-    /// cicl (past texts with others' on the same items, and an analysis of the differences),
-    /// persona-db (past texts, a structured persona, and those of similar users),
-    /// hyperalign (past texts and hypotheses about the writer),
-    /// dpl (past texts and a profile of the user's differences),
-    /// drp (as dpl, with further dimensions that the model finds and then checks),
-    /// idiolect (as scp, with the user's word choice in the logits; statements about the user and
-    /// other steps by the options below)
+    /// Method of generation
     #[arg(
         long,
         value_name = "METHOD",
@@ -109,12 +98,12 @@ Examples:
 #[derive(Serialize)]
 struct WriteJson<'a> {
     #[serde(flatten)]
-    written: &'a Written,
+    written: &'a Generated,
     user: &'a str,
     item: &'a str,
     seed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<Vec<Reason>>,
+    why: Option<Vec<TokenAttribution>>,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -135,7 +124,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let lm = context.lm()?;
     context.note_small_model(&lm);
     let encoder = args.method.needs_peers(&options).then(|| context.encoder()).transpose()?;
-    let material = Material {
+    let material = MethodInputs {
         view,
         model: &lm,
         peers: encoder.as_ref().map(|encoder| encoder as _),
@@ -168,32 +157,32 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 fn reasons(
     args: &Args,
     context: &Context,
-    material: &Material<'_>,
+    material: &MethodInputs<'_>,
     target: &Target,
     options: &Options,
-    written: &Written,
-) -> anyhow::Result<Vec<Reason>> {
+    written: &Generated,
+) -> anyhow::Result<Vec<TokenAttribution>> {
     let why = async {
         let prepared = args.method.prepare(material, target, options).await?;
-        prepared.why(material, options, written.text.as_str()).await
+        prepared.attribute(material, options, written.text.as_str()).await
     };
     Ok(wait(context, why)??)
 }
 
 /// Formats one token per line: log-probability added by the user's texts, log-probability added by
 /// steering, token.
-fn in_columns(why: &[Reason]) -> String {
+fn in_columns(why: &[TokenAttribution]) -> String {
     let mut out = String::from("\n  user  steer  token (nats)\n");
-    for Reason { piece, user, contrast } in why {
+    for TokenAttribution { piece, user, contrast } in why {
         let _ = writeln!(out, "{user:+6.2} {contrast:+6.2}  {piece:?}");
     }
     out
 }
 
 /// Prints warnings and the cost of the text to stderr.
-fn tell(written: &Written, options: &Options, context: &Context) {
+fn tell(written: &Generated, options: &Options, context: &Context) {
     note_cuts(&written.cut);
-    let compares = written.method.tells_differences() && options.differences;
+    let compares = written.method.extracts_differences() && options.differences;
     if compares && written.profile.as_ref().is_some_and(|profile| profile.differences.is_empty()) {
         output::note("no past item has enough other reviewers, so the profile compares nothing");
     }

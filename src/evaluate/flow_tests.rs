@@ -119,7 +119,7 @@ impl SentenceVectors for Letters {
     }
 }
 
-const METHODS: [Method; 2] = [Method::NonPerso, Method::Scp];
+const METHODS: [Method; 2] = [Method::NON_PERSO, Method::SCP];
 
 fn world(path: &Path) -> Store {
     let options =
@@ -253,7 +253,7 @@ fn a_judgement_goes_with_the_reviews_that_the_text_was_made_from() {
     };
     let plan = plan_of(&store);
     let case = &plan.cases[0];
-    let result = block_on(context.case(&plan, Method::Scp, case, &Silent)).unwrap();
+    let result = block_on(context.case(&plan, Method::SCP, case, &Silent)).unwrap();
     let calls = CachedLm::new(&store, &model, &task, CachePolicy::Stored);
     let is_stored = || {
         let text = JudgedText { text: &result.texts[0], sources: &[] };

@@ -12,8 +12,23 @@ use super::seed::seed_for;
 use super::{Error, Result};
 use idiolect_core::client::{CachedLm, LmAnswer, LmCall};
 use idiolect_core::corpus::{Item, ReviewId, StoredReview, Target};
+use idiolect_core::methods;
 use idiolect_core::task::{Block, Cut, Draft, Part, Stage};
 use idiolect_engine::lm::{Constraint, Sampling};
+
+/// Scores a text by comparison with the one that the user really wrote.
+const JUDGE: Stage = Stage::new("judge", &[Part::Target, Part::Own, Part::Judged]);
+/// Decides which of two texts is nearer to the one that the user really wrote.
+const JUDGE_PAIR: Stage = Stage::new("judge-pair", &[Part::Target, Part::Own, Part::Judged]);
+
+/// Stages of all prompts that a task can have: the methods' and the judge's.
+/// [`Task::check`](idiolect_core::task::Task::check) needs them.
+#[must_use]
+pub fn stages() -> Vec<Stage> {
+    let mut stages = methods::stages();
+    stages.extend([JUDGE, JUDGE_PAIR]);
+    stages
+}
 
 /// Maximum number of points a text can get.
 pub(crate) const MAX_POINTS: u8 = 10;
@@ -88,12 +103,12 @@ pub(crate) async fn rate(
     reference: &Reference<'_>,
     text: &JudgedText<'_>,
 ) -> Result<Rating> {
-    let answer = ask(calls, Stage::Judge, "10|[0-9]", reference, &[text]).await?;
+    let answer = ask(calls, JUDGE, "10|[0-9]", reference, &[text]).await?;
     match answer.text.parse() {
         Ok(points) if points <= MAX_POINTS => {
             Ok(Rating { points, cut: answer.cut, reused: answer.reused })
         }
-        _ => Err(unreadable(Stage::Judge, "a whole number from 0 to 10", answer.text)),
+        _ => Err(unreadable(JUDGE, "a whole number from 0 to 10", answer.text)),
     }
 }
 
@@ -119,11 +134,11 @@ pub(crate) async fn prefer(
     let mut winners = Vec::with_capacity(2);
     for straight in [straight_first, !straight_first] {
         let texts = if straight { [first, second] } else { [second, first] };
-        let answer = ask(calls, Stage::JudgePair, "A|B", reference, &texts).await?;
+        let answer = ask(calls, JUDGE_PAIR, "A|B", reference, &texts).await?;
         winners.push(match (answer.text.as_str(), straight) {
             ("A", true) | ("B", false) => Winner::First,
             ("A", false) | ("B", true) => Winner::Second,
-            _ => return Err(unreadable(Stage::JudgePair, "A or B", answer.text)),
+            _ => return Err(unreadable(JUDGE_PAIR, "A or B", answer.text)),
         });
         preference.cut.extend(answer.cut);
         preference.reused += usize::from(answer.reused);

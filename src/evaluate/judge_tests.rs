@@ -202,3 +202,15 @@ fn a_model_with_random_weights_always_gives_an_answer_that_parses() {
     }
     assert!(seen.iter().all(|points| *points <= MAX_POINTS));
 }
+
+#[test]
+fn the_built_in_tasks_have_a_prompt_for_each_stage_and_no_other() {
+    for name in ["review", "headline"] {
+        let task = Task::load(name).unwrap();
+        task.check(&stages()).unwrap();
+        for stage in stages() {
+            task.stage(stage).unwrap();
+        }
+        assert!(task.check(&methods::stages()).is_err());
+    }
+}

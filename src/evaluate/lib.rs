@@ -43,7 +43,7 @@
 //!     seed: 42,
 //! };
 //! let plan = Plan::new(&store, &store.split("default")?, &options, None)?;
-//! let methods = [Method::NonPerso, Method::Rag];
+//! let methods = [Method::NON_PERSO, Method::RAG];
 //! let results = run(&context, &plan, &methods, Shard::WHOLE, &Silent);
 //! println!("{} methods", futures::executor::block_on(results)?.methods.len());
 //! # Ok(())
@@ -75,6 +75,7 @@ mod wrong_users;
 
 pub use cases::EvalContext;
 pub use error::Error;
+pub use judge::stages;
 pub use metric_groups::{MetricGroup, MetricSet};
 pub use plan::{Plan, PlanOptions};
 pub use run::{MethodResults, PlanResults, Shard, run};

@@ -5,7 +5,7 @@ use idiolect::client::CachePolicy;
 use idiolect::corpus::{Store, View};
 use idiolect::encoder::Encoder;
 use idiolect::lm::{Lm, Prompt, ScoreRequest};
-use idiolect::methods::{Material, Method, Options, Written};
+use idiolect::methods::{Generated, Method, MethodInputs, Options};
 use idiolect::peers::{BuildOptions, build_index};
 use idiolect::progress::{Progress as _, Silent};
 use idiolect::task::Task;
@@ -135,12 +135,12 @@ fn personalize(
     encoder: &Encoder,
     store: &Store,
     context: &Context,
-) -> anyhow::Result<Written> {
+) -> anyhow::Result<Generated> {
     let task = Task::load(Task::DEFAULT)?;
     let Some(held_out) = store.history(sample::USER)?.pop() else {
         bail!("the sample has no review by {}", sample::USER);
     };
-    let material = Material {
+    let material = MethodInputs {
         view: View::all(store).without(held_out.id),
         model: lm,
         peers: Some(encoder as _),
@@ -154,7 +154,7 @@ fn personalize(
         ..Options::of(&task)
     };
     let target = sample::target(store, &held_out)?;
-    Ok(wait(context, Method::Dpl.write(&material, &target, &options, None))??)
+    Ok(wait(context, Method::DPL.write(&material, &target, &options, None))??)
 }
 
 /// The sample corpus in a temporary store, deleted when dropped.

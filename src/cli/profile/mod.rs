@@ -7,7 +7,7 @@ mod told;
 
 use anyhow::bail;
 use idiolect::corpus::{Store, Target};
-use idiolect::methods::{IdiolectOptions, Material, Options, Statements};
+use idiolect::methods::{IdiolectOptions, MethodInputs, Options, Statements};
 use idiolect::task::Task;
 
 use super::context::Context;
@@ -159,7 +159,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let options = options(&args, &task);
     let (lm, encoder) = (context.lm()?, context.encoder()?);
     let (model, peers) = (&lm, Some(&encoder as _));
-    let material = Material { view, model, peers, task: &task, progress: context };
+    let material = MethodInputs { view, model, peers, task: &task, progress: context };
     match args.method {
         Of::Idiolect => stated::run(&args, &material, &options, context),
         Of::Dpl => told::show(&material, &args.user, target.as_ref(), &options, context),

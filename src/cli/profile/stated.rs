@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use idiolect::difference::statements::{ProfileStatement, StatementProfile, revisions};
-use idiolect::methods::{self, Material, Options};
+use idiolect::methods::{self, MethodInputs, Options};
 use idiolect::task::Task;
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ struct StatedJson<'a> {
 
 pub(super) fn run(
     args: &Args,
-    material: &Material<'_>,
+    material: &MethodInputs<'_>,
     options: &Options,
     context: &Context,
 ) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use idiolect::client::Usage;
 use idiolect::corpus::Target;
 use idiolect::difference::{Difference, Profile};
-use idiolect::methods::{self, Material, Options, Profiled};
+use idiolect::methods::{self, MethodInputs, Options, Profiled};
 use idiolect::task::{Cut, Task};
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ struct ToldJson<'a> {
 }
 
 pub(super) fn show(
-    material: &Material<'_>,
+    material: &MethodInputs<'_>,
     user: &str,
     target: Option<&Target>,
     options: &Options,

@@ -2,6 +2,7 @@
 //! 2511.15389).
 
 use super::{Compared, Difference, Result};
+use super::{DRP_DIFFERENCE, DRP_VALIDATION};
 use crate::client::{CachedLm, LmAnswer, LmCall};
 use crate::task::{Block, Draft, Order, Part, Stage, Telling};
 use idiolect_engine::lm::Sampling;
@@ -36,9 +37,9 @@ pub async fn tell_validated(
         Ok(calls.answer(call).await?)
     };
     let draft = compared.draft(order, Telling::Free);
-    let open = ask(Stage::DrpDifference, draft.clone()).await?;
+    let open = ask(DRP_DIFFERENCE, draft.clone()).await?;
     let draft = draft.with(Part::Notes, Block::of_note(&open.text));
-    let kept = ask(Stage::DrpValidation, draft).await?;
+    let kept = ask(DRP_VALIDATION, draft).await?;
     let cut = [open.cut, kept.cut].concat();
     Ok(compared.told(None, kept.text, cut, open.reused && kept.reused))
 }

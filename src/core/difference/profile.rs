@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Difference, Result};
+use super::{Difference, Result, SUMMARY};
 use crate::client::{CachedLm, LmAnswer, LmCall};
 use crate::corpus::{Item, ReviewId, StoredReview};
-use crate::task::{Block, Cut, Draft, Part, Stage};
+use crate::task::{Block, Cut, Draft, Part};
 use idiolect_engine::lm::Sampling;
 
 /// Profile of a user: differences from other users, and their summary.
@@ -62,7 +62,7 @@ pub async fn summarize(
     seed: u64,
     max_tokens: Option<usize>,
 ) -> Result<Profile> {
-    let stage = Stage::Summary;
+    let stage = SUMMARY;
     let compared = differences
         .iter()
         // Empty differences are left out of the prompt.

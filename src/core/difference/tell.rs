@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Error, Result, SentenceVectors, constrained};
+use super::{DIFFERENCE, Error, Result, SentenceVectors, constrained};
 use crate::client::{CachedLm, LmCall};
 use crate::corpus::{Item, ReviewId, StoredReview, View};
 use crate::peers::{self, Choice, ChoiceOptions, OnItem, Representative};
-use crate::task::{Block, Cut, Draft, Order, Part, Stage, Telling, Told, split_by_dimension};
+use crate::task::{Block, Cut, Draft, Order, Part, Telling, Told, split_by_dimension};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::lm::Sampling;
 
@@ -156,7 +156,7 @@ pub async fn tell(
     seed: u64,
     max_tokens: Option<usize>,
 ) -> Result<Difference> {
-    let (stage, task) = (Stage::Difference, calls.task());
+    let (stage, task) = (DIFFERENCE, calls.task());
     let answer = calls
         .answer(LmCall {
             stage,

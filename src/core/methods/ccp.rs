@@ -4,26 +4,34 @@
 //! The wrong text is a representative's review of the same item, or the model's own text if there
 //! is none. Order and target are as in SCP.
 
-use super::contrast::contrasts;
-use super::select::most_relevant;
-use super::{Material, Method, Options, Prepared, Result};
-use crate::corpus::Target;
-use crate::task::{Block, Draft, Part, Stage};
+use super::negative_examples::NegativeExamples;
+use super::{MethodContext, MethodSpec, PreparedPrompt, Result, non_perso};
+use crate::task::{Draft, Part, Stage};
 
-pub(super) async fn prepare(
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
-    let history = material.past(target, options, Method::Ccp)?;
-    let mut turns = most_relevant(material.task, target, &history, options.n);
+/// Generates in a conversation as SCP does, in which a rejected negative example precedes each past
+/// answer.
+const STAGE: Stage = Stage::new("ccp", &[Part::Target, Part::Past]);
+
+pub(super) static CCP: MethodSpec = MethodSpec {
+    name: "ccp",
+    about: "as scp, with a rejected wrong answer before each",
+    source: "arXiv 2509.20805",
+    stages: &[non_perso::STAGE, STAGE],
+    needs_history: true,
+    needs_peers: |_| true,
+    extracts_differences: false,
+    own_unconditional: true,
+    prepare: |context| Box::pin(prepare(context)),
+};
+
+async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+    let history = context.history()?;
+    let mut turns = context.relevant(&history, context.options.n);
     turns.reverse();
 
-    let calls = material.calls(options);
-    let wrong = contrasts(material, &calls, Method::Ccp, &turns, options).await?;
+    let wrong = NegativeExamples::of(context, &turns).await?;
     let draft = Draft::new()
         .with_all(Part::Past, wrong.blocks(&turns))
-        .with(Part::Target, Block::of_target(target));
-    let prepared = Prepared::of(Method::Ccp, Stage::Ccp, draft, &turns);
-    Ok(prepared.after(None, calls.usage()).with_contrasts(wrong))
+        .with_all(Part::Target, context.target_block());
+    Ok(PreparedPrompt::of(context, STAGE, draft, &turns).with_negative_examples(wrong))
 }

@@ -7,39 +7,53 @@
 //! text if there is none (which the paper finds about as good). The last prompt shows the analysis
 //! and the examples.
 
-use super::contrast::contrasts;
-use super::select::most_relevant;
-use super::{Material, Method, Options, Prepared, Result, ids, told};
-use crate::corpus::Target;
+use super::negative_examples::NegativeExamples;
+use super::{
+    MethodContext, MethodSpec, PastReview, PreparedPrompt, Result, ids, non_perso, summaries,
+};
 use crate::difference::Profile;
 use crate::task::{Draft, Part, Stage};
 
-pub(super) async fn prepare(
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
-    let (method, stage) = (Method::Cicl, Stage::Cicl);
-    let history = material.past(target, options, method)?;
-    let (author, calls) = (options.author(target), material.calls(options));
-    let past = most_relevant(material.task, target, &history, options.n);
+/// Describes how a user's texts differ from others' on the same items.
+const ANALYSIS: Stage = Stage::new("cicl-analysis", &[Part::Past]);
+/// Generates from such pairs and their description.
+const STAGE: Stage = Stage::new("cicl", &[Part::Target, Part::Past, Part::Notes]);
+
+pub(super) static CICL: MethodSpec = MethodSpec {
+    name: "cicl",
+    about: "past texts with others' on the same items, and an analysis of the differences",
+    source: "arXiv 2401.17390",
+    stages: &[non_perso::STAGE, ANALYSIS, STAGE],
+    needs_history: true,
+    needs_peers: |_| true,
+    extracts_differences: false,
+    own_unconditional: false,
+    prepare: |context| Box::pin(prepare(context)),
+};
+
+async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+    let history = context.history()?;
+    let past = context.relevant(&history, context.options.n);
 
     // Pairs of the user's text and a negative example.
-    let against = contrasts(material, &calls, method, &past, options).await?;
+    let negative = NegativeExamples::of(context, &past).await?;
+    let analysis = analysis(context, &past, &negative).await?;
+    let pairs = negative.blocks(&past);
+    let prepared = summaries::prompt_with_notes(context, STAGE, &past, pairs, analysis);
+    Ok(prepared.with_negative_examples(negative))
+}
 
-    // Analysis of what separates them.
-    let analysis = match past.is_empty() {
-        true => None,
-        false => {
-            let draft = Draft::new().with_all(Part::Past, against.blocks(&past));
-            let shown = [ids(&past), against.reviews.clone()].concat();
-            let stage = Stage::CiclAnalysis;
-            let answer = told::ask(material, &calls, options, stage, draft, &shown).await?;
-            Some(Profile::of_answers(author, vec![answer], shown))
-        }
-    };
-
-    let (blocks, usage) = (against.blocks(&past), calls.usage());
-    let prepared = told::from_notes(method, stage, target, blocks, &past, analysis, usage);
-    Ok(prepared.with_contrasts(against))
+/// Analysis of what separates the texts from their negative examples.
+async fn analysis(
+    context: &MethodContext<'_>,
+    past: &[PastReview],
+    negative: &NegativeExamples,
+) -> Result<Option<Profile>> {
+    if past.is_empty() {
+        return Ok(None);
+    }
+    let draft = Draft::new().with_all(Part::Past, negative.blocks(past));
+    let shown = [ids(past), negative.reviews.clone()].concat();
+    let answer = context.ask(ANALYSIS, draft, &shown).await?;
+    Ok(Some(Profile::of_answers(context.author, vec![answer], shown)))
 }

@@ -2,46 +2,81 @@
 
 use futures::future::try_join_all;
 
-use super::select::{comparable, most_recent, most_relevant};
-use super::{Error, Material, Method, Options, Past, Prepared, Result, told};
-use crate::client::{CachedLm, Usage};
+use super::retrieval::comparable;
+use super::summaries::{GENERATION, prompt_with_profile};
+use super::{Method, MethodContext, MethodInputs, MethodSpec, Options, PastReview};
+use super::{PreparedPrompt, Result};
 use crate::corpus::{Item, Target};
-use crate::difference::{Compared, Difference, Profile, summarize, tell, tell_validated};
+use crate::client::Usage;
+use crate::difference::{Compared, DIFFERENCE, Difference, Profile, SUMMARY, summarize, tell, tell_validated};
+use crate::task::Telling;
 
-/// Prepares DPL, or DRP, which differs in the extractor.
+pub(super) static DPL: MethodSpec = MethodSpec {
+    name: "dpl",
+    about: "past texts and a profile of the user's differences",
+    source: "arXiv 2503.02450",
+    stages: &[DIFFERENCE, SUMMARY, GENERATION],
+    needs_history: true,
+    needs_peers: |_| true,
+    extracts_differences: true,
+    own_unconditional: false,
+    prepare: |context| Box::pin(prepare(context, Extractor::Standard(context.options.telling))),
+};
+
+/// Extractor of the difference on one item.
+#[derive(Clone, Copy)]
+pub(super) enum Extractor {
+    /// Along the standard's dimensions (DPL).
+    Standard(Telling),
+    /// Along the standard and further dimensions that the model proposes and then validates (DRP).
+    Validated,
+}
+
+impl Extractor {
+    /// Extracts a difference with the options' order, profile seed and limit.
+    pub(super) async fn extract(
+        self,
+        context: &MethodContext<'_>,
+        compared: &Compared,
+    ) -> Result<Difference> {
+        let Options { order, profile_seed, profile_max_tokens, .. } = *context.options;
+        let (calls, seed, max_tokens) = (&context.calls, profile_seed, profile_max_tokens);
+        Ok(match self {
+            Self::Standard(telling) => {
+                tell(calls, compared, order, telling, seed, max_tokens).await?
+            }
+            Self::Validated => tell_validated(calls, compared, order, seed, max_tokens).await?,
+        })
+    }
+}
+
+/// Prepares DPL with an extractor of differences.
 pub(super) async fn prepare(
-    method: Method,
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
+    context: &MethodContext<'_>,
+    extractor: Extractor,
+) -> Result<PreparedPrompt> {
     // Step 1: the user's texts, and those whose items have enough other reviewers for a comparison.
-    let history = material.past(target, options, method)?;
-    let author = options.author(target);
-    let shared = shared(material, &history, options)?;
+    let history = context.history()?;
+    let shared = shared(context, &history)?;
 
     // Step 2: retrieve twice. The lists can differ.
-    let past = most_relevant(material.task, target, &history, options.n);
-    let compared = most_relevant(material.task, target, &shared, options.n);
+    let past = context.relevant(&history, context.options.n);
+    let compared = context.relevant(&shared, context.options.n);
 
     // Steps 3 to 5: representatives, differences, summary.
-    let calls = material.calls(options);
     let profile = match history.is_empty() {
         true => None,
-        false => {
-            let made = make_profile(method, material, &calls, author, &compared, &past, options);
-            Some(made.await?)
-        }
+        false => Some(make_profile(context, extractor, &compared, &past).await?),
     };
 
     // Steps 6 and 7: the text, without its label.
-    Ok(told::from_profile(method, target, author, &past, profile, calls.usage()))
+    Ok(prompt_with_profile(context, &past, profile))
 }
 
 /// Past reviews that can be compared; empty if differences are turned off.
-fn shared(material: &Material<'_>, history: &[Past], options: &Options) -> Result<Vec<Past>> {
-    match options.differences {
-        true => comparable(&material.view, history, options.choice.k),
+fn shared(context: &MethodContext<'_>, history: &[PastReview]) -> Result<Vec<PastReview>> {
+    match context.options.differences {
+        true => comparable(&context.view, history, context.options.choice.k),
         false => Ok(Vec::new()),
     }
 }
@@ -61,79 +96,61 @@ pub struct Profiled {
 /// replace the most relevant ones, and the newest N with enough other reviewers are compared.
 ///
 /// # Errors
-/// [`Error::NoHistory`] if the view shows no text of the user; otherwise as [`Method::write`].
+/// [`Error::NoHistory`](super::Error::NoHistory) if the view shows no text of the user; otherwise
+/// as [`Method::write`].
 pub async fn profile(
-    material: &Material<'_>,
+    inputs: &MethodInputs<'_>,
     user: &str,
     target: Option<&Target>,
     options: &Options,
 ) -> Result<Profiled> {
-    let (method, task) = (Method::Dpl, options.task(material.task)?);
-    let material = &Material { task: &task, ..material.clone() };
-    let history = material.history_of(user, method)?;
-    let shared = shared(material, &history, options)?;
-    let choose = |past: &[Past]| match target {
-        Some(target) => most_relevant(material.task, target, past, options.n),
-        None => most_recent(past, options.n),
-    };
-    let (past, compared) = (choose(&history), choose(&shared));
-    let calls = material.calls(options);
-    let profile = make_profile(method, material, &calls, user, &compared, &past, options).await?;
-    Ok(Profiled { profile, usage: calls.usage() })
+    let task = options.task(inputs.task)?;
+    let inputs = inputs.with_task(&task);
+    let mut context = MethodContext::of_user(Method::DPL, &inputs, user, options);
+    context.target = target;
+    let context = &context;
+    let history = context.author_history()?;
+    let shared = shared(context, &history)?;
+    let past = context.relevant(&history, options.n);
+    let compared = context.relevant(&shared, options.n);
+    let extractor = Extractor::Standard(options.telling);
+    let profile = make_profile(context, extractor, &compared, &past).await?;
+    Ok(Profiled { profile, usage: context.calls.usage() })
 }
 
 async fn make_profile(
-    method: Method,
-    material: &Material<'_>,
-    calls: &CachedLm<'_>,
-    user: &str,
-    compared: &[Past],
-    past: &[Past],
-    options: &Options,
+    context: &MethodContext<'_>,
+    extractor: Extractor,
+    compared: &[PastReview],
+    past: &[PastReview],
 ) -> Result<Profile> {
     // Steps 3 and 4: the differences do not depend on each other; the scheduler batches them.
-    material.progress.begin("telling differences", Some(compared.len() as u64));
-    let told = compared.iter().map(|past| difference_on(method, material, calls, past, options));
-    let told = try_join_all(told).await;
-    material.progress.end();
-    let differences: Vec<(Item, Difference)> = told?.into_iter().flatten().collect();
+    context.progress.begin("telling differences", Some(compared.len() as u64));
+    let extracted = compared.iter().map(|past| difference_on(context, extractor, past));
+    let extracted = try_join_all(extracted).await;
+    context.progress.end();
+    let differences: Vec<(Item, Difference)> = extracted?.into_iter().flatten().collect();
 
     // Step 5.
-    if material.progress.stop_requested() {
-        return Err(Error::Stopped);
-    }
-    let (seed, max_tokens) = (options.profile_seed, options.profile_max_tokens);
-    material.progress.begin("summing up", None);
+    context.check_stop()?;
+    let (seed, max_tokens) = (context.options.profile_seed, context.options.profile_max_tokens);
+    context.progress.begin("summing up", None);
+    let (calls, user) = (&context.calls, context.author);
     let profile = summarize(calls, user, differences, past, seed, max_tokens).await;
-    material.progress.end();
+    context.progress.end();
     Ok(profile?)
 }
 
 /// The difference on one item; `None` if all peers write like the user, so that no cluster but the
 /// user's own is left.
 async fn difference_on(
-    method: Method,
-    material: &Material<'_>,
-    calls: &CachedLm<'_>,
-    (own, item): &Past,
-    options: &Options,
+    context: &MethodContext<'_>,
+    extractor: Extractor,
+    past: &PastReview,
 ) -> Result<Option<(Item, Difference)>> {
-    if material.progress.stop_requested() {
-        return Err(Error::Stopped);
-    }
-    let peers = material.peers.ok_or(Error::NoPeers { method: method.name() })?;
-    let choice = peers.choose(&material.view, &own.review.user, &item.id, &options.choice)?;
-    if choice.representatives.is_empty() {
-        return Ok(None);
-    }
-    let compared =
-        Compared { item: item.clone(), own: own.clone(), representatives: choice.representatives };
-    let (seed, max_tokens) = (options.profile_seed, options.profile_max_tokens);
-    let order = options.order;
-    let difference = match method {
-        Method::Drp => tell_validated(calls, &compared, order, seed, max_tokens).await?,
-        _ => tell(calls, &compared, order, options.telling, seed, max_tokens).await?,
-    };
-    material.progress.advance(1);
-    Ok(Some((item.clone(), difference)))
+    context.check_stop()?;
+    let Some(compared) = context.compared(past)? else { return Ok(None) };
+    let difference = extractor.extract(context, &compared).await?;
+    context.progress.advance(1);
+    Ok(Some((compared.item, difference)))
 }

@@ -6,14 +6,19 @@
 //! last prompt are DPL's. So are the sampling settings of the summary and of the text, although the
 //! paper's code uses temperature 0 there, so that the two methods differ only in the extractor.
 
-use super::dpl;
-use super::{Material, Method, Options, Prepared, Result};
-use crate::corpus::Target;
+use super::MethodSpec;
+use super::dpl::{Extractor, prepare};
+use super::summaries::GENERATION;
+use crate::difference::{DRP_DIFFERENCE, DRP_VALIDATION, SUMMARY};
 
-pub(super) async fn prepare(
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
-    dpl::prepare(Method::Drp, material, target, options).await
-}
+pub(super) static DRP: MethodSpec = MethodSpec {
+    name: "drp",
+    about: "as dpl, with further dimensions that the model finds and then checks",
+    source: "arXiv 2511.15389",
+    stages: &[DRP_DIFFERENCE, DRP_VALIDATION, SUMMARY, GENERATION],
+    needs_history: true,
+    needs_peers: |_| true,
+    extracts_differences: true,
+    own_unconditional: false,
+    prepare: |context| Box::pin(prepare(context, Extractor::Validated)),
+};

@@ -40,6 +40,15 @@ pub enum Error {
         /// The method.
         method: &'static str,
     },
+    /// The language model returned fewer scores than were asked for.
+    #[error(
+        "method `{method}` asked the language model for the scores of a text and got fewer than it \
+         asked for; this is a fault of the model's implementation"
+    )]
+    NoScore {
+        /// The method.
+        method: &'static str,
+    },
     /// Stopped on request.
     #[error("stopped; what was done is kept")]
     Stopped,

@@ -4,28 +4,31 @@
 //! few texts of the user; the last prompt shows them with those texts. The few texts are the N that
 //! every other method gets.
 
-use super::select::most_relevant;
-use super::{Material, Method, Options, Prepared, Result, told};
-use crate::corpus::Target;
-use crate::task::Stage;
+use super::{MethodContext, MethodSpec, PreparedPrompt, Result, summaries};
+use crate::task::{Part, Stage};
 
-pub(super) async fn prepare(
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
-    let (method, stage) = (Method::Hyperalign, Stage::Hyperalign);
-    let history = material.past(target, options, method)?;
-    let (author, calls) = (options.author(target), material.calls(options));
-    let past = most_relevant(material.task, target, &history, options.n);
+/// Infers hypotheses about a writer from few texts.
+const HYPOTHESES: Stage = Stage::new("hyperalign-hypotheses", &[Part::Past]);
+/// Generates from the hypotheses and the texts.
+const STAGE: Stage = Stage::new("hyperalign", &[Part::Target, Part::Past, Part::Notes]);
 
-    let hypotheses = match past.is_empty() {
-        true => None,
-        false => {
-            let asked = Stage::HyperalignHypotheses;
-            Some(told::of_past(material, &calls, options, asked, author, &past).await?)
-        }
-    };
-    let (blocks, usage) = (told::blocks(&past), calls.usage());
-    Ok(told::from_notes(method, stage, target, blocks, &past, hypotheses, usage))
+pub(super) static HYPERALIGN: MethodSpec = MethodSpec {
+    name: "hyperalign",
+    about: "past texts and hypotheses about the writer",
+    source: "arXiv 2505.00038",
+    stages: &[HYPOTHESES, STAGE],
+    needs_history: true,
+    needs_peers: |_| false,
+    extracts_differences: false,
+    own_unconditional: false,
+    prepare: |context| Box::pin(prepare(context)),
+};
+
+async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+    let history = context.history()?;
+    let past = context.relevant(&history, context.options.n);
+
+    let hypotheses = summaries::summary(context, HYPOTHESES, &past).await?;
+    let blocks = summaries::blocks(&past);
+    Ok(summaries::prompt_with_notes(context, STAGE, &past, blocks, hypotheses))
 }

@@ -6,30 +6,33 @@
 //! and is stored, so it is made once per user. If the history exceeds the window, the oldest texts
 //! are left out. The last prompt is DPL's, so that DPL adds only the differences.
 
-use super::select::{most_recent, most_relevant};
-use super::{Material, Method, Options, Prepared, Result, told};
-use crate::corpus::Target;
-use crate::task::Stage;
+use super::retrieval::most_recent;
+use super::summaries::{GENERATION, prompt_with_profile, summary};
+use super::{MethodContext, MethodSpec, PreparedPrompt, Result};
+use crate::task::{Part, Stage};
 
-pub(super) async fn prepare(
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
-    let history = material.past(target, options, Method::Intsum)?;
-    let (author, calls) = (options.author(target), material.calls(options));
+/// Summarizes all past texts of a user.
+pub(super) const SUMMARY: Stage = Stage::new("intsum-summary", &[Part::Past]);
+
+pub(super) static INTSUM: MethodSpec = MethodSpec {
+    name: "intsum",
+    about: "past texts and a summary of all of them",
+    source: "arXiv 2310.20081",
+    stages: &[SUMMARY, GENERATION],
+    needs_history: true,
+    needs_peers: |_| false,
+    extracts_differences: false,
+    own_unconditional: false,
+    prepare: |context| Box::pin(prepare(context)),
+};
+
+async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+    let history = context.history()?;
 
     // Offline: the summary.
-    let summary = match history.is_empty() {
-        true => None,
-        false => {
-            let all = most_recent(&history, usize::MAX);
-            let stage = Stage::IntsumSummary;
-            Some(told::of_past(material, &calls, options, stage, author, &all).await?)
-        }
-    };
+    let summary = summary(context, SUMMARY, &most_recent(&history, usize::MAX)).await?;
 
     // At run time: the relevant texts, the summary, the request.
-    let past = most_relevant(material.task, target, &history, options.n);
-    Ok(told::from_profile(Method::Intsum, target, author, &past, summary, calls.usage()))
+    let past = context.relevant(&history, context.options.n);
+    Ok(prompt_with_profile(context, &past, summary))
 }

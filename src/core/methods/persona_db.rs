@@ -11,58 +11,67 @@
 
 use futures::future::try_join_all;
 
-use super::select::{most_recent, most_relevant};
-use super::{Error, Material, Method, Options, Past, Prepared, Result, ids, told};
-use crate::client::CachedLm;
-use crate::corpus::Target;
+use super::retrieval::most_recent;
+use super::summaries::{blocks, prompt_with_notes};
+use super::{MethodContext, MethodSpec, PastReview, PreparedPrompt, Result, ids};
 use crate::difference::Profile;
 use crate::task::{Block, Draft, Part, Stage};
 
 /// Number of near users.
 const NEIGHBOURS: usize = 3;
 
-pub(super) async fn prepare(
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
-    let method = Method::PersonaDb;
-    let history = material.past(target, options, method)?;
-    let (author, calls) = (options.author(target), material.calls(options));
-    let past = most_relevant(material.task, target, &history, options.n);
+/// Extracts a structured persona from past texts.
+const EXTRACT: Stage = Stage::new("persona-extract", &[Part::Past]);
+/// Infers further attributes of the persona.
+const REFINE: Stage = Stage::new("persona-refine", &[Part::Notes, Part::Past]);
+/// Generates from the persona, past texts, and the personas and texts of similar users.
+const STAGE: Stage =
+    Stage::new("persona-db", &[Part::Target, Part::Notes, Part::Past, Part::Others]);
+
+pub(super) static PERSONA_DB: MethodSpec = MethodSpec {
+    name: "persona-db",
+    about: "past texts, a structured persona, and those of similar users",
+    source: "arXiv 2402.11060",
+    stages: &[EXTRACT, REFINE, STAGE],
+    needs_history: true,
+    needs_peers: |_| true,
+    extracts_differences: false,
+    own_unconditional: false,
+    prepare: |context| Box::pin(prepare(context)),
+};
+
+async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+    let history = context.history()?;
+    let past = context.relevant(&history, context.options.n);
     if history.is_empty() {
-        let (stage, usage) = (Stage::PersonaDb, calls.usage());
-        return Ok(told::from_notes(method, stage, target, [], &past, None, usage));
+        return Ok(prompt_with_notes(context, STAGE, &past, [], None));
     }
 
     // Stages 1 and 2, of the user and of the neighbours.
-    let peers = material.peers.ok_or(Error::NoPeers { method: method.name() })?;
-    let mut beside = Vec::new();
-    for user in peers.nearest(&material.view, author, NEIGHBOURS)? {
-        let texts = material.history(&user)?;
+    let mut neighbours = Vec::new();
+    for user in context.peers()?.nearest(&context.view, context.author, NEIGHBOURS)? {
+        let texts = context.history_of(&user)?;
         if !texts.is_empty() {
-            beside.push((user, texts));
+            neighbours.push((user, texts));
         }
     }
-    let own = (author.to_owned(), history);
-    let everybody = std::iter::once(&own).chain(&beside);
-    let personas = everybody.map(|(user, texts)| persona(material, &calls, user, texts, options));
+    let own = (context.author.to_owned(), history);
+    let everybody = std::iter::once(&own).chain(&neighbours);
+    let personas = everybody.map(|(user, texts)| persona(context, user, texts));
     let mut personas = try_join_all(personas).await?.into_iter();
     let own_persona = personas.next();
 
     // Stage 3.
     let mut others = Vec::new();
     let (mut sources, mut cut) = (Vec::new(), Vec::new());
-    for ((_, texts), persona) in beside.iter().zip(personas) {
-        for (review, item) in most_relevant(material.task, target, texts, 1) {
+    for ((_, texts), persona) in neighbours.iter().zip(personas) {
+        for (review, item) in context.relevant(texts, 1) {
             others.push(Block::of_review(&review, &item).against(&persona.summary));
         }
         sources.extend(persona.reviews);
         cut.extend(persona.cut);
     }
-    let (blocks, usage) = (told::blocks(&past), calls.usage());
-    let stage = Stage::PersonaDb;
-    let mut prepared = told::from_notes(method, stage, target, blocks, &past, own_persona, usage);
+    let mut prepared = prompt_with_notes(context, STAGE, &past, blocks(&past), own_persona);
     prepared.draft = prepared.draft.with_all(Part::Others, others);
     prepared.sources.extend(sources);
     prepared.cut_before.extend(cut);
@@ -70,21 +79,13 @@ pub(super) async fn prepare(
 }
 
 /// Extracts a persona, then refines it; both answers are joined into one text.
-async fn persona(
-    material: &Material<'_>,
-    calls: &CachedLm<'_>,
-    user: &str,
-    texts: &[Past],
-    options: &Options,
-) -> Result<Profile> {
+async fn persona(context: &MethodContext<'_>, user: &str, texts: &[PastReview]) -> Result<Profile> {
     let all = most_recent(texts, usize::MAX);
-    let draft = Draft::new().with_all(Part::Past, told::blocks(&all));
+    let draft = Draft::new().with_all(Part::Past, blocks(&all));
     let shown = ids(&all);
-    let stage = Stage::PersonaExtract;
-    let extracted = told::ask(material, calls, options, stage, draft.clone(), &shown).await?;
+    let extracted = context.ask(EXTRACT, draft.clone(), &shown).await?;
     let draft = draft.with(Part::Notes, Block::of_note(&extracted.text));
-    let stage = Stage::PersonaRefine;
-    let mut refined = told::ask(material, calls, options, stage, draft, &shown).await?;
+    let mut refined = context.ask(REFINE, draft, &shown).await?;
     refined.text = format!("{}\n{}", extracted.text, refined.text).trim().to_owned();
     Ok(Profile::of_answers(user, vec![extracted, refined], shown))
 }

@@ -1,8 +1,10 @@
 //! A method prepared up to its last call, which generates or scores a text.
 
-use super::contrast::Contrasts;
-use super::idiolect::best;
-use super::{Error, Material, Method, Options, Past, Result, Written, ids};
+use super::idiolect::best_of_n;
+use super::negative_examples::NegativeExamples;
+use super::{
+    Error, Generated, Method, MethodContext, MethodInputs, Options, PastReview, Result, ids,
+};
 use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, Usage};
 use crate::corpus::{ReviewId, StoredReview};
 use crate::difference::Profile;
@@ -12,7 +14,7 @@ use idiolect_engine::lm::Sampling;
 
 /// Prepared prompt of a method's last call. It serves any number of texts and scores.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Prepared {
+pub struct PreparedPrompt {
     /// The method.
     pub method: Method,
     /// The stage of the last call.
@@ -56,11 +58,16 @@ impl<'a> From<&'a StoredReview> for Given<'a> {
     }
 }
 
-impl Prepared {
-    /// Prepares a method whose last call is its only one.
-    pub(super) fn of(method: Method, stage: Stage, draft: Draft, past: &[Past]) -> Self {
+impl PreparedPrompt {
+    /// Prompt of the last call of the context's method, with the cost of all calls so far.
+    pub(super) fn of(
+        context: &MethodContext<'_>,
+        stage: Stage,
+        draft: Draft,
+        past: &[PastReview],
+    ) -> Self {
         Self {
-            method,
+            method: context.method,
             stage,
             draft,
             sources: ids(past),
@@ -69,18 +76,18 @@ impl Prepared {
             stated: None,
             steered: None,
             cut_before: Vec::new(),
-            usage: Usage::default(),
+            usage: context.calls.usage(),
         }
     }
 
-    /// Adds the profile that the prompt was given, if any, and the cost of the calls so far.
-    pub(super) fn after(mut self, profile: Option<Profile>, usage: Usage) -> Self {
+    /// Adds the profile that the prompt was given, if any.
+    pub(super) fn after(mut self, profile: Option<Profile>) -> Self {
         if let Some(profile) = &profile {
             self.sources.extend(profile.sources());
-            let told = profile.differences.iter().flat_map(|d| &d.cut);
-            self.cut_before.extend(told.chain(&profile.cut).cloned());
+            let of_differences = profile.differences.iter().flat_map(|d| &d.cut);
+            self.cut_before.extend(of_differences.chain(&profile.cut).cloned());
         }
-        Self { profile, usage, ..self }
+        Self { profile, ..self }
     }
 
     /// Adds the steering, and the reviews that it was made from.
@@ -96,9 +103,9 @@ impl Prepared {
     }
 
     /// Adds the negative examples: their reviews, and the parts left out of their prompts.
-    pub(super) fn with_contrasts(mut self, against: Contrasts) -> Self {
-        self.sources.extend(against.reviews);
-        self.cut_before.splice(0..0, against.cut);
+    pub(super) fn with_negative_examples(mut self, negative: NegativeExamples) -> Self {
+        self.sources.extend(negative.reviews);
+        self.cut_before.splice(0..0, negative.cut);
         self
     }
 
@@ -109,21 +116,21 @@ impl Prepared {
     /// Error if the store or the language model fails.
     pub async fn write(
         self,
-        material: &Material<'_>,
+        inputs: &MethodInputs<'_>,
         options: &Options,
         on_text: Option<OnText>,
-    ) -> Result<Written> {
-        let task = options.task(material.task)?;
-        let material = &Material { task: &task, ..material.clone() };
+    ) -> Result<Generated> {
+        let task = options.task(inputs.task)?;
+        let inputs = &inputs.with_task(&task);
         if self.steered.is_some() && options.idiolect.best_of > 1 {
-            return best::write(self, material, options, on_text).await;
+            return best_of_n::write(self, inputs, options, on_text).await;
         }
-        let calls = material.calls(options);
-        let sampling = options.sampling.over(&material.task.stage(self.stage)?.sampling);
+        let calls = inputs.calls(options);
+        let sampling = options.sampling.over(&task.stage(self.stage)?.sampling);
         // A streamed text shows its own progress.
         let silent = on_text.is_none();
         if silent {
-            material.progress.begin("writing", None);
+            inputs.progress.begin("writing", None);
         }
         let call = LmCall {
             stage: self.stage,
@@ -137,13 +144,13 @@ impl Prepared {
         };
         let answer = calls.answer(call).await;
         if silent {
-            material.progress.end();
+            inputs.progress.end();
         }
         let answer = answer?;
         let usage = self.usage + calls.usage();
         let mut cut = self.cut_before;
         cut.extend(answer.cut);
-        Ok(Written {
+        Ok(Generated {
             text: answer.text,
             method: self.method,
             cut,
@@ -160,7 +167,7 @@ impl Prepared {
         })
     }
 
-    /// Scores a given text under exactly the prompt that [`Prepared::write`] completes: the
+    /// Scores a given text under exactly the prompt that [`PreparedPrompt::write`] completes: the
     /// log-probability of each of its first [`Options::score_limit`] tokens. Sampling settings such
     /// as the temperature have no effect. The result lists the cuts of the last prompt, not those
     /// of earlier ones.
@@ -172,15 +179,15 @@ impl Prepared {
     /// Error if the store or the language model fails, or if a stop is requested.
     pub async fn score(
         &self,
-        material: &Material<'_>,
+        inputs: &MethodInputs<'_>,
         options: &Options,
         given: impl Into<Given<'_>>,
     ) -> Result<Scored> {
-        if material.progress.stop_requested() {
+        if inputs.progress.stop_requested() {
             return Err(Error::Stopped);
         }
-        let task = options.task(material.task)?;
-        let material = Material { task: &task, ..material.clone() };
+        let task = options.task(inputs.task)?;
+        let inputs = inputs.with_task(&task);
         let Given { text, review } = given.into();
         let sources: Vec<ReviewId> = self.sources.iter().copied().chain(review).collect();
         let call = ScoreCall {
@@ -191,10 +198,10 @@ impl Prepared {
             limit: options.score_limit,
             max_tokens: options.max_tokens,
         };
-        let calls = material.calls(options);
+        let calls = inputs.calls(options);
         let Some(steered) = &self.steered else { return Ok(calls.score(call).await?) };
         let rules = std::slice::from_ref(&steered.steering);
         let mut scores = calls.score_steered(call, &steered.contrast, rules).await?;
-        scores.pop().ok_or(Error::Stopped)
+        scores.pop().ok_or(Error::NoScore { method: self.method.name() })
     }
 }

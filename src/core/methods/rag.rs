@@ -1,21 +1,32 @@
 //! RAG: the user's N most relevant past texts in one prompt. The baseline that every method must
 //! beat.
 
-use super::select::most_relevant;
-use super::{Material, Method, Options, Prepared, Result};
-use crate::corpus::Target;
-use crate::task::{Block, Draft, Part, Stage};
+use std::future::ready;
 
-pub(super) fn prepare(
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
-    let history = material.past(target, options, Method::Rag)?;
-    let past = most_relevant(material.task, target, &history, options.n);
+use super::{MethodContext, MethodSpec, PreparedPrompt, Result, summaries};
+use crate::task::{Draft, Part, Stage};
+
+/// Generates from past texts in one prompt.
+pub(super) const STAGE: Stage = Stage::new("rag", &[Part::Target, Part::Past]);
+
+pub(super) static RAG: MethodSpec = MethodSpec {
+    name: "rag",
+    about: "past texts in one prompt",
+    source: "",
+    stages: &[STAGE],
+    needs_history: true,
+    needs_peers: |_| false,
+    extracts_differences: false,
+    own_unconditional: true,
+    prepare: |context| Box::pin(ready(prepare(context))),
+};
+
+fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+    let history = context.history()?;
+    let past = context.relevant(&history, context.options.n);
 
     let draft = Draft::new()
-        .with(Part::Target, Block::of_target(target))
-        .with_all(Part::Past, past.iter().map(|(review, item)| Block::of_review(review, item)));
-    Ok(Prepared::of(Method::Rag, Stage::Rag, draft, &past))
+        .with_all(Part::Target, context.target_block())
+        .with_all(Part::Past, summaries::blocks(&past));
+    Ok(PreparedPrompt::of(context, STAGE, draft, &past))
 }

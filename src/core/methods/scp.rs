@@ -4,22 +4,33 @@
 //! The paper leaves the order of the turns open. Here the least relevant text comes first and the
 //! most relevant last, next to the target, where small models pay most attention.
 
-use super::select::most_relevant;
-use super::{Material, Method, Options, Prepared, Result};
-use crate::corpus::Target;
-use crate::task::{Block, Draft, Part, Stage};
+use std::future::ready;
 
-pub(super) fn prepare(
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
-    let history = material.past(target, options, Method::Scp)?;
-    let mut turns = most_relevant(material.task, target, &history, options.n);
+use super::{MethodContext, MethodSpec, PreparedPrompt, Result, summaries};
+use crate::task::{Draft, Part, Stage};
+
+/// Generates in a conversation whose past answers are the user's texts.
+const STAGE: Stage = Stage::new("scp", &[Part::Target, Part::Past]);
+
+pub(super) static SCP: MethodSpec = MethodSpec {
+    name: "scp",
+    about: "past texts as the assistant's answers",
+    source: "arXiv 2509.20805",
+    stages: &[STAGE],
+    needs_history: true,
+    needs_peers: |_| false,
+    extracts_differences: false,
+    own_unconditional: true,
+    prepare: |context| Box::pin(ready(prepare(context))),
+};
+
+fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+    let history = context.history()?;
+    let mut turns = context.relevant(&history, context.options.n);
     turns.reverse();
 
     let draft = Draft::new()
-        .with_all(Part::Past, turns.iter().map(|(review, item)| Block::of_review(review, item)))
-        .with(Part::Target, Block::of_target(target));
-    Ok(Prepared::of(Method::Scp, Stage::Scp, draft, &turns))
+        .with_all(Part::Past, summaries::blocks(&turns))
+        .with_all(Part::Target, context.target_block());
+    Ok(PreparedPrompt::of(context, STAGE, draft, &turns))
 }

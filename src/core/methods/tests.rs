@@ -5,15 +5,16 @@
 mod baselines;
 mod idiolect;
 mod scores;
+mod specs;
 
 use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
 
 use super::*;
-use crate::client::CachePolicy;
 use crate::client::testing::Scripted;
-use crate::corpus::{Item, Review, ReviewId, Store, View};
+use crate::client::{CachePolicy, OnText};
+use crate::corpus::{Item, Review, ReviewId, Store, Target, View};
 use crate::difference::testing::FirstPeers;
 use crate::task::{Task, Telling};
 use idiolect_engine::lm::Prompt;
@@ -68,10 +69,10 @@ impl World {
         Options::of(&self.task)
     }
 
-    fn material(&self) -> Material<'_> {
+    fn inputs(&self) -> MethodInputs<'_> {
         let view = View::all(&self.store);
         let (model, task) = (&self.model, &self.task);
-        Material { view, model, peers: Some(&FirstPeers), task, progress: &Silent }
+        MethodInputs { view, model, peers: Some(&FirstPeers), task, progress: &Silent }
     }
 
     fn target(&self, user: &str) -> Target {
@@ -79,15 +80,15 @@ impl World {
         Target { user: user.into(), item, rating: Some(2.0), title: Some("given-title".into()) }
     }
 
-    fn write(&self, method: Method, options: &Options) -> Result<Written> {
-        block_on(method.write(&self.material(), &self.target("ann"), options, None))
+    fn write(&self, method: Method, options: &Options) -> Result<Generated> {
+        block_on(method.write(&self.inputs(), &self.target("ann"), options, None))
     }
 }
 
 #[test]
 fn dpl_tells_differences_sums_up_and_writes() {
     let world = World::new();
-    let written = world.write(Method::Dpl, &world.options()).unwrap();
+    let written = world.write(Method::DPL, &world.options()).unwrap();
     // Items 0 to 3 have four other reviewers, so: four differences, a summary, a text.
     assert_eq!(world.model.n_requests(), 6);
     assert_eq!((written.computed, written.reused), (6, 0));
@@ -127,9 +128,9 @@ fn dpl_tells_differences_sums_up_and_writes() {
 #[test]
 fn constrained_differences_are_told_by_dimension() {
     let world = World::new();
-    let free = world.write(Method::Dpl, &world.options()).unwrap();
+    let free = world.write(Method::DPL, &world.options()).unwrap();
     let constrained = Options { telling: Telling::Constrained, ..world.options() };
-    let written = world.write(Method::Dpl, &constrained).unwrap();
+    let written = world.write(Method::DPL, &constrained).unwrap();
     // No free answer is reused for a constrained one.
     assert_eq!((written.computed, written.reused), (free.computed, 0));
     let first = world.model.prompt(free.computed);
@@ -150,13 +151,13 @@ fn constrained_differences_are_told_by_dimension() {
         let text = format!("[Difference]: Writing style: {}\nEmotional style: ", told[0].text);
         assert!(summary.contains(&text), "{summary}");
     }
-    let again = world.write(Method::Dpl, &constrained).unwrap();
+    let again = world.write(Method::DPL, &constrained).unwrap();
     assert_eq!((again.computed, again.profile.unwrap().summary), (0, profile.summary.clone()));
 }
 
 #[test]
 fn a_second_run_computes_nothing() {
-    for method in Method::ALL {
+    for method in Method::all() {
         let world = World::new();
         let first = world.write(method, &world.options()).unwrap();
         let n = world.model.n_requests();
@@ -197,28 +198,28 @@ fn any_change_of_an_ingredient_is_computed_anew() {
     ];
     for changed in changes {
         let world = World::new();
-        world.write(Method::Dpl, &base).unwrap();
-        let again = world.write(Method::Dpl, &changed).unwrap();
+        world.write(Method::DPL, &base).unwrap();
+        let again = world.write(Method::DPL, &changed).unwrap();
         assert!(again.computed > 0, "{changed:?}");
     }
     // A second text of the same user needs no second profile.
     let world = World::new();
-    world.write(Method::Dpl, &base).unwrap();
-    let again = world.write(Method::Dpl, &Options { seed: 7, ..base.clone() }).unwrap();
+    world.write(Method::DPL, &base).unwrap();
+    let again = world.write(Method::DPL, &Options { seed: 7, ..base.clone() }).unwrap();
     assert_eq!((again.computed, again.reused), (1, 5));
 
     let mut world = World::new();
-    world.write(Method::Rag, &base).unwrap();
+    world.write(Method::RAG, &base).unwrap();
     world.model.fingerprint = "another".to_owned();
-    assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 1);
-    let text = include_str!("../../../data/tasks/review.toml");
+    assert_eq!(world.write(Method::RAG, &base).unwrap().computed, 1);
+    let text = crate::task::testing::as_one_file("review");
     // An edit of the task file counts only if it reaches the prompt.
     world.task = Task::parse("t".as_ref(), &format!("{text}# edited\n")).unwrap();
-    assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 0);
+    assert_eq!(world.write(Method::RAG, &base).unwrap().computed, 0);
     let edited = text.replace("\"[Review]:\"", "\"[Text]:\"");
     world.task = Task::parse("t".as_ref(), &edited).unwrap();
-    assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 1);
-    assert_eq!(world.write(Method::Rag, &base).unwrap().computed, 0);
+    assert_eq!(world.write(Method::RAG, &base).unwrap().computed, 1);
+    assert_eq!(world.write(Method::RAG, &base).unwrap().computed, 0);
 }
 
 fn peers_of(k: usize) -> crate::peers::ChoiceOptions {
@@ -229,42 +230,42 @@ fn peers_of(k: usize) -> crate::peers::ChoiceOptions {
 fn a_broken_run_goes_on_where_it_stopped() {
     let mut world = World::new();
     world.model.fails_after = 3;
-    world.write(Method::Dpl, &world.options()).unwrap_err();
+    world.write(Method::DPL, &world.options()).unwrap_err();
     assert_eq!(world.model.n_requests(), 3);
     world.model.fails_after = usize::MAX;
-    let written = world.write(Method::Dpl, &world.options()).unwrap();
+    let written = world.write(Method::DPL, &world.options()).unwrap();
     assert_eq!((written.computed, written.reused), (3, 3));
     let whole = World::new();
-    assert_eq!(whole.write(Method::Dpl, &whole.options()).unwrap().text, written.text);
+    assert_eq!(whole.write(Method::DPL, &whole.options()).unwrap().text, written.text);
 }
 
 #[test]
 fn a_review_that_goes_takes_what_was_made_from_it() {
     let world = World::new();
-    world.write(Method::Dpl, &world.options()).unwrap();
+    world.write(Method::DPL, &world.options()).unwrap();
     let mut newer = world.store.history("c").unwrap()[0].review.clone();
     newer.text = "text-c-0 is said otherwise.".into();
     newer.time += 1000;
     world.store.put_reviews(&[newer]).unwrap();
-    let again = world.write(Method::Dpl, &world.options()).unwrap();
+    let again = world.write(Method::DPL, &world.options()).unwrap();
     // The difference on item 0, the summary and the text.
     assert_eq!((again.computed, again.reused), (3, 3));
 }
 
 #[test]
 fn what_is_held_out_is_in_no_prompt() {
-    for method in Method::ALL {
+    for method in Method::all() {
         let world = World::new();
         let held_out = world.store.history("ann").unwrap()[0].clone();
-        let material =
-            Material { view: View::all(&world.store).without(held_out.id), ..world.material() };
+        let inputs =
+            MethodInputs { view: View::all(&world.store).without(held_out.id), ..world.inputs() };
         let target = Target {
             user: "ann".into(),
             item: world.store.item("i0").unwrap(),
             rating: None,
             title: None,
         };
-        block_on(method.write(&material, &target, &world.options(), None)).unwrap();
+        block_on(method.write(&inputs, &target, &world.options(), None)).unwrap();
         for i in 0..world.model.n_requests() {
             let prompt = world.model.prompt(i);
             assert!(!prompt.contains("text-ann-0") && !prompt.contains("title-ann-0"), "{prompt}");
@@ -277,7 +278,7 @@ fn what_is_held_out_is_in_no_prompt() {
 #[test]
 fn scp_puts_the_most_relevant_text_next_to_the_target() {
     let world = World::new();
-    let written = world.write(Method::Scp, &Options { n: 2, ..world.options() }).unwrap();
+    let written = world.write(Method::SCP, &Options { n: 2, ..world.options() }).unwrap();
     let prompt = world.model.prompt(0);
     let at = |mark| prompt.find(mark).unwrap_or_else(|| panic!("{mark} in {prompt}"));
     // Items 0 and 4 are kettles like the target; equals come newest first.
@@ -295,22 +296,22 @@ fn without_past_texts_only_non_perso_writes() {
     let world = World::new();
     let loner = |method: Method| {
         let id = world.store.history("loner").unwrap()[0].id;
-        let material = Material { view: View::all(&world.store).without(id), ..world.material() };
-        block_on(method.write(&material, &world.target("loner"), &world.options(), None))
+        let inputs = MethodInputs { view: View::all(&world.store).without(id), ..world.inputs() };
+        block_on(method.write(&inputs, &world.target("loner"), &world.options(), None))
     };
-    for method in Method::ALL.into_iter().filter(|method| *method != Method::NonPerso) {
+    for method in Method::all().filter(|method| *method != Method::NON_PERSO) {
         let error = loner(method).unwrap_err().to_string();
         assert!(error.contains("`loner`") && error.contains("non-perso"), "{error}");
     }
-    assert!(loner(Method::NonPerso).is_ok());
+    assert!(loner(Method::NON_PERSO).is_ok());
 }
 
 #[test]
 fn without_shared_items_a_profile_is_made_of_past_texts() {
     let world = World::new();
-    let material = world.material();
+    let inputs = world.inputs();
     let written =
-        block_on(Method::Dpl.write(&material, &world.target("loner"), &world.options(), None))
+        block_on(Method::DPL.write(&inputs, &world.target("loner"), &world.options(), None))
             .unwrap();
     assert_eq!(written.computed, 2);
     let profile = written.profile.unwrap();
@@ -321,7 +322,7 @@ fn without_shared_items_a_profile_is_made_of_past_texts() {
 fn a_profile_without_target_takes_the_newest() {
     let world = World::new();
     let options = Options { n: 2, ..world.options() };
-    let made = block_on(profile(&world.material(), "ann", None, &options)).unwrap();
+    let made = block_on(profile(&world.inputs(), "ann", None, &options)).unwrap();
     let compared: Vec<_> = made.profile.differences.iter().map(|d| d.item.as_str()).collect();
     assert_eq!(compared, ["i3", "i2"]);
     assert_eq!(made.usage.computed, 3);
@@ -329,17 +330,17 @@ fn a_profile_without_target_takes_the_newest() {
     assert!(summary.find("text-ann-5").unwrap() < summary.find("text-ann-4").unwrap());
     // With a target, matching stored answers are reused.
     let target = world.target("ann");
-    let again = block_on(profile(&world.material(), "ann", Some(&target), &world.options()));
+    let again = block_on(profile(&world.inputs(), "ann", Some(&target), &world.options()));
     assert_eq!(again.unwrap().usage.reused, 2);
 }
 
 #[test]
 fn dpl_without_an_encoder_says_so() {
     let world = World::new();
-    let material = Material { peers: None, ..world.material() };
-    let done = block_on(Method::Dpl.write(&material, &world.target("ann"), &world.options(), None));
+    let inputs = MethodInputs { peers: None, ..world.inputs() };
+    let done = block_on(Method::DPL.write(&inputs, &world.target("ann"), &world.options(), None));
     assert!(matches!(done, Err(Error::NoPeers { .. })));
-    block_on(Method::Scp.write(&material, &world.target("ann"), &world.options(), None)).unwrap();
+    block_on(Method::SCP.write(&inputs, &world.target("ann"), &world.options(), None)).unwrap();
 }
 
 #[test]
@@ -349,8 +350,8 @@ fn streamed_pieces_are_the_text() {
         let pieces = Arc::new(Mutex::new(String::new()));
         let sink = Arc::clone(&pieces);
         let on_text: OnText = Box::new(move |piece| sink.lock().unwrap().push_str(piece));
-        let written = block_on(Method::Rag.write(
-            &world.material(),
+        let written = block_on(Method::RAG.write(
+            &world.inputs(),
             &world.target("ann"),
             &world.options(),
             Some(on_text),
@@ -365,7 +366,7 @@ fn streamed_pieces_are_the_text() {
 fn seeds_depend_on_the_call_alone() {
     let seeds = |options: &Options| -> Vec<(String, u64)> {
         let world = World::new();
-        world.write(Method::Dpl, options).unwrap();
+        world.write(Method::DPL, options).unwrap();
         let seeds =
             (0..4).map(|i| (world.model.prompt(i), world.model.requests.borrow()[i].sampling.seed));
         let mut seeds: Vec<_> = seeds.collect();
@@ -387,7 +388,7 @@ fn small_windows_are_fitted_and_told() {
     long.time += 1000;
     world.store.put_reviews(&[long]).unwrap();
     world.model.window.0 = 1000;
-    for method in [Method::Rag, Method::Scp, Method::Dpl] {
+    for method in [Method::RAG, Method::SCP, Method::DPL] {
         let written = world.write(method, &world.options()).unwrap();
         let cut = written.cut.iter().find(|c| c.field == "past.text").unwrap();
         assert_eq!(cut.of.item.as_deref(), Some("i5"));

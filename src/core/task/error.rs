@@ -6,9 +6,10 @@ use idiolect_engine::lm;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The name is neither a built-in task nor a readable file.
+    /// The name is neither a built-in task nor a readable file or folder.
     #[error(
-        "task `{name}` is neither built in ({known}) nor a file that can be read: {source}",
+        "task `{name}` is neither built in ({known}) nor a file or folder that can be read: \
+         {source}",
         known = .known.join(", ")
     )]
     Unknown {
@@ -33,8 +34,8 @@ pub enum Error {
     },
     /// The file has no prompt for a stage that a method needs.
     #[error(
-        "task `{task}` has no prompt for stage `{stage}`; add `[stages.{stage}]` to its file, or \
-         use another method"
+        "task `{task}` has no prompt for stage `{stage}`; add `{stage}.toml` to its folder or \
+         `[stages.{stage}]` to its file, or use another method"
     )]
     NoStage {
         /// The task.

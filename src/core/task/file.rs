@@ -1,63 +1,110 @@
-//! Parses and checks a task file.
+//! Parses a task: its tables, what it inherits, and the checks that need no stage.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::draft::{Block, Draft, Field, Order, Part, Telling};
-use super::render::{Slot, TemplateError};
+use super::draft::{Field, Part};
+use super::sources::{Sources, TaskFiles, built_in};
 use super::standard::Dimension;
-use super::statements::{LanguageTable, StatementTemplates};
-use super::{Ask, End, Error, Result, Stage, StageSpec, Step, Task};
+use super::statements::{LanguageTables, MeasureTable, StatementTemplates};
+use super::{Ask, End, Error, Result, StagePlaces, StageSpec, Step, Task};
 use crate::corpus::Key;
 use idiolect_engine::lm::Sampling;
 
-#[derive(Deserialize)]
+/// Maximum number of tasks that inherit from each other in a row.
+const MAX_INHERITED: usize = 8;
+
+/// Opens and parses a task and the tasks that it inherits from.
+pub(super) fn load(name_or_path: &str) -> Result<Task> {
+    let files = TaskFiles::open(name_or_path, Path::new("")).map_err(|source| Error::Unknown {
+        name: name_or_path.to_owned(),
+        known: built_in().collect(),
+        source,
+    })?;
+    parse(files)
+}
+
+/// Parses a task and opens the tasks that it inherits from.
+pub(super) fn parse(mut files: TaskFiles) -> Result<Task> {
+    let mut sources = Sources::default();
+    let mut tables: Vec<TaskTable> = Vec::new();
+    loop {
+        let mut table: TaskTable = sources.add(&files)?;
+        let base = table.inherits.take();
+        tables.push(table);
+        let Some(base) = base else { break };
+        let wrong = |message: String| sources.wrong(base.span(), "inherits", &message);
+        if tables.len() > MAX_INHERITED {
+            let message = format!("more than {MAX_INHERITED} tasks in a row; is it a circle?");
+            return Err(wrong(message));
+        }
+        files = TaskFiles::open(base.get_ref(), files.folder()).map_err(|error| {
+            let (name, known) = (base.get_ref(), built_in().collect::<Vec<_>>().join(", "));
+            wrong(format!("`{name}` is neither built in ({known}) nor can it be read: {error}"))
+        })?;
+    }
+    let mut whole = TaskTable::default();
+    for table in tables.into_iter().rev() {
+        whole = table
+            .over(whole)
+            .map_err(|(span, field, message)| sources.wrong(span, &field, &message))?;
+    }
+    task_of(whole, sources)
+}
+
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct TaskFile {
-    name: Spanned<String>,
-    about: String,
-    n: Spanned<usize>,
-    k: Spanned<usize>,
-    field_share: Spanned<f64>,
-    retrieval: Spanned<Vec<Field>>,
-    shared: Spanned<String>,
-    fields: FieldNames,
-    standard: Spanned<Vec<Dimension>>,
+struct TaskTable {
+    inherits: Option<Spanned<String>>,
+    name: Option<Spanned<String>>,
+    about: Option<String>,
+    n: Option<Spanned<usize>>,
+    k: Option<Spanned<usize>>,
+    field_share: Option<Spanned<f64>>,
+    retrieval: Option<Spanned<Vec<Field>>>,
+    shared: Option<Spanned<String>>,
+    /// Shared macros of the inherited tasks, the first task's first.
+    #[serde(skip)]
+    inherited_macros: Vec<Spanned<String>>,
     #[serde(default)]
+    fields: FieldNames,
+    standard: Option<Spanned<Vec<Dimension>>>,
     statement_characters: Option<Spanned<usize>>,
+    #[serde(default)]
     stages: BTreeMap<String, Spanned<StageTable>>,
     #[serde(default)]
-    statements: BTreeMap<String, Spanned<LanguageTable>>,
+    measures: MeasureTable,
+    #[serde(default)]
+    statements: LanguageTables,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct FieldNames {
-    item_title: String,
-    item_description: String,
-    rating: String,
-    title: String,
-    text: String,
+    item_title: Option<String>,
+    item_description: Option<String>,
+    rating: Option<String>,
+    title: Option<String>,
+    text: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct StageTable {
-    max_tokens: Spanned<usize>,
-    share_of_window: Spanned<f64>,
-    #[serde(default)]
-    label: String,
-    sampling: Spanned<Sampling>,
+    max_tokens: Option<Spanned<usize>>,
+    share_of_window: Option<Spanned<f64>>,
+    label: Option<String>,
+    sampling: Option<Spanned<Sampling>>,
     system: Option<Spanned<String>>,
     user: Option<Spanned<String>>,
     turn: Option<Spanned<String>>,
     reject: Option<Spanned<String>>,
-    #[serde(default)]
-    shorten: Vec<Spanned<StepTable>>,
+    shorten: Option<Vec<Spanned<StepTable>>>,
 }
 
 #[derive(Deserialize)]
@@ -70,98 +117,152 @@ struct StepTable {
     from: Option<End>,
 }
 
-/// The file's path and text, for messages with line numbers.
-struct TemplatePlace<'a> {
-    file: &'a Path,
-    text: &'a str,
+/// Byte range, field and message of a mistake.
+pub(super) type Mistake = (Range<usize>, String, String);
+
+impl TaskTable {
+    /// Adds what the table itself does not say from the table of the task that it inherits from.
+    /// Name and description are not inherited. The macros of both are kept; of two with the same
+    /// name the table's own counts.
+    fn over(self, base: Self) -> std::result::Result<Self, Mistake> {
+        let mut stages = base.stages;
+        for (name, own) in self.stages {
+            let of_base = stages.remove(&name).map(Spanned::into_inner).unwrap_or_default();
+            let span = own.span();
+            stages.insert(name, Spanned::new(span, own.into_inner().over(of_base)));
+        }
+        let mut macros = base.inherited_macros;
+        macros.extend(base.shared);
+        Ok(Self {
+            inherits: None,
+            name: self.name,
+            about: self.about,
+            n: self.n.or(base.n),
+            k: self.k.or(base.k),
+            field_share: self.field_share.or(base.field_share),
+            retrieval: self.retrieval.or(base.retrieval),
+            shared: self.shared,
+            inherited_macros: macros,
+            fields: FieldNames {
+                item_title: self.fields.item_title.or(base.fields.item_title),
+                item_description: self.fields.item_description.or(base.fields.item_description),
+                rating: self.fields.rating.or(base.fields.rating),
+                title: self.fields.title.or(base.fields.title),
+                text: self.fields.text.or(base.fields.text),
+            },
+            standard: self.standard.or(base.standard),
+            statement_characters: self.statement_characters.or(base.statement_characters),
+            stages,
+            statements: self.statements.over(base.statements, &self.measures)?,
+            measures: MeasureTable::default(),
+        })
+    }
 }
 
-pub(super) fn parse(file: &Path, text: &str) -> Result<Task> {
-    let place = TemplatePlace { file, text };
-    let table: TaskFile = toml::from_str(text).map_err(|error| {
-        place.wrong(error.span().unwrap_or(0..0), "format", error.message().trim())
-    })?;
-    if table.name.get_ref().is_empty() {
-        return Err(place.wrong(table.name.span(), "name", "is empty"));
-    }
-    for (value, field) in [(&table.n, "n"), (&table.k, "k")] {
-        if *value.get_ref() == 0 {
-            return Err(place.wrong(value.span(), field, "is 0; at least 1 is needed"));
+impl StageTable {
+    /// As [`TaskTable::over`]; a `user` replaces an inherited `turn` and the reverse.
+    fn over(self, base: Self) -> Self {
+        let (user, turn, reject) = match (self.user, self.turn) {
+            (None, None) => (base.user, base.turn, self.reject.or(base.reject)),
+            (None, turn) => (None, turn, self.reject.or(base.reject)),
+            (user, turn) => (user, turn, self.reject),
+        };
+        Self {
+            max_tokens: self.max_tokens.or(base.max_tokens),
+            share_of_window: self.share_of_window.or(base.share_of_window),
+            label: self.label.or(base.label),
+            sampling: self.sampling.or(base.sampling),
+            system: self.system.or(base.system),
+            user,
+            turn,
+            reject,
+            shorten: self.shorten.or(base.shorten),
         }
     }
-    check_share(&place, &table.field_share, "field_share")?;
-    check_standard(&place, &table.standard)?;
-    check_retrieval(&place, &table.retrieval)?;
-    let statement_characters = statement_characters(&place, table.statement_characters)?;
+}
 
-    let dimensions: Vec<&str> = table.standard.get_ref().iter().map(|d| d.key.as_str()).collect();
+fn task_of(table: TaskTable, sources: Sources) -> Result<Task> {
+    let required = |field: &str| sources.wrong(0..0, field, "is missing");
+    let name = table.name.ok_or_else(|| required("name"))?;
+    if name.get_ref().is_empty() {
+        return Err(sources.wrong(name.span(), "name", "is empty"));
+    }
+    let about = table.about.ok_or_else(|| required("about"))?;
+    let [n, k] = [(table.n, "n"), (table.k, "k")].map(|(value, field)| {
+        let value = value.ok_or_else(|| required(field))?;
+        match value.get_ref() {
+            0 => Err(sources.wrong(value.span(), field, "is 0; at least 1 is needed")),
+            n => Ok(*n),
+        }
+    });
+    let field_share = table.field_share.ok_or_else(|| required("field_share"))?;
+    check_share(&sources, &field_share, "field_share")?;
+    let standard = table.standard.ok_or_else(|| required("standard"))?;
+    check_standard(&sources, &standard)?;
+    let retrieval = table.retrieval.ok_or_else(|| required("retrieval"))?;
+    check_retrieval(&sources, &retrieval)?;
+    let statement_characters = statement_characters(&sources, table.statement_characters)?;
+
+    let dimensions: Vec<&str> = standard.get_ref().iter().map(|d| d.key.as_str()).collect();
     let statements = StatementTemplates::of(table.statements, &dimensions)
-        .map_err(|(span, field, message)| place.wrong(span, &field, &message))?;
+        .map_err(|(span, field, message)| sources.wrong(span, &field, &message))?;
 
     let mut stages = BTreeMap::new();
-    let mut spots = BTreeMap::new();
     for (name, table) in table.stages {
-        let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == name) else {
-            let known = Stage::ALL.map(Stage::name).join(", ");
-            let message = format!("there is no such stage; there are {known}");
-            return Err(place.wrong(table.span(), &format!("stages.{name}"), &message));
-        };
-        let (spec, spans) = stage_spec(&place, stage, table)?;
-        stages.insert(stage, spec);
-        spots.insert(stage, spans);
+        let spec = stage_spec(&sources, &name, table)?;
+        stages.insert(name, spec);
     }
-    let fields = &table.fields;
-    let task = Task {
-        name: table.name.into_inner(),
-        about: table.about,
-        n: table.n.into_inner(),
-        k: table.k.into_inner(),
-        field_share: table.field_share.into_inner(),
-        standard: table.standard.into_inner(),
+    let names = table.fields;
+    let fields = [
+        (Field::ItemTitle, names.item_title),
+        (Field::ItemDescription, names.item_description),
+        (Field::Rating, names.rating),
+        (Field::Title, names.title),
+        (Field::Text, names.text),
+    ]
+    .map(|(field, name)| match name {
+        Some(name) => Ok((field.name(), name)),
+        None => Err(required(&format!("fields.{}", field.name()))),
+    });
+    let mut macros = table.inherited_macros;
+    macros.extend(table.shared);
+    let shared: Vec<&str> = macros.iter().map(|text| text.get_ref().as_str()).collect();
+    Ok(Task {
+        name: name.into_inner(),
+        about,
+        n: n?,
+        k: k?,
+        field_share: field_share.into_inner(),
+        standard: standard.into_inner(),
         statement_characters,
-        retrieval: table.retrieval.into_inner(),
-        hash: Key::of("task").with("file", text).finish(),
-        fields: [
-            (Field::ItemTitle, &fields.item_title),
-            (Field::ItemDescription, &fields.item_description),
-            (Field::Rating, &fields.rating),
-            (Field::Title, &fields.title),
-            (Field::Text, &fields.text),
-        ]
-        .into_iter()
-        .map(|(field, name)| (field.name(), name.clone()))
-        .collect(),
-        shared: table.shared.get_ref().clone(),
+        retrieval: retrieval.into_inner(),
+        hash: Key::of("task").with("file", sources.text()).finish(),
+        fields: fields.into_iter().collect::<Result<_>>()?,
+        shared: shared.join("\n"),
+        macro_places: macros.iter().map(|text| (text.span(), n_lines(text.get_ref()))).collect(),
         stages,
         statements,
-    };
-    for (&stage, spec) in &task.stages {
-        for draft in samples(stage) {
-            task.try_render(stage, spec, &draft).map_err(|error| {
-                let (span, field) = match error.slot {
-                    Slot::Shared => (table.shared.span(), "shared".to_owned()),
-                    slot => spots[&stage].place(stage, slot),
-                };
-                place.wrong_in_template(span, &field, &error)
-            })?;
-        }
-    }
-    Ok(task)
+        sources: Arc::new(sources),
+    })
 }
 
-fn check_standard(place: &TemplatePlace<'_>, standard: &Spanned<Vec<Dimension>>) -> Result<()> {
+fn n_lines(text: &str) -> usize {
+    text.split('\n').count()
+}
+
+fn check_standard(sources: &Sources, standard: &Spanned<Vec<Dimension>>) -> Result<()> {
+    let wrong = |message: &str| Err(sources.wrong(standard.span(), "standard", message));
     let dimensions = standard.get_ref();
     if dimensions.is_empty() {
-        return Err(place.wrong(standard.span(), "standard", "has no dimension"));
+        return wrong("has no dimension");
     }
     for (i, dimension) in dimensions.iter().enumerate() {
         let Dimension { key, name, .. } = dimension;
         if key.is_empty() || name.trim().is_empty() {
-            return Err(place.wrong(standard.span(), "standard", "a key or name is empty"));
+            return wrong("a key or name is empty");
         }
         if dimensions[..i].iter().any(|d| d.key == *key || d.name == *name) {
-            let message = format!("dimension `{key}` or its name `{name}` occurs twice");
-            return Err(place.wrong(standard.span(), "standard", &message));
+            return wrong(&format!("dimension `{key}` or its name `{name}` occurs twice"));
         }
     }
     Ok(())
@@ -170,122 +271,96 @@ fn check_standard(place: &TemplatePlace<'_>, standard: &Spanned<Vec<Dimension>>)
 /// Default and maximum of the task's `statement_characters`. The maximum bounds the automaton that
 /// counts the characters, which has one state per character.
 const STATEMENT_CHARACTERS: usize = 240;
-const LONGEST_STATEMENT: usize = 2000;
+const MAX_STATEMENT_CHARACTERS: usize = 2000;
 
-fn statement_characters(place: &TemplatePlace<'_>, given: Option<Spanned<usize>>) -> Result<usize> {
+fn statement_characters(sources: &Sources, given: Option<Spanned<usize>>) -> Result<usize> {
     let Some(given) = given else { return Ok(STATEMENT_CHARACTERS) };
     let span = given.span();
     match given.into_inner() {
-        n @ 1..=LONGEST_STATEMENT => Ok(n),
+        n @ 1..=MAX_STATEMENT_CHARACTERS => Ok(n),
         n => {
-            let message = format!("is {n}; 1 to {LONGEST_STATEMENT} are possible");
-            Err(place.wrong(span, "statement_characters", &message))
+            let message = format!("is {n}; 1 to {MAX_STATEMENT_CHARACTERS} are possible");
+            Err(sources.wrong(span, "statement_characters", &message))
         }
     }
 }
 
-fn check_retrieval(place: &TemplatePlace<'_>, retrieval: &Spanned<Vec<Field>>) -> Result<()> {
+fn check_retrieval(sources: &Sources, retrieval: &Spanned<Vec<Field>>) -> Result<()> {
     if retrieval.get_ref().is_empty() {
-        return Err(place.wrong(retrieval.span(), "retrieval", "names no field"));
+        return Err(sources.wrong(retrieval.span(), "retrieval", "names no field"));
     }
     if retrieval.get_ref().iter().any(|field| matches!(field, Field::Text | Field::Other)) {
         let message = "names `text` or `other`, which a target does not have";
-        return Err(place.wrong(retrieval.span(), "retrieval", message));
+        return Err(sources.wrong(retrieval.span(), "retrieval", message));
     }
     Ok(())
 }
 
-/// Byte ranges of a stage's templates in the file.
-struct Spots {
-    system: Option<Range<usize>>,
-    ask: Range<usize>,
-    reject: Option<Range<usize>>,
-}
-
-impl Spots {
-    fn place(&self, stage: Stage, slot: Slot) -> (Range<usize>, String) {
-        let (span, key) = match slot {
-            Slot::System => (self.system.clone().unwrap_or_default(), "system"),
-            Slot::Turn => (self.ask.clone(), "turn"),
-            Slot::Reject => (self.reject.clone().unwrap_or_default(), "reject"),
-            Slot::User | Slot::Shared => (self.ask.clone(), "user"),
-        };
-        (span, format!("stages.{}.{key}", stage.name()))
-    }
-}
-
-fn stage_spec(
-    place: &TemplatePlace<'_>,
-    stage: Stage,
-    table: Spanned<StageTable>,
-) -> Result<(StageSpec, Spots)> {
-    let at = |key: &str| format!("stages.{}.{key}", stage.name());
+fn stage_spec(sources: &Sources, stage: &str, table: Spanned<StageTable>) -> Result<StageSpec> {
+    let at = |key: &str| format!("stages.{stage}.{key}");
     let span = table.span();
     let table = table.into_inner();
-    if *table.max_tokens.get_ref() == 0 {
-        return Err(place.wrong(table.max_tokens.span(), &at("max_tokens"), "is 0"));
+    let required = |field: &str| sources.wrong(span.clone(), &at(field), "is missing");
+    let max_tokens = table.max_tokens.ok_or_else(|| required("max_tokens"))?;
+    if *max_tokens.get_ref() == 0 {
+        return Err(sources.wrong(max_tokens.span(), &at("max_tokens"), "is 0"));
     }
-    check_share(place, &table.share_of_window, &at("share_of_window"))?;
-    check_sampling(place, &table.sampling, &at("sampling"))?;
+    let share_of_window = table.share_of_window.ok_or_else(|| required("share_of_window"))?;
+    check_share(sources, &share_of_window, &at("share_of_window"))?;
+    let sampling = table.sampling.ok_or_else(|| required("sampling"))?;
+    check_sampling(sources, &sampling, &at("sampling"))?;
     let reject_span = table.reject.as_ref().map(Spanned::span);
     let (ask, ask_span) = match (table.user, table.turn, table.reject) {
         (Some(user), None, None) => (Ask::Once(user.get_ref().clone()), user.span()),
-        (None, Some(turn), reject) if stage.parts().contains(&Part::Past) => {
+        (None, Some(turn), reject) => {
             let span = turn.span();
             let (turn, reject) = (turn.into_inner(), reject.map(Spanned::into_inner));
             (Ask::EachPast { turn, reject }, span)
         }
-        (None, Some(turn), _) => {
-            let message = "this stage has no past texts to take turns over; give `user`";
-            return Err(place.wrong(turn.span(), &at("turn"), message));
-        }
         _ => {
             let message = "give either `user` or `turn`; `reject` goes with `turn`";
-            return Err(place.wrong(span, &at("user"), message));
+            return Err(sources.wrong(span, &at("user"), message));
         }
     };
-    let shorten = table
-        .shorten
-        .into_iter()
-        .map(|step| {
-            let span = step.span();
-            step_of(stage, step.into_inner())
-                .map_err(|message| place.wrong(span, &at("shorten"), &message))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let spots = Spots {
-        system: table.system.as_ref().map(Spanned::span),
-        ask: ask_span,
-        reject: reject_span,
-    };
-    let spec = StageSpec {
-        sampling: table.sampling.into_inner(),
-        label: table.label.trim().to_owned(),
-        max_tokens: table.max_tokens.into_inner(),
-        share_of_window: table.share_of_window.into_inner(),
+    let (mut shorten, mut steps) = (Vec::new(), Vec::new());
+    for step in table.shorten.into_iter().flatten() {
+        let span = step.span();
+        shorten.push(
+            step_of(step.into_inner())
+                .map_err(|message| sources.wrong(span.clone(), &at("shorten"), &message))?,
+        );
+        steps.push(span);
+    }
+    Ok(StageSpec {
+        places: StagePlaces {
+            stage: span,
+            system: table.system.as_ref().map(Spanned::span).unwrap_or_default(),
+            ask: ask_span,
+            reject: reject_span.unwrap_or_default(),
+            steps,
+        },
+        sampling: sampling.into_inner(),
+        label: table.label.unwrap_or_default().trim().to_owned(),
+        max_tokens: max_tokens.into_inner(),
+        share_of_window: share_of_window.into_inner(),
         system: table.system.map(Spanned::into_inner),
         ask,
         shorten,
-    };
-    Ok((spec, spots))
+    })
 }
 
-fn check_share(place: &TemplatePlace<'_>, share: &Spanned<f64>, field: &str) -> Result<()> {
+fn check_share(sources: &Sources, share: &Spanned<f64>, field: &str) -> Result<()> {
     let value = *share.get_ref();
     if value > 0.0 && value < 1.0 {
         return Ok(());
     }
     let message = format!("is {value}; a number between 0 and 1 is needed");
-    Err(place.wrong(share.span(), field, &message))
+    Err(sources.wrong(share.span(), field, &message))
 }
 
-fn check_sampling(
-    place: &TemplatePlace<'_>,
-    sampling: &Spanned<Sampling>,
-    field: &str,
-) -> Result<()> {
+fn check_sampling(sources: &Sources, sampling: &Spanned<Sampling>, field: &str) -> Result<()> {
     let s = sampling.get_ref();
-    let wrong = |message: &str| Err(place.wrong(sampling.span(), field, message));
+    let wrong = |message: &str| Err(sources.wrong(sampling.span(), field, message));
     if s.seed != 0 {
         return wrong("the seed is the caller's; leave it out");
     }
@@ -295,14 +370,9 @@ fn check_sampling(
     Ok(())
 }
 
-fn step_of(stage: Stage, step: StepTable) -> Result<Step, String> {
-    let known = |part: Part| {
-        if stage.parts().contains(&part) {
-            return Ok(part);
-        }
-        let parts: Vec<_> = stage.parts().iter().map(|p| p.name()).collect();
-        Err(format!("this stage has no part `{}`; it has {}", part.name(), parts.join(", ")))
-    };
+/// A step of shortening. Without `to` a text is shortened to nothing, without `keep` all blocks are
+/// dropped, and without `from` the last block is dropped first.
+fn step_of(step: StepTable) -> Result<Step, String> {
     match step {
         StepTable { field: Some(name), to, drop: None, keep: None, from: None } => {
             let (part, field) = name
@@ -312,66 +382,14 @@ fn step_of(stage: Stage, step: StepTable) -> Result<Step, String> {
                     Some((part, Field::ALL.into_iter().find(|f| f.name() == field)?))
                 })
                 .ok_or_else(|| format!("`{name}` is no field; write e.g. `past.text`"))?;
-            Ok(Step::Shorten { part: known(part)?, field, to: to.unwrap_or(0) })
+            Ok(Step::Shorten { part, field, to: to.unwrap_or(0) })
         }
         StepTable { field: None, to: None, drop: Some(part), keep, from } => {
             if !part.is_list() {
                 return Err(format!("`{}` is one block and cannot be dropped", part.name()));
             }
-            let (keep, from) = (keep.unwrap_or(0), from.unwrap_or(End::Last));
-            Ok(Step::Drop { part: known(part)?, keep, from })
+            Ok(Step::Drop { part, keep: keep.unwrap_or(0), from: from.unwrap_or(End::Last) })
         }
         _ => Err("a step is either `field` with `to`, or `drop` with `keep` and `from`".to_owned()),
-    }
-}
-
-/// Drafts with every kind of missing part or field, to test a stage's templates.
-fn samples(stage: Stage) -> Vec<Draft> {
-    let full = Block {
-        item_title: "t".into(),
-        item_description: "d".into(),
-        rating: "4".into(),
-        title: "h".into(),
-        text: "x".into(),
-        other: "y".into(),
-        ..Block::default()
-    };
-    let fill = |block: &Block, n: usize, order| {
-        stage.parts().iter().fold(Draft::new().ordered(order), |draft, &part| {
-            let n = if part.is_list() { n } else { 1 };
-            draft.with_all(part, std::iter::repeat_n(block.clone(), n))
-        })
-    };
-    vec![
-        fill(&full, 2, Order::UserFirst),
-        fill(&full, 1, Order::PeersFirst),
-        fill(&Block::default(), 2, Order::UserFirst),
-        fill(&full, 0, Order::UserFirst),
-        fill(&full, 2, Order::UserFirst).told(Telling::Constrained),
-    ]
-}
-
-impl TemplatePlace<'_> {
-    fn wrong(&self, span: Range<usize>, field: &str, message: &str) -> Error {
-        self.wrong_at(self.line(span.start), field, message)
-    }
-
-    fn wrong_in_template(&self, span: Range<usize>, field: &str, error: &TemplateError) -> Error {
-        // The first line of a multi-line string is the line after its opening quotes.
-        let opens_with_newline = self
-            .text
-            .get(span.clone())
-            .is_some_and(|s| s.trim_start_matches(['"', '\'']).starts_with(['\n', '\r']));
-        let first = self.line(span.start) + usize::from(opens_with_newline);
-        self.wrong_at(first + error.line.saturating_sub(1), field, &error.message)
-    }
-
-    fn wrong_at(&self, line: usize, field: &str, message: &str) -> Error {
-        let (file, field, message) = (self.file.into(), field.to_owned(), message.to_owned());
-        Error::Wrong { file, line, field, message }
-    }
-
-    fn line(&self, byte: usize) -> usize {
-        self.text.as_bytes().iter().take(byte).filter(|b| **b == b'\n').count() + 1
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::draft::{BlockSource, Draft, Field, Part};
+use super::draft::{BlockSource, Draft, Field};
 use super::shorten::WordCounter;
 use super::{End, Error, Result, Stage, Step, Task, share_of};
 use idiolect_engine::lm::{self, Chat, Lm, Prompt};
@@ -136,7 +136,10 @@ fn take(
     words: &mut WordCounter<'_, lm::Error>,
 ) -> Result<bool> {
     match step {
-        Step::Shorten { part, field, to } => shorten(draft, part, field, to, excess, words),
+        Step::Shorten { part, field, to } => {
+            let placed = draft.blocks.iter_mut().filter(|p| p.part == part && !p.dropped);
+            shorten(placed.map(|placed| placed.block.get_mut(field)), to, excess, words)
+        }
         Step::Drop { part, keep, from } => {
             let mut kept: Vec<_> =
                 draft.blocks.iter_mut().filter(|p| p.part == part && !p.dropped).collect();
@@ -163,17 +166,16 @@ fn take(
     }
 }
 
-fn shorten(
-    draft: &mut Draft,
-    part: Part,
-    field: Field,
+/// Shortens the longest of these texts to a common length of at least `to` tokens, to free `excess`
+/// tokens if possible; returns whether it shortened anything.
+fn shorten<'t>(
+    whole: impl Iterator<Item = &'t mut String>,
     to: usize,
     excess: usize,
     words: &mut WordCounter<'_, lm::Error>,
 ) -> Result<bool> {
     let mut texts = Vec::new();
-    for placed in draft.blocks.iter_mut().filter(|p| p.part == part && !p.dropped) {
-        let text = placed.block.get_mut(field);
+    for text in whole {
         let measured = words.measure(text)?;
         texts.push((text, measured));
     }
@@ -233,7 +235,8 @@ fn cuts(stage: Stage, draft: &Draft, short: &Draft, window: &dyn Window) -> Resu
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::testing::{ByWords, block};
+    use super::super::draft::Part;
+    use super::super::testing::{ByWords, RAG, SCP, block};
     use super::*;
     use proptest::prelude::*;
 
@@ -255,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_prompt_with_room_is_left_alone() {
-        let fitted = fit(&task(), Stage::Rag, &rag(60, 3, 40), &ByWords(10_000), 100).unwrap();
+        let fitted = fit(&task(), RAG, &rag(60, 3, 40), &ByWords(10_000), 100).unwrap();
         assert_eq!(fitted.cut, []);
         assert!(fitted.chat.messages[1].content.contains("past2"));
     }
@@ -263,9 +266,9 @@ mod tests {
     #[test]
     fn descriptions_of_past_items_go_first_and_only_as_far_as_needed() {
         let draft = rag(300, 3, 40);
-        let whole = fit(&task(), Stage::Rag, &draft, &ByWords(100_000), 100).unwrap();
+        let whole = fit(&task(), RAG, &draft, &ByWords(100_000), 100).unwrap();
         let window = ByWords(whole.prompt_tokens + 100 - 50);
-        let fitted = fit(&task(), Stage::Rag, &draft, &window, 100).unwrap();
+        let fitted = fit(&task(), RAG, &draft, &window, 100).unwrap();
         assert_eq!(fitted.cut.len(), 3);
         for cut in &fitted.cut {
             assert_eq!(cut.field, "past.item_description");
@@ -279,7 +282,7 @@ mod tests {
     #[test]
     fn the_least_relevant_past_texts_are_dropped_and_reported() {
         let draft = rag(90, 6, 100);
-        let fitted = fit(&task(), Stage::Rag, &draft, &ByWords(420), 100).unwrap();
+        let fitted = fit(&task(), RAG, &draft, &ByWords(420), 100).unwrap();
         let dropped: Vec<_> = fitted.cut.iter().filter(|c| c.field == "past").collect();
         assert!(!dropped.is_empty());
         assert_eq!(dropped.last().unwrap().of.item.as_deref(), Some("past5-item"));
@@ -290,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_window_that_is_too_small_is_an_error_with_the_figures() {
-        let error = fit(&task(), Stage::Rag, &rag(9, 2, 9), &ByWords(40), 30).unwrap_err();
+        let error = fit(&task(), RAG, &rag(9, 2, 9), &ByWords(40), 30).unwrap_err();
         let Error::TooSmall { stage, prompt, max_tokens, context } = error else {
             panic!("{error}");
         };
@@ -301,7 +304,7 @@ mod tests {
     #[test]
     fn one_review_of_100_kb_fits() {
         let draft = rag(0, 1, 30_000);
-        let fitted = fit(&task(), Stage::Rag, &draft, &ByWords(2048), 256).unwrap();
+        let fitted = fit(&task(), RAG, &draft, &ByWords(2048), 256).unwrap();
         assert!(fitted.prompt_tokens + 256 <= 2048);
         let [cut] = fitted.cut.as_slice() else { panic!("{:?}", fitted.cut) };
         assert_eq!(cut.field, "past.text");
@@ -309,7 +312,7 @@ mod tests {
         assert!(cut.kept_tokens > 1300, "{cut:?}");
         // With the shipped limit per field, the text may take only a share of the window.
         let task = Task::load("review").unwrap();
-        let fitted = fit(&task, Stage::Rag, &draft, &ByWords(2048), 256).unwrap();
+        let fitted = fit(&task, RAG, &draft, &ByWords(2048), 256).unwrap();
         assert!((192..=256).contains(&fitted.cut[0].kept_tokens), "{:?}", fitted.cut);
     }
 
@@ -321,7 +324,7 @@ mod tests {
         ) {
             let (task, window) = (task(), ByWords(context));
             let draft = rag(description, n, words);
-            for stage in [Stage::Rag, Stage::Scp] {
+            for stage in [RAG, SCP] {
                 match fit(&task, stage, &draft, &window, 100) {
                     Ok(fitted) => {
                         let tokens = window.count(&Prompt::Chat(fitted.chat.clone())).unwrap();

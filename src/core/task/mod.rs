@@ -1,9 +1,11 @@
-//! Task files: fields, standard and prompt templates; and prompts that fit the context window.
+//! Tasks: fields, standard and prompt templates; and prompts that fit the context window.
 //!
 //! A task defines the kind of text (reviews, headlines, replies), the names of its fields in
 //! prompts, the dimensions of differences, and the prompt of each stage. Another kind of text needs
-//! only another file; no code depends on reviews.
+//! only another folder of files, or a file, which says what differs from the task that it inherits
+//! from; no code depends on reviews.
 
+mod check;
 mod draft;
 mod error;
 mod file;
@@ -12,6 +14,7 @@ mod label;
 mod measure;
 mod render;
 mod shorten;
+mod sources;
 mod stage;
 mod standard;
 mod statements;
@@ -30,21 +33,18 @@ pub use standard::{Dimension, Told, split_by_dimension};
 pub use statements::{Direction, Figures};
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::corpus::Key;
 use idiolect_engine::lm::Sampling;
+use sources::{Sources, TaskFiles};
 
 /// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Built-in tasks: name and file text.
-const BUILT_IN: [(&str, &str); 2] = [
-    ("review", include_str!("../../../data/tasks/review.toml")),
-    ("headline", include_str!("../../../data/tasks/headline.toml")),
-];
-
-/// A parsed and checked task file.
+/// A parsed task.
 #[derive(Debug, Clone)]
 pub struct Task {
     /// Short name.
@@ -66,12 +66,18 @@ pub struct Task {
     /// Fields that form the retrieval text of a past text or a target; [`Field::Text`] and
     /// [`Field::Other`] are not allowed.
     pub retrieval: Vec<Field>,
-    /// Hash of the file; part of every cache key.
+    /// Hash of the text of its files. It names the task in reports; no stored value depends on it.
     hash: Key,
     fields: BTreeMap<&'static str, String>,
+    /// Macros that every template has.
     shared: String,
-    stages: BTreeMap<Stage, StageSpec>,
+    /// Byte ranges of the texts that `shared` is joined from, and their numbers of lines.
+    macro_places: Vec<(Range<usize>, usize)>,
+    /// By name of the stage.
+    stages: BTreeMap<String, StageSpec>,
     statements: statements::StatementTemplates,
+    /// The files, for messages.
+    sources: Arc<Sources>,
 }
 
 /// Prompt and limits of one stage.
@@ -89,6 +95,19 @@ pub struct StageSpec {
     system: Option<String>,
     ask: Ask,
     shorten: Vec<Step>,
+    places: StagePlaces,
+}
+
+/// Byte ranges of a stage's values in the task's files; empty for absent values.
+#[derive(Debug, Clone)]
+struct StagePlaces {
+    stage: Range<usize>,
+    system: Range<usize>,
+    /// The template `user` or `turn`.
+    ask: Range<usize>,
+    reject: Range<usize>,
+    /// Steps of shortening, in their order.
+    steps: Vec<Range<usize>>,
 }
 
 /// Templates of the user's messages in the conversation.
@@ -127,27 +146,31 @@ impl Task {
     /// Name of the default task.
     pub const DEFAULT: &str = "review";
 
-    /// Loads a built-in task by name, or a task file by path.
+    /// Loads a built-in task by name, or a task by the path of its folder or file.
+    ///
+    /// A folder has `task.toml` and, for each stage, `STAGE.toml` with the prompt; in a file the
+    /// prompts are tables `[stages.STAGE]`. With `inherits = "TASK"` (a built-in task, or a path
+    /// that starts from the task's folder) a task says only what differs from another one.
+    ///
+    /// The prompts are checked by [`Task::check`], which needs to know the stages.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if there is no such task; [`Error::Wrong`] with file, line and field of a
+    /// mistake.
     pub fn load(name_or_path: &str) -> Result<Self> {
-        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
-            return Self::parse(Path::new(name), text);
-        }
-        let path = Path::new(name_or_path);
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Unknown {
-            name: name_or_path.to_owned(),
-            known: BUILT_IN.iter().map(|(name, _)| *name).collect(),
-            source,
-        })?;
-        Self::parse(path, &text)
+        file::load(name_or_path)
     }
 
-    /// Parses a task file's text and renders every prompt once, so that mistakes are reported at
-    /// once. `file` is used in messages.
+    /// Parses the text of a task file as [`Task::load`] does. `file` is used in messages; the path
+    /// of an inherited task starts from its folder.
+    ///
+    /// # Errors
+    /// As [`Task::load`].
     pub fn parse(file: &Path, text: &str) -> Result<Self> {
-        file::parse(file, text)
+        file::parse(TaskFiles::of_text(file, text))
     }
 
-    /// Hash of the file.
+    /// Hash of the text of the task's files and of those it inherits from.
     #[must_use]
     pub fn hash(&self) -> &str {
         self.hash.as_str()
@@ -156,10 +179,10 @@ impl Task {
     /// Returns the prompt and limits of one stage.
     ///
     /// # Errors
-    /// [`Error::NoStage`] if the file has no prompt for it.
+    /// [`Error::NoStage`] if the task has no prompt for it.
     pub fn stage(&self, stage: Stage) -> Result<&StageSpec> {
         let missing = || Error::NoStage { task: self.name.clone(), stage: stage.name() };
-        self.stages.get(&stage).ok_or_else(missing)
+        self.stages.get(stage.name()).ok_or_else(missing)
     }
 
     /// Returns the task without these dimensions of the standard; its hash differs.

@@ -28,20 +28,19 @@ impl Task {
         draft: &Draft,
     ) -> Result<Chat, TemplateError> {
         let mut chat = Chat::default();
+        let context = |turn| self.context(stage, &spec.label, draft, turn);
         if let Some(system) = &spec.system {
-            let text = self.text(Slot::System, system, &self.context(stage, draft, None))?;
-            chat = chat.with(Role::System, text);
+            chat = chat.with(Role::System, self.text(Slot::System, system, &context(None))?);
         }
         match &spec.ask {
             Ask::Once(user) => {
-                let text = self.text(Slot::User, user, &self.context(stage, draft, None))?;
-                Ok(chat.with(Role::User, text))
+                Ok(chat.with(Role::User, self.text(Slot::User, user, &context(None))?))
             }
             Ask::EachPast { turn, reject } => {
                 let n_past = draft.part(Part::Past).count();
                 let asked = draft.part(Part::Past).chain(draft.part(Part::Target)).enumerate();
                 for (i, block) in asked {
-                    let context = self.context(stage, draft, Some((block, i)));
+                    let context = context(Some((block, i)));
                     chat = chat.with(Role::User, self.text(Slot::Turn, turn, &context)?);
                     if i < n_past {
                         let wrong = block.get(Field::Other);
@@ -57,7 +56,13 @@ impl Task {
         }
     }
 
-    fn context(&self, stage: Stage, draft: &Draft, turn: Option<(&Block, usize)>) -> Value {
+    fn context(
+        &self,
+        stage: Stage,
+        label: &str,
+        draft: &Draft,
+        turn: Option<(&Block, usize)>,
+    ) -> Value {
         let parts = stage.parts().iter().filter_map(|&part| {
             let mut blocks = draft.part(part);
             let value = if part.is_list() {
@@ -70,8 +75,7 @@ impl Task {
         let turn = turn.into_iter().flat_map(|(block, i)| {
             [("turn", Value::from(Serde(block))), ("turn_number", Value::from(i + 1))]
         });
-        let labels = self.stages.iter().map(|(stage, spec)| (stage.name(), spec.label.as_str()));
-        let label = self.stages.get(&stage).map_or("", |spec| spec.label.as_str());
+        let labels = self.stages.iter().map(|(stage, spec)| (stage, spec.label.as_str()));
         let always = [
             ("fields", Value::from(Serde(&self.fields))),
             ("standard", Value::from(Serde(&self.standard))),
@@ -87,9 +91,10 @@ impl Task {
     fn text(&self, slot: Slot, template: &str, context: &Value) -> Result<String, TemplateError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
-            environment.set_syntax(syntax);
-        }
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        let syntax =
+            syntax.map_err(|error| TemplateError { slot, line: 1, message: error.to_string() })?;
+        environment.set_syntax(syntax);
         // The shared macros precede the template, so that every template can use them.
         let source = format!("{}\n{template}", self.shared);
         let n_shared = self.shared.split('\n').count();

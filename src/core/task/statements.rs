@@ -1,12 +1,12 @@
 //! Templates that word measured differences as statements.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use super::file::Mistake;
 use super::{Error, Measure, Result, Task};
 
 /// Direction of a user's difference from the others.
@@ -48,27 +48,96 @@ struct Wording {
     less: Option<String>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct LanguageTable {
-    #[serde(default = "point")]
-    decimal: String,
+/// Tables of a task file by language, each with its measures by dimension.
+#[derive(Deserialize, Default)]
+#[serde(transparent)]
+pub(super) struct LanguageTables(BTreeMap<String, Spanned<LanguageTable>>);
+
+#[derive(Deserialize, Default)]
+struct LanguageTable {
+    decimal: Option<String>,
     #[serde(flatten)]
     dimensions: BTreeMap<String, BTreeMap<Measure, Wording>>,
 }
 
-fn point() -> String {
-    ".".to_owned()
+/// Measures that are worded as in the inherited task, by dimension.
+#[derive(Deserialize, Default)]
+#[serde(transparent)]
+pub(super) struct MeasureTable(BTreeMap<String, Spanned<Vec<Measure>>>);
+
+impl MeasureTable {
+    /// Dimension of each measure.
+    fn dimensions(&self) -> std::result::Result<BTreeMap<Measure, &str>, Mistake> {
+        let mut dimensions = BTreeMap::new();
+        for (dimension, measures) in &self.0 {
+            for measure in measures.get_ref() {
+                if let Some(other) = dimensions.insert(*measure, dimension.as_str()) {
+                    let message = format!("{measure:?} is also under `{other}`");
+                    return Err((measures.span(), format!("measures.{dimension}"), message));
+                }
+            }
+        }
+        Ok(dimensions)
+    }
+}
+
+impl LanguageTables {
+    /// Adds the wordings of the inherited task for the measures that the own tables of a language
+    /// do not word: those of `measures`, under the dimensions given there; if it is empty, all of
+    /// them, under their own dimensions.
+    pub(super) fn over(
+        mut self,
+        base: Self,
+        measures: &MeasureTable,
+    ) -> std::result::Result<Self, Mistake> {
+        let wanted = measures.dimensions()?;
+        for (dimension, listed) in &measures.0 {
+            let missing = listed.get_ref().iter().find(|measure| !base.words(**measure));
+            if let Some(measure) = missing {
+                let message = format!("the inherited task does not word {measure:?}");
+                return Err((listed.span(), format!("measures.{dimension}"), message));
+            }
+        }
+        for (name, inherited) in base.0 {
+            let (span, inherited) = (inherited.span(), inherited.into_inner());
+            let (span, mut own) = match self.0.remove(&name) {
+                Some(own) => (own.span(), own.into_inner()),
+                None => (span, LanguageTable::default()),
+            };
+            own.decimal = own.decimal.or(inherited.decimal);
+            let worded = own.dimensions.values().flat_map(BTreeMap::keys).copied();
+            let worded: BTreeSet<Measure> = worded.collect();
+            for (of_base, wordings) in inherited.dimensions {
+                for (measure, wording) in wordings {
+                    let dimension = match measures.0.is_empty() {
+                        true => Some(of_base.as_str()),
+                        false => wanted.get(&measure).copied(),
+                    };
+                    if let (Some(dimension), false) = (dimension, worded.contains(&measure)) {
+                        let wordings = own.dimensions.entry(dimension.to_owned()).or_default();
+                        wordings.insert(measure, wording);
+                    }
+                }
+            }
+            self.0.insert(name, Spanned::new(span, own));
+        }
+        Ok(self)
+    }
+
+    fn words(&self, measure: Measure) -> bool {
+        let dimensions = self.0.values().flat_map(|table| table.get_ref().dimensions.values());
+        dimensions.into_iter().any(|wordings| wordings.contains_key(&measure))
+    }
 }
 
 impl StatementTemplates {
-    /// Checks the tables of a task file with these dimensions. An error has the byte range in the
-    /// file, the field and the message.
+    /// Checks the tables of a task with these dimensions.
     pub(super) fn of(
-        tables: BTreeMap<String, Spanned<LanguageTable>>,
+        tables: LanguageTables,
         dimensions: &[&str],
-    ) -> std::result::Result<Self, (Range<usize>, String, String)> {
+    ) -> std::result::Result<Self, Mistake> {
         let mut languages = BTreeMap::new();
-        for (name, table) in tables {
+        for (name, table) in tables.0 {
             let (span, table) = (table.span(), table.into_inner());
             let mut measures = BTreeMap::new();
             for (dimension, wordings) in table.dimensions {
@@ -93,7 +162,8 @@ impl StatementTemplates {
                     }
                 }
             }
-            languages.insert(name, Language { decimal: table.decimal, measures });
+            let decimal = table.decimal.unwrap_or_else(|| ".".to_owned());
+            languages.insert(name, Language { decimal, measures });
         }
         Ok(Self(languages))
     }
@@ -174,6 +244,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::task::testing::{STAGES, as_one_file};
 
     fn figures() -> Figures {
         Figures { value: "30".into(), others: "7.5".into(), never: false, phrase: "{{x}}".into() }
@@ -216,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_is_no_measure_no_dimension_or_no_template_is_refused() {
-        let text = include_str!("../../../data/tasks/review.toml");
+        let text = as_one_file("review");
         for (was, becomes, said) in [
             ("\nexclamations = ", "\nexclamation = ", "unknown variant `exclamation`"),
             ("[statements.en.emotional]", "[statements.en.mood]", "has no such dimension"),
@@ -225,7 +296,8 @@ mod tests {
         ] {
             assert!(text.contains(was), "{was}");
             let wrong = text.replacen(was, becomes, 1);
-            let error = Task::parse(std::path::Path::new("t"), &wrong).unwrap_err().to_string();
+            let task = Task::parse(std::path::Path::new("t"), &wrong);
+            let error = task.and_then(|task| task.check(&STAGES)).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
     }

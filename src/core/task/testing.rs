@@ -2,9 +2,57 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use super::{Block, BlockSource, Window};
+use super::{Block, BlockSource, Draft, Order, Part, Stage, Window};
 use crate::corpus::ReviewId;
 use idiolect_engine::lm::{self, Prompt};
+
+use Part::{Compared, Judged, Notes, Others, Own, Past, Profile, Target};
+
+pub const DIFFERENCE: Stage = Stage::new("difference", &[Own, Others]);
+pub const SUMMARY: Stage = Stage::new("summary", &[Compared, Past]);
+pub const GENERATION: Stage = Stage::new("generation", &[Target, Past, Profile]);
+pub const RAG: Stage = Stage::new("rag", &[Target, Past]);
+pub const SCP: Stage = Stage::new("scp", &[Target, Past]);
+
+/// The stages of the built-in tasks. The modules that make the calls declare the same ones.
+pub const STAGES: [Stage; 23] = [
+    DIFFERENCE,
+    SUMMARY,
+    GENERATION,
+    Stage::new("non-perso", &[Target]),
+    RAG,
+    SCP,
+    Stage::new("ccp", &[Target, Past]),
+    Stage::new("idiolect", &[Target, Past, Notes]),
+    Stage::new("intsum-summary", &[Past]),
+    Stage::new("trsr-block", &[Past]),
+    Stage::new("trsr-update", &[Notes, Past]),
+    Stage::new("trsr-merge", &[Notes]),
+    Stage::new("cicl-analysis", &[Past]),
+    Stage::new("cicl", &[Target, Past, Notes]),
+    Stage::new("persona-extract", &[Past]),
+    Stage::new("persona-refine", &[Notes, Past]),
+    Stage::new("persona-db", &[Target, Notes, Past, Others]),
+    Stage::new("drp-difference", &[Own, Others]),
+    Stage::new("drp-validation", &[Own, Others, Notes]),
+    Stage::new("hyperalign-hypotheses", &[Past]),
+    Stage::new("hyperalign", &[Target, Past, Notes]),
+    Stage::new("judge", &[Target, Own, Judged]),
+    Stage::new("judge-pair", &[Target, Own, Judged]),
+];
+
+/// Returns a built-in task as the text of a single file.
+pub fn as_one_file(name: &str) -> String {
+    super::sources::TaskFiles::open(name, "".as_ref()).unwrap().as_one_file()
+}
+
+/// Returns a draft with all parts of a stage, two blocks of each list.
+pub fn draft(stage: Stage, order: Order) -> Draft {
+    stage.parts().iter().fold(Draft::new().ordered(order), |draft, &part| {
+        let n = if part.is_list() { 2 } else { 1 };
+        draft.with_all(part, (1..=n).map(|i| block(&format!("{}{i}", part.name()), 0)))
+    })
+}
 
 /// A window that counts each word as one token; holds its length in tokens.
 pub struct ByWords(pub usize);

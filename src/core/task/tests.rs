@@ -1,14 +1,13 @@
 //! Tests of each stage's prompt, and of the errors for invalid task files.
 #![allow(clippy::unwrap_used)]
-use super::testing::block;
+use super::testing::{DIFFERENCE, GENERATION, SCP, STAGES, SUMMARY, as_one_file, block, draft};
 use super::*;
 use idiolect_engine::lm::{Chat, Role};
 
-fn draft(stage: Stage, order: Order) -> Draft {
-    stage.parts().iter().fold(Draft::new().ordered(order), |draft, &part| {
-        let n = if part.is_list() { 2 } else { 1 };
-        draft.with_all(part, (1..=n).map(|i| block(&format!("{}{i}", part.name()), 0)))
-    })
+fn parse(text: &str) -> Result<Task> {
+    let task = Task::parse(Path::new("my.toml"), text)?;
+    task.check(&STAGES)?;
+    Ok(task)
 }
 
 fn render(task: &Task, stage: Stage) -> Chat {
@@ -25,10 +24,11 @@ fn shown(message: &str) -> Vec<String> {
 
 #[test]
 fn every_task_renders_every_prompt() {
-    for (name, _) in BUILT_IN {
+    for name in sources::built_in() {
         let task = Task::load(name).unwrap();
+        task.check(&STAGES).unwrap();
         assert_eq!(task.name, name);
-        for stage in Stage::ALL {
+        for stage in STAGES {
             for order in [Order::UserFirst, Order::PeersFirst] {
                 let chat = task.render(stage, &draft(stage, order)).unwrap();
                 assert_eq!(chat.messages.first().unwrap().role, Role::System);
@@ -46,7 +46,7 @@ fn every_task_renders_every_prompt() {
 #[test]
 fn the_difference_shows_item_then_user_then_peers() {
     let task = Task::load("review").unwrap();
-    let chat = render(&task, Stage::Difference);
+    let chat = render(&task, DIFFERENCE);
     assert_eq!(
         chat.messages[1].content,
         "[Item title]: own1-item\n[Item description]: own1-description\n\n\
@@ -59,8 +59,7 @@ fn the_difference_shows_item_then_user_then_peers() {
     for dimension in &task.standard {
         assert!(system.contains(&format!("- {}: {}", dimension.name, dimension.look_at)));
     }
-    let peers_first =
-        task.render(Stage::Difference, &draft(Stage::Difference, Order::PeersFirst)).unwrap();
+    let peers_first = task.render(DIFFERENCE, &draft(DIFFERENCE, Order::PeersFirst)).unwrap();
     assert_eq!(
         shown(&peers_first.messages[1].content),
         [
@@ -78,7 +77,7 @@ fn the_difference_shows_item_then_user_then_peers() {
 
 #[test]
 fn the_summary_shows_compared_items_then_past_reviews() {
-    let chat = render(&Task::load("review").unwrap(), Stage::Summary);
+    let chat = render(&Task::load("review").unwrap(), SUMMARY);
     assert_eq!(
         shown(&chat.messages[1].content),
         [
@@ -103,7 +102,7 @@ fn the_summary_shows_compared_items_then_past_reviews() {
 
 #[test]
 fn the_generation_shows_item_past_profile_rating_and_title() {
-    let chat = render(&Task::load("review").unwrap(), Stage::Generation);
+    let chat = render(&Task::load("review").unwrap(), GENERATION);
     assert_eq!(
         chat.messages[1].content,
         "The item to review\n[Item title]: target1-item\n\
@@ -120,7 +119,7 @@ fn the_generation_shows_item_past_profile_rating_and_title() {
 
 #[test]
 fn past_reviews_are_the_answers_of_a_conversation() {
-    let chat = render(&Task::load("review").unwrap(), Stage::Scp);
+    let chat = render(&Task::load("review").unwrap(), SCP);
     let roles: Vec<_> = chat.messages.iter().map(|m| m.role).collect();
     let (user, assistant) = (Role::User, Role::Assistant);
     assert_eq!(roles, [Role::System, user, assistant, user, assistant, user]);
@@ -138,7 +137,7 @@ fn texts_are_never_templates() {
     let mut own = block("own", 0);
     own.text = "{{ fields.text }} {% for %} <|im_start|>system\n\"&<".to_owned();
     let draft = Draft::new().with(Part::Own, own.clone());
-    let chat = task.render(Stage::Difference, &draft).unwrap();
+    let chat = task.render(DIFFERENCE, &draft).unwrap();
     assert!(chat.messages[1].content.contains(&own.text));
 }
 
@@ -146,7 +145,7 @@ fn texts_are_never_templates() {
 fn faithful_settings() {
     let task = Task::load("review").unwrap();
     assert_eq!((task.n, task.k), (8, 4));
-    for stage in [Stage::Difference, Stage::Summary, Stage::Generation] {
+    for stage in [DIFFERENCE, SUMMARY, GENERATION] {
         let spec = task.stage(stage).unwrap();
         let dpl = Sampling { temperature: 0.8, top_p: 0.95, ..Sampling::default() };
         assert_eq!(spec.sampling, dpl);
@@ -157,7 +156,7 @@ fn faithful_settings() {
 
 #[test]
 fn a_wrong_file_is_told_with_line_and_field() {
-    let review = BUILT_IN[0].1;
+    let review = as_one_file("review");
     let line_of = |needle: &str| review.lines().position(|l| l.contains(needle)).unwrap() + 1;
     let cases = [
         ("n = 8", "n = 0", "n: is 0", line_of("n = 8")),
@@ -178,13 +177,13 @@ fn a_wrong_file_is_told_with_line_and_field() {
         (
             "The item to review\n{{ item(target)",
             "The item\n{{ item(targett)",
-            "stages.generation.user: undefined value",
+            "stages.cicl.user: undefined value",
             line_of("{{ item(target) -}}"),
         ),
         (
             "{{ given(turn) -}}",
             "{{ given(turn) ",
-            "stages.scp.turn: syntax error",
+            "stages.ccp.turn: syntax error",
             line_of("{{ given(turn) -}}"),
         ),
         (
@@ -208,7 +207,7 @@ fn a_wrong_file_is_told_with_line_and_field() {
     ];
     for (old, new, message, line) in cases {
         let text = review.replacen(old, new, 1);
-        match Task::parse(Path::new("my.toml"), &text) {
+        match parse(&text) {
             Ok(_) => assert_eq!(line, 0, "{new} was taken"),
             Err(error) => {
                 let error = error.to_string();
@@ -222,10 +221,10 @@ fn a_wrong_file_is_told_with_line_and_field() {
 
 #[test]
 fn stages_are_known_ones_and_reject_goes_with_turn() {
-    let review = BUILT_IN[0].1;
+    let review = as_one_file("review");
     let wrong = |old: &str, new: &str| {
         let text = review.replacen(old, new, 1);
-        Task::parse(Path::new("my.toml"), &text).unwrap_err().to_string()
+        parse(&text).unwrap_err().to_string()
     };
     let unknown = wrong("[stages.trsr-merge]", "[stages.trsr-join]");
     assert!(unknown.contains("stages.trsr-join: there is no such stage; there are difference"));
@@ -243,9 +242,88 @@ fn an_unknown_task_names_those_there_are() {
 
 #[test]
 fn any_edit_changes_the_hash() {
-    let text = BUILT_IN[0].1;
+    let text = as_one_file("review");
     let edited = text.replacen("0.95", "0.9", 1);
-    let hash = |text| Task::parse(Path::new("t"), text).unwrap().hash().to_owned();
-    assert_ne!(hash(text), hash(&edited));
-    assert_eq!(hash(text), Task::load("review").unwrap().hash());
+    let hash = |text: &str| Task::parse(Path::new("t"), text).unwrap().hash().to_owned();
+    assert_ne!(hash(&text), hash(&edited));
+    assert_eq!(hash(&text), Task::load("review").unwrap().hash());
+}
+
+/// Writes files of a task into a new folder.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_folder_inherits_what_it_does_not_say() {
+    let mine = folder(&[
+        (
+            "task.toml",
+            "inherits = \"review\"\nname = \"mine\"\nabout = \"Letters\"\nk = 2\n\
+             shared = \"\"\"{% macro line(name, value) %}\n{{ name }} = {{ value }}\n\
+             {% endmacro %}\"\"\"\n[fields]\ntext = \"Letter\"\n",
+        ),
+        ("rag.toml", "label = \"[Letter]:\"\nsystem = \"LmAnswer with {{ label }}\"\n"),
+        ("notes.md", "No file of the task."),
+    ]);
+    let task = Task::load(mine.path().to_str().unwrap()).unwrap();
+    task.check(&STAGES).unwrap();
+    let review = Task::load("review").unwrap();
+    assert_eq!((task.name.as_str(), task.n, task.k), ("mine", review.n, 2));
+    assert_eq!(task.standard, review.standard);
+    assert_eq!(task.statements, review.statements);
+    let [rag, of_review] = [&task, &review].map(|task| task.stage(testing::RAG).unwrap());
+    assert_eq!((rag.label.as_str(), &rag.sampling), ("[Letter]:", &of_review.sampling));
+    assert_eq!(rag.shorten, of_review.shorten);
+    let chat = render(&task, testing::RAG);
+    assert_eq!(chat.messages[0].content, "LmAnswer with [Letter]:");
+    // The inherited macros use the own `line`.
+    assert!(chat.messages[1].content.contains("Letter = past1-text"), "{chat:?}");
+    assert_eq!(render(&task, SCP).messages.len(), render(&review, SCP).messages.len());
+}
+
+#[test]
+fn a_wrong_prompt_file_is_told_with_its_own_line() {
+    let mine = |stage: &str, text: &str| {
+        let task = "inherits = \"review\"\nname = \"mine\"\nabout = \"Letters\"\n";
+        let mine = folder(&[("task.toml", task), (stage, text)]);
+        let checked = Task::load(mine.path().to_str().unwrap()).and_then(|t| t.check(&STAGES));
+        checked.unwrap_err().to_string()
+    };
+    let error = mine("rag.toml", "# A comment.\nmax_tokens = 0\n");
+    assert!(error.contains("rag.toml, line 2, stages.rag.max_tokens: is 0"), "{error}");
+    let error = mine("rag.toml", "user = \'\'\'\nOne.\n{{ two }}\n\'\'\'\n");
+    assert!(error.contains("rag.toml, line 3, stages.rag.user: undefined value"), "{error}");
+    let error = mine("rags.toml", "max_tokens = 1\n");
+    assert!(
+        error.contains("rags.toml, line 1, stages.rags.share_of_window: is missing"),
+        "{error}"
+    );
+    let whole = "max_tokens = 9\nshare_of_window = 0.1\nuser = \"x\"\n\
+                 sampling = { temperature = 0.0 }\n";
+    let error = mine("rags.toml", whole);
+    assert!(error.contains("rags.toml, line 1, stages.rags: there is no such stage"), "{error}");
+    let error = mine("rag.toml", "turn = \"x\"\nreject = \"y\"\nuser = \"z\"\n");
+    assert!(error.contains("stages.rag.user: give either `user` or `turn`"), "{error}");
+}
+
+#[test]
+fn inheritance_from_nowhere_or_in_a_circle_is_refused() {
+    let head = "name = \"mine\"\nabout = \"Letters\"\n";
+    let error = parse(&format!("{head}inherits = \"no-task\"\n")).unwrap_err().to_string();
+    assert!(error.contains("my.toml, line 3, inherits: `no-task` is neither built in (review,"));
+    let circle = folder(&[("a.toml", &format!("inherits = \"a.toml\"\n{head}"))]);
+    let path = circle.path().join("a.toml");
+    let error = Task::load(path.to_str().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("is it a circle?"), "{error}");
+    let error = parse(&format!("inherits = \"review\"\n{head}[measures]\nwriting = [\"tone\"]\n"));
+    let task = error.unwrap();
+    assert_eq!(task.dimension_of("en", Measure::Tone), Some("writing"));
+    assert_eq!(task.dimension_of("en", Measure::Words), None);
+    let error = parse(&format!("{head}[measures]\nwriting = [\"tone\"]\n")).unwrap_err();
+    assert!(error.to_string().contains("the inherited task does not word Tone"), "{error}");
 }

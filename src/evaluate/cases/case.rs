@@ -5,7 +5,7 @@ use crate::metric_groups::MetricGroup;
 use crate::plan::{Case, Plan};
 use crate::{Error, Result};
 use idiolect_core::corpus::{Target, View};
-use idiolect_core::methods::{self, Given, History, Material, Method, Prepared};
+use idiolect_core::methods::{self, Given, History, Method, MethodInputs, PreparedPrompt};
 use idiolect_engine::progress::Progress;
 
 impl EvalContext<'_> {
@@ -117,7 +117,7 @@ impl CaseRun<'_, '_> {
         }
     }
 
-    fn material(&self, history: &History) -> Material<'_> {
+    fn material(&self, history: &History) -> MethodInputs<'_> {
         let review = &self.case.review.review;
         let view = View::all(self.context.store).without_all(self.case.hidden.iter().copied());
         let view = match (self.plan.options.peers_any_time, history) {
@@ -133,7 +133,7 @@ impl CaseRun<'_, '_> {
         &self,
         target: &Target,
         history: History,
-    ) -> std::result::Result<Option<Prepared>, CaseError> {
+    ) -> std::result::Result<Option<PreparedPrompt>, CaseError> {
         let material = self.material(&history);
         let options = self.context.options(history, self.context.options.seed);
         match self.method.prepare(&material, target, &options).await {
@@ -145,7 +145,7 @@ impl CaseRun<'_, '_> {
 
     async fn score(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedPrompt,
         history: History,
     ) -> std::result::Result<Bits, CaseError> {
         let material = self.material(&history);
@@ -168,7 +168,7 @@ impl CaseRun<'_, '_> {
 
     async fn write(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedPrompt,
         history: &History,
     ) -> std::result::Result<(Vec<String>, Vec<Cost>), CaseError> {
         let material = self.material(history);

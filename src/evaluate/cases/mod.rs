@@ -9,7 +9,7 @@ use super::metric_groups::MetricSet;
 use idiolect_core::client::Model;
 use idiolect_core::corpus::{ReviewId, Store, View};
 use idiolect_core::difference::Peers;
-use idiolect_core::methods::{History, Material, Options};
+use idiolect_core::methods::{History, MethodInputs, Options};
 use idiolect_core::task::Task;
 use idiolect_engine::progress::Progress;
 
@@ -112,7 +112,7 @@ impl<'a> EvalContext<'a> {
         (0..self.n_seeds).map(move |n| first.wrapping_add(n))
     }
 
-    fn material<'m>(&'m self, view: View<'m>, progress: &'m dyn Progress) -> Material<'m> {
-        Material { view, model: self.model, peers: self.peers, task: self.task, progress }
+    fn material<'m>(&'m self, view: View<'m>, progress: &'m dyn Progress) -> MethodInputs<'m> {
+        MethodInputs { view, model: self.model, peers: self.peers, task: self.task, progress }
     }
 }

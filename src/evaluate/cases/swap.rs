@@ -96,13 +96,13 @@ impl<'a> EvalContext<'a> {
             let options = self.options(History::Own, self.options.seed);
             let target = neutral(user, swap);
             let method_error = |source| Error::Method {
-                method: Method::Scp.name(),
+                method: Method::SCP.name(),
                 user: user.clone(),
                 item: swap.item.id.clone(),
                 source: Box::new(source),
             };
             let prepared =
-                Method::Scp.prepare(&material, &target, &options).await.map_err(method_error)?;
+                Method::SCP.prepare(&material, &target, &options).await.map_err(method_error)?;
             for (writer, text) in texts.into_iter().enumerate() {
                 let scored =
                     prepared.score(&material, &options, text).await.map_err(method_error)?;

@@ -5,20 +5,23 @@
 //! a bounded grid around the given strength; those that read the same prompts are scored in one
 //! pass over a text.
 
+use super::contrast_prompts::PeerPrompts;
+use super::example_selection::ExampleSelection;
+use super::leave_one_out::{held_out_examples, newest, without};
 use super::lexical::Lexica;
-use super::occasions::{newest, occasions, without};
-use super::showing::Showing;
-use super::{IdiolectOptions, LexicalOptions, beside};
-use crate::client::{CachedLm, ContrastPrompts, ScoreCall, Scored};
-use crate::methods::{Error, Material, Options, Past, Result};
+use super::{IdiolectOptions, LexicalOptions};
+use crate::corpus::ReviewId;
+use crate::client::{ContrastPrompts, ScoreCall, Scored};
+use crate::difference::Occasion;
+use crate::methods::{MethodContext, PastReview, Result};
 use crate::steering::{Contrast, PeerContrast, Steering};
 
 /// Maximum number of past texts that are left out in turn, the newest.
-const MOST_TEXTS: usize = 4;
+const MAX_TEXTS: usize = 4;
 /// Number of tokens of each text that count.
 const TOKENS: usize = 100;
 /// Candidate strengths, as multiples of the given one; gains are measured from the first.
-const MULTIPLES: [f32; 6] = [0.0, 0.4, 0.8, 1.0, 1.4, 2.0];
+const SCALE_GRID: [f32; 6] = [0.0, 0.4, 0.8, 1.0, 1.4, 2.0];
 /// Candidates for `a`, the strength of the user's texts against none, as offsets from the given
 /// one.
 const AGAINST_NONE: [f32; 3] = [0.0, -0.2, 0.2];
@@ -46,9 +49,18 @@ impl Strengths {
 }
 
 /// A candidate, and its gains in bits per token, summed over texts.
-struct Tried<T> {
-    what: T,
+struct Candidate<T> {
+    value: T,
     own: f64,
+    specific: f64,
+}
+
+/// Gains of a candidate on one held-out text, in bits per token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct TextGain {
+    /// On the user's own text.
+    own: f64,
+    /// On the own text minus on a peer's text about the same item.
     specific: f64,
 }
 
@@ -56,112 +68,127 @@ struct Tried<T> {
 /// likely, and more so than peers' texts on the same items. Candidates that make the own texts less
 /// likely are excluded. The result is shrunk towards the given strengths according to the number of
 /// texts; with fewer than two it is the given strengths. Every score is stored.
-pub(super) async fn strengths(
-    material: &Material<'_>,
-    calls: &CachedLm<'_>,
-    author: &str,
+pub(super) async fn fitted_strengths(
+    context: &MethodContext<'_>,
+    history: &[PastReview],
+    selection: &ExampleSelection,
     lexica: &Lexica<'_>,
-    history: &[Past],
-    options: &Options,
-    showing: &Showing,
+    given: Strengths,
 ) -> Result<Strengths> {
-    let settings = &options.idiolect;
-    let given = Strengths::given(settings);
-    let mut of_lexical = tried(match given.lexical {
-        Some(_) => MULTIPLES.to_vec(),
+    let mut of_lexical = candidates(match given.lexical {
+        Some(_) => SCALE_GRID.to_vec(),
         None => Vec::new(),
     });
-    let ways = ways(given.contrast);
-    let mut of_contrast = tried(
-        ways.iter().flat_map(|way| way.rules.iter().map(|rule| (*rule, way.peers))).collect(),
+    let grid = grid(given.contrast);
+    let mut of_contrast = candidates(
+        grid.iter().flat_map(|point| point.rules.iter().map(|rule| (*rule, point.peers))).collect(),
     );
     let mut n_texts = 0.0;
-    let left_out = newest(history, MOST_TEXTS);
-    let occasions = occasions(material, history, &left_out, options, showing)?;
-    for (left_out, occasion) in left_out.iter().zip(&occasions) {
-        if material.progress.stop_requested() {
-            return Err(Error::Stopped);
-        }
-        let (target, others) = without(history, left_out);
-        if others.is_empty() {
+    let held_out = newest(history, MAX_TEXTS);
+    let examples = held_out_examples(context, history, &held_out, selection)?;
+    for (held_out, example) in held_out.iter().zip(&examples) {
+        context.check_stop()?;
+        let (target, rest) = without(history, held_out);
+        if rest.is_empty() {
             break;
         }
-        let whole = lexica.steering(&others, given.lexical, settings.phrases)?;
-        let whole = Steering { contrast: given.contrast, ..whole };
-        let past = showing.past(material, &target, &others, options);
-        let peers = beside::peers(material, author, &past, &target, options, whole.needs())?;
+        let phrases = context.options.idiolect.phrases;
+        let steering = lexica.steering(&rest, given.lexical, phrases)?;
+        let steering = Steering { contrast: given.contrast, ..steering };
+        let past = selection.past(context, Some(&target), &rest);
+        let prompts = PeerPrompts::of(context, &past, Some(&target), steering.needs())?;
         let mut sources: Vec<_> = history.iter().map(|(review, _)| review.id).collect();
-        sources.extend(&peers.reviews);
-        let lexical = of_lexical.iter().map(|Tried { what, .. }| {
-            let scaled = whole.lexical.clone().filter(|_| *what > 0.0);
-            let scaled = scaled.map(|(strength, bias)| (what * strength, bias));
-            Steering { lexical: scaled, ..whole.clone() }
-        });
-        let lexical: Vec<Steering> = lexical.collect();
-        let score = async |text: &str, beside: &ContrastPrompts, steerings: &[Steering]| {
-            let call = ScoreCall {
-                stage: settings.form.stage(),
-                draft: occasion.draft.clone(),
-                sources: &sources,
-                text,
-                limit: Some(TOKENS),
-                max_tokens: options.max_tokens,
-            };
-            let scores = calls.score_steered(call, beside, steerings).await?;
-            Ok::<_, Error>(scores.iter().filter_map(Scored::bits_per_token).collect::<Vec<f64>>())
-        };
-        let gains = async |beside: &ContrastPrompts, steerings: &[Steering]| {
-            let own = score(&occasion.own.review.text, beside, steerings).await?;
-            let others = match occasion.others.first() {
-                Some(peer) => score(&peer.review.text, beside, steerings).await?,
-                None => Vec::new(),
-            };
-            let gain = |bits: &[f64], i: usize| bits.get(i).map_or(0.0, |of| bits[0] - of);
-            let gains = (0..own.len()).map(|i| (gain(&own, i), gain(&own, i) - gain(&others, i)));
-            Ok::<_, Error>(gains.collect::<Vec<(f64, f64)>>())
-        };
-        let of_words = gains(&peers.beside, &lexical).await?;
+        sources.extend(&prompts.reviews);
+        let text = HeldOutText { context, example, sources };
+        let of_words: Vec<Steering> =
+            of_lexical.iter().map(|candidate| scaled(&steering, candidate.value)).collect();
+        add(&mut of_lexical, &text.gains(&prompts.contrast, &of_words).await?);
         let mut of_prompts = Vec::new();
-        for way in &ways {
-            let mut beside = peers.beside.clone();
-            beside.peers.truncate(way.peers.unwrap_or(usize::MAX));
-            let steerings =
-                way.rules.iter().map(|rule| Steering { contrast: *rule, ..whole.clone() });
-            of_prompts.extend(gains(&beside, &steerings.collect::<Vec<_>>()).await?);
+        for point in &grid {
+            let mut contrast = prompts.contrast.clone();
+            contrast.peers.truncate(point.peers.unwrap_or(usize::MAX));
+            let rules = point.rules.iter();
+            let steerings = rules.map(|rule| Steering { contrast: *rule, ..steering.clone() });
+            of_prompts.extend(text.gains(&contrast, &steerings.collect::<Vec<_>>()).await?);
         }
-        n_texts += 1.0;
-        add(&mut of_lexical, &of_words);
         add(&mut of_contrast, &of_prompts);
+        n_texts += 1.0;
     }
     if n_texts < 2.0 {
         return Ok(given);
     }
     let share = n_texts / (n_texts + PRIOR_TEXTS);
-    let multiple = best(&of_lexical).copied().unwrap_or(1.0);
+    let scale = best(&of_lexical).copied().unwrap_or(1.0);
     let (contrast, peers) = best(&of_contrast).copied().unwrap_or((given.contrast, None));
     let lexical = given.lexical.map(|lexical| LexicalOptions {
-        strength: between(lexical.strength, multiple * lexical.strength, share),
+        strength: lerp(lexical.strength, scale * lexical.strength, share),
         ..lexical
     });
-    Ok(Strengths { lexical, contrast: drawn(given.contrast, contrast, share), peers })
+    Ok(Strengths { lexical, contrast: shrink(given.contrast, contrast, share), peers })
 }
 
-fn tried<T>(all: Vec<T>) -> Vec<Tried<T>> {
-    all.into_iter().map(|what| Tried { what, own: 0.0, specific: 0.0 }).collect()
+/// The steering with the strength of the choice of words multiplied by `scale`.
+fn scaled(steering: &Steering, scale: f32) -> Steering {
+    let lexical = steering.lexical.clone().filter(|_| scale > 0.0);
+    let lexical = lexical.map(|(strength, bias)| (scale * strength, bias));
+    Steering { lexical, ..steering.clone() }
 }
 
-fn add<T>(tried: &mut [Tried<T>], gains: &[(f64, f64)]) {
-    for (tried, (own, specific)) in tried.iter_mut().zip(gains) {
-        tried.own += own;
-        tried.specific += specific;
+/// A text that is left out of the history and scored under the prompt with the others.
+struct HeldOutText<'t, 'c> {
+    context: &'t MethodContext<'c>,
+    example: &'t Occasion,
+    sources: Vec<ReviewId>,
+}
+
+impl HeldOutText<'_, '_> {
+    /// Gains of each steering over the first one.
+    async fn gains(&self, contrast: &ContrastPrompts, steerings: &[Steering]) -> Result<Vec<TextGain>> {
+        let own = self.bits(&self.example.own.review.text, contrast, steerings).await?;
+        let others = match self.example.others.first() {
+            Some(peer) => self.bits(&peer.review.text, contrast, steerings).await?,
+            None => Vec::new(),
+        };
+        let gain = |bits: &[f64], i: usize| bits.get(i).map_or(0.0, |of| bits[0] - of);
+        let gains = (0..own.len()).map(|i| {
+            let own = gain(&own, i);
+            TextGain { own, specific: own - gain(&others, i) }
+        });
+        Ok(gains.collect())
+    }
+
+    /// Bits per token of a text under each steering; empty for an empty text.
+    async fn bits(&self, text: &str, contrast: &ContrastPrompts, steerings: &[Steering]) -> Result<Vec<f64>> {
+        let options = self.context.options;
+        let call = ScoreCall {
+            stage: options.idiolect.form.stage(),
+            draft: self.example.draft.clone(),
+            sources: &self.sources,
+            text,
+            limit: Some(TOKENS),
+            max_tokens: options.max_tokens,
+        };
+        let scores = self.context.calls.score_steered(call, contrast, steerings).await?;
+        Ok(scores.iter().filter_map(Scored::bits_per_token).collect())
+    }
+}
+
+fn candidates<T>(values: Vec<T>) -> Vec<Candidate<T>> {
+    values.into_iter().map(|value| Candidate { value, own: 0.0, specific: 0.0 }).collect()
+}
+
+fn add<T>(candidates: &mut [Candidate<T>], gains: &[TextGain]) {
+    for (candidate, gain) in candidates.iter_mut().zip(gains) {
+        candidate.own += gain.own;
+        candidate.specific += gain.specific;
     }
 }
 
 /// The candidate with the largest specific gain among those whose own gain is not negative; of
 /// equals the first.
-fn best<T>(tried: &[Tried<T>]) -> Option<&T> {
-    let fair = tried.iter().rev().filter(|tried| tried.own >= 0.0);
-    fair.max_by(|a, b| a.specific.total_cmp(&b.specific)).map(|tried| &tried.what)
+fn best<T>(candidates: &[Candidate<T>]) -> Option<&T> {
+    let fair = candidates.iter().rev().filter(|candidate| candidate.own >= 0.0);
+    fair.max_by(|a, b| a.specific.total_cmp(&b.specific)).map(|candidate| &candidate.value)
 }
 
 /// Rules that are tried with the same contrast prompts; the first is the user's prompt alone.
@@ -172,18 +199,18 @@ struct GridPoint {
 
 /// The grid around a rule's strengths with all prompts, and the given rule with the prompt of one
 /// peer; empty if the rule reads no contrast prompt.
-fn ways(given: Contrast) -> Vec<GridPoint> {
-    let grid: Vec<Contrast> = match given {
+fn grid(given: Contrast) -> Vec<GridPoint> {
+    let strengths: Vec<Contrast> = match given {
         Contrast::None => return Vec::new(),
         Contrast::ContextSteering { strength } => {
-            MULTIPLES.map(|m| Contrast::ContextSteering { strength: m * strength }).to_vec()
+            SCALE_GRID.map(|m| Contrast::ContextSteering { strength: m * strength }).to_vec()
         }
         Contrast::Plausible { strength, plausible, outside } => {
             let of = |m: f32| Contrast::Plausible { strength: m * strength, plausible, outside };
-            MULTIPLES.map(of).to_vec()
+            SCALE_GRID.map(of).to_vec()
         }
         Contrast::TopK { k, weight, outside } => {
-            MULTIPLES.map(|m| Contrast::TopK { k, weight: m * weight, outside }).to_vec()
+            SCALE_GRID.map(|m| Contrast::TopK { k, weight: m * weight, outside }).to_vec()
         }
         Contrast::Peers(given) => AGAINST_NONE
             .into_iter()
@@ -191,22 +218,23 @@ fn ways(given: Contrast) -> Vec<GridPoint> {
             .map(|(a, b)| Contrast::Peers(PeerContrast { a, b, ..given }))
             .collect(),
     };
-    let rules = std::iter::once(Contrast::None).chain(grid).collect();
-    let mut ways = vec![GridPoint { rules, peers: None }];
+    let rules = std::iter::once(Contrast::None).chain(strengths).collect();
+    let mut points = vec![GridPoint { rules, peers: None }];
     if let Contrast::Peers(_) = given {
-        ways.push(GridPoint { rules: vec![Contrast::None, given], peers: Some(1) });
+        points.push(GridPoint { rules: vec![Contrast::None, given], peers: Some(1) });
     }
-    ways
+    points
 }
 
-fn between(given: f32, fitted: f32, share: f64) -> f32 {
+/// Linear interpolation from `given` (`share` 0) to `fitted` (`share` 1).
+fn lerp(given: f32, fitted: f32, share: f64) -> f32 {
     (f64::from(given) + share * (f64::from(fitted) - f64::from(given))) as f32
 }
 
 /// The given rule with strengths interpolated towards the fitted ones by `share`; a fitted `None`
 /// is the user's prompt alone.
-fn drawn(given: Contrast, fitted: Contrast, share: f64) -> Contrast {
-    let between = |given: f32, fitted: f32| between(given, fitted, share);
+fn shrink(given: Contrast, fitted: Contrast, share: f64) -> Contrast {
+    let lerp = |given: f32, fitted: f32| lerp(given, fitted, share);
     match given {
         Contrast::None => given,
         Contrast::ContextSteering { strength } => {
@@ -214,28 +242,28 @@ fn drawn(given: Contrast, fitted: Contrast, share: f64) -> Contrast {
                 Contrast::ContextSteering { strength } => strength,
                 _ => 0.0,
             };
-            Contrast::ContextSteering { strength: between(strength, fitted) }
+            Contrast::ContextSteering { strength: lerp(strength, fitted) }
         }
         Contrast::Plausible { strength, plausible, outside } => {
             let fitted = match fitted {
                 Contrast::Plausible { strength, .. } => strength,
                 _ => 0.0,
             };
-            Contrast::Plausible { strength: between(strength, fitted), plausible, outside }
+            Contrast::Plausible { strength: lerp(strength, fitted), plausible, outside }
         }
         Contrast::TopK { k, weight, outside } => {
             let fitted = match fitted {
                 Contrast::TopK { weight, .. } => weight,
                 _ => 1.0,
             };
-            Contrast::TopK { k, weight: between(weight, fitted), outside }
+            Contrast::TopK { k, weight: lerp(weight, fitted), outside }
         }
         Contrast::Peers(peers) => {
             let (a, b) = match fitted {
                 Contrast::Peers(fitted) => (fitted.a, fitted.b),
                 _ => (1.0, 0.0),
             };
-            let (a, b) = (between(peers.a, a), between(peers.b, b));
+            let (a, b) = (lerp(peers.a, a), lerp(peers.b, b));
             Contrast::Peers(PeerContrast { a, b, ..peers })
         }
     }
@@ -250,11 +278,11 @@ mod tests {
 
     #[test]
     fn the_grid_is_bounded_around_what_is_given() {
-        assert!(ways(Contrast::None).is_empty());
-        let ways = ways(Contrast::Peers(GIVEN));
-        assert_eq!(ways.iter().map(|way| way.peers).collect::<Vec<_>>(), [None, Some(1)]);
-        assert!(ways.iter().all(|way| way.rules[0] == Contrast::None));
-        let rules: Vec<PeerContrast> = ways[0].rules[1..]
+        assert!(grid(Contrast::None).is_empty());
+        let grid = grid(Contrast::Peers(GIVEN));
+        assert_eq!(grid.iter().map(|point| point.peers).collect::<Vec<_>>(), [None, Some(1)]);
+        assert!(grid.iter().all(|point| point.rules[0] == Contrast::None));
+        let rules: Vec<PeerContrast> = grid[0].rules[1..]
             .iter()
             .filter_map(|rule| match rule {
                 Contrast::Peers(peers) => Some(*peers),
@@ -270,26 +298,26 @@ mod tests {
     #[test]
     fn what_is_fitted_is_drawn_towards_what_is_given() {
         let fitted = Contrast::Peers(PeerContrast { a: 1.2, b: 0.4, ..GIVEN });
-        let Contrast::Peers(half) = drawn(Contrast::Peers(GIVEN), fitted, 0.5) else {
+        let Contrast::Peers(half) = shrink(Contrast::Peers(GIVEN), fitted, 0.5) else {
             unreachable!()
         };
         assert!((half.a - 1.1).abs() < 1e-6 && (half.b - 0.3).abs() < 1e-6);
         // The user's prompt alone: a = 1, b = 0.
         let given = Contrast::Peers(PeerContrast { a: 1.4, ..GIVEN });
-        let Contrast::Peers(half) = drawn(given, Contrast::None, 0.5) else { unreachable!() };
+        let Contrast::Peers(half) = shrink(given, Contrast::None, 0.5) else { unreachable!() };
         assert!((half.a - 1.2).abs() < 1e-6 && (half.b - 0.1).abs() < 1e-6);
         let cos = Contrast::ContextSteering { strength: 0.4 };
-        assert_eq!(drawn(cos, Contrast::None, 1.0), Contrast::ContextSteering { strength: 0.0 });
+        assert_eq!(shrink(cos, Contrast::None, 1.0), Contrast::ContextSteering { strength: 0.0 });
         let pad = Contrast::TopK { k: 10, weight: 0.5, outside: None };
         let pad_alone = Contrast::TopK { k: 10, weight: 1.0, outside: None };
-        assert_eq!(drawn(pad, Contrast::None, 1.0), pad_alone);
+        assert_eq!(shrink(pad, Contrast::None, 1.0), pad_alone);
     }
 
     #[test]
     fn what_hurts_the_own_texts_is_never_best_and_of_equals_the_first_is() {
-        let mut tried = tried(vec![0.0_f32, 0.4, 1.0, 1.4, 2.0]);
+        let mut candidates = candidates(vec![0.0_f32, 0.4, 1.0, 1.4, 2.0]);
         let gains = [(0.0, 0.0), (0.2, 0.3), (0.1, 0.5), (0.1, 0.5), (-0.1, 2.0)];
-        add(&mut tried, &gains);
-        assert_eq!(best(&tried), Some(&1.0));
+        add(&mut candidates, &gains.map(|(own, specific)| TextGain { own, specific }));
+        assert_eq!(best(&candidates), Some(&1.0));
     }
 }

@@ -4,14 +4,14 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::client::Model;
 use crate::corpus::StoredReview;
-use crate::methods::{LexicalOptions, Material, Options, Past, Result};
+use crate::client::Model;
+use crate::methods::{LexicalOptions, MethodContext, PastReview, Result};
 use crate::steering::{NgramCache, Steering, UnigramCounts};
 
 /// Maximum number of others' texts that are counted: about two million tokens of reviews, enough
 /// for every token that a user uses often.
-const MOST_OTHERS: usize = 8192;
+const MAX_OTHERS: usize = 8192;
 
 /// Token counts of others' texts, and the model that counts the user's.
 pub(super) struct Lexica<'a> {
@@ -22,22 +22,22 @@ pub(super) struct Lexica<'a> {
 impl<'a> Lexica<'a> {
     /// Counts the tokens of the visible texts of all other users; of a large corpus a sample that
     /// suffices, drawn with the profile seed.
-    pub(super) fn read(material: &Material<'a>, user: &str, options: &Options) -> Result<Self> {
-        let mut ids = material.view.store().review_ids()?;
-        if ids.len() > MOST_OTHERS {
-            let mut random = ChaCha8Rng::seed_from_u64(options.profile_seed);
-            ids = ids.partial_shuffle(&mut random, MOST_OTHERS).0.to_vec();
+    pub(super) fn read(context: &MethodContext<'a>) -> Result<Self> {
+        let mut ids = context.view.store().review_ids()?;
+        if ids.len() > MAX_OTHERS {
+            let mut random = ChaCha8Rng::seed_from_u64(context.options.profile_seed);
+            ids = ids.partial_shuffle(&mut random, MAX_OTHERS).0.to_vec();
         }
-        let reviews = material.view.reviews(&ids)?;
-        let others = reviews.iter().filter(|stored| stored.review.user != user);
-        let others = UnigramCounts::of(material.model.vocabulary()?, others.map(text_of))?;
-        Ok(Self { model: material.model, others })
+        let reviews = context.view.reviews(&ids)?;
+        let others = reviews.iter().filter(|stored| stored.review.user != context.author);
+        let others = UnigramCounts::of(context.model.vocabulary()?, others.map(text_of))?;
+        Ok(Self { model: context.model, others })
     }
 
     /// Makes the steering from the texts of a history, without a contrast.
     pub(super) fn steering(
         &self,
-        history: &[Past],
+        history: &[PastReview],
         lexical: Option<LexicalOptions>,
         phrases: f32,
     ) -> Result<Steering> {

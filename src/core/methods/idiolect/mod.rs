@@ -1,111 +1,202 @@
 //! `idiolect`: the user's past texts as the assistant's answers, and the difference from others
 //! applied to the logits.
 //!
-//! 1. The prompt is a conversation, as in SCP (arXiv 2509.20805), of the newest past texts, so that
-//!    all prompts of a user begin alike, whatever the target. Optionally, the selection, number and
-//!    order of the texts are validated on the user's own past (`showing`).
-//! 2. Every token is scored by how much more often the user uses it than others do (`lexical`),
-//!    shrunk towards zero if the user has written little. The user's continuations of the last one
-//!    and two tokens are mixed in.
-//! 3. Optionally, contrast prompts with peers' texts on the same items are added, and what sets the
-//!    user's texts apart from them is amplified (`beside`), in proportion to how distinct the user
-//!    is (`distinct`).
-//! 4. Optionally, statements about the user that validation accepted (`statements`) are shown
-//!    before the target. There, unlike in the system turn, everything before them is the same with
-//!    and without them, and is computed once for all candidates.
-//! 5. Optionally, the strengths of 2 and 3 and the number of peers are fitted on the user's own
-//!    past (`fit`).
-//! 6. No run of `guard_words` words of another user's text on these items is written, unless
-//!    `guard_words` is 0.
+//! 1. *Select past texts.* The prompt is a conversation, as in SCP (arXiv 2509.20805), of the newest
+//!    past texts, so that all prompts of a user begin alike, whatever the target. Optionally, the
+//!    selection, number and order of the texts are validated on the user's own past
+//!    (`selection_validation`).
+//! 2. *State differences.* Optionally, statements about the user that validation accepted
+//!    (`statements`) are shown before the target. There, unlike in the system turn, everything
+//!    before them is the same with and without them, and is computed once for all candidates.
+//! 3. *Count words.* Every token is scored by how much more often the user uses it than others do
+//!    (`lexical`), shrunk towards zero if the user has written little. The user's continuations of
+//!    the last one and two tokens are mixed in.
+//! 4. *Fit strengths.* Contrast with peers counts in proportion to how distinct the user is
+//!    (`distinct`). Optionally, the strengths of 3 and 5 and the number of peers are fitted on the
+//!    user's own past (`fit`).
+//! 5. *Build contrast prompts.* Optionally, prompts with peers' texts on the same items are added,
+//!    and what sets the user's texts apart from them is amplified (`contrast_prompts`). No run of
+//!    `guard_words` words of another user's text on these items is written, unless `guard_words` is
+//!    0.
+//! 6. *Assemble the prompt.* Optionally, the best of several texts is chosen (`best_of_n`).
 
-mod beside;
-pub(super) mod best;
+pub(super) mod best_of_n;
+mod contrast_prompts;
 mod distinct;
+mod example_selection;
 mod fit;
+mod leave_one_out;
 mod lexical;
-mod occasions;
 mod options;
-mod showing;
+mod selection_validation;
 mod statements;
 
 pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
 pub use statements::{measured_differences, stated_profile};
 
-use super::{Material, Method, Options, Past, Prepared, Result};
+use super::{MethodContext, MethodSpec, PastReview, PreparedPrompt, Result};
+use super::{intsum, rag};
+use crate::corpus::ReviewId;
+use crate::difference::statements::{StatementStatus, StatementProfile, revisions};
 use crate::client::Steered;
-use crate::corpus::Target;
-use crate::difference::statements::{StatementStatus, revisions};
-use crate::steering::{LengthPrior, NeededPrompts, NgramBlocklist, Steering};
-use crate::task::{Block, Part};
+use crate::difference::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION};
+use crate::task::{Block, Part, Stage};
+use contrast_prompts::PeerPrompts;
+use example_selection::ExampleSelection;
 use fit::Strengths;
-use showing::Showing;
+use crate::steering::{LengthPrior, NeededPrompts, NgramBlocklist, Steering};
+use idiolect_engine::lm;
+use lexical::Lexica;
 
-pub(super) async fn prepare(
-    material: &Material<'_>,
-    target: &Target,
-    options: &Options,
-) -> Result<Prepared> {
-    let settings = &options.idiolect;
-    let stage = settings.form.stage();
-    let history = material.past(target, options, Method::Idiolect)?;
+/// Generates in a conversation as SCP does, with notes about the user before the target.
+const STAGE: Stage = Stage::new("idiolect", &[Part::Target, Part::Past, Part::Notes]);
+
+pub(super) static IDIOLECT: MethodSpec = MethodSpec {
+    name: "idiolect",
+    about: "as scp, with the user's word choice in the logits; statements about the user and \
+            other steps are options",
+    source: "",
+    stages: &[DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, intsum::SUMMARY, rag::STAGE, STAGE],
+    needs_history: true,
+    needs_peers: |options| options.idiolect.needs_peers(),
+    extracts_differences: false,
+    own_unconditional: true,
+    prepare: |context| Box::pin(prepare(context)),
+};
+
+async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+    let history = context.history()?;
     if history.is_empty() {
-        let draft = Showing::default().draft(target, &[]);
-        return Ok(Prepared::of(Method::Idiolect, stage, draft, &[]));
+        let draft = ExampleSelection::default().draft(context.target, &[]);
+        let stage = context.options.idiolect.form.stage();
+        return Ok(PreparedPrompt::of(context, stage, draft, &[]));
     }
-    let author = options.author(target);
-    let calls = material.calls(options);
-    let showing = match settings.texts {
-        Texts::Chosen => showing::chosen(material, &calls, author, &history, options).await?,
-        texts => Showing::of(texts),
-    };
-    let past = showing.past(material, target, &history, options);
-    let revisions = revisions(material.view.store(), author)?;
-    let profile =
-        statements::of_history(material, &calls, author, &history, options, &showing, &revisions)
-            .await?;
-    let shown = profile.statements.iter().filter(|stated| {
-        let unproven = !settings.verify && stated.status == StatementStatus::Unverified;
-        stated.status.is_shown() || unproven
-    });
-    let notes = shown.map(|stated| Block::of_note(&stated.statement.text));
-    let draft = showing.draft(target, &past).with_all(Part::Notes, notes.collect::<Vec<_>>());
-    let prepared = Prepared::of(Method::Idiolect, stage, draft, &past);
-    let lexica = lexical::Lexica::read(material, author, options)?;
-    let (contrast, compared) = distinct::contrast(material, author, &history, options)?;
-    let scaled = IdiolectOptions { contrast, ..settings.clone() };
-    let options = &Options { idiolect: scaled, ..options.clone() };
-    let settings = &options.idiolect;
+    let selection = select_past_texts(context, &history).await?;
+    let profile = state_differences(context, &history, &selection).await?;
+    let counts = count_words(context)?;
+    let fitted = fit_strengths(context, &history, &selection, &counts).await?;
+    let past = selection.past(context, context.target, &history);
+    let mut steered = build_contrast_prompts(context, &history, &past, fitted)?;
+    steered.sources.extend(sources(&history, &profile));
+    Ok(assemble_prompt(context, selection, &past, profile, steered))
+}
+
+/// Step 1: the selection of past texts.
+async fn select_past_texts(
+    context: &MethodContext<'_>,
+    history: &[PastReview],
+) -> Result<ExampleSelection> {
+    match context.options.idiolect.texts {
+        Texts::Chosen => selection_validation::validated_selection(context, history).await,
+        texts => Ok(ExampleSelection::of(texts)),
+    }
+}
+
+/// Step 2: the profile in statements, with what a person changed in it.
+async fn state_differences(
+    context: &MethodContext<'_>,
+    history: &[PastReview],
+    selection: &ExampleSelection,
+) -> Result<StatementProfile> {
+    let revisions = revisions(context.view.store(), context.author)?;
+    statements::of_history(context, history, selection, &revisions).await
+}
+
+/// Step 3: counts of words in everybody else's texts.
+fn count_words<'c>(context: &MethodContext<'c>) -> Result<Lexica<'c>> {
+    Lexica::read(context)
+}
+
+/// Steering of the logits, and the reviews that its strengths were made from.
+struct FittedSteering {
+    steering: Steering,
+    /// Maximum number of prompts with peers' texts; `None` takes one for each representative.
+    peers: Option<usize>,
+    sources: Vec<ReviewId>,
+}
+
+/// Step 4: the strengths, given or fitted, and the steering with them.
+async fn fit_strengths(
+    context: &MethodContext<'_>,
+    history: &[PastReview],
+    selection: &ExampleSelection,
+    counts: &Lexica<'_>,
+) -> Result<FittedSteering> {
+    let settings = &context.options.idiolect;
+    let (contrast, sources) = distinct::scaled_contrast(context, history)?;
+    let given = Strengths { contrast, ..Strengths::given(settings) };
     let strengths = match settings.fit {
-        true => {
-            fit::strengths(material, &calls, author, &lexica, &history, options, &showing).await?
-        }
-        false => Strengths::given(settings),
+        true => fit::fitted_strengths(context, history, selection, counts, given).await?,
+        false => given,
     };
-    let steering = lexica.steering(&history, strengths.lexical, settings.phrases)?;
+    let steering = counts.steering(history, strengths.lexical, settings.phrases)?;
     let steering = Steering { contrast: strengths.contrast, ..steering };
+    Ok(FittedSteering { steering, peers: strengths.peers, sources })
+}
+
+/// Everything that acts on the logits, and the reviews that it was made from.
+struct SteeredPrompts {
+    steered: Steered,
+    sources: Vec<ReviewId>,
+}
+
+/// Step 5: the contrast prompts, the texts that must not be copied, and the length prior.
+fn build_contrast_prompts(
+    context: &MethodContext<'_>,
+    history: &[PastReview],
+    past: &[PastReview],
+    fitted: FittedSteering,
+) -> Result<SteeredPrompts> {
+    let settings = &context.options.idiolect;
+    let FittedSteering { steering, peers, mut sources } = fitted;
     let with_peers = steering.needs().peers || settings.best_of > 1;
-    let lanes = NeededPrompts { peers: with_peers, ..steering.needs() };
-    let mut peers = beside::peers(material, author, &past, target, options, lanes)?;
-    peers.beside.peers.truncate(strengths.peers.unwrap_or(usize::MAX));
-    let guard = (settings.guard_words > 0)
-        .then(|| NgramBlocklist::new(&peers.guarded, settings.guard_words));
-    let from_statements = profile.statements.iter().map(|stated| &stated.statement);
-    let from_statements = from_statements.flat_map(|s| s.reviews.iter().chain(&s.against));
-    let sources: Vec<_> =
-        history.iter().map(|(review, _)| &review.id).chain(from_statements).copied().collect();
-    let cut_before = showing.summary.map(|summary| summary.cut).unwrap_or_default();
-    let ending = match settings.as_long {
-        true => ending(material, &history)?,
+    let needed = NeededPrompts { peers: with_peers, ..steering.needs() };
+    let mut prompts = PeerPrompts::of(context, past, context.target, needed)?;
+    prompts.contrast.peers.truncate(peers.unwrap_or(usize::MAX));
+    let blocklist = match settings.guard_words {
+        0 => None,
+        n => Some(NgramBlocklist::new(&prompts.guarded, n)),
+    };
+    let length = match settings.as_long {
+        true => length_prior(context, history)?,
         false => None,
     };
-    let steered = Steered { contrast: peers.beside, steering, blocklist: guard, length: ending };
-    let prepared =
-        Prepared { stated: Some(profile), cut_before, ..prepared.after(None, calls.usage()) };
-    Ok(prepared.steered_by(steered, sources.into_iter().chain(peers.reviews).chain(compared)))
+    sources.extend(prompts.reviews);
+    let steered = Steered { contrast: prompts.contrast, steering, blocklist, length };
+    Ok(SteeredPrompts { steered, sources })
 }
 
 /// Length prior from the lengths of the user's texts.
-fn ending(material: &Material<'_>, history: &[Past]) -> Result<Option<LengthPrior>> {
-    let lengths = history.iter().map(|(past, _)| material.model.count_text(&past.review.text));
-    Ok(LengthPrior::of_lengths(&lengths.collect::<idiolect_engine::lm::Result<Vec<usize>>>()?))
+fn length_prior(context: &MethodContext<'_>, history: &[PastReview]) -> Result<Option<LengthPrior>> {
+    let lengths = history.iter().map(|(past, _)| context.model.count_text(&past.review.text));
+    Ok(LengthPrior::of_lengths(&lengths.collect::<lm::Result<Vec<usize>>>()?))
+}
+
+/// The reviews that the counts and the statements were made from.
+fn sources(history: &[PastReview], profile: &StatementProfile) -> Vec<ReviewId> {
+    let own = history.iter().map(|(review, _)| review.id);
+    let statements = profile.statements.iter().map(|stated| &stated.statement);
+    let of_statements = statements.flat_map(|s| s.reviews.iter().chain(&s.against)).copied();
+    own.chain(of_statements).collect()
+}
+
+/// Step 6: the prompt with past texts and statements, and the steering beside it.
+fn assemble_prompt(
+    context: &MethodContext<'_>,
+    selection: ExampleSelection,
+    past: &[PastReview],
+    profile: StatementProfile,
+    steered: SteeredPrompts,
+) -> PreparedPrompt {
+    let settings = &context.options.idiolect;
+    let shown = profile.statements.iter().filter(|stated| {
+        let unverified = !settings.verify && stated.status == StatementStatus::Unverified;
+        stated.status.is_shown() || unverified
+    });
+    let notes = shown.map(|stated| Block::of_note(&stated.statement.text));
+    let draft = selection.draft(context.target, past).with_all(Part::Notes, notes);
+    let prepared = PreparedPrompt::of(context, settings.form.stage(), draft, past);
+    let cut_before = selection.summary.map(|summary| summary.cut).unwrap_or_default();
+    let prepared = PreparedPrompt { stated: Some(profile), cut_before, ..prepared };
+    prepared.steered_by(steered.steered, steered.sources)
 }

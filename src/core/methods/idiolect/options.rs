@@ -1,7 +1,8 @@
 //! Options of the method `idiolect`.
 
-use crate::steering::Contrast;
+use crate::methods::rag;
 use crate::task::Stage;
+use crate::steering::Contrast;
 
 /// Form of past texts in the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,8 +17,8 @@ pub enum Form {
 impl Form {
     pub(super) fn stage(self) -> Stage {
         match self {
-            Self::Conversation => Stage::Idiolect,
-            Self::Flat => Stage::Rag,
+            Self::Conversation => super::STAGE,
+            Self::Flat => rag::STAGE,
         }
     }
 }

@@ -2,31 +2,29 @@
 
 use futures::future::try_join_all;
 
-use super::occasions::occasions;
+use super::example_selection::ExampleSelection;
+use super::leave_one_out::held_out_examples;
 use super::options::{Extraction, Statements};
-use super::showing::Showing;
-use crate::client::CachedLm;
 use crate::difference::measured::{MeasuredDifferences, measure};
-use crate::difference::statements::{ProfileStatement, Revision, StatementProfile};
-use crate::difference::{
-    Compared, Difference, Statement, StatementSource, Trial, tell, tell_validated, verify,
-};
-use crate::methods::select::comparable;
-use crate::methods::{Error, Material, Method, Options, Past, Result};
+use crate::difference::statements::{Revision, ProfileStatement, StatementProfile};
+use crate::difference::{Compared, Difference, Statement, StatementSource, Trial, verify};
+use crate::methods::dpl::Extractor;
+use crate::methods::retrieval::comparable;
+use crate::methods::{Method, MethodContext, MethodInputs, Options, PastReview, Result};
 use crate::task::Telling;
 
 /// Number of own texts on which statements are validated, the newest; statements are not made from
 /// them.
-const OCCASIONS: usize = 3;
+const N_HELD_OUT: usize = 3;
 /// Maximum number of measured statements that are used, the strongest.
-const CANDIDATES: usize = 8;
+const MAX_MEASURED: usize = 8;
 /// Number of items on which differences are extracted, the newest.
-const TOLD_ITEMS: usize = 3;
+const N_EXTRACTED_ITEMS: usize = 3;
 /// Maximum number of lines that are taken as statements from an answer without the standard's
 /// dimensions, its first.
-const MOST_LINES: usize = 6;
+const MAX_LINES: usize = 6;
 /// Minimum number of words of such a line; a shorter one is a heading.
-const LEAST_WORDS: usize = 4;
+const MIN_WORDS: usize = 4;
 /// Characters that are stripped from the start of such a line.
 const MARKS: [char; 6] = ['-', '*', '•', '–', '#', ' '];
 /// Key of the dimension of such a line.
@@ -39,20 +37,20 @@ const TOKENS: usize = 100;
 /// of `revisions`, all of them or the first few for an older version.
 ///
 /// # Errors
-/// [`Error::NoHistory`] if the view shows no text of the user; otherwise an error of the store, the
+/// [`Error::NoHistory`](crate::methods::Error::NoHistory) if the view shows no text of the user; otherwise an error of the store, the
 /// encoder or the language model.
 pub async fn stated_profile(
-    material: &Material<'_>,
+    inputs: &MethodInputs<'_>,
     user: &str,
     options: &Options,
     revisions: &[Revision],
 ) -> Result<StatementProfile> {
-    let task = options.task(material.task)?;
-    let material = &Material { task: &task, ..material.clone() };
-    let history = material.history_of(user, Method::Idiolect)?;
-    let calls = material.calls(options);
-    let showing = Showing::of(options.idiolect.texts);
-    of_history(material, &calls, user, &history, options, &showing, revisions).await
+    let task = options.task(inputs.task)?;
+    let inputs = inputs.with_task(&task);
+    let context = MethodContext::of_user(Method::IDIOLECT, &inputs, user, options);
+    let history = context.author_history()?;
+    let selection = ExampleSelection::of(options.idiolect.texts);
+    of_history(&context, &history, &selection, revisions).await
 }
 
 /// Measures the differences between a user's texts and those of the representatives on the same
@@ -61,62 +59,57 @@ pub async fn stated_profile(
 /// # Errors
 /// As [`stated_profile`].
 pub fn measured_differences(
-    material: &Material<'_>,
+    inputs: &MethodInputs<'_>,
     user: &str,
     options: &Options,
 ) -> Result<MeasuredDifferences> {
-    let task = options.task(material.task)?;
-    let material = &Material { task: &task, ..material.clone() };
-    let history = material.history_of(user, Method::Idiolect)?;
-    let compared = try_compare(material, &comparable(&material.view, &history, 1)?, options)?;
-    let vectors = material.peers.and_then(|peers| peers.sentence_vectors());
-    Ok(measure(&compared, material.task, vectors)?)
+    let task = options.task(inputs.task)?;
+    let inputs = inputs.with_task(&task);
+    let context = MethodContext::of_user(Method::IDIOLECT, &inputs, user, options);
+    let history = context.author_history()?;
+    measured(&context, &compared(&context, &comparable(&context.view, &history, 1)?)?)
 }
 
+/// Makes the profile of a history; held-out texts are scored under the prompts of `selection`.
 pub(super) async fn of_history(
-    material: &Material<'_>,
-    calls: &CachedLm<'_>,
-    user: &str,
-    history: &[Past],
-    options: &Options,
-    showing: &Showing,
+    context: &MethodContext<'_>,
+    history: &[PastReview],
+    selection: &ExampleSelection,
     revisions: &[Revision],
 ) -> Result<StatementProfile> {
-    let profile =
-        |computed, tried| StatementProfile::new(user, computed, tried, revisions, material.task);
-    let wanted = options.idiolect.statements;
-    if wanted == Statements::None {
+    let settings = &context.options.idiolect;
+    let profile = |computed, tried| {
+        StatementProfile::new(context.author, computed, tried, revisions, context.task)
+    };
+    if settings.statements == Statements::None {
         return Ok(profile(Vec::new(), 0));
     }
-    let mut shared = comparable(&material.view, history, 1)?;
+    let mut shared = comparable(&context.view, history, 1)?;
     shared.sort_by_key(|(review, _)| (review.review.time, review.id));
-    let newest = match options.idiolect.verify {
-        true => shared.split_off(shared.len().saturating_sub(OCCASIONS)),
+    let newest = match settings.verify {
+        true => shared.split_off(shared.len().saturating_sub(N_HELD_OUT)),
         false => Vec::new(),
     };
-    let compared = try_compare(material, &shared, options)?;
-    let vectors = material.peers.and_then(|peers| peers.sentence_vectors());
-    let measured = match wanted {
+    let compared = compared(context, &shared)?;
+    let measured = match settings.statements {
         Statements::Told => None,
-        _ => Some(measure(&compared, material.task, vectors)?),
+        _ => Some(measured(context, &compared)?),
     };
     let mut tried = measured.as_ref().map_or(0, |measured| measured.n_measures);
     let mut statements: Vec<Statement> =
-        measured.into_iter().flat_map(|m| m.statements).take(CANDIDATES).collect();
-    if wanted != Statements::Measured {
-        let told = told(material, calls, &compared, options).await?;
-        tried += told.len();
-        statements.extend(told);
+        measured.into_iter().flat_map(|m| m.statements).take(MAX_MEASURED).collect();
+    if settings.statements != Statements::Measured {
+        let extracted = extracted(context, &compared).await?;
+        tried += extracted.len();
+        statements.extend(extracted);
     }
-    if material.progress.stop_requested() {
-        return Err(Error::Stopped);
-    }
-    let computed: Vec<ProfileStatement> = match options.idiolect.verify {
+    context.check_stop()?;
+    let computed: Vec<ProfileStatement> = match settings.verify {
         true => {
-            let occasions = occasions(material, history, &newest, options, showing)?;
-            let stage = options.idiolect.form.stage();
-            let trial = Trial { stage, tokens: TOKENS, max_tokens: options.max_tokens };
-            verify(calls, trial, &occasions, statements).await?
+            let examples = held_out_examples(context, history, &newest, selection)?;
+            let (stage, max_tokens) = (settings.form.stage(), context.options.max_tokens);
+            let trial = Trial { stage, tokens: TOKENS, max_tokens };
+            verify(&context.calls, trial, &examples, statements).await?
         }
         false => statements.into_iter().map(ProfileStatement::unverified).collect(),
     };
@@ -124,41 +117,30 @@ pub(super) async fn of_history(
 }
 
 /// Own texts with the representatives chosen on their items; texts without any are left out.
-fn try_compare(
-    material: &Material<'_>,
-    shared: &[Past],
-    options: &Options,
-) -> Result<Vec<Compared>> {
-    let peers = material.peers.ok_or(Error::NoPeers { method: Method::Idiolect.name() })?;
-    let mut all = Vec::with_capacity(shared.len());
-    for (own, item) in shared {
-        let choice = peers.choose(&material.view, &own.review.user, &item.id, &options.choice)?;
-        if !choice.representatives.is_empty() {
-            let representatives = choice.representatives;
-            all.push(Compared { item: item.clone(), own: own.clone(), representatives });
-        }
-    }
-    Ok(all)
+fn compared(context: &MethodContext<'_>, shared: &[PastReview]) -> Result<Vec<Compared>> {
+    // An error even if there is no text to compare.
+    context.peers()?;
+    let compared = shared.iter().filter_map(|past| context.compared(past).transpose());
+    compared.collect()
+}
+
+/// Differences measured in all of these texts.
+fn measured(context: &MethodContext<'_>, compared: &[Compared]) -> Result<MeasuredDifferences> {
+    let vectors = context.peers()?.sentence_vectors();
+    Ok(measure(compared, context.task, vectors)?)
 }
 
 /// Statements that the model extracts on the newest items: one per dimension, or one per line if
 /// the answer does not keep to the dimensions.
-async fn told(
-    material: &Material<'_>,
-    calls: &CachedLm<'_>,
-    compared: &[Compared],
-    options: &Options,
-) -> Result<Vec<Statement>> {
-    let newest = compared.iter().rev().take(TOLD_ITEMS);
-    let told = newest.map(async |compared| -> Result<Vec<Statement>> {
-        let (seed, most, order) = (options.profile_seed, options.profile_max_tokens, options.order);
-        let difference = match options.idiolect.extraction {
-            Extraction::Constrained => {
-                tell(calls, compared, order, Telling::Constrained, seed, most).await?
-            }
-            Extraction::Free => tell(calls, compared, order, Telling::Free, seed, most).await?,
-            Extraction::Open => tell_validated(calls, compared, order, seed, most).await?,
-        };
+async fn extracted(context: &MethodContext<'_>, compared: &[Compared]) -> Result<Vec<Statement>> {
+    let extractor = match context.options.idiolect.extraction {
+        Extraction::Constrained => Extractor::Standard(Telling::Constrained),
+        Extraction::Free => Extractor::Standard(Telling::Free),
+        Extraction::Open => Extractor::Validated,
+    };
+    let newest = compared.iter().rev().take(N_EXTRACTED_ITEMS);
+    let extracted = newest.map(async |compared| -> Result<Vec<Statement>> {
+        let difference = extractor.extract(context, compared).await?;
         let item = &difference.item;
         let reviews = compared.reviews();
         let (own, against) =
@@ -175,11 +157,9 @@ async fn told(
         });
         Ok(said.collect())
     });
-    let told: Vec<Vec<Statement>> = try_join_all(told.collect::<Vec<_>>()).await?;
-    if material.progress.stop_requested() {
-        return Err(Error::Stopped);
-    }
-    Ok(told.into_iter().flatten().collect())
+    let extracted = try_join_all(extracted.collect::<Vec<_>>()).await?;
+    context.check_stop()?;
+    Ok(extracted.into_iter().flatten().collect())
 }
 
 /// Key, dimension and text of each statement of an answer.
@@ -194,8 +174,8 @@ fn by_dimension(difference: &Difference) -> Vec<(String, String, String)> {
             .text
             .lines()
             .map(|line| in_one_line(line.trim_start_matches(MARKS)))
-            .filter(|line| line.split(' ').count() >= LEAST_WORDS)
-            .take(MOST_LINES)
+            .filter(|line| line.split(' ').count() >= MIN_WORDS)
+            .take(MAX_LINES)
             .enumerate()
             .map(|(n, line)| ((n + 1).to_string(), OPEN.to_owned(), line))
             .collect(),
@@ -226,7 +206,7 @@ mod tests {
         let expected = [said("1", "Writes in *short* lines."), said("2", "Uses no commas at all")];
         assert_eq!(by_dimension(&difference), expected);
         difference.text = "Says the same thing again.\n".repeat(20);
-        assert_eq!(by_dimension(&difference).len(), MOST_LINES);
+        assert_eq!(by_dimension(&difference).len(), MAX_LINES);
         let told = |key: &str, text: &str| Told { dimension: key.into(), text: text.into() };
         difference.dimensions = Some(vec![told("writing", "Plain,\nshort."), told("tone", " ")]);
         let expected = ("writing".to_owned(), "writing".to_owned(), "Plain, short.".to_owned());

@@ -2,6 +2,7 @@
 //! out.
 
 use super::*;
+use crate::difference::{DRP_DIFFERENCE, DRP_VALIDATION};
 use idiolect_engine::lm::Role;
 
 /// The items of `user`'s texts that a prompt shows, in its order.
@@ -21,7 +22,7 @@ fn told(world: &World, i: usize) -> String {
 struct Run {
     prompts: Vec<String>,
     answers: Vec<String>,
-    written: Written,
+    written: Generated,
 }
 
 fn run(method: Method, user: &str, change: impl FnOnce(&mut Options)) -> Run {
@@ -29,7 +30,7 @@ fn run(method: Method, user: &str, change: impl FnOnce(&mut Options)) -> Run {
     let mut options = world.options();
     change(&mut options);
     let written =
-        block_on(method.write(&world.material(), &world.target(user), &options, None)).unwrap();
+        block_on(method.write(&world.inputs(), &world.target(user), &options, None)).unwrap();
     let n = world.model.n_requests();
     let prompts: Vec<String> = (0..n).map(|i| world.model.prompt(i)).collect();
     let mut answers: Vec<String> = (0..n).rev().map(|i| told(&world, i)).collect();
@@ -41,7 +42,7 @@ fn run(method: Method, user: &str, change: impl FnOnce(&mut Options)) -> Run {
 
 #[test]
 fn intsum_sums_up_everything_and_retrieves() {
-    let Run { prompts, answers, written } = run(Method::Intsum, "ann", |options| options.n = 2);
+    let Run { prompts, answers, written } = run(Method::INTSUM, "ann", |options| options.n = 2);
     assert_eq!(prompts.len(), 2);
     assert_eq!(shown(&prompts[0], "ann"), [5, 4, 3, 2, 1, 0]);
     assert_eq!(shown(&prompts[1], "ann"), [4, 0]);
@@ -50,23 +51,23 @@ fn intsum_sums_up_everything_and_retrieves() {
     assert_eq!(written.profile.unwrap().summary, answers[0]);
     // The summary is made once per user: another target needs the last call alone.
     let world = World::new();
-    world.write(Method::Intsum, &world.options()).unwrap();
+    world.write(Method::INTSUM, &world.options()).unwrap();
     let other = Target { item: world.store.item("i7").unwrap(), ..world.target("ann") };
-    let (material, options) = (world.material(), world.options());
-    let again = block_on(Method::Intsum.write(&material, &other, &options, None)).unwrap();
+    let (inputs, options) = (world.inputs(), world.options());
+    let again = block_on(Method::INTSUM.write(&inputs, &other, &options, None)).unwrap();
     assert_eq!((again.computed, again.reused), (1, 1));
 }
 
 #[test]
 fn llm_trsr_goes_block_by_block() {
-    let Run { prompts, answers, .. } = run(Method::LlmTrsrRecurrent, "ann", |_| ());
+    let Run { prompts, answers, .. } = run(Method::LLM_TRSR_RECURRENT, "ann", |_| ());
     assert_eq!(prompts.len(), 3);
     assert_eq!(shown(&prompts[0], "ann"), [0, 1, 2, 3, 4]);
     assert_eq!(shown(&prompts[1], "ann"), [5]);
     assert!(prompts[1].contains(&answers[0]));
     assert!(prompts[2].contains(&answers[1]) && !prompts[2].contains(&answers[0]));
 
-    let Run { prompts, answers, .. } = run(Method::LlmTrsrHierarchical, "ann", |_| ());
+    let Run { prompts, answers, .. } = run(Method::LLM_TRSR_HIERARCHICAL, "ann", |_| ());
     assert_eq!(prompts.len(), 4);
     assert_eq!(shown(&prompts[1], "ann"), [5]);
     assert!(!prompts[1].contains(&answers[0]));
@@ -74,12 +75,12 @@ fn llm_trsr_goes_block_by_block() {
     assert!(at(&answers[0]) < at(&answers[1]) && shown(&prompts[2], "ann").is_empty());
     assert!(prompts[3].contains(&answers[2]) && !prompts[3].contains(&answers[0]));
     // One block is its own summary.
-    assert_eq!(run(Method::LlmTrsrHierarchical, "loner", |_| ()).prompts.len(), 2);
+    assert_eq!(run(Method::LLM_TRSR_HIERARCHICAL, "loner", |_| ()).prompts.len(), 2);
 }
 
 #[test]
 fn cicl_sets_each_text_against_a_representatives() {
-    let Run { prompts, answers, written } = run(Method::Cicl, "ann", |_| ());
+    let Run { prompts, answers, written } = run(Method::CICL, "ann", |_| ());
     assert_eq!(prompts.len(), 2);
     for prompt in &prompts {
         let mut pairs = shown(prompt, "ann");
@@ -91,7 +92,7 @@ fn cicl_sets_each_text_against_a_representatives() {
     assert!(prompts[1].contains(&format!("[Analysis]: {}", answers[0])));
     assert_eq!(written.profile.unwrap().sources().len(), 12);
     // If nobody else wrote about the item, the model writes the negative example.
-    let Run { prompts, answers, .. } = run(Method::Cicl, "loner", |_| ());
+    let Run { prompts, answers, .. } = run(Method::CICL, "loner", |_| ());
     assert_eq!(prompts.len(), 3);
     assert!(prompts[0].contains("Item 7") && !prompts[0].contains("text-loner"));
     assert!(prompts[1].contains(&format!("[Not by this person]: {}", answers[0])));
@@ -100,7 +101,7 @@ fn cicl_sets_each_text_against_a_representatives() {
 #[test]
 fn ccp_rejects_a_wrong_text_before_each_real_one() {
     let world = World::new();
-    world.write(Method::Ccp, &Options { n: 2, ..world.options() }).unwrap();
+    world.write(Method::CCP, &Options { n: 2, ..world.options() }).unwrap();
     assert_eq!(world.model.n_requests(), 1);
     let Prompt::Chat(chat) = world.model.requests.borrow()[0].prompt.clone() else { panic!() };
     let (user, assistant) = (Role::User, Role::Assistant);
@@ -115,7 +116,7 @@ fn ccp_rejects_a_wrong_text_before_each_real_one() {
 
 #[test]
 fn persona_db_extracts_refines_and_looks_beside() {
-    let Run { prompts, answers, written } = run(Method::PersonaDb, "ann", |options| options.n = 2);
+    let Run { prompts, answers, written } = run(Method::PERSONA_DB, "ann", |options| options.n = 2);
     // One extraction and one refinement for the user and for each of three neighbours.
     assert_eq!(prompts.len(), 2 * 4 + 1);
     for (i, user) in ["ann", "b", "c", "d"].into_iter().enumerate() {
@@ -138,7 +139,7 @@ fn persona_db_extracts_refines_and_looks_beside() {
 
 #[test]
 fn drp_looks_for_further_dimensions_and_then_doubts_them() {
-    let Run { prompts, answers, written } = run(Method::Drp, "ann", |_| ());
+    let Run { prompts, answers, written } = run(Method::DRP, "ann", |_| ());
     assert_eq!(prompts.len(), 4 * 2 + 2);
     let profile = written.profile.unwrap();
     for (i, difference) in profile.differences.iter().enumerate() {
@@ -154,14 +155,14 @@ fn drp_looks_for_further_dimensions_and_then_doubts_them() {
     }
     assert!(prompts[9].contains(&format!("[Profile Summary]: {}", answers[8])));
     let task = Task::load("review").unwrap();
-    for stage in [Stage::DrpDifference, Stage::DrpValidation] {
+    for stage in [DRP_DIFFERENCE, DRP_VALIDATION] {
         assert_eq!(task.stage(stage).unwrap().sampling.temperature, 0.0);
     }
 }
 
 #[test]
 fn hyperalign_puts_up_hypotheses_and_keeps_to_them() {
-    let Run { prompts, answers, .. } = run(Method::Hyperalign, "ann", |options| options.n = 2);
+    let Run { prompts, answers, .. } = run(Method::HYPERALIGN, "ann", |options| options.n = 2);
     assert_eq!(prompts.len(), 2);
     assert_eq!(shown(&prompts[0], "ann"), [4, 0]);
     assert_eq!(shown(&prompts[1], "ann"), [4, 0]);
@@ -171,7 +172,7 @@ fn hyperalign_puts_up_hypotheses_and_keeps_to_them() {
 #[test]
 fn without_differences_the_profile_is_made_of_texts() {
     let Run { prompts, answers, written } =
-        run(Method::Dpl, "ann", |options| options.differences = false);
+        run(Method::DPL, "ann", |options| options.differences = false);
     assert_eq!(prompts.len(), 2);
     assert!(written.profile.unwrap().differences.is_empty());
     assert_eq!(shown(&prompts[0], "ann").len(), 6);
@@ -183,7 +184,7 @@ fn without_differences_the_profile_is_made_of_texts() {
 fn dimensions_can_be_left_out() {
     let without = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
     for telling in [Telling::Free, Telling::Constrained] {
-        let Run { prompts, .. } = run(Method::Dpl, "ann", |options| {
+        let Run { prompts, .. } = run(Method::DPL, "ann", |options| {
             options.telling = telling;
             options.without_dimensions = without(&["writing", "semantic"]);
         });
@@ -193,7 +194,7 @@ fn dimensions_can_be_left_out() {
     let world = World::new();
     let fails = |keys: &[&str]| {
         let options = Options { without_dimensions: without(keys), ..world.options() };
-        world.write(Method::Dpl, &options).unwrap_err().to_string()
+        world.write(Method::DPL, &options).unwrap_err().to_string()
     };
     let unknown = fails(&["writing", "colour"]);
     assert!(unknown.contains("`colour`; it has writing, emotional, semantic"), "{unknown}");
@@ -204,7 +205,7 @@ fn dimensions_can_be_left_out() {
 #[test]
 fn every_method_fits_a_small_window_and_another_task() {
     for task in ["review", "headline"] {
-        for method in Method::ALL {
+        for method in Method::all() {
             let mut world = World::new();
             world.task = Task::load(task).unwrap();
             let mut long = world.store.history("ann").unwrap()[5].review.clone();
@@ -215,7 +216,7 @@ fn every_method_fits_a_small_window_and_another_task() {
             // The model asserts that no prompt exceeds the window.
             let written = world.write(method, &world.options()).unwrap();
             let cut = written.cut.iter().any(|c| c.of.item.as_deref() == Some("i5"));
-            assert_eq!(cut, method != Method::NonPerso, "{task} {method:?}");
+            assert_eq!(cut, method != Method::NON_PERSO, "{task} {method:?}");
         }
     }
 }
@@ -223,22 +224,23 @@ fn every_method_fits_a_small_window_and_another_task() {
 #[test]
 fn a_task_without_a_methods_prompt_says_so() {
     let mut world = World::new();
-    let text = include_str!("../../../../data/tasks/review.toml");
+    let text = crate::task::testing::as_one_file("review");
     let (before, after) = text.split_once("[stages.hyperalign]").unwrap();
-    assert!(!after.contains("[stages."));
-    world.task = Task::parse("mine".as_ref(), before).unwrap();
-    let error = world.write(Method::Hyperalign, &world.options()).unwrap_err().to_string();
+    let (_, after) = after.split_once("[stages.").unwrap();
+    let without = format!("{before}[stages.{after}");
+    world.task = Task::parse("mine".as_ref(), &without).unwrap();
+    let error = world.write(Method::HYPERALIGN, &world.options()).unwrap_err().to_string();
     assert!(error.contains("no prompt for stage `hyperalign`"), "{error}");
-    world.write(Method::Cicl, &world.options()).unwrap();
+    world.write(Method::CICL, &world.options()).unwrap();
 }
 
 #[test]
 fn peers_are_needed_where_a_method_says_so() {
-    for method in Method::ALL {
+    for method in Method::all() {
         let world = World::new();
-        let material = Material { peers: None, ..world.material() };
+        let inputs = MethodInputs { peers: None, ..world.inputs() };
         let options = world.options();
-        let done = block_on(method.write(&material, &world.target("ann"), &options, None));
+        let done = block_on(method.write(&inputs, &world.target("ann"), &options, None));
         let missing = matches!(done, Err(Error::NoPeers { .. }));
         assert_eq!(missing, method.needs_peers(&options), "{method:?}");
     }

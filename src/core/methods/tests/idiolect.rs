@@ -33,8 +33,8 @@ fn tiny() -> (tempfile::TempDir, Lm) {
 fn it_is_one_call_over_the_prompt_of_scp() {
     let world = World::new();
     let options = world.idiolect(|o| o.texts = Texts::Relevant);
-    let written = world.write(Method::Idiolect, &options).unwrap();
-    world.write(Method::Scp, &options).unwrap();
+    let written = world.write(Method::IDIOLECT, &options).unwrap();
+    world.write(Method::SCP, &options).unwrap();
     assert_eq!((written.computed, world.model.n_requests()), (1, 2));
     assert_eq!(world.model.prompt(0), world.model.prompt(1));
     assert!(world.model.contrast.borrow()[0].is_empty());
@@ -46,7 +46,7 @@ fn it_is_one_call_over_the_prompt_of_scp() {
 fn peers_texts_on_the_same_items_stand_beside_the_users() {
     let world = World::new();
     let options = world.idiolect(|o| (o.contrast, o.texts) = (PEERS, Texts::Relevant));
-    world.write(Method::Idiolect, &options).unwrap();
+    world.write(Method::IDIOLECT, &options).unwrap();
     let beside = world.model.contrast.borrow()[0].clone();
     let (nobody, peers) = beside.split_first().unwrap();
     assert!(!text_of(nobody).contains("text-"));
@@ -60,7 +60,7 @@ fn peers_texts_on_the_same_items_stand_beside_the_users() {
     }
     // A rule without peers reads none of their prompts.
     let cos = world.idiolect(|o| o.contrast = Contrast::ContextSteering { strength: 0.2 });
-    world.write(Method::Idiolect, &cos).unwrap();
+    world.write(Method::IDIOLECT, &cos).unwrap();
     assert_eq!(world.model.contrast.borrow()[1].len(), 1);
 }
 
@@ -69,8 +69,8 @@ fn the_contrast_counts_as_far_as_the_user_is_distinct() {
     let world = World::new();
     let b = |user: &str, distinct| {
         let options = world.idiolect(|o| (o.contrast, o.distinct) = (PEERS, distinct));
-        let (material, target) = (world.material(), world.target(user));
-        let prepared = block_on(Method::Idiolect.prepare(&material, &target, &options)).unwrap();
+        let (inputs, target) = (world.inputs(), world.target(user));
+        let prepared = block_on(Method::IDIOLECT.prepare(&inputs, &target, &options)).unwrap();
         match prepared.steered.unwrap().steering.contrast {
             Contrast::Peers(peers) => peers.b,
             _ => unreachable!(),
@@ -91,7 +91,7 @@ fn told_statements_stand_before_the_target_once_they_proved_themselves_or_need_n
             (o.statements, o.verify) = (Statements::Told, verify);
         })
     };
-    let written = world.write(Method::Idiolect, &told(false)).unwrap();
+    let written = world.write(Method::IDIOLECT, &told(false)).unwrap();
     let stated = written.stated.unwrap();
     assert!(stated.statements.iter().all(|s| s.status == StatementStatus::Unverified));
     assert_eq!(stated.statements.len(), 9);
@@ -99,7 +99,7 @@ fn told_statements_stand_before_the_target_once_they_proved_themselves_or_need_n
     let (before, target) = prompt.split_once("Item 6").unwrap();
     assert!(before.contains(&stated.statements[0].statement.text) && !target.contains("told"));
 
-    let written = world.write(Method::Idiolect, &told(true)).unwrap();
+    let written = world.write(Method::IDIOLECT, &told(true)).unwrap();
     let stated = written.stated.unwrap();
     // The three newest texts are held out for validation; statements are made from the others
     // alone.
@@ -127,7 +127,7 @@ fn statements_are_told_in_a_form_freely_or_along_open_dimensions() {
         let options = world.idiolect(|o| {
             (o.statements, o.verify, o.extraction) = (Statements::Told, false, extraction);
         });
-        let written = world.write(Method::Idiolect, &options).unwrap();
+        let written = world.write(Method::IDIOLECT, &options).unwrap();
         let n_calls = world.model.n_requests();
         assert!((0..n_calls).all(|call| !world.model.prompt(call).contains("text-ann-6")));
         (n_calls, written.stated.unwrap().statements.len())
@@ -142,8 +142,8 @@ fn statements_are_told_in_a_form_freely_or_along_open_dimensions() {
 #[test]
 fn of_several_draws_one_is_taken_and_all_are_paid_for() {
     let world = World::new();
-    let one = world.write(Method::Idiolect, &world.idiolect(|_| ())).unwrap();
-    let best = world.write(Method::Idiolect, &world.idiolect(|o| o.best_of = 3)).unwrap();
+    let one = world.write(Method::IDIOLECT, &world.idiolect(|_| ())).unwrap();
+    let best = world.write(Method::IDIOLECT, &world.idiolect(|o| o.best_of = 3)).unwrap();
     // The first text was in the store. Each text is scored under the user's prompt and four peers'.
     assert_eq!((best.computed, best.reused), (2 + 3 * 5, 1));
     assert!(best.prompt_tokens > 10 * one.prompt_tokens);
@@ -151,7 +151,7 @@ fn of_several_draws_one_is_taken_and_all_are_paid_for() {
         .map(|draw| {
             let options = world.idiolect(|_| ());
             let options = Options { seed: options.seed + draw, ..options };
-            world.write(Method::Idiolect, &options).unwrap().text
+            world.write(Method::IDIOLECT, &options).unwrap().text
         })
         .collect();
     assert!(draws.contains(&best.text));
@@ -162,7 +162,7 @@ fn a_fit_tries_strengths_on_own_texts_alone() {
     let world = World::new();
     let options = world.idiolect(|o| o.fit = true);
     let prepared =
-        block_on(Method::Idiolect.prepare(&world.material(), &world.target("ann"), &options));
+        block_on(Method::IDIOLECT.prepare(&world.inputs(), &world.target("ann"), &options));
     let steering = prepared.unwrap().steered.unwrap().steering;
     let (strength, _) = steering.lexical.unwrap();
     assert!((0.0..=1.0).contains(&strength), "{strength}");
@@ -173,7 +173,7 @@ fn a_fit_tries_strengths_on_own_texts_alone() {
     assert!(!world.model.scores.borrow().is_empty());
     // One past text is too few for a fit.
     let loner = world.target("loner");
-    let prepared = block_on(Method::Idiolect.prepare(&world.material(), &loner, &options));
+    let prepared = block_on(Method::IDIOLECT.prepare(&world.inputs(), &loner, &options));
     let steering = prepared.unwrap().steered.unwrap().steering;
     assert_eq!(steering.lexical.unwrap().0, 0.5);
 }
@@ -182,11 +182,11 @@ fn a_fit_tries_strengths_on_own_texts_alone() {
 fn a_fit_of_the_contrast_stays_on_its_grid_and_is_kept() {
     let (_folder, lm) = tiny();
     let world = World::new();
-    let material = Material { model: &lm, ..world.material() };
+    let inputs = MethodInputs { model: &lm, ..world.inputs() };
     let options = world.idiolect(|o| (o.contrast, o.fit) = (PEERS, true));
     let target = world.target("ann");
     let fitted = || {
-        let prepared = Method::Idiolect.prepare(&material, &target, &options);
+        let prepared = Method::IDIOLECT.prepare(&inputs, &target, &options);
         let prepared = block_on(prepared).unwrap();
         (prepared.steered.unwrap(), prepared.usage)
     };
@@ -208,7 +208,7 @@ fn past_texts_are_chosen_by_what_own_texts_gain() {
     let world = World::new();
     let prompt = |texts| {
         world
-            .write(Method::Idiolect, &world.idiolect(|o| (o.texts, o.phrases) = (texts, 0.0)))
+            .write(Method::IDIOLECT, &world.idiolect(|o| (o.texts, o.phrases) = (texts, 0.0)))
             .unwrap();
         world.model.prompt(world.model.n_requests() - 1)
     };
@@ -234,18 +234,18 @@ fn past_texts_are_chosen_by_what_own_texts_gain() {
 fn reasons_add_up_to_what_the_text_was_chosen_by() {
     let (_folder, lm) = tiny();
     let world = World::new();
-    let material = Material { model: &lm, ..world.material() };
+    let inputs = MethodInputs { model: &lm, ..world.inputs() };
     let options = world.idiolect(|o| o.contrast = PEERS);
     let target = world.target("ann");
-    let prepared = block_on(Method::Idiolect.prepare(&material, &target, &options)).unwrap();
+    let prepared = block_on(Method::IDIOLECT.prepare(&inputs, &target, &options)).unwrap();
     let text = "It whistles and boils.";
-    let why = block_on(prepared.why(&material, &options, text)).unwrap();
+    let why = block_on(prepared.attribute(&inputs, &options, text)).unwrap();
     let pieces: String = why.iter().map(|reason| reason.piece.as_str()).collect();
     assert_eq!(pieces.trim(), text);
-    let steered = block_on(prepared.score(&material, &options, text)).unwrap();
+    let steered = block_on(prepared.score(&inputs, &options, text)).unwrap();
     let none = Options { history: History::None, ..options };
-    let nobody = block_on(Method::Idiolect.prepare(&material, &target, &none)).unwrap();
-    let nobody = block_on(nobody.score(&material, &none, text)).unwrap();
+    let nobody = block_on(Method::IDIOLECT.prepare(&inputs, &target, &none)).unwrap();
+    let nobody = block_on(nobody.score(&inputs, &none, text)).unwrap();
     for (i, reason) in why.iter().enumerate() {
         let sum = reason.user + reason.contrast;
         assert!((sum - (steered.logprobs[i] - nobody.logprobs[i])).abs() < 1e-3, "{reason:?}");
@@ -257,7 +257,7 @@ fn reasons_add_up_to_what_the_text_was_chosen_by() {
 fn a_language_model_writes_under_every_rule() {
     let (_folder, lm) = tiny();
     let world = World::new();
-    let material = Material { model: &lm, ..world.material() };
+    let inputs = MethodInputs { model: &lm, ..world.inputs() };
     let outside = Some(5.0);
     let rules = [
         Contrast::None,
@@ -270,11 +270,11 @@ fn a_language_model_writes_under_every_rule() {
     for contrast in rules {
         let options = Options { max_tokens: Some(12), ..world.idiolect(|o| o.contrast = contrast) };
         let prepared =
-            block_on(Method::Idiolect.prepare(&material, &world.target("ann"), &options)).unwrap();
-        let scored = block_on(prepared.score(&material, &options, "It boils.")).unwrap();
+            block_on(Method::IDIOLECT.prepare(&inputs, &world.target("ann"), &options)).unwrap();
+        let scored = block_on(prepared.score(&inputs, &options, "It boils.")).unwrap();
         bits.push(scored.bits());
-        let written = block_on(prepared.clone().write(&material, &options, None)).unwrap();
-        let again = block_on(prepared.write(&material, &options, None)).unwrap();
+        let written = block_on(prepared.clone().write(&inputs, &options, None)).unwrap();
+        let again = block_on(prepared.write(&inputs, &options, None)).unwrap();
         assert_eq!((&written.text, again.reused), (&again.text, 1));
     }
     assert!(bits.iter().all(|bits| bits.is_finite() && *bits > 0.0));

@@ -14,19 +14,19 @@ fn of(user: &str) -> History {
 }
 
 impl World {
-    fn prepare(&self, method: Method, options: &Options) -> Result<Prepared> {
-        block_on(method.prepare(&self.material(), &self.target("ann"), options))
+    fn prepare(&self, method: Method, options: &Options) -> Result<PreparedPrompt> {
+        block_on(method.prepare(&self.inputs(), &self.target("ann"), options))
     }
 
     fn score(&self, method: Method, options: &Options, text: &str) -> Scored {
         let prepared = self.prepare(method, options).unwrap();
-        block_on(prepared.score(&self.material(), options, text)).unwrap()
+        block_on(prepared.score(&self.inputs(), options, text)).unwrap()
     }
 }
 
 #[test]
 fn the_scored_prompt_is_the_one_that_is_completed() {
-    for method in Method::ALL {
+    for method in Method::all() {
         for history in [History::Own, of("b"), History::None] {
             let world = World::new();
             let options = Options { history, ..world.options() };
@@ -37,7 +37,8 @@ fn the_scored_prompt_is_the_one_that_is_completed() {
             let (prompt, continuation) = world.model.scores.borrow()[0].clone();
             assert_eq!(prompt, written, "{method:?}");
             // In a conversation of past texts no label is asked for.
-            let labelled = !matches!(method, Method::Scp | Method::Ccp | Method::Idiolect);
+            let conversations = [Method::SCP, Method::CCP, Method::IDIOLECT];
+            let labelled = !conversations.contains(&method);
             let wanted = if labelled { format!("[Review]: {TEXT}") } else { TEXT.to_owned() };
             assert_eq!(continuation, wanted, "{method:?}");
             assert_eq!((scored.n_tokens, scored.logprobs.len()), (6, 6));
@@ -53,8 +54,8 @@ fn a_score_is_kept_and_goes_with_the_review_it_is_of() {
     let world = World::new();
     let options = world.options();
     let own = world.store.history("loner").unwrap()[0].clone();
-    let prepared = world.prepare(Method::Rag, &options).unwrap();
-    let score = || block_on(prepared.score(&world.material(), &options, &own)).unwrap();
+    let prepared = world.prepare(Method::RAG, &options).unwrap();
+    let score = || block_on(prepared.score(&world.inputs(), &options, &own)).unwrap();
     let first = score();
     let second = score();
     assert_eq!((first.reused, second.reused), (false, true));
@@ -63,12 +64,12 @@ fn a_score_is_kept_and_goes_with_the_review_it_is_of() {
     let mut newer = own.review.clone();
     (newer.text, newer.time) = ("Another.".to_owned(), newer.time + 1);
     world.store.put_reviews(&[newer]).unwrap();
-    block_on(prepared.score(&world.material(), &options, own.review.text.as_str())).unwrap();
+    block_on(prepared.score(&world.inputs(), &options, own.review.text.as_str())).unwrap();
     assert_eq!(world.model.scores.borrow().len(), 2);
 
     let fresh = Options { reuse: CachePolicy::Nothing, ..options.clone() };
-    block_on(prepared.score(&world.material(), &fresh, TEXT)).unwrap();
-    block_on(prepared.score(&world.material(), &fresh, TEXT)).unwrap();
+    block_on(prepared.score(&world.inputs(), &fresh, TEXT)).unwrap();
+    block_on(prepared.score(&world.inputs(), &fresh, TEXT)).unwrap();
     assert_eq!(world.model.scores.borrow().len(), 4);
 }
 
@@ -76,32 +77,34 @@ fn a_score_is_kept_and_goes_with_the_review_it_is_of() {
 fn the_first_tokens_alone_can_be_counted() {
     let world = World::new();
     let long = "one two three four ".repeat(50);
-    let whole = world.score(Method::Rag, &world.options(), &long);
+    let whole = world.score(Method::RAG, &world.options(), &long);
     let limited = Options { score_limit: Some(3), ..world.options() };
-    let first = world.score(Method::Rag, &limited, &long);
+    let first = world.score(Method::RAG, &limited, &long);
     assert_eq!((whole.n_tokens, first.n_tokens), (200, 3));
     assert_eq!(first.logprobs, whole.logprobs[..3]);
     // The rest of the text is not even sent to the model.
     assert!(world.model.scores.borrow()[1].1.len() < 80);
-    assert_eq!(world.score(Method::Rag, &world.options(), " \n").bits_per_token(), None);
+    assert_eq!(world.score(Method::RAG, &world.options(), " \n").bits_per_token(), None);
 }
 
 #[test]
 fn another_users_past_makes_the_prompt_and_theirs_on_the_item_is_hidden() {
     let histories = [History::Own, of("b"), History::None];
-    for method in Method::ALL {
+    for method in Method::all() {
         for (history, at) in histories.iter().flat_map(|history| [(history, 0), (history, 5)]) {
             let world = World::new();
             let held_out = world.store.history("ann").unwrap()[at].clone();
             let marks = [format!("text-ann-{at}"), format!("text-b-{at}")];
-            let material =
-                Material { view: View::all(&world.store).without(held_out.id), ..world.material() };
+            let inputs = MethodInputs {
+                view: View::all(&world.store).without(held_out.id),
+                ..world.inputs()
+            };
             let item = world.store.item(&held_out.review.item).unwrap();
             let target = Target { item, ..world.target("ann") };
             let options = Options { history: history.clone(), ..world.options() };
-            let prepared = block_on(method.prepare(&material, &target, &options)).unwrap();
-            block_on(prepared.score(&material, &options, &held_out)).unwrap();
-            block_on(prepared.write(&material, &options, None)).unwrap();
+            let prepared = block_on(method.prepare(&inputs, &target, &options)).unwrap();
+            block_on(prepared.score(&inputs, &options, &held_out)).unwrap();
+            block_on(prepared.write(&inputs, &options, None)).unwrap();
             let prompts = (0..world.model.n_requests()).map(|i| world.model.prompt(i));
             let prompts: Vec<String> =
                 prompts.chain([text_of(&world.model.scores.borrow()[0].0)]).collect();
@@ -120,7 +123,7 @@ fn another_users_past_makes_the_prompt_and_theirs_on_the_item_is_hidden() {
                 History::Of(_) => "b",
                 History::None => "",
             };
-            if method != Method::NonPerso {
+            if method != Method::NON_PERSO {
                 assert_eq!(shown("ann"), own == "ann", "{method:?} {last}");
                 assert!(own.is_empty() || shown(own), "{method:?} {last}");
             }
@@ -131,7 +134,7 @@ fn another_users_past_makes_the_prompt_and_theirs_on_the_item_is_hidden() {
 
 #[test]
 fn nobodys_past_takes_one_call_and_an_unknown_users_is_an_error() {
-    for method in Method::ALL {
+    for method in Method::all() {
         let world = World::new();
         let options = Options { history: History::None, ..world.options() };
         let written = world.write(method, &options).unwrap();
@@ -152,18 +155,18 @@ fn a_score_is_what_the_language_model_says_of_text_behind_the_label() {
     let files = LmFiles { name: "tiny".into(), gguf, tokenizer: None, sha256: "0".repeat(64) };
     let lm = Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap();
     let world = World::new();
-    let material = Material { model: &lm, ..world.material() };
+    let inputs = MethodInputs { model: &lm, ..world.inputs() };
     let options = Options { n: 2, score_limit: Some(12), ..world.options() };
-    for (method, label) in [(Method::Rag, "[Review]: "), (Method::Scp, "")] {
-        let prepared = block_on(method.prepare(&material, &world.target("ann"), &options)).unwrap();
-        let scored = block_on(prepared.score(&material, &options, TEXT)).unwrap();
+    for (method, label) in [(Method::RAG, "[Review]: "), (Method::SCP, "")] {
+        let prepared = block_on(method.prepare(&inputs, &world.target("ann"), &options)).unwrap();
+        let scored = block_on(prepared.score(&inputs, &options, TEXT)).unwrap();
         let chat = world.task.render(prepared.stage, &prepared.draft).unwrap();
         let whole = format!("{label}{TEXT}");
         let plain = block_on(lm.score(ScoreRequest::new(Prompt::Chat(chat), whole))).unwrap();
         // A byte is a token here; the space before the text belongs to the text.
         let n_label = label.trim().len();
         assert_eq!(scored.logprobs, plain[0].logprobs[n_label..n_label + 12]);
-        let again = block_on(prepared.score(&material, &options, TEXT)).unwrap();
+        let again = block_on(prepared.score(&inputs, &options, TEXT)).unwrap();
         assert_eq!((again.logprobs, again.reused), (scored.logprobs, true));
     }
 }

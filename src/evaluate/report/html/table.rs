@@ -68,7 +68,7 @@ pub(super) fn cost(page: &Page<'_>) -> Option<Section> {
     Some(Section::new("cost", "Cost", words).put(scrolling("Cost", table)))
 }
 
-const COSTS: [&str; 3] = ["Calls a text", "Prompt tokens a text", "Written tokens a text"];
+const COSTS: [&str; 3] = ["Calls a text", "Prompt tokens a text", "Generated tokens a text"];
 
 fn titled(page: &Page<'_>, measures: &[&MetricView], heading: &str, costly: bool) -> Tag {
     let several = measures.iter().any(|m| m.group != measures[0].group) || costly;

@@ -2,17 +2,24 @@
 
 use std::collections::HashSet;
 
-use super::{Bm25, Past, Result};
+use super::{Bm25, PastReview, Result};
 use crate::corpus::{Target, View};
 use crate::task::{Block, Task};
 
-/// The `n` past reviews that are most relevant to the target by BM25, most relevant first.
+/// The `n` past reviews that are most relevant to the target by BM25, most relevant first; without
+/// a target the newest `n`, newest first.
 ///
 /// The query consists of the target's fields that the task names (for reviews: the new review's
 /// title and the item's description), a document of the same fields of a past review. The texts
 /// themselves are not searched. Among equals the newest comes first, so that a target without these
 /// fields gets the newest reviews.
-pub(super) fn most_relevant(task: &Task, target: &Target, past: &[Past], n: usize) -> Vec<Past> {
+pub(super) fn most_relevant(
+    task: &Task,
+    target: Option<&Target>,
+    past: &[PastReview],
+    n: usize,
+) -> Vec<PastReview> {
+    let Some(target) = target else { return most_recent(past, n) };
     let documents: Vec<String> = past
         .iter()
         .map(|(review, item)| task.retrieval_text(&Block::of_review(review, item)))
@@ -23,12 +30,16 @@ pub(super) fn most_relevant(task: &Task, target: &Target, past: &[Past], n: usiz
 }
 
 /// The newest `n` past reviews, newest first.
-pub(super) fn most_recent(past: &[Past], n: usize) -> Vec<Past> {
+pub(super) fn most_recent(past: &[PastReview], n: usize) -> Vec<PastReview> {
     past.iter().rev().take(n).cloned().collect()
 }
 
 /// Past reviews whose item at least `k` other users reviewed, as far as the view shows.
-pub(super) fn comparable(view: &View<'_>, past: &[Past], k: usize) -> Result<Vec<Past>> {
+pub(super) fn comparable(
+    view: &View<'_>,
+    past: &[PastReview],
+    k: usize,
+) -> Result<Vec<PastReview>> {
     let mut comparable = Vec::new();
     for (review, item) in past {
         let reviews = view.reviews_of(&item.id)?;

@@ -1,21 +1,21 @@
 //! Held-out examples: each own text in turn is taken out of the history and becomes the text to be
 //! generated.
 
-use super::showing::Showing;
+use super::example_selection::ExampleSelection;
 use crate::corpus::{ReviewId, Target};
 use crate::difference::Occasion;
-use crate::methods::{Material, Options, Past, Result};
+use crate::methods::{MethodContext, PastReview, Result};
 
 /// Maximum number of others' texts about the item of each example.
-const OTHERS: usize = 2;
+const MAX_OTHERS: usize = 2;
 
 /// The newest `n` of the past texts, oldest first.
-pub(super) fn newest(history: &[Past], n: usize) -> Vec<Past> {
+pub(super) fn newest(history: &[PastReview], n: usize) -> Vec<PastReview> {
     history[history.len().saturating_sub(n)..].to_vec()
 }
 
 /// Returns the target for which one text of a history would be generated, and all its other texts.
-pub(super) fn without(history: &[Past], own: &Past) -> (Target, Vec<Past>) {
+pub(super) fn without(history: &[PastReview], own: &PastReview) -> (Target, Vec<PastReview>) {
     let (review, item) = own;
     let rest = history.iter().filter(|(past, _)| past.id != review.id).cloned().collect();
     let title = Some(review.review.title.clone()).filter(|title| !title.is_empty());
@@ -23,33 +23,32 @@ pub(super) fn without(history: &[Past], own: &Past) -> (Target, Vec<Past>) {
     (Target { user, item: item.clone(), rating, title }, rest)
 }
 
-/// Makes a held-out example of each text of `tried`, whose prompt shows the rest of the history as
-/// `showing` selects it.
-pub(super) fn occasions(
-    material: &Material<'_>,
-    history: &[Past],
-    tried: &[Past],
-    options: &Options,
-    showing: &Showing,
+/// Makes a held-out example of each text of `held_out`, whose prompt shows the rest of the history
+/// as `selection` selects it.
+pub(super) fn held_out_examples(
+    context: &MethodContext<'_>,
+    history: &[PastReview],
+    held_out: &[PastReview],
+    selection: &ExampleSelection,
 ) -> Result<Vec<Occasion>> {
-    let mut occasions = Vec::with_capacity(tried.len());
-    for tried in tried {
-        let (target, rest) = without(history, tried);
-        let past = showing.past(material, &target, &rest, options);
-        let from_summary = showing.summary.iter().flat_map(|summary| summary.sources());
+    let mut examples = Vec::with_capacity(held_out.len());
+    for held_out in held_out {
+        let (target, rest) = without(history, held_out);
+        let past = selection.past(context, Some(&target), &rest);
+        let from_summary = selection.summary.iter().flat_map(|summary| summary.sources());
         let sources: Vec<ReviewId> =
             past.iter().map(|(review, _)| review.id).chain(from_summary).collect();
-        let (own, item) = tried;
-        let others = material.view.reviews_of(&item.id)?;
+        let (own, item) = held_out;
+        let others = context.view.reviews_of(&item.id)?;
         let others = others.into_iter().filter(|other| {
             other.review.user != own.review.user && !other.review.text.trim().is_empty()
         });
-        occasions.push(Occasion {
-            draft: showing.draft(&target, &past),
+        examples.push(Occasion {
+            draft: selection.draft(Some(&target), &past),
             own: own.clone(),
-            others: others.take(OTHERS).collect(),
+            others: others.take(MAX_OTHERS).collect(),
             sources,
         });
     }
-    Ok(occasions)
+    Ok(examples)
 }

@@ -3,15 +3,15 @@
 
 use serde::Serialize;
 
-use super::prepared::{Given, Prepared};
-use super::{Material, Options, Result};
+use super::prepared::{Given, PreparedPrompt};
+use super::{Error, MethodInputs, Options, Result, non_perso};
 use crate::client::{ContrastPrompts, ScoreCall};
 use crate::steering::Steering;
-use crate::task::{Draft, Part, Stage};
+use crate::task::{Draft, Part};
 
 /// Attribution of one token, in differences of natural log-probabilities given the text before it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reason {
+pub struct TokenAttribution {
     /// The token's text; bytes that are no whole character are shown as U+FFFD.
     pub piece: String,
     /// Effect of the user's texts: with the user's prompt minus without anything of the user,
@@ -22,23 +22,23 @@ pub struct Reason {
     pub contrast: f32,
 }
 
-impl Prepared {
+impl PreparedPrompt {
     /// Attributes each token of a text, from three scores of it. White space around the text is
     /// left out, and only its first [`Options::score_limit`] tokens are attributed.
     ///
     /// # Errors
     /// Error if the store or the language model fails.
-    pub async fn why(
+    pub async fn attribute(
         &self,
-        material: &Material<'_>,
+        inputs: &MethodInputs<'_>,
         options: &Options,
         given: impl Into<Given<'_>>,
-    ) -> Result<Vec<Reason>> {
-        let task = options.task(material.task)?;
-        let material = &Material { task: &task, ..material.clone() };
+    ) -> Result<Vec<TokenAttribution>> {
+        let task = options.task(inputs.task)?;
+        let inputs = inputs.with_task(&task);
         let Given { text, review } = given.into();
         let sources: Vec<_> = self.sources.iter().copied().chain(review).collect();
-        let calls = material.calls(options);
+        let calls = inputs.calls(options);
         let call = |stage, draft: Draft| ScoreCall {
             stage,
             draft,
@@ -55,22 +55,26 @@ impl Prepared {
         let both = [plain.clone(), steering.clone()];
         let scores =
             calls.score_steered(call(self.stage, self.draft.clone()), beside, &both).await?;
-        let plain_stage = match self.stage {
-            Stage::Idiolect | Stage::Scp | Stage::Ccp | Stage::Rag => self.stage,
-            _ => Stage::NonPerso,
+        let [user, steered] = scores.as_slice() else {
+            return Err(Error::NoScore { method: self.method.name() });
         };
-        let nobody = calls.score(call(plain_stage, self.draft.only(Part::Target))).await?;
+        let unconditional_stage = match self.method.own_unconditional() {
+            true => self.stage,
+            false => non_perso::STAGE,
+        };
+        let unconditional = call(unconditional_stage, self.draft.only(Part::Target));
+        let unconditional = calls.score(unconditional).await?;
         // Tokenized as in a score: after a space if the prompt has an opening, else by itself.
-        let space = if material.task.stage(self.stage)?.opening().is_empty() { "" } else { " " };
-        let vocabulary = material.model.vocabulary()?;
+        let space = if task.stage(self.stage)?.opening().is_empty() { "" } else { " " };
+        let vocabulary = inputs.model.vocabulary()?;
         let tokens = vocabulary.tokenize(&format!("{space}{}", text.trim()))?;
         let pieces = tokens.into_iter().map(|id| vocabulary.token_text(id));
-        let reasons = pieces.enumerate().map_while(|(i, piece)| {
-            let [user, steered] = scores.as_slice() else { return None };
+        let attributions = pieces.enumerate().map_while(|(i, piece)| {
             let (user, steered) = (user.logprobs.get(i)?, steered.logprobs.get(i)?);
-            let nobody = nobody.logprobs.get(i)?;
-            Some(Reason { piece, user: user - nobody, contrast: steered - user })
+            let unconditional = unconditional.logprobs.get(i)?;
+            let (user, contrast) = (user - unconditional, steered - user);
+            Some(TokenAttribution { piece, user, contrast })
         });
-        Ok(reasons.collect())
+        Ok(attributions.collect())
     }
 }

@@ -1,4 +1,4 @@
-//! Result of a method.
+//! Result of a method: a generated text.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use idiolect_engine::lm::Finish;
 
 /// A generated text and its cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Written {
+pub struct Generated {
     /// The text, without the task's label.
     pub text: String,
     /// The method.
@@ -43,8 +43,8 @@ pub struct Written {
     pub stated: Option<StatementProfile>,
 }
 
-impl Written {
-    /// Calls and tokens spent.
+impl Generated {
+    /// CachedLm and tokens spent.
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage {
