@@ -1,15 +1,15 @@
 //! Sentence encoder: one embedding vector per text.
 //!
 //! The model folder's own files are read in `settings` and `architecture`. On the CPU, the network
-//! runs on this program's kernels (`packed`), in f32 or with int8 weights; on other devices it runs
-//! on candle's (`portable`). The vectors are those of the sentence-transformers package (Reimers
+//! runs on this program's kernels (`cpu`), in f32 or with int8 weights; on other devices it runs
+//! on candle's (`candle`). The vectors are those of the sentence-transformers package (Reimers
 //! and Gurevych 2019, Sentence-BERT).
 
 mod architecture;
+mod candle;
+mod cpu;
 mod error;
 mod network;
-mod packed;
-mod portable;
 mod settings;
 mod weights;
 
@@ -29,10 +29,10 @@ use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection};
 use crate::key::Key;
 use crate::model::weights::check_safetensors;
 use crate::model::{self, EncoderFiles};
-use idiolect_kernels::Tier;
+use idiolect_kernels::Isa;
 
 pub use error::Error;
-use network::CandleNetwork;
+use network::EncoderNetwork;
 use settings::EncoderSettings;
 
 /// This module's `Result`.
@@ -43,7 +43,7 @@ const CODE_VERSION: &str = "2";
 
 /// Number format of the weights in the network's matrix products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
+pub enum EncoderPrecision {
     /// f32, to which the stored weights are converted.
     F32,
     /// int8, with a scale for each 32 weights (Q8_0 of GGUF); activations likewise. Takes a quarter
@@ -52,7 +52,7 @@ pub enum Precision {
     Int8,
 }
 
-impl Precision {
+impl EncoderPrecision {
     /// Returns `f32` or `int8`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -63,17 +63,17 @@ impl Precision {
     }
 }
 
-/// Options for loading an encoder.
+/// EncoderOptions for loading an encoder.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct EncoderOptions {
     /// Device that the network runs on.
     pub device: Device,
     /// Number format of its weights.
-    pub precision: Precision,
+    pub precision: EncoderPrecision,
     /// Threads on the CPU, including the caller's; 0 means one per core.
     pub threads: usize,
     /// Instruction set of the CPU kernels; the vectors are the same on all.
-    pub tier: Tier,
+    pub isa: Isa,
 }
 
 /// Embedding of one text.
@@ -96,8 +96,8 @@ pub struct Encoder {
     stamp: String,
     settings: EncoderSettings,
     tokenizer: Tokenizer,
-    network: CandleNetwork,
-    precision: Precision,
+    network: EncoderNetwork,
+    precision: EncoderPrecision,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -113,8 +113,11 @@ impl Encoder {
     ///
     /// As [`Encoder::load_with`].
     pub fn load(files: &EncoderFiles, device: &Device) -> Result<Self> {
-        let (device, tier) = (device.clone(), Tier::detect());
-        Self::load_with(files, &Options { device, precision: Precision::F32, threads: 0, tier })
+        let (device, isa) = (device.clone(), Isa::detect());
+        Self::load_with(
+            files,
+            &EncoderOptions { device, precision: EncoderPrecision::F32, threads: 0, isa },
+        )
     }
 
     /// Loads the weights according to `options`.
@@ -125,7 +128,7 @@ impl Encoder {
     /// `files`; an architecture, activation, pooling or module is not supported; neither the folder
     /// nor the catalog states the pooling; or int8 has no kernels for the device or a width
     /// ([`Error::NoInt8`]).
-    pub fn load_with(files: &EncoderFiles, options: &Options) -> Result<Self> {
+    pub fn load_with(files: &EncoderFiles, options: &EncoderOptions) -> Result<Self> {
         let settings = EncoderSettings::read(files)?;
         let weights_path = files.dir.join("model.safetensors");
         let weights = settings::read_file(&weights_path)?;
@@ -142,7 +145,7 @@ impl Encoder {
         }
         check_safetensors(&weights, &weights_path)?;
         let network =
-            CandleNetwork::load(&settings.architecture, weights, options).map_err(|error| {
+            EncoderNetwork::load(&settings.architecture, weights, options).map_err(|error| {
                 match error {
                     Error::NoInt8(_) => error,
                     other => settings::malformed(&weights_path, other.to_string()),
@@ -157,7 +160,7 @@ impl Encoder {
             .with("weights", &sha256)
             .with("tokenizer", settings::sha256(&tokenizer_json))
             .with("settings", settings.fingerprint());
-        if options.precision == Precision::Int8 {
+        if options.precision == EncoderPrecision::Int8 {
             stamp = stamp.with("precision", options.precision.name());
         }
         Ok(Self {
@@ -186,7 +189,7 @@ impl Encoder {
 
     /// Returns the number format of its weights.
     #[must_use]
-    pub fn precision(&self) -> Precision {
+    pub fn precision(&self) -> EncoderPrecision {
         self.precision
     }
 

@@ -7,9 +7,9 @@
 //! before the next forward step.
 //!
 //! Requests go to the `scheduler`. In every forward step of the `decoder` it computes rows of all
-//! running requests (`plan` selects them) and passes the logits to each request (`job`). The KV
-//! blocks are kept in the prefix cache (`tree`), so that prompts with a common prefix compute it
-//! once.
+//! running requests (`batch` selects them) and passes the logits to each request (`sequence`). The
+//! KV blocks are kept in the prefix cache (`prefix_cache`), so that prompts with a common prefix
+//! compute it once.
 
 pub use crate::model::chat::{Chat, Message, Role};
 
@@ -17,6 +17,7 @@ pub mod decoder;
 pub mod sampler;
 pub mod stop;
 
+mod batch;
 mod closing;
 mod completing;
 mod constraint;
@@ -26,17 +27,16 @@ mod dry;
 mod engine;
 mod error;
 mod handle;
-mod job;
-mod plan;
+mod prefix_cache;
 mod record;
 mod request;
 mod sampling;
 mod scheduler;
 mod scoring;
+mod sequence;
 mod shortest_match;
 mod stats;
 mod steering;
-mod tree;
 mod verbs;
 
 #[cfg(any(test, feature = "testing"))]

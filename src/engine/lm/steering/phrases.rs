@@ -12,7 +12,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::Rule;
-use idiolect_kernels::Tier;
+use idiolect_kernels::Isa;
 use idiolect_kernels::softmax::log_sum_exp;
 
 /// `m`: pseudo-count of the estimate from the shorter context.
@@ -104,7 +104,7 @@ impl Rule for Mixed {
         // Total factor of `p` in the mixture. All scores are relative to it, so the tokens that
         // were never seen after this context keep theirs.
         let left = 1.0 - self.share + self.share * (PRIOR / n1) * (PRIOR / n2);
-        let norm = log_sum_exp(combined, Tier::detect());
+        let norm = log_sum_exp(combined, Isa::detect());
         // Every token that follows the last two tokens also follows the last one.
         for (id, count) in &one.counts {
             let lent = two.count(*id) / n2 + PRIOR / n2 * (*count as f32 / n1);
@@ -129,7 +129,7 @@ mod tests {
         let scores = P.map(|p| p.ln() + 2.5);
         let mut combined = [0.0; 5];
         mixed.combine(written, &[&scores], &mut combined);
-        let norm = log_sum_exp(&combined, Tier::PLAIN);
+        let norm = log_sum_exp(&combined, Isa::PLAIN);
         combined.iter().map(|score| (score - norm).exp()).collect()
     }
 

@@ -3,88 +3,109 @@
 use std::ops::Range;
 
 use super::completing::{Completing, NextToken};
-use super::decoder::Cache;
+use super::decoder::{KvCache, KvLayout};
 use super::sampler::check_logits;
 use super::scoring::Scoring;
 use super::steering::Rule;
 use super::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
-use idiolect_kernels::Tier;
+use idiolect_kernels::Isa;
 use idiolect_kernels::softmax::log_softmax_in_place;
 
-/// A `Job`: one request, with one sequence or several whose distributions a rule combines.
-pub(super) struct Job {
-    pub(super) lanes: Vec<Lane>,
+/// One request, with one sequence or several whose distributions a rule combines. `C` is the KV
+/// cache of each sequence; a request that the scheduler has not admitted has none, `()`.
+pub(super) struct SequenceGroup<C = ()> {
+    pub(super) sequences: Vec<Sequence<C>>,
     /// If empty, the first sequence's distribution is used as it is. Each rule makes its own
     /// distribution from the same sequences; only scoring uses more than one rule.
     pub(super) rules: Vec<Box<dyn Rule>>,
     pub(super) work: Work,
 }
 
-/// A `Lane`: one sequence of a request, a prompt and the text after it. The text is the same in all
-/// sequences of a request.
-pub(super) struct Lane {
+/// One sequence of a request: a prompt and the text after it. The text is the same in all sequences
+/// of a request.
+pub(super) struct Sequence<C = ()> {
     /// Tokens of the prompt and of the known text.
     pub(super) tokens: Vec<u32>,
     /// Number of prompt tokens, at least one.
     pub(super) n_prompt: usize,
     /// Maximum number of tokens that the sequence may reach.
-    pub(super) longest: usize,
-    pub(super) cache: Cache,
+    pub(super) max_len: usize,
+    pub(super) cache: C,
     /// Whether its cached prefix has been attached, so that it can run.
-    pub(super) begun: bool,
+    pub(super) prefix_attached: bool,
 }
 
+/// The consumer of a request's logits.
 pub(super) enum Work {
     Complete(Box<Completing>),
     Score(Scoring),
 }
 
-/// A `Turn`: whether a request needs more rows (`Goes`) or is finished (`Done`).
+/// Whether a request needs more rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    Goes,
-    Done,
+pub(super) enum Status {
+    Running,
+    Finished,
 }
 
-impl Lane {
-    /// Creates a sequence; `cache` is empty.
-    pub(super) fn new(tokens: Vec<u32>, n_prompt: usize, longest: usize, cache: Cache) -> Self {
-        Self { tokens, n_prompt, longest, cache, begun: false }
+impl Sequence {
+    /// Creates a sequence without a cache.
+    pub(super) fn new(tokens: Vec<u32>, n_prompt: usize, max_len: usize) -> Self {
+        Self { tokens, n_prompt, max_len, cache: (), prefix_attached: false }
     }
+}
 
+impl<C> Sequence<C> {
     /// First position whose logits are needed: the last one of the prompt.
-    pub(super) fn first_wanted(&self) -> usize {
+    pub(super) fn first_logits(&self) -> usize {
         self.n_prompt - 1
     }
 
+    /// The part of `rows` whose logits are needed.
+    pub(super) fn logits_rows(&self, rows: &Range<usize>) -> Range<usize> {
+        self.first_logits().clamp(rows.start, rows.end)..rows.end
+    }
+}
+
+impl<L: KvLayout> Sequence<KvCache<L>> {
     /// Whether the prompt has rows left that need no logits.
     pub(super) fn is_in_prompt(&self) -> bool {
-        self.cache.len() < self.first_wanted()
+        self.cache.len() < self.first_logits()
     }
 
     /// Maximum number of KV blocks that it may still allocate, including a copy of a shared partial
     /// block.
-    pub(super) fn missing_runs(&self) -> usize {
-        let run_len = self.cache.run_len();
-        let has = self.cache.n_runs() - usize::from(self.cache.is_tail_shared());
-        self.longest.div_ceil(run_len).saturating_sub(has)
+    pub(super) fn missing_blocks(&self) -> usize {
+        self.new_blocks(self.max_len)
     }
 
     /// Number of new KV blocks needed for the rows up to `end`, including a copy of a shared
     /// partial block.
-    pub(super) fn new_runs(&self, end: usize) -> usize {
-        let has = self.cache.n_runs() - usize::from(self.cache.is_tail_shared());
-        end.div_ceil(self.cache.run_len()).saturating_sub(has)
-    }
-
-    /// The part of `rows` whose logits are needed.
-    pub(super) fn wanted(&self, rows: &Range<usize>) -> Range<usize> {
-        self.first_wanted().clamp(rows.start, rows.end)..rows.end
+    pub(super) fn new_blocks(&self, end: usize) -> usize {
+        let has = self.cache.n_blocks() - usize::from(self.cache.shares_partial_block());
+        end.div_ceil(self.cache.block_size()).saturating_sub(has)
     }
 }
 
-impl Job {
+impl SequenceGroup {
+    /// Number of KV blocks that its sequences may need.
+    pub(super) fn max_blocks(&self, block_size: usize) -> usize {
+        self.sequences.iter().map(|sequence| sequence.max_len.div_ceil(block_size)).sum()
+    }
+
+    /// Gives each sequence an empty cache.
+    pub(super) fn with_caches<C>(self, empty_cache: impl Fn() -> C) -> SequenceGroup<C> {
+        let Self { sequences, rules, work } = self;
+        let sequences = sequences.into_iter().map(|sequence| {
+            let Sequence { tokens, n_prompt, max_len, prefix_attached, .. } = sequence;
+            Sequence { tokens, n_prompt, max_len, cache: empty_cache(), prefix_attached }
+        });
+        SequenceGroup { sequences: sequences.collect(), rules, work }
+    }
+}
+
+impl<C> SequenceGroup<C> {
     /// Whether the caller has dropped the request.
     pub(super) fn is_cancelled(&self) -> bool {
         match &self.work {
@@ -98,13 +119,13 @@ impl Job {
         matches!(&self.work, Work::Complete(completing) if completing.max_tokens() == 0)
     }
 
-    /// Consumes the logits of the text's next position, one row per sequence, `[n_lanes][n_vocab]`.
+    /// Consumes the logits of the text's next position, one row per sequence, `[n_sequences][n_vocab]`.
     pub(super) fn take(
         &mut self,
         logits: &mut [&mut [f32]],
         tokenizer: &Tokenizer,
-        tier: Tier,
-    ) -> Result<Turn> {
+        isa: Isa,
+    ) -> Result<Status> {
         let position = match &self.work {
             Work::Complete(completing) => completing.n_written(),
             Work::Score(scoring) => scoring.n_taken(),
@@ -113,24 +134,24 @@ impl Job {
             let Some(logits) = logits.first_mut() else {
                 return Err(Error::Engine("was given no logits".to_owned()));
             };
-            return self.take_one(0, logits, tokenizer, tier);
+            return self.take_one(0, logits, tokenizer, isa);
         }
         for row in logits.iter_mut() {
-            check_logits(row)?;
-            log_softmax_in_place(row, tier);
+            check_logits(row, isa)?;
+            log_softmax_in_place(row, isa);
         }
-        let Some(lane) = self.lanes.first() else {
+        let Some(sequence) = self.sequences.first() else {
             return Err(Error::Engine("was given no prompt".to_owned()));
         };
-        let written = lane.tokens[lane.n_prompt..lane.n_prompt + position].to_vec();
+        let written = sequence.tokens[sequence.n_prompt..sequence.n_prompt + position].to_vec();
         let rows: Vec<&[f32]> = logits.iter().map(|row| &**row).collect();
         let mut combined = vec![0.0; rows.first().map_or(0, |row| row.len())];
-        let mut turn = Turn::Goes;
+        let mut status = Status::Running;
         for index in 0..self.rules.len() {
             self.rules[index].combine(&written, &rows, &mut combined);
-            turn = self.take_one(index, &mut combined, tokenizer, tier)?;
+            status = self.take_one(index, &mut combined, tokenizer, isa)?;
         }
-        Ok(turn)
+        Ok(status)
     }
 
     /// Consumes the text's next distribution under one of the rules.
@@ -139,19 +160,19 @@ impl Job {
         rule: usize,
         logits: &mut [f32],
         tokenizer: &Tokenizer,
-        tier: Tier,
-    ) -> Result<Turn> {
+        isa: Isa,
+    ) -> Result<Status> {
         match &mut self.work {
             Work::Score(scoring) => {
-                let is_last = scoring.take(rule, logits, tier)?;
-                Ok(if is_last { Turn::Done } else { Turn::Goes })
+                let is_last = scoring.take(rule, logits, isa)?;
+                Ok(if is_last { Status::Finished } else { Status::Running })
             }
             Work::Complete(completing) => {
-                match completing.take(logits, &self.lanes[0].tokens, tokenizer)? {
-                    NextToken::Done => Ok(Turn::Done),
+                match completing.take(logits, &self.sequences[0].tokens, tokenizer)? {
+                    NextToken::Done => Ok(Status::Finished),
                     NextToken::Token(id) => {
-                        self.lanes.iter_mut().for_each(|lane| lane.tokens.push(id));
-                        Ok(Turn::Goes)
+                        self.sequences.iter_mut().for_each(|sequence| sequence.tokens.push(id));
+                        Ok(Status::Running)
                     }
                 }
             }

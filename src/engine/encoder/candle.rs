@@ -12,7 +12,7 @@ use crate::model::Pooling;
 use idiolect_kernels::activation::Activation;
 
 /// A network with its weights on a device, in f32.
-pub(super) struct Portable {
+pub(super) struct CandleEncoder {
     weights: Weights,
     device: Device,
 }
@@ -22,7 +22,7 @@ enum Weights {
     Roberta(Box<xlm_roberta::XLMRobertaModel>),
 }
 
-impl Portable {
+impl CandleEncoder {
     /// Builds the network from the bytes of a safetensors file.
     pub(super) fn load(
         architecture: &Architecture,
