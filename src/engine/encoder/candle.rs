@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::{bert, xlm_roberta};
 
-use super::Result;
 use super::architecture::{Architecture, EncoderFamily};
+use super::error::Result;
 use super::weights::{self, Transposed};
 use crate::model::Pooling;
 use idiolect_kernels::activation::Activation;

@@ -15,8 +15,9 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_nn::VarBuilder;
 
 use super::architecture::{Architecture, EncoderFamily};
+use super::error::{Error, Result};
+use super::options::EncoderPrecision;
 use super::weights;
-use super::{EncoderPrecision, Error, Result};
 use crate::model::Pooling;
 use idiolect_kernels::activation::{Activation, activate};
 use idiolect_kernels::bidirectional::{ProjectedRows, QkvRows, attend};

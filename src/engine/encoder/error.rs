@@ -1,5 +1,10 @@
+//! Errors of the encoder.
+
 use crate::model;
 use idiolect_kernels as kernels;
+
+/// This module's `Result`.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Error of the encoder.
 #[derive(Debug, thiserror::Error)]

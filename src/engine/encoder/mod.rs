@@ -10,6 +10,7 @@ mod candle;
 mod cpu;
 mod error;
 mod network;
+mod options;
 mod settings;
 mod weights;
 
@@ -31,50 +32,13 @@ use crate::model::weights::check_safetensors;
 use crate::model::{self, EncoderFiles};
 use idiolect_kernels::Isa;
 
-pub use error::Error;
+pub use error::{Error, Result};
 use network::EncoderNetwork;
+pub use options::{EncoderOptions, EncoderPrecision};
 use settings::EncoderSettings;
-
-/// This module's `Result`.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Version of this code; increased whenever it would compute other vectors from the same files.
 const CODE_VERSION: &str = "2";
-
-/// Number format of the weights in the network's matrix products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EncoderPrecision {
-    /// f32, to which the stored weights are converted.
-    F32,
-    /// int8, with a scale for each 32 weights (Q8_0 of GGUF); activations likewise. Takes a quarter
-    /// of the memory and is more than twice as fast; the cosine with the f32 vector is above 0.995.
-    /// CPU only.
-    Int8,
-}
-
-impl EncoderPrecision {
-    /// Returns `f32` or `int8`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Int8 => "int8",
-        }
-    }
-}
-
-/// EncoderOptions for loading an encoder.
-#[derive(Debug, Clone)]
-pub struct EncoderOptions {
-    /// Device that the network runs on.
-    pub device: Device,
-    /// Number format of its weights.
-    pub precision: EncoderPrecision,
-    /// Threads on the CPU, including the caller's; 0 means one per core.
-    pub threads: usize,
-    /// Instruction set of the CPU kernels; the vectors are the same on all.
-    pub isa: Isa,
-}
 
 /// Embedding of one text.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,8 @@ use candle_core::Device;
 use super::architecture::Architecture;
 use super::candle::CandleEncoder;
 use super::cpu::CpuEncoder;
-use super::{EncoderOptions, EncoderPrecision, Error, Result};
+use super::error::{Error, Result};
+use super::options::{EncoderOptions, EncoderPrecision};
 use crate::model::Pooling;
 use idiolect_kernels::Pool;
 

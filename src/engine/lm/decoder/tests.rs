@@ -14,6 +14,7 @@ use super::*;
 use crate::lm::Error;
 use crate::lm::tiny::{N_TOKENS, Tiny};
 use crate::model::gguf::Value;
+use idiolect_kernels::Isa;
 use idiolect_kernels::attention::KvPrecision;
 
 const FAMILIES: [&str; 3] = ["llama", "qwen2", "qwen3"];

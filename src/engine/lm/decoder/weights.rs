@@ -1,17 +1,18 @@
-//! Weights of a decoder: their structure, and reading from a GGUF file, with each tensor checked
-//! against the shape that the config gives.
+//! Weights of a decoder: their structure, their packing for our own kernels, and reading from a GGUF
+//! file, with each tensor checked against the shape that the config gives.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use candle_core::quantized::QTensor;
+use candle_core::quantized::{QMatMul, QTensor};
 use candle_core::{Device, Tensor};
 
 use super::config::{BiasPlacement, DecoderConfig};
-use super::embedding::TokenEmbedding;
+use super::interface::DecoderOptions;
 use crate::lm::{Error, Result};
 use crate::model::gguf::Gguf;
+use idiolect_kernels::{Isa, PackedLinear, Pool};
 
 /// Form in which a decoder keeps its weights.
 pub(super) trait WeightForm {
@@ -64,6 +65,72 @@ pub(super) struct LayerWeights<F: WeightForm> {
     pub(super) gate: F::Linear,
     pub(super) up: F::Linear,
     pub(super) down: F::Linear,
+}
+
+/// Token embedding table, `[n_vocab, n_embd]`; only the requested rows are dequantized.
+#[derive(Debug, Clone)]
+pub(super) enum TokenEmbedding {
+    /// In the kernels' layout; shares the head's memory if the file has one matrix for both.
+    Packed(Arc<PackedLinear>),
+    /// As stored in the file.
+    Stored(QMatMul),
+}
+
+impl TokenEmbedding {
+    /// Looks up the rows of `ids` in the CPU's memory: `[ids.len()][n_embd]`.
+    pub(super) fn rows(&self, ids: &[u32]) -> candle_core::Result<Vec<f32>> {
+        let table = match self {
+            Self::Packed(table) => table,
+            Self::Stored(_) => return self.tensor(ids, &Device::Cpu)?.flatten_all()?.to_vec1(),
+        };
+        let mut rows = vec![0.0; ids.len() * table.cols()];
+        for (id, row) in ids.iter().zip(rows.chunks_exact_mut(table.cols())) {
+            table.dequantize_row(*id as usize, row).map_err(candle_core::Error::wrap)?;
+        }
+        Ok(rows)
+    }
+
+    /// Looks up the rows of `ids`: `[ids.len(), n_embd]`, f32, on `device`.
+    pub(super) fn tensor(&self, ids: &[u32], device: &Device) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Packed(table) => {
+                Tensor::from_vec(self.rows(ids)?, (ids.len(), table.cols()), device)
+            }
+            Self::Stored(table) => table.embedding(&Tensor::new(ids, device)?),
+        }
+    }
+}
+
+/// Instruction set and worker threads of our own kernels.
+#[derive(Debug, Clone)]
+pub(super) struct Kernels {
+    pub(super) isa: Isa,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Kernels {
+    pub(super) fn new(options: &DecoderOptions) -> Self {
+        Self { isa: options.isa, pool: Arc::new(Pool::new(options.threads)) }
+    }
+
+    /// Packs a matrix.
+    ///
+    /// # Errors
+    /// No kernel supports its format.
+    pub(super) fn pack(&self, weights: &QTensor) -> candle_core::Result<PackedLinear> {
+        let (rows, cols) = weights.shape().dims2()?;
+        let (isa, pool) = (self.isa, &self.pool);
+        PackedLinear::from_blocks(&weights.data()?, weights.dtype(), rows, cols, isa, pool)
+            .map_err(candle_core::Error::wrap)
+    }
+
+    /// Packs a matrix; `None` if no kernel supports its format.
+    pub(super) fn try_pack(&self, weights: &QTensor) -> candle_core::Result<Option<PackedLinear>> {
+        match PackedLinear::supports(weights.dtype()) {
+            true => self.pack(weights).map(Some),
+            false => Ok(None),
+        }
+    }
 }
 
 impl<F: WeightForm> DecoderWeights<F> {

@@ -8,7 +8,7 @@ use super::kv::{CandleKv, KvView, write};
 use super::rope::CandleRope;
 use super::weights::{CandleForm, CandleLinear, CandleNorm};
 use crate::lm::decoder::config::DecoderConfig;
-use crate::lm::decoder::rows::Segment;
+use crate::lm::decoder::interface::Segment;
 use crate::lm::decoder::weights::LayerWeights;
 
 /// A forward step: what all its layers use.

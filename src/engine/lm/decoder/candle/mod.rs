@@ -6,11 +6,9 @@ use candle_core::{Device, Tensor};
 
 use super::cache::KvPool;
 use super::config::DecoderConfig;
-use super::pack::Kernels;
+use super::interface::{BatchRows, Decoder, DecoderOptions, WeightPrecision, segments};
 use super::rope::RopeTables;
-use super::rows::{BatchRows, segments};
-use super::weights::DecoderWeights;
-use super::{Decoder, DecoderOptions, WeightPrecision};
+use super::weights::{DecoderWeights, Kernels};
 use crate::lm::Result;
 use crate::model::gguf::Gguf;
 use idiolect_kernels::Pool;

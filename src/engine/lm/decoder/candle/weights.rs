@@ -5,10 +5,8 @@ use std::sync::Arc;
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{Module, Result, Tensor};
 
-use crate::lm::decoder::WeightPrecision;
-use crate::lm::decoder::embedding::TokenEmbedding;
-use crate::lm::decoder::pack::Kernels;
-use crate::lm::decoder::weights::WeightForm;
+use crate::lm::decoder::interface::WeightPrecision;
+use crate::lm::decoder::weights::{Kernels, TokenEmbedding, WeightForm};
 use idiolect_kernels::PackedLinear;
 use idiolect_kernels::op::LinearOp;
 

@@ -5,8 +5,8 @@ use candle_core::{Error, Result};
 
 use super::kv::{CpuKv, layer_blocks, next_layer_blocks};
 use super::weights::{CpuForm, project};
+use crate::lm::decoder::interface::Segment;
 use crate::lm::decoder::rope::RopeTables;
-use crate::lm::decoder::rows::Segment;
 use crate::lm::decoder::weights::LayerWeights;
 use idiolect_kernels::attention::{AttentionSequence, KV_BLOCK_SIZE, KvShape, attend};
 use idiolect_kernels::elementwise::{rope, silu_times};

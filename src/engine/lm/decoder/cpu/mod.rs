@@ -10,11 +10,9 @@ use candle_core::{Device, Error};
 
 use super::cache::KvPool;
 use super::config::DecoderConfig;
-use super::pack::Kernels;
+use super::interface::{BatchRows, Decoder, DecoderOptions, segments};
 use super::rope::RopeTables;
-use super::rows::{BatchRows, segments};
-use super::weights::DecoderWeights;
-use super::{Decoder, DecoderOptions};
+use super::weights::{DecoderWeights, Kernels};
 use crate::lm::Result;
 use crate::model::gguf::Gguf;
 use idiolect_kernels::attention::KvShape;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use candle_core::quantized::{QMatMul, QTensor};
 use candle_core::{Error, Result, Tensor};
 
-use crate::lm::decoder::embedding::TokenEmbedding;
-use crate::lm::decoder::pack::Kernels;
-use crate::lm::decoder::weights::WeightForm;
+use crate::lm::decoder::weights::{Kernels, TokenEmbedding, WeightForm};
 use idiolect_kernels::elementwise::{rms_norm, rms_norm_in_place};
 use idiolect_kernels::linear::forward_many;
 use idiolect_kernels::{Isa, PackedLinear, Pool};
