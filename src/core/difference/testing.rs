@@ -13,8 +13,8 @@ use crate::peers::{self, Anchor, Choice, ChoiceOptions, OnItem, Origin, Represen
 use crate::task::Window;
 use crate::task::testing::ByWords;
 use idiolect_engine::lm::{
-    self, Completion, Constraint, EndToken, Finish, Lexicon, Phrases, Prompt, Request, Rule, Score,
-    SteeredRequest,
+    self, Completion, Constraint, EndToken, Finish, Isa, Lexicon, Phrases, Prompt, Request, Rule,
+    Score, SteeredRequest,
 };
 
 /// Scripted language model: answers each request with a text that depends on the prompt and the
@@ -146,7 +146,7 @@ impl Model for Scripted {
                         scores.iter().map(|score| [score.logprobs[position]]).collect();
                     let rows: Vec<&[f32]> = rows.iter().map(<[f32; 1]>::as_slice).collect();
                     let mut combined = [0.0];
-                    rule.combine(&scores[0].tokens[..position], &rows, &mut combined);
+                    rule.combine(&scores[0].tokens[..position], &rows, &mut combined, Isa::PLAIN);
                     combined[0]
                 });
                 let logprobs = logprobs.collect();

@@ -46,6 +46,7 @@ pub use constraint::Constraint;
 pub use copy_guard::CopyGuard;
 pub use error::Error;
 pub use handle::{Lm, LoadOptions};
+pub use idiolect_kernels::Isa;
 pub use record::{Outcome, Recorded, Verb};
 pub use request::{Completion, EndToken, Finish, Prompt, Request, Score, SteeredRequest};
 pub use sampling::Sampling;

@@ -148,7 +148,7 @@ impl<C> SequenceGroup<C> {
         let mut combined = vec![0.0; rows.first().map_or(0, |row| row.len())];
         let mut status = Status::Running;
         for index in 0..self.rules.len() {
-            self.rules[index].combine(&written, &rows, &mut combined);
+            self.rules[index].combine(&written, &rows, &mut combined, isa);
             status = self.take_one(index, &mut combined, tokenizer, isa)?;
         }
         Ok(status)

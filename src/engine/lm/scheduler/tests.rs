@@ -57,7 +57,7 @@ enum StepOutcome {
 struct Spoilt;
 
 impl Rule for Spoilt {
-    fn combine(&mut self, written: &[u32], _logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, written: &[u32], _logprobs: &[&[f32]], combined: &mut [f32], _isa: Isa) {
         combined.fill(if written.len() < 2 { 0.0 } else { f32::NAN });
     }
 }
@@ -180,7 +180,7 @@ impl World {
                     idiolect_kernels::softmax::log_softmax_in_place(row, Isa::detect());
                 }
                 let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
-                weights(rows.len()).combine(&[], &rows, &mut logits);
+                weights(rows.len()).combine(&[], &rows, &mut logits, Isa::PLAIN);
             }
             let id = match (&asked.what, &mut sampler) {
                 (What::Score { text }, _) => {

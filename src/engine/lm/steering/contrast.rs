@@ -8,6 +8,7 @@
 
 use super::plausible::least_plausible;
 use super::{PeerContrast, Rule};
+use idiolect_kernels::Isa;
 
 pub(super) struct PeerContrastRule {
     settings: PeerContrast,
@@ -35,7 +36,7 @@ impl PeerContrastRule {
 }
 
 impl Rule for PeerContrastRule {
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32], _isa: Isa) {
         let [user, rest @ ..] = logprobs else { return combined.fill(0.0) };
         let PeerContrast { a, b, plausible, .. } = self.settings;
         let Some((nobody, peers)) = rest.split_first() else {

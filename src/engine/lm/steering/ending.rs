@@ -7,6 +7,7 @@
 //! multiplied by `h(t)` divided by the average probability that the model ends a text.
 
 use super::Rule;
+use idiolect_kernels::Isa;
 
 /// Pseudo-count of texts with the usual spread, towards which the spread is shrunk.
 const PRIOR_TEXTS: f64 = 4.0;
@@ -68,8 +69,8 @@ pub(crate) struct EndingRule {
 }
 
 impl Rule for EndingRule {
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        self.rule.combine(written, logprobs, combined);
+    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32], isa: Isa) {
+        self.rule.combine(written, logprobs, combined, isa);
         let shift = self.ending.shift(written.len()) as f32;
         for id in &self.ends {
             if let Some(score) = combined.get_mut(*id as usize) {
@@ -109,7 +110,7 @@ mod tests {
         let rule = Box::new(super::super::WeightedSum(vec![1.0]));
         let mut rule = EndingRule { rule, ending, ends: vec![1, 9] };
         let mut combined = [0.0; 3];
-        rule.combine(&[0; 30], &[&[-1.0, -2.0, -3.0]], &mut combined);
+        rule.combine(&[0; 30], &[&[-1.0, -2.0, -3.0]], &mut combined, Isa::PLAIN);
         assert_eq!((combined[0], combined[2]), (-1.0, -3.0));
         assert!((combined[1] + 2.0 - ending.shift(30) as f32).abs() < 1e-6);
     }

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use context::ContextSteering;
 use contrast::PeerContrastRule;
+use idiolect_kernels::Isa;
 use phrases::Mixed;
 use plausible::PlausibleContrast;
 use top_k::TopKReward;
@@ -33,8 +34,9 @@ pub trait Rule: Send {
     /// Computes the scores of the next token. `written`: the completion's tokens so far.
     /// `logprobs`: natural log-probabilities of the vocabulary after each prompt,
     /// `[n_prompts][n_vocab]`. Writes the scores to `combined`, `[n_vocab]`: finite, or minus
-    /// infinity for a forbidden token. Their softmax is the distribution.
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]);
+    /// infinity for a forbidden token. Their softmax is the distribution. `isa`: instruction set
+    /// for kernels.
+    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32], isa: Isa);
 }
 
 /// `Σ wᵢ · log pᵢ`, one weight per prompt. A prompt without a weight is ignored.
@@ -42,7 +44,7 @@ pub trait Rule: Send {
 pub struct WeightedSum(pub Vec<f32>);
 
 impl Rule for WeightedSum {
-    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32], _isa: Isa) {
         combined.fill(0.0);
         for (logprobs, weight) in logprobs.iter().zip(&self.0) {
             // 0 times minus infinity is NaN.
@@ -188,8 +190,8 @@ struct Biased {
 }
 
 impl Rule for Biased {
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        self.rule.combine(written, logprobs, combined);
+    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32], isa: Isa) {
+        self.rule.combine(written, logprobs, combined, isa);
         combined.iter_mut().zip(&*self.bias).for_each(|(sum, x)| *sum += self.strength * x);
     }
 }

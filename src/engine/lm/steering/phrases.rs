@@ -95,8 +95,8 @@ pub(super) struct Mixed {
 }
 
 impl Rule for Mixed {
-    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
-        self.rule.combine(written, logprobs, combined);
+    fn combine(&mut self, written: &[u32], logprobs: &[&[f32]], combined: &mut [f32], isa: Isa) {
+        self.rule.combine(written, logprobs, combined, isa);
         let (Some(one), two) = self.phrases.behind(written) else { return };
         let nothing = Next::default();
         let two = two.unwrap_or(&nothing);
@@ -104,7 +104,7 @@ impl Rule for Mixed {
         // Total factor of `p` in the mixture. All scores are relative to it, so the tokens that
         // were never seen after this context keep theirs.
         let left = 1.0 - self.share + self.share * (PRIOR / n1) * (PRIOR / n2);
-        let norm = log_sum_exp(combined, Isa::detect());
+        let norm = log_sum_exp(combined, isa);
         // Every token that follows the last two tokens also follows the last one.
         for (id, count) in &one.counts {
             let lent = two.count(*id) / n2 + PRIOR / n2 * (*count as f32 / n1);
@@ -128,7 +128,7 @@ mod tests {
         // Scores need not be normalised.
         let scores = P.map(|p| p.ln() + 2.5);
         let mut combined = [0.0; 5];
-        mixed.combine(written, &[&scores], &mut combined);
+        mixed.combine(written, &[&scores], &mut combined, Isa::PLAIN);
         let norm = log_sum_exp(&combined, Isa::PLAIN);
         combined.iter().map(|score| (score - norm).exp()).collect()
     }
@@ -176,12 +176,12 @@ mod tests {
         let mut mixed = Mixed { rule, share: 0.5, phrases: phrases.clone() };
         let mut combined = [0.0; 5];
         let scores = [0.0, 0.0, f32::NEG_INFINITY, 0.0, 0.0];
-        mixed.combine(&[1], &[&scores], &mut combined);
+        mixed.combine(&[1], &[&scores], &mut combined, Isa::PLAIN);
         assert_eq!(combined[2], f32::NEG_INFINITY);
         assert!(phrases.behind(&[2]).0.is_none() && phrases.behind(&[1, 2]).1.is_none());
         // A token outside of the vocabulary is ignored.
         let mut short = [0.0; 2];
-        mixed.combine(&[3], &[&scores[..2]], &mut short);
+        mixed.combine(&[3], &[&scores[..2]], &mut short, Isa::PLAIN);
         assert_eq!(short, [0.0, 0.0]);
         assert_ne!(phrases.hash(), Phrases::of(&[vec![1], vec![2, 3, 4]]).hash());
     }

@@ -3,6 +3,7 @@
 //! here, they are the same model after two prompts.
 
 use super::{Rule, outside};
+use idiolect_kernels::Isa;
 
 pub(super) struct PlausibleContrast {
     pub(super) strength: f32,
@@ -11,7 +12,7 @@ pub(super) struct PlausibleContrast {
 }
 
 impl Rule for PlausibleContrast {
-    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32], _isa: Isa) {
         let [user, rest @ ..] = logprobs else { return combined.fill(0.0) };
         let nobody = rest.first().copied().unwrap_or(user);
         let least = least_plausible(user, self.plausible);

@@ -10,7 +10,7 @@ fn logs(weights: [f32; 4]) -> [f32; 4] {
 
 fn combined(steering: &Steering, prompts: &[&[f32]], position: usize) -> [f32; 4] {
     let mut scores = [9.0; 4];
-    steering.rule().combine(&vec![0; position], prompts, &mut scores);
+    steering.rule().combine(&vec![0; position], prompts, &mut scores, Isa::PLAIN);
     scores
 }
 
@@ -30,11 +30,11 @@ const P: [f32; 4] = [1.0, 8.0, 2.0, 1.0];
 fn a_weighted_sum_weighs_each_prompt() {
     let mut combined = [9.0; 2];
     let (a, b) = ([-1.0, -2.0], [-4.0, f32::NEG_INFINITY]);
-    WeightedSum(vec![2.0, -0.5]).combine(&[], &[&a, &b], &mut combined);
+    WeightedSum(vec![2.0, -0.5]).combine(&[], &[&a, &b], &mut combined, Isa::PLAIN);
     assert_eq!(combined, [0.0, f32::INFINITY]);
-    WeightedSum(vec![1.0, 0.0]).combine(&[], &[&a, &b], &mut combined);
+    WeightedSum(vec![1.0, 0.0]).combine(&[], &[&a, &b], &mut combined, Isa::PLAIN);
     assert_eq!(combined, [-1.0, -2.0]);
-    WeightedSum(Vec::new()).combine(&[], &[&a, &b], &mut combined);
+    WeightedSum(Vec::new()).combine(&[], &[&a, &b], &mut combined, Isa::PLAIN);
     assert_eq!(combined, [0.0, 0.0]);
 }
 

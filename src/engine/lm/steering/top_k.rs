@@ -2,6 +2,7 @@
 //! `score = l0 + w (log-softmax of lU over the k − log-softmax of l0 over the k)`.
 
 use super::{Rule, outside};
+use idiolect_kernels::Isa;
 
 pub(super) struct TopKReward {
     pub(super) k: usize,
@@ -10,7 +11,7 @@ pub(super) struct TopKReward {
 }
 
 impl Rule for TopKReward {
-    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32]) {
+    fn combine(&mut self, _written: &[u32], logprobs: &[&[f32]], combined: &mut [f32], _isa: Isa) {
         let [user, rest @ ..] = logprobs else { return combined.fill(0.0) };
         let base = rest.first().copied().unwrap_or(user);
         let mut order: Vec<usize> = (0..base.len()).collect();
