@@ -10,9 +10,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use candle_core::Device;
-use idiolect::kernels::Tier;
+use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
-use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, Rows};
+use idiolect::lm::decoder::{
+    BatchRows, CandleDecoder, CpuDecoder, Decoder, DecoderOptions, KvCache, WeightPrecision,
+};
 use idiolect::model::gguf::Gguf;
 
 fn main() {
@@ -21,65 +23,84 @@ fn main() {
         return;
     };
     let gguf = Gguf::open(Path::new(&path)).unwrap();
-    let load = |precision| {
-        let start = Instant::now();
-        let options = Options {
-            device: Device::Cpu,
-            precision,
-            context: Some(8192),
-            threads: 2,
-            tier: Tier::detect(),
-            kv_precision: KvPrecision::F16,
-        };
-        let decoder = Decoder::load(&gguf, &options).unwrap();
-        println!("{precision:?} loaded in {:.2} s", start.elapsed().as_secs_f64());
-        decoder
+    let options = |precision| DecoderOptions {
+        device: Device::Cpu,
+        precision,
+        context: Some(8192),
+        threads: 2,
+        isa: Isa::detect(),
+        kv_precision: KvPrecision::F16,
     };
-    let decoders = [load(Precision::Packed), load(Precision::Stored)];
+    let start = Instant::now();
+    let ours = CpuDecoder::load(&gguf, &options(WeightPrecision::Packed)).unwrap();
+    println!("ours loaded in {:.2} s", start.elapsed().as_secs_f64());
+    let start = Instant::now();
+    let candle = CandleDecoder::load(&gguf, &options(WeightPrecision::Stored)).unwrap();
+    println!("candle's loaded in {:.2} s", start.elapsed().as_secs_f64());
     let runs = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(5);
 
     println!("tokens/s: median (smallest to largest) of {runs}; ours, candle's, ratio");
     for depth in [512, 2048, 4096] {
         let few = if depth > 1000 { 1 } else { runs };
-        row(&format!("prefill {depth}"), [runs, few], |which| {
-            let decoder = &decoders[which];
-            rate(depth, || prefill(decoder, depth))
-        });
+        let (name, runs) = (format!("prefill {depth}"), [runs, few]);
+        row(&name, runs, || prefill_rate(&ours, depth), || prefill_rate(&candle, depth));
     }
     for depth in [0, 2048] {
-        let caches = decoders.each_ref().map(|decoder| prefill(decoder, depth.max(1)));
-        row(&format!("decode at {depth}"), [runs, runs], |which| {
-            let mut cache = caches[which].fork();
-            decode(&decoders[which], &mut [&mut cache]);
-            rate(32, || (0..32).for_each(|_| decode(&decoders[which], &mut [&mut cache])))
-        });
+        let (name, runs) = (format!("decode at {depth}"), [runs, runs]);
+        let caches = (prefill(&ours, depth.max(1)), prefill(&candle, depth.max(1)));
+        row(
+            &name,
+            runs,
+            || decode_rate(&ours, &caches.0, 1, 32),
+            || decode_rate(&candle, &caches.1, 1, 32),
+        );
     }
-    let caches = decoders.each_ref().map(|decoder| prefill(decoder, 1));
-    row("decode 8 together", [runs, runs], |which| {
-        let mut caches: Vec<Cache> = (0..8).map(|_| caches[which].fork()).collect();
-        let mut caches: Vec<&mut Cache> = caches.iter_mut().collect();
-        decode(&decoders[which], &mut caches);
-        rate(8 * 16, || (0..16).for_each(|_| decode(&decoders[which], &mut caches)))
-    });
+    let caches = (prefill(&ours, 1), prefill(&candle, 1));
+    row(
+        "decode 8 together",
+        [runs, runs],
+        || decode_rate(&ours, &caches.0, 8, 16),
+        || decode_rate(&candle, &caches.1, 8, 16),
+    );
 }
 
-fn prefill(decoder: &Decoder, n: usize) -> Cache {
+fn prefill_rate<D: Decoder>(decoder: &D, n: usize) -> f64 {
+    rate(n, || prefill(decoder, n))
+}
+
+/// Tokens per second of `n` sequences that go on from `prompt`, over `n_tokens` forward steps after
+/// the first, which warms up.
+fn decode_rate<D: Decoder>(
+    decoder: &D,
+    prompt: &KvCache<D::Layout>,
+    n: usize,
+    n_tokens: usize,
+) -> f64 {
+    let mut caches: Vec<KvCache<D::Layout>> = (0..n).map(|_| prompt.fork()).collect();
+    decode(decoder, &mut caches);
+    rate(n * n_tokens, || (0..n_tokens).for_each(|_| decode(decoder, &mut caches)))
+}
+
+fn prefill<D: Decoder>(decoder: &D, n: usize) -> KvCache<D::Layout> {
     let tokens: Vec<u32> = (0..n as u32).map(|i| (i * i * 31 + i * 7) % 40_000).collect();
-    let mut cache = decoder.cache();
+    let mut cache = decoder.empty_cache();
     for chunk in tokens.chunks(256) {
-        let hidden = decoder.forward(&mut [Rows { tokens: chunk, cache: &mut cache }]).unwrap();
+        let hidden =
+            decoder.forward(&mut [BatchRows { tokens: chunk, cache: &mut cache }]).unwrap();
         if cache.len() == n {
-            decoder.logits(&hidden.narrow(0, chunk.len() - 1, 1).unwrap()).unwrap();
+            let last = chunk.len() as u32 - 1;
+            decoder.logits(&hidden, &[last], &mut Vec::new()).unwrap();
         }
     }
     cache
 }
 
-fn decode(decoder: &Decoder, caches: &mut [&mut Cache]) {
-    let mut batch: Vec<Rows<'_>> =
-        caches.iter_mut().map(|cache| Rows { tokens: &[17], cache }).collect();
+fn decode<D: Decoder>(decoder: &D, caches: &mut [KvCache<D::Layout>]) {
+    let rows: Vec<u32> = (0..caches.len() as u32).collect();
+    let mut batch: Vec<BatchRows<'_, D::Layout>> =
+        caches.iter_mut().map(|cache| BatchRows { tokens: &[17], cache }).collect();
     let hidden = decoder.forward(&mut batch).unwrap();
-    decoder.logits(&hidden).unwrap();
+    decoder.logits(&hidden, &rows, &mut Vec::new()).unwrap();
 }
 
 fn rate<T>(n_tokens: usize, work: impl FnOnce() -> T) -> f64 {
@@ -89,13 +110,19 @@ fn rate<T>(n_tokens: usize, work: impl FnOnce() -> T) -> f64 {
 }
 
 /// Runs both decoders in turns and prints their rates.
-fn row(name: &str, runs: [usize; 2], mut once: impl FnMut(usize) -> f64) {
+fn row(
+    name: &str,
+    runs: [usize; 2],
+    mut ours: impl FnMut() -> f64,
+    mut candle: impl FnMut() -> f64,
+) {
     let mut rates = [Vec::new(), Vec::new()];
     for run in 0..runs[0].max(runs[1]) {
-        for which in 0..2 {
-            if run < runs[which] {
-                rates[which].push(once(which));
-            }
+        if run < runs[0] {
+            rates[0].push(ours());
+        }
+        if run < runs[1] {
+            rates[1].push(candle());
         }
     }
     let medians = rates.each_mut().map(|rates| {

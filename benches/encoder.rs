@@ -13,8 +13,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use candle_core::Device;
-use idiolect::encoder::{Embedding, Encoder, Options, Precision};
-use idiolect::kernels::Tier;
+use idiolect::encoder::{Embedding, Encoder, EncoderOptions, EncoderPrecision};
+use idiolect::kernels::Isa;
 use idiolect::model::EncoderFiles;
 use serde_json::{Value, json};
 
@@ -27,8 +27,8 @@ fn main() {
         println!("skipped: IDIOLECT_TEST_ENCODER names no folder");
         return;
     };
-    let tier = std::env::var("IDIOLECT_TIER").unwrap_or_else(|_| "auto".to_owned());
-    let bench = Bench::new(Path::new(&folder), Tier::parse(&tier).unwrap());
+    let isa = std::env::var("IDIOLECT_TIER").unwrap_or_else(|_| "auto".to_owned());
+    let bench = Bench::new(Path::new(&folder), Isa::parse(&isa).unwrap());
     if std::env::args().any(|argument| argument == "serve") {
         for line in std::io::stdin().lock().lines() {
             println!("{}", bench.answer(&line.unwrap()));
@@ -42,11 +42,11 @@ fn main() {
 struct Bench {
     encoders: [Encoder; 2],
     texts: Vec<String>,
-    tier: Tier,
+    isa: Isa,
 }
 
 impl Bench {
-    fn new(folder: &Path, tier: Tier) -> Self {
+    fn new(folder: &Path, isa: Isa) -> Self {
         let files = EncoderFiles {
             name: "under-test".to_owned(),
             dir: folder.to_owned(),
@@ -54,11 +54,11 @@ impl Bench {
             max_tokens: None,
             sha256: String::new(),
         };
-        let encoders = [Precision::F32, Precision::Int8].map(|precision| {
-            let options = Options { device: Device::Cpu, precision, threads: 2, tier };
+        let encoders = [EncoderPrecision::F32, EncoderPrecision::Int8].map(|precision| {
+            let options = EncoderOptions { device: Device::Cpu, precision, threads: 2, isa };
             Encoder::load_with(&files, &options).unwrap()
         });
-        Self { encoders, texts: texts(), tier }
+        Self { encoders, texts: texts(), isa }
     }
 
     fn encoder(&self, name: &str) -> &Encoder {
@@ -123,8 +123,8 @@ impl Bench {
                 })
             })
             .collect();
-        let tier = self.tier.name();
-        json!({ "n_texts": self.texts.len(), "n_tokens": n_tokens, "tier": tier, "results": results })
+        let isa = self.isa.name();
+        json!({ "n_texts": self.texts.len(), "n_tokens": n_tokens, "tier": isa, "results": results })
     }
 }
 

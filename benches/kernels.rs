@@ -11,7 +11,7 @@ use std::hint::black_box;
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{Device, Module, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use idiolect::kernels::{PackedLinear, Pool, Tier};
+use idiolect::kernels::{Isa, PackedLinear, Pool};
 
 /// Name, rows and columns of the matrices of the model.
 const SHAPES: [(&str, usize, usize); 4] =
@@ -26,7 +26,7 @@ fn linear(criterion: &mut Criterion) {
             let blocks = weights.data().unwrap().into_owned();
             let candle = QMatMul::from_qtensor(weights).unwrap();
             let mut packed =
-                PackedLinear::from_blocks(&blocks, dtype, rows, cols, Tier::PLAIN, &pool).unwrap();
+                PackedLinear::from_blocks(&blocks, dtype, rows, cols, Isa::PLAIN, &pool).unwrap();
             for n in [1, 8, 64, 512] {
                 if rows > 10_000 && n > 8 {
                     continue;
@@ -36,9 +36,9 @@ fn linear(criterion: &mut Criterion) {
                 let mut y = vec![0.0; n * rows];
                 let mut group = criterion.benchmark_group(format!("linear/n={n}/{name}/{dtype:?}"));
                 group.throughput(Throughput::Elements((n * rows * cols) as u64));
-                for tier in Tier::available() {
-                    packed = packed.on_tier(tier);
-                    group.bench_function(tier.name(), |bencher| {
+                for isa in Isa::available() {
+                    packed = packed.on_isa(isa);
+                    group.bench_function(isa.name(), |bencher| {
                         bencher.iter(|| {
                             packed.forward(black_box(&flat), n, black_box(&mut y), &pool).unwrap();
                         });

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use idiolect::encoder::{self, Encoder, Precision};
-use idiolect::kernels::Tier;
+use idiolect::encoder::{Encoder, EncoderOptions, EncoderPrecision};
+use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::{Lm, LoadOptions};
 use idiolect::model::catalog::{Catalog, DEFAULT_ENCODER, DEFAULT_LM, default_models_dir};
@@ -92,8 +92,15 @@ pub(crate) struct Globals {
     pub(crate) threads: usize,
     /// Instruction set of the CPU kernels: auto (the widest that this machine has), avx512vnni,
     /// avxvnni, avx2, neon or plain; change it to compare or debug kernels
-    #[arg(long, global = true, env = "IDIOLECT_TIER", value_name = "NAME", default_value = "auto")]
-    pub(crate) tier: String,
+    #[arg(
+        long,
+        alias = "tier",
+        global = true,
+        env = "IDIOLECT_TIER",
+        value_name = "NAME",
+        default_value = "auto"
+    )]
+    pub(crate) cpu_isa: String,
     /// Write every request to the language model to FILE, a JSON line each, with token ids; an
     /// existing file is replaced. `bench --only replay` reads it
     #[arg(long, global = true, value_name = "FILE")]
@@ -227,7 +234,7 @@ impl Context {
         Ok(LoadOptions {
             device: self.device()?,
             threads: self.globals.threads,
-            tier: self.tier()?,
+            isa: self.isa()?,
             kv_precision: self.kv_precision(),
             record: self.globals.record_requests.clone(),
             kv_budget: self.globals.kv_budget.saturating_mul(1 << 20),
@@ -236,9 +243,9 @@ impl Context {
         })
     }
 
-    /// The instruction set of `--tier`.
-    pub(crate) fn tier(&self) -> anyhow::Result<Tier> {
-        Tier::parse(&self.globals.tier).context("--tier")
+    /// The instruction set of `--cpu-isa`.
+    pub(crate) fn isa(&self) -> anyhow::Result<Isa> {
+        Isa::parse(&self.globals.cpu_isa).context("--cpu-isa")
     }
 
     /// The precision of `--kv-precision`.
@@ -250,10 +257,10 @@ impl Context {
     }
 
     /// The arithmetic of `--encoder-precision`.
-    pub(crate) fn encoder_precision(&self) -> Precision {
+    pub(crate) fn encoder_precision(&self) -> EncoderPrecision {
         match self.globals.encoder_precision {
-            PrecisionName::F32 => Precision::F32,
-            PrecisionName::Int8 => Precision::Int8,
+            PrecisionName::F32 => EncoderPrecision::F32,
+            PrecisionName::Int8 => EncoderPrecision::Int8,
         }
     }
 
@@ -274,11 +281,11 @@ impl Context {
         device: candle_core::Device,
     ) -> anyhow::Result<Encoder> {
         let files = self.catalog()?.encoder_with(name, self)?;
-        let options = encoder::Options {
+        let options = EncoderOptions {
             device,
             precision: self.encoder_precision(),
             threads: self.globals.threads,
-            tier: self.tier()?,
+            isa: self.isa()?,
         };
         Ok(Encoder::load_with(&files, &options)?)
     }

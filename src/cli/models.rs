@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use idiolect::model::catalog::{Catalog, Entry, Kind, Located, Place};
+use idiolect::model::catalog::{Catalog, Entry, FolderKind, Kind, Located};
 use idiolect::model::fetch::fetch;
 use idiolect::model::verify::{FileReport, verify};
 use serde::Serialize;
@@ -67,7 +67,7 @@ struct ModelJson<'a> {
     size: Option<u64>,
     present: bool,
     path: Option<PathBuf>,
-    place: Option<Place>,
+    place: Option<FolderKind>,
 }
 
 fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {

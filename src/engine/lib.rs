@@ -1,9 +1,17 @@
 //! Inference engine: quantized language models and sentence encoders, on CPU or GPU.
 //!
-//! [`model`] finds, fetches and reads model files, tokenizes text and renders chat templates.
-//! [`lm`] runs a language model; its queue batches requests and shares prefixes. [`encoder`]
-//! computes embeddings of texts. This crate knows nothing of users, stores or the wording of
-//! prompts.
+//! This crate knows nothing of users, stores or the wording of prompts.
+//!
+//! | what | where |
+//! |---|---|
+//! | find and fetch model files | [`model::catalog::Catalog`], [`model::fetch`] |
+//! | read model files | [`model::gguf::Gguf`], [`model::tokenizer::Tokenizer`], [`model::chat::Chat`] |
+//! | run a language model | [`lm::Lm`], loaded with [`lm::LoadOptions`] |
+//! | ask it | [`lm::Request`], [`lm::SteeredRequest`], [`lm::Prompt`], [`lm::Sampling`], [`lm::Constraint`] |
+//! | its answers | [`lm::Completion`], [`lm::Score`] |
+//! | the decoder alone | [`lm::decoder::Decoder`] |
+//! | embed texts | [`encoder::Encoder`] |
+//! | keys of derived values, progress | [`key::Key`], [`progress::Progress`] |
 //!
 //! ```no_run
 //! use idiolect_engine::lm::{Lm, LoadOptions, Prompt, Request};

@@ -5,8 +5,8 @@
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::elementwise::{by_rows, check_rows};
-use super::simd::{LANES, Simd, math, per_tier};
-use super::{Pool, Result, Tier};
+use super::simd::{LANES, Simd, math, per_isa};
+use super::{Isa, Pool, Result};
 
 /// An activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub fn activate(
     x: &mut [f32],
     bias: &[f32],
     activation: Activation,
-    tier: Tier,
+    isa: Isa,
     pool: &Pool,
 ) -> Result<()> {
     check_rows("activation", x.len(), bias.len())?;
@@ -36,9 +36,9 @@ pub fn activate(
             // SAFETY: the row is as long as the bias.
             unsafe {
                 match activation {
-                    Activation::Gelu => activate_row::<Gelu>(tier, row, bias),
-                    Activation::GeluTanh => activate_row::<GeluTanh>(tier, row, bias),
-                    Activation::Relu => activate_row::<Relu>(tier, row, bias),
+                    Activation::Gelu => activate_row::<Gelu>(isa, row, bias),
+                    Activation::GeluTanh => activate_row::<GeluTanh>(isa, row, bias),
+                    Activation::Relu => activate_row::<Relu>(isa, row, bias),
                 }
             }
         }
@@ -79,7 +79,7 @@ impl Function for Relu {
     }
 }
 
-per_tier! { unsafe fn activate_row<F: Function>(x: &mut [f32], bias: &[f32]) = row_loop; }
+per_isa! { unsafe fn activate_row<F: Function>(x: &mut [f32], bias: &[f32]) = row_loop; }
 
 #[inline(always)]
 unsafe fn row_loop<S: Simd, F: Function>(x: &mut [f32], bias: &[f32]) {
@@ -111,16 +111,16 @@ mod tests {
 
     /// Returns `activation(x + 0.25)`, after checking that every instruction set and pool size
     /// gives the bits of the plain one.
-    fn on_every_tier(x: &[f32], width: usize, activation: Activation) -> Vec<f32> {
+    fn on_every_isa(x: &[f32], width: usize, activation: Activation) -> Vec<f32> {
         let bias = vec![0.25; width];
-        let on = |tier, threads| {
+        let on = |isa, threads| {
             let mut y = x.to_vec();
-            activate(&mut y, &bias, activation, tier, &Pool::new(threads)).unwrap();
+            activate(&mut y, &bias, activation, isa, &Pool::new(threads)).unwrap();
             y
         };
-        let plain = on(Tier::PLAIN, 1);
-        for tier in Tier::available() {
-            assert_eq!(bits(&on(tier, 2)), bits(&plain), "{tier}");
+        let plain = on(Isa::PLAIN, 1);
+        for isa in Isa::available() {
+            assert_eq!(bits(&on(isa, 2)), bits(&plain), "{isa}");
         }
         plain
     }
@@ -141,7 +141,7 @@ mod tests {
         let x: Vec<f32> = (0..96_000).map(|i| (i as f32 - 48_000.0) / 6_000.0 - 0.25).collect();
         for width in [1, 15, 16, 500] {
             for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
-                for (x, y) in x.iter().zip(on_every_tier(&x, width, activation)) {
+                for (x, y) in x.iter().zip(on_every_isa(&x, width, activation)) {
                     let x = f64::from(*x + 0.25);
                     let exact = match activation {
                         Activation::Gelu => x * normal_distribution(x),
@@ -163,15 +163,15 @@ mod tests {
     fn values_far_out_have_their_limits() {
         let odd = [f32::NAN, 1e30, -1e30, f32::INFINITY, 5.3, -5.6];
         for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
-            let y = on_every_tier(&odd, 2, activation);
+            let y = on_every_isa(&odd, 2, activation);
             assert!(y[0].is_nan(), "{activation:?}");
             assert_eq!(y[1..4], [1e30, 0.0, f32::INFINITY], "{activation:?}");
             assert!((y[4] - 5.55).abs() < 2e-6 && y[5].abs() < 1e-6, "{activation:?}");
         }
         assert!(
-            activate(&mut [0.0; 3], &[0.0; 2], Activation::Relu, Tier::PLAIN, &Pool::new(1))
+            activate(&mut [0.0; 3], &[0.0; 2], Activation::Relu, Isa::PLAIN, &Pool::new(1))
                 .is_err()
         );
-        activate(&mut [], &[0.0; 2], Activation::Relu, Tier::PLAIN, &Pool::new(1)).unwrap();
+        activate(&mut [], &[0.0; 2], Activation::Relu, Isa::PLAIN, &Pool::new(1)).unwrap();
     }
 }

@@ -9,11 +9,11 @@
 
 use super::error::check_length;
 use super::shared::Shared;
-use super::simd::{LANES, Simd, math, per_tier};
-use super::{Error, Pool, Result, Tier};
+use super::simd::{LANES, Simd, math, per_isa};
+use super::{Error, Isa, Pool, Result};
 
 /// Minimum number of elements of a task, so that the fork pays off.
-const LEAST_WORK: usize = 1 << 13;
+const MIN_WORK: usize = 1 << 13;
 
 /// Root-mean-square norm (arXiv 1910.07467) of each row of `x` `[n, weight.len()]`:
 /// `x / sqrt(mean(x²) + eps) * weight`. The sum of squares is accumulated in sixteen lanes, which
@@ -26,7 +26,7 @@ pub fn rms_norm(
     weight: &[f32],
     eps: f32,
     out: &mut [f32],
-    tier: Tier,
+    isa: Isa,
     pool: &Pool,
 ) -> Result<()> {
     let width = weight.len();
@@ -36,7 +36,7 @@ pub fn rms_norm(
         let x = &x[first * width..first * width + out.len()];
         for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
             // SAFETY: three slices of equal length.
-            unsafe { rms_norm_row(tier, x, weight, eps, out) };
+            unsafe { rms_norm_row(isa, x, weight, eps, out) };
         }
     });
     Ok(())
@@ -46,11 +46,11 @@ pub fn rms_norm(
 ///
 /// # Errors
 /// `x` is not `[n, weight.len()]`.
-pub fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32, tier: Tier) -> Result<()> {
+pub fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32, isa: Isa) -> Result<()> {
     check_rows("norm", x.len(), weight.len())?;
     for row in x.chunks_exact_mut(weight.len()) {
         // SAFETY: the row is as long as the weight.
-        unsafe { rms_norm_row_in_place(tier, row, weight, eps) };
+        unsafe { rms_norm_row_in_place(isa, row, weight, eps) };
     }
     Ok(())
 }
@@ -59,19 +59,19 @@ pub fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32, tier: Tier) ->
 ///
 /// # Errors
 /// The slices have different lengths.
-pub fn silu_times(gate: &mut [f32], up: &[f32], tier: Tier, pool: &Pool) -> Result<()> {
+pub fn silu_times(gate: &mut [f32], up: &[f32], isa: Isa, pool: &Pool) -> Result<()> {
     check_length("silu", "up", up.len(), gate.len())?;
     by_rows(gate, LANES, pool, |first, gate| {
         let up = &up[first * LANES..first * LANES + gate.len()];
         // SAFETY: two slices of equal length.
-        unsafe { silu_times_all(tier, gate, up) };
+        unsafe { silu_times_all(isa, gate, up) };
     });
     Ok(())
 }
 
-/// Pairs of elements of a head that are rotated together.
+/// RopePairs of elements of a head that are rotated together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pairs {
+pub enum RopePairs {
     /// Elements `2 i` and `2 i + 1`.
     Neighbours,
     /// Elements `i` and `i + head_dim / 2`.
@@ -83,15 +83,15 @@ pub enum Pairs {
 ///
 /// # Errors
 /// The row is not whole heads, or there are not as many sines as cosines.
-pub fn rope(x: &mut [f32], pairs: Pairs, cos: &[f32], sin: &[f32], tier: Tier) -> Result<()> {
+pub fn rope(x: &mut [f32], pairs: RopePairs, cos: &[f32], sin: &[f32], isa: Isa) -> Result<()> {
     check_length("rope", "the sines", sin.len(), cos.len())?;
     check_rows("rope", x.len(), 2 * cos.len())?;
     for head in x.chunks_exact_mut(2 * cos.len()) {
         // SAFETY: a head has an element for each cosine and each sine.
         unsafe {
             match pairs {
-                Pairs::Neighbours => rope_neighbours(tier, head, cos, sin),
-                Pairs::Halves => rope_halves(tier, head, cos, sin),
+                RopePairs::Neighbours => rope_neighbours(isa, head, cos, sin),
+                RopePairs::Halves => rope_halves(isa, head, cos, sin),
             }
         }
     }
@@ -124,7 +124,7 @@ pub(crate) fn by_rows(
     work: impl Fn(usize, &mut [f32]) + Sync,
 ) {
     let n_rows = out.len().div_ceil(width);
-    let each = (LEAST_WORK / width).max(1).max(n_rows.div_ceil(4 * pool.threads()));
+    let each = (MIN_WORK / width).max(1).max(n_rows.div_ceil(4 * pool.threads()));
     let len = out.len();
     let out = Shared::new(out);
     pool.run(n_rows.div_ceil(each), |task| {
@@ -134,11 +134,11 @@ pub(crate) fn by_rows(
     });
 }
 
-per_tier! { unsafe fn rms_norm_row(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) = norm; }
-per_tier! { unsafe fn rms_norm_row_in_place(x: &mut [f32], weight: &[f32], eps: f32) = norm_self; }
-per_tier! { unsafe fn silu_times_all(gate: &mut [f32], up: &[f32]) = silu_loop; }
-per_tier! { unsafe fn rope_neighbours(x: &mut [f32], cos: &[f32], sin: &[f32]) = neighbours; }
-per_tier! { unsafe fn rope_halves(x: &mut [f32], cos: &[f32], sin: &[f32]) = halves; }
+per_isa! { unsafe fn rms_norm_row(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) = norm; }
+per_isa! { unsafe fn rms_norm_row_in_place(x: &mut [f32], weight: &[f32], eps: f32) = norm_self; }
+per_isa! { unsafe fn silu_times_all(gate: &mut [f32], up: &[f32]) = silu_loop; }
+per_isa! { unsafe fn rope_neighbours(x: &mut [f32], cos: &[f32], sin: &[f32]) = neighbours; }
+per_isa! { unsafe fn rope_halves(x: &mut [f32], cos: &[f32], sin: &[f32]) = halves; }
 
 #[inline(always)]
 unsafe fn norm<S: Simd>(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
@@ -222,32 +222,32 @@ unsafe fn halves<S: Simd>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{self, on_every_tier};
+    use crate::testing::{self, on_every_isa};
 
     fn random(n: usize, seed: u64) -> Vec<f32> {
         testing::random(n, 4.0, seed)
     }
 
-    per_tier! { unsafe fn exp_of(x: &[f32; 16], y: &mut [f32; 16]) = exp_sixteen; }
+    per_isa! { unsafe fn exp_of(x: &[f32; 16], y: &mut [f32; 16]) = exp_sixteen; }
 
     unsafe fn exp_sixteen<S: Simd>(x: &[f32; 16], y: &mut [f32; 16]) {
         S::store(y.as_mut_ptr(), math::exp::<S>(S::load(x.as_ptr())));
     }
 
-    fn exp(x: &[f32], tier: Tier) -> Vec<f32> {
+    fn exp(x: &[f32], isa: Isa) -> Vec<f32> {
         let mut out = Vec::new();
         for chunk in x.chunks(16) {
             let mut padded = [0.0; 16];
             padded[..chunk.len()].copy_from_slice(chunk);
             let mut y = [0.0; 16];
             // SAFETY: arrays of sixteen.
-            unsafe { exp_of(tier, &padded, &mut y) };
+            unsafe { exp_of(isa, &padded, &mut y) };
             out.extend_from_slice(&y[..chunk.len()]);
         }
         out
     }
 
-    per_tier! { unsafe fn exp_of_negative(x: &[f32; 16], y: &mut [f32; 16]) = negative_sixteen; }
+    per_isa! { unsafe fn exp_of_negative(x: &[f32; 16], y: &mut [f32; 16]) = negative_sixteen; }
 
     unsafe fn negative_sixteen<S: Simd>(x: &[f32; 16], y: &mut [f32; 16]) {
         S::store(y.as_mut_ptr(), math::exp_of_negative::<S>(S::load(x.as_ptr())));
@@ -261,16 +261,16 @@ mod tests {
         // A NaN whose low bits are set.
         x.extend([f32::from_bits(0x7fc0_01ff), f32::from_bits(0xffc0_0001)]);
         x.resize(x.len().next_multiple_of(16), 0.0);
-        let y = on_every_tier(|tier| {
+        let y = on_every_isa(|isa| {
             let mut y = vec![0.0; x.len()];
             for (x, y) in x.as_chunks::<16>().0.iter().zip(y.as_chunks_mut::<16>().0) {
                 // SAFETY: arrays of sixteen.
-                unsafe { exp_of_negative(tier, x, y) };
+                unsafe { exp_of_negative(isa, x, y) };
             }
             y
         });
         let (smooth, rest) = y.split_at(160_000);
-        assert_eq!(testing::bits(smooth), testing::bits(&exp(&x[..160_000], Tier::PLAIN)));
+        assert_eq!(testing::bits(smooth), testing::bits(&exp(&x[..160_000], Isa::PLAIN)));
         assert!(rest[0].is_nan() && rest[8].is_nan() && rest[9].is_nan());
         assert_eq!(rest[1..5], [0.0; 4]);
         assert!((f64::from(rest[5]) - (-87.5_f64).exp()).abs() < 1e-44);
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn the_exponential_is_within_two_units_in_the_last_place() {
         let x: Vec<f32> = (0..400_000).map(|i| -87.0 + 175.0 * i as f32 / 400_000.0).collect();
-        let y = on_every_tier(|tier| exp(&x, tier));
+        let y = on_every_isa(|isa| exp(&x, isa));
         let worst = x.iter().zip(&y).fold(0.0_f64, |worst, (x, y)| {
             let exact = f64::from(*x).exp();
             let unit =
@@ -289,7 +289,7 @@ mod tests {
         });
         assert!(worst < 2.0, "{worst}");
         let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -87.1, 88.1, 0.0, -0.0, 1e-40];
-        let y = on_every_tier(|tier| exp(&odd, tier));
+        let y = on_every_isa(|isa| exp(&odd, isa));
         assert!(y[0].is_nan());
         assert_eq!(y[1..], [f32::INFINITY, 0.0, 0.0, f32::INFINITY, 1.0, 1.0, 1.0]);
     }
@@ -300,14 +300,14 @@ mod tests {
         for width in [1, 15, 16, 33, 576] {
             for n in [0, 1, 3, 40] {
                 let (x, weight) = (random(n * width, 1), random(width, 2));
-                let y = on_every_tier(|tier| {
+                let y = on_every_isa(|isa| {
                     let mut out = vec![0.0; x.len()];
-                    rms_norm(&x, &weight, 1e-5, &mut out, tier, &pools[1]).unwrap();
+                    rms_norm(&x, &weight, 1e-5, &mut out, isa, &pools[1]).unwrap();
                     let mut alone = vec![0.0; x.len()];
-                    rms_norm(&x, &weight, 1e-5, &mut alone, tier, &pools[0]).unwrap();
+                    rms_norm(&x, &weight, 1e-5, &mut alone, isa, &pools[0]).unwrap();
                     assert_eq!(out, alone);
                     let mut same = x.clone();
-                    rms_norm_in_place(&mut same, &weight, 1e-5, tier).unwrap();
+                    rms_norm_in_place(&mut same, &weight, 1e-5, isa).unwrap();
                     assert_eq!(out, same);
                     out
                 });
@@ -322,9 +322,7 @@ mod tests {
                 }
             }
         }
-        assert!(
-            rms_norm(&[0.0; 3], &[1.0; 2], 0.0, &mut [0.0; 3], Tier::PLAIN, &pools[0]).is_err()
-        );
+        assert!(rms_norm(&[0.0; 3], &[1.0; 2], 0.0, &mut [0.0; 3], Isa::PLAIN, &pools[0]).is_err());
     }
 
     #[test]
@@ -332,9 +330,9 @@ mod tests {
         let pool = Pool::new(2);
         for n in [0, 1, 16, 37, 20_000] {
             let (gate, up) = (random(n, 1), random(n, 2));
-            let y = on_every_tier(|tier| {
+            let y = on_every_isa(|isa| {
                 let mut y = gate.clone();
-                silu_times(&mut y, &up, tier, &pool).unwrap();
+                silu_times(&mut y, &up, isa, &pool).unwrap();
                 y
             });
             for ((y, gate), up) in y.iter().zip(&gate).zip(&up) {
@@ -344,7 +342,7 @@ mod tests {
             }
         }
         let mut odd = [f32::NAN, 1e30, -1e30, -100.0];
-        silu_times(&mut odd, &[1.0; 4], Tier::detect(), &pool).unwrap();
+        silu_times(&mut odd, &[1.0; 4], Isa::detect(), &pool).unwrap();
         assert!(odd[0].is_nan());
         assert_eq!(odd[1..], [1e30, 0.0, 0.0]);
     }
@@ -355,23 +353,23 @@ mod tests {
         let cos: Vec<f32> = angles.iter().map(|a| a.cos()).collect();
         let sin: Vec<f32> = angles.iter().map(|a| a.sin()).collect();
         let x = random(3 * 40, 4);
-        for pairs in [Pairs::Neighbours, Pairs::Halves] {
-            let y = on_every_tier(|tier| {
+        for pairs in [RopePairs::Neighbours, RopePairs::Halves] {
+            let y = on_every_isa(|isa| {
                 let mut y = x.clone();
-                rope(&mut y, pairs, &cos, &sin, tier).unwrap();
+                rope(&mut y, pairs, &cos, &sin, isa).unwrap();
                 y
             });
             for (x, y) in x.chunks(40).zip(y.chunks(40)) {
                 for i in 0..20 {
                     let (a, b) = match pairs {
-                        Pairs::Neighbours => (2 * i, 2 * i + 1),
-                        Pairs::Halves => (i, i + 20),
+                        RopePairs::Neighbours => (2 * i, 2 * i + 1),
+                        RopePairs::Halves => (i, i + 20),
                     };
                     assert_eq!(y[a], x[a] * cos[i] - x[b] * sin[i]);
                     assert_eq!(y[b], x[a] * sin[i] + x[b] * cos[i]);
                 }
             }
         }
-        assert!(rope(&mut [0.0; 7], Pairs::Halves, &[1.0], &[0.0], Tier::PLAIN).is_err());
+        assert!(rope(&mut [0.0; 7], RopePairs::Halves, &[1.0], &[0.0], Isa::PLAIN).is_err());
     }
 }

@@ -56,10 +56,10 @@ pub enum Error {
     },
     /// The name is not that of an instruction set.
     #[error("`{0}` is no instruction set; one of: auto, avx512vnni, avxvnni, avx2, neon, plain")]
-    UnknownTier(String),
+    UnknownIsa(String),
     /// This machine lacks the instruction set. The second field lists those it has.
     #[error("this machine has no {0}; it has: {1}")]
-    MissingTier(&'static str, String),
+    MissingIsa(&'static str, String),
 }
 
 pub(crate) fn check_length(

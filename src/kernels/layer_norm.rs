@@ -6,8 +6,8 @@
 
 use super::elementwise::{by_rows, check_rows};
 use super::error::check_length;
-use super::simd::{LANES, Simd, per_tier};
-use super::{Pool, Result, Tier};
+use super::simd::{LANES, Simd, per_isa};
+use super::{Isa, Pool, Result};
 
 /// Layer normalisation (arXiv 1607.06450) of each row:
 /// `(x - mean) / sqrt(variance + eps) * weight + bias`. Sums are accumulated in sixteen lanes,
@@ -33,13 +33,13 @@ impl LayerNorm {
     ///
     /// # Errors
     /// `x` is not `[n, width]`.
-    pub fn apply(&self, x: &mut [f32], tier: Tier, pool: &Pool) -> Result<()> {
+    pub fn apply(&self, x: &mut [f32], isa: Isa, pool: &Pool) -> Result<()> {
         let width = self.weight.len();
         check_rows("layer norm", x.len(), width)?;
         by_rows(x, width, pool, |_, rows| {
             for row in rows.chunks_exact_mut(width) {
                 // SAFETY: the row is as long as the weight.
-                unsafe { norm_row(tier, row, self) };
+                unsafe { norm_row(isa, row, self) };
             }
         });
         Ok(())
@@ -55,7 +55,7 @@ impl LayerNorm {
         x: &mut [f32],
         y: &[f32],
         y_bias: &[f32],
-        tier: Tier,
+        isa: Isa,
         pool: &Pool,
     ) -> Result<()> {
         let width = self.weight.len();
@@ -66,15 +66,15 @@ impl LayerNorm {
             let y = &y[first * width..first * width + rows.len()];
             for (row, y) in rows.chunks_exact_mut(width).zip(y.chunks_exact(width)) {
                 // SAFETY: four slices of equal length.
-                unsafe { norm_sum(tier, row, y, y_bias, self) };
+                unsafe { norm_sum(isa, row, y, y_bias, self) };
             }
         });
         Ok(())
     }
 }
 
-per_tier! { unsafe fn norm_row(x: &mut [f32], norm: &LayerNorm) = normalise; }
-per_tier! { unsafe fn norm_sum(x: &mut [f32], y: &[f32], bias: &[f32], norm: &LayerNorm) = sum; }
+per_isa! { unsafe fn norm_row(x: &mut [f32], norm: &LayerNorm) = normalise; }
+per_isa! { unsafe fn norm_sum(x: &mut [f32], y: &[f32], bias: &[f32], norm: &LayerNorm) = sum; }
 
 /// Returns the elements of a row from `at` on, fewer than sixteen, padded with zeros.
 #[inline(always)]
@@ -168,16 +168,16 @@ mod tests {
             for n in [0, 1, 3, 60] {
                 let norm = LayerNorm::new(random(width, 2), random(width, 3), 1e-5).unwrap();
                 let (x, y, y_bias) = (random(n * width, 1), random(n * width, 4), random(width, 5));
-                let on = |tier, pool| {
+                let on = |isa, pool| {
                     let mut sum = x.clone();
-                    norm.apply_to_sum(&mut sum, &y, &y_bias, tier, pool).unwrap();
+                    norm.apply_to_sum(&mut sum, &y, &y_bias, isa, pool).unwrap();
                     let mut alone = x.clone();
-                    norm.apply(&mut alone, tier, pool).unwrap();
+                    norm.apply(&mut alone, isa, pool).unwrap();
                     (sum, alone)
                 };
-                let (sum, alone) = on(Tier::PLAIN, &pools[0]);
-                for tier in Tier::available() {
-                    assert_eq!(on(tier, &pools[1]), (sum.clone(), alone.clone()), "{tier}");
+                let (sum, alone) = on(Isa::PLAIN, &pools[0]);
+                for isa in Isa::available() {
+                    assert_eq!(on(isa, &pools[1]), (sum.clone(), alone.clone()), "{isa}");
                 }
                 for row in 0..n {
                     let part = row * width..(row + 1) * width;
@@ -206,13 +206,13 @@ mod tests {
         let mut x = vec![3.0; 60];
         x[20] = f32::NAN;
         x[41] = f32::INFINITY;
-        norm.apply(&mut x, Tier::detect(), &pool).unwrap();
+        norm.apply(&mut x, Isa::detect(), &pool).unwrap();
         assert_eq!(x[..20], [0.5; 20], "a constant row has the bias");
         assert!(x[20..].iter().all(|x| x.is_nan()));
         assert!(LayerNorm::new(vec![1.0; 2], vec![1.0; 3], 0.0).is_err());
-        assert!(norm.apply(&mut [0.0; 21], Tier::PLAIN, &pool).is_err());
+        assert!(norm.apply(&mut [0.0; 21], Isa::PLAIN, &pool).is_err());
         let mut row = [0.0; 20];
-        assert!(norm.apply_to_sum(&mut row, &[0.0; 19], &[0.0; 20], Tier::PLAIN, &pool).is_err());
-        assert!(norm.apply_to_sum(&mut row, &[0.0; 20], &[0.0; 19], Tier::PLAIN, &pool).is_err());
+        assert!(norm.apply_to_sum(&mut row, &[0.0; 19], &[0.0; 20], Isa::PLAIN, &pool).is_err());
+        assert!(norm.apply_to_sum(&mut row, &[0.0; 20], &[0.0; 19], Isa::PLAIN, &pool).is_err());
     }
 }

@@ -101,7 +101,7 @@ mod tests {
     use candle_core::quantized::{GgmlDType, QTensor};
 
     use super::*;
-    use crate::Tier;
+    use crate::Isa;
 
     #[test]
     fn the_operation_agrees_with_the_dequantized_product() {
@@ -114,7 +114,7 @@ mod tests {
             GgmlDType::Q8_0,
             40,
             64,
-            Tier::detect(),
+            Isa::detect(),
             &pool,
         );
         let packed = Arc::new(packed.unwrap());

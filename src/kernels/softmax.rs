@@ -7,38 +7,38 @@
 // Kernels rely on the contract of `Simd`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use super::Tier;
-use super::simd::{LANES, Simd, math, per_tier};
+use super::Isa;
+use super::simd::{LANES, Simd, math, per_isa};
 
 /// Returns the largest number of a row: NaN if one is NaN, minus infinity for an empty row.
 #[must_use]
-pub fn largest(row: &[f32], tier: Tier) -> f32 {
+pub fn largest(row: &[f32], isa: Isa) -> f32 {
     // SAFETY: the kernel reads the slice within its length.
-    unsafe { largest_of(tier, row) }
+    unsafe { largest_of(isa, row) }
 }
 
 /// Returns the index of the largest number of a row, the first of equal ones; 0 if the row is empty
 /// or holds NaN.
 #[must_use]
-pub fn index_of_largest(row: &[f32], tier: Tier) -> usize {
-    let largest = largest(row, tier);
+pub fn index_of_largest(row: &[f32], isa: Isa) -> usize {
+    let largest = largest(row, isa);
     row.iter().position(|x| *x == largest).unwrap_or(0)
 }
 
 /// Returns the logarithm of the sum of the exponentials of a row; minus infinity for an empty row.
 #[must_use]
-pub fn log_sum_exp(row: &[f32], tier: Tier) -> f32 {
-    let largest = largest(row, tier);
+pub fn log_sum_exp(row: &[f32], isa: Isa) -> f32 {
+    let largest = largest(row, isa);
     if largest == f32::NEG_INFINITY {
         return f32::NEG_INFINITY;
     }
     // SAFETY: the kernel reads the slice within its length.
-    largest + unsafe { sum_of_exp(tier, row, largest) }.ln()
+    largest + unsafe { sum_of_exp(isa, row, largest) }.ln()
 }
 
 /// Turns a row of logits into log-probabilities.
-pub fn log_softmax_in_place(row: &mut [f32], tier: Tier) {
-    let norm = log_sum_exp(row, tier);
+pub fn log_softmax_in_place(row: &mut [f32], isa: Isa) {
+    let norm = log_sum_exp(row, isa);
     row.iter_mut().for_each(|x| *x -= norm);
 }
 
@@ -50,16 +50,16 @@ pub fn exp_scaled(
     largest: f32,
     temperature: f32,
     weights: &mut [f32],
-    tier: Tier,
+    isa: Isa,
 ) -> f32 {
     let n = row.len().min(weights.len());
     // SAFETY: two slices of equal length.
-    unsafe { exp_scaled_to(tier, &row[..n], largest, temperature, &mut weights[..n]) }
+    unsafe { exp_scaled_to(isa, &row[..n], largest, temperature, &mut weights[..n]) }
 }
 
-per_tier! { unsafe fn largest_of(row: &[f32]) -> f32 = largest_loop; }
-per_tier! { unsafe fn sum_of_exp(row: &[f32], largest: f32) -> f32 = exp_loop; }
-per_tier! {
+per_isa! { unsafe fn largest_of(row: &[f32]) -> f32 = largest_loop; }
+per_isa! { unsafe fn sum_of_exp(row: &[f32], largest: f32) -> f32 = exp_loop; }
+per_isa! {
     /// # Safety
     /// `weights` is as long as `row`.
     unsafe fn exp_scaled_to(
@@ -134,7 +134,7 @@ unsafe fn each<S: Simd>(row: &[f32], mut work: impl FnMut(S::F, usize)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{self, on_every_tier};
+    use crate::testing::{self, on_every_isa};
 
     const LENGTHS: [usize; 8] = [1, 5, 15, 16, 17, 100, 1000, 49_152];
 
@@ -146,17 +146,17 @@ mod tests {
     fn log_softmax_is_what_its_formula_says() {
         for (seed, n) in LENGTHS.into_iter().enumerate() {
             let row = random(n, seed as u64);
-            let norm = on_every_tier(|tier| vec![log_sum_exp(&row, tier)])[0];
+            let norm = on_every_isa(|isa| vec![log_sum_exp(&row, isa)])[0];
             let exact = row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln();
             assert!((f64::from(norm) - exact).abs() < 1e-5, "{norm} {exact}");
             let mut row = row;
-            log_softmax_in_place(&mut row, Tier::detect());
+            log_softmax_in_place(&mut row, Isa::detect());
             let total: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
             assert!((total - 1.0).abs() < 1e-5);
         }
-        assert_eq!(log_sum_exp(&[], Tier::PLAIN), f32::NEG_INFINITY);
-        assert_eq!(log_sum_exp(&[f32::NEG_INFINITY; 3], Tier::PLAIN), f32::NEG_INFINITY);
-        assert!(log_sum_exp(&[0.0, f32::NAN], Tier::detect()).is_nan());
+        assert_eq!(log_sum_exp(&[], Isa::PLAIN), f32::NEG_INFINITY);
+        assert_eq!(log_sum_exp(&[f32::NEG_INFINITY; 3], Isa::PLAIN), f32::NEG_INFINITY);
+        assert!(log_sum_exp(&[0.0, f32::NAN], Isa::detect()).is_nan());
     }
 
     #[test]
@@ -164,16 +164,16 @@ mod tests {
         for (seed, n) in LENGTHS.into_iter().enumerate() {
             let mut row = random(n, seed as u64);
             let plain = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            assert_eq!(on_every_tier(|tier| vec![largest(&row, tier)]), [plain]);
+            assert_eq!(on_every_isa(|isa| vec![largest(&row, isa)]), [plain]);
             let first = row.iter().position(|x| *x == plain);
-            assert_eq!(Some(index_of_largest(&row, Tier::detect())), first);
+            assert_eq!(Some(index_of_largest(&row, Isa::detect())), first);
             row[n / 2] = f32::INFINITY;
-            assert_eq!(on_every_tier(|tier| vec![largest(&row, tier)]), [f32::INFINITY]);
+            assert_eq!(on_every_isa(|isa| vec![largest(&row, isa)]), [f32::INFINITY]);
             row[n - 1] = f32::NAN;
-            assert!(on_every_tier(|tier| vec![largest(&row, tier)])[0].is_nan());
+            assert!(on_every_isa(|isa| vec![largest(&row, isa)])[0].is_nan());
         }
-        assert_eq!(largest(&[], Tier::detect()), f32::NEG_INFINITY);
-        assert_eq!(index_of_largest(&[1.0, 3.0, 3.0], Tier::detect()), 1);
+        assert_eq!(largest(&[], Isa::detect()), f32::NEG_INFINITY);
+        assert_eq!(index_of_largest(&[1.0, 3.0, 3.0], Isa::detect()), 1);
     }
 
     #[test]
@@ -181,10 +181,10 @@ mod tests {
         for (seed, n) in LENGTHS.into_iter().enumerate() {
             let row = random(n, seed as u64);
             for temperature in [1.0, 0.8, 2.5, 1e-3, f32::MIN_POSITIVE / 4.0] {
-                let top = largest(&row, Tier::detect());
-                let weights = on_every_tier(|tier| {
+                let top = largest(&row, Isa::detect());
+                let weights = on_every_isa(|isa| {
                     let mut weights = vec![f32::NAN; n];
-                    let sum = exp_scaled(&row, top, temperature, &mut weights, tier);
+                    let sum = exp_scaled(&row, top, temperature, &mut weights, isa);
                     weights.push(sum);
                     weights
                 });

@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::Tier;
+use super::Isa;
 
 /// Returns `n` numbers drawn uniformly between `-within` and `within`.
 pub(crate) fn random(n: usize, within: f32, seed: u64) -> Vec<f32> {
@@ -18,10 +18,10 @@ pub(crate) fn bits(x: &[f32]) -> Vec<u32> {
 
 /// Runs `f` on every instruction set, asserts that all give the bits of the plain one, and returns
 /// those.
-pub(crate) fn on_every_tier(f: impl Fn(Tier) -> Vec<f32>) -> Vec<f32> {
-    let plain = f(Tier::PLAIN);
-    for tier in Tier::available() {
-        assert_eq!(bits(&f(tier)), bits(&plain), "{tier}");
+pub(crate) fn on_every_isa(f: impl Fn(Isa) -> Vec<f32>) -> Vec<f32> {
+    let plain = f(Isa::PLAIN);
+    for isa in Isa::available() {
+        assert_eq!(bits(&f(isa)), bits(&plain), "{isa}");
     }
     plain
 }

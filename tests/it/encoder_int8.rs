@@ -9,8 +9,8 @@ use std::path::Path;
 use crate::common::Sandbox;
 use candle_core::Device;
 use idiolect::corpus::{Store, View};
-use idiolect::encoder::{Encoder, Options, Precision};
-use idiolect::kernels::Tier;
+use idiolect::encoder::{Encoder, EncoderOptions, EncoderPrecision};
+use idiolect::kernels::Isa;
 use idiolect::peers::{Choice, ChoiceOptions, Selector, choose, ensure_vectors};
 use idiolect::progress::Silent;
 
@@ -48,8 +48,9 @@ fn int8_chooses_nearly_the_representatives_of_f32() {
     let store = Store::open_existing(&sandbox.path("idiolect.sqlite")).unwrap();
     let view = View::all(&store);
     let ids = store.review_ids().unwrap();
-    let encoders = [Precision::F32, Precision::Int8].map(|precision| {
-        let options = Options { device: Device::Cpu, precision, threads: 2, tier: Tier::detect() };
+    let encoders = [EncoderPrecision::F32, EncoderPrecision::Int8].map(|precision| {
+        let options =
+            EncoderOptions { device: Device::Cpu, precision, threads: 2, isa: Isa::detect() };
         let encoder = Encoder::load_with(&files, &options).unwrap();
         assert_eq!(ensure_vectors(&view, &encoder, &ids, &Silent).unwrap().0, ids.len());
         encoder

@@ -5,7 +5,7 @@
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use idiolect::kernels::Tier;
+use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::{
     CombineLogits, Eos, Lm, LoadOptions, Prompt, Request, Sampling, Score, ScoreRequest,
@@ -111,12 +111,12 @@ fn so_are_those_over_keys_and_values_of_bf16() {
 
 fn same_bits(kv_precision: KvPrecision) {
     let Some(files) = crate::common::test_lm() else { return };
-    let load = |threads, tier, share_prefixes| {
+    let load = |threads, isa, share_prefixes| {
         let options =
-            LoadOptions { threads, tier, kv_precision, share_prefixes, ..LoadOptions::default() };
+            LoadOptions { threads, isa, kv_precision, share_prefixes, ..LoadOptions::default() };
         Lm::load(&files, &options).unwrap()
     };
-    let widest = Tier::detect();
+    let widest = Isa::detect();
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let asked = batch(&mut rng);
 
@@ -132,11 +132,11 @@ fn same_bits(kv_precision: KvPrecision) {
     let warm = shared.stats();
     assert!(cold.reused_tokens > cold.prompt_rows / 4, "{cold:?}");
     assert!(warm.prompt_rows - cold.prompt_rows < cold.prompt_rows / 4, "{warm:?}");
-    for tier in Tier::available() {
+    for isa in Isa::available() {
         // The portable kernels are slow.
-        let n = if tier == Tier::PLAIN { 1 } else { 8 };
-        let lm = load(2, tier, true);
+        let n = if isa == Isa::PLAIN { 1 } else { 8 };
+        let lm = load(2, isa, true);
         let some = asked.iter().take(n).map(|asked| ask(&lm, asked.clone()));
-        assert!(block_on(join_all(some)) == alone[..n], "{tier}");
+        assert!(block_on(join_all(some)) == alone[..n], "{isa}");
     }
 }

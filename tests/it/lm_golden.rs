@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use candle_core::Device;
-use idiolect::kernels::Tier;
+use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
-use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, Rows};
+use idiolect::lm::decoder::{
+    BatchRows, CandleDecoder, CpuDecoder, CpuKv, Decoder, DecoderOptions, KvCache, WeightPrecision,
+};
 use idiolect::model::gguf::Gguf;
 use idiolect::model::tokenizer::Tokenizer;
 use sha2::{Digest, Sha256};
@@ -42,39 +44,52 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("../golden/lm-smollm2-135m.json")).unwrap()
 }
 
-/// Loads the model of the golden values, if it is there.
-fn model(precision: Precision) -> Option<Decoder> {
-    model_with(precision, KvPrecision::F16)
-}
-
-fn model_with(precision: Precision, kv_precision: KvPrecision) -> Option<Decoder> {
+/// Opens the model of the golden values, if it is there.
+fn open() -> Option<Gguf> {
     let path = crate::common::test_lm()?.gguf;
     if !path.ends_with(golden().model) {
         eprintln!("skipped: {} is not {}", path.display(), golden().model);
         return None;
     }
-    let gguf = Gguf::open(&path).unwrap();
-    let options = Options {
+    Some(Gguf::open(&path).unwrap())
+}
+
+fn options(precision: WeightPrecision, kv_precision: KvPrecision) -> DecoderOptions {
+    DecoderOptions {
         device: Device::Cpu,
         precision,
         context: Some(4096),
         threads: 0,
-        tier: Tier::detect(),
+        isa: Isa::detect(),
         kv_precision,
-    };
-    Some(Decoder::load(&gguf, &options).unwrap())
+    }
+}
+
+/// Loads the model of the golden values, if it is there.
+fn model(kv_precision: KvPrecision) -> Option<CpuDecoder> {
+    let options = options(WeightPrecision::Packed, kv_precision);
+    Some(CpuDecoder::load(&open()?, &options).unwrap())
+}
+
+/// The same model with dequantized weights.
+fn dequantized() -> CandleDecoder {
+    let options = options(WeightPrecision::Dequantized, KvPrecision::F16);
+    CandleDecoder::load(&open().unwrap(), &options).unwrap()
 }
 
 /// Log-probability of each token but the first, given all tokens before it.
-fn logprobs(decoder: &Decoder, tokens: &[u32]) -> Vec<f64> {
-    let mut cache = decoder.cache();
-    let mut logprobs = Vec::new();
+fn logprobs<D: Decoder>(decoder: &D, tokens: &[u32]) -> Vec<f64> {
+    let mut cache = decoder.empty_cache();
+    let (mut logprobs, mut logits) = (Vec::new(), Vec::new());
     for (chunk, next) in tokens.chunks(CHUNK).zip(tokens[1..].chunks(CHUNK)) {
-        let hidden = decoder.forward(&mut [Rows { tokens: chunk, cache: &mut cache }]).unwrap();
+        let hidden =
+            decoder.forward(&mut [BatchRows { tokens: chunk, cache: &mut cache }]).unwrap();
         for first in (0..next.len()).step_by(64) {
             let count = 64.min(next.len() - first);
-            let logits = decoder.logits(&hidden.narrow(0, first, count).unwrap()).unwrap();
-            for (row, id) in logits.to_vec2::<f32>().unwrap().iter().zip(&next[first..]) {
+            let rows: Vec<u32> = (first..first + count).map(|row| row as u32).collect();
+            decoder.logits(&hidden, &rows, &mut logits).unwrap();
+            let rows = logits.chunks(decoder.config().n_vocab);
+            for (row, id) in rows.zip(&next[first..]) {
                 let sum: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
                 logprobs.push(f64::from(row[*id as usize]) - sum.ln());
             }
@@ -94,22 +109,23 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     (squares / a.len() as f64).sqrt()
 }
 
-fn next_logits(decoder: &Decoder, cache: &mut Cache, tokens: &[u32]) -> Vec<f32> {
-    let hidden = decoder.forward(&mut [Rows { tokens, cache }]).unwrap();
-    let last = hidden.narrow(0, tokens.len() - 1, 1).unwrap();
-    decoder.logits(&last).unwrap().to_vec2::<f32>().unwrap().remove(0)
+fn next_logits(decoder: &CpuDecoder, cache: &mut KvCache<CpuKv>, tokens: &[u32]) -> Vec<f32> {
+    let hidden = decoder.forward(&mut [BatchRows { tokens, cache }]).unwrap();
+    let mut logits = Vec::new();
+    decoder.logits(&hidden, &[tokens.len() as u32 - 1], &mut logits).unwrap();
+    logits
 }
 
 #[test]
 fn perplexity_is_llama_cpps_and_the_dequantized_twins() {
-    let Some(decoder) = model(Precision::Packed) else { return };
+    let Some(decoder) = model(KvPrecision::F16) else { return };
     let golden = golden();
     let ours = logprobs(&decoder, &golden.tokens);
     let (all, theirs) = (perplexity(&ours), golden.perplexity);
     eprintln!("perplexity {all:.4}, llama.cpp {theirs:.4}");
     assert!((all / theirs - 1.0).abs() < 0.005, "{all} {theirs}");
 
-    let twin = logprobs(&model(Precision::Dequantized).unwrap(), &golden.tokens);
+    let twin = logprobs(&dequantized(), &golden.tokens);
     let (ours_off, theirs_off) = (distance(&ours, &twin), distance(&golden.logprobs, &twin));
     eprintln!(
         "dequantized twin {:.4}; root mean square distance of log-probabilities from the twin's: \
@@ -125,7 +141,7 @@ fn perplexity_is_llama_cpps_and_the_dequantized_twins() {
 /// Perplexity of the sample corpus, more than 20,000 tokens, in independent windows.
 #[test]
 fn perplexity_of_a_long_text_is_the_dequantized_twins_and_no_worse_than_llama_cpps() {
-    let Some(decoder) = model(Precision::Packed) else { return };
+    let Some(decoder) = model(KvPrecision::F16) else { return };
     let long = golden().long;
     let texts: Vec<String> = include_str!("../../data/sample/reviews.jsonl")
         .lines()
@@ -139,16 +155,18 @@ fn perplexity_of_a_long_text_is_the_dequantized_twins_and_no_worse_than_llama_cp
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!((tokens.len(), hash), (long.n_tokens, long.sha256));
     assert!(tokens.len() > 20_000);
-    let of = |decoder: &Decoder| {
-        let windows = tokens.chunks(long.window);
-        perplexity(&windows.flat_map(|window| logprobs(decoder, window)).collect::<Vec<_>>())
-    };
     let start = std::time::Instant::now();
+    let windows = || tokens.chunks(long.window);
+    let of = |decoder: &CpuDecoder| {
+        perplexity(&windows().flat_map(|window| logprobs(decoder, window)).collect::<Vec<_>>())
+    };
     let (ours, theirs) = (of(&decoder), long.perplexity);
     eprintln!("{} tokens in {:.1} s", tokens.len(), start.elapsed().as_secs_f64());
-    let twin = of(&model(Precision::Dequantized).unwrap());
+    let twin = dequantized();
+    let twin =
+        perplexity(&windows().flat_map(|window| logprobs(&twin, window)).collect::<Vec<_>>());
     eprintln!("the twin in {:.1} s", start.elapsed().as_secs_f64());
-    let bf16 = of(&model_with(Precision::Packed, KvPrecision::Bf16).unwrap());
+    let bf16 = of(&model(KvPrecision::Bf16).unwrap());
     eprintln!(
         "perplexity {ours:.4}, with keys and values of bf16 {bf16:.4}, dequantized twin {twin:.4}, \
          llama.cpp {theirs:.4}"
@@ -163,11 +181,11 @@ fn perplexity_of_a_long_text_is_the_dequantized_twins_and_no_worse_than_llama_cp
 /// The other six diverged at a token of llama.cpp whose logit was at most 0.26 below our largest.
 #[test]
 fn greedy_tokens_part_from_llama_cpps_only_where_two_are_nearly_alike() {
-    let Some(decoder) = model(Precision::Packed) else { return };
+    let Some(decoder) = model(KvPrecision::F16) else { return };
     let golden = golden();
     let (mut agreed, mut identical) = (0, 0);
     for (n, greedy) in golden.greedy.iter().enumerate() {
-        let mut cache = decoder.cache();
+        let mut cache = decoder.empty_cache();
         let mut logits = next_logits(&decoder, &mut cache, &greedy.prompt);
         let mut parted = false;
         for theirs in &greedy.tokens {

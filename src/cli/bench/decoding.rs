@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use idiolect::lm::decoder::{Cache, Decoder, Options, Precision, Rows};
+use idiolect::lm::decoder::{
+    self, BatchRows, Decoder, DecoderOptions, KvCache, LoadedDecoder, WeightPrecision,
+};
 use idiolect::model::gguf::Gguf;
 
 use super::super::context::Context;
@@ -18,7 +20,17 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Vec<Benc
     if !names.into_iter().any(|name| args.measures(name)) {
         return Ok(Vec::new());
     }
-    let decoder = load(context)?;
+    match load(context)? {
+        LoadedDecoder::Cpu(decoder) => measure_decoder(&*decoder, args, context),
+        LoadedDecoder::Candle(decoder) => measure_decoder(&*decoder, args, context),
+    }
+}
+
+fn measure_decoder<D: Decoder>(
+    decoder: &D,
+    args: &Args,
+    context: &Context,
+) -> anyhow::Result<Vec<BenchResult>> {
     let fits = |n: usize| {
         let context = decoder.config().context;
         if n > context {
@@ -29,7 +41,7 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Vec<Benc
     let mut cases = Vec::new();
     if args.measures(Name::Prefill) {
         for n in args.prompt.iter().copied().filter(|n| fits(*n)) {
-            cases.push(prompt_case(&decoder, n));
+            cases.push(prompt_case(decoder, n));
         }
     }
     let together = std::iter::once(1).chain(args.sequences.iter().copied());
@@ -44,26 +56,26 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Vec<Benc
         let depths = if args.depth.is_empty() { depths } else { &args.depth };
         // One token more than is measured: the first warms up.
         for depth in depths.iter().filter(|depth| fits(*depth.max(&&1) + args.tokens + 1)) {
-            cases.push(text_case(&decoder, name, n_seq, *depth, args.tokens)?);
+            cases.push(text_case(decoder, name, n_seq, *depth, args.tokens)?);
         }
     }
     rounds(&mut cases, args.runs, context)
 }
 
-fn load(context: &Context) -> anyhow::Result<Decoder> {
+fn load(context: &Context) -> anyhow::Result<LoadedDecoder> {
     let files = context.catalog()?.lm_with(&context.globals.lm, context)?;
-    let options = Options {
+    let options = DecoderOptions {
         device: context.device()?,
-        precision: Precision::Packed,
+        precision: WeightPrecision::Packed,
         context: None,
         threads: context.globals.threads,
-        tier: context.tier()?,
+        isa: context.isa()?,
         kv_precision: context.kv_precision(),
     };
-    Ok(Decoder::load(&Gguf::open(&files.gguf)?, &options)?)
+    Ok(decoder::load(&Gguf::open(&files.gguf)?, &options)?)
 }
 
-fn prompt_case(decoder: &Decoder, n: usize) -> BenchCase<'_> {
+fn prompt_case<D: Decoder>(decoder: &D, n: usize) -> BenchCase<'_> {
     BenchCase {
         what: BenchSpec {
             name: Name::Prefill.as_str(),
@@ -76,19 +88,19 @@ fn prompt_case(decoder: &Decoder, n: usize) -> BenchCase<'_> {
     }
 }
 
-fn text_case<'a>(
-    decoder: &'a Decoder,
+fn text_case<'a, D: Decoder>(
+    decoder: &'a D,
     name: Name,
     n_seq: usize,
     depth: usize,
     n_tokens: usize,
 ) -> anyhow::Result<BenchCase<'a>> {
     // Each sequence has its own prompt, so that no prefix could be shared.
-    let prompts: Vec<Cache> = (0..n_seq)
+    let prompts: Vec<KvCache<D::Layout>> = (0..n_seq)
         .map(|sequence| prefill(decoder, depth.max(1), sequence))
         .collect::<anyhow::Result<_>>()?;
     let once = move || -> anyhow::Result<Duration> {
-        let mut caches: Vec<Cache> = prompts.iter().map(Cache::fork).collect();
+        let mut caches: Vec<KvCache<D::Layout>> = prompts.iter().map(KvCache::fork).collect();
         write_one(decoder, &mut caches, 0)?;
         timed(|| (1..=n_tokens).try_for_each(|place| write_one(decoder, &mut caches, place)))
     };
@@ -104,42 +116,44 @@ fn text_case<'a>(
 
 /// Runs a prompt of `n` tokens and returns its cache. Also computes the logits after the last
 /// token, as a completion needs them.
-fn prefill(decoder: &Decoder, n: usize, sequence: usize) -> anyhow::Result<Cache> {
+fn prefill<D: Decoder>(
+    decoder: &D,
+    n: usize,
+    sequence: usize,
+) -> anyhow::Result<KvCache<D::Layout>> {
     let tokens: Vec<u32> = (0..n).map(|place| token(decoder, place, sequence)).collect();
-    let mut cache = decoder.cache();
+    let mut cache = decoder.empty_cache();
     for chunk in tokens.chunks(PORTION) {
-        let hidden = decoder.forward(&mut [Rows { tokens: chunk, cache: &mut cache }])?;
+        let hidden = decoder.forward(&mut [BatchRows { tokens: chunk, cache: &mut cache }])?;
         if cache.len() == n {
-            wait_for(&decoder.logits(&hidden.narrow(0, chunk.len() - 1, 1)?)?)?;
+            let last = chunk.len() as u32 - 1;
+            decoder.logits(&hidden, &[last], &mut Vec::new())?;
         }
     }
     Ok(cache)
 }
 
 /// Runs one more token of every sequence.
-fn write_one(decoder: &Decoder, caches: &mut [Cache], place: usize) -> anyhow::Result<()> {
+fn write_one<D: Decoder>(
+    decoder: &D,
+    caches: &mut [KvCache<D::Layout>],
+    place: usize,
+) -> anyhow::Result<()> {
     let tokens: Vec<u32> =
         (0..caches.len()).map(|sequence| token(decoder, place, sequence)).collect();
-    let mut batch: Vec<Rows<'_>> = caches
+    let rows: Vec<u32> = (0..caches.len() as u32).collect();
+    let mut batch: Vec<BatchRows<'_, D::Layout>> = caches
         .iter_mut()
         .zip(&tokens)
-        .map(|(cache, token)| Rows { tokens: std::slice::from_ref(token), cache })
+        .map(|(cache, token)| BatchRows { tokens: std::slice::from_ref(token), cache })
         .collect();
     let hidden = decoder.forward(&mut batch)?;
-    wait_for(&decoder.logits(&hidden)?)
+    decoder.logits(&hidden, &rows, &mut Vec::new())?;
+    Ok(())
 }
 
 /// Returns an arbitrary token id; speed does not depend on it.
-fn token(decoder: &Decoder, place: usize, sequence: usize) -> u32 {
+fn token<D: Decoder>(decoder: &D, place: usize, sequence: usize) -> u32 {
     let (place, sequence) = (place as u64 + 1, sequence as u64);
     ((place * place * 31 + place * 7 + sequence * 1009) % decoder.config().n_vocab as u64) as u32
-}
-
-/// Waits until the logits are computed. On a GPU an operation may return before it is done; reading
-/// a value waits for it.
-fn wait_for(logits: &candle_core::Tensor) -> anyhow::Result<()> {
-    if !logits.device().is_cpu() {
-        logits.narrow(1, 0, 1)?.flatten_all()?.to_vec1::<f32>()?;
-    }
-    Ok(())
 }

@@ -17,7 +17,8 @@ pub(super) struct Machine {
     cpu: Option<String>,
     cores: usize,
     threads: usize,
-    tier: &'static str,
+    #[serde(rename = "tier")]
+    isa: &'static str,
     device: String,
     lm: Value,
     encoder: Value,
@@ -26,7 +27,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Describes what `--device`, `--threads`, `--tier`, `--lm` and `--encoder` name. A missing
+    /// Describes what `--device`, `--threads`, `--cpu-isa`, `--lm` and `--encoder` name. A missing
     /// model is not an error here, because the benchmarks may not need it.
     pub(super) fn of(context: &Context) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -39,7 +40,7 @@ impl Machine {
                 0 => cores,
                 n => n,
             },
-            tier: context.tier()?.name(),
+            isa: context.isa()?.name(),
             device: match context.device()? {
                 candle_core::Device::Cpu => "cpu".to_owned(),
                 candle_core::Device::Cuda(_) => gpu().unwrap_or_else(|| "cuda".to_owned()),
@@ -58,7 +59,7 @@ impl Machine {
 
     /// Formats the description as a few lines of text.
     pub(super) fn in_words(&self) -> String {
-        let Self { program, os, cpu, cores, threads, tier, device, lm, encoder, .. } = self;
+        let Self { program, os, cpu, cores, threads, isa, device, lm, encoder, .. } = self;
         let cpu = cpu.as_deref().unwrap_or("an unknown CPU");
         let model = |model: &Value| match model["name"].as_str() {
             Some(name) => format!(
@@ -73,7 +74,7 @@ impl Machine {
             None => String::new(),
         };
         format!(
-            "machine: {cpu}, {cores} cores, {threads} threads, {tier}; {os}; {program}\n\
+            "machine: {cpu}, {cores} cores, {threads} threads, {isa}; {os}; {program}\n\
              device:  {device}\nlm:      {}\nencoder: {}{memory}\n",
             model(lm),
             model(encoder)

@@ -21,9 +21,9 @@ use rounds::BenchResult;
 #[command(
     long_about = "Measure how fast this machine is with these models\n\n\
         The models of --lm and --encoder are measured on the device of --device, with --threads \
-        and --tier: prompts (prefill), one text and several at a time written on after nothing and \
-        after long prompts (decode, batched-decode), a text scored, the sample corpus embedded and \
-        indexed, and one whole personalization of the sample corpus by dpl. Each is run once to \
+        and --cpu-isa: prompts (prefill), one text and several at a time written on after nothing \
+        and after long prompts (decode, batched-decode), a text scored, the sample corpus embedded \
+        and indexed, and one whole personalization of the sample corpus by dpl. Each is run once to \
         warm up and then --runs times, in turns with the others; what counts is the median. \
         Nothing is read from or written to the store.",
     after_help = EXAMPLES

@@ -1,5 +1,10 @@
+//! Errors of the encoder.
+
 use crate::model;
 use idiolect_kernels as kernels;
+
+/// This module's `Result`.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Error of the encoder.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +56,8 @@ pub enum Error {
 
 /// Returns the beginning of a text, quoted, for a message.
 pub(super) fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
+    const MAX_CHARS: usize = 60;
+    match text.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{:?}... ({} bytes)", &text[..end], text.len()),
         None => format!("{text:?}"),
     }

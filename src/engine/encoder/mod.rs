@@ -1,15 +1,16 @@
 //! Sentence encoder: one embedding vector per text.
 //!
 //! The model folder's own files are read in `settings` and `architecture`. On the CPU, the network
-//! runs on this program's kernels (`packed`), in f32 or with int8 weights; on other devices it runs
-//! on candle's (`portable`). The vectors are those of the sentence-transformers package (Reimers
+//! runs on this program's kernels (`cpu`), in f32 or with int8 weights; on other devices it runs
+//! on candle's (`candle`). The vectors are those of the sentence-transformers package (Reimers
 //! and Gurevych 2019, Sentence-BERT).
 
 mod architecture;
+mod candle;
+mod cpu;
 mod error;
 mod network;
-mod packed;
-mod portable;
+mod options;
 mod settings;
 mod weights;
 
@@ -29,52 +30,15 @@ use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection};
 use crate::key::Key;
 use crate::model::weights::check_safetensors;
 use crate::model::{self, EncoderFiles};
-use idiolect_kernels::Tier;
+use idiolect_kernels::Isa;
 
-pub use error::Error;
-use network::CandleNetwork;
+pub use error::{Error, Result};
+use network::EncoderNetwork;
+pub use options::{EncoderOptions, EncoderPrecision};
 use settings::EncoderSettings;
-
-/// This module's `Result`.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Version of this code; increased whenever it would compute other vectors from the same files.
 const CODE_VERSION: &str = "2";
-
-/// Number format of the weights in the network's matrix products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// f32, to which the stored weights are converted.
-    F32,
-    /// int8, with a scale for each 32 weights (Q8_0 of GGUF); activations likewise. Takes a quarter
-    /// of the memory and is more than twice as fast; the cosine with the f32 vector is above 0.995.
-    /// CPU only.
-    Int8,
-}
-
-impl Precision {
-    /// Returns `f32` or `int8`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Int8 => "int8",
-        }
-    }
-}
-
-/// Options for loading an encoder.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Device that the network runs on.
-    pub device: Device,
-    /// Number format of its weights.
-    pub precision: Precision,
-    /// Threads on the CPU, including the caller's; 0 means one per core.
-    pub threads: usize,
-    /// Instruction set of the CPU kernels; the vectors are the same on all.
-    pub tier: Tier,
-}
 
 /// Embedding of one text.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,8 +60,8 @@ pub struct Encoder {
     stamp: String,
     settings: EncoderSettings,
     tokenizer: Tokenizer,
-    network: CandleNetwork,
-    precision: Precision,
+    network: EncoderNetwork,
+    precision: EncoderPrecision,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -113,8 +77,11 @@ impl Encoder {
     ///
     /// As [`Encoder::load_with`].
     pub fn load(files: &EncoderFiles, device: &Device) -> Result<Self> {
-        let (device, tier) = (device.clone(), Tier::detect());
-        Self::load_with(files, &Options { device, precision: Precision::F32, threads: 0, tier })
+        let (device, isa) = (device.clone(), Isa::detect());
+        Self::load_with(
+            files,
+            &EncoderOptions { device, precision: EncoderPrecision::F32, threads: 0, isa },
+        )
     }
 
     /// Loads the weights according to `options`.
@@ -125,7 +92,7 @@ impl Encoder {
     /// `files`; an architecture, activation, pooling or module is not supported; neither the folder
     /// nor the catalog states the pooling; or int8 has no kernels for the device or a width
     /// ([`Error::NoInt8`]).
-    pub fn load_with(files: &EncoderFiles, options: &Options) -> Result<Self> {
+    pub fn load_with(files: &EncoderFiles, options: &EncoderOptions) -> Result<Self> {
         let settings = EncoderSettings::read(files)?;
         let weights_path = files.dir.join("model.safetensors");
         let weights = settings::read_file(&weights_path)?;
@@ -142,7 +109,7 @@ impl Encoder {
         }
         check_safetensors(&weights, &weights_path)?;
         let network =
-            CandleNetwork::load(&settings.architecture, weights, options).map_err(|error| {
+            EncoderNetwork::load(&settings.architecture, weights, options).map_err(|error| {
                 match error {
                     Error::NoInt8(_) => error,
                     other => settings::malformed(&weights_path, other.to_string()),
@@ -157,7 +124,7 @@ impl Encoder {
             .with("weights", &sha256)
             .with("tokenizer", settings::sha256(&tokenizer_json))
             .with("settings", settings.fingerprint());
-        if options.precision == Precision::Int8 {
+        if options.precision == EncoderPrecision::Int8 {
             stamp = stamp.with("precision", options.precision.name());
         }
         Ok(Self {
@@ -186,7 +153,7 @@ impl Encoder {
 
     /// Returns the number format of its weights.
     #[must_use]
-    pub fn precision(&self) -> Precision {
+    pub fn precision(&self) -> EncoderPrecision {
         self.precision
     }
 

@@ -3,43 +3,42 @@
 use candle_core::Device;
 
 use super::architecture::Architecture;
-use super::packed::PackedEncoder;
-use super::portable::Portable;
-use super::{Error, Options, Precision, Result};
+use super::candle::CandleEncoder;
+use super::cpu::CpuEncoder;
+use super::error::{Error, Result};
+use super::options::{EncoderOptions, EncoderPrecision};
 use crate::model::Pooling;
 use idiolect_kernels::Pool;
 
-pub(super) enum CandleNetwork {
-    PackedEncoder(Box<PackedEncoder>),
-    Portable(Portable),
+pub(super) enum EncoderNetwork {
+    Cpu(Box<CpuEncoder>),
+    Candle(CandleEncoder),
 }
 
-impl CandleNetwork {
+impl EncoderNetwork {
     /// Builds the network from the bytes of a safetensors file.
     pub(super) fn load(
         architecture: &Architecture,
         safetensors: Vec<u8>,
-        options: &Options,
+        options: &EncoderOptions,
     ) -> Result<Self> {
-        let Options { device, precision, threads, tier } = options;
-        if *precision == Precision::Int8 {
+        let EncoderOptions { device, precision, threads, isa } = options;
+        if *precision == EncoderPrecision::Int8 {
             check_int8(architecture, device)?;
         }
         if device.is_cpu() {
             let pool = Pool::new(*threads);
-            let packed = PackedEncoder::load(architecture, safetensors, *precision, *tier, pool)?;
-            return Ok(Self::PackedEncoder(Box::new(packed)));
+            let packed = CpuEncoder::load(architecture, safetensors, *precision, *isa, pool)?;
+            return Ok(Self::Cpu(Box::new(packed)));
         }
-        Ok(Self::Portable(Portable::load(architecture, safetensors, device)?))
+        Ok(Self::Candle(CandleEncoder::load(architecture, safetensors, device)?))
     }
 
     /// Returns the pooled last hidden states of texts of at least one token, in their order.
     pub(super) fn pooled(&self, texts: &[&[u32]], pooling: Pooling) -> Result<Vec<Vec<f32>>> {
         match self {
-            Self::PackedEncoder(network) => network.pooled(texts, pooling),
-            Self::Portable(network) => {
-                texts.iter().map(|ids| network.pooled(ids, pooling)).collect()
-            }
+            Self::Cpu(network) => network.pooled(texts, pooling),
+            Self::Candle(network) => texts.iter().map(|ids| network.pooled(ids, pooling)).collect(),
         }
     }
 }

@@ -10,14 +10,14 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::architecture::Architecture;
-use super::packed::PackedEncoder;
-use super::portable::Portable;
+use super::candle::CandleEncoder;
+use super::cpu::CpuEncoder;
 use super::settings::EncoderSettings;
 use super::testing::{files, tiny_folder};
 use super::tests::{cosine, real_files};
-use super::{Encoder, Error, Options, Precision};
+use super::{Encoder, EncoderOptions, EncoderPrecision, Error};
 use crate::model::{EncoderFiles, Pooling};
-use idiolect_kernels::{Pool, Tier};
+use idiolect_kernels::{Isa, Pool};
 
 /// Configurations that are hard for kernels: heads of 4, 20 and 32 elements, widths that are not
 /// multiples of a vector's lanes.
@@ -90,13 +90,13 @@ fn random_texts() -> Vec<Vec<u32>> {
         .collect()
 }
 
-fn options(precision: Precision, threads: usize, tier: Tier) -> Options {
-    Options { device: Device::Cpu, precision, threads, tier }
+fn options(precision: EncoderPrecision, threads: usize, isa: Isa) -> EncoderOptions {
+    EncoderOptions { device: Device::Cpu, precision, threads, isa }
 }
 
-fn pack(architecture: &Architecture, bytes: &[u8], tier: Tier, threads: usize) -> PackedEncoder {
+fn pack(architecture: &Architecture, bytes: &[u8], isa: Isa, threads: usize) -> CpuEncoder {
     let pool = Pool::new(threads);
-    PackedEncoder::load(architecture, bytes.to_vec(), Precision::F32, tier, pool).unwrap()
+    CpuEncoder::load(architecture, bytes.to_vec(), EncoderPrecision::F32, isa, pool).unwrap()
 }
 
 #[test]
@@ -107,8 +107,8 @@ fn random_networks_of_both_families_give_the_vectors_of_candle() {
         let architecture = Architecture::from_config(config).unwrap();
         let family = if config["model_type"] == "bert" { "bert." } else { "roberta." };
         let bytes = random_weights(config, if i % 2 == 0 { "" } else { family });
-        let twin = Portable::load(&architecture, bytes.clone(), &Device::Cpu).unwrap();
-        let packed = pack(&architecture, &bytes, Tier::detect(), 2);
+        let twin = CandleEncoder::load(&architecture, bytes.clone(), &Device::Cpu).unwrap();
+        let packed = pack(&architecture, &bytes, Isa::detect(), 2);
         for pooling in [Pooling::Mean, Pooling::Cls, Pooling::Last] {
             for (ids, got) in ids.iter().zip(packed.pooled(&ids, pooling).unwrap()) {
                 let expected = twin.pooled(ids, pooling).unwrap();
@@ -128,20 +128,20 @@ fn bits_depend_neither_on_company_nor_threads_nor_tier() {
     for config in random_networks() {
         let architecture = Architecture::from_config(&config).unwrap();
         let bytes = random_weights(&config, "");
-        let of = |texts: &[&[u32]], tier, threads| {
-            let vectors = pack(&architecture, &bytes, tier, threads).pooled(texts, Pooling::Mean);
+        let of = |texts: &[&[u32]], isa, threads| {
+            let vectors = pack(&architecture, &bytes, isa, threads).pooled(texts, Pooling::Mean);
             let bits = |vector: Vec<f32>| vector.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             vectors.unwrap().into_iter().map(bits).collect::<Vec<_>>()
         };
-        let expected = of(&ids, Tier::PLAIN, 1);
-        for tier in Tier::available() {
-            assert_eq!(of(&ids, tier, 3), expected, "{tier}");
+        let expected = of(&ids, Isa::PLAIN, 1);
+        for isa in Isa::available() {
+            assert_eq!(of(&ids, isa, 3), expected, "{isa}");
         }
-        for (got, expected) in of(&many, Tier::detect(), 2).iter().zip(expected.iter().cycle()) {
+        for (got, expected) in of(&many, Isa::detect(), 2).iter().zip(expected.iter().cycle()) {
             assert_eq!(got, expected);
         }
         for (ids, expected) in ids.iter().zip(&expected) {
-            assert_eq!(&of(&[ids], Tier::detect(), 2)[0], expected);
+            assert_eq!(&of(&[ids], Isa::detect(), 2)[0], expected);
         }
     }
 }
@@ -166,12 +166,12 @@ fn golden_texts() -> Golden {
 fn the_real_network_gives_the_vectors_of_candle_and_int8_stays_near() {
     let Some(files) = real_files() else { return };
     let load =
-        |precision| Encoder::load_with(&files, &options(precision, 2, Tier::detect())).unwrap();
-    let (exact, int8) = (load(Precision::F32), load(Precision::Int8));
+        |precision| Encoder::load_with(&files, &options(precision, 2, Isa::detect())).unwrap();
+    let (exact, int8) = (load(EncoderPrecision::F32), load(EncoderPrecision::Int8));
     assert_ne!(exact.stamp(), int8.stamp(), "vectors of different precision are never mixed");
     let settings = EncoderSettings::read(&files).unwrap();
     let bytes = std::fs::read(files.dir.join("model.safetensors")).unwrap();
-    let twin = Portable::load(&settings.architecture, bytes, &Device::Cpu).unwrap();
+    let twin = CandleEncoder::load(&settings.architecture, bytes, &Device::Cpu).unwrap();
 
     let Golden { cases } = golden_texts();
     let texts: Vec<&str> = cases.iter().map(|case| case.text.as_str()).collect();
@@ -198,9 +198,9 @@ fn real_vectors_depend_neither_on_company_nor_on_threads() {
     let long = "My aunt keeps this lamp beside the piano and swears by it. ".repeat(12);
     let texts = ["a", "It hums.", long.as_str(), "", "Returned it after nine days, twice mended."];
     let many: Vec<&str> = texts.into_iter().cycle().take(60).collect();
-    for precision in [Precision::F32, Precision::Int8] {
+    for precision in [EncoderPrecision::F32, EncoderPrecision::Int8] {
         let load = |threads| {
-            Encoder::load_with(&files, &options(precision, threads, Tier::detect())).unwrap()
+            Encoder::load_with(&files, &options(precision, threads, Isa::detect())).unwrap()
         };
         let (one, three) = (load(1), load(3));
         let together = one.encode(&texts).unwrap();
@@ -217,7 +217,8 @@ fn real_vectors_depend_neither_on_company_nor_on_threads() {
 fn int8_is_refused_where_there_are_no_kernels_for_it() {
     let dir = tiny_folder();
     let files: EncoderFiles = files(dir.path());
-    let error = Encoder::load_with(&files, &options(Precision::Int8, 1, Tier::PLAIN)).unwrap_err();
+    let error =
+        Encoder::load_with(&files, &options(EncoderPrecision::Int8, 1, Isa::PLAIN)).unwrap_err();
     assert!(matches!(error, Error::NoInt8(_)));
     let message = error.to_string();
     assert!(message.contains("hidden_size is 8") && message.contains("use f32"), "{message}");

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::Result;
 use super::architecture::Architecture;
+use super::error::Result;
 use crate::model::{EncoderFiles, Error, Pooling};
 
 /// Settings of an encoder, each from the file that is authoritative for it.
@@ -158,7 +158,7 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Error for a malformed file; `what` says what was found, what was expected and what to do.
-pub(super) fn malformed(path: &Path, what: String) -> super::Error {
+pub(super) fn malformed(path: &Path, what: String) -> super::error::Error {
     Error::Malformed { path: path.to_owned(), what }.into()
 }
 

@@ -410,7 +410,12 @@ struct Timed {
 fn timed(grammars: &Grammars, tokenizer: &Tokenizer, schema: &Value, seed: u64) -> Timed {
     let mut constrained = grammars.begin(&Constraint::JsonSchema(schema.clone()), 400).unwrap();
     let settings = Sampling { temperature: 1.0, seed, ..Sampling::default() };
-    let mut sampler = crate::lm::sampler::Sampler::new(&settings, Arc::default()).unwrap();
+    let mut sampler = crate::lm::sampler::Sampler::new(
+        &settings,
+        Arc::default(),
+        idiolect_kernels::Isa::detect(),
+    )
+    .unwrap();
     let (mut masks, mut takes, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     while constrained.finish().is_none() {
         let mut logits = vec![0.0; tokenizer.n_vocab()];

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::constraint::Grammars;
-use super::decoder::{self, Cache, Decoder, Precision};
+use super::decoder::{self, Decoder, DecoderOptions, LoadedDecoder, WeightPrecision};
 use super::engine::Engine;
 use super::record::Recorder;
 use super::scheduler::{Limits, Scheduler};
@@ -18,7 +18,7 @@ use crate::model::LmFiles;
 use crate::model::chat::ChatTemplate;
 use crate::model::gguf::Gguf;
 use crate::model::tokenizer::{Piece, Tokenizer};
-use idiolect_kernels::Tier;
+use idiolect_kernels::Isa;
 use idiolect_kernels::attention::KvPrecision;
 
 /// Handle of a running language model; cheap to clone, usable from many threads. The engine ends
@@ -39,7 +39,7 @@ pub struct LoadOptions {
     /// the model's own.
     pub context: Option<usize>,
     /// Instruction set of the kernels on the CPU.
-    pub tier: Tier,
+    pub isa: Isa,
     /// Precision of keys and values on the CPU; another precision gives other texts.
     pub kv_precision: KvPrecision,
     /// File to which every request is logged with its tokens, one JSON line each
@@ -58,7 +58,7 @@ impl Default for LoadOptions {
             device: candle_core::Device::Cpu,
             threads: 0,
             context: None,
-            tier: Tier::detect(),
+            isa: Isa::detect(),
             kv_precision: KvPrecision::default(),
             record: None,
             kv_budget: 1 << 30,
@@ -72,6 +72,8 @@ pub(super) struct LmShared {
     fingerprint: String,
     pub(super) path: PathBuf,
     pub(super) context: usize,
+    /// Instruction set of the kernels.
+    pub(super) isa: Isa,
     n_weights: u64,
     /// Token that replaces an empty prompt.
     start_token: Option<u32>,
@@ -80,8 +82,9 @@ pub(super) struct LmShared {
     pub(super) token_kinds: Arc<TokenKinds>,
     /// State shared by all constraints; built at the first constrained request.
     pub(super) grammars: OnceLock<Result<Grammars, String>>,
-    /// An empty cache; the caches of all requests are made from it.
-    pub(super) cache: Cache,
+    /// Number of positions and bytes of a KV block.
+    pub(super) block_size: usize,
+    pub(super) block_bytes: usize,
     pub(super) kv_budget: usize,
     counters: Arc<Counters>,
     pub(super) counted: CountedTexts,
@@ -103,26 +106,30 @@ impl Lm {
             None => Tokenizer::from_gguf(&gguf)?,
         };
         let template = ChatTemplate::from_gguf(&gguf)?;
-        let decoder = Decoder::load(
-            &gguf,
-            &decoder::Options {
-                device: options.device.clone(),
-                precision: Precision::Packed,
-                context: options.context,
-                threads: options.threads,
-                tier: options.tier,
-                kv_precision: options.kv_precision,
-            },
-        )?;
-        Self::start(files, &gguf, tokenizer, template, decoder, options)
+        let decoder_options = DecoderOptions {
+            device: options.device.clone(),
+            precision: WeightPrecision::Packed,
+            context: options.context,
+            threads: options.threads,
+            isa: options.isa,
+            kv_precision: options.kv_precision,
+        };
+        match decoder::load(&gguf, &decoder_options)? {
+            LoadedDecoder::Cpu(decoder) => {
+                Self::start(files, &gguf, tokenizer, template, *decoder, options)
+            }
+            LoadedDecoder::Candle(decoder) => {
+                Self::start(files, &gguf, tokenizer, template, *decoder, options)
+            }
+        }
     }
 
-    fn start(
+    fn start<D: Decoder>(
         files: &LmFiles,
         gguf: &Gguf,
         tokenizer: Tokenizer,
         template: ChatTemplate,
-        decoder: Decoder,
+        decoder: D,
         options: &LoadOptions,
     ) -> Result<Self> {
         let n_vocab = decoder.config().n_vocab;
@@ -162,11 +169,12 @@ impl Lm {
         let counters = Arc::new(Counters::default());
         let limits =
             Limits { kv_budget: options.kv_budget, share_prefixes: options.share_prefixes };
-        let cache = decoder.cache();
+        let kv_pool = decoder.kv_pool();
+        let (block_size, block_bytes) = (kv_pool.block_size(), kv_pool.block_bytes());
         let scheduler = Scheduler::new(
             decoder,
             Arc::clone(&tokenizer),
-            options.tier,
+            options.isa,
             limits,
             Arc::clone(&counters),
         );
@@ -177,13 +185,15 @@ impl Lm {
                 fingerprint,
                 path: files.gguf.clone(),
                 context,
+                isa: options.isa,
                 n_weights: gguf.n_weights(),
                 start_token,
                 tokenizer,
                 template,
                 token_kinds: Arc::new(token_kinds),
                 grammars: OnceLock::new(),
-                cache,
+                block_size,
+                block_bytes,
                 kv_budget: options.kv_budget,
                 counters,
                 counted: CountedTexts::default(),

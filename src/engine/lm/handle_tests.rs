@@ -12,13 +12,14 @@ use futures::executor::block_on;
 use futures::future::join_all;
 
 use super::*;
+use crate::lm::decoder::CpuDecoder;
 use crate::lm::tiny::Tiny;
 use crate::lm::{
     Chat, CombineLogits, Completion, Eos, Finish, Request, Role, Sampling, Score, ScoreRequest,
     WeightedSum,
 };
 use crate::model::gguf::Value;
-use idiolect_kernels::Tier;
+use idiolect_kernels::Isa;
 use idiolect_kernels::attention::KvPrecision;
 
 fn try_load(tiny: &Tiny, options: &LoadOptions) -> Result<Lm> {
@@ -155,22 +156,25 @@ fn scores_are_log_softmax_of_the_decoders_logits() {
     let score = block_on(score(&lm, Prompt::Text(prompt.clone()), continuation.clone())).unwrap();
     assert_eq!(score.tokens, lm.tokenize(&continuation).unwrap());
 
-    let options = decoder::Options {
+    let options = DecoderOptions {
         device: candle_core::Device::Cpu,
-        precision: Precision::Packed,
+        precision: WeightPrecision::Packed,
         context: None,
         threads: 1,
-        tier: Tier::detect(),
+        isa: Isa::detect(),
         kv_precision: KvPrecision::default(),
     };
-    let decoder = Decoder::load(&tiny.gguf(), &options).unwrap();
+    let decoder = CpuDecoder::load(&tiny.gguf(), &options).unwrap();
     let mut tokens = lm.tokenize(&prompt).unwrap();
     let n_prompt = tokens.len();
     tokens.extend(&score.tokens);
-    let mut cache = decoder.cache();
+    let mut cache = decoder.empty_cache();
     let hidden =
-        decoder.forward(&mut [decoder::Rows { tokens: &tokens, cache: &mut cache }]).unwrap();
-    let logits = decoder.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
+        decoder.forward(&mut [decoder::BatchRows { tokens: &tokens, cache: &mut cache }]).unwrap();
+    let rows: Vec<u32> = (0..tokens.len() as u32).collect();
+    let mut logits = Vec::new();
+    decoder.logits(&hidden, &rows, &mut logits).unwrap();
+    let logits: Vec<&[f32]> = logits.chunks(decoder.config().n_vocab).collect();
     for (i, (id, logprob)) in score.tokens.iter().zip(&score.logprobs).enumerate() {
         let row = &logits[n_prompt - 1 + i][..crate::lm::tiny::N_TOKENS];
         let total: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();

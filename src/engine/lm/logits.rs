@@ -2,7 +2,7 @@
 //! prompts are combined, and which tokens are forbidden.
 
 use crate::model::tokenizer::Tokenizer;
-use idiolect_kernels::Tier;
+use idiolect_kernels::Isa;
 use idiolect_kernels::softmax::log_sum_exp;
 
 /// The distributions of the next token after several prompts that are continued with the same text.
@@ -11,24 +11,24 @@ pub struct Distributions<'a> {
     pub written: &'a [u32],
     /// Natural log-probabilities of the vocabulary after each prompt, `[n_prompts][n_vocab]`.
     pub logprobs: &'a [&'a [f32]],
-    tier: Tier,
+    isa: Isa,
 }
 
 impl<'a> Distributions<'a> {
     /// Distributions that did not come from an engine, for tests.
     #[must_use]
     pub fn new(written: &'a [u32], logprobs: &'a [&'a [f32]]) -> Self {
-        Self { written, logprobs, tier: Tier::detect() }
+        Self { written, logprobs, isa: Isa::detect() }
     }
 
-    pub(super) fn on(self, tier: Tier) -> Self {
-        Self { tier, ..self }
+    pub(super) fn on(self, isa: Isa) -> Self {
+        Self { isa, ..self }
     }
 
     /// Logarithm of the sum of the exponentials of some scores, with the engine's kernels.
     #[must_use]
     pub fn log_sum_exp(&self, scores: &[f32]) -> f32 {
-        log_sum_exp(scores, self.tier)
+        log_sum_exp(scores, self.isa)
     }
 }
 

@@ -7,9 +7,9 @@
 //! Both are futures; dropping one removes its request from the engine before the next forward step.
 //!
 //! Requests go to the `scheduler`. In every forward step of the `decoder` it computes rows of all
-//! running requests (`plan` selects them) and passes the logits to each request (`job`). The KV
-//! blocks are kept in the prefix cache (`tree`), so that prompts with a common prefix compute it
-//! once.
+//! running requests (`batch` selects them) and passes the logits to each request (`sequence`). The
+//! KV blocks are kept in the prefix cache (`prefix_cache`), so that prompts with a common prefix
+//! compute it once.
 
 pub use crate::model::chat::{Chat, Message, Role};
 
@@ -17,6 +17,7 @@ pub mod decoder;
 pub mod sampler;
 pub mod stop;
 
+mod batch;
 mod constraint;
 mod dry;
 mod engine;
@@ -24,19 +25,18 @@ mod error;
 mod forced_end;
 mod generation;
 mod handle;
-mod job;
 mod logits;
-mod plan;
+mod prefix_cache;
 mod record;
 mod request;
 mod sampling;
 mod scheduler;
 mod scoring;
+mod sequence;
 mod shortest_match;
 mod stats;
 mod token_counts;
 mod token_kinds;
-mod tree;
 mod verbs;
 
 #[cfg(any(test, feature = "testing"))]
@@ -45,6 +45,7 @@ pub mod tiny;
 pub use constraint::Constraint;
 pub use error::Error;
 pub use handle::{Lm, LoadOptions};
+pub use idiolect_kernels::Isa;
 pub use logits::{CombineLogits, Distributions, MaskLogits, WeightedSum};
 pub use record::{Outcome, Recorded, Verb};
 pub use request::{Completion, Eos, Finish, OnText, Prompt, Request, Score, ScoreRequest};

@@ -8,27 +8,29 @@ use rand_chacha::ChaCha8Rng;
 use super::dry;
 use super::token_kinds::TokenKinds;
 use super::{Error, Result, Sampling};
-use idiolect_kernels::{Tier, softmax};
+use idiolect_kernels::{Isa, softmax};
 
 /// A sampler: settings, random generator, and the token kinds that the penalties need.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     settings: Sampling,
     token_kinds: Arc<TokenKinds>,
+    isa: Isa,
     rng: ChaCha8Rng,
     never: Vec<u32>,
 }
 
 impl Sampler {
-    /// Creates a sampler, seeded by the settings.
+    /// Creates a sampler, seeded by the settings. `isa`: instruction set of its kernels.
     ///
     /// # Errors
     /// A setting is out of its range.
-    pub fn new(settings: &Sampling, token_kinds: Arc<TokenKinds>) -> Result<Self> {
+    pub fn new(settings: &Sampling, token_kinds: Arc<TokenKinds>, isa: Isa) -> Result<Self> {
         settings.check()?;
         Ok(Self {
             settings: settings.clone(),
             token_kinds,
+            isa,
             rng: ChaCha8Rng::seed_from_u64(settings.seed),
             never: Vec::new(),
         })
@@ -51,12 +53,12 @@ impl Sampler {
                 *logit = f32::NEG_INFINITY;
             }
         }
-        check_logits(logits)?;
+        check_logits(logits, self.isa)?;
         self.penalise(logits, before);
         if self.settings.temperature == 0.0 {
-            return Ok(likeliest(logits));
+            return Ok(likeliest(logits, self.isa));
         }
-        let distribution = distribution(logits, &self.settings);
+        let distribution = distribution(logits, &self.settings, self.isa);
         let mut left = self.rng.random::<f64>();
         for (id, probability) in &distribution {
             left -= probability;
@@ -65,7 +67,7 @@ impl Sampler {
             }
         }
         // The probabilities may sum to slightly less than 1.
-        Ok(distribution.last().map_or_else(|| likeliest(logits), |(id, _)| *id))
+        Ok(distribution.last().map_or_else(|| likeliest(logits, self.isa), |(id, _)| *id))
     }
 
     fn penalise(&self, logits: &mut [f32], before: &[u32]) {
@@ -102,12 +104,11 @@ impl Sampler {
 ///
 /// `logits` are finite or minus infinity, at least one of them finite.
 #[must_use]
-pub fn distribution(logits: &[f32], settings: &Sampling) -> Vec<(u32, f64)> {
-    let tier = Tier::detect();
-    let largest = softmax::largest(logits, tier);
+pub fn distribution(logits: &[f32], settings: &Sampling, isa: Isa) -> Vec<(u32, f64)> {
+    let largest = softmax::largest(logits, isa);
     let mut weights = vec![0.0; logits.len()];
     let total =
-        f64::from(softmax::exp_scaled(logits, largest, settings.temperature, &mut weights, tier));
+        f64::from(softmax::exp_scaled(logits, largest, settings.temperature, &mut weights, isa));
 
     // A weight is the token's probability divided by the largest one, so min-p needs no sum.
     // Weights of 0 can never be drawn.
@@ -178,16 +179,16 @@ fn keep_top_p(
 }
 
 /// The most likely token; ties go to the lowest id.
-fn likeliest(logits: &[f32]) -> u32 {
-    softmax::index_of_largest(logits, Tier::detect()) as u32
+fn likeliest(logits: &[f32], isa: Isa) -> u32 {
+    softmax::index_of_largest(logits, isa) as u32
 }
 
 /// Checks that the logits define a distribution.
 ///
 /// # Errors
 /// A logit is NaN or plus infinity, or all are minus infinity.
-pub(super) fn check_logits(logits: &[f32]) -> Result<()> {
-    let largest = softmax::largest(logits, Tier::detect());
+pub(super) fn check_logits(logits: &[f32], isa: Isa) -> Result<()> {
+    let largest = softmax::largest(logits, isa);
     if largest.is_finite() {
         return Ok(());
     }

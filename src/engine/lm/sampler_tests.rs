@@ -12,7 +12,7 @@ fn warm() -> Sampling {
 }
 
 fn assert_distribution(settings: &Sampling, want: &[(u32, f64)]) {
-    let got = distribution(&four(), settings);
+    let got = distribution(&four(), settings, Isa::detect());
     assert_eq!(got.len(), want.len(), "{got:?}");
     for (got, want) in got.iter().zip(want) {
         assert!(got.0 == want.0 && (got.1 - want.1).abs() < 1e-6, "{got:?} {want:?}");
@@ -22,7 +22,7 @@ fn assert_distribution(settings: &Sampling, want: &[(u32, f64)]) {
 fn choose(settings: &Sampling, logits: &[f32], before: &[u32]) -> Result<u32> {
     let text: Vec<&[u8]> = vec![b"x"; logits.len()];
     let vocabulary = Arc::new(TokenKinds::new(text.into_iter()));
-    Sampler::new(settings, vocabulary)?.choose(&mut logits.to_vec(), before)
+    Sampler::new(settings, vocabulary, Isa::detect())?.choose(&mut logits.to_vec(), before)
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn control_tokens_are_never_penalised() {
     let tokens: [&[u8]; 2] = [b"", b"x"];
     let vocabulary = Arc::new(TokenKinds::new(tokens.into_iter()));
     let settings = Sampling { repetition_penalty: 2.0, ..Sampling::default() };
-    let mut sampler = Sampler::new(&settings, vocabulary).unwrap();
+    let mut sampler = Sampler::new(&settings, vocabulary, Isa::detect()).unwrap();
     assert_eq!(sampler.choose(&mut [3.0, 2.0], &[0, 0]).unwrap(), 0);
 }
 
@@ -105,7 +105,7 @@ fn settings_out_of_range_are_named() {
 #[test]
 fn draws_follow_the_distribution() {
     let vocabulary = Arc::new(TokenKinds::new([b"x".as_slice(); 4].into_iter()));
-    let mut sampler = Sampler::new(&warm(), vocabulary).unwrap();
+    let mut sampler = Sampler::new(&warm(), vocabulary, Isa::detect()).unwrap();
     let mut counts = [0f64; 4];
     for _ in 0..20_000 {
         counts[sampler.choose(&mut four(), &[]).unwrap() as usize] += 1.0 / 20_000.0;
@@ -133,7 +133,7 @@ proptest! {
         top_p in 0f32..=1.0, min_p in 0f32..=1.0,
     ) {
         let settings = Sampling { temperature, top_k, top_p, min_p, ..warm() };
-        let left = distribution(&logits, &settings);
+        let left = distribution(&logits, &settings, Isa::detect());
         let sum: f64 = left.iter().map(|(_, p)| p).sum();
         prop_assert!((sum - 1.0).abs() < 1e-9);
         prop_assert!(left.windows(2).all(|pair| pair[0].1 >= pair[1].1));
@@ -143,8 +143,8 @@ proptest! {
 
     #[test]
     fn top_p_keeps_the_smallest_set_that_reaches_it(logits in logits(), top_p in 0.01f32..0.99) {
-        let all = distribution(&logits, &warm());
-        let kept = distribution(&logits, &Sampling { top_p, ..warm() });
+        let all = distribution(&logits, &warm(), Isa::detect());
+        let kept = distribution(&logits, &Sampling { top_p, ..warm() }, Isa::detect());
         let mass = |n: usize| all[..n].iter().map(|(_, p)| p).sum::<f64>();
         prop_assert!(mass(kept.len()) >= f64::from(top_p) - 1e-9);
         prop_assert!(mass(kept.len() - 1) < f64::from(top_p) + 1e-9);
@@ -153,7 +153,7 @@ proptest! {
 
     #[test]
     fn tighter_settings_keep_subsets(logits in logits(), k in 1usize..40, p in 0.01f32..0.9) {
-        let of = |settings: Sampling| ids(&distribution(&logits, &settings));
+        let of = |settings: Sampling| ids(&distribution(&logits, &settings, Isa::detect()));
         let subset = |a: &[u32], b: &[u32]| a.iter().all(|id| b.contains(id));
         let (wide, tight) = (
             of(Sampling { top_k: k + 5, ..warm() }), of(Sampling { top_k: k, ..warm() }));

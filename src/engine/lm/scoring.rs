@@ -4,7 +4,7 @@ use futures::channel::oneshot;
 
 use super::sampler::check_logits;
 use super::{Error, Result, Score};
-use idiolect_kernels::Tier;
+use idiolect_kernels::Isa;
 use idiolect_kernels::softmax::log_sum_exp;
 
 /// A scored text, under one or several distributions per token.
@@ -37,12 +37,12 @@ impl Scoring {
 
     /// Scores the next token under distribution `index`; returns whether this was the last token's
     /// last distribution. The distributions of one token come in their order.
-    pub(super) fn take(&mut self, index: usize, logits: &[f32], tier: Tier) -> Result<bool> {
-        check_logits(logits)?;
+    pub(super) fn take(&mut self, index: usize, logits: &[f32], isa: Isa) -> Result<bool> {
+        check_logits(logits, isa)?;
         let logprobs = &mut self.logprobs[index];
         let id = self.continuation[logprobs.len()];
         let logit = logits.get(id as usize).ok_or(Error::Token { id, n_vocab: logits.len() })?;
-        logprobs.push(logit - log_sum_exp(logits, tier));
+        logprobs.push(logit - log_sum_exp(logits, isa));
         Ok(self.n_taken() == self.continuation.len())
     }
 

@@ -13,7 +13,8 @@ pub struct Stats {
     /// request with several prompts counts each position once.
     pub logit_rows: u64,
     /// Number of forward steps of the decoder.
-    pub passes: u64,
+    #[serde(rename = "passes")]
+    pub forward_steps: u64,
     /// Bytes of all KV caches after the last forward step; each KV block is counted once.
     pub kv_bytes: usize,
     /// Largest value that `kv_bytes` has had.
@@ -25,7 +26,7 @@ pub(super) struct Counters {
     prompt_rows: AtomicU64,
     reused_tokens: AtomicU64,
     logit_rows: AtomicU64,
-    passes: AtomicU64,
+    forward_steps: AtomicU64,
     kv_bytes: AtomicUsize,
     kv_peak_bytes: AtomicUsize,
 }
@@ -39,8 +40,8 @@ impl Counters {
         self.reused_tokens.fetch_add(n as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn add_pass(&self, logit_rows: usize) {
-        self.passes.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add_forward_step(&self, logit_rows: usize) {
+        self.forward_steps.fetch_add(1, Ordering::Relaxed);
         self.logit_rows.fetch_add(logit_rows as u64, Ordering::Relaxed);
     }
 
@@ -54,7 +55,7 @@ impl Counters {
             prompt_rows: self.prompt_rows.load(Ordering::Relaxed),
             reused_tokens: self.reused_tokens.load(Ordering::Relaxed),
             logit_rows: self.logit_rows.load(Ordering::Relaxed),
-            passes: self.passes.load(Ordering::Relaxed),
+            forward_steps: self.forward_steps.load(Ordering::Relaxed),
             kv_bytes: self.kv_bytes.load(Ordering::Relaxed),
             kv_peak_bytes: self.kv_peak_bytes.load(Ordering::Relaxed),
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::constraint::{Constrained, Grammars};
 use super::generation::{Generation, GenerationLimits};
 use super::handle::Lm;
-use super::job::{Job, Lane, Work};
 use super::record::{Recorded, Verb};
 use super::sampler::Sampler;
 use super::scoring::Scoring;
+use super::sequence::{Sequence, SequenceGroup, Work};
 use super::{Completion, Constraint, Eos, Error, Prompt, Request, Result, Score, ScoreRequest};
 
 impl Lm {
@@ -25,7 +25,7 @@ impl Lm {
         let prompts = self.tokenize_prompts(&request.prompts)?;
         let Request { combine, mask, sampling, max_tokens, stop, eos, constraint, on_text, .. } =
             request;
-        let mut sampler = Sampler::new(&sampling, Arc::clone(&self.shared.token_kinds))?;
+        let mut sampler = Sampler::new(&sampling, Arc::clone(&self.shared.token_kinds), self.shared.isa)?;
         if eos == Eos::Ignore {
             sampler = sampler.never(self.shared.tokenizer.ends().collect());
         }
@@ -33,7 +33,7 @@ impl Lm {
             Some(constraint) => Some(self.constrain(constraint, max_tokens, &stop, eos)?),
             None => None,
         };
-        let lanes = self.lanes(&prompts, &[], max_tokens)?;
+        let sequences = self.sequences(&prompts, &[], max_tokens)?;
         let prompt_tokens = prompts.iter().map(Vec::len).sum();
         let recording = self.shared.recorder.as_ref().map(|recorder| {
             let verb = if combine.is_some() { Verb::CompleteSteered } else { Verb::Complete };
@@ -49,7 +49,8 @@ impl Lm {
         let limits = GenerationLimits { constraint, mask, stop, max_tokens, on_text };
         let generation = Generation::new(sampler, limits, prompt_tokens, reply);
         let work = Work::Generate(Box::new(generation));
-        let answer = self.ask(Job { lanes, combine: vec![combine], work }, answer).await;
+        let answer =
+            self.ask(SequenceGroup { sequences, combine: vec![combine], work }, answer).await;
         if let Some(recording) = recording {
             recording.end(answer.as_ref().ok().map(|answer| answer.completion_tokens))?;
         }
@@ -73,7 +74,7 @@ impl Lm {
         let continuation = self.tokenize(&continuation)?;
         // No token follows the last one, so its row is not needed.
         let run = continuation.split_last().map_or(&[][..], |(_, others)| others);
-        let lanes = self.lanes(&prompts, run, usize::from(!continuation.is_empty()))?;
+        let sequences = self.sequences(&prompts, run, usize::from(!continuation.is_empty()))?;
         if continuation.is_empty() {
             return Ok(vec![Score::default(); combine.len()]);
         }
@@ -84,7 +85,7 @@ impl Lm {
         let (reply, answer) = oneshot::channel();
         let n_tokens = continuation.len();
         let work = Work::Score(Scoring::new(continuation, combine.len(), reply));
-        let answer = self.ask(Job { lanes, combine, work }, answer).await;
+        let answer = self.ask(SequenceGroup { sequences, combine, work }, answer).await;
         if let Some(recording) = recording {
             recording.end(answer.as_ref().ok().map(|_| n_tokens))?;
         }
@@ -114,29 +115,36 @@ impl Lm {
 
     /// One sequence per prompt. Each continues with the tokens `text` and up to `n_more` further
     /// ones.
-    fn lanes(&self, prompts: &[Vec<u32>], text: &[u32], n_more: usize) -> Result<Vec<Lane>> {
+    fn sequences(
+        &self,
+        prompts: &[Vec<u32>],
+        text: &[u32],
+        n_more: usize,
+    ) -> Result<Vec<Sequence>> {
         let n_text = text.len().saturating_add(n_more);
-        let mut n_runs: usize = 0;
-        let mut lanes = Vec::with_capacity(prompts.len());
+        let mut n_blocks: usize = 0;
+        let mut sequences = Vec::with_capacity(prompts.len());
         for prompt in prompts {
             self.check_window(prompt.len(), n_text)?;
-            let tokens = [prompt, text].concat();
-            let cache = self.shared.cache.empty();
-            let longest = prompt.len() + n_text;
-            n_runs += longest.div_ceil(cache.run_len());
-            lanes.push(Lane::new(tokens, prompt.len(), longest, cache));
+            let max_len = prompt.len() + n_text;
+            n_blocks += max_len.div_ceil(self.shared.block_size);
+            sequences.push(Sequence::new([prompt, text].concat(), prompt.len(), max_len));
         }
-        let needed = n_runs.saturating_mul(self.shared.cache.run_bytes());
+        let needed = n_blocks.saturating_mul(self.shared.block_bytes);
         let budget = self.shared.kv_budget;
         if needed > budget {
-            let tokens = lanes.iter().map(|lane| lane.longest).sum();
+            let tokens = sequences.iter().map(|sequence| sequence.max_len).sum();
             return Err(Error::Budget { tokens, needed, budget });
         }
-        Ok(lanes)
+        Ok(sequences)
     }
 
-    async fn ask<T>(&self, job: Job, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
-        self.shared.engine.send(job)?;
+    async fn ask<T>(
+        &self,
+        group: SequenceGroup,
+        answer: oneshot::Receiver<Result<T>>,
+    ) -> Result<T> {
+        self.shared.engine.send(group)?;
         match answer.await {
             Ok(answer) => answer,
             Err(oneshot::Canceled) => {

@@ -7,17 +7,16 @@
 //! share the KV block, the instruction set and the number of threads. Keys and values are stored in
 //! f16, or in bf16, which halves the work on CPUs that multiply pairs of bf16.
 
-mod bf16;
-mod cache;
-mod f16;
-mod products;
-mod share;
-mod states;
+mod attend;
+mod format;
+mod layout;
+mod plan;
+mod softmax_state;
 mod tile;
-mod work;
 
-pub use cache::{KvPrecision, KvShape, RUN};
-pub use work::{Sequence, attend};
+pub use attend::attend;
+pub use layout::{KV_BLOCK_SIZE, KvPrecision, KvShape};
+pub use plan::AttentionSequence;
 
 #[cfg(test)]
 mod tests;

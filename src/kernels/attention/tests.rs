@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{KvPrecision, KvShape, RUN, Sequence, attend};
+use super::{AttentionSequence, KV_BLOCK_SIZE, KvPrecision, KvShape, attend};
 use crate::testing::{self, bits};
-use crate::{Pool, Tier};
+use crate::{Isa, Pool};
 use half::{bf16, f16};
 
 fn random(n: usize, seed: u64) -> Vec<f32> {
@@ -18,7 +18,7 @@ struct Case {
     queries: Vec<f32>,
     keys: Vec<f32>,
     values: Vec<f32>,
-    runs: Vec<Vec<u16>>,
+    kv_blocks: Vec<Vec<u16>>,
 }
 
 impl Case {
@@ -41,21 +41,23 @@ impl Case {
         // Unwritten positions hold NaN in f16 and in bf16 and must not affect results. Padding must
         // be zero.
         let unwritten = if shape.head_dim.is_multiple_of(16) { 0x7FFF } else { 0 };
-        let mut runs = vec![vec![unwritten; shape.run_len()]; len.div_ceil(RUN)];
+        let mut runs = vec![vec![unwritten; shape.block_len()]; len.div_ceil(KV_BLOCK_SIZE)];
         for (position, (key, value)) in keys.chunks(width).zip(values.chunks(width)).enumerate() {
-            shape.write(&mut runs[position / RUN], position % RUN, key, value).unwrap();
+            shape
+                .write(&mut runs[position / KV_BLOCK_SIZE], position % KV_BLOCK_SIZE, key, value)
+                .unwrap();
         }
-        Self { shape, n_heads, queries, keys, values, runs }
+        Self { shape, n_heads, queries, keys, values, kv_blocks: runs }
     }
 
     /// Attention of rows `start .. start + n_rows` as the only sequence of a batch.
-    fn rows(&self, start: usize, n_rows: usize, tier: Tier, pool: &Pool) -> Vec<f32> {
+    fn rows(&self, start: usize, n_rows: usize, isa: Isa, pool: &Pool) -> Vec<f32> {
         let width = self.n_heads * self.shape.head_dim;
-        let runs: Vec<&[u16]> = self.runs.iter().map(Vec::as_slice).collect();
-        let sequence = Sequence { runs: &runs, first_row: 0, n_rows, start };
+        let runs: Vec<&[u16]> = self.kv_blocks.iter().map(Vec::as_slice).collect();
+        let sequence = AttentionSequence { kv_blocks: &runs, first_row: 0, n_rows, start };
         let mut out = vec![f32::NAN; n_rows * width];
         let queries = &self.queries[start * width..(start + n_rows) * width];
-        attend(self.shape, self.n_heads, queries, &[sequence], &mut out, tier, pool).unwrap();
+        attend(self.shape, self.n_heads, queries, &[sequence], &mut out, isa, pool).unwrap();
         out
     }
 
@@ -124,7 +126,7 @@ fn attention_is_what_its_formula_says() {
     for (precision, shape) in cases() {
         let case = Case::new(precision, shape);
         let (n_heads, _, head_dim, len) = shape;
-        let out = case.rows(0, len, Tier::detect(), &pool);
+        let out = case.rows(0, len, Isa::detect(), &pool);
         // Weights in bf16 have relative errors of up to 2^-9; values are within 2.
         let (most, mean) = match precision {
             KvPrecision::F16 => (1e-5, 1e-6),
@@ -150,9 +152,9 @@ fn every_tier_gives_the_bits_of_the_plain_one() {
     let pool = Pool::new(2);
     for (precision, shape) in cases() {
         let (case, len) = (Case::new(precision, shape), shape.3);
-        let expected = bits(&case.rows(0, len, Tier::PLAIN, &pool));
-        for tier in Tier::available() {
-            assert_eq!(bits(&case.rows(0, len, tier, &pool)), expected, "{tier}");
+        let expected = bits(&case.rows(0, len, Isa::PLAIN, &pool));
+        for isa in Isa::available() {
+            assert_eq!(bits(&case.rows(0, len, isa, &pool)), expected, "{isa}");
         }
     }
 }
@@ -163,16 +165,16 @@ fn a_row_is_the_same_decoded_alone_and_in_a_prefill_of_any_size() {
     for (precision, shape) in cases() {
         let case = Case::new(precision, shape);
         let (n_heads, _, head_dim, len) = shape;
-        for tier in Tier::available() {
-            let whole = case.rows(0, len, tier, &pools[0]);
+        for isa in Isa::available() {
+            let whole = case.rows(0, len, isa, &pools[0]);
             let width = n_heads * head_dim;
             for portion in [1, 7, 100] {
                 for pool in &pools {
                     let parts: Vec<f32> = (0..len)
                         .step_by(portion)
-                        .flat_map(|start| case.rows(start, portion.min(len - start), tier, pool))
+                        .flat_map(|start| case.rows(start, portion.min(len - start), isa, pool))
                         .collect();
-                    assert_eq!(bits(&parts), bits(&whole), "{tier}, portions of {portion}");
+                    assert_eq!(bits(&parts), bits(&whole), "{isa}, portions of {portion}");
                 }
             }
             assert_eq!(whole.len(), len * width);
@@ -184,22 +186,22 @@ fn a_row_is_the_same_decoded_alone_and_in_a_prefill_of_any_size() {
 fn sequences_of_a_batch_do_not_touch_each_other() {
     let pool = Pool::new(2);
     let width = 6 * 32;
-    let tiers = Tier::available();
-    let each = PRECISIONS.iter().flat_map(|p| tiers.iter().map(move |tier| (*p, *tier)));
-    for (precision, tier) in each {
+    let isas = Isa::available();
+    let each = PRECISIONS.iter().flat_map(|p| isas.iter().map(move |isa| (*p, *isa)));
+    for (precision, isa) in each {
         let [a, b] = [150, 90].map(|len| Case::new(precision, (6, 2, 32, len)));
         let runs: [Vec<&[u16]>; 2] =
-            [&a, &b].map(|case| case.runs.iter().map(Vec::as_slice).collect());
+            [&a, &b].map(|case| case.kv_blocks.iter().map(Vec::as_slice).collect());
         let sequences = [
-            Sequence { runs: &runs[0], first_row: 0, n_rows: 1, start: 149 },
-            Sequence { runs: &runs[1], first_row: 1, n_rows: 40, start: 50 },
+            AttentionSequence { kv_blocks: &runs[0], first_row: 0, n_rows: 1, start: 149 },
+            AttentionSequence { kv_blocks: &runs[1], first_row: 1, n_rows: 40, start: 50 },
         ];
         let mut queries = a.queries[149 * width..].to_vec();
         queries.extend_from_slice(&b.queries[50 * width..]);
         let mut out = vec![0.0; queries.len()];
-        attend(a.shape, 6, &queries, &sequences, &mut out, tier, &pool).unwrap();
-        assert_eq!(bits(&out[..width]), bits(&a.rows(149, 1, tier, &pool)));
-        assert_eq!(bits(&out[width..]), bits(&b.rows(50, 40, tier, &pool)));
+        attend(a.shape, 6, &queries, &sequences, &mut out, isa, &pool).unwrap();
+        assert_eq!(bits(&out[..width]), bits(&a.rows(149, 1, isa, &pool)));
+        assert_eq!(bits(&out[width..]), bits(&b.rows(50, 40, isa, &pool)));
     }
 }
 
@@ -216,7 +218,7 @@ fn shared_runs_change_no_bit() {
         let own: Vec<Vec<Vec<u16>>> = (0..7)
             .map(|i| {
                 let other = Case::new(precision, (n_heads, n_kv_heads, head_dim, 64 * (1 + i % 3)));
-                other.runs.iter().map(|run| run.iter().rev().copied().collect()).collect()
+                other.kv_blocks.iter().map(|run| run.iter().rev().copied().collect()).collect()
             })
             .collect();
         let branches = [5, 5, 4, 4, 2, 1, 0];
@@ -224,36 +226,46 @@ fn shared_runs_change_no_bit() {
             .iter()
             .zip(&own)
             .map(|(n, own)| {
-                trunk.runs[..*n].iter().chain(own).map(Vec::as_slice).collect::<Vec<_>>()
+                trunk.kv_blocks[..*n].iter().chain(own).map(Vec::as_slice).collect::<Vec<_>>()
             })
             .collect();
         let copies: Vec<Vec<Vec<u16>>> =
             paths.iter().map(|path| path.iter().map(|run| run.to_vec()).collect()).collect();
         let apart: Vec<Vec<&[u16]>> =
             copies.iter().map(|path| path.iter().map(Vec::as_slice).collect()).collect();
-        let trunk_runs: Vec<&[u16]> = trunk.runs.iter().map(Vec::as_slice).collect();
+        let trunk_runs: Vec<&[u16]> = trunk.kv_blocks.iter().map(Vec::as_slice).collect();
         let queries = random((paths.len() + 2 + 100) * width, 9);
-        let run = |paths: &[Vec<&[u16]>], tier: Tier, pool: &Pool| {
-            let mut sequences: Vec<Sequence<'_>> = paths
+        let run = |paths: &[Vec<&[u16]>], isa: Isa, pool: &Pool| {
+            let mut sequences: Vec<AttentionSequence<'_>> = paths
                 .iter()
                 .enumerate()
                 .map(|(row, runs)| {
-                    let start = runs.len() * RUN - 1 - row;
-                    Sequence { runs, first_row: row, n_rows: 1, start }
+                    let start = runs.len() * KV_BLOCK_SIZE - 1 - row;
+                    AttentionSequence { kv_blocks: runs, first_row: row, n_rows: 1, start }
                 })
                 .collect();
             let first_row = paths.len();
-            sequences.push(Sequence { runs: &trunk_runs, first_row, n_rows: 2, start: 319 });
+            sequences.push(AttentionSequence {
+                kv_blocks: &trunk_runs,
+                first_row,
+                n_rows: 2,
+                start: 319,
+            });
             let first_row = first_row + 2;
-            sequences.push(Sequence { runs: &trunk_runs, first_row, n_rows: 100, start: 200 });
+            sequences.push(AttentionSequence {
+                kv_blocks: &trunk_runs,
+                first_row,
+                n_rows: 100,
+                start: 200,
+            });
             let mut out = vec![f32::NAN; queries.len()];
-            attend(trunk.shape, n_heads, &queries, &sequences, &mut out, tier, pool).unwrap();
+            attend(trunk.shape, n_heads, &queries, &sequences, &mut out, isa, pool).unwrap();
             bits(&out)
         };
-        for tier in Tier::available() {
-            let expected = run(&apart, tier, &Pool::new(1));
+        for isa in Isa::available() {
+            let expected = run(&apart, isa, &Pool::new(1));
             for threads in [1, 2, 5] {
-                assert!(run(&paths, tier, &Pool::new(threads)) == expected, "{tier}, {threads}");
+                assert!(run(&paths, isa, &Pool::new(threads)) == expected, "{isa}, {threads}");
             }
         }
     }
@@ -275,10 +287,10 @@ fn odd_values_stay(precision: KvPrecision) {
         values[90 * 16 + 1] = poison;
         let spoilt = Case::of(shape, 2, clean.queries.clone(), keys, values);
         let mut first = None;
-        for tier in Tier::available() {
-            let (was, is) = (clean.rows(0, 100, tier, &pool), spoilt.rows(0, 100, tier, &pool));
-            assert_eq!(bits(&was[..70 * 32]), bits(&is[..70 * 32]), "{tier}");
-            assert!(is[70 * 32..].iter().all(|x| x.is_nan()), "{tier}");
+        for isa in Isa::available() {
+            let (was, is) = (clean.rows(0, 100, isa, &pool), spoilt.rows(0, 100, isa, &pool));
+            assert_eq!(bits(&was[..70 * 32]), bits(&is[..70 * 32]), "{isa}");
+            assert!(is[70 * 32..].iter().all(|x| x.is_nan()), "{isa}");
             assert_eq!(first.get_or_insert_with(|| bits(&is)), &bits(&is));
         }
     }
@@ -291,10 +303,10 @@ fn odd_values_stay(precision: KvPrecision) {
         (0..80 * 16).map(|i| (i / 16) as f32).collect(),
     );
     let zero = Case::of(shape, 2, vec![0.0; 80 * 32], vec![0.0; 80 * 16], vec![2.0; 80 * 16]);
-    for tier in Tier::available() {
-        let out = huge.rows(0, 80, tier, &pool);
+    for isa in Isa::available() {
+        let out = huge.rows(0, 80, isa, &pool);
         assert!(out.chunks(32).enumerate().all(|(i, row)| row.iter().all(|x| *x == i as f32)));
-        assert!(zero.rows(0, 80, tier, &pool).iter().all(|x| *x == 2.0));
+        assert!(zero.rows(0, 80, isa, &pool).iter().all(|x| *x == 2.0));
     }
 }
 
@@ -302,12 +314,12 @@ fn odd_values_stay(precision: KvPrecision) {
 fn wrong_shapes_are_told() {
     let pool = Pool::new(1);
     let shape = KvShape { n_kv_heads: 2, head_dim: 16, precision: KvPrecision::F16 };
-    let run = vec![0; shape.run_len()];
+    let run = vec![0; shape.block_len()];
     let run: &[u16] = &run;
     let try_with = |n_heads: usize, runs: &[&[u16]], start, n_queries: usize| {
-        let sequence = Sequence { runs, first_row: 0, n_rows: 1, start };
+        let sequence = AttentionSequence { kv_blocks: runs, first_row: 0, n_rows: 1, start };
         let mut out = vec![0.0; n_queries];
-        attend(shape, n_heads, &vec![0.0; n_queries], &[sequence], &mut out, Tier::PLAIN, &pool)
+        attend(shape, n_heads, &vec![0.0; n_queries], &[sequence], &mut out, Isa::PLAIN, &pool)
     };
     assert!(try_with(4, &[run], 0, 64).is_ok());
     assert!(try_with(3, &[run], 0, 48).is_err());
@@ -317,5 +329,5 @@ fn wrong_shapes_are_told() {
     assert!(shape.write(&mut [], 0, &[], &[]).is_err());
     let mut run = run.to_vec();
     assert!(shape.write(&mut run, 64, &[0.0; 32], &[0.0; 32]).is_err());
-    assert!(attend(shape, 4, &[], &[], &mut [], Tier::PLAIN, &pool).is_ok());
+    assert!(attend(shape, 4, &[], &[], &mut [], Isa::PLAIN, &pool).is_ok());
 }

@@ -8,17 +8,15 @@
 
 use std::mem::MaybeUninit;
 
-use super::RUN;
-use super::bf16::{Brain, ByMultiplyAdd};
-use super::cache::KvPrecision;
-use super::f16::Half;
-use super::products::{Products, add_rest, mixed, scores};
-use super::states::{put_sums, state_len};
-use crate::Tier;
-use crate::simd::{LANES, Simd, math, per_tier};
-
-/// Maximum number of rows of a tile.
-pub(super) const MOST_ROWS: usize = 8;
+#[cfg(target_arch = "x86_64")]
+use super::format::Vdpbf16ps;
+use super::format::{Bf16Kv, ByMultiplyAdd, F16Kv, KvFormat};
+use super::layout::{KV_BLOCK_SIZE, KvPrecision};
+use super::softmax_state::{MAX_ROWS, merge_sums, state_len};
+use crate::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Avx512Vnni;
+use crate::simd::{LANES, Simd, math, per_isa};
 
 /// Rows that share a key head and the KV blocks that are processed for them.
 pub(crate) struct AttentionUnit<'a> {
@@ -30,55 +28,66 @@ pub(crate) struct AttentionUnit<'a> {
     /// Position of each row in its sequence.
     pub(crate) positions: &'a [usize],
     /// KV blocks of the sequence, or of one of the sequences that share those to be processed.
-    pub(crate) runs: &'a [&'a [u16]],
+    pub(crate) kv_blocks: &'a [&'a [u16]],
     /// Offset of the head's keys in a KV block; `values_at` is that of its values.
     pub(crate) keys_at: usize,
     pub(crate) values_at: usize,
 }
 
-/// Processes KV blocks `first_run .. first_run + n_runs` of a unit. If `states` holds a state for
-/// each KV block and row, `[run][row]`, each pair gets its own; if it holds one for each row, the
+/// Processes KV blocks `first_block .. first_block + n_blocks` of a unit. If `states` holds a state for
+/// each KV block and row, `[block][row]`, each pair gets its own; if it holds one for each row, the
 /// KV blocks are combined.
 ///
 /// # Safety
 /// `states` has one of these two lengths. The KV blocks hold the positions that the rows see, with
 /// heads of `dim` elements, in the format `precision`.
-pub(crate) unsafe fn attend_runs(
-    tier: Tier,
+pub(crate) unsafe fn attend_blocks(
+    isa: Isa,
     precision: KvPrecision,
     unit: &AttentionUnit<'_>,
-    first_run: usize,
-    n_runs: usize,
+    first_block: usize,
+    n_blocks: usize,
     states: &mut [f32],
 ) {
     match precision {
-        KvPrecision::F16 => by_tier::<Half>(tier, unit, first_run, n_runs, states),
+        KvPrecision::F16 => by_isa::<F16Kv>(isa, unit, first_block, n_blocks, states),
         #[cfg(target_arch = "x86_64")]
-        KvPrecision::Bf16 if super::bf16::is_native(tier) => {
-            super::bf16::native(unit, first_run, n_runs, states);
-        }
+        KvPrecision::Bf16 if isa.has_bf16 => by_vdpbf16ps(unit, first_block, n_blocks, states),
         KvPrecision::Bf16 => {
-            by_tier::<Brain<ByMultiplyAdd>>(tier, unit, first_run, n_runs, states);
+            by_isa::<Bf16Kv<ByMultiplyAdd>>(isa, unit, first_block, n_blocks, states);
         }
     }
 }
 
-per_tier! {
-    unsafe fn by_tier<P: Products>(
-        unit: &AttentionUnit<'_>, first_run: usize, n_runs: usize, states: &mut [f32],
-    ) = all_runs;
+per_isa! {
+    unsafe fn by_isa<P: KvFormat>(
+        unit: &AttentionUnit<'_>, first_block: usize, n_blocks: usize, states: &mut [f32],
+    ) = all_blocks;
+}
+
+/// # Safety
+/// The CPU has the features, and the contract of [`attend_blocks`] holds.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c")]
+unsafe fn by_vdpbf16ps(
+    unit: &AttentionUnit<'_>,
+    first_block: usize,
+    n_blocks: usize,
+    states: &mut [f32],
+) {
+    all_blocks::<Avx512Vnni, Bf16Kv<Vdpbf16ps>>(unit, first_block, n_blocks, states);
 }
 
 #[inline(always)]
-pub(super) unsafe fn all_runs<S: Simd, P: Products>(
+unsafe fn all_blocks<S: Simd, P: KvFormat>(
     unit: &AttentionUnit<'_>,
-    first_run: usize,
-    n_runs: usize,
+    first_block: usize,
+    n_blocks: usize,
     states: &mut [f32],
 ) {
     let (n_rows, dim) = (unit.n_rows, unit.dim);
     let len = state_len(dim);
-    let separate = states.len() == n_runs * n_rows * len;
+    let separate = states.len() == n_blocks * n_rows * len;
     let mut queries = vec![0.0; n_rows * dim];
     let mut first = 0;
     while first < n_rows {
@@ -87,22 +96,22 @@ pub(super) unsafe fn all_runs<S: Simd, P: Products>(
         P::interleave::<S>(unit.queries[at..].as_ptr(), rows, dim, queries[at..].as_mut_ptr());
         first += rows;
     }
-    for index in 0..n_runs {
-        let run = unit.runs[first_run + index];
-        let next = unit.runs.get(first_run + index + 1).unwrap_or(&run);
-        let run_start = (first_run + index) * RUN;
+    for index in 0..n_blocks {
+        let kv_block = unit.kv_blocks[first_block + index];
+        let next = unit.kv_blocks.get(first_block + index + 1).unwrap_or(&kv_block);
+        let block_start = (first_block + index) * KV_BLOCK_SIZE;
         let mut first = 0;
         while first < n_rows {
             let rows = tile_rows::<S>(n_rows - first);
-            let mut visible = [0; MOST_ROWS];
+            let mut visible = [0; MAX_ROWS];
             for row in 0..rows {
-                visible[row] = (unit.positions[first + row] + 1 - run_start).min(RUN);
+                visible[row] = (unit.positions[first + row] + 1 - block_start).min(KV_BLOCK_SIZE);
             }
             let at = if separate { (index * n_rows + first) * len } else { first * len };
             let tile = AttentionTile {
                 queries: queries.as_ptr().add(first * dim),
-                keys: run.as_ptr().add(unit.keys_at),
-                values: run.as_ptr().add(unit.values_at),
+                keys: kv_block.as_ptr().add(unit.keys_at),
+                values: kv_block.as_ptr().add(unit.values_at),
                 next_keys: next.as_ptr().add(unit.keys_at),
                 dim,
                 visible: &visible,
@@ -131,15 +140,15 @@ fn tile_rows<S: Simd>(left: usize) -> usize {
 }
 
 /// Some rows and the part of one KV block that they see.
-pub(super) struct AttentionTile<'a> {
-    /// Queries in the order that [`Products::interleave`] writes.
-    pub(super) queries: *const f32,
-    pub(super) keys: *const u16,
-    pub(super) values: *const u16,
+struct AttentionTile<'a> {
+    /// Queries in the order that [`KvFormat::interleave`] writes.
+    queries: *const f32,
+    keys: *const u16,
+    values: *const u16,
     /// Keys of the next KV block; this one's if there is none.
-    pub(super) next_keys: *const u16,
-    pub(super) dim: usize,
-    visible: &'a [usize; MOST_ROWS],
+    next_keys: *const u16,
+    dim: usize,
+    visible: &'a [usize; MAX_ROWS],
     /// States of the rows.
     out: *mut f32,
     /// Whether the KV block is combined with the states in `out`.
@@ -149,7 +158,7 @@ pub(super) struct AttentionTile<'a> {
 /// Processes two vectors side by side if there are enough registers. This hides the latency of a
 /// multiply-add for few rows, and shares each load of a query's element for many.
 #[inline(always)]
-unsafe fn by_width<S: Simd, P: Products, const ROWS: usize>(tile: &AttentionTile<'_>) {
+unsafe fn by_width<S: Simd, P: KvFormat, const ROWS: usize>(tile: &AttentionTile<'_>) {
     if S::ROWS >= 8 {
         tile_of::<S, P, ROWS, 2>(tile);
     } else {
@@ -158,27 +167,27 @@ unsafe fn by_width<S: Simd, P: Products, const ROWS: usize>(tile: &AttentionTile
 }
 
 #[inline(always)]
-unsafe fn tile_of<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
+unsafe fn tile_of<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     tile: &AttentionTile<'_>,
 ) {
     let dim = tile.dim;
     let most = tile.visible[..ROWS].iter().copied().max().unwrap_or(0);
     let all = tile.visible[..ROWS].iter().copied().min().unwrap_or(0);
-    let mut weights = MaybeUninit::<[[f32; RUN]; ROWS]>::uninit();
+    let mut weights = MaybeUninit::<[[f32; KV_BLOCK_SIZE]; ROWS]>::uninit();
     let weights = weights.as_mut_ptr().cast::<f32>();
 
     scores::<S, P, ROWS, WIDTH>(tile, most, weights);
-    if all < RUN {
+    if all < KV_BLOCK_SIZE {
         for row in 0..ROWS {
-            for position in tile.visible[row]..RUN {
-                *weights.add(row * RUN + position) = f32::NEG_INFINITY;
+            for position in tile.visible[row]..KV_BLOCK_SIZE {
+                *weights.add(row * KV_BLOCK_SIZE + position) = f32::NEG_INFINITY;
             }
         }
     }
-    let (largest, sums) = soften::<S, ROWS>(weights);
-    let factors = put_sums::<S, ROWS>(tile.out, dim, tile.joins, &largest, &sums);
+    let (largest, sums) = softmax_block::<S, ROWS>(weights);
+    let factors = merge_sums::<S, ROWS>(tile.out, dim, tile.joins, &largest, &sums);
     for row in 0..ROWS {
-        P::ready::<S>(weights.add(row * RUN));
+        P::pack::<S>(weights.add(row * KV_BLOCK_SIZE));
     }
 
     let mut chunk = 0;
@@ -191,21 +200,125 @@ unsafe fn tile_of<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
     }
 }
 
+/// Writes the scores of the first `most` positions, rounded up to whole vectors, as `[row][64]`.
+#[inline(always)]
+unsafe fn scores<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
+    tile: &AttentionTile<'_>,
+    most: usize,
+    scores: *mut f32,
+) {
+    let dim = tile.dim;
+    let mut panel = 0;
+    while panel * LANES < most {
+        let mut total = [[S::splat(0.0); ROWS]; WIDTH];
+        let keys = tile.keys.add(panel * dim * LANES);
+        for group in 0..dim / P::PACK {
+            if ROWS < MAX_ROWS {
+                let at = (panel * dim + group * P::PACK * WIDTH) * LANES;
+                prefetch::<S, P, WIDTH>(tile.values.add(at));
+            }
+            for column in 0..WIDTH {
+                let key = P::load::<S>(keys.add((column * dim + group * P::PACK) * LANES));
+                for row in 0..ROWS {
+                    let query = S::splat(*tile.queries.add(group * ROWS + row));
+                    total[column][row] = P::add::<S>(total[column][row], key, query);
+                }
+            }
+        }
+        for column in 0..WIDTH {
+            for row in 0..ROWS {
+                let to = scores.add(row * KV_BLOCK_SIZE + (panel + column) * LANES);
+                S::store(to, total[column][row]);
+            }
+        }
+        panel += WIDTH;
+    }
+}
+
+/// Returns weighted sums of the values over the whole groups of the first `all` positions, for
+/// `WIDTH` vectors of dimensions from `chunk` on.
+#[inline(always)]
+unsafe fn mixed<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
+    tile: &AttentionTile<'_>,
+    weights: *const f32,
+    all: usize,
+    chunk: usize,
+) -> [[S::F; ROWS]; WIDTH] {
+    let mut total = [[S::splat(0.0); ROWS]; WIDTH];
+    for group in 0..all / P::PACK {
+        if ROWS < MAX_ROWS {
+            let at = (chunk * KV_BLOCK_SIZE + group * P::PACK * WIDTH) * LANES;
+            prefetch::<S, P, WIDTH>(tile.next_keys.add(at));
+        }
+        for column in 0..WIDTH {
+            let value = P::load::<S>(values_of::<P>(tile, group, chunk + column));
+            for row in 0..ROWS {
+                let weight = S::splat(*weights.add(row * KV_BLOCK_SIZE + group));
+                total[column][row] = P::add::<S>(total[column][row], value, weight);
+            }
+        }
+    }
+    total
+}
+
+/// Adds the positions of one row that [`mixed`] left out: those from the last whole group of `all`
+/// up to `visible`, the number of positions that the row sees.
+#[inline(always)]
+unsafe fn add_rest<S: Simd, P: KvFormat>(
+    tile: &AttentionTile<'_>,
+    mut total: S::F,
+    weights: *const f32,
+    all: usize,
+    visible: usize,
+    chunk: usize,
+) -> S::F {
+    for group in all / P::PACK..visible / P::PACK {
+        let value = P::load::<S>(values_of::<P>(tile, group, chunk));
+        total = P::add::<S>(total, value, S::splat(*weights.add(group)));
+    }
+    if !visible.is_multiple_of(P::PACK) {
+        // The group's second position is not visible to the row and may hold anything.
+        let group = visible / P::PACK;
+        let value = P::load_first::<S>(values_of::<P>(tile, group, chunk));
+        total = P::add::<S>(total, value, S::splat(*weights.add(group)));
+    }
+    total
+}
+
+/// Returns the address of sixteen dimensions of the values of a group of positions.
+#[inline(always)]
+unsafe fn values_of<P: KvFormat>(
+    tile: &AttentionTile<'_>,
+    group: usize,
+    chunk: usize,
+) -> *const u16 {
+    tile.values.add(P::PACK * (group * tile.dim + chunk * LANES))
+}
+
+/// Prefetches as many cache lines as a step reads; a line holds two vectors of sixteen 16-bit
+/// numbers.
+#[inline(always)]
+unsafe fn prefetch<S: Simd, P: KvFormat, const WIDTH: usize>(at: *const u16) {
+    (0..WIDTH * P::PACK).step_by(2).for_each(|i| S::prefetch(at.add(i * LANES).cast()));
+}
+
 /// Replaces the scores of each row, `[row][64]`, by the exponentials of their difference from the
 /// row's largest. Returns the largest scores and the sums of the exponentials.
 #[inline(always)]
-unsafe fn soften<S: Simd, const ROWS: usize>(scores: *mut f32) -> ([f32; ROWS], [f32; ROWS]) {
+unsafe fn softmax_block<S: Simd, const ROWS: usize>(
+    scores: *mut f32,
+) -> ([f32; ROWS], [f32; ROWS]) {
     let mut lanes = [S::splat(0.0); ROWS];
     for row in 0..ROWS {
-        let at = scores.add(row * RUN);
+        let at = scores.add(row * KV_BLOCK_SIZE);
         let first = S::max(S::load(at), S::load(at.add(LANES)));
         let last = S::max(S::load(at.add(2 * LANES)), S::load(at.add(3 * LANES)));
         lanes[row] = S::max(first, last);
     }
     let mut largest = [0.0; ROWS];
-    if ROWS == MOST_ROWS {
-        let mut each = [lanes[0]; MOST_ROWS];
-        (0..MOST_ROWS).for_each(|row| each[row] = lanes[row % ROWS]);
+    if ROWS == MAX_ROWS {
+        let mut each = [lanes[0]; MAX_ROWS];
+        (0..MAX_ROWS).for_each(|row| each[row] = lanes[row % ROWS]);
         largest.copy_from_slice(&S::largest_of_each(each));
     } else {
         for row in 0..ROWS {
@@ -215,8 +328,8 @@ unsafe fn soften<S: Simd, const ROWS: usize>(scores: *mut f32) -> ([f32; ROWS], 
     for row in 0..ROWS {
         let shift = S::splat(largest[row]);
         let mut sum = S::splat(0.0);
-        for quarter in 0..RUN / LANES {
-            let at = scores.add(row * RUN + quarter * LANES);
+        for quarter in 0..KV_BLOCK_SIZE / LANES {
+            let at = scores.add(row * KV_BLOCK_SIZE + quarter * LANES);
             let weight = math::exp_of_negative::<S>(S::sub(S::load(at), shift));
             S::store(at, weight);
             sum = S::add(sum, weight);
@@ -224,9 +337,9 @@ unsafe fn soften<S: Simd, const ROWS: usize>(scores: *mut f32) -> ([f32; ROWS], 
         lanes[row] = sum;
     }
     let mut sums = [0.0; ROWS];
-    if ROWS == MOST_ROWS {
-        let mut each = [lanes[0]; MOST_ROWS];
-        (0..MOST_ROWS).for_each(|row| each[row] = lanes[row % ROWS]);
+    if ROWS == MAX_ROWS {
+        let mut each = [lanes[0]; MAX_ROWS];
+        (0..MAX_ROWS).for_each(|row| each[row] = lanes[row % ROWS]);
         sums.copy_from_slice(&S::sums(each));
     } else {
         for row in 0..ROWS {
@@ -239,7 +352,7 @@ unsafe fn soften<S: Simd, const ROWS: usize>(scores: *mut f32) -> ([f32; ROWS], 
 /// Computes the weighted sums of `WIDTH` times sixteen dimensions of the values and writes them to
 /// the states, or combines them.
 #[inline(always)]
-unsafe fn mix<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
+unsafe fn mix<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     tile: &AttentionTile<'_>,
     weights: *const f32,
     factors: &[f32; LANES],
@@ -250,13 +363,13 @@ unsafe fn mix<S: Simd, P: Products, const ROWS: usize, const WIDTH: usize>(
     let total = mixed::<S, P, ROWS, WIDTH>(tile, weights, all, chunk);
     for row in 0..ROWS {
         for column in 0..WIDTH {
-            let (weights, visible) = (weights.add(row * RUN), tile.visible[row]);
+            let (weights, visible) = (weights.add(row * KV_BLOCK_SIZE), tile.visible[row]);
             let chunk = chunk + column;
             let total = total[column][row];
             let mut total = add_rest::<S, P>(tile, total, weights, all, visible, chunk);
             let to = tile.out.add(row * len + 2 + chunk * LANES);
             if tile.joins {
-                let taken = S::mul(total, S::splat(factors[MOST_ROWS + row]));
+                let taken = S::mul(total, S::splat(factors[MAX_ROWS + row]));
                 total = S::fma(S::load(to), S::splat(factors[row]), taken);
             }
             S::store(to, total);

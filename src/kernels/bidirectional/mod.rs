@@ -1,14 +1,14 @@
 //! Bidirectional attention within each text of a batch.
 //!
 //! A task processes some heads of one text. It holds only the scores of up to eight rows against
-//! `RUN` positions at a time; the softmax of a longer text is combined from these parts (arXiv
+//! `CHUNK` positions at a time; the softmax of a longer text is combined from these parts (arXiv
 //! 2205.14135, section 3.1). Keys are laid out in panels of sixteen positions, `[panel][dim][16]`,
 //! values as `[position][dim]`. Queries, keys and values are copied once, with their biases added.
 //! Heads are padded to a multiple of sixteen elements, the positions of keys to a multiple of
 //! `STEP`.
 
 #![allow(unsafe_code)]
-// Kernels rely on the contracts of `Simd` and `Head`.
+// Kernels rely on the contracts of `Simd` and `TextHead`.
 #![allow(unsafe_op_in_unsafe_fn)]
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
@@ -17,22 +17,22 @@ use std::ops::Range;
 
 use super::error::check_length;
 use super::shared::Shared;
-use super::simd::{LANES, Simd, math, per_tier};
-use super::{Error, Pool, Result, Tier};
+use super::simd::{LANES, Simd, math, per_isa};
+use super::{Error, Isa, Pool, Result};
 
 /// Positions whose scores are held at a time.
-const RUN: usize = 128;
+const CHUNK: usize = 128;
 /// Positions of two panels, whose scores are computed side by side.
 const STEP: usize = 2 * LANES;
 /// Maximum number of rows of a tile.
-const MOST_ROWS: usize = 8;
+const MAX_ROWS: usize = 8;
 /// Texts per thread from which on one task processes all heads of a text.
 const TEXTS_A_THREAD: usize = 4;
 
 /// Projected rows of the texts, one after another, `[n_rows, n_heads * head_dim]`, without their
 /// bias, and that bias.
 #[derive(Debug, Clone, Copy)]
-pub struct Projection<'a> {
+pub struct ProjectedRows<'a> {
     /// The rows, without the bias.
     pub rows: &'a [f32],
     /// The bias, `[n_heads * head_dim]`.
@@ -41,15 +41,15 @@ pub struct Projection<'a> {
 
 /// Queries, keys and values.
 #[derive(Debug, Clone, Copy)]
-pub struct Projections<'a> {
+pub struct QkvRows<'a> {
     /// Number of heads.
     pub n_heads: usize,
     /// Queries; scores are scaled by `1 / sqrt(head_dim)`.
-    pub queries: Projection<'a>,
+    pub queries: ProjectedRows<'a>,
     /// Keys.
-    pub keys: Projection<'a>,
+    pub keys: ProjectedRows<'a>,
     /// Values.
-    pub values: Projection<'a>,
+    pub values: ProjectedRows<'a>,
 }
 
 /// Attention (arXiv 1706.03762, equation 1) of each text over itself. `texts` are ranges of rows
@@ -59,13 +59,13 @@ pub struct Projections<'a> {
 /// # Errors
 /// A length does not match its shape, or the texts are not ascending ranges of the rows.
 pub fn attend(
-    projections: &Projections<'_>,
+    projections: &QkvRows<'_>,
     texts: &[Range<usize>],
     out: &mut [f32],
-    tier: Tier,
+    isa: Isa,
     pool: &Pool,
 ) -> Result<()> {
-    let Projections { n_heads, queries, .. } = *projections;
+    let QkvRows { n_heads, queries, .. } = *projections;
     let width = queries.bias.len();
     check(projections, texts, out)?;
     let head_dim = width / n_heads;
@@ -74,12 +74,12 @@ pub fn attend(
     pool.run(texts.len() * n_shares, |task| {
         let text = &texts[task / n_shares];
         let share = task % n_shares;
-        let mut head = Head::new(text.len(), head_dim);
+        let mut head = TextHead::new(text.len(), head_dim);
         for index in share * n_heads / n_shares..(share + 1) * n_heads / n_shares {
             // SAFETY: the head was allocated for the text's length and the projections' dimensions.
             unsafe {
-                fill_head(tier, &mut head, projections, text.start, index);
-                mix_head(tier, &mut head);
+                fill_head(isa, &mut head, projections, text.start, index);
+                mix_head(isa, &mut head);
             }
             for (row, mixed) in head.mixed.chunks_exact(head.dim).enumerate() {
                 let at = (text.start + row) * width + index * head_dim;
@@ -91,9 +91,9 @@ pub fn attend(
     Ok(())
 }
 
-fn check(projections: &Projections<'_>, texts: &[Range<usize>], out: &[f32]) -> Result<()> {
+fn check(projections: &QkvRows<'_>, texts: &[Range<usize>], out: &[f32]) -> Result<()> {
     const OPERATION: &str = "bidirectional attention";
-    let Projections { n_heads, queries, keys, values } = *projections;
+    let QkvRows { n_heads, queries, keys, values } = *projections;
     let width = queries.bias.len();
     if n_heads == 0 || width == 0 || !width.is_multiple_of(n_heads) {
         let expected = "a divisor of the rows' width, not 0";
@@ -123,7 +123,7 @@ fn check(projections: &Projections<'_>, texts: &[Range<usize>], out: &[f32]) -> 
 }
 
 /// One head of one text.
-struct Head {
+struct TextHead {
     n: usize,
     head_dim: usize,
     /// `head_dim`, padded to a multiple of sixteen.
@@ -138,7 +138,7 @@ struct Head {
     mixed: Vec<f32>,
 }
 
-impl Head {
+impl TextHead {
     fn new(n: usize, head_dim: usize) -> Self {
         let dim = head_dim.next_multiple_of(LANES);
         let zeros = |n: usize| vec![0.0; n * dim];
@@ -154,25 +154,25 @@ impl Head {
     }
 }
 
-per_tier! {
+per_isa! {
     /// Copies one head of a text's projections and adds their biases; the padding stays zero.
     ///
     /// # Safety
     /// `head` was created for the text's length and the projections' dimensions, which were
     /// checked.
     unsafe fn fill_head(
-        head: &mut Head, projections: &Projections<'_>, start: usize, index: usize,
+        head: &mut TextHead, projections: &QkvRows<'_>, start: usize, index: usize,
     ) = copy_head;
 }
 
 #[inline(always)]
 unsafe fn copy_head<S: Simd>(
-    head: &mut Head,
-    projections: &Projections<'_>,
+    head: &mut TextHead,
+    projections: &QkvRows<'_>,
     start: usize,
     index: usize,
 ) {
-    let Projections { queries, keys, values, .. } = projections;
+    let QkvRows { queries, keys, values, .. } = projections;
     let (dim, head_dim) = (head.dim, head.head_dim);
     let (width, first) = (queries.bias.len(), index * head_dim);
     let scale = S::splat(1.0 / (head_dim as f32).sqrt());
@@ -181,7 +181,7 @@ unsafe fn copy_head<S: Simd>(
         let panel = head.keys.as_mut_ptr().add(position / LANES * LANES * dim + position % LANES);
         for d in (0..head_dim).step_by(LANES) {
             let n = LANES.min(head_dim - d);
-            let of = |projection: &Projection<'_>| {
+            let of = |projection: &ProjectedRows<'_>| {
                 let (row, bias) = (projection.rows.as_ptr(), projection.bias.as_ptr());
                 S::add(few::<S>(row.add(at + d), n), few::<S>(bias.add(first + d), n))
             };
@@ -208,10 +208,10 @@ unsafe fn few<S: Simd>(from: *const f32, n: usize) -> S::F {
     S::load(lanes.as_ptr())
 }
 
-per_tier! { unsafe fn mix_head(head: &mut Head) = all_tiles; }
+per_isa! { unsafe fn mix_head(head: &mut TextHead) = all_tiles; }
 
 #[inline(always)]
-unsafe fn all_tiles<S: Simd>(head: &mut Head) {
+unsafe fn all_tiles<S: Simd>(head: &mut TextHead) {
     let out = head.mixed.as_mut_ptr();
     let mut first = 0;
     while first < head.n {
@@ -236,24 +236,24 @@ unsafe fn all_tiles<S: Simd>(head: &mut Head) {
 
 /// Softmax state of a row: its largest score so far, and the sum of the weights relative to it.
 #[derive(Clone, Copy)]
-struct Seen {
+struct SoftmaxSoFar {
     largest: f32,
     sum: f32,
 }
 
 /// Computes attention of `ROWS` rows from `first` on, and writes it to `out` `[ROWS][dim]`.
 #[inline(always)]
-unsafe fn tile<S: Simd, const ROWS: usize>(head: &Head, first: usize, out: *mut f32) {
-    let mut seen = [Seen { largest: f32::NEG_INFINITY, sum: 0.0 }; MOST_ROWS];
-    let mut weights = [[0.0_f32; RUN]; ROWS];
+unsafe fn tile<S: Simd, const ROWS: usize>(head: &TextHead, first: usize, out: *mut f32) {
+    let mut seen = [SoftmaxSoFar { largest: f32::NEG_INFINITY, sum: 0.0 }; MAX_ROWS];
+    let mut weights = [[0.0_f32; CHUNK]; ROWS];
     let mut start = 0;
     while start < head.n {
-        let n = RUN.min(head.n - start);
+        let n = CHUNK.min(head.n - start);
         score::<S, ROWS>(head, first, start, n, &mut weights);
         // Factors that rescale the previous sums to the new largest score.
-        let mut keep = [0.0; MOST_ROWS];
+        let mut keep = [0.0; MAX_ROWS];
         for row in 0..ROWS {
-            keep[row] = soften::<S>(&mut weights[row], n, &mut seen[row]);
+            keep[row] = softmax_chunk::<S>(&mut weights[row], n, &mut seen[row]);
         }
         let is_first = start == 0;
         let mut chunk = 0;
@@ -264,7 +264,7 @@ unsafe fn tile<S: Simd, const ROWS: usize>(head: &Head, first: usize, out: *mut 
         if chunk < head.dim / LANES {
             mix::<S, ROWS, 1>(head, &weights, start, n, is_first, &keep, chunk, out);
         }
-        start += RUN;
+        start += CHUNK;
     }
     for row in 0..ROWS {
         let sum = S::splat(seen[row].sum);
@@ -279,11 +279,11 @@ unsafe fn tile<S: Simd, const ROWS: usize>(head: &Head, first: usize, out: *mut 
 /// `STEP`, get minus infinity.
 #[inline(always)]
 unsafe fn score<S: Simd, const ROWS: usize>(
-    head: &Head,
+    head: &TextHead,
     first: usize,
     start: usize,
     n: usize,
-    weights: &mut [[f32; RUN]; ROWS],
+    weights: &mut [[f32; CHUNK]; ROWS],
 ) {
     let dim = head.dim;
     let queries = head.queries.as_ptr().add(first * dim);
@@ -315,7 +315,11 @@ unsafe fn score<S: Simd, const ROWS: usize>(
 /// Replaces scores by weights relative to the row's largest score so far. Returns the factor that
 /// rescales earlier weights to it.
 #[inline(always)]
-unsafe fn soften<S: Simd>(weights: &mut [f32; RUN], n: usize, seen: &mut Seen) -> f32 {
+unsafe fn softmax_chunk<S: Simd>(
+    weights: &mut [f32; CHUNK],
+    n: usize,
+    seen: &mut SoftmaxSoFar,
+) -> f32 {
     let at = weights.as_mut_ptr();
     let mut largest = S::load(at);
     for i in (LANES..n).step_by(LANES) {
@@ -333,7 +337,7 @@ unsafe fn soften<S: Simd>(weights: &mut [f32; RUN], n: usize, seen: &mut Seen) -
     let mut factor = [0.0; LANES];
     S::store(factor.as_mut_ptr(), math::exp::<S>(S::splat(seen.largest - largest)));
     let keep = factor[0];
-    *seen = Seen { largest, sum: seen.sum.mul_add(keep, S::sum(sum)) };
+    *seen = SoftmaxSoFar { largest, sum: seen.sum.mul_add(keep, S::sum(sum)) };
     keep
 }
 
@@ -341,12 +345,12 @@ unsafe fn soften<S: Simd>(weights: &mut [f32; RUN], n: usize, seen: &mut Seen) -
 #[inline(always)]
 #[allow(clippy::too_many_arguments)] // Registers and pointers of one loop.
 unsafe fn mix<S: Simd, const ROWS: usize, const WIDTH: usize>(
-    head: &Head,
-    weights: &[[f32; RUN]; ROWS],
+    head: &TextHead,
+    weights: &[[f32; CHUNK]; ROWS],
     start: usize,
     n: usize,
     is_first: bool,
-    keep: &[f32; MOST_ROWS],
+    keep: &[f32; MAX_ROWS],
     chunk: usize,
     out: *mut f32,
 ) {

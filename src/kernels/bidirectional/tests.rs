@@ -32,7 +32,7 @@ impl Case {
     }
 
     /// Returns attention over the rows of `texts` only, one text after another.
-    fn run(&self, texts: &[Range<usize>], tier: Tier, pool: &Pool) -> Vec<f32> {
+    fn run(&self, texts: &[Range<usize>], isa: Isa, pool: &Pool) -> Vec<f32> {
         let width = self.width();
         let rows: [Vec<f32>; 3] = self.rows.each_ref().map(|all| {
             texts.iter().flat_map(|t| &all[t.start * width..t.end * width]).copied().collect()
@@ -45,11 +45,11 @@ impl Case {
                 end - text.len()..end
             })
             .collect();
-        let of = |i: usize| Projection { rows: &rows[i], bias: &self.bias[i] };
+        let of = |i: usize| ProjectedRows { rows: &rows[i], bias: &self.bias[i] };
         let projections =
-            Projections { n_heads: self.n_heads, queries: of(0), keys: of(1), values: of(2) };
+            QkvRows { n_heads: self.n_heads, queries: of(0), keys: of(1), values: of(2) };
         let mut out = vec![f32::NAN; end * width];
-        attend(&projections, &moved, &mut out, tier, pool).unwrap();
+        attend(&projections, &moved, &mut out, isa, pool).unwrap();
         out
     }
 
@@ -78,7 +78,7 @@ impl Case {
     }
 }
 
-/// Number of heads, elements of a head, lengths of the texts; some are longer than `RUN`.
+/// Number of heads, elements of a head, lengths of the texts; some are longer than `CHUNK`.
 const CASES: [(usize, usize, &[usize]); 5] = [
     (12, 32, &[115, 1, 20]),
     (2, 4, &[3, 0, 7]),
@@ -104,10 +104,10 @@ fn attention_is_what_its_formula_says_on_every_tier() {
     for (n_heads, head_dim, lengths) in CASES {
         let texts = texts(lengths);
         let case = Case::new(n_heads, head_dim, lengths.iter().sum());
-        let plain = case.run(&texts, Tier::PLAIN, &pools[0]);
-        for tier in Tier::available() {
+        let plain = case.run(&texts, Isa::PLAIN, &pools[0]);
+        for isa in Isa::available() {
             for pool in &pools {
-                assert_eq!(bits(&case.run(&texts, tier, pool)), bits(&plain), "{tier}");
+                assert_eq!(bits(&case.run(&texts, isa, pool)), bits(&plain), "{isa}");
             }
         }
         for text in &texts {
@@ -129,17 +129,17 @@ fn texts_of_a_batch_do_not_touch_each_other() {
     let lengths = [9, 140, 1, 30, 30, 30, 30, 30, 30];
     let texts = texts(&lengths);
     let mut case = Case::new(4, 16, lengths.iter().sum());
-    for tier in Tier::available() {
-        let together = case.run(&texts, tier, &pool);
+    for isa in Isa::available() {
+        let together = case.run(&texts, isa, &pool);
         for text in &texts {
             let part = &together[text.start * 64..text.end * 64];
-            let alone = case.run(std::slice::from_ref(text), tier, &pool);
-            assert_eq!(bits(part), bits(&alone), "{tier}");
+            let alone = case.run(std::slice::from_ref(text), isa, &pool);
+            assert_eq!(bits(part), bits(&alone), "{isa}");
         }
     }
-    let before = case.run(&texts, Tier::detect(), &pool);
+    let before = case.run(&texts, Isa::detect(), &pool);
     case.rows[1][9 * 64] = f32::NAN;
-    let after = case.run(&texts, Tier::detect(), &pool);
+    let after = case.run(&texts, Isa::detect(), &pool);
     assert_eq!(bits(&before[..9 * 64]), bits(&after[..9 * 64]));
     assert_eq!(bits(&before[149 * 64..]), bits(&after[149 * 64..]));
     assert!(after[9 * 64..9 * 64 + 16].iter().all(|x| x.is_nan()));
@@ -154,11 +154,11 @@ fn scores_far_apart_and_equal_ones() {
     case.rows[0] = vec![1e4; n * 16];
     case.rows[1] = (0..n * 16).map(|i| (i / 16) as f32 * 100.0).collect();
     case.rows[2] = (0..n * 16).map(|i| (i / 16) as f32).collect();
-    let out = case.run(&texts(&[n]), Tier::detect(), &pool);
+    let out = case.run(&texts(&[n]), Isa::detect(), &pool);
     assert!(out.iter().all(|x| *x == 199.0), "the last position takes all");
     case.rows[1] = vec![0.0; n * 16];
     case.rows[2] = vec![2.0; n * 16];
-    assert!(case.run(&texts(&[n]), Tier::detect(), &pool).iter().all(|x| *x == 2.0));
+    assert!(case.run(&texts(&[n]), Isa::detect(), &pool).iter().all(|x| *x == 2.0));
 }
 
 #[test]
@@ -167,10 +167,10 @@ fn wrong_shapes_are_told() {
     let rows = [0.0; 64];
     let bias = [0.0; 32];
     let try_with = |n_heads, keys: &[f32], texts: &[Range<usize>], n_out: usize| {
-        let queries = Projection { rows: &rows, bias: &bias };
-        let keys = Projection { rows: keys, bias: &bias };
-        let projections = Projections { n_heads, queries, keys, values: queries };
-        attend(&projections, texts, &mut vec![0.0; n_out], Tier::PLAIN, &pool)
+        let queries = ProjectedRows { rows: &rows, bias: &bias };
+        let keys = ProjectedRows { rows: keys, bias: &bias };
+        let projections = QkvRows { n_heads, queries, keys, values: queries };
+        attend(&projections, texts, &mut vec![0.0; n_out], Isa::PLAIN, &pool)
     };
     assert!(try_with(2, &rows, &[0..1, 1..2], 64).is_ok());
     assert!(try_with(0, &rows, &[], 64).is_err());

@@ -8,14 +8,18 @@
 //! plane 1.
 
 #![allow(unsafe_code)]
-// Bodies are a few calls under the contract of `Format`.
+// Bodies are a few calls under the contract of `QuantFormat`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use candle_core::quantized::GgmlDType;
 
-use super::PANEL;
 use crate::simd::Simd;
 use crate::{Error, Result};
+
+/// Columns of a block.
+pub(crate) const BLOCK: usize = 32;
+/// Channels of a panel.
+pub(crate) const PANEL: usize = 16;
 
 /// A packed format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +147,7 @@ impl Offset {
 /// # Safety
 /// `quants` points to the block's quants in a panel, `scales` to the panel's scales; `c` is below
 /// 4, `block` below the panel's number of blocks. The CPU supports the instruction set of `S`.
-pub(crate) trait Format: Copy + 'static {
+pub(crate) trait QuantFormat: Copy + 'static {
     const PACKING: Packing;
     /// Whether there is a minimum besides the scale.
     const HAS_MIN: bool;
@@ -218,7 +222,7 @@ macro_rules! format {
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
 
-        impl Format for $name {
+        impl QuantFormat for $name {
             const PACKING: Packing = Packing::$name;
             const HAS_MIN: bool = $has_min;
             const HALVES: bool = $halves;
@@ -287,7 +291,7 @@ unsafe fn zero<S: Simd>(_scales: *const u8, _block: usize) -> S::F {
 }
 
 /// Float weights, as their kernel reads them: sixteen channels of a column.
-pub(crate) trait Float: Copy + 'static {
+pub(crate) trait FloatFormat: Copy + 'static {
     const BYTES: usize;
     /// # Safety
     /// `from` points to sixteen weights; the CPU supports the instruction set of `S`.
@@ -298,7 +302,7 @@ macro_rules! float {
     ($name:ident, $bytes:literal, $load:ident) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name;
-        impl Float for $name {
+        impl FloatFormat for $name {
             const BYTES: usize = $bytes;
             #[inline(always)]
             unsafe fn load<S: Simd>(from: *const u8) -> S::F {

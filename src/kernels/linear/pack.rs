@@ -5,8 +5,7 @@
 use half::{bf16, f16};
 
 use super::buffer::Buffer;
-use super::format::{Packing, SUPER_6K, SUPER_K};
-use super::{BLOCK, PANEL};
+use super::format::{BLOCK, PANEL, Packing, SUPER_6K, SUPER_K};
 use crate::Pool;
 use crate::shared::Shared;
 

@@ -15,10 +15,9 @@
 
 use std::array::from_fn;
 
-use super::BLOCK;
-use super::activations::{Digits, Extra};
-use super::format::Offset;
-use crate::simd::{LANES, Simd, per_tier};
+use super::digits::{Digits, DigitsMut, Extra};
+use super::format::{BLOCK, Offset};
+use crate::simd::{LANES, Simd, per_isa};
 
 /// Blocks whose largest magnitude is below this count as zero: the reciprocal of their scale would
 /// overflow.
@@ -27,16 +26,7 @@ const SMALLEST: f32 = 1e-30;
 /// Threshold for a second digit, in root mean squares of the row; see the module documentation.
 const LARGE: f32 = 8.0;
 
-/// Output slices for digits. Corrections are indexed by the number of their offset, and empty if it
-/// is not in use.
-pub(super) struct DigitsMut<'a> {
-    pub(super) values: &'a mut [i8],
-    pub(super) scales: &'a mut [f32],
-    pub(super) sums: &'a mut [f32],
-    pub(super) corrections: [&'a mut [i32]; 4],
-}
-
-per_tier! {
+per_isa! {
     /// Quantizes the rows of a tile, `[rows, cols]`.
     ///
     /// # Safety

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{PackedLinear, forward_many};
 use crate::testing::bits;
-use crate::{Error, Pool, Tier};
+use crate::{Error, Isa, Pool};
 
 const FORMATS: [GgmlDType; 11] = [
     GgmlDType::F32,
@@ -56,7 +56,7 @@ fn case(dtype: GgmlDType, rows: usize, cols: usize, seed: u64) -> Option<Case> {
     let weights = weights.flatten_all().unwrap().to_vec1().unwrap();
     let blocks = quantized.data().unwrap();
     let packed =
-        PackedLinear::from_blocks(&blocks, dtype, rows, cols, Tier::PLAIN, &Pool::new(2)).unwrap();
+        PackedLinear::from_blocks(&blocks, dtype, rows, cols, Isa::PLAIN, &Pool::new(2)).unwrap();
     Some(Case { packed, weights, rows, cols })
 }
 
@@ -176,10 +176,10 @@ fn every_tier_gives_the_bits_of_the_plain_one() {
         let mut linear = case.packed;
         for n in [1, 2, 3, 7, 8, 9, 33] {
             let x = random(n * case.cols, n as u64);
-            linear = linear.on_tier(Tier::PLAIN);
+            linear = linear.on_isa(Isa::PLAIN);
             let expected = bits(&forward(&linear, &x, &pool));
-            for tier in Tier::available() {
-                linear = linear.on_tier(tier);
+            for isa in Isa::available() {
+                linear = linear.on_isa(isa);
                 assert_eq!(bits(&forward(&linear, &x, &pool)), expected, "{linear:?}, n = {n}");
             }
         }
@@ -192,8 +192,8 @@ fn a_row_alone_is_the_row_in_any_company_on_any_number_of_threads() {
     for dtype in FORMATS {
         let case = case(dtype, 40, 256, 9).unwrap();
         let mut linear = case.packed;
-        for tier in Tier::available() {
-            linear = linear.on_tier(tier);
+        for isa in Isa::available() {
+            linear = linear.on_isa(isa);
             let x = random(29 * case.cols, 4);
             let together = forward(&linear, &x, &pools[0]);
             for pool in &pools[1..] {
@@ -212,8 +212,8 @@ fn odd_inputs_give_what_arithmetic_says() {
     for dtype in FORMATS {
         let case = case(dtype, 20, 256, 2).unwrap();
         let mut linear = case.packed;
-        for tier in Tier::available() {
-            linear = linear.on_tier(tier);
+        for isa in Isa::available() {
+            linear = linear.on_isa(isa);
             let zeros = vec![0.0; 256];
             assert!(forward(&linear, &zeros, &pool).iter().all(|y| *y == 0.0));
 
@@ -268,10 +268,10 @@ fn odd_rows_of_a_full_tile_give_the_bits_of_the_plain_tier() {
             x[100] = if row % 2 == 0 { 3e4 } else { 1.0 };
             x[300] = if row % 8 == 5 { -2e4 } else { -1.0 };
         }
-        linear = linear.on_tier(Tier::PLAIN);
+        linear = linear.on_isa(Isa::PLAIN);
         let expected = bits(&forward(&linear, &x, &pool));
-        for tier in Tier::available() {
-            linear = linear.on_tier(tier);
+        for isa in Isa::available() {
+            linear = linear.on_isa(isa);
             assert_eq!(bits(&forward(&linear, &x, &pool)), expected, "{linear:?}");
             for (x, expected) in x.chunks(cols).zip(expected.chunks(35)) {
                 assert_eq!(bits(&forward(&linear, x, &pool)), expected, "{linear:?}");
@@ -289,12 +289,12 @@ fn blocks_of_any_bytes_pack_and_multiply_alike_on_every_tier() {
         let n_bytes = rows * cols / dtype.block_size() * dtype.type_size();
         let blocks: Vec<u8> = (0..n_bytes).map(|_| rng.random()).collect();
         let packed =
-            PackedLinear::from_blocks(&blocks, dtype, rows, cols, Tier::PLAIN, &pool).unwrap();
+            PackedLinear::from_blocks(&blocks, dtype, rows, cols, Isa::PLAIN, &pool).unwrap();
         let x = random(5 * cols, 3);
         let expected = bits(&forward(&packed, &x, &pool));
         let mut linear = packed;
-        for tier in Tier::available() {
-            linear = linear.on_tier(tier);
+        for isa in Isa::available() {
+            linear = linear.on_isa(isa);
             assert_eq!(bits(&forward(&linear, &x, &pool)), expected, "{linear:?}");
         }
     }
@@ -309,13 +309,13 @@ fn the_lowest_byte_of_q8_is_minus_128() {
         .iter_mut()
         .for_each(|block| block[..2].copy_from_slice(&[0, 0x3c]));
     let pool = Pool::new(1);
-    for tier in Tier::available() {
+    for isa in Isa::available() {
         let linear =
-            PackedLinear::from_blocks(&blocks, GgmlDType::Q8_0, 16, 32, tier, &pool).unwrap();
+            PackedLinear::from_blocks(&blocks, GgmlDType::Q8_0, 16, 32, isa, &pool).unwrap();
         let y = forward(&linear, &[127.0; 32], &pool);
-        assert_eq!(y, [-128.0 * 127.0 * 32.0; 16], "{tier}");
+        assert_eq!(y, [-128.0 * 127.0 * 32.0; 16], "{isa}");
         let y = forward(&linear, &[-127.0; 32], &pool);
-        assert_eq!(y, [128.0 * 127.0 * 32.0; 16], "{tier}");
+        assert_eq!(y, [128.0 * 127.0 * 32.0; 16], "{isa}");
     }
 }
 
@@ -339,8 +339,8 @@ fn adding_gives_the_sum_of_both() {
     let pool = Pool::new(2);
     let case = case(GgmlDType::Q4_1, 33, 96, 4).unwrap();
     let mut linear = case.packed;
-    for tier in Tier::available() {
-        linear = linear.on_tier(tier);
+    for isa in Isa::available() {
+        linear = linear.on_isa(isa);
         let x = random(5 * 96, 5);
         let product = forward(&linear, &x, &pool);
         let before = random(product.len(), 6);
@@ -357,8 +357,8 @@ fn float_rows_need_no_whole_blocks() {
     let weights = random(5 * 37, 1);
     let bytes: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
     let x = random(37, 2);
-    for tier in Tier::available() {
-        let linear = PackedLinear::from_blocks(&bytes, GgmlDType::F32, 5, 37, tier, &pool).unwrap();
+    for isa in Isa::available() {
+        let linear = PackedLinear::from_blocks(&bytes, GgmlDType::F32, 5, 37, isa, &pool).unwrap();
         for (y, w) in forward(&linear, &x, &pool).iter().zip(weights.chunks(37)) {
             let exact: f64 = w.iter().zip(&x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
             assert!((f64::from(*y) - exact).abs() < 1e-4);
@@ -370,7 +370,7 @@ fn float_rows_need_no_whole_blocks() {
 fn wrong_shapes_are_told() {
     let pool = Pool::new(1);
     let pack = |bytes: usize, dtype, rows, cols| {
-        PackedLinear::from_blocks(&vec![0; bytes], dtype, rows, cols, Tier::PLAIN, &pool)
+        PackedLinear::from_blocks(&vec![0; bytes], dtype, rows, cols, Isa::PLAIN, &pool)
     };
     assert!(matches!(pack(20, GgmlDType::Q4_1, 1, 31), Err(Error::Columns { .. })));
     assert!(matches!(pack(21, GgmlDType::Q4_1, 1, 32), Err(Error::Length { .. })));

@@ -1,16 +1,16 @@
 //! Register tiles: one panel, or two panels of float weights, times one tile of rows.
 
 #![allow(unsafe_code)]
-// Kernels rely on the contracts of `Simd`, `Format` and `LinearJob`.
+// Kernels rely on the contracts of `Simd`, `QuantFormat` and `LinearJob`.
 #![allow(unsafe_op_in_unsafe_fn)]
 // Loops over the rows of a tile are unrolled; one index runs through several arrays of registers.
 #![allow(clippy::needless_range_loop)]
 
-use super::activations::{DigitsView, Quantized, Tile};
-use super::format::{self, Float, Format, Packing};
-use super::{BLOCK, Output, PANEL};
-use crate::Tier;
-use crate::simd::{Simd, per_tier};
+use super::activations::{Quantized, Tile};
+use super::digits::DigitsView;
+use super::format::{self, BLOCK, FloatFormat, PANEL, Packing, QuantFormat};
+use crate::Isa;
+use crate::simd::{Simd, per_isa};
 
 /// Panels of float weights that a tile is multiplied with at once. Two panels give enough sums to
 /// hide the latency of a multiply-add, and two multiply-adds per loaded element of the input.
@@ -20,6 +20,15 @@ pub(crate) const FLOAT_PANELS: usize = 2;
 /// than the time a core needs for a block, and hardware prefetchers stop at the end of a page.
 const AHEAD: usize = 4096;
 const LINE: usize = 64;
+
+/// Use of the result of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResultMode {
+    /// Overwrites `y`.
+    Write,
+    /// Is added to `y`.
+    Add,
+}
 
 /// Product of some panels with some tiles.
 pub(crate) struct LinearJob<'a> {
@@ -41,7 +50,7 @@ pub(crate) struct LinearJob<'a> {
     pub(crate) stride: usize,
     /// Channels of the matrix in these panels.
     pub(crate) channels: usize,
-    pub(crate) output: Output,
+    pub(crate) output: ResultMode,
 }
 
 /// An input in the form that the panel's format requires.
@@ -57,31 +66,31 @@ pub(crate) enum LinearInput<'a> {
 /// # Safety
 /// The panels are packed as `packing` with `blocks` blocks; the tiles were cut for the instruction
 /// set, and the input was made for them; the panels' results of all tiles' rows may be written.
-pub(crate) unsafe fn run(tier: Tier, job: &LinearJob<'_>) {
+pub(crate) unsafe fn run(isa: Isa, job: &LinearJob<'_>) {
     match job.packing {
-        Packing::F32 => float_panel::<format::F32>(tier, job),
-        Packing::F16 => float_panel::<format::F16>(tier, job),
-        Packing::Bf16 => float_panel::<format::Bf16>(tier, job),
-        Packing::Q4_0 => panel::<format::Q4_0>(tier, job),
-        Packing::Q4_1 => panel::<format::Q4_1>(tier, job),
-        Packing::Q5_0 => panel::<format::Q5_0>(tier, job),
-        Packing::Q5_1 => panel::<format::Q5_1>(tier, job),
-        Packing::Q8_0 => panel::<format::Q8_0>(tier, job),
-        Packing::Q4K => panel::<format::Q4K>(tier, job),
-        Packing::Q5K => panel::<format::Q5K>(tier, job),
-        Packing::Q6K => panel::<format::Q6K>(tier, job),
+        Packing::F32 => float_panel::<format::F32>(isa, job),
+        Packing::F16 => float_panel::<format::F16>(isa, job),
+        Packing::Bf16 => float_panel::<format::Bf16>(isa, job),
+        Packing::Q4_0 => panel::<format::Q4_0>(isa, job),
+        Packing::Q4_1 => panel::<format::Q4_1>(isa, job),
+        Packing::Q5_0 => panel::<format::Q5_0>(isa, job),
+        Packing::Q5_1 => panel::<format::Q5_1>(isa, job),
+        Packing::Q8_0 => panel::<format::Q8_0>(isa, job),
+        Packing::Q4K => panel::<format::Q4K>(isa, job),
+        Packing::Q5K => panel::<format::Q5K>(isa, job),
+        Packing::Q6K => panel::<format::Q6K>(isa, job),
     }
 }
 
 /// Returns the maximum number of rows of a tile on an instruction set.
-pub(crate) fn most_rows(tier: Tier) -> usize {
+pub(crate) fn max_rows(isa: Isa) -> usize {
     // SAFETY: the kernel reads a constant.
-    unsafe { rows_of(tier) }
+    unsafe { rows_of(isa) }
 }
 
-per_tier! { unsafe fn rows_of() -> usize = rows_constant; }
-per_tier! { unsafe fn panel<Q: Format>(job: &LinearJob<'_>) = all_tiles; }
-per_tier! { unsafe fn float_panel<T: Float>(job: &LinearJob<'_>) = all_float_tiles; }
+per_isa! { unsafe fn rows_of() -> usize = rows_constant; }
+per_isa! { unsafe fn panel<Q: QuantFormat>(job: &LinearJob<'_>) = all_tiles; }
+per_isa! { unsafe fn float_panel<T: FloatFormat>(job: &LinearJob<'_>) = all_float_tiles; }
 
 #[inline(always)]
 unsafe fn rows_constant<S: Simd>() -> usize {
@@ -89,7 +98,7 @@ unsafe fn rows_constant<S: Simd>() -> usize {
 }
 
 #[inline(always)]
-unsafe fn all_tiles<S: Simd, Q: Format>(job: &LinearJob<'_>) {
+unsafe fn all_tiles<S: Simd, Q: QuantFormat>(job: &LinearJob<'_>) {
     let LinearInput::Quantized(input) = job.input else { return };
     for (index, &at) in job.tiles.iter().enumerate() {
         let number = job.first_tile + index;
@@ -103,7 +112,7 @@ unsafe fn all_tiles<S: Simd, Q: Format>(job: &LinearJob<'_>) {
 }
 
 #[inline(always)]
-unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
+unsafe fn tile<S: Simd, Q: QuantFormat, const ROWS: usize>(
     job: &LinearJob<'_>,
     input: &Quantized,
     at: Tile,
@@ -145,7 +154,7 @@ unsafe fn tile<S: Simd, Q: Format, const ROWS: usize>(
 }
 
 /// Contribution of a block to each row's total.
-struct LinearProducts<S: Simd, Q: Format, const ROWS: usize> {
+struct LinearProducts<S: Simd, Q: QuantFormat, const ROWS: usize> {
     dots: [[S::I; ROWS]; 2],
     scales: [S::F; 2],
     min: S::F,
@@ -156,7 +165,7 @@ struct LinearProducts<S: Simd, Q: Format, const ROWS: usize> {
 
 /// Computes the dot products of the panel's block `block` with the digits' block `index`.
 #[inline(always)]
-unsafe fn products<S: Simd, Q: Format, const ROWS: usize>(
+unsafe fn products<S: Simd, Q: QuantFormat, const ROWS: usize>(
     job: &LinearJob<'_>,
     view: &DigitsView,
     index: usize,
@@ -209,7 +218,7 @@ unsafe fn products<S: Simd, Q: Format, const ROWS: usize>(
     }
 }
 
-impl<S: Simd, Q: Format, const ROWS: usize> LinearProducts<S, Q, ROWS> {
+impl<S: Simd, Q: QuantFormat, const ROWS: usize> LinearProducts<S, Q, ROWS> {
     #[inline(always)]
     unsafe fn add_to(&self, total: S::F, row: usize) -> S::F {
         let row_scale = S::splat(*self.row_scales.add(row));
@@ -226,7 +235,7 @@ impl<S: Simd, Q: Format, const ROWS: usize> LinearProducts<S, Q, ROWS> {
 }
 
 #[inline(always)]
-unsafe fn all_float_tiles<S: Simd, T: Float>(job: &LinearJob<'_>) {
+unsafe fn all_float_tiles<S: Simd, T: FloatFormat>(job: &LinearJob<'_>) {
     if job.panels == FLOAT_PANELS {
         float_tiles::<S, T, FLOAT_PANELS>(job);
     } else {
@@ -235,7 +244,7 @@ unsafe fn all_float_tiles<S: Simd, T: Float>(job: &LinearJob<'_>) {
 }
 
 #[inline(always)]
-unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &LinearJob<'_>) {
+unsafe fn float_tiles<S: Simd, T: FloatFormat, const WIDTH: usize>(job: &LinearJob<'_>) {
     let LinearInput::Float(x) = job.input else { return };
     for &at in job.tiles {
         let x = x.as_ptr().add(at.first * job.cols);
@@ -251,7 +260,7 @@ unsafe fn float_tiles<S: Simd, T: Float, const WIDTH: usize>(job: &LinearJob<'_>
 /// Multiplies float panels with a tile of rows. Each block is summed from zero and then added to
 /// the total, so that rounding errors do not grow with every column of a long row.
 #[inline(always)]
-unsafe fn float_tile<S: Simd, T: Float, const ROWS: usize, const WIDTH: usize>(
+unsafe fn float_tile<S: Simd, T: FloatFormat, const ROWS: usize, const WIDTH: usize>(
     job: &LinearJob<'_>,
     x: *const f32,
     first: usize,
@@ -293,7 +302,7 @@ unsafe fn store<S: Simd>(job: &LinearJob<'_>, row: usize, panel: usize, total: S
     let channels = job.channels - panel * PANEL;
     let y = job.y.add(row * job.stride + panel * PANEL);
     if channels >= PANEL {
-        let total = if job.output == Output::Add { S::add(S::load(y), total) } else { total };
+        let total = if job.output == ResultMode::Add { S::add(S::load(y), total) } else { total };
         S::store(y, total);
         return;
     }
@@ -301,6 +310,6 @@ unsafe fn store<S: Simd>(job: &LinearJob<'_>, row: usize, panel: usize, total: S
     S::store(lanes.as_mut_ptr(), total);
     for (channel, &lane) in lanes.iter().enumerate().take(channels) {
         let y = y.add(channel);
-        *y = if job.output == Output::Add { *y + lane } else { lane };
+        *y = if job.output == ResultMode::Add { *y + lane } else { lane };
     }
 }

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::vector::Simd;
 
 /// Two 256-bit registers.
 #[derive(Clone, Copy)]

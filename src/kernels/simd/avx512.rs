@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::vector::Simd;
 
 /// One 512-bit register.
 #[derive(Clone, Copy)]

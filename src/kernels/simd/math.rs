@@ -4,7 +4,7 @@
 // Bodies rely on the contract of `Simd`.
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use super::Simd;
+use super::vector::Simd;
 
 /// Magnitudes below this become zero when numbers are rounded to bf16.
 pub(crate) const SMALLEST_BF16: f32 = 1.0 / (1_u64 << 45) as f32;

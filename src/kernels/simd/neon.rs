@@ -7,7 +7,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::Simd;
+use super::vector::Simd;
 
 /// Four 128-bit registers.
 #[derive(Clone, Copy)]

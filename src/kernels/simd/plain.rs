@@ -1,11 +1,11 @@
-//! Vectors of the plain tier: arrays and ordinary arithmetic, the reference for all others.
+//! Vectors without instruction set extensions: arrays and ordinary arithmetic, the reference for all others.
 
 #![allow(unsafe_code)]
 #![allow(clippy::missing_safety_doc)]
 
 use half::f16;
 
-use super::{LANES, Simd};
+use super::vector::{LANES, Simd};
 
 /// Vectors as arrays.
 #[derive(Clone, Copy)]

@@ -2,63 +2,107 @@
 //! never change another.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{Result, bail};
 
-use super::config::Config;
-use super::run::{Layout, Place, Run, RunLayer};
-use idiolect_kernels::attention::{KvPrecision, KvShape};
+/// Layout of the KV blocks of one decoder.
+pub trait KvLayout: Send + Sync + 'static {
+    /// Keys and values of up to [`KvLayout::block_size`] positions, all layers.
+    type Data: Send + Sync;
 
-/// Keys and values of a sequence, layer by layer.
-///
-/// Positions are kept in KV blocks (runs) of [`Cache::run_len`] positions. A fork shares all
-/// blocks. A cache that writes to a shared block copies it first (copy on write), so at most one
-/// block per fork is copied, and a full one never is.
-#[derive(Debug, Clone)]
-pub struct Cache {
-    layout: Arc<Layout>,
-    runs: Vec<Arc<Run>>,
-    len: usize,
+    /// Number of positions of a KV block. In every sequence, blocks begin at multiples of it.
+    fn block_size(&self) -> usize;
+
+    /// Bytes of a KV block, all layers.
+    fn block_bytes(&self) -> usize;
+
+    /// Allocates the memory of a block.
+    ///
+    /// # Errors
+    /// The device has no memory left.
+    fn allocate(&self) -> Result<Self::Data>;
+
+    /// Copies a block.
+    ///
+    /// # Errors
+    /// The device has no memory left.
+    fn copy(&self, data: &Self::Data) -> Result<Self::Data>;
+}
+
+/// Layout of the KV blocks of one decoder, and the bytes of all that exist. The blocks count
+/// themselves, when they are made and when they go.
+pub struct KvPool<L: KvLayout> {
+    layout: L,
+    bytes: AtomicUsize,
+}
+
+/// One KV block.
+struct KvBlock<L: KvLayout> {
+    data: L::Data,
+    pool: Arc<KvPool<L>>,
 }
 
 /// A KV block that several caches may hold.
-#[derive(Debug, Clone)]
-pub(in crate::lm) struct SharedRun(Arc<Run>);
+pub(in crate::lm) struct SharedKvBlock<L: KvLayout>(Arc<KvBlock<L>>);
 
-/// The part of a cache that attention reads: one layer, up to and including the positions just
-/// written.
-pub(super) struct KvView<'a> {
-    cache: &'a Cache,
-    layer: usize,
-    pub(super) len: usize,
+/// Keys and values of a sequence, layer by layer.
+///
+/// Positions are kept in KV blocks of [`KvPool::block_size`] positions. A fork shares all blocks. A
+/// cache that writes to a shared block copies it first (copy on write), so at most one block per
+/// fork is copied, and a full one never is.
+pub struct KvCache<L: KvLayout> {
+    pool: Arc<KvPool<L>>,
+    blocks: Vec<Arc<KvBlock<L>>>,
+    len: usize,
 }
 
-impl Cache {
-    /// Creates an empty cache. Caches made from it by [`Cache::empty`] share one byte count.
-    pub(super) fn new(config: &Config, shape: KvShape, place: Place) -> Self {
-        let layout = Arc::new(Layout::new(config.n_layers, shape, place));
-        Self { layout, runs: Vec::new(), len: 0 }
+impl<L: KvLayout> KvPool<L> {
+    pub(super) fn new(layout: L) -> Self {
+        Self { layout, bytes: AtomicUsize::new(0) }
     }
 
-    pub(super) fn on_device(config: &Config, device: &Device) -> Self {
-        let shape = config.kv_shape(KvPrecision::default());
-        Self::new(config, shape, Place::Device(device.clone()))
+    /// Number of positions of a KV block. In every sequence, blocks begin at multiples of it.
+    pub fn block_size(&self) -> usize {
+        self.layout.block_size()
     }
 
-    /// Creates an empty cache of the same kind.
-    #[must_use]
-    pub fn empty(&self) -> Self {
-        Self { layout: Arc::clone(&self.layout), runs: Vec::new(), len: 0 }
+    /// Bytes of a KV block, all layers.
+    pub fn block_bytes(&self) -> usize {
+        self.layout.block_bytes()
+    }
+
+    /// Bytes of all existing KV blocks; a block that several caches share is counted once.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Acquire)
+    }
+}
+
+impl<L: KvLayout> KvBlock<L> {
+    fn new(data: L::Data, pool: &Arc<KvPool<L>>) -> Self {
+        pool.bytes.fetch_add(pool.block_bytes(), Ordering::AcqRel);
+        Self { data, pool: Arc::clone(pool) }
+    }
+}
+
+impl<L: KvLayout> Drop for KvBlock<L> {
+    fn drop(&mut self) {
+        self.pool.bytes.fetch_sub(self.pool.block_bytes(), Ordering::AcqRel);
+    }
+}
+
+impl<L: KvLayout> KvCache<L> {
+    /// Creates an empty cache.
+    pub(super) fn new(pool: Arc<KvPool<L>>) -> Self {
+        Self { pool, blocks: Vec::new(), len: 0 }
     }
 
     /// Number of positions.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether it has no positions.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -67,69 +111,60 @@ impl Cache {
     /// other.
     #[must_use]
     pub fn fork(&self) -> Self {
-        self.clone()
+        Self { pool: Arc::clone(&self.pool), blocks: self.blocks.clone(), len: self.len }
     }
 
     /// Removes all positions from `len` on; does nothing if there are none.
     pub fn truncate(&mut self, len: usize) {
         if len < self.len {
             self.len = len;
-            self.runs.truncate(len.div_ceil(self.run_len()));
+            self.blocks.truncate(len.div_ceil(self.block_size()));
         }
     }
 
-    /// Number of positions of a KV block.
-    #[must_use]
-    pub fn run_len(&self) -> usize {
-        self.layout.positions()
-    }
-
-    /// Bytes of a KV block, all layers.
-    #[must_use]
-    pub fn run_bytes(&self) -> usize {
-        self.layout.bytes()
-    }
-
     /// Bytes of its KV blocks, including those shared with forks.
-    #[must_use]
     pub fn bytes(&self) -> usize {
-        self.runs.len() * self.run_bytes()
+        self.blocks.len() * self.pool.block_bytes()
     }
 
-    /// Bytes of the KV blocks of all caches made from the same decoder; each block is counted once.
-    #[must_use]
-    pub fn living_bytes(&self) -> usize {
-        self.layout.living_bytes()
+    /// Number of positions of a KV block.
+    pub(in crate::lm) fn block_size(&self) -> usize {
+        self.pool.block_size()
     }
 
     /// Number of its KV blocks.
-    pub(in crate::lm) fn n_runs(&self) -> usize {
-        self.runs.len()
+    pub(in crate::lm) fn n_blocks(&self) -> usize {
+        self.blocks.len()
     }
 
     /// Whether the last KV block is not full and has another holder, so that writing copies it.
-    pub(in crate::lm) fn is_tail_shared(&self) -> bool {
-        !self.len.is_multiple_of(self.run_len())
-            && self.runs.last().is_some_and(|run| Arc::strong_count(run) > 1)
+    pub(in crate::lm) fn shares_partial_block(&self) -> bool {
+        !self.len.is_multiple_of(self.block_size())
+            && self.blocks.last().is_some_and(|block| Arc::strong_count(block) > 1)
     }
 
     /// Identities of its KV blocks, unique among all existing blocks.
-    pub(in crate::lm) fn run_identities(&self) -> impl Iterator<Item = usize> {
-        self.runs.iter().map(|run| Arc::as_ptr(run).addr())
+    pub(in crate::lm) fn block_identities(&self) -> impl Iterator<Item = usize> {
+        self.blocks.iter().map(|block| Arc::as_ptr(block).addr())
     }
 
     /// Its KV blocks in order.
-    pub(in crate::lm) fn shared_runs(&self) -> impl ExactSizeIterator<Item = SharedRun> {
-        self.runs.iter().map(|run| SharedRun(Arc::clone(run)))
+    pub(in crate::lm) fn shared_blocks(&self) -> impl ExactSizeIterator<Item = SharedKvBlock<L>> {
+        self.blocks.iter().map(|block| SharedKvBlock(Arc::clone(block)))
     }
 
     /// Appends the first `n` positions of a KV block, computed at this position of a sequence from
     /// the same tokens. The cache must consist of full blocks.
-    pub(in crate::lm) fn append_shared(&mut self, run: SharedRun, n: usize) {
-        debug_assert!(self.len.is_multiple_of(self.run_len()) && n <= self.run_len());
-        self.runs.truncate(self.len / self.run_len());
-        self.runs.push(run.0);
+    pub(in crate::lm) fn append_shared(&mut self, block: SharedKvBlock<L>, n: usize) {
+        debug_assert!(self.len.is_multiple_of(self.block_size()) && n <= self.block_size());
+        self.blocks.truncate(self.len / self.block_size());
+        self.blocks.push(block.0);
         self.len += n;
+    }
+
+    /// Layout of its blocks.
+    pub(super) fn layout(&self) -> &L {
+        &self.pool.layout
     }
 
     /// Allocates space for `n` more positions in blocks that no other cache holds.
@@ -137,63 +172,39 @@ impl Cache {
         if n == 0 {
             return Ok(());
         }
-        let run_len = self.run_len();
-        if let Some(tail) = self.runs.get_mut(self.len / run_len)
+        let block_size = self.block_size();
+        if let Some(tail) = self.blocks.get_mut(self.len / block_size)
             && Arc::get_mut(tail).is_none()
         {
-            *tail = Arc::new(self.layout.copy(tail)?);
+            let copy = self.pool.layout.copy(&tail.data)?;
+            *tail = Arc::new(KvBlock::new(copy, &self.pool));
         }
-        while self.runs.len() * run_len < self.len + n {
-            self.runs.push(Arc::new(self.layout.blank()?));
-        }
-        Ok(())
-    }
-
-    /// Mutable KV blocks of `layer`, in the kernels' layout, for the next `n` positions. The first
-    /// block may already be partly filled.
-    pub(super) fn packed_tail(&mut self, layer: usize, n: usize) -> Result<Vec<&mut [u16]>> {
-        let (run_len, shape) = (self.run_len(), self.layout.shape);
-        let wanted = self.len / run_len..(self.len + n).div_ceil(run_len);
-        let runs = self.runs.get_mut(wanted).unwrap_or_default();
-        runs.iter_mut()
-            .map(|run| match Arc::get_mut(run) {
-                Some(run) => run.packed_mut(layer, shape),
-                None => bail!("cache: a shared run, expected a copy of its own"),
-            })
-            .collect()
-    }
-
-    /// KV blocks of `layer` in the kernels' layout, from the first position up to the next `n`
-    /// positions.
-    pub(super) fn packed_runs(&self, layer: usize, n: usize) -> Result<Vec<&[u16]>> {
-        self.runs
-            .iter()
-            .take((self.len + n).div_ceil(self.run_len()))
-            .map(|run| run.packed(layer, self.layout.shape))
-            .collect()
-    }
-
-    /// Writes the keys and values of one layer, `[n_kv_heads, n, head_dim]`, after the current
-    /// positions. [`Cache::reserve`] must have allocated the space; [`Cache::advance`] then
-    /// includes the positions in the length.
-    pub(super) fn write(&self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<()> {
-        let (n, run_len) = (keys.dim(1)?, self.run_len());
-        let mut written = 0;
-        while written < n {
-            let position = self.len + written;
-            let offset = position % run_len;
-            let count = (run_len - offset).min(n - written);
-            let run = self.runs[position / run_len].tensors(layer)?;
-            run.keys.slice_set(&keys.narrow(1, written, count)?.contiguous()?, 1, offset)?;
-            run.values.slice_set(&values.narrow(1, written, count)?.contiguous()?, 1, offset)?;
-            written += count;
+        while self.blocks.len() * block_size < self.len + n {
+            let data = self.pool.layout.allocate()?;
+            self.blocks.push(Arc::new(KvBlock::new(data, &self.pool)));
         }
         Ok(())
     }
 
-    /// View of one layer that includes the `n` positions just written.
-    pub(super) fn layer(&self, layer: usize, n: usize) -> KvView<'_> {
-        KvView { cache: self, layer, len: self.len + n }
+    /// KV blocks from the first position up to the next `n` positions.
+    pub(super) fn blocks(&self, n: usize) -> impl Iterator<Item = &L::Data> {
+        let n_blocks = (self.len + n).div_ceil(self.block_size());
+        self.blocks.iter().take(n_blocks).map(|block| &block.data)
+    }
+
+    /// Mutable KV blocks for the next `n` positions, for which [`KvCache::reserve`] has allocated
+    /// space. The first block may already be partly filled.
+    pub(super) fn next_blocks_mut(
+        &mut self,
+        n: usize,
+    ) -> impl Iterator<Item = Result<&mut L::Data>> {
+        let block_size = self.block_size();
+        let wanted = self.len / block_size..(self.len + n).div_ceil(block_size);
+        let blocks = self.blocks.get_mut(wanted).unwrap_or_default();
+        blocks.iter_mut().map(|block| match Arc::get_mut(block) {
+            Some(block) => Ok(&mut block.data),
+            None => bail!("KV cache: a shared block, expected a copy of its own"),
+        })
     }
 
     /// Adds to the length the `n` positions that every layer has written.
@@ -202,7 +213,7 @@ impl Cache {
     }
 }
 
-impl SharedRun {
+impl<L: KvLayout> SharedKvBlock<L> {
     /// Whether it has another holder.
     pub(in crate::lm) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1
@@ -215,18 +226,8 @@ impl SharedRun {
     }
 }
 
-impl KvView<'_> {
-    /// The KV blocks in order, each with the number of its valid positions.
-    pub(super) fn runs(&self) -> impl Iterator<Item = (&RunLayer, usize)> {
-        let run_len = self.cache.run_len();
-        self.cache
-            .runs
-            .iter()
-            .enumerate()
-            .filter_map(move |(index, run)| {
-                let used = self.len.saturating_sub(index * run_len).min(run_len);
-                run.tensors(self.layer).ok().map(|tensors| (tensors, used))
-            })
-            .take_while(|(_, used)| *used > 0)
+impl<L: KvLayout> Clone for SharedKvBlock<L> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }

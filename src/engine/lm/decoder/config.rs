@@ -1,16 +1,17 @@
 //! Configuration of a decoder, read from the model file before the weights.
 
-use super::rope::{RopeKind, RopeScaling};
+use super::rope::{RopeScaling, RopeSettings};
 use crate::lm::{Error, Result};
 use crate::model::gguf::{Gguf, Value};
 use idiolect_kernels::attention::{KvPrecision, KvShape};
+use idiolect_kernels::elementwise::RopePairs;
 
-/// Architectures that [`Config::from_gguf`] accepts, as in `general.architecture`.
-pub const KNOWN: [&str; 3] = ["llama", "qwen2", "qwen3"];
+/// Architectures that [`DecoderConfig::from_gguf`] accepts, as in `general.architecture`.
+const KNOWN: [&str; 3] = ["llama", "qwen2", "qwen3"];
 
 /// A family of decoders. The methods declare the differences between families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub enum DecoderFamily {
     /// Llama, Mistral, SmolLM.
     Llama,
     /// Qwen2 and Qwen2.5.
@@ -21,7 +22,7 @@ pub enum Family {
 
 /// Whether a family's projections carry a bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bias {
+pub enum BiasPlacement {
     /// Never.
     Absent,
     /// If the file has one.
@@ -32,9 +33,9 @@ pub enum Bias {
 
 /// Shapes and constants of a decoder. `n_` counts; dimensions are in elements.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Config {
+pub struct DecoderConfig {
     /// The family.
-    pub family: Family,
+    pub family: DecoderFamily,
     /// Transformer layers.
     pub n_layers: usize,
     /// Width of the residual stream (hidden size).
@@ -59,14 +60,14 @@ pub struct Config {
     pub rope_scaling: RopeScaling,
 }
 
-impl Family {
+impl DecoderFamily {
     /// Whether the query, key and value projections have a bias.
     #[must_use]
-    pub fn qkv_bias(self) -> Bias {
+    pub fn qkv_bias(self) -> BiasPlacement {
         match self {
-            Self::Llama => Bias::Optional,
-            Self::Qwen2 => Bias::Required,
-            Self::Qwen3 => Bias::Absent,
+            Self::Llama => BiasPlacement::Optional,
+            Self::Qwen2 => BiasPlacement::Required,
+            Self::Qwen3 => BiasPlacement::Absent,
         }
     }
 
@@ -78,15 +79,38 @@ impl Family {
 
     /// Pairing of elements for the rotation.
     #[must_use]
-    pub fn rope_kind(self) -> RopeKind {
+    pub fn rope_pairs(self) -> RopePairs {
         match self {
-            Self::Llama => RopeKind::Interleaved,
-            Self::Qwen2 | Self::Qwen3 => RopeKind::Halves,
+            Self::Llama => RopePairs::Neighbours,
+            Self::Qwen2 | Self::Qwen3 => RopePairs::Halves,
         }
     }
 }
 
-impl Config {
+impl DecoderConfig {
+    /// Settings of the rotary embedding.
+    pub(super) fn rope(&self) -> RopeSettings {
+        RopeSettings {
+            pairs: self.family.rope_pairs(),
+            head_dim: self.head_dim,
+            context: self.context,
+            base: self.rope_base,
+            scaling: self.rope_scaling,
+        }
+    }
+
+    /// Replaces the context window by a smaller one, if one is given.
+    ///
+    /// # Errors
+    /// It is 0 or larger than the model's.
+    pub(super) fn with_context(self, context: Option<usize>) -> Result<Self> {
+        let context = context.unwrap_or(self.context);
+        if context == 0 || context > self.context {
+            return Err(Error::Context { got: context, most: self.context });
+        }
+        Ok(Self { context, ..self })
+    }
+
     /// Shape of the keys and values of one layer.
     pub(super) fn kv_shape(&self, precision: KvPrecision) -> KvShape {
         KvShape { n_kv_heads: self.n_kv_heads, head_dim: self.head_dim, precision }
@@ -100,9 +124,9 @@ impl Config {
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let architecture = gguf.architecture()?;
         let family = match architecture {
-            "llama" => Family::Llama,
-            "qwen2" => Family::Qwen2,
-            "qwen3" => Family::Qwen3,
+            "llama" => DecoderFamily::Llama,
+            "qwen2" => DecoderFamily::Qwen2,
+            "qwen3" => DecoderFamily::Qwen3,
             other => {
                 return Err(Error::Architecture { got: other.to_owned(), known: &KNOWN });
             }
@@ -138,10 +162,9 @@ impl Config {
         Ok(config)
     }
 
-    /// Bytes of one position in a cache of f32 tensors: keys and values of all layers. The cache of
-    /// the CPU kernels holds 16-bit values instead.
-    #[must_use]
-    pub fn cache_bytes_per_token(&self) -> usize {
+    /// Bytes of one position in a cache of f32 tensors: keys and values of all layers.
+    #[cfg(test)]
+    pub(super) fn cache_bytes_per_token(&self) -> usize {
         2 * self.n_layers * self.n_kv_heads * self.head_dim * size_of::<f32>()
     }
 
@@ -177,9 +200,9 @@ impl Config {
         if metadata.value("expert_count").and_then(Value::as_u64).is_some_and(|n| n > 0) {
             return Err(metadata.contradiction("a mixture of experts is not carried".to_owned()));
         }
-        if self.context > LONGEST_CONTEXT {
+        if self.context > MAX_CONTEXT {
             return Err(metadata.contradiction(format!(
-                "context_length {} is above the {LONGEST_CONTEXT} that is carried",
+                "context_length {} is above the {MAX_CONTEXT} that is carried",
                 self.context
             )));
         }
@@ -196,9 +219,9 @@ impl Config {
 }
 
 /// Largest count accepted, so that a damaged file cannot cause unlimited allocations.
-const LARGEST_COUNT: u64 = 1 << 24;
+const MAX_COUNT: u64 = 1 << 24;
 /// Largest context accepted; the rotary tables have a row for every position.
-const LONGEST_CONTEXT: usize = 1 << 20;
+const MAX_CONTEXT: usize = 1 << 20;
 
 struct Metadata<'a> {
     gguf: &'a Gguf,
@@ -226,9 +249,9 @@ impl Metadata<'_> {
     fn optional_count(&self, name: &str) -> Result<Option<usize>> {
         let Some(value) = self.value(name) else { return Ok(None) };
         match value.as_u64() {
-            Some(n @ 1..=LARGEST_COUNT) => Ok(Some(n as usize)),
+            Some(n @ 1..=MAX_COUNT) => Ok(Some(n as usize)),
             _ => Err(self.contradiction(format!(
-                "`{}` is {value:?}, expected a number from 1 to {LARGEST_COUNT}",
+                "`{}` is {value:?}, expected a number from 1 to {MAX_COUNT}",
                 self.key(name)
             ))),
         }

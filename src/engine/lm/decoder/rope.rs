@@ -1,20 +1,11 @@
-//! Rotary position embedding: tables of cosines and sines, and the rotation.
+//! Rotary position embedding: tables of cosines and sines.
 //!
 //! RoFormer (arXiv 2104.09864) section 3.4; the scaled variants are Position Interpolation (arXiv
 //! 2306.15595) and YaRN (arXiv 2309.00071) section 3.
 
-use candle_core::{Device, Result, Tensor};
+use idiolect_kernels::elementwise::RopePairs;
 
-/// Pairing of a head's elements; each pair is rotated as a point in a plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RopeKind {
-    /// Elements 2i and 2i+1 (llama's order in GGUF).
-    Interleaved,
-    /// Elements i and i + head_dim/2 (NeoX, Qwen).
-    Halves,
-}
-
-/// Scaling of the frequencies for a context longer than that of the training.
+/// Scaling of the rotary frequencies for a context longer than that of the training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RopeScaling {
     /// No scaling.
@@ -33,14 +24,27 @@ pub enum RopeScaling {
     },
 }
 
-/// Cosines and sines for every position.
+/// Settings of the rotary embedding of one model.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RopeSettings {
+    /// Pairing of a head's elements; each pair is rotated as a point in a plane.
+    pub(super) pairs: RopePairs,
+    pub(super) head_dim: usize,
+    /// Number of positions.
+    pub(super) context: usize,
+    /// Base of the frequencies.
+    pub(super) base: f32,
+    pub(super) scaling: RopeScaling,
+}
+
+/// Cosines and sines for every position, `[context][head_dim / 2]`.
 #[derive(Debug, Clone)]
-pub struct Rope {
-    kind: RopeKind,
-    /// `[context, head_dim / 2]`.
-    cos: Tensor,
-    /// `[context, head_dim / 2]`.
-    sin: Tensor,
+pub(super) struct RopeTables {
+    pub(super) pairs: RopePairs,
+    /// `head_dim / 2`.
+    pub(super) half: usize,
+    pub(super) cos: Vec<f32>,
+    pub(super) sin: Vec<f32>,
 }
 
 /// Limits of YaRN's ramp, rotations over the original context: pairs that rotate more often than
@@ -48,18 +52,11 @@ pub struct Rope {
 const YARN_FAST: f64 = 32.0;
 const YARN_SLOW: f64 = 1.0;
 
-impl Rope {
-    /// Computes tables for `context` positions. `divisors`, `[head_dim / 2]`, divide the
-    /// frequencies elementwise (llama 3's `rope_freqs.weight`).
-    pub fn new(
-        kind: RopeKind,
-        head_dim: usize,
-        context: usize,
-        base: f32,
-        scaling: RopeScaling,
-        divisors: Option<&[f32]>,
-        device: &Device,
-    ) -> Result<Self> {
+impl RopeTables {
+    /// Computes the tables. `divisors`, `[head_dim / 2]`, divide the frequencies elementwise (llama
+    /// 3's `rope_freqs.weight`).
+    pub(super) fn new(settings: &RopeSettings, divisors: Option<&[f32]>) -> Self {
+        let RopeSettings { pairs, head_dim, context, base, scaling } = *settings;
         let half = head_dim / 2;
         let (frequencies, magnitude) = frequencies(head_dim, base, scaling, divisors);
         let mut cos = Vec::with_capacity(context * half);
@@ -72,29 +69,7 @@ impl Rope {
                 sin.push((angle.sin() * magnitude) as f32);
             }
         }
-        Ok(Self {
-            kind,
-            cos: Tensor::from_vec(cos, (context, half), device)?,
-            sin: Tensor::from_vec(sin, (context, half), device)?,
-        })
-    }
-
-    /// Cosines and sines, `[context][head_dim / 2]` each.
-    pub(super) fn tables(&self) -> Result<(Vec<f32>, Vec<f32>)> {
-        Ok((self.cos.flatten_all()?.to_vec1()?, self.sin.flatten_all()?.to_vec1()?))
-    }
-
-    /// Rotates `x`, `[n_heads, n_tokens, head_dim]`, whose first token is at position `start`.
-    pub fn apply(&self, x: &Tensor, start: usize) -> Result<Tensor> {
-        let n_tokens = x.dim(1)?;
-        let cos = self.cos.narrow(0, start, n_tokens)?;
-        let sin = self.sin.narrow(0, start, n_tokens)?;
-        let x = x.contiguous()?.unsqueeze(0)?;
-        let turned = match self.kind {
-            RopeKind::Interleaved => candle_nn::rotary_emb::rope_i(&x, &cos, &sin)?,
-            RopeKind::Halves => candle_nn::rotary_emb::rope(&x, &cos, &sin)?,
-        };
-        turned.squeeze(0)
+        Self { pairs, half, cos, sin }
     }
 }
 
@@ -135,7 +110,6 @@ fn frequencies(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -166,19 +140,5 @@ mod tests {
         assert!((f[40] - plain[40] / 4.0).abs() < 1e-15);
         let ramp = (31.0 - 23.0) / (40.0 - 23.0);
         assert!((f[31] / plain[31] - (1.0 - ramp * 0.75)).abs() < 1e-12);
-    }
-
-    #[test]
-    fn turning_pairs_the_elements_of_its_kind() {
-        let device = Device::Cpu;
-        let x = Tensor::from_vec(vec![1f32, 0.0, 0.0, 0.0], (1, 1, 4), &device).unwrap();
-        let turned = |kind| {
-            let rope = Rope::new(kind, 4, 2, 10_000.0, RopeScaling::None, None, &device).unwrap();
-            rope.apply(&x, 1).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
-        };
-        let (c, s) = (1f32.cos(), 1f32.sin());
-        let close = |a: Vec<f32>, b: [f32; 4]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
-        assert!(close(turned(RopeKind::Interleaved), [c, s, 0.0, 0.0]));
-        assert!(close(turned(RopeKind::Halves), [c, 0.0, s, 0.0]));
     }
 }

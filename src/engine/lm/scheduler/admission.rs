@@ -4,114 +4,132 @@
 use std::collections::HashSet;
 
 use super::Scheduler;
-use crate::lm::job::Lane;
-use crate::lm::tree::common;
+use crate::lm::decoder::{Decoder, KvCache};
+use crate::lm::prefix_cache::common_prefix;
+use crate::lm::sequence::Sequence;
 
 /// Maximum number of running requests; further ones wait.
-const MOST_JOBS: usize = 64;
+const MAX_RUNNING: usize = 64;
 /// Minimum number of tokens that waiting for another sequence's prefix must save.
-const WORTH_WAITING: usize = 32;
+const MIN_SAVED: usize = 32;
 
-impl Scheduler {
+/// Index of a running request, and of a sequence in it.
+type SequenceIndex = (usize, usize);
+
+type RunningSequence<D> = Sequence<KvCache<<D as Decoder>::Layout>>;
+
+impl<D: Decoder> Scheduler<D> {
     /// Starts waiting requests in their order, as far as the KV budget allows.
     pub(super) fn admit(&mut self) {
-        let run_bytes = self.decoder.cache().run_bytes();
-        while self.jobs.len() < MOST_JOBS
-            && let Some(job) = self.waiting.front()
+        let kv_pool = self.decoder.kv_pool();
+        let (block_size, block_bytes) = (kv_pool.block_size(), kv_pool.block_bytes());
+        while self.running.len() < MAX_RUNNING
+            && let Some(group) = self.waiting.front()
         {
-            let needed: usize = job.lanes.iter().map(Lane::missing_runs).sum();
-            let needed = (self.committed_runs() + needed).saturating_mul(run_bytes);
-            if !self.jobs.is_empty() && needed > self.limits.kv_budget {
+            let needed = self.committed_blocks() + group.max_blocks(block_size);
+            let needed = needed.saturating_mul(block_bytes);
+            if !self.running.is_empty() && needed > self.limits.kv_budget {
                 return;
             }
-            let Some(mut job) = self.waiting.pop_front() else { return };
-            if job.is_empty() {
-                job.answer(None);
+            let Some(group) = self.waiting.pop_front() else { return };
+            if group.is_empty() {
+                group.answer(None);
                 continue;
             }
+            let mut group = group.with_caches(|| self.decoder.empty_cache());
             if !self.limits.share_prefixes {
-                job.lanes.iter_mut().for_each(|lane| lane.begun = true);
+                group.sequences.iter_mut().for_each(|sequence| sequence.prefix_attached = true);
             }
-            self.jobs.push(job);
+            self.running.push(group);
         }
     }
 
     /// Number of KV blocks that the running requests hold or may still need.
-    fn committed_runs(&self) -> usize {
-        let lanes = || self.jobs.iter().flat_map(|job| &job.lanes);
-        let held: HashSet<usize> = lanes().flat_map(|lane| lane.cache.run_identities()).collect();
-        held.len() + lanes().map(Lane::missing_runs).sum::<usize>()
+    fn committed_blocks(&self) -> usize {
+        let sequences = || self.running.iter().flat_map(|group| &group.sequences);
+        let held: HashSet<usize> =
+            sequences().flat_map(|sequence| sequence.cache.block_identities()).collect();
+        held.len() + sequences().map(Sequence::missing_blocks).sum::<usize>()
     }
 
     /// Attaches to each sequence that has computed nothing yet its longest available prefix, from
     /// the prefix cache or from a running sequence. A sequence waits if another one is about to
     /// compute more of its prefix.
-    pub(super) fn begin_lanes(&mut self) {
-        let places: Vec<(usize, usize)> = self
-            .jobs
+    pub(super) fn attach_prefixes(&mut self) {
+        let all: Vec<SequenceIndex> = self
+            .running
             .iter()
             .enumerate()
-            .flat_map(|(index, job)| (0..job.lanes.len()).map(move |lane| (index, lane)))
+            .flat_map(|(index, group)| (0..group.sequences.len()).map(move |i| (index, i)))
             .collect();
-        for (at, &(job, lane)) in places.iter().enumerate() {
-            if self.jobs[job].lanes[lane].begun {
+        for &index in &all {
+            let fresh = self.sequence(index);
+            if fresh.prefix_attached {
                 continue;
             }
-            let fresh = &self.jobs[job].lanes[lane];
-            let beginning = &fresh.tokens[..fresh.first_wanted()];
-            let in_tree = self.whole(self.tree.longest(beginning));
-            let (mut best, mut source) = (in_tree, None);
+            let prompt = &fresh.tokens[..fresh.first_logits()];
+            let in_cache = self.reusable(self.prefixes.longest_prefix(prompt));
+            let (mut best, mut source) = (in_cache, None);
             let mut coming = 0;
-            for (other_at, &(other_job, other_lane)) in places.iter().enumerate() {
-                let other = &self.jobs[other_job].lanes[other_lane];
-                if !other.begun || other_at == at {
+            for &other_index in &all {
+                let other = self.sequence(other_index);
+                if !other.prefix_attached || other_index == index {
                     continue;
                 }
-                let shared = common(beginning, &other.tokens);
-                let there = self.whole(shared.min(other.cache.len()));
-                if there > best {
-                    (best, source) = (there, Some((other_job, other_lane)));
+                let shared = common_prefix(prompt, &other.tokens);
+                let computed = self.reusable(shared.min(other.cache.len()));
+                if computed > best {
+                    (best, source) = (computed, Some(other_index));
                 }
                 if other.is_in_prompt() {
-                    coming = coming.max(self.whole(shared.min(other.first_wanted())));
+                    coming = coming.max(self.reusable(shared.min(other.first_logits())));
                 }
             }
-            if coming < best + WORTH_WAITING {
-                self.begin(job, lane, best, source);
+            if coming < best + MIN_SAVED {
+                self.attach_prefix(index, best, source);
             }
         }
+    }
+
+    fn sequence(&self, (group, sequence): SequenceIndex) -> &RunningSequence<D> {
+        &self.running[group].sequences[sequence]
     }
 
     /// Number of tokens of a prefix of `n` that can be reused: all of them if the decoder is exact;
     /// otherwise whole KV blocks only, which were computed by the same operations.
-    fn whole(&self, n: usize) -> usize {
+    fn reusable(&self, n: usize) -> usize {
         match self.decoder.is_exact() {
             true => n,
-            false => n / self.decoder.cache().run_len() * self.decoder.cache().run_len(),
+            false => n / self.decoder.kv_pool().block_size() * self.decoder.kv_pool().block_size(),
         }
     }
 
-    /// Starts a sequence with the first `n` tokens of its prompt from another sequence (`source`)
-    /// or, if `None`, from the prefix cache.
-    fn begin(&mut self, job: usize, lane: usize, n: usize, source: Option<(usize, usize)>) {
+    /// Attaches the first `n` tokens of a sequence's prompt, from another sequence (`source`) or, if
+    /// `None`, from the prefix cache.
+    fn attach_prefix(&mut self, index: SequenceIndex, n: usize, source: Option<SequenceIndex>) {
         let mut cache = match source {
-            Some((job, lane)) => self.jobs[job].lanes[lane].cache.fork(),
+            Some(source) => self.sequence(source).cache.fork(),
             None => {
-                let mut cache = self.decoder.cache();
-                self.tree.take(&self.jobs[job].lanes[lane].tokens[..n], &mut cache);
+                let mut cache = self.decoder.empty_cache();
+                let (group, sequence) = index;
+                let tokens = &self.running[group].sequences[sequence].tokens[..n];
+                self.prefixes.attach(tokens, &mut cache);
                 cache
             }
         };
         cache.truncate(n);
-        self.jobs[job].lanes[lane].cache = cache;
-        self.jobs[job].lanes[lane].begun = true;
-        let budget = self.limits.kv_budget / self.decoder.cache().run_bytes().max(1);
-        if self.jobs[job].lanes[lane].cache.is_tail_shared() && self.committed_runs() > budget {
+        let shares_partial_block = cache.shares_partial_block();
+        let sequence = &mut self.running[index.0].sequences[index.1];
+        sequence.cache = cache;
+        sequence.prefix_attached = true;
+        let (block_size, block_bytes) =
+            (self.decoder.kv_pool().block_size(), self.decoder.kv_pool().block_bytes());
+        let budget = self.limits.kv_budget / block_bytes.max(1);
+        if shares_partial_block && self.committed_blocks() > budget {
             // The budget does not cover the shared block and a copy of it.
-            let the_lane = &mut self.jobs[job].lanes[lane];
-            the_lane.cache.truncate(n / the_lane.cache.run_len() * the_lane.cache.run_len());
+            let sequence = &mut self.running[index.0].sequences[index.1];
+            sequence.cache.truncate(n / block_size * block_size);
         }
-        let reused = self.jobs[job].lanes[lane].cache.len();
-        self.counters.add_reused(reused);
+        self.counters.add_reused(self.sequence(index).cache.len());
     }
 }

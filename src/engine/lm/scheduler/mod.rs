@@ -3,28 +3,30 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::decoder::Decoder;
-use super::job::{Job, Turn};
-use super::plan::{BatchSlice, plan};
+use super::batch::{BatchSlice, select_rows};
+use super::decoder::{Decoder, KvCache};
+use super::prefix_cache::{PartialBlock, PrefixCache};
+use super::sequence::{SequenceGroup, Status};
 use super::stats::Counters;
-use super::tree::{PrefixTree, Tail};
 use super::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
-use idiolect_kernels::Tier;
+use idiolect_kernels::Isa;
 
 mod admission;
-mod pass;
+mod forward_step;
 
-pub(super) struct Scheduler {
-    decoder: Decoder,
+pub(super) struct Scheduler<D: Decoder> {
+    decoder: D,
     tokenizer: Arc<Tokenizer>,
-    tier: Tier,
+    isa: Isa,
     limits: Limits,
-    waiting: VecDeque<Job>,
-    jobs: Vec<Job>,
-    tree: PrefixTree,
+    /// Requests that are not admitted yet; they have no caches.
+    waiting: VecDeque<SequenceGroup>,
+    running: Vec<RunningGroup<D>>,
+    prefixes: PrefixCache<D::Layout>,
     counters: Arc<Counters>,
-    turn: usize,
+    /// Number of forward steps so far.
+    n_steps: usize,
     /// Buffer kept between forward steps, since a fresh allocation is expensive.
     logits: Vec<f32>,
 }
@@ -37,82 +39,86 @@ pub(super) struct Limits {
     pub(super) share_prefixes: bool,
 }
 
-impl Scheduler {
+/// An admitted request.
+type RunningGroup<D> = SequenceGroup<KvCache<<D as Decoder>::Layout>>;
+
+impl<D: Decoder> Scheduler<D> {
     pub(super) fn new(
-        decoder: Decoder,
+        decoder: D,
         tokenizer: Arc<Tokenizer>,
-        tier: Tier,
+        isa: Isa,
         limits: Limits,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
             decoder,
             tokenizer,
-            tier,
+            isa,
             limits,
             waiting: VecDeque::new(),
-            jobs: Vec::new(),
-            tree: PrefixTree::default(),
+            running: Vec::new(),
+            prefixes: PrefixCache::new(),
             counters,
-            turn: 0,
+            n_steps: 0,
             logits: Vec::new(),
         }
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.jobs.is_empty()
+        self.waiting.is_empty() && self.running.is_empty()
     }
 
-    pub(super) fn add(&mut self, job: Job) {
-        self.waiting.push_back(job);
+    pub(super) fn add(&mut self, group: SequenceGroup) {
+        self.waiting.push_back(group);
     }
 
     /// Runs one forward step over the next rows of the running requests.
     pub(super) fn step(&mut self) {
-        self.waiting.retain(|job| !job.is_cancelled());
-        self.jobs.retain(|job| !job.is_cancelled());
+        self.waiting.retain(|group| !group.is_cancelled());
+        self.running.retain(|group| !group.is_cancelled());
         self.admit();
         if self.limits.share_prefixes {
-            self.begin_lanes();
+            self.attach_prefixes();
         }
-        let multiple = self.decoder.cache().run_len();
-        let units = plan(&self.jobs, self.turn, multiple);
-        self.turn = self.turn.wrapping_add(1);
-        if units.is_empty() {
+        let block_size = self.decoder.kv_pool().block_size();
+        let slices = select_rows(&self.running, self.n_steps, block_size);
+        self.n_steps = self.n_steps.wrapping_add(1);
+        if slices.is_empty() {
             return;
         }
-        let outcomes = match self.run(&units) {
+        let outcomes = match self.forward_step(&slices) {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let error = error.to_string();
-                let fail =
-                    |unit: &BatchSlice| (unit.job, Err(Error::Engine(format!("failed: {error}"))));
-                let mut outcomes: Vec<_> = units.iter().map(fail).collect();
-                outcomes.dedup_by_key(|(job, _)| *job);
+                let fail = |slice: &BatchSlice| {
+                    (slice.group, Err(Error::Engine(format!("failed: {error}"))))
+                };
+                let mut outcomes: Vec<_> = slices.iter().map(fail).collect();
+                outcomes.dedup_by_key(|(group, _)| *group);
                 outcomes
             }
         };
-        self.settle(outcomes);
-        self.counters.set_kv_bytes(self.decoder.cache_bytes());
+        self.retire(outcomes);
+        self.counters.set_kv_bytes(self.decoder.kv_pool().bytes());
     }
 
     /// Removes and answers the requests that are finished or failed.
-    fn settle(&mut self, mut outcomes: Vec<(usize, Result<Turn>)>) {
+    fn retire(&mut self, mut outcomes: Vec<(usize, Result<Status>)>) {
         // From the last to the first, so that the indices of the others stay valid.
-        outcomes.sort_by_key(|(job, _)| *job);
+        outcomes.sort_by_key(|(group, _)| *group);
         for (index, outcome) in outcomes.into_iter().rev() {
             let error = match outcome {
-                Ok(Turn::Goes) => continue,
-                Ok(Turn::Done) => None,
+                Ok(Status::Running) => continue,
+                Ok(Status::Finished) => None,
                 Err(error) => Some(error),
             };
-            let job = self.jobs.remove(index);
+            let group = self.running.remove(index);
             if self.limits.share_prefixes {
-                for lane in &job.lanes {
-                    self.tree.insert(&lane.tokens, &lane.cache, Tail::Kept);
+                for sequence in &group.sequences {
+                    self.prefixes.insert(&sequence.tokens, &sequence.cache, PartialBlock::Sealed);
                 }
             }
-            job.answer(error);
+            group.answer(error);
         }
     }
 }

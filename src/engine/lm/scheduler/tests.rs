@@ -10,9 +10,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::lm::decoder::{Options, Precision, Rows};
+use crate::lm::decoder::{BatchRows, CpuDecoder, DecoderOptions, WeightPrecision};
 use crate::lm::generation::{Generation, GenerationLimits};
-use crate::lm::job::{Lane, Work};
+use crate::lm::sequence::{Sequence, Work};
 use crate::lm::sampler::Sampler;
 use crate::lm::scoring::Scoring;
 use crate::lm::tiny::{N_TOKENS, Tiny};
@@ -63,23 +63,23 @@ impl CombineLogits for Spoilt {
 }
 
 struct World {
-    decoder: Decoder,
-    scheduler: Scheduler,
+    decoder: CpuDecoder,
+    scheduler: Scheduler<CpuDecoder>,
     tokenizer: Arc<Tokenizer>,
     vocabulary: Arc<TokenKinds>,
     expected: HashMap<Asked, StepOutcome>,
 }
 
-fn decoder(tiny: &Tiny, threads: usize) -> Decoder {
-    let options = Options {
+fn decoder(tiny: &Tiny, threads: usize) -> CpuDecoder {
+    let options = DecoderOptions {
         device: candle_core::Device::Cpu,
-        precision: Precision::Packed,
+        precision: WeightPrecision::Packed,
         context: None,
         threads,
-        tier: Tier::detect(),
+        isa: Isa::detect(),
         kv_precision: KvPrecision::default(),
     };
-    Decoder::load(&tiny.gguf(), &options).unwrap()
+    CpuDecoder::load(&tiny.gguf(), &options).unwrap()
 }
 
 fn sampling(seed: u64) -> Sampling {
@@ -92,14 +92,14 @@ fn weights(n: usize) -> WeightedSum {
 }
 
 impl World {
-    fn new(tiny: &Tiny, threads: usize, runs: usize, share_prefixes: bool) -> Self {
+    fn new(tiny: &Tiny, threads: usize, blocks: usize, share_prefixes: bool) -> Self {
         let tokenizer = Arc::new(Tokenizer::from_gguf(&tiny.gguf()).unwrap());
         let ids = 0..tokenizer.n_vocab() as u32;
         let vocabulary = Arc::new(TokenKinds::new(ids.map(|id| tokenizer.bytes(id))));
         let working = decoder(tiny, threads);
-        let limits = Limits { kv_budget: runs * working.cache().run_bytes(), share_prefixes };
+        let limits = Limits { kv_budget: blocks * working.kv_pool().block_bytes(), share_prefixes };
         let scheduler =
-            Scheduler::new(working, Arc::clone(&tokenizer), Tier::detect(), limits, Arc::default());
+            Scheduler::new(working, Arc::clone(&tokenizer), Isa::detect(), limits, Arc::default());
         let expected = HashMap::new();
         Self { decoder: decoder(tiny, 1), scheduler, tokenizer, vocabulary, expected }
     }
@@ -110,14 +110,13 @@ impl World {
             What::Break => (&[], 8),
             What::Score { text } => (&text[..text.len() - 1], 0),
         };
-        let lanes = asked.prompts.iter().map(|prompt| {
-            let cache = self.scheduler.decoder.cache();
+        let sequences = asked.prompts.iter().map(|prompt| {
             let tokens = [&prompt[..], text].concat();
-            let longest = tokens.len() + most;
-            Lane::new(tokens, prompt.len(), longest, cache)
+            let max_len = tokens.len() + most;
+            Sequence::new(tokens, prompt.len(), max_len)
         });
-        let lanes: Vec<Lane> = lanes.collect();
-        let n = lanes.len();
+        let sequences: Vec<Sequence> = sequences.collect();
+        let n = sequences.len();
         let broken = asked.what == What::Break;
         let combine: Vec<Option<Box<dyn CombineLogits>>> = match n {
             1 => vec![None],
@@ -127,11 +126,12 @@ impl World {
         if let What::Score { text } = &asked.what {
             let (reply, answer) = oneshot::channel();
             let work = Work::Score(Scoring::new(text.clone(), 1, reply));
-            self.scheduler.add(Job { lanes, combine, work });
+            self.scheduler.add(SequenceGroup { sequences, combine, work });
             return Answer::Score(answer);
         }
         let seed = if let What::Write { seed, .. } = asked.what { seed } else { 1 };
-        let sampler = Sampler::new(&sampling(seed), Arc::clone(&self.vocabulary)).unwrap();
+        let sampler =
+            Sampler::new(&sampling(seed), Arc::clone(&self.vocabulary), Isa::detect()).unwrap();
         let (reply, answer) = oneshot::channel();
         let count = Mutex::new(0);
         let on_text: OnText = Box::new(move |_: &str| {
@@ -146,7 +146,11 @@ impl World {
             on_text: Some(on_text),
         };
         let generation = Generation::new(sampler, limits, 0, reply);
-        self.scheduler.add(Job { lanes, combine, work: Work::Generate(Box::new(generation)) });
+        self.scheduler.add(SequenceGroup {
+            sequences,
+            combine,
+            work: Work::Generate(Box::new(generation)),
+        });
         Answer::Text(answer)
     }
 
@@ -155,13 +159,13 @@ impl World {
         if let Some(known) = self.expected.get(asked) {
             return known.clone();
         }
-        let mut caches: Vec<_> = asked.prompts.iter().map(|_| self.decoder.cache()).collect();
+        let mut caches: Vec<_> = asked.prompts.iter().map(|_| self.decoder.empty_cache()).collect();
         let mut next = asked.prompts.clone();
         let mut tokens = asked.prompts[0].clone();
         let mut sampler = None;
         if let What::Write { seed, .. } = asked.what {
             let vocabulary = Arc::clone(&self.vocabulary);
-            sampler = Some(Sampler::new(&sampling(seed), vocabulary).unwrap());
+            sampler = Some(Sampler::new(&sampling(seed), vocabulary, Isa::detect()).unwrap());
         }
         let (mut written, mut n_written, mut scores) = (Vec::new(), 0, Vec::new());
         loop {
@@ -172,17 +176,17 @@ impl World {
             }
             let mut rows: Vec<Vec<f32>> = Vec::new();
             for (cache, new) in caches.iter_mut().zip(&next) {
-                let hidden = self.decoder.forward(&mut [Rows { tokens: new, cache }]).unwrap();
+                let hidden = self.decoder.forward(&mut [BatchRows { tokens: new, cache }]).unwrap();
                 let last = [new.len() as u32 - 1];
                 let mut logits = Vec::new();
-                self.decoder.logits_of(&hidden, &last, &mut logits).unwrap();
+                self.decoder.logits(&hidden, &last, &mut logits).unwrap();
                 logits.truncate(N_TOKENS);
                 rows.push(logits);
             }
             let mut logits = rows[0].clone();
             if rows.len() > 1 {
                 for row in &mut rows {
-                    idiolect_kernels::softmax::log_softmax_in_place(row, Tier::detect());
+                    idiolect_kernels::softmax::log_softmax_in_place(row, Isa::detect());
                 }
                 let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
                 weights(rows.len()).combine(&Distributions::new(&[], &rows), &mut logits);
@@ -190,7 +194,7 @@ impl World {
             let id = match (&asked.what, &mut sampler) {
                 (What::Score { text }, _) => {
                     let id = text[scores.len()];
-                    let norm = idiolect_kernels::softmax::log_sum_exp(&logits, Tier::detect());
+                    let norm = idiolect_kernels::softmax::log_sum_exp(&logits, Isa::detect());
                     scores.push((logits[id as usize] - norm).to_bits());
                     id
                 }
@@ -221,13 +225,13 @@ impl World {
     fn check_bytes(&self) {
         let decoder = &self.scheduler.decoder;
         let budget = self.scheduler.limits.kv_budget;
-        assert!(decoder.cache_bytes() <= budget, "{} of {budget}", decoder.cache_bytes());
+        assert!(decoder.kv_pool().bytes() <= budget, "{} of {budget}", decoder.kv_pool().bytes());
         let mut held: std::collections::HashSet<usize> =
-            self.scheduler.tree.run_identities().collect();
-        assert_eq!(held.len(), self.scheduler.tree.n_runs());
-        let lanes = self.scheduler.jobs.iter().flat_map(|job| &job.lanes);
-        held.extend(lanes.flat_map(|lane| lane.cache.run_identities()));
-        assert_eq!(decoder.cache_bytes(), held.len() * decoder.cache().run_bytes());
+            self.scheduler.prefixes.block_identities().collect();
+        assert_eq!(held.len(), self.scheduler.prefixes.n_blocks());
+        let sequences = self.scheduler.running.iter().flat_map(|group| &group.sequences);
+        held.extend(sequences.flat_map(|sequence| sequence.cache.block_identities()));
+        assert_eq!(decoder.kv_pool().bytes(), held.len() * decoder.kv_pool().block_bytes());
     }
 }
 
@@ -297,7 +301,7 @@ fn many_operations(world: &mut World, n_operations: usize, seed: u64) {
                 drop(open.swap_remove(rng.random_range(0..open.len())));
             }
             4 if rng.random_bool(0.2) => {
-                world.scheduler.tree.evict();
+                world.scheduler.prefixes.evict();
             }
             _ => world.scheduler.step(),
         }
@@ -331,11 +335,14 @@ fn many_operations(world: &mut World, n_operations: usize, seed: u64) {
     }
     assert!(open.is_empty());
     assert!(n_answered > n_operations / 40 && n_broken > 0, "{n_answered} {n_broken}");
-    assert!(world.scheduler.jobs.is_empty());
-    while world.scheduler.tree.evict() {
+    assert!(world.scheduler.running.is_empty());
+    while world.scheduler.prefixes.evict() {
         world.check_bytes();
     }
-    assert_eq!((world.scheduler.tree.n_runs(), world.scheduler.decoder.cache_bytes()), (0, 0));
+    assert_eq!(
+        (world.scheduler.prefixes.n_blocks(), world.scheduler.decoder.kv_pool().bytes()),
+        (0, 0)
+    );
 }
 
 #[test]
@@ -355,6 +362,6 @@ fn without_sharing_the_answers_are_the_same() {
         many_operations(&mut world, 800, 2);
         let reused = world.scheduler.counters.stats().reused_tokens;
         assert_eq!(reused > 0, share_prefixes);
-        assert!(share_prefixes || world.scheduler.tree.n_runs() == 0);
+        assert!(share_prefixes || world.scheduler.prefixes.n_blocks() == 0);
     }
 }

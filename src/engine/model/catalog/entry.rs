@@ -57,7 +57,7 @@ pub struct Entry {
     /// The files. The first file of a language model is the GGUF; a `tokenizer.json` may follow.
     pub files: Vec<ModelFile>,
     /// Sources of the files, tried in order.
-    pub sources: Vec<Source>,
+    pub sources: Vec<ModelSource>,
 }
 
 /// One file of a model.
@@ -78,7 +78,7 @@ pub struct ModelFile {
 /// Source of a model's files. The files have the same names there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Source {
+pub enum ModelSource {
     /// A folder on this machine, used in place.
     Folder {
         /// The folder; relative to the folder of the entry's file.
@@ -108,14 +108,14 @@ pub enum Source {
         /// Path of the part inside the wheel, for example `name_part{n}/part{nn}.bin`.
         inside: String,
         /// Size and hash of each part, in order.
-        parts: Vec<Part>,
+        parts: Vec<PackagePart>,
     },
 }
 
 /// One part of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Part {
+pub struct PackagePart {
     /// Size in bytes.
     pub size: u64,
     /// SHA-256 in lower-case hexadecimal, if known. It detects a wrong part before the others are
@@ -124,13 +124,13 @@ pub struct Part {
     pub sha256: Option<String>,
 }
 
-/// Inserts the number of a part, counted from 1, into a pattern of [`Source::PythonParts`].
+/// Inserts the number of a part, counted from 1, into a pattern of [`ModelSource::PythonParts`].
 #[must_use]
 pub(crate) fn of_part(pattern: &str, number: usize) -> String {
     pattern.replace("{nn}", &format!("{number:02}")).replace("{n}", &number.to_string())
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder { path } => write!(f, "folder {}", path.display()),
@@ -154,7 +154,7 @@ impl Entry {
         let mut entry: Self = toml::from_str(text).map_err(|why| error(why.to_string()))?;
         entry.check().map_err(error)?;
         for source in &mut entry.sources {
-            if let (Source::Folder { path }, Some(folder)) = (source, folder) {
+            if let (ModelSource::Folder { path }, Some(folder)) = (source, folder) {
                 *path = folder.join(&*path);
             }
         }
@@ -184,7 +184,7 @@ impl Entry {
             check_file(file)?;
         }
         for source in &self.sources {
-            if let Source::PythonParts { requirement, inside, parts } = source {
+            if let ModelSource::PythonParts { requirement, inside, parts } = source {
                 check_parts(&self.files, [requirement, inside], parts)?;
             }
         }
@@ -233,7 +233,11 @@ fn check_hash(name: &str, hash: Option<&str>) -> Result<(), String> {
 /// Maximum number of parts of a file, so that two digits suffice for `{nn}`.
 const MAX_PARTS: usize = 99;
 
-fn check_parts(files: &[ModelFile], patterns: [&str; 2], parts: &[Part]) -> Result<(), String> {
+fn check_parts(
+    files: &[ModelFile],
+    patterns: [&str; 2],
+    parts: &[PackagePart],
+) -> Result<(), String> {
     let [file] = files else {
         return Err(format!("has {} files, expected one where it comes in parts", files.len()));
     };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::entry::{Entry, ModelFile, Source};
+use super::entry::{Entry, ModelFile, ModelSource};
 use super::{Catalog, hub_cache, record::FetchRecord};
 use crate::model::{Error, Result};
 use crate::progress::Progress;
@@ -15,13 +15,13 @@ pub struct Located {
     /// The folder that holds all its files.
     pub folder: PathBuf,
     /// Kind of that folder.
-    pub place: Place,
+    pub place: FolderKind,
 }
 
 /// Kind of a folder that holds a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum FolderKind {
     /// The model's own folder inside the models folder.
     Models,
     /// A folder that the catalog names.
@@ -50,14 +50,14 @@ impl Catalog {
         let entry = FetchRecord::read(&self.models_dir, &entry.name)?.complete(entry);
         for located in self.candidates(&entry) {
             if !is_complete(&located, &entry) {
-                if located.place == Place::Models {
+                if located.place == FolderKind::Models {
                     check_sizes(&located, &entry)?;
                 }
                 continue;
             }
             match (self.check(&located, &entry, progress), located.place) {
                 (Ok(()), _) => return Ok(Some(located)),
-                (Err(error @ Error::Stopped), _) | (Err(error), Place::Models) => {
+                (Err(error @ Error::Stopped), _) | (Err(error), FolderKind::Models) => {
                     return Err(error);
                 }
                 (Err(error), _) => tracing::warn!("not used: {error}"),
@@ -82,22 +82,22 @@ impl Catalog {
 
     fn candidates(&self, entry: &Entry) -> Vec<Located> {
         let all_known = entry.files.iter().all(|file| file.sha256.is_some());
-        let own = Located { folder: self.own_folder(&entry.name), place: Place::Models };
+        let own = Located { folder: self.own_folder(&entry.name), place: FolderKind::Models };
         let mut all = vec![own];
         for source in &entry.sources {
             match source {
-                Source::Folder { path } => {
-                    all.push(Located { folder: path.clone(), place: Place::Folder });
+                ModelSource::Folder { path } => {
+                    all.push(Located { folder: path.clone(), place: FolderKind::Folder });
                 }
-                Source::Hub { repo, revision } => {
+                ModelSource::Hub { repo, revision } => {
                     let Some(cache) = &self.hub_cache else { continue };
                     // Another revision is accepted if every hash is known and can prove it.
                     let snapshots = hub_cache::snapshots(cache, repo, revision).into_iter();
                     all.extend(snapshots.filter(|snapshot| snapshot.is_revision || all_known).map(
-                        |snapshot| Located { folder: snapshot.folder, place: Place::HubCache },
+                        |snapshot| Located { folder: snapshot.folder, place: FolderKind::HubCache },
                     ));
                 }
-                Source::PythonPackage { .. } | Source::PythonParts { .. } => {}
+                ModelSource::PythonPackage { .. } | ModelSource::PythonParts { .. } => {}
             }
         }
         all

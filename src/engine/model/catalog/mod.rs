@@ -18,8 +18,8 @@ pub(crate) mod record;
 mod tests;
 
 pub(crate) use entry::of_part;
-pub use entry::{Entry, Kind, ModelFile, Part, Source};
-pub use locate::{Located, Place};
+pub use entry::{Entry, Kind, ModelFile, ModelSource, PackagePart};
+pub use locate::{FolderKind, Located};
 
 /// Catalog of the models known by name: those embedded in the program, those of the user's
 /// configuration (`idiolect/models/*.toml`), and those of the models folder (`*.toml`). A later

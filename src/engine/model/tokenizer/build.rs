@@ -11,12 +11,12 @@ use super::markers::Markers;
 use super::pretokenizer::PreTokenizer;
 use super::spm::{self, Spm};
 use super::vocab::{self, Use, Vocab};
-use super::{Error, Model, Result, Tokenizer, byte_level};
+use super::{Error, Result, Tokenizer, TokenizerModel, byte_level};
 use crate::model::gguf::Gguf;
 use crate::model::hash::hex;
 
 /// Maximum number of tokens, far above any vocabulary; bounds the memory for a malformed file.
-const MOST_TOKENS: usize = 1 << 24;
+const MAX_TOKENS: usize = 1 << 24;
 
 impl Tokenizer {
     /// Builds the tokenizer from a file's `tokenizer.ggml.*` metadata.
@@ -32,9 +32,9 @@ impl Tokenizer {
                 let pre = pretokenizer_name(gguf)?;
                 let pretokenizer = PreTokenizer::named(pre)?;
                 let add_bos = pretokenizer.family().add_bos;
-                (Model::Bpe(Box::new(Bpe::new(&vocab, pretokenizer)?)), add_bos, pre)
+                (TokenizerModel::Bpe(Box::new(Bpe::new(&vocab, pretokenizer)?)), add_bos, pre)
             }
-            "llama" => (Model::Spm(Box::new(Spm::new(&vocab))), true, ""),
+            "llama" => (TokenizerModel::Spm(Box::new(Spm::new(&vocab))), true, ""),
             other => {
                 return Err(Error::Tokenizer(format!(
                     "{}: vocabulary of kind `{other}` (`tokenizer.ggml.model`) is not supported, \
@@ -100,10 +100,10 @@ impl Tokenizer {
             None => contents.prepended,
         };
         let n_listed = texts.last_key_value().map_or(0, |(&id, _)| id as usize + 1);
-        if n_listed > MOST_TOKENS {
+        if n_listed > MAX_TOKENS {
             return Err(Error::Malformed {
                 path: path.to_owned(),
-                what: format!("has a token id {}, expected less than {MOST_TOKENS}", n_listed - 1),
+                what: format!("has a token id {}, expected less than {MAX_TOKENS}", n_listed - 1),
             });
         }
         let n_vocab = vocab.as_ref().map_or(n_listed, |vocab| vocab.len().max(n_listed));
@@ -130,7 +130,7 @@ impl Tokenizer {
                 .collect(),
             ends,
             bos,
-            model: Model::Json(Box::new(contents.json)),
+            model: TokenizerModel::Json(Box::new(contents.json)),
             fingerprint: hex(&hash.finalize()),
         })
     }
@@ -168,14 +168,18 @@ fn bos(vocab: &Vocab<'_>, by_habit: bool) -> Result<Option<u32>> {
     }
 }
 
-fn bytes_of(vocab: &Vocab<'_>, model: &Model, (id, text, used): (u32, &str, Use)) -> Box<[u8]> {
+fn bytes_of(
+    vocab: &Vocab<'_>,
+    model: &TokenizerModel,
+    (id, text, used): (u32, &str, Use),
+) -> Box<[u8]> {
     let spelled = match used {
         Use::Marker if vocab.is_control(id) => Vec::new(),
         Use::Byte(byte) => vec![byte],
         Use::Marker | Use::Literal => text.as_bytes().to_vec(),
         Use::Text | Use::Idle => match model {
-            Model::Spm(_) => text.replace(spm::SPACE, " ").into_bytes(),
-            Model::Bpe(_) | Model::Json(_) => {
+            TokenizerModel::Spm(_) => text.replace(spm::SPACE, " ").into_bytes(),
+            TokenizerModel::Bpe(_) | TokenizerModel::Json(_) => {
                 byte_level::to_bytes(text).unwrap_or_else(|| text.as_bytes().to_vec())
             }
         },

@@ -18,7 +18,7 @@ pub(super) struct Symbol {
 
 /// Possible merge of two neighbours, according to the vocabulary.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Join {
+pub(super) struct MergeRule {
     /// Smaller priorities are joined first, equal ones from left to right.
     pub(super) priority: u32,
     /// Identifier of the result.
@@ -66,7 +66,7 @@ impl Merger {
     }
 
     /// Joins neighbours until no pair can be joined. O(n log n) in the number of symbols.
-    pub(super) fn run(&mut self, join: impl Fn(&Symbol, &Symbol) -> Option<Join>) {
+    pub(super) fn run(&mut self, join: impl Fn(&Symbol, &Symbol) -> Option<MergeRule>) {
         let mut first = std::mem::take(&mut self.candidates);
         first.extend((0..self.symbols.len() as u32).filter_map(|left| self.candidate(left, &join)));
         let mut heap = BinaryHeap::from(first);
@@ -102,11 +102,11 @@ impl Merger {
     fn candidate(
         &self,
         left: u32,
-        join: &impl Fn(&Symbol, &Symbol) -> Option<Join>,
+        join: &impl Fn(&Symbol, &Symbol) -> Option<MergeRule>,
     ) -> Option<Reverse<CandidateMerge>> {
         let first = &self.symbols[left as usize];
         let second = self.symbols.get(first.next as usize)?;
-        let Join { priority, id } = join(first, second)?;
+        let MergeRule { priority, id } = join(first, second)?;
         Some(Reverse(CandidateMerge { priority, left, len: first.len + second.len, id }))
     }
 }

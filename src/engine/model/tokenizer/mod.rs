@@ -43,7 +43,7 @@ pub enum Piece {
 
 /// Tokenizer: converts text to token ids and back.
 pub struct Tokenizer {
-    model: Model,
+    model: TokenizerModel,
     /// Tokens that only markup yields.
     markers: Markers,
     /// User-defined tokens that any text yields.
@@ -56,7 +56,7 @@ pub struct Tokenizer {
     fingerprint: String,
 }
 
-enum Model {
+enum TokenizerModel {
     Bpe(Box<Bpe>),
     Spm(Box<Spm>),
     Json(Box<Json>),
@@ -198,9 +198,11 @@ impl Tokenizer {
             let at_start = at_start && index == 0;
             match (stretch, &self.model) {
                 (Stretch::Marker(id), _) => ids.push(id),
-                (Stretch::Text(text), Model::Bpe(bpe)) => bpe.encode(text, merger, ids)?,
-                (Stretch::Text(text), Model::Spm(spm)) => spm.encode(text, merger, ids)?,
-                (Stretch::Text(text), Model::Json(json)) => json.encode(text, at_start, ids)?,
+                (Stretch::Text(text), TokenizerModel::Bpe(bpe)) => bpe.encode(text, merger, ids)?,
+                (Stretch::Text(text), TokenizerModel::Spm(spm)) => spm.encode(text, merger, ids)?,
+                (Stretch::Text(text), TokenizerModel::Json(json)) => {
+                    json.encode(text, at_start, ids)?
+                }
             }
         }
         match ids[from..].iter().find(|id| self.control.contains(id)) {
@@ -213,9 +215,9 @@ impl Tokenizer {
 
     fn puts_space_first(&self) -> bool {
         match &self.model {
-            Model::Bpe(_) => false,
-            Model::Spm(spm) => spm.puts_space_first(),
-            Model::Json(json) => {
+            TokenizerModel::Bpe(_) => false,
+            TokenizerModel::Spm(spm) => spm.puts_space_first(),
+            TokenizerModel::Json(json) => {
                 let mut ids = Vec::new();
                 json.encode("a", true, &mut ids).is_ok()
                     && ids.first().is_some_and(|&id| self.bytes(id).first() == Some(&b' '))

@@ -91,12 +91,12 @@ impl PreTokenizer {
 #[derive(Debug)]
 struct Pattern {
     regex: Regex,
-    space: Space,
+    space: SpaceHandling,
 }
 
 /// Handling of a match that ends in white space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Space {
+enum SpaceHandling {
     /// The match is kept as it is.
     Plain,
     /// The last alternative (`\s+`) matched: if a word follows, the last character is given back to
@@ -113,12 +113,12 @@ const LINE_ENDS: &str = r"|\s*[\r\n]+|\s+";
 impl Pattern {
     fn new(source: &str) -> Result<Self, fancy_regex::Error> {
         let Some(head) = source.strip_suffix(LOOK_AHEAD) else {
-            return Ok(Self { regex: Regex::new(source)?, space: Space::Plain });
+            return Ok(Self { regex: Regex::new(source)?, space: SpaceHandling::Plain });
         };
         let source = format!(r"{head}|\s+");
         let space = match source.ends_with(LINE_ENDS) {
-            true => Space::GivesBackInsideLine,
-            false => Space::GivesBack,
+            true => SpaceHandling::GivesBackInsideLine,
+            false => SpaceHandling::GivesBack,
         };
         Ok(Self { regex: Regex::new(&source)?, space })
     }
@@ -155,9 +155,9 @@ impl Pattern {
             return found.end;
         };
         let keeps = match self.space {
-            Space::Plain => true,
-            Space::GivesBack => false,
-            Space::GivesBackInsideLine => matches!(last, '\r' | '\n'),
+            SpaceHandling::Plain => true,
+            SpaceHandling::GivesBack => false,
+            SpaceHandling::GivesBackInsideLine => matches!(last, '\r' | '\n'),
         };
         let alone = matched.len() == last.len_utf8();
         // Only the last alternative can end in white space other than a line end, so the whole

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::merge::{Join, Merger, Symbol};
+use super::merge::{MergeRule, Merger, Symbol};
 use super::vocab::{Use, Vocab};
 use super::{Error, Result};
 
@@ -89,13 +89,13 @@ impl Spm {
         self.space_prefix
     }
 
-    fn join(&self, text: &str, left: &Symbol, right: &Symbol) -> Option<Join> {
+    fn join(&self, text: &str, left: &Symbol, right: &Symbol) -> Option<MergeRule> {
         let (start, end) = (span(left).start, span(right).end);
         if end - start > self.longest {
             return None;
         }
         let &(id, priority) = self.pieces.get(&text[start..end])?;
-        Some(Join { priority, id })
+        Some(MergeRule { priority, id })
     }
 
     fn spell(&self, piece: &str, ids: &mut Vec<u32>) -> Result<()> {

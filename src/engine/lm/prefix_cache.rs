@@ -3,48 +3,51 @@
 //!
 //! A node is one KV block: the tokens of its positions, and their keys and values. A sequence is a
 //! path from the root. Nodes with children hold full blocks; only a leaf may be partly filled.
-//! Blocks are reference-counted: a sequence that took a block keeps it after the tree evicts it.
+//! Blocks are reference-counted: a sequence that took a block keeps it after the cache evicts it.
 
-use super::decoder::{Cache, SharedRun};
+use super::decoder::{KvCache, KvLayout, SharedKvBlock};
 
-/// A `PrefixTree`: the prefix cache.
-#[derive(Default)]
-pub(super) struct PrefixTree {
-    roots: Vec<Node>,
+/// The prefix cache.
+pub(super) struct PrefixCache<L: KvLayout> {
+    roots: Vec<Node<L>>,
     n_nodes: usize,
     /// Number of uses so far; a node stores it at each use, and the smallest is the least recently
     /// used.
     clock: u64,
 }
 
-struct Node {
+struct Node<L: KvLayout> {
     tokens: Vec<u32>,
-    run: SharedRun,
+    block: SharedKvBlock<L>,
     used: u64,
-    children: Vec<Node>,
+    children: Vec<Node<L>>,
 }
 
-impl PrefixTree {
+impl<L: KvLayout> PrefixCache<L> {
+    pub(super) fn new() -> Self {
+        Self { roots: Vec::new(), n_nodes: 0, clock: 0 }
+    }
+
     /// Number of KV blocks it holds.
     #[cfg(test)]
-    pub(super) fn n_runs(&self) -> usize {
+    pub(super) fn n_blocks(&self) -> usize {
         self.n_nodes
     }
 
     /// Identities of its KV blocks, unique among all existing blocks.
     #[cfg(test)]
-    pub(super) fn run_identities(&self) -> impl Iterator<Item = usize> {
-        let mut nodes: Vec<&Node> = self.roots.iter().collect();
+    pub(super) fn block_identities(&self) -> impl Iterator<Item = usize> {
+        let mut nodes: Vec<&Node<L>> = self.roots.iter().collect();
         let mut identities = Vec::new();
         while let Some(node) = nodes.pop() {
-            identities.push(node.run.identity());
+            identities.push(node.block.identity());
             nodes.extend(&node.children);
         }
         identities.into_iter()
     }
 
     /// Length of the longest prefix of `tokens` that it holds.
-    pub(super) fn longest(&self, tokens: &[u32]) -> usize {
+    pub(super) fn longest_prefix(&self, tokens: &[u32]) -> usize {
         let mut length = 0;
         let mut nodes = &self.roots;
         loop {
@@ -60,14 +63,14 @@ impl PrefixTree {
 
     /// Appends the KV blocks of the longest prefix of `tokens` that it holds to `cache`, which must
     /// be empty.
-    pub(super) fn take(&mut self, tokens: &[u32], cache: &mut Cache) {
+    pub(super) fn attach(&mut self, tokens: &[u32], cache: &mut KvCache<L>) {
         self.clock += 1;
         let mut rest = tokens;
         let mut nodes = &mut self.roots;
         while let Some((best, n)) = closest(nodes, rest) {
             let node = &mut nodes[best];
             node.used = self.clock;
-            cache.append_shared(node.run.clone(), n);
+            cache.append_shared(node.block.clone(), n);
             if n < node.tokens.len() {
                 return;
             }
@@ -76,31 +79,31 @@ impl PrefixTree {
         }
     }
 
-    /// Adds the full KV blocks of a sequence, and with `Tail::Kept` also the last, partly filled
-    /// one. The sequence must not continue to write to that one.
-    pub(super) fn insert(&mut self, tokens: &[u32], cache: &Cache, tail: Tail) {
+    /// Adds the full KV blocks of a sequence, and with `PartialBlock::Sealed` also the last, partly
+    /// filled one. The sequence must not continue to write to that one.
+    pub(super) fn insert(&mut self, tokens: &[u32], cache: &KvCache<L>, partial: PartialBlock) {
         self.clock += 1;
-        let (run_len, clock) = (cache.run_len(), self.clock);
+        let (block_size, clock) = (cache.block_size(), self.clock);
         let mut nodes = &mut self.roots;
-        for (tokens, run) in tokens[..cache.len()].chunks(run_len).zip(cache.shared_runs()) {
-            if tokens.len() < run_len && tail == Tail::Left {
+        for (tokens, block) in tokens[..cache.len()].chunks(block_size).zip(cache.shared_blocks()) {
+            if tokens.len() < block_size && partial == PartialBlock::Open {
                 return;
             }
             let index = match closest(nodes, tokens) {
                 Some((index, n)) if n == tokens.len() => index,
                 // A partly filled leaf whose tokens are a prefix of these is replaced.
                 Some((index, n)) if n == nodes[index].tokens.len() => {
-                    nodes[index] = Node::new(tokens, run);
+                    nodes[index] = Node::new(tokens, block);
                     index
                 }
                 _ => {
-                    nodes.push(Node::new(tokens, run));
+                    nodes.push(Node::new(tokens, block));
                     self.n_nodes += 1;
                     nodes.len() - 1
                 }
             };
             nodes[index].used = clock;
-            if nodes[index].tokens.len() < run_len {
+            if nodes[index].tokens.len() < block_size {
                 return;
             }
             nodes = &mut nodes[index].children;
@@ -119,39 +122,39 @@ impl PrefixTree {
 
 /// Treatment of a sequence's last KV block if it is not full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tail {
-    /// The sequence continues to write to it, so the tree does not take it.
-    Left,
-    /// The tree takes it.
-    Kept,
+pub(super) enum PartialBlock {
+    /// The sequence continues to write to it, so the cache does not take it.
+    Open,
+    /// The sequence no longer writes to it, so the cache takes it.
+    Sealed,
 }
 
-impl Node {
-    fn new(tokens: &[u32], run: SharedRun) -> Self {
-        Self { tokens: tokens.to_vec(), run, used: 0, children: Vec::new() }
+impl<L: KvLayout> Node<L> {
+    fn new(tokens: &[u32], block: SharedKvBlock<L>) -> Self {
+        Self { tokens: tokens.to_vec(), block, used: 0, children: Vec::new() }
     }
 
-    /// Last use of the least recently used leaf at or below this node that only the tree holds.
+    /// Last use of the least recently used leaf at or below this node that only the prefix cache holds.
     fn oldest(&self) -> Option<u64> {
         if self.children.is_empty() {
-            return (!self.run.is_shared()).then_some(self.used);
+            return (!self.block.is_shared()).then_some(self.used);
         }
         self.children.iter().filter_map(Self::oldest).min()
     }
 }
 
 /// The node with the longest common prefix with `tokens`, of at least one token, and its length.
-fn closest(nodes: &[Node], tokens: &[u32]) -> Option<(usize, usize)> {
+fn closest<L: KvLayout>(nodes: &[Node<L>], tokens: &[u32]) -> Option<(usize, usize)> {
     nodes
         .iter()
         .enumerate()
-        .map(|(index, node)| (index, common(&node.tokens, tokens)))
+        .map(|(index, node)| (index, common_prefix(&node.tokens, tokens)))
         .max_by_key(|(_, n)| *n)
         .filter(|(_, n)| *n > 0)
 }
 
-/// Removes the leaf that only the tree holds and that was last used at `oldest`.
-fn remove(nodes: &mut Vec<Node>, oldest: u64) -> bool {
+/// Removes the leaf that only the prefix cache holds and that was last used at `oldest`.
+fn remove<L: KvLayout>(nodes: &mut Vec<Node<L>>, oldest: u64) -> bool {
     let Some(index) = nodes.iter().position(|node| node.oldest() == Some(oldest)) else {
         return false;
     };
@@ -163,10 +166,10 @@ fn remove(nodes: &mut Vec<Node>, oldest: u64) -> bool {
 }
 
 /// Length of the common prefix.
-pub(super) fn common(a: &[u32], b: &[u32]) -> usize {
+pub(super) fn common_prefix(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
-#[path = "tree_tests.rs"]
+#[path = "prefix_cache_tests.rs"]
 mod tests;

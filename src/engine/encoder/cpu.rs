@@ -15,14 +15,15 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_nn::VarBuilder;
 
 use super::architecture::{Architecture, EncoderFamily};
+use super::error::{Error, Result};
+use super::options::EncoderPrecision;
 use super::weights;
-use super::{Error, Precision, Result};
 use crate::model::Pooling;
 use idiolect_kernels::activation::{Activation, activate};
-use idiolect_kernels::bidirectional::{Projection, Projections, attend};
+use idiolect_kernels::bidirectional::{ProjectedRows, QkvRows, attend};
 use idiolect_kernels::layer_norm::LayerNorm;
 use idiolect_kernels::linear::forward_many;
-use idiolect_kernels::{PackedLinear, Pool, Tier};
+use idiolect_kernels::{Isa, PackedLinear, Pool};
 
 /// Maximum number of rows of a group, unless a single text is longer.
 const ROWS: usize = 384;
@@ -33,7 +34,7 @@ const ROWS_NEAR: usize = 128;
 const GROUPS_A_THREAD: usize = 4;
 
 /// A network with its weights packed.
-pub(super) struct PackedEncoder {
+pub(super) struct CpuEncoder {
     family: EncoderFamily,
     pad_token: u32,
     hidden_size: usize,
@@ -46,7 +47,7 @@ pub(super) struct PackedEncoder {
     positions: Vec<f32>,
     norm: LayerNorm,
     layers: Vec<EncoderLayer>,
-    tier: Tier,
+    isa: Isa,
     pool: Pool,
 }
 
@@ -81,13 +82,13 @@ struct TextGroup {
     pooled: Result<Vec<Vec<f32>>>,
 }
 
-impl PackedEncoder {
+impl CpuEncoder {
     /// Packs the network from the bytes of a safetensors file.
     pub(super) fn load(
         architecture: &Architecture,
         safetensors: Vec<u8>,
-        precision: Precision,
-        tier: Tier,
+        precision: EncoderPrecision,
+        isa: Isa,
         pool: Pool,
     ) -> Result<Self> {
         let Architecture { hidden_size, intermediate_size, n_layers, .. } = *architecture;
@@ -96,12 +97,11 @@ impl PackedEncoder {
         let tensors = weights::network(tensors, architecture.family);
         let linear = |tensors: VarBuilder<'_>, rows, cols| -> Result<EncoderLinear> {
             let dtype = match precision {
-                Precision::F32 => GgmlDType::F32,
-                Precision::Int8 => GgmlDType::Q8_0,
+                EncoderPrecision::F32 => GgmlDType::F32,
+                EncoderPrecision::Int8 => GgmlDType::Q8_0,
             };
             let blocks = QTensor::quantize(&tensors.get((rows, cols), "weight")?, dtype)?;
-            let weight =
-                PackedLinear::from_blocks(&blocks.data()?, dtype, rows, cols, tier, &pool)?;
+            let weight = PackedLinear::from_blocks(&blocks.data()?, dtype, rows, cols, isa, &pool)?;
             Ok(EncoderLinear { weight, bias: tensors.get(rows, "bias")?.to_vec1()? })
         };
         let norm = |tensors: VarBuilder<'_>| -> Result<LayerNorm> {
@@ -151,7 +151,7 @@ impl PackedEncoder {
             positions,
             norm: norm(embeddings.pp("LayerNorm"))?,
             layers: (0..n_layers).map(layer).collect::<Result<_>>()?,
-            tier,
+            isa,
             pool,
         })
     }
@@ -203,7 +203,7 @@ impl PackedEncoder {
         for (text, range) in texts.iter().zip(&ranges) {
             self.look_up(text, &mut hidden[range.start * width..range.end * width])?;
         }
-        self.norm.apply(hidden, self.tier, &self.pool)?;
+        self.norm.apply(hidden, self.isa, &self.pool)?;
         for layer in &self.layers {
             self.attention(layer, &ranges, hidden, projected, mixed)?;
             self.feed_forward(layer, hidden, &mut projected[0], wide)?;
@@ -252,7 +252,7 @@ impl PackedEncoder {
         projected: &mut [Vec<f32>; 3],
         mixed: &mut Vec<f32>,
     ) -> Result<()> {
-        let (tier, pool) = (self.tier, &self.pool);
+        let (isa, pool) = (self.isa, &self.pool);
         let n_rows = hidden.len() / self.hidden_size;
         projected.iter_mut().for_each(|part| part.resize(hidden.len(), 0.0));
         mixed.resize(hidden.len(), 0.0);
@@ -261,11 +261,11 @@ impl PackedEncoder {
         let mut parts = projected.each_mut().map(Vec::as_mut_slice);
         forward_many(&weights, hidden, n_rows, &mut parts, pool)?;
         let [queries, keys, values] = [(queries, 0), (keys, 1), (values, 2)]
-            .map(|(linear, i)| Projection { rows: &projected[i], bias: &linear.bias });
-        let projections = Projections { n_heads: self.n_heads, queries, keys, values };
-        attend(&projections, texts, mixed, tier, pool)?;
+            .map(|(linear, i)| ProjectedRows { rows: &projected[i], bias: &linear.bias });
+        let projections = QkvRows { n_heads: self.n_heads, queries, keys, values };
+        attend(&projections, texts, mixed, isa, pool)?;
         output.weight.forward(mixed, n_rows, &mut projected[0], pool)?;
-        layer.attention_norm.apply_to_sum(hidden, &projected[0], &output.bias, tier, pool)?;
+        layer.attention_norm.apply_to_sum(hidden, &projected[0], &output.bias, isa, pool)?;
         Ok(())
     }
 
@@ -276,15 +276,15 @@ impl PackedEncoder {
         narrow: &mut [f32],
         wide: &mut Vec<f32>,
     ) -> Result<()> {
-        let (tier, pool) = (self.tier, &self.pool);
+        let (isa, pool) = (self.isa, &self.pool);
         let part = ROWS_NEAR * self.hidden_size;
         for (hidden, narrow) in hidden.chunks_mut(part).zip(narrow.chunks_mut(part)) {
             let n_rows = hidden.len() / self.hidden_size;
             wide.resize(n_rows * self.intermediate_size, 0.0);
             layer.up.weight.forward(hidden, n_rows, wide, pool)?;
-            activate(wide, &layer.up.bias, self.activation, tier, pool)?;
+            activate(wide, &layer.up.bias, self.activation, isa, pool)?;
             layer.down.weight.forward(wide, n_rows, narrow, pool)?;
-            layer.norm.apply_to_sum(hidden, narrow, &layer.down.bias, tier, pool)?;
+            layer.norm.apply_to_sum(hidden, narrow, &layer.down.bias, isa, pool)?;
         }
         Ok(())
     }

@@ -5,14 +5,14 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::{bert, xlm_roberta};
 
-use super::Result;
 use super::architecture::{Architecture, EncoderFamily};
+use super::error::Result;
 use super::weights::{self, Transposed};
 use crate::model::Pooling;
 use idiolect_kernels::activation::Activation;
 
 /// A network with its weights on a device, in f32.
-pub(super) struct Portable {
+pub(super) struct CandleEncoder {
     weights: Weights,
     device: Device,
 }
@@ -22,7 +22,7 @@ enum Weights {
     Roberta(Box<xlm_roberta::XLMRobertaModel>),
 }
 
-impl Portable {
+impl CandleEncoder {
     /// Builds the network from the bytes of a safetensors file.
     pub(super) fn load(
         architecture: &Architecture,

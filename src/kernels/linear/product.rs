@@ -1,11 +1,11 @@
-//! Distribution of a product over threads.
+//! Products with packed matrices, and their distribution over threads.
 
 #![allow(unsafe_code)]
 
 use super::activations::{Quantized, tiles};
-use super::format::Offset;
-use super::tile::{FLOAT_PANELS, LinearInput, LinearJob, most_rows, run};
-use super::{BLOCK, Output, PANEL, PackedLinear};
+use super::format::{BLOCK, Offset, PANEL};
+use super::packed::PackedLinear;
+use super::tile::{FLOAT_PANELS, LinearInput, LinearJob, ResultMode, max_rows, run};
 use crate::error::check_length;
 use crate::shared::Shared;
 use crate::{Error, Pool, Result};
@@ -16,21 +16,57 @@ const NEAR: usize = 384 << 10;
 /// each pair of panels, while the panels come from a more distant cache.
 const FLOATS_NEAR: usize = 768 << 10;
 /// Minimum number of multiplications of a task, so that the fork pays off.
-const LEAST_WORK: usize = 1 << 16;
+const MIN_WORK: usize = 1 << 16;
 /// Tasks per thread. With several, a thread that is descheduled delays little work.
 const TASKS_A_THREAD: usize = 4;
 
-pub(crate) fn forward(
+impl PackedLinear {
+    /// `y = x · Wᵀ` for `n` rows of `x`. If a block of `x` holds NaN or infinity, the results of
+    /// its row are NaN. A block whose numbers are all below 1e-30 in magnitude counts as zero.
+    ///
+    /// # Errors
+    /// `x` is not `[n, cols]` or `y` not `[n, rows]`.
+    pub fn forward(&self, x: &[f32], n: usize, y: &mut [f32], pool: &Pool) -> Result<()> {
+        product(&[self], x, n, &mut [y], ResultMode::Write, pool)
+    }
+
+    /// `y += x · Wᵀ`, otherwise as [`PackedLinear::forward`].
+    ///
+    /// # Errors
+    /// As [`PackedLinear::forward`].
+    pub fn forward_add(&self, x: &[f32], n: usize, y: &mut [f32], pool: &Pool) -> Result<()> {
+        product(&[self], x, n, &mut [y], ResultMode::Add, pool)
+    }
+}
+
+/// Products of one input with several matrices of equal width. `x` is quantized once, and the
+/// panels of all matrices are distributed over the threads together. `ys[i]` is
+/// `[n, linears[i].rows()]`.
+///
+/// # Errors
+/// As [`PackedLinear::forward`]; also if the matrices differ in width, or the number of `ys` is not
+/// that of the matrices.
+pub fn forward_many(
     linears: &[&PackedLinear],
     x: &[f32],
     n: usize,
     ys: &mut [&mut [f32]],
-    output: Output,
+    pool: &Pool,
+) -> Result<()> {
+    product(linears, x, n, ys, ResultMode::Write, pool)
+}
+
+fn product(
+    linears: &[&PackedLinear],
+    x: &[f32],
+    n: usize,
+    ys: &mut [&mut [f32]],
+    output: ResultMode,
     pool: &Pool,
 ) -> Result<()> {
     check_length("linear", "the outputs", ys.len(), linears.len())?;
     let Some(first) = linears.first() else { return Ok(()) };
-    let (cols, tier) = (first.cols, first.tier);
+    let (cols, isa) = (first.cols, first.isa);
     check_length("linear", "x", x.len(), n * cols)?;
     for (linear, y) in linears.iter().zip(ys.iter()) {
         if linear.cols != cols {
@@ -41,14 +77,14 @@ pub(crate) fn forward(
     if n == 0 {
         return Ok(());
     }
-    let tiles = tiles(n, most_rows(tier));
+    let tiles = tiles(n, max_rows(isa));
     let some_float = linears.iter().any(|linear| linear.packing.is_float());
     let quantized = linears.iter().any(|linear| !linear.packing.is_float()).then(|| {
         let offsets: Vec<_> = Offset::ALL
             .into_iter()
             .filter(|offset| linears.iter().any(|l| l.packing.offset() == Some(*offset)))
             .collect();
-        Quantized::new(x, cols, &tiles, &offsets, tier, pool)
+        Quantized::new(x, cols, &tiles, &offsets, isa, pool)
     });
 
     let blocks = cols.div_ceil(BLOCK);
@@ -58,7 +94,7 @@ pub(crate) fn forward(
     let n_groups = tiles.len().div_ceil(tiles_near);
     let panels: Vec<usize> = linears.iter().map(|linear| linear.rows.div_ceil(PANEL)).collect();
     let n_panels: usize = panels.iter().sum();
-    let least = (LEAST_WORK / (PANEL * cols * n.min(rows_near)).max(1)).max(1);
+    let least = (MIN_WORK / (PANEL * cols * n.min(rows_near)).max(1)).max(1);
     let each = n_panels.div_ceil(pool.threads() * TASKS_A_THREAD).max(least);
     let each = if some_float { each.next_multiple_of(FLOAT_PANELS) } else { each };
     let n_shares = n_panels.div_ceil(each);
@@ -99,7 +135,7 @@ pub(crate) fn forward(
             // SAFETY: the panels are complete and packed in this format; tiles and input were made
             // for this instruction set; lengths were checked, and no other task has these panels
             // with these tiles.
-            unsafe { run(tier, &job) };
+            unsafe { run(isa, &job) };
         }
     });
     Ok(())

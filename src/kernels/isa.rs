@@ -2,14 +2,18 @@
 
 use super::{Error, Result};
 
-/// Instruction set that kernels run on. Only [`Tier::detect`], [`Tier::available`] and
-/// [`Tier::parse`] create one besides [`Tier::PLAIN`], so the machine supports every value of this
+/// Instruction set that kernels run on. Only [`Isa::detect`], [`Isa::available`] and
+/// [`Isa::parse`] create one besides [`Isa::PLAIN`], so the machine supports every value of this
 /// type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tier(pub(crate) Set);
+pub struct Isa {
+    pub(crate) set: InstructionSet,
+    /// Whether the CPU also multiplies pairs of bf16 in vectors of 512 bits (`vdpbf16ps`).
+    pub(crate) has_bf16: bool,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Set {
+pub(crate) enum InstructionSet {
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
     #[cfg(target_arch = "x86_64")]
@@ -21,11 +25,16 @@ pub(crate) enum Set {
     Plain,
 }
 
-impl Tier {
+impl Isa {
     /// Ordinary Rust, on every machine: the reference for all others.
-    pub const PLAIN: Self = Self(Set::Plain);
+    pub const PLAIN: Self = Self::of(InstructionSet::Plain);
 
-    /// Returns the widest instruction set of this machine.
+    const fn of(set: InstructionSet) -> Self {
+        Self { set, has_bf16: false }
+    }
+
+    /// Detects the CPU's features and returns the widest instruction set. Call it once, when a model
+    /// is loaded, and pass the value on.
     #[must_use]
     pub fn detect() -> Self {
         Self::available()[0]
@@ -34,10 +43,10 @@ impl Tier {
     /// Returns all instruction sets of this machine, widest first; `plain` is always the last.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        Self::known().into_iter().filter(|(_, there)| *there).map(|(tier, _)| tier).collect()
+        Self::known().into_iter().filter(|(_, there)| *there).map(|(isa, _)| isa).collect()
     }
 
-    /// Parses the name of an instruction set as [`Tier::name`] gives it; `auto` is the widest.
+    /// Parses the name of an instruction set as [`Isa::name`] gives it; `auto` is the widest.
     ///
     /// # Errors
     /// The name is unknown, or the machine lacks the instruction set.
@@ -46,28 +55,28 @@ impl Tier {
             return Ok(Self::detect());
         }
         let known = Self::known();
-        if let Some((tier, there)) = known.iter().find(|(tier, _)| tier.name() == name) {
-            return if *there { Ok(*tier) } else { Err(missing(tier.name())) };
+        if let Some((isa, there)) = known.iter().find(|(isa, _)| isa.name() == name) {
+            return if *there { Ok(*isa) } else { Err(missing(isa.name())) };
         }
         match ["avx512vnni", "avxvnni", "avx2", "neon"].into_iter().find(|n| *n == name) {
             Some(elsewhere) => Err(missing(elsewhere)),
-            None => Err(Error::UnknownTier(name.to_owned())),
+            None => Err(Error::UnknownIsa(name.to_owned())),
         }
     }
 
-    /// Returns the name that [`Tier::parse`] accepts.
+    /// Returns the name that [`Isa::parse`] accepts.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self.0 {
+        match self.set {
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512Vnni => "avx512vnni",
+            InstructionSet::Avx512Vnni => "avx512vnni",
             #[cfg(target_arch = "x86_64")]
-            Set::AvxVnni => "avxvnni",
+            InstructionSet::AvxVnni => "avxvnni",
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => "avx2",
+            InstructionSet::Avx2 => "avx2",
             #[cfg(target_arch = "aarch64")]
-            Set::Neon => "neon",
-            Set::Plain => "plain",
+            InstructionSet::Neon => "neon",
+            InstructionSet::Plain => "plain",
         }
     }
 
@@ -82,11 +91,12 @@ impl Tier {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
+        let has_bf16 = avx512 && is_x86_feature_detected!("avx512bf16");
         let avx_vnni = avx2 && is_x86_feature_detected!("avxvnni");
         vec![
-            (Self(Set::Avx512Vnni), avx512),
-            (Self(Set::AvxVnni), avx_vnni),
-            (Self(Set::Avx2), avx2),
+            (Self { has_bf16, ..Self::of(InstructionSet::Avx512Vnni) }, avx512),
+            (Self::of(InstructionSet::AvxVnni), avx_vnni),
+            (Self::of(InstructionSet::Avx2), avx2),
             (Self::PLAIN, true),
         ]
     }
@@ -95,7 +105,7 @@ impl Tier {
     fn known() -> Vec<(Self, bool)> {
         let neon = std::arch::is_aarch64_feature_detected!("neon")
             && std::arch::is_aarch64_feature_detected!("dotprod");
-        vec![(Self(Set::Neon), neon), (Self::PLAIN, true)]
+        vec![(Self::of(InstructionSet::Neon), neon), (Self::PLAIN, true)]
     }
 
     #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
@@ -104,21 +114,21 @@ impl Tier {
     }
 }
 
-impl std::fmt::Debug for Tier {
+impl std::fmt::Debug for Isa {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl std::fmt::Display for Tier {
+impl std::fmt::Display for Isa {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
 }
 
 fn missing(name: &'static str) -> Error {
-    let there: Vec<&str> = Tier::available().into_iter().map(Tier::name).collect();
-    Error::MissingTier(name, there.join(", "))
+    let there: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+    Error::MissingIsa(name, there.join(", "))
 }
 
 #[cfg(test)]
@@ -128,17 +138,17 @@ mod tests {
 
     #[test]
     fn every_available_tier_is_parsed_back_from_its_name() {
-        for tier in Tier::available() {
-            assert_eq!(Tier::parse(tier.name()).unwrap(), tier);
+        for isa in Isa::available() {
+            assert_eq!(Isa::parse(isa.name()).unwrap(), isa);
         }
-        assert_eq!(Tier::available().last(), Some(&Tier::PLAIN));
-        assert_eq!(Tier::parse("auto").unwrap(), Tier::detect());
+        assert_eq!(Isa::available().last(), Some(&Isa::PLAIN));
+        assert_eq!(Isa::parse("auto").unwrap(), Isa::detect());
     }
 
     #[test]
     fn unknown_and_missing_names_are_told_apart() {
-        assert!(matches!(Tier::parse("sse9"), Err(Error::UnknownTier(_))));
+        assert!(matches!(Isa::parse("sse9"), Err(Error::UnknownIsa(_))));
         let elsewhere = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
-        assert!(matches!(Tier::parse(elsewhere), Err(Error::MissingTier(..))));
+        assert!(matches!(Isa::parse(elsewhere), Err(Error::MissingIsa(..))));
     }
 }

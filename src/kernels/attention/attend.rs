@@ -2,47 +2,17 @@
 
 #![allow(unsafe_code)]
 
-use super::share::{AttentionPlan, Piece, plan};
-use super::states::{finish, state_len};
-use super::tile::{AttentionUnit, attend_runs};
-use super::{KvShape, RUN};
+use super::layout::{KV_BLOCK_SIZE, KvShape};
+use super::plan::{AttentionPlan, AttentionSequence, BlockSpan, RowBlock, cut, plan};
+use super::softmax_state::{merge_states, state_len};
+use super::tile::{AttentionUnit, attend_blocks};
 use crate::error::check_length;
 use crate::shared::Shared;
-use crate::{Error, Pool, Result, Tier};
+use crate::{Error, Isa, Pool, Result};
 
 /// Tasks per thread; with fewer row blocks than this, the KV blocks of a row block are distributed
 /// too.
 const TASKS_A_THREAD: usize = 4;
-
-/// New rows of one sequence, and the KV blocks they see.
-#[derive(Debug, Clone, Copy)]
-pub struct Sequence<'a> {
-    /// KV blocks of the sequence from its beginning, including the new rows' own keys and values.
-    pub runs: &'a [&'a [u16]],
-    /// Index of its first row in the batch.
-    pub first_row: usize,
-    /// Number of its rows in the batch.
-    pub n_rows: usize,
-    /// Position in the sequence of the first of its rows. A row sees all positions up to its own.
-    pub start: usize,
-}
-
-/// Row block: the rows of one sequence whose positions lie in one KV block, for one key head.
-#[derive(Clone, Copy)]
-pub(super) struct AttentionBlock<'a> {
-    pub(super) sequence: Sequence<'a>,
-    pub(super) kv_head: usize,
-    /// First position and number of positions.
-    first: usize,
-    pub(super) count: usize,
-}
-
-impl AttentionBlock<'_> {
-    /// Returns the number of KV blocks that its rows see.
-    pub(super) fn n_runs(&self) -> usize {
-        self.first / RUN + 1
-    }
-}
 
 /// Attention of the rows of some sequences. `queries` and `out` are `[n_rows, n_heads, head_dim]`,
 /// the rows of all sequences one after another. Scores are scaled by `1 / sqrt(head_dim)`; query
@@ -55,9 +25,9 @@ pub fn attend(
     shape: KvShape,
     n_heads: usize,
     queries: &[f32],
-    sequences: &[Sequence<'_>],
+    sequences: &[AttentionSequence<'_>],
     out: &mut [f32],
-    tier: Tier,
+    isa: Isa,
     pool: &Pool,
 ) -> Result<()> {
     let width = n_heads * shape.head_dim;
@@ -69,7 +39,7 @@ pub fn attend(
     let wanted = pool.threads() * TASKS_A_THREAD;
 
     // The members of a unit share a key head and the KV blocks that are processed.
-    let unit_of = |members: &[&AttentionBlock<'_>], work: &mut dyn FnMut(&AttentionUnit<'_>)| {
+    let unit_of = |members: &[&RowBlock<'_>], work: &mut dyn FnMut(&AttentionUnit<'_>)| {
         let (queries, positions) = gather(shape, n_heads, queries, members);
         let [first, ..] = members else { return };
         work(&AttentionUnit {
@@ -77,12 +47,12 @@ pub fn attend(
             n_rows: positions.len(),
             dim,
             positions: &positions,
-            runs: first.sequence.runs,
+            kv_blocks: first.sequence.kv_blocks,
             keys_at: first.kv_head * shape.head_len(),
             values_at: (shape.n_kv_heads + first.kv_head) * shape.head_len(),
         });
     };
-    let scatter = |block: &AttentionBlock<'_>, mixed: &[f32]| {
+    let scatter = |block: &RowBlock<'_>, mixed: &[f32]| {
         let mut rows = mixed.chunks_exact(dim);
         for index in 0..block.count {
             let row = block.sequence.first_row + block.first + index - block.sequence.start;
@@ -94,70 +64,71 @@ pub fn attend(
             }
         }
     };
-    let end = |block: &AttentionBlock<'_>, states: &mut [f32]| {
+    let end = |block: &RowBlock<'_>, states: &mut [f32]| {
         let n_rows = block.count * group;
         let mut mixed = vec![0.0; n_rows * dim];
         // SAFETY: the states cover whole KV blocks with `n_rows` rows each.
-        unsafe { finish(tier, states, n_rows, dim, &mut mixed) };
+        unsafe { merge_states(isa, states, n_rows, dim, &mut mixed) };
         scatter(block, &mixed);
     };
 
-    let AttentionPlan { whole, pieces, joined } = plan(&blocks, group, wanted);
-    // States of the row blocks whose KV blocks are processed in pieces, `[run][row]`.
+    let AttentionPlan { whole, spans, merged } = plan(&blocks, group, wanted);
+    // States of the row blocks whose KV blocks are processed in spans, `[block][row]`.
     let mut states: Vec<Vec<f32>> = blocks.iter().map(|_| Vec::new()).collect();
-    for &index in &joined {
+    for &index in &merged {
         let block = &blocks[index];
-        states[index] = vec![0.0; block.n_runs() * block.count * group * state_len(dim)];
+        states[index] = vec![0.0; block.n_kv_blocks() * block.count * group * state_len(dim)];
     }
     {
         let states: Vec<_> = states.iter_mut().map(|states| Shared::new(states)).collect();
-        let one_piece = |piece: &Piece| {
-            let members: Vec<&AttentionBlock<'_>> =
-                piece.blocks.iter().map(|i| &blocks[*i]).collect();
+        let one_span = |span: &BlockSpan| {
+            let members: Vec<&RowBlock<'_>> = span.blocks.iter().map(|i| &blocks[*i]).collect();
             let n_rows: usize = members.iter().map(|block| block.count * group).sum();
-            let mut found = vec![0.0; piece.n_runs * n_rows * state_len(dim)];
+            let mut found = vec![0.0; span.n_kv_blocks * n_rows * state_len(dim)];
             unit_of(&members, &mut |unit| {
                 // SAFETY: one state per KV block and row; `check` has verified that the KV blocks
                 // exist.
                 unsafe {
-                    attend_runs(
-                        tier,
+                    attend_blocks(
+                        isa,
                         shape.precision,
                         unit,
-                        piece.first_run,
-                        piece.n_runs,
+                        span.first_kv_block,
+                        span.n_kv_blocks,
                         &mut found,
                     )
                 };
             });
-            for (run, mut found) in found.chunks_exact(n_rows * state_len(dim)).enumerate() {
-                for (index, block) in piece.blocks.iter().zip(&members) {
+            for (kv_block, mut found) in found.chunks_exact(n_rows * state_len(dim)).enumerate() {
+                for (index, block) in span.blocks.iter().zip(&members) {
                     let len = block.count * group * state_len(dim);
-                    let at = (piece.first_run + run) * len;
-                    // SAFETY: pieces do not overlap.
+                    let at = (span.first_kv_block + kv_block) * len;
+                    // SAFETY: spans do not overlap.
                     unsafe { states[*index].part(at..at + len) }.copy_from_slice(&found[..len]);
                     found = &found[len..];
                 }
             }
         };
         // Later row blocks see more positions, so they come first.
-        pool.run(whole.len() + pieces.len(), |task| {
-            let Some(task) = task.checked_sub(pieces.len()) else {
-                return one_piece(&pieces[task]);
+        pool.run(whole.len() + spans.len(), |task| {
+            let Some(task) = task.checked_sub(spans.len()) else {
+                return one_span(&spans[task]);
             };
             let block = &blocks[whole[whole.len() - 1 - task]];
             let mut states = vec![0.0; block.count * group * state_len(dim)];
             unit_of(&[block], &mut |unit| {
                 // SAFETY: one state per row; `check` has verified that the KV blocks exist and are
                 // complete.
-                unsafe { attend_runs(tier, shape.precision, unit, 0, block.n_runs(), &mut states) };
+                unsafe {
+                    attend_blocks(isa, shape.precision, unit, 0, block.n_kv_blocks(), &mut states)
+                };
             });
             end(block, &mut states);
         });
     }
     let states = Shared::new(&mut states);
-    pool.run(joined.len(), |task| {
-        let index = joined[task];
+    pool.run(merged.len(), |task| {
+        let index = merged[task];
         // SAFETY: each task takes only the states of its own row block.
         let states = unsafe { states.part(index..index + 1) };
         end(&blocks[index], &mut states[0]);
@@ -169,7 +140,7 @@ fn check(
     shape: KvShape,
     n_heads: usize,
     queries: &[f32],
-    sequences: &[Sequence<'_>],
+    sequences: &[AttentionSequence<'_>],
     out: &[f32],
 ) -> Result<()> {
     let error = |what, got, expected| Error::Shape { operation: "attention", what, got, expected };
@@ -189,34 +160,18 @@ fn check(
             ));
         }
         row += sequence.n_rows;
-        if sequence.runs.len() * RUN < sequence.start + sequence.n_rows {
-            return Err(error("the number of runs", sequence.runs.len(), "one for 64 positions"));
+        if sequence.kv_blocks.len() * KV_BLOCK_SIZE < sequence.start + sequence.n_rows {
+            return Err(error(
+                "the number of KV blocks",
+                sequence.kv_blocks.len(),
+                "one for 64 positions",
+            ));
         }
-        for run in sequence.runs {
-            check_length("attention", "a run", run.len(), shape.run_len())?;
+        for kv_block in sequence.kv_blocks {
+            check_length("attention", "a KV block", kv_block.len(), shape.block_len())?;
         }
     }
     Ok(())
-}
-
-/// Cuts rows at the ends of KV blocks and returns one row block for each key head.
-fn cut<'a>(shape: KvShape, sequences: &[Sequence<'a>]) -> Vec<AttentionBlock<'a>> {
-    let mut blocks = Vec::new();
-    for &sequence in sequences {
-        let mut first = sequence.start;
-        let end = sequence.start + sequence.n_rows;
-        while first < end {
-            let count = (RUN - first % RUN).min(end - first);
-            blocks.extend((0..shape.n_kv_heads).map(|kv_head| AttentionBlock {
-                sequence,
-                kv_head,
-                first,
-                count,
-            }));
-            first += count;
-        }
-    }
-    blocks
 }
 
 /// Returns the queries of some row blocks, scaled and padded,
@@ -225,7 +180,7 @@ fn gather(
     shape: KvShape,
     n_heads: usize,
     queries: &[f32],
-    blocks: &[&AttentionBlock<'_>],
+    blocks: &[&RowBlock<'_>],
 ) -> (Vec<f32>, Vec<usize>) {
     let (group, dim) = (n_heads / shape.n_kv_heads, shape.padded_dim());
     let scale = 1.0 / (shape.head_dim as f32).sqrt();

@@ -1,10 +1,10 @@
 //! Causal attention of new positions over a cache (arXiv 1706.03762, section 3.2.1) with grouped
-//! query heads that share keys and values (arXiv 2305.13245).
+//! query heads that share keys and values (arXiv 2305.13245), as candle operations.
 
 use candle_core::{DType, Device, Result, Storage, Tensor};
 use rayon::prelude::*;
 
-use super::cache::KvView;
+use super::kv::KvView;
 
 /// Causal mask: new position i attends to all cached positions and to the new positions up to i.
 #[derive(Debug, Clone)]
@@ -14,20 +14,15 @@ pub(super) struct Mask {
     among_new: Option<Tensor>,
 }
 
-/// Maximum number of scores that the portable path holds at once; above it, rows are processed in
+/// Maximum number of scores that it holds at once; above it, rows are processed in
 /// blocks.
-const MOST_SCORES: usize = 1 << 24;
+const MAX_SCORES: usize = 1 << 24;
 
 impl Mask {
-    /// The mask of one new position, or of a forward step that needs none.
-    pub(super) fn none() -> Self {
-        Self { among_new: None }
-    }
-
     /// The causal mask among `n_new` new positions.
     pub(super) fn causal(n_new: usize, device: &Device) -> Result<Self> {
         if n_new == 1 {
-            return Ok(Self::none());
+            return Ok(Self { among_new: None });
         }
         let mask: Vec<f32> = (0..n_new)
             .flat_map(|i| (0..n_new).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY }))
@@ -51,9 +46,9 @@ pub(super) fn attend(query: &Tensor, cache: &KvView<'_>, mask: &Mask) -> Result<
 fn portable(query: &Tensor, cache: &KvView<'_>, mask: &Mask) -> Result<Tensor> {
     let (n_heads, n_new, _) = query.dims3()?;
     let (mut keys, mut values) = (Vec::new(), Vec::new());
-    for (run, used) in cache.runs() {
-        keys.push(run.keys.narrow(1, 0, used)?);
-        values.push(run.values.narrow(1, 0, used)?);
+    for (block, used) in cache.blocks() {
+        keys.push(block.keys.narrow(1, 0, used)?);
+        values.push(block.values.narrow(1, 0, used)?);
     }
     let keys = Tensor::cat(&keys, 1)?;
     let values = Tensor::cat(&values, 1)?;
@@ -65,10 +60,10 @@ fn portable(query: &Tensor, cache: &KvView<'_>, mask: &Mask) -> Result<Tensor> {
         }
         None => None,
     };
-    let block = (MOST_SCORES / (n_heads * cache.len)).clamp(1, n_new);
+    let n_rows = (MAX_SCORES / (n_heads * cache.len)).clamp(1, n_new);
     let mut rows = Vec::new();
-    for first in (0..n_new).step_by(block) {
-        let count = block.min(n_new - first);
+    for first in (0..n_new).step_by(n_rows) {
+        let count = n_rows.min(n_new - first);
         let mask = mask.as_ref().map(|mask| mask.narrow(0, first, count)).transpose()?;
         rows.push(portable_block(&query.narrow(1, first, count)?, &keys, &values, mask.as_ref())?);
     }
@@ -111,15 +106,15 @@ fn one_row(query: &Tensor, cache: &KvView<'_>) -> Result<Tensor> {
     let mut keys = Vec::new();
     let mut values = Vec::new();
     let mut n_kv_heads = 1;
-    for (run, _) in cache.runs() {
-        n_kv_heads = run.keys.dim(0)?;
-        keys.push(run.keys.storage_and_layout().0);
-        values.push(run.values.storage_and_layout().0);
+    for (block, _) in cache.blocks() {
+        n_kv_heads = block.keys.dim(0)?;
+        keys.push(block.keys.storage_and_layout().0);
+        values.push(block.values.storage_and_layout().0);
     }
-    let runs = keys
+    let blocks = keys
         .iter()
         .zip(&values)
-        .zip(cache.runs())
+        .zip(cache.blocks())
         .map(|((keys, values), (_, used))| Ok((floats(keys)?, floats(values)?, used)))
         .collect::<Result<Vec<_>>>()?;
 
@@ -131,12 +126,12 @@ fn one_row(query: &Tensor, cache: &KvView<'_>) -> Result<Tensor> {
     let one_head = |head: usize, mixed: &mut [f32]| {
         let query = &query_floats[head * head_dim..][..head_dim];
         let kv_head = head / group;
-        let runs = runs.iter().map(|(keys, values, used)| {
-            let run_len = keys.len() / n_kv_heads;
-            let part = kv_head * run_len..kv_head * run_len + used * head_dim;
+        let blocks = blocks.iter().map(|(keys, values, used)| {
+            let block_len = keys.len() / n_kv_heads;
+            let part = kv_head * block_len..kv_head * block_len + used * head_dim;
             (&keys[part.clone()], &values[part])
         });
-        mix(query, runs, mixed);
+        mix(query, blocks, mixed);
     };
     // For short caches, distributing the heads over threads costs more than it saves.
     if cache.len * n_heads < 2048 {
@@ -149,13 +144,13 @@ fn one_row(query: &Tensor, cache: &KvView<'_>) -> Result<Tensor> {
 
 /// `mixed = Σ softmax(query · keyᵢ / √d) valueᵢ`; the keys and the values of each KV block are
 /// `[n, head_dim]`.
-fn mix<'a>(query: &[f32], runs: impl Iterator<Item = (&'a [f32], &'a [f32])>, mixed: &mut [f32]) {
+fn mix<'a>(query: &[f32], blocks: impl Iterator<Item = (&'a [f32], &'a [f32])>, mixed: &mut [f32]) {
     let head_dim = query.len();
     let scale = 1.0 / (head_dim as f32).sqrt();
     let mut largest = f32::NEG_INFINITY;
     let mut total = 0f32;
     let mut weights = Vec::new();
-    for (keys, values) in runs {
+    for (keys, values) in blocks {
         weights.clear();
         weights.extend(keys.chunks_exact(head_dim).map(|key| dot(query, key) * scale));
         let new_largest = weights.iter().copied().fold(largest, f32::max);
@@ -196,10 +191,13 @@ fn floats(storage: &Storage) -> Result<&[f32]> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::cache::Cache;
-    use super::super::config::{Config, Family};
-    use super::super::rope::RopeScaling;
+    use std::sync::Arc;
+
+    use super::super::kv::{CandleKv, write};
     use super::*;
+    use crate::lm::decoder::cache::{KvCache, KvPool};
+    use crate::lm::decoder::config::{DecoderConfig, DecoderFamily};
+    use crate::lm::decoder::rope::RopeScaling;
 
     /// Softmax attention computed directly, in f64.
     fn by_hand(query: &[f64], keys: &[Vec<f64>], values: &[Vec<f64>]) -> Vec<f64> {
@@ -223,8 +221,8 @@ mod tests {
     #[test]
     fn both_paths_equal_attention_written_out() {
         let (n_heads, n_kv_heads, head_dim, len) = (4, 2, 24, 300);
-        let config = Config {
-            family: Family::Llama,
+        let config = DecoderConfig {
+            family: DecoderFamily::Llama,
             n_layers: 1,
             n_embd: 1,
             n_ff: 1,
@@ -244,10 +242,11 @@ mod tests {
         let tensor = |x: &[f32], heads: usize| {
             Tensor::from_slice(x, (heads, len, head_dim), &device).unwrap()
         };
-        let mut cache = Cache::on_device(&config, &device);
+        let mut cache = KvCache::new(Arc::new(KvPool::new(CandleKv::new(&config, &device))));
         cache.reserve(len).unwrap();
-        cache.write(0, &tensor(&keys, n_kv_heads), &tensor(&values, n_kv_heads)).unwrap();
-        let view = cache.layer(0, len);
+        let (keys_tensor, values_tensor) = (tensor(&keys, n_kv_heads), tensor(&values, n_kv_heads));
+        write(&mut cache, 0, &keys_tensor, &values_tensor).unwrap();
+        let view = KvView::new(&cache, 0, len);
         let query_tensor = tensor(&query, n_heads);
         let many = portable(&query_tensor, &view, &Mask::causal(len, &device).unwrap()).unwrap();
         let last = query_tensor.narrow(1, len - 1, 1).unwrap().contiguous().unwrap();

@@ -1,4 +1,4 @@
-//! Layout of keys and values in a KV block (a run, in the code's names).
+//! Layout of keys and values in a KV block.
 
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
@@ -9,7 +9,7 @@ use crate::simd::math::SMALLEST_BF16;
 use crate::{Error, Result};
 
 /// Positions of a KV block. In every sequence, KV blocks begin at multiples of it.
-pub const RUN: usize = 64;
+pub const KV_BLOCK_SIZE: usize = 64;
 
 /// Number format of the stored keys and values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,7 +49,7 @@ pub struct KvShape {
 impl KvShape {
     /// Returns the elements of a KV block: keys and values of 64 positions.
     #[must_use]
-    pub fn run_len(self) -> usize {
+    pub fn block_len(self) -> usize {
         2 * self.n_kv_heads * self.head_len()
     }
 
@@ -58,28 +58,35 @@ impl KvShape {
     ///
     /// # Errors
     /// The length of a slice does not match the shape, or the offset is outside the KV block.
-    pub fn write(self, run: &mut [u16], offset: usize, keys: &[f32], values: &[f32]) -> Result<()> {
+    pub fn write(
+        self,
+        kv_block: &mut [u16],
+        offset: usize,
+        keys: &[f32],
+        values: &[f32],
+    ) -> Result<()> {
         let (n_heads, dim) = (self.n_kv_heads, self.head_dim);
-        check_length("cache", "the run", run.len(), self.run_len())?;
+        check_length("cache", "the KV block", kv_block.len(), self.block_len())?;
         check_length("cache", "the keys", keys.len(), n_heads * dim)?;
         check_length("cache", "the values", values.len(), n_heads * dim)?;
-        if offset >= RUN {
+        if offset >= KV_BLOCK_SIZE {
             let expected = "0 to 63";
             return Err(Error::Shape { operation: "cache", what: "offset", got: offset, expected });
         }
-        let (run_keys, run_values) = run.split_at_mut(n_heads * self.head_len());
+        let (block_keys, block_values) = kv_block.split_at_mut(n_heads * self.head_len());
         let (panel, lane) = (offset / LANES * self.padded_dim() * LANES, offset % LANES);
         let mut narrow = vec![0; n_heads * dim];
         self.narrow(keys, &mut narrow);
-        for (run, keys) in run_keys.chunks_exact_mut(self.head_len()).zip(narrow.chunks_exact(dim))
+        for (head, keys) in
+            block_keys.chunks_exact_mut(self.head_len()).zip(narrow.chunks_exact(dim))
         {
             match self.precision {
                 KvPrecision::F16 => {
-                    let places = run[panel + lane..].iter_mut().step_by(LANES);
+                    let places = head[panel + lane..].iter_mut().step_by(LANES);
                     places.zip(keys).for_each(|(place, key)| *place = *key);
                 }
                 KvPrecision::Bf16 => {
-                    let places = run[panel + 2 * lane..].chunks_mut(2 * LANES);
+                    let places = head[panel + 2 * lane..].chunks_mut(2 * LANES);
                     for (place, pair) in places.zip(keys.chunks(2)) {
                         place[..pair.len()].copy_from_slice(pair);
                     }
@@ -87,15 +94,15 @@ impl KvShape {
             }
         }
         self.narrow(values, &mut narrow);
-        for (run, values) in
-            run_values.chunks_exact_mut(self.head_len()).zip(narrow.chunks_exact(dim))
+        for (head, values) in
+            block_values.chunks_exact_mut(self.head_len()).zip(narrow.chunks_exact(dim))
         {
             match self.precision {
                 KvPrecision::F16 => {
-                    run[offset * self.padded_dim()..][..dim].copy_from_slice(values);
+                    head[offset * self.padded_dim()..][..dim].copy_from_slice(values);
                 }
                 KvPrecision::Bf16 => {
-                    let pairs = &mut run[offset / 2 * 2 * self.padded_dim() + offset % 2..];
+                    let pairs = &mut head[offset / 2 * 2 * self.padded_dim() + offset % 2..];
                     let places = pairs.iter_mut().step_by(2);
                     places.zip(values).for_each(|(place, value)| *place = *value);
                 }
@@ -111,15 +118,15 @@ impl KvShape {
 
     /// Returns the elements of one head's keys, or values, in a KV block.
     pub(crate) fn head_len(self) -> usize {
-        self.padded_dim() * RUN
+        self.padded_dim() * KV_BLOCK_SIZE
     }
 
     fn narrow(self, wide: &[f32], narrow: &mut [u16]) {
-        const LARGEST: f32 = 65_504.0;
+        const MAX_F16: f32 = 65_504.0;
         for (wide, narrow) in wide.chunks(LANES).zip(narrow.chunks_mut(LANES)) {
             let mut within = [0.0; LANES];
             // `clamp` keeps NaN.
-            within.iter_mut().zip(wide).for_each(|(to, x)| *to = x.clamp(-LARGEST, LARGEST));
+            within.iter_mut().zip(wide).for_each(|(to, x)| *to = x.clamp(-MAX_F16, MAX_F16));
             match self.precision {
                 KvPrecision::F16 => narrow
                     .reinterpret_cast_mut::<f16>()

@@ -1,0 +1,99 @@
+//! A decoder whose layers are candle operations, on any device.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use super::cache::KvPool;
+use super::config::DecoderConfig;
+use super::interface::{BatchRows, Decoder, DecoderOptions, WeightPrecision, segments};
+use super::rope::RopeTables;
+use super::weights::{DecoderWeights, Kernels};
+use crate::lm::Result;
+use crate::model::gguf::Gguf;
+use idiolect_kernels::Pool;
+
+mod attention;
+mod kv;
+mod layer;
+mod rope;
+mod weights;
+
+pub use kv::CandleKv;
+
+use attention::Mask;
+use layer::CandleStep;
+use rope::CandleRope;
+use weights::CandleForm;
+
+/// A decoder whose layers are candle operations. Sums depend on the shape of the batch, so results
+/// are equal to rounding only.
+pub struct CandleDecoder {
+    config: DecoderConfig,
+    device: Device,
+    weights: DecoderWeights<CandleForm>,
+    rope: CandleRope,
+    kv_pool: Arc<KvPool<CandleKv>>,
+}
+
+impl CandleDecoder {
+    /// Loads config and weights. If [`WeightPrecision::Packed`] is asked for on the CPU, matrices
+    /// that have a kernel are multiplied by it.
+    ///
+    /// # Errors
+    /// As [`load`](super::load).
+    pub fn load(gguf: &Gguf, options: &DecoderOptions) -> Result<Self> {
+        let config = DecoderConfig::from_gguf(gguf)?.with_context(options.context)?;
+        let (device, precision) = (options.device.clone(), options.precision);
+        let packs = device.is_cpu() && precision == WeightPrecision::Packed;
+        let form = CandleForm { precision, kernels: packs.then(|| Kernels::new(options)) };
+        let weights = DecoderWeights::load(gguf, &config, &form, &device)?;
+        let tables = RopeTables::new(&config.rope(), weights.rope_divisors.as_deref());
+        let rope = CandleRope::new(tables, &device)?;
+        let kv_pool = Arc::new(KvPool::new(CandleKv::new(&config, &device)));
+        Ok(Self { config, device, weights, rope, kv_pool })
+    }
+}
+
+impl Decoder for CandleDecoder {
+    type Layout = CandleKv;
+    type Hidden = Tensor;
+
+    fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    fn kv_pool(&self) -> &Arc<KvPool<CandleKv>> {
+        &self.kv_pool
+    }
+
+    fn forward(&self, batch: &mut [BatchRows<'_, CandleKv>]) -> Result<Tensor> {
+        let (ids, segments) = segments(&self.config, batch)?;
+        let masks = segments.iter().map(|segment| Mask::causal(segment.n_rows, &self.device));
+        let masks = masks.collect::<candle_core::Result<_>>()?;
+        let mut x = self.weights.embedding.tensor(&ids, &self.device)?;
+        let mut step = CandleStep { config: &self.config, rope: &self.rope, segments, masks };
+        for (index, layer) in self.weights.layers.iter().enumerate() {
+            x = step.run_layer(index, layer, &x)?;
+        }
+        for segment in step.segments {
+            segment.cache.advance(segment.n_rows);
+        }
+        Ok(x)
+    }
+
+    fn logits(&self, hidden: &Tensor, rows: &[u32], logits: &mut Vec<f32>) -> Result<()> {
+        let wanted = Tensor::new(rows, hidden.device())?;
+        let hidden = self.weights.norm.forward(&hidden.index_select(&wanted, 0)?)?;
+        *logits = self.weights.head.forward(&hidden)?.flatten_all()?.to_vec1()?;
+        Ok(())
+    }
+
+    fn is_exact(&self) -> bool {
+        false
+    }
+
+    fn pool(&self) -> Option<&Pool> {
+        None
+    }
+}

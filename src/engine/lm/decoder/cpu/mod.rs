@@ -1,0 +1,124 @@
+//! A decoder whose layers run on our own kernels, without tensors between them.
+//!
+//! Each row's result depends on its own sequence only, bit for bit: not on the other rows of the
+//! batch, on how a prompt was split into chunks, on the number of threads or on the instruction
+//! set.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{Device, Error};
+
+use super::cache::KvPool;
+use super::config::DecoderConfig;
+use super::interface::{BatchRows, Decoder, DecoderOptions, segments};
+use super::rope::RopeTables;
+use super::weights::{DecoderWeights, Kernels};
+use crate::lm::Result;
+use crate::model::gguf::Gguf;
+use idiolect_kernels::attention::KvShape;
+use idiolect_kernels::{PackedLinear, Pool};
+
+mod kv;
+mod layer;
+mod weights;
+
+pub use kv::CpuKv;
+
+use layer::{Buffers, CpuStep};
+use weights::CpuForm;
+
+/// A decoder on our own kernels. It ignores the device and the weight precision of the options.
+pub struct CpuDecoder {
+    config: DecoderConfig,
+    weights: DecoderWeights<CpuForm>,
+    rope: RopeTables,
+    shape: KvShape,
+    kernels: Kernels,
+    kv_pool: Arc<KvPool<CpuKv>>,
+    /// Kept between forward steps, since a fresh allocation costs more than the work done in it.
+    buffers: Mutex<Buffers>,
+}
+
+impl CpuDecoder {
+    /// Whether the formats of all matrices of the file have kernels. The embedding table needs none
+    /// if the output head is another matrix.
+    #[must_use]
+    pub fn supports(gguf: &Gguf) -> bool {
+        let has_head = gguf.tensor("output.weight").is_some();
+        gguf.tensor_names()
+            .filter(|name| !(has_head && *name == "token_embd.weight"))
+            .filter_map(|name| gguf.tensor(name))
+            .filter(|tensor| tensor.shape.len() == 2)
+            .all(|tensor| PackedLinear::supports(tensor.dtype))
+    }
+
+    /// Loads config and weights.
+    ///
+    /// # Errors
+    /// As [`load`](super::load); also if the format of a matrix has no kernel.
+    pub fn load(gguf: &Gguf, options: &DecoderOptions) -> Result<Self> {
+        let config = DecoderConfig::from_gguf(gguf)?.with_context(options.context)?;
+        let kernels = Kernels::new(options);
+        let form = CpuForm(kernels.clone());
+        let weights = DecoderWeights::load(gguf, &config, &form, &Device::Cpu)?;
+        let rope = RopeTables::new(&config.rope(), weights.rope_divisors.as_deref());
+        let shape = config.kv_shape(options.kv_precision);
+        let kv_pool = Arc::new(KvPool::new(CpuKv { n_layers: config.n_layers, shape }));
+        let buffers = Mutex::default();
+        Ok(Self { config, weights, rope, shape, kernels, kv_pool, buffers })
+    }
+}
+
+impl Decoder for CpuDecoder {
+    type Layout = CpuKv;
+    type Hidden = Vec<f32>;
+
+    fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    fn kv_pool(&self) -> &Arc<KvPool<CpuKv>> {
+        &self.kv_pool
+    }
+
+    fn forward(&self, batch: &mut [BatchRows<'_, CpuKv>]) -> Result<Vec<f32>> {
+        let (ids, segments) = segments(&self.config, batch)?;
+        let mut x = self.weights.embedding.rows(&ids)?;
+        let mut step = CpuStep {
+            n_heads: self.config.n_heads,
+            shape: self.shape,
+            rope: &self.rope,
+            isa: self.kernels.isa,
+            pool: &self.kernels.pool,
+            segments,
+            buffers: &mut self.buffers.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        for (index, layer) in self.weights.layers.iter().enumerate() {
+            step.run_layer(index, layer, &mut x)?;
+        }
+        for segment in step.segments {
+            segment.cache.advance(segment.n_rows);
+        }
+        Ok(x)
+    }
+
+    fn logits(&self, hidden: &Vec<f32>, rows: &[u32], logits: &mut Vec<f32>) -> Result<()> {
+        let (isa, pool) = (self.kernels.isa, &self.kernels.pool);
+        let (norm, head) = (&self.weights.norm, &self.weights.head);
+        let width = self.config.n_embd;
+        let mut normed = vec![0.0; rows.len() * width];
+        for (row, normed) in rows.iter().zip(normed.chunks_exact_mut(width)) {
+            norm.forward(&hidden[*row as usize * width..][..width], normed, isa, pool)?;
+        }
+        logits.resize(rows.len() * head.rows(), 0.0);
+        Ok(head.forward(&normed, rows.len(), logits, pool).map_err(Error::wrap)?)
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+
+    fn pool(&self) -> Option<&Pool> {
+        Some(&self.kernels.pool)
+    }
+}

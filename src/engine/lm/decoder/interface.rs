@@ -1,0 +1,143 @@
+//! The interface of a decoder, its options, and the rows of a batch.
+
+use std::sync::Arc;
+
+use candle_core::Device;
+
+use super::cache::{KvCache, KvLayout, KvPool};
+use super::config::DecoderConfig;
+use crate::lm::{Error, Result};
+use idiolect_kernels::attention::KvPrecision;
+use idiolect_kernels::{Isa, Pool};
+
+/// A loaded model. It holds no state of a sequence; that is in the [`KvCache`].
+pub trait Decoder: Send + Sync + 'static {
+    /// Layout of the KV blocks of its caches.
+    type Layout: KvLayout;
+    /// Output of the last layer, `[n_rows, n_embd]`.
+    type Hidden;
+
+    /// Shapes and constants of the model.
+    fn config(&self) -> &DecoderConfig;
+
+    /// Layout and memory of the KV blocks of all its caches.
+    fn kv_pool(&self) -> &Arc<KvPool<Self::Layout>>;
+
+    /// Runs new tokens of any number of sequences through all layers and appends them to their
+    /// caches. Returns the last layer's output, the rows of all sequences in order;
+    /// [`Decoder::logits`] computes the logits of selected rows.
+    ///
+    /// On an error the caches keep their content.
+    ///
+    /// # Errors
+    /// The batch or a sequence is empty, a sequence exceeds the context window, a token id is
+    /// outside of the vocabulary, or a tensor operation fails.
+    fn forward(&self, batch: &mut [BatchRows<'_, Self::Layout>]) -> Result<Self::Hidden>;
+
+    /// Replaces the content of `logits` with the logits of the token after each of the given rows
+    /// of `hidden`: `[rows.len()][n_vocab]`.
+    ///
+    /// # Errors
+    /// A tensor operation fails.
+    fn logits(&self, hidden: &Self::Hidden, rows: &[u32], logits: &mut Vec<f32>) -> Result<()>;
+
+    /// Whether a row's result depends on its own sequence only, bit for bit, regardless of the rest
+    /// of the batch and of how the sequence was split into chunks.
+    fn is_exact(&self) -> bool;
+
+    /// Worker threads of the kernels on the CPU; `None` if they are not used.
+    fn pool(&self) -> Option<&Pool>;
+
+    /// Creates an empty cache for this model.
+    fn empty_cache(&self) -> KvCache<Self::Layout> {
+        KvCache::new(Arc::clone(self.kv_pool()))
+    }
+}
+
+/// Tokens of one sequence to run, and the cache of the tokens before them.
+pub struct BatchRows<'a, L: KvLayout> {
+    /// New tokens, in order; at least one.
+    pub tokens: &'a [u32],
+    /// The sequence's cache; the new tokens are appended.
+    pub cache: &'a mut KvCache<L>,
+}
+
+/// Form in which weights are kept in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightPrecision {
+    /// At the precision of the file, in the layout of our own kernels; activations are quantized
+    /// for the product. On devices other than the CPU this equals `Stored`.
+    #[default]
+    Packed,
+    /// As stored in the file, multiplied by candle.
+    Stored,
+    /// Dequantized to f32: slow, large, and the reference for the other two.
+    Dequantized,
+}
+
+/// Options for loading a decoder.
+#[derive(Debug, Clone)]
+pub struct DecoderOptions {
+    /// Device that it runs on.
+    pub device: Device,
+    /// Form in which its weights are kept in memory.
+    pub precision: WeightPrecision,
+    /// Context window, tokens; `None` uses the model's own.
+    pub context: Option<usize>,
+    /// Number of worker threads of the kernels on the CPU; 0 means one per core.
+    pub threads: usize,
+    /// Instruction set of the kernels on the CPU.
+    pub isa: Isa,
+    /// Precision of keys and values in the kernels on the CPU; [`CandleDecoder`] keeps f32.
+    pub kv_precision: KvPrecision,
+}
+
+/// One sequence's rows within a batch, and the cache that they read and extend.
+pub(super) struct Segment<'a, L: KvLayout> {
+    /// First row of this sequence in the batch.
+    pub(super) first_row: usize,
+    pub(super) n_rows: usize,
+    /// Position of the first row in the sequence.
+    pub(super) start: usize,
+    pub(super) cache: &'a mut KvCache<L>,
+}
+
+/// Checks a batch and allocates cache space for its rows. Returns the token ids of all rows, and
+/// the segments in order.
+pub(super) fn segments<'a, L: KvLayout>(
+    config: &DecoderConfig,
+    batch: &'a mut [BatchRows<'_, L>],
+) -> Result<(Vec<u32>, Vec<Segment<'a, L>>)> {
+    if batch.is_empty() {
+        return Err(Error::EmptyPrompt);
+    }
+    batch.iter().try_for_each(|rows| check(config, rows))?;
+    let mut ids = Vec::new();
+    let mut segments = Vec::with_capacity(batch.len());
+    for rows in batch {
+        let (first_row, n_rows) = (ids.len(), rows.tokens.len());
+        rows.cache.reserve(n_rows)?;
+        let start = rows.cache.len();
+        segments.push(Segment { first_row, n_rows, start, cache: &mut *rows.cache });
+        ids.extend_from_slice(rows.tokens);
+    }
+    Ok((ids, segments))
+}
+
+fn check<L: KvLayout>(config: &DecoderConfig, rows: &BatchRows<'_, L>) -> Result<()> {
+    let len = rows.cache.len();
+    if rows.tokens.is_empty() {
+        return Err(Error::EmptyPrompt);
+    }
+    if len + rows.tokens.len() > config.context {
+        return Err(Error::TooLong {
+            prompt: len,
+            max_tokens: rows.tokens.len(),
+            context: config.context,
+        });
+    }
+    match rows.tokens.iter().find(|id| **id as usize >= config.n_vocab) {
+        Some(id) => Err(Error::Token { id: *id, n_vocab: config.n_vocab }),
+        None => Ok(()),
+    }
+}
