@@ -3,9 +3,9 @@
 //! The files of a folder are read as one TOML document: `task.toml`, followed by the file
 //! `STAGE.toml` of each stage as the table `[stages.STAGE]`. A single file has the same form.
 
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use serde::de::DeserializeOwned;
 
@@ -100,19 +100,24 @@ fn stage_of(stem: &str) -> Option<String> {
 
 /// The text of a task and of the tasks that it inherits from, one after the other. Byte ranges
 /// refer to the whole text.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Sources {
     text: String,
     files: Vec<SourceFile>,
 }
 
-#[derive(Debug)]
 struct SourceFile {
     path: PathBuf,
     /// Start in the text.
     start: usize,
     /// Number of lines of the text that the file itself does not have.
     added_lines: usize,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.files.iter().map(|file| &file.path)).finish()
+    }
 }
 
 impl Sources {
