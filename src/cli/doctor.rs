@@ -1,7 +1,7 @@
 //! `idiolect doctor`.
 
 use idiolect::corpus::Store;
-use idiolect::model::catalog::{Catalog, Kind};
+use idiolect::model::catalog::{Catalog, ModelKind};
 use idiolect::model::device;
 use idiolect::model::gguf::Gguf;
 use serde::Serialize;
@@ -158,8 +158,8 @@ fn models(context: &Context, problems: &mut Vec<Problem>) -> Value {
         .filter_map(|entry| {
             let located = catalog.glimpse(entry)?;
             let kind = match entry.kind {
-                Kind::Lm => "lm",
-                Kind::Encoder => "encoder",
+                ModelKind::Lm => "lm",
+                ModelKind::Encoder => "encoder",
             };
             Some(json!({ "name": entry.name, "kind": kind, "path": shown_path(entry, &located) }))
         })

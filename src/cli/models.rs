@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use idiolect::model::catalog::{Catalog, Entry, FolderKind, Kind, Located};
+use idiolect::model::catalog::{Catalog, Entry, FolderKind, Located, ModelKind};
 use idiolect::model::fetch::fetch;
 use idiolect::model::verify::{FileReport, verify};
 use serde::Serialize;
@@ -96,8 +96,8 @@ fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
     ))?;
     for model in &listed {
         let kind = match model.entry.kind {
-            Kind::Lm => "lm",
-            Kind::Encoder => "encoder",
+            ModelKind::Lm => "lm",
+            ModelKind::Encoder => "encoder",
         };
         // The size of the weights is known; the size of small files may not be.
         let known: u64 = model.entry.files.iter().filter_map(|file| file.size).sum();
@@ -175,8 +175,8 @@ fn verify_all(names: &[String], catalog: &Catalog, context: &Context) -> anyhow:
 
 fn path(name: &str, catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
     let path = match catalog.entry(name)?.kind {
-        Kind::Lm => catalog.lm_with(name, context)?.gguf,
-        Kind::Encoder => catalog.encoder_with(name, context)?.dir,
+        ModelKind::Lm => catalog.lm_with(name, context)?.gguf,
+        ModelKind::Encoder => catalog.encoder_with(name, context)?.dir,
     };
     if context.globals.json {
         return output::json(&serde_json::json!({ "path": path }));
@@ -188,8 +188,8 @@ fn path(name: &str, catalog: &Catalog, context: &Context) -> anyhow::Result<()> 
 /// encoder.
 pub(super) fn shown_path(entry: &Entry, located: &Located) -> PathBuf {
     let path = match entry.kind {
-        Kind::Lm => located.file(&entry.files[0]),
-        Kind::Encoder => located.folder.clone(),
+        ModelKind::Lm => located.file(&entry.files[0]),
+        ModelKind::Encoder => located.folder.clone(),
     };
     absolute(&path)
 }

@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use super::prompts::FittedPrompts;
 use super::{ContrastPrompts, Model, Result, Steered};
 use crate::corpus::{Key, KeyBuilder, ReviewId, Store};
-use crate::task::{Cut, Draft, LabelStrip, Stage, Task, strip_label};
+use crate::steering::Steering;
+use crate::task::{self, Cut, Draft, LabelStrip, Stage, Task, fit, strip_label};
 use idiolect_engine::lm::{Completion, Constraint, Eos, Finish, OnText, Request, Sampling};
 
 /// Cache policy: whether stored answers are used.
@@ -195,6 +196,24 @@ impl<'a> CachedLm<'a> {
         self.store.put_derived(stage.name(), &key, &value, sources)?;
         self.count_computed(completion.prompt_tokens, completion.completion_tokens);
         Ok(finished(completion, false))
+    }
+
+    /// Fits the user's prompt and the contrast prompts that a steering reads, each separately, so
+    /// that `room` tokens stay free after each.
+    pub(super) fn fit_all(
+        &self,
+        stage: Stage,
+        draft: &Draft,
+        contrast: &ContrastPrompts,
+        steering: Option<&Steering>,
+        room: usize,
+    ) -> Result<FittedPrompts> {
+        let needed = steering.map(Steering::needs).unwrap_or_default();
+        let unconditional = needed.unconditional.then_some(&contrast.unconditional);
+        let peers = contrast.peers.iter().filter(|_| needed.peers);
+        let drafts = std::iter::once(draft).chain(unconditional).chain(peers);
+        let fitted = drafts.map(|draft| fit(self.task, stage, draft, self.model, room));
+        Ok(FittedPrompts::new(fitted.collect::<task::Result<_>>()?))
     }
 
     /// Returns the value stored under the key; `None` if the cache policy forbids its use.

@@ -1,9 +1,9 @@
 //! Contrast prompts and the rules by which the distributions after several prompts become one.
 
-use super::{CachedLm, Model, Result};
+use super::Model;
 use crate::corpus::KeyBuilder;
 use crate::steering::{LengthPrior, NgramBlocklist, Steering, WithLengthPrior};
-use crate::task::{self, Cut, Draft, Fitted, Stage, fit};
+use crate::task::{Cut, Draft, Fitted};
 use idiolect_engine::lm::{self, CombineLogits, MaskLogits, Prompt};
 
 /// Contrast prompts: prompts of the same stage that are combined with the user's.
@@ -54,6 +54,10 @@ impl Steered {
 pub(super) struct FittedPrompts(Vec<Fitted>);
 
 impl FittedPrompts {
+    pub(super) fn new(fitted: Vec<Fitted>) -> Self {
+        Self(fitted)
+    }
+
     /// Number of tokens of all prompts.
     pub(super) fn prompt_tokens(&self) -> usize {
         self.0.iter().map(|fitted| fitted.prompt_tokens).sum()
@@ -83,24 +87,4 @@ impl FittedPrompts {
 /// Adds one prompt to a key.
 pub(super) fn with_prompt(key: KeyBuilder, fitted: &Fitted) -> KeyBuilder {
     key.with("prompt", serde_json::to_vec(&fitted.chat).unwrap_or_default())
-}
-
-impl CachedLm<'_> {
-    /// Fits the user's prompt and the contrast prompts that a steering reads, each separately, so
-    /// that `room` tokens stay free after each.
-    pub(super) fn fit_all(
-        &self,
-        stage: Stage,
-        draft: &Draft,
-        contrast: &ContrastPrompts,
-        steering: Option<&Steering>,
-        room: usize,
-    ) -> Result<FittedPrompts> {
-        let needed = steering.map(Steering::needs).unwrap_or_default();
-        let unconditional = needed.unconditional.then_some(&contrast.unconditional);
-        let peers = contrast.peers.iter().filter(|_| needed.peers);
-        let drafts = std::iter::once(draft).chain(unconditional).chain(peers);
-        let fitted = drafts.map(|draft| fit(self.task, stage, draft, self.model, room));
-        Ok(FittedPrompts(fitted.collect::<task::Result<_>>()?))
-    }
 }

@@ -115,7 +115,12 @@ impl CachedLm<'_> {
             most_tokens = most_tokens.max(fitted.prompt_tokens());
             let key = text.key(self.model.fingerprint(), &fitted, steering);
             let stored = self.stored::<StoredScore>(KIND, &key)?;
-            entries.push(Entry { key, cut: fitted.cut(), reused: stored.is_some(), score: stored });
+            entries.push(ScoreEntry {
+                key,
+                cut: fitted.cut(),
+                reused: stored.is_some(),
+                score: stored,
+            });
         }
         let missing: Vec<usize> = (0..entries.len()).filter(|i| !entries[*i].reused).collect();
         if !missing.is_empty() {
@@ -148,7 +153,7 @@ impl CachedLm<'_> {
                 true => self.count_reused(0, 0),
             }
         }
-        let scored = entries.into_iter().map(|Entry { cut, reused, score, .. }| {
+        let scored = entries.into_iter().map(|ScoreEntry { cut, reused, score, .. }| {
             Scored::of(score.map(|score| score.logprobs).unwrap_or_default(), cut, reused)
         });
         Ok(scored.collect())
@@ -156,7 +161,7 @@ impl CachedLm<'_> {
 }
 
 /// One of the scores of a request.
-struct Entry {
+struct ScoreEntry {
     key: Key,
     cut: Vec<Cut>,
     reused: bool,

@@ -5,7 +5,7 @@
 //! is none. Order and target are as in SCP.
 
 use super::negative_examples::NegativeExamples;
-use super::{MethodContext, MethodSpec, PreparedPrompt, Result, non_perso};
+use super::{MethodContext, MethodInfo, MethodSpec, PreparedPrompt, Result, non_perso};
 use crate::task::{Draft, Part, Stage};
 
 /// Generates in a conversation as SCP does, in which a rejected negative example precedes each past
@@ -13,14 +13,16 @@ use crate::task::{Draft, Part, Stage};
 const STAGE: Stage = Stage::new("ccp", &[Part::Target, Part::Past]);
 
 pub(super) static CCP: MethodSpec = MethodSpec {
-    name: "ccp",
-    about: "as scp, with a rejected wrong answer before each",
-    source: "arXiv 2509.20805",
-    stages: &[non_perso::STAGE, STAGE],
-    needs_history: true,
-    needs_peers: |_| true,
-    extracts_differences: false,
-    own_unconditional: true,
+    info: MethodInfo {
+        name: "ccp",
+        about: "as scp, with a rejected wrong answer before each",
+        source: "arXiv 2509.20805",
+        stages: &[non_perso::STAGE, STAGE],
+        needs_history: true,
+        needs_peers: |_| true,
+        extracts_differences: false,
+        own_unconditional: true,
+    },
     prepare: |context| Box::pin(prepare(context)),
 };
 
@@ -33,5 +35,5 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
     let draft = Draft::new()
         .with_all(Part::Past, wrong.blocks(&turns))
         .with_all(Part::Target, context.target_block());
-    Ok(PreparedPrompt::of(context, STAGE, draft, &turns).with_negative_examples(wrong))
+    Ok(PreparedPrompt::of(context, STAGE, draft, &turns).with_negative_examples(wrong.reviews, wrong.cut))
 }

@@ -9,7 +9,7 @@
 
 use super::negative_examples::NegativeExamples;
 use super::{
-    MethodContext, MethodSpec, PastReview, PreparedPrompt, Result, ids, non_perso, summaries,
+    MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result, ids, non_perso, summaries,
 };
 use crate::difference::Profile;
 use crate::task::{Draft, Part, Stage};
@@ -20,14 +20,16 @@ const ANALYSIS: Stage = Stage::new("cicl-analysis", &[Part::Past]);
 const STAGE: Stage = Stage::new("cicl", &[Part::Target, Part::Past, Part::Notes]);
 
 pub(super) static CICL: MethodSpec = MethodSpec {
-    name: "cicl",
-    about: "past texts with others' on the same items, and an analysis of the differences",
-    source: "arXiv 2401.17390",
-    stages: &[non_perso::STAGE, ANALYSIS, STAGE],
-    needs_history: true,
-    needs_peers: |_| true,
-    extracts_differences: false,
-    own_unconditional: false,
+    info: MethodInfo {
+        name: "cicl",
+        about: "past texts with others' on the same items, and an analysis of the differences",
+        source: "arXiv 2401.17390",
+        stages: &[non_perso::STAGE, ANALYSIS, STAGE],
+        needs_history: true,
+        needs_peers: |_| true,
+        extracts_differences: false,
+        own_unconditional: false,
+    },
     prepare: |context| Box::pin(prepare(context)),
 };
 
@@ -40,7 +42,7 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
     let analysis = analysis(context, &past, &negative).await?;
     let pairs = negative.blocks(&past);
     let prepared = summaries::prompt_with_notes(context, STAGE, &past, pairs, analysis);
-    Ok(prepared.with_negative_examples(negative))
+    Ok(prepared.with_negative_examples(negative.reviews, negative.cut))
 }
 
 /// Analysis of what separates the texts from their negative examples.

@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 
 use super::retrieval::comparable;
 use super::summaries::{GENERATION, prompt_with_profile};
-use super::{Method, MethodContext, MethodInputs, MethodSpec, Options, PastReview};
+use super::{Method, MethodContext, MethodInputs, MethodInfo, MethodSpec, Options, PastReview};
 use super::{PreparedPrompt, Result};
 use crate::corpus::{Item, Target};
 use crate::client::Usage;
@@ -12,14 +12,16 @@ use crate::difference::{Compared, DIFFERENCE, Difference, Profile, SUMMARY, summ
 use crate::task::Telling;
 
 pub(super) static DPL: MethodSpec = MethodSpec {
-    name: "dpl",
-    about: "past texts and a profile of the user's differences",
-    source: "arXiv 2503.02450",
-    stages: &[DIFFERENCE, SUMMARY, GENERATION],
-    needs_history: true,
-    needs_peers: |_| true,
-    extracts_differences: true,
-    own_unconditional: false,
+    info: MethodInfo {
+        name: "dpl",
+        about: "past texts and a profile of the user's differences",
+        source: "arXiv 2503.02450",
+        stages: &[DIFFERENCE, SUMMARY, GENERATION],
+        needs_history: true,
+        needs_peers: |_| true,
+        extracts_differences: true,
+        own_unconditional: false,
+    },
     prepare: |context| Box::pin(prepare(context, Extractor::Standard(context.options.telling))),
 };
 

@@ -6,19 +6,21 @@
 //! last prompt are DPL's. So are the sampling settings of the summary and of the text, although the
 //! paper's code uses temperature 0 there, so that the two methods differ only in the extractor.
 
-use super::MethodSpec;
+use super::{MethodInfo, MethodSpec};
 use super::dpl::{Extractor, prepare};
 use super::summaries::GENERATION;
 use crate::difference::{DRP_DIFFERENCE, DRP_VALIDATION, SUMMARY};
 
 pub(super) static DRP: MethodSpec = MethodSpec {
-    name: "drp",
-    about: "as dpl, with further dimensions that the model finds and then checks",
-    source: "arXiv 2511.15389",
-    stages: &[DRP_DIFFERENCE, DRP_VALIDATION, SUMMARY, GENERATION],
-    needs_history: true,
-    needs_peers: |_| true,
-    extracts_differences: true,
-    own_unconditional: false,
+    info: MethodInfo {
+        name: "drp",
+        about: "as dpl, with further dimensions that the model finds and then checks",
+        source: "arXiv 2511.15389",
+        stages: &[DRP_DIFFERENCE, DRP_VALIDATION, SUMMARY, GENERATION],
+        needs_history: true,
+        needs_peers: |_| true,
+        extracts_differences: true,
+        own_unconditional: false,
+    },
     prepare: |context| Box::pin(prepare(context, Extractor::Validated)),
 };

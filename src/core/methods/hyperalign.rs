@@ -4,7 +4,7 @@
 //! few texts of the user; the last prompt shows them with those texts. The few texts are the N that
 //! every other method gets.
 
-use super::{MethodContext, MethodSpec, PreparedPrompt, Result, summaries};
+use super::{MethodContext, MethodInfo, MethodSpec, PreparedPrompt, Result, summaries};
 use crate::task::{Part, Stage};
 
 /// Infers hypotheses about a writer from few texts.
@@ -13,14 +13,16 @@ const HYPOTHESES: Stage = Stage::new("hyperalign-hypotheses", &[Part::Past]);
 const STAGE: Stage = Stage::new("hyperalign", &[Part::Target, Part::Past, Part::Notes]);
 
 pub(super) static HYPERALIGN: MethodSpec = MethodSpec {
-    name: "hyperalign",
-    about: "past texts and hypotheses about the writer",
-    source: "arXiv 2505.00038",
-    stages: &[HYPOTHESES, STAGE],
-    needs_history: true,
-    needs_peers: |_| false,
-    extracts_differences: false,
-    own_unconditional: false,
+    info: MethodInfo {
+        name: "hyperalign",
+        about: "past texts and hypotheses about the writer",
+        source: "arXiv 2505.00038",
+        stages: &[HYPOTHESES, STAGE],
+        needs_history: true,
+        needs_peers: |_| false,
+        extracts_differences: false,
+        own_unconditional: false,
+    },
     prepare: |context| Box::pin(prepare(context)),
 };
 

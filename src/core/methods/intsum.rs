@@ -8,21 +8,23 @@
 
 use super::retrieval::most_recent;
 use super::summaries::{GENERATION, prompt_with_profile, summary};
-use super::{MethodContext, MethodSpec, PreparedPrompt, Result};
+use super::{MethodContext, MethodInfo, MethodSpec, PreparedPrompt, Result};
 use crate::task::{Part, Stage};
 
 /// Summarizes all past texts of a user.
 pub(super) const SUMMARY: Stage = Stage::new("intsum-summary", &[Part::Past]);
 
 pub(super) static INTSUM: MethodSpec = MethodSpec {
-    name: "intsum",
-    about: "past texts and a summary of all of them",
-    source: "arXiv 2310.20081",
-    stages: &[SUMMARY, GENERATION],
-    needs_history: true,
-    needs_peers: |_| false,
-    extracts_differences: false,
-    own_unconditional: false,
+    info: MethodInfo {
+        name: "intsum",
+        about: "past texts and a summary of all of them",
+        source: "arXiv 2310.20081",
+        stages: &[SUMMARY, GENERATION],
+        needs_history: true,
+        needs_peers: |_| false,
+        extracts_differences: false,
+        own_unconditional: false,
+    },
     prepare: |context| Box::pin(prepare(context)),
 };
 

@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 
 use super::retrieval::most_recent;
 use super::summaries::{GENERATION, blocks, prompt_with_profile};
-use super::{MethodContext, MethodSpec, PastReview, PreparedPrompt, Result, ids};
+use super::{MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result, ids};
 use crate::client::LmAnswer;
 use crate::difference::Profile;
 use crate::task::{Block, Draft, Part, Stage};
@@ -29,14 +29,16 @@ const UPDATE: Stage = Stage::new("trsr-update", &[Part::Notes, Part::Past]);
 const MERGE: Stage = Stage::new("trsr-merge", &[Part::Notes]);
 
 pub(super) static LLM_TRSR_RECURRENT: MethodSpec = MethodSpec {
-    name: "llm-trsr-recurrent",
-    about: "past texts and a summary that is updated block by block",
-    source: "arXiv 2403.13325",
-    stages: &[BLOCK, UPDATE, GENERATION],
-    needs_history: true,
-    needs_peers: |_| false,
-    extracts_differences: false,
-    own_unconditional: false,
+    info: MethodInfo {
+        name: "llm-trsr-recurrent",
+        about: "past texts and a summary that is updated block by block",
+        source: "arXiv 2403.13325",
+        stages: &[BLOCK, UPDATE, GENERATION],
+        needs_history: true,
+        needs_peers: |_| false,
+        extracts_differences: false,
+        own_unconditional: false,
+    },
     prepare: |context| {
         Box::pin(async move {
             let (history, newest) = histories(context)?;
@@ -47,14 +49,16 @@ pub(super) static LLM_TRSR_RECURRENT: MethodSpec = MethodSpec {
 };
 
 pub(super) static LLM_TRSR_HIERARCHICAL: MethodSpec = MethodSpec {
-    name: "llm-trsr-hierarchical",
-    about: "past texts and a summary of the summaries of blocks",
-    source: "arXiv 2403.13325",
-    stages: &[BLOCK, MERGE, GENERATION],
-    needs_history: true,
-    needs_peers: |_| false,
-    extracts_differences: false,
-    own_unconditional: false,
+    info: MethodInfo {
+        name: "llm-trsr-hierarchical",
+        about: "past texts and a summary of the summaries of blocks",
+        source: "arXiv 2403.13325",
+        stages: &[BLOCK, MERGE, GENERATION],
+        needs_history: true,
+        needs_peers: |_| false,
+        extracts_differences: false,
+        own_unconditional: false,
+    },
     prepare: |context| {
         Box::pin(async move {
             let (history, newest) = histories(context)?;

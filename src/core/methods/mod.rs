@@ -13,10 +13,12 @@ mod attribution;
 mod context;
 mod error;
 mod generated;
+mod method;
 mod negative_examples;
 mod options;
 mod prepared;
 mod retrieval;
+mod run;
 mod spec;
 mod summaries;
 #[cfg(test)]
@@ -30,11 +32,13 @@ macro_rules! methods {
         /// The methods by name.
         #[allow(missing_docs)]
         impl Method {
-            $($(pub const $spec: Self = Self::of(&$file::$spec);)+)+
+            $($(pub const $spec: Self = Self::of(&$file::$spec.info);)+)+
 
             /// All methods, the simpler ones first.
             pub const ALL: &[Self] = &[$($(Self::$spec),+),+];
         }
+
+        static SPECS: &[&MethodSpec] = &[$($(&$file::$spec),+),+];
     };
 }
 
@@ -63,11 +67,13 @@ pub use idiolect::{
     stated_profile,
 };
 pub use idiolect_metrics::Bm25;
+pub use method::Method;
 pub use options::{History, Options, SamplingOverrides};
 pub use prepared::{Given, PreparedPrompt};
-pub use spec::{Method, stages, table};
+pub use run::{stages, table};
 
 use context::{MethodContext, PastReview, ids};
+use method::MethodInfo;
 use spec::MethodSpec;
 
 /// This module's `Result`.

@@ -3,21 +3,23 @@
 
 use std::future::ready;
 
-use super::{MethodContext, MethodSpec, PreparedPrompt};
+use super::{MethodContext, MethodInfo, MethodSpec, PreparedPrompt};
 use crate::task::{Draft, Part, Stage};
 
 /// Generates from the target alone.
 pub(super) const STAGE: Stage = Stage::new("non-perso", &[Part::Target]);
 
 pub(super) static NON_PERSO: MethodSpec = MethodSpec {
-    name: "non-perso",
-    about: "the item alone",
-    source: "",
-    stages: &[STAGE],
-    needs_history: false,
-    needs_peers: |_| false,
-    extracts_differences: false,
-    own_unconditional: true,
+    info: MethodInfo {
+        name: "non-perso",
+        about: "the item alone",
+        source: "",
+        stages: &[STAGE],
+        needs_history: false,
+        needs_peers: |_| false,
+        extracts_differences: false,
+        own_unconditional: true,
+    },
     prepare: |context| Box::pin(ready(Ok(prepare(context)))),
 };
 

@@ -13,7 +13,7 @@ use futures::future::try_join_all;
 
 use super::retrieval::most_recent;
 use super::summaries::{blocks, prompt_with_notes};
-use super::{MethodContext, MethodSpec, PastReview, PreparedPrompt, Result, ids};
+use super::{MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result, ids};
 use crate::difference::Profile;
 use crate::task::{Block, Draft, Part, Stage};
 
@@ -29,14 +29,16 @@ const STAGE: Stage =
     Stage::new("persona-db", &[Part::Target, Part::Notes, Part::Past, Part::Others]);
 
 pub(super) static PERSONA_DB: MethodSpec = MethodSpec {
-    name: "persona-db",
-    about: "past texts, a structured persona, and those of similar users",
-    source: "arXiv 2402.11060",
-    stages: &[EXTRACT, REFINE, STAGE],
-    needs_history: true,
-    needs_peers: |_| true,
-    extracts_differences: false,
-    own_unconditional: false,
+    info: MethodInfo {
+        name: "persona-db",
+        about: "past texts, a structured persona, and those of similar users",
+        source: "arXiv 2402.11060",
+        stages: &[EXTRACT, REFINE, STAGE],
+        needs_history: true,
+        needs_peers: |_| true,
+        extracts_differences: false,
+        own_unconditional: false,
+    },
     prepare: |context| Box::pin(prepare(context)),
 };
 

@@ -1,7 +1,5 @@
 //! A method prepared up to its last call, which generates or scores a text.
 
-use super::idiolect::best_of_n;
-use super::negative_examples::NegativeExamples;
 use super::{
     Error, Generated, Method, MethodContext, MethodInputs, Options, PastReview, Result, ids,
 };
@@ -103,30 +101,25 @@ impl PreparedPrompt {
     }
 
     /// Adds the negative examples: their reviews, and the parts left out of their prompts.
-    pub(super) fn with_negative_examples(mut self, negative: NegativeExamples) -> Self {
-        self.sources.extend(negative.reviews);
-        self.cut_before.splice(0..0, negative.cut);
+    pub(super) fn with_negative_examples(mut self, reviews: Vec<ReviewId>, cut: Vec<Cut>) -> Self {
+        self.sources.extend(reviews);
+        self.cut_before.splice(0..0, cut);
         self
     }
 
-    /// Generates the text with the last call. `on_text`, if given, gets it in pieces as it is
-    /// generated, or all at once if it is the best of several texts.
+    /// Generates one text with the last call. `inputs` have the task without the dimensions that are
+    /// left out. `on_text`, if given, gets the text in pieces.
     ///
     /// # Errors
     /// Error if the store or the language model fails.
-    pub async fn write(
+    pub(super) async fn write_one(
         self,
         inputs: &MethodInputs<'_>,
         options: &Options,
         on_text: Option<OnText>,
     ) -> Result<Generated> {
-        let task = options.task(inputs.task)?;
-        let inputs = &inputs.with_task(&task);
-        if self.steered.is_some() && options.idiolect.best_of > 1 {
-            return best_of_n::write(self, inputs, options, on_text).await;
-        }
         let calls = inputs.calls(options);
-        let sampling = options.sampling.over(&task.stage(self.stage)?.sampling);
+        let sampling = options.sampling.over(&inputs.task.stage(self.stage)?.sampling);
         // A streamed text shows its own progress.
         let silent = on_text.is_none();
         if silent {
@@ -173,7 +166,7 @@ impl PreparedPrompt {
     /// of earlier ones.
     ///
     /// If the prompt asks for a label, the text is placed after it, and the label is not counted;
-    /// see [`CachedLm::score`](crate::difference::CachedLm::score).
+    /// see [`CachedLm::score`](crate::client::CachedLm::score).
     ///
     /// # Errors
     /// Error if the store or the language model fails, or if a stop is requested.

@@ -3,21 +3,23 @@
 
 use std::future::ready;
 
-use super::{MethodContext, MethodSpec, PreparedPrompt, Result, summaries};
+use super::{MethodContext, MethodInfo, MethodSpec, PreparedPrompt, Result, summaries};
 use crate::task::{Draft, Part, Stage};
 
 /// Generates from past texts in one prompt.
 pub(super) const STAGE: Stage = Stage::new("rag", &[Part::Target, Part::Past]);
 
 pub(super) static RAG: MethodSpec = MethodSpec {
-    name: "rag",
-    about: "past texts in one prompt",
-    source: "",
-    stages: &[STAGE],
-    needs_history: true,
-    needs_peers: |_| false,
-    extracts_differences: false,
-    own_unconditional: true,
+    info: MethodInfo {
+        name: "rag",
+        about: "past texts in one prompt",
+        source: "",
+        stages: &[STAGE],
+        needs_history: true,
+        needs_peers: |_| false,
+        extracts_differences: false,
+        own_unconditional: true,
+    },
     prepare: |context| Box::pin(ready(prepare(context))),
 };
 

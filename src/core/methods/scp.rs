@@ -6,21 +6,23 @@
 
 use std::future::ready;
 
-use super::{MethodContext, MethodSpec, PreparedPrompt, Result, summaries};
+use super::{MethodContext, MethodInfo, MethodSpec, PreparedPrompt, Result, summaries};
 use crate::task::{Draft, Part, Stage};
 
 /// Generates in a conversation whose past answers are the user's texts.
 const STAGE: Stage = Stage::new("scp", &[Part::Target, Part::Past]);
 
 pub(super) static SCP: MethodSpec = MethodSpec {
-    name: "scp",
-    about: "past texts as the assistant's answers",
-    source: "arXiv 2509.20805",
-    stages: &[STAGE],
-    needs_history: true,
-    needs_peers: |_| false,
-    extracts_differences: false,
-    own_unconditional: true,
+    info: MethodInfo {
+        name: "scp",
+        about: "past texts as the assistant's answers",
+        source: "arXiv 2509.20805",
+        stages: &[STAGE],
+        needs_history: true,
+        needs_peers: |_| false,
+        extracts_differences: false,
+        own_unconditional: true,
+    },
     prepare: |context| Box::pin(ready(prepare(context))),
 };
 

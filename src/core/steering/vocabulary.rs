@@ -1,4 +1,4 @@
-//! What steering needs of a model's vocabulary.
+//! The vocabulary of a language model, as steering needs it.
 
 use idiolect_engine::lm::{self, Lm, TokenCounts};
 

@@ -1,6 +1,10 @@
+use std::ops::Range;
 use std::path::PathBuf;
 
 use idiolect_engine::lm;
+
+/// Byte range, field and message of a mistake in a task file.
+pub(super) type Mistake = (Range<usize>, String, String);
 
 /// Errors of task files and prompts.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,6 @@
 //! Parses a task: its tables, what it inherits, and the checks that need no stage.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::draft::{Field, Part};
+use super::error::Mistake;
 use super::sources::{Sources, TaskFiles, built_in};
 use super::standard::Dimension;
 use super::statements::{LanguageTables, MeasureTable, StatementTemplates};
@@ -116,9 +116,6 @@ struct StepTable {
     keep: Option<usize>,
     from: Option<End>,
 }
-
-/// Byte range, field and message of a mistake.
-pub(super) type Mistake = (Range<usize>, String, String);
 
 impl TaskTable {
     /// Adds what the table itself does not say from the table of the task that it inherits from.

@@ -6,7 +6,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::file::Mistake;
+use super::error::Mistake;
 use super::{Error, Measure, Result, Task};
 
 /// Direction of a user's difference from the others.

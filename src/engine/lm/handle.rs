@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::record::Recorder;
 use super::scheduler::{Limits, Scheduler};
 use super::stats::{Counters, Stats};
-use super::token_counts::CountedTexts;
+use super::token_counts::{CountedTexts, TokenCounts};
 use super::token_kinds::TokenKinds;
 use super::{Error, Prompt, Result};
 use crate::model::LmFiles;
@@ -264,6 +264,15 @@ impl Lm {
     /// The tokenizer refuses the text.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
         Ok(self.shared.tokenizer.encode(text)?)
+    }
+
+    /// Counts the distinct tokens of a text as it stands inside another one: without white space
+    /// around it, after one space. Sorted by token id; kept in memory, up to 64 MiB in all.
+    ///
+    /// # Errors
+    /// The tokenizer refuses the text.
+    pub fn token_counts(&self, text: &str) -> Result<TokenCounts> {
+        self.shared.counted.counts(text.trim(), |text| self.tokenize(&format!(" {text}")))
     }
 
     /// Tokenizes a prompt. Never returns an empty list: an empty prompt is replaced by the start

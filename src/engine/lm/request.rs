@@ -1,6 +1,6 @@
 //! Requests to a language model and their answers.
 
-use super::{Chat, CombineLogits, Constraint, MaskLogits, Sampling};
+use super::{Chat, CombineLogits, Constraint, Finish, MaskLogits, Sampling};
 
 /// A prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,19 +87,6 @@ pub enum Eos {
     /// End tokens are never chosen, so that `max_tokens` tokens are generated unless a stop text
     /// occurs: for measurements with a fixed length.
     Ignore,
-}
-
-/// Reason why a completion ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Finish {
-    /// The model ended its turn, or the constraint allows no further token.
-    End,
-    /// A stop text occurred.
-    Stop,
-    /// `max_tokens` tokens were generated. A constrained text was forced to an end within them and
-    /// satisfies its constraint.
-    Length,
 }
 
 /// Answer to a completion request.

@@ -25,7 +25,8 @@ impl Lm {
         let prompts = self.tokenize_prompts(&request.prompts)?;
         let Request { combine, mask, sampling, max_tokens, stop, eos, constraint, on_text, .. } =
             request;
-        let mut sampler = Sampler::new(&sampling, Arc::clone(&self.shared.token_kinds), self.shared.isa)?;
+        let mut sampler =
+            Sampler::new(&sampling, Arc::clone(&self.shared.token_kinds), self.shared.isa)?;
         if eos == Eos::Ignore {
             sampler = sampler.never(self.shared.tokenizer.ends().collect());
         }

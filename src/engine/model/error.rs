@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::catalog::Kind;
+use super::ModelKind;
 
 /// Error of finding, fetching or reading a model.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +54,9 @@ pub enum Error {
         /// The requested name.
         name: String,
         /// Kind of the model in the catalog.
-        got: Kind,
+        got: ModelKind,
         /// Required kind.
-        expected: Kind,
+        expected: ModelKind,
     },
     /// The model's files are not on this machine.
     #[error("`{name}` is not on this machine: run `idiolect models fetch {name}`{size}{instead}")]

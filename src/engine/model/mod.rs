@@ -12,10 +12,12 @@ pub mod weights;
 mod error;
 mod files;
 pub mod hash;
+mod kind;
 mod mmap;
 
 pub use error::Error;
 pub use files::{EncoderFiles, LmFiles, Pooling};
+pub use kind::ModelKind;
 
 /// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

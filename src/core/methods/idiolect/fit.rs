@@ -20,7 +20,7 @@ use crate::steering::{Contrast, PeerContrast, Steering};
 const MAX_TEXTS: usize = 4;
 /// Number of tokens of each text that count.
 const TOKENS: usize = 100;
-/// Candidate strengths, as multiples of the given one; gains are measured from the first.
+/// FitCandidate strengths, as multiples of the given one; gains are measured from the first.
 const SCALE_GRID: [f32; 6] = [0.0, 0.4, 0.8, 1.0, 1.4, 2.0];
 /// Candidates for `a`, the strength of the user's texts against none, as offsets from the given
 /// one.
@@ -49,7 +49,7 @@ impl Strengths {
 }
 
 /// A candidate, and its gains in bits per token, summed over texts.
-struct Candidate<T> {
+struct FitCandidate<T> {
     value: T,
     own: f64,
     specific: f64,
@@ -173,11 +173,11 @@ impl HeldOutText<'_, '_> {
     }
 }
 
-fn candidates<T>(values: Vec<T>) -> Vec<Candidate<T>> {
-    values.into_iter().map(|value| Candidate { value, own: 0.0, specific: 0.0 }).collect()
+fn candidates<T>(values: Vec<T>) -> Vec<FitCandidate<T>> {
+    values.into_iter().map(|value| FitCandidate { value, own: 0.0, specific: 0.0 }).collect()
 }
 
-fn add<T>(candidates: &mut [Candidate<T>], gains: &[TextGain]) {
+fn add<T>(candidates: &mut [FitCandidate<T>], gains: &[TextGain]) {
     for (candidate, gain) in candidates.iter_mut().zip(gains) {
         candidate.own += gain.own;
         candidate.specific += gain.specific;
@@ -186,7 +186,7 @@ fn add<T>(candidates: &mut [Candidate<T>], gains: &[TextGain]) {
 
 /// The candidate with the largest specific gain among those whose own gain is not negative; of
 /// equals the first.
-fn best<T>(candidates: &[Candidate<T>]) -> Option<&T> {
+fn best<T>(candidates: &[FitCandidate<T>]) -> Option<&T> {
     let fair = candidates.iter().rev().filter(|candidate| candidate.own >= 0.0);
     fair.max_by(|a, b| a.specific.total_cmp(&b.specific)).map(|candidate| &candidate.value)
 }

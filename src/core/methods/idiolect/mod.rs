@@ -34,7 +34,7 @@ mod statements;
 pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
 pub use statements::{measured_differences, stated_profile};
 
-use super::{MethodContext, MethodSpec, PastReview, PreparedPrompt, Result};
+use super::{MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result};
 use super::{intsum, rag};
 use crate::corpus::ReviewId;
 use crate::difference::statements::{StatementStatus, StatementProfile, revisions};
@@ -52,15 +52,17 @@ use lexical::Lexica;
 const STAGE: Stage = Stage::new("idiolect", &[Part::Target, Part::Past, Part::Notes]);
 
 pub(super) static IDIOLECT: MethodSpec = MethodSpec {
-    name: "idiolect",
-    about: "as scp, with the user's word choice in the logits; statements about the user and \
-            other steps are options",
-    source: "",
-    stages: &[DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, intsum::SUMMARY, rag::STAGE, STAGE],
-    needs_history: true,
-    needs_peers: |options| options.idiolect.needs_peers(),
-    extracts_differences: false,
-    own_unconditional: true,
+    info: MethodInfo {
+        name: "idiolect",
+        about: "as scp, with the user's word choice in the logits; statements about the user and \
+                other steps are options",
+        source: "",
+        stages: &[DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, intsum::SUMMARY, rag::STAGE, STAGE],
+        needs_history: true,
+        needs_peers: |options| options.idiolect.needs_peers(),
+        extracts_differences: false,
+        own_unconditional: true,
+    },
     prepare: |context| Box::pin(prepare(context)),
 };
 

@@ -5,26 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Error, Pooling, Result};
-
-/// Kind of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Language model.
-    Lm,
-    /// Sentence encoder.
-    Encoder,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lm => "a language model",
-            Self::Encoder => "a sentence encoder",
-        })
-    }
-}
+use crate::model::{Error, ModelKind, Pooling, Result};
 
 /// Catalog entry of one model: properties, files and sources.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +14,7 @@ pub struct Entry {
     /// Name in options: lower-case letters, digits, `.`, `_` and `-`.
     pub name: String,
     /// Kind of the model.
-    pub kind: Kind,
+    pub kind: ModelKind,
     /// Model family, as in `general.architecture` or `model_type`.
     pub architecture: String,
     /// Number of weights, like "135M".
@@ -190,10 +171,10 @@ impl Entry {
         }
         let has = |name: &str| self.files.iter().any(|file| file.name == name);
         match self.kind {
-            Kind::Lm if !first.name.ends_with(".gguf") => {
+            ModelKind::Lm if !first.name.ends_with(".gguf") => {
                 Err(format!("first file is `{}`, expected a `.gguf`", first.name))
             }
-            Kind::Encoder => {
+            ModelKind::Encoder => {
                 match ["config.json", "model.safetensors", "tokenizer.json"]
                     .iter()
                     .find(|n| !has(n))
@@ -202,7 +183,7 @@ impl Entry {
                     None => Ok(()),
                 }
             }
-            Kind::Lm => Ok(()),
+            ModelKind::Lm => Ok(()),
         }
     }
 }

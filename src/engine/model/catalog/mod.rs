@@ -17,8 +17,9 @@ pub(crate) mod record;
 #[cfg(test)]
 mod tests;
 
+pub use super::ModelKind;
 pub(crate) use entry::of_part;
-pub use entry::{Entry, Kind, ModelFile, ModelSource, PackagePart};
+pub use entry::{Entry, ModelFile, ModelSource, PackagePart};
 pub use locate::{FolderKind, Located};
 
 /// Catalog of the models known by name: those embedded in the program, those of the user's
@@ -106,7 +107,7 @@ impl Catalog {
         if self.is_path(name_or_path) {
             return paths::lm(Path::new(name_or_path), &self.hashes, progress);
         }
-        let (entry, located) = self.fetched(name_or_path, Kind::Lm, progress)?;
+        let (entry, located) = self.fetched(name_or_path, ModelKind::Lm, progress)?;
         // The check of entries guarantees a first file.
         let gguf = located.file(&entry.files[0]);
         let sha256 = self.hashes.sha256_of_model(&gguf, progress)?;
@@ -133,7 +134,7 @@ impl Catalog {
         if self.is_path(name_or_path) {
             return paths::encoder(Path::new(name_or_path), &self.hashes, progress);
         }
-        let (entry, located) = self.fetched(name_or_path, Kind::Encoder, progress)?;
+        let (entry, located) = self.fetched(name_or_path, ModelKind::Encoder, progress)?;
         let weights = located.folder.join("model.safetensors");
         Ok(EncoderFiles {
             name: entry.name.clone(),
@@ -157,7 +158,7 @@ impl Catalog {
     fn fetched(
         &self,
         name: &str,
-        expected: Kind,
+        expected: ModelKind,
         progress: &dyn Progress,
     ) -> Result<(&Entry, Located)> {
         let entry = self.entry(name)?;

@@ -38,8 +38,8 @@ fn the_carried_entries_are_valid() {
     for (origin, text) in builtin::ENTRIES {
         let entry = Entry::parse(text, origin, None).unwrap();
         assert_eq!(origin, format!("models/{}.toml", entry.name));
-        assert_eq!(entry.kind == Kind::Encoder, entry.pooling.is_some(), "{origin}");
-        assert_eq!(entry.kind == Kind::Lm, entry.quantization.is_some(), "{origin}");
+        assert_eq!(entry.kind == ModelKind::Encoder, entry.pooling.is_some(), "{origin}");
+        assert_eq!(entry.kind == ModelKind::Lm, entry.quantization.is_some(), "{origin}");
     }
     // Every file of the folder is embedded.
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");

@@ -1,0 +1,112 @@
+//! Runs a method: prepares its prompt and generates the text.
+
+use super::idiolect::best_of_n;
+use super::spec::MethodSpec;
+use super::{
+    Generated, Method, MethodContext, MethodInputs, Options, PreparedPrompt, Result, SPECS,
+};
+use crate::client::OnText;
+use crate::corpus::Target;
+use crate::difference;
+use crate::task::Stage;
+
+impl Method {
+    fn spec(self) -> &'static MethodSpec {
+        let spec = SPECS.iter().find(|spec| spec.info.name == self.name());
+        spec.unwrap_or_else(|| unreachable!("the list of methods makes `{self:?}` from its spec"))
+    }
+
+    /// Does everything before the last call: retrieval, differences, summaries.
+    ///
+    /// # Errors
+    /// [`Error::NoHistory`](super::Error::NoHistory) if the method needs past texts and the view
+    /// shows none; otherwise an error of the store, the encoder or the language model.
+    pub async fn prepare(
+        self,
+        inputs: &MethodInputs<'_>,
+        target: &Target,
+        options: &Options,
+    ) -> Result<PreparedPrompt> {
+        let spec = self.spec();
+        let task = options.task(inputs.task)?;
+        let inputs = inputs.with_task(&task);
+        let context = MethodContext::of_target(self, &inputs, target, options)?;
+        if self.extracts_differences() {
+            return (spec.prepare)(&context).await;
+        }
+        inputs.progress.begin("preparing", None);
+        let prepared = (spec.prepare)(&context).await;
+        inputs.progress.end();
+        prepared
+    }
+
+    /// Generates the target's text: [`Method::prepare`], then [`PreparedPrompt::write`]. The same
+    /// inputs, options and seeds give the same text.
+    ///
+    /// `on_text`, if given, gets the text as [`PreparedPrompt::write`] describes.
+    ///
+    /// # Errors
+    /// As [`Method::prepare`] and [`PreparedPrompt::write`].
+    pub async fn write(
+        self,
+        inputs: &MethodInputs<'_>,
+        target: &Target,
+        options: &Options,
+        on_text: Option<OnText>,
+    ) -> Result<Generated> {
+        let prepared = self.prepare(inputs, target, options).await?;
+        prepared.write(inputs, options, on_text).await
+    }
+}
+
+impl PreparedPrompt {
+    /// Generates the text with the last call. `on_text`, if given, gets it in pieces as it is
+    /// generated, or all at once if it is the best of several texts.
+    ///
+    /// # Errors
+    /// Error if the store or the language model fails.
+    pub async fn write(
+        self,
+        inputs: &MethodInputs<'_>,
+        options: &Options,
+        on_text: Option<OnText>,
+    ) -> Result<Generated> {
+        let task = options.task(inputs.task)?;
+        let inputs = &inputs.with_task(&task);
+        match self.steered.is_some() && options.idiolect.best_of > 1 {
+            true => best_of_n::write(self, inputs, options, on_text).await,
+            false => self.write_one(inputs, options, on_text).await,
+        }
+    }
+}
+
+/// Stages of all methods' prompts, each once: first those of extracted differences.
+/// [`Task::check`](crate::task::Task::check) needs them.
+#[must_use]
+pub fn stages() -> Vec<Stage> {
+    let mut stages = difference::STAGES.to_vec();
+    for stage in Method::all().flat_map(Method::stages) {
+        if !stages.contains(stage) {
+            stages.push(*stage);
+        }
+    }
+    stages
+}
+
+/// Table of all methods in Markdown: name, description, needs with the options of `options`, and
+/// paper.
+#[must_use]
+pub fn table(options: &Options) -> String {
+    let mut table = "| method | prompt | needs | paper |\n|---|---|---|---|\n".to_owned();
+    for method in Method::all() {
+        let needs = match (method.needs_history(), method.needs_peers(options)) {
+            (false, false) => "nothing",
+            (true, false) => "past texts",
+            (false, true) => "an encoder",
+            (true, true) => "past texts, an encoder",
+        };
+        let (name, about, source) = (method.name(), method.about(), method.source());
+        table.push_str(&format!("| `{name}` | {about} | {needs} | {source} |\n"));
+    }
+    table
+}
