@@ -9,6 +9,7 @@ use futures::FutureExt;
 use futures::executor::block_on;
 use futures::future::LocalBoxFuture;
 
+use super::Error;
 use super::cases::EvalContext;
 use super::judge::{JudgedText, Reference, rate};
 use super::metric_groups::{MetricGroup, MetricSet};
@@ -31,7 +32,7 @@ use idiolect_engine::lm::{
     self, Completion, Constraint, Finish, Prompt, Request, Score, ScoreRequest,
 };
 use idiolect_engine::model::chat::Role;
-use idiolect_engine::progress::Silent;
+use idiolect_engine::progress::{Progress, Silent};
 use idiolect_metrics::overlap::Meteor;
 use idiolect_metrics::statistics::Settings;
 
@@ -142,21 +143,36 @@ fn plan_of(store: &Store) -> Plan {
     Plan::new(store, &store.split("default").unwrap(), &options, None).unwrap()
 }
 
+fn context<'a>(
+    store: &'a Store,
+    model: &'a Parrot,
+    task: &'a Task,
+    options: &'a Options,
+    metrics: &'a MetricSet,
+) -> EvalContext<'a> {
+    EvalContext {
+        store,
+        model,
+        judge: None,
+        peers: None,
+        task,
+        options,
+        n_seeds: 1,
+        score_limit: None,
+        metrics,
+    }
+}
+
 fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<EvalReport> {
     let task = Task::load(Task::DEFAULT).unwrap();
     let options = Options::of(&task);
     let measures = MetricSet::new(&MetricGroup::ALL);
     let plan = plan_of(store);
     let context = EvalContext {
-        store,
-        model,
-        judge: None,
         peers: Some(&FirstPeers),
-        task: &task,
-        options: &options,
         n_seeds: 2,
         score_limit: Some(50),
-        metrics: &measures,
+        ..context(store, model, &task, &options, &measures)
     };
     let results = block_on(run(&context, &plan, &METHODS, shard, &Silent)).unwrap();
     if shard != Shard::WHOLE {
@@ -235,22 +251,35 @@ fn who_copies_the_user_is_told_from_who_ignores_them() {
     assert!(csv.lines().any(|line| line.starts_with("scp,likelihood_lift,")), "{csv}");
 }
 
+/// Requests a stop at once.
+struct Stopping;
+
+impl Progress for Stopping {
+    fn begin(&self, _what: &str, _total: Option<u64>) {}
+    fn advance(&self, _n: u64) {}
+    fn end(&self) {}
+    fn stop_requested(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_stop_is_no_error_of_a_method() {
+    let store = world(":memory:".as_ref());
+    let (model, task) = (Parrot::default(), Task::load(Task::DEFAULT).unwrap());
+    let (options, metrics) = (Options::of(&task), MetricSet::new(&[MetricGroup::Swap]));
+    let context = context(&store, &model, &task, &options, &metrics);
+    let plan = plan_of(&store);
+    let stopped = block_on(context.real_swap(&plan, &plan.swaps[0], &Stopping));
+    assert!(matches!(stopped, Err(Error::Stopped)));
+}
+
 #[test]
 fn a_judgement_goes_with_the_reviews_that_the_text_was_made_from() {
     let store = world(":memory:".as_ref());
     let (model, task) = (Parrot::default(), Task::load(Task::DEFAULT).unwrap());
     let (options, metrics) = (Options::of(&task), MetricSet::new(&[MetricGroup::Judge]));
-    let context = EvalContext {
-        store: &store,
-        model: &model,
-        judge: None,
-        peers: None,
-        task: &task,
-        options: &options,
-        n_seeds: 1,
-        score_limit: None,
-        metrics: &metrics,
-    };
+    let context = context(&store, &model, &task, &options, &metrics);
     let plan = plan_of(&store);
     let case = &plan.cases[0];
     let result = block_on(context.case(&plan, Method::SCP, case, &Silent)).unwrap();

@@ -1,6 +1,6 @@
 //! A method on one held-out text.
 
-use super::{Bits, CaseResult, Cost, EvalContext};
+use super::{Bits, CaseResult, Cost, EvalContext, method_error};
 use crate::metric_groups::MetricGroup;
 use crate::plan::{Case, Plan};
 use crate::{Error, Result};
@@ -23,13 +23,9 @@ impl EvalContext<'_> {
     ) -> Result<CaseResult> {
         let run = CaseRun { context: self, plan, method, case, progress };
         run.run().await.map_err(|source| match source {
-            CaseError::Method(methods::Error::Stopped) => Error::Stopped,
-            CaseError::Method(source) => Error::Method {
-                method: method.name(),
-                user: case.review.review.user.clone(),
-                item: case.item.id.clone(),
-                source: Box::new(source),
-            },
+            CaseError::Method(source) => {
+                method_error(method, &case.review.review.user, &case.item, source)
+            }
             CaseError::Other(error) => error,
         })
     }

@@ -6,10 +6,11 @@ mod judged;
 mod swap;
 
 use super::metric_groups::MetricSet;
+use crate::Error;
 use idiolect_core::client::Model;
-use idiolect_core::corpus::{ReviewId, Store, View};
+use idiolect_core::corpus::{Item, ReviewId, Store, View};
 use idiolect_core::difference::Peers;
-use idiolect_core::methods::{History, MethodInputs, Options};
+use idiolect_core::methods::{self, History, Method, MethodInputs, Options};
 use idiolect_core::task::Task;
 use idiolect_engine::progress::Progress;
 
@@ -99,6 +100,19 @@ pub(crate) struct SwapResult {
     /// Mean log-probability per token (nats) of each text, conditioned on the held-out texts of A
     /// and of B: `[seed][writer][reader]`.
     pub(crate) closeness: Vec<[[f64; 2]; 2]>,
+}
+
+/// Names the method, the user and the item of an error; a stop stays a stop.
+fn method_error(method: Method, user: &str, item: &Item, source: methods::Error) -> Error {
+    match source {
+        methods::Error::Stopped => Error::Stopped,
+        source => Error::Method {
+            method: method.name(),
+            user: user.to_owned(),
+            item: item.id.clone(),
+            source: Box::new(source),
+        },
+    }
 }
 
 impl<'a> EvalContext<'a> {

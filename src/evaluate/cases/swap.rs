@@ -1,9 +1,9 @@
 //! A method on two users and one item, without rating and title.
 
-use super::{EvalContext, SwapResult};
+use super::{EvalContext, SwapResult, method_error};
+use crate::Result;
 use crate::metric_groups::MetricGroup;
 use crate::plan::{Plan, SwapCase};
-use crate::{Error, Result};
 use idiolect_core::corpus::{ReviewId, StoredReview, Target, View};
 use idiolect_core::methods::{self, Given, History, Method};
 use idiolect_engine::progress::Progress;
@@ -20,15 +20,8 @@ impl<'a> EvalContext<'a> {
         swap: &SwapCase,
         progress: &dyn Progress,
     ) -> Result<Option<SwapResult>> {
-        let method_error = |source| match source {
-            methods::Error::Stopped => Error::Stopped,
-            source => Error::Method {
-                method: method.name(),
-                user: format!("{} and {}", swap.pair.a, swap.pair.b),
-                item: swap.item.id.clone(),
-                source: Box::new(source),
-            },
-        };
+        let users = format!("{} and {}", swap.pair.a, swap.pair.b);
+        let fail = |source| method_error(method, &users, &swap.item, source);
         let view = self.swap_view(plan, swap)?;
         let material = self.material(view, progress);
         let mut written: [Vec<String>; 2] = Default::default();
@@ -38,15 +31,11 @@ impl<'a> EvalContext<'a> {
             let prepared = match method.prepare(&material, &target, &options).await {
                 Ok(prepared) => prepared,
                 Err(methods::Error::NoHistory { .. }) => return Ok(None),
-                Err(error) => return Err(method_error(error)),
+                Err(error) => return Err(fail(error)),
             };
             for seed in self.seeds() {
                 let options = self.options(History::Own, seed);
-                let done = prepared
-                    .clone()
-                    .write(&material, &options, None)
-                    .await
-                    .map_err(method_error)?;
+                let done = prepared.clone().write(&material, &options, None).await.map_err(fail)?;
                 texts.push(done.text);
             }
         }
@@ -95,17 +84,10 @@ impl<'a> EvalContext<'a> {
             let material = self.material(View::all(self.store).without_all(others), progress);
             let options = self.options(History::Own, self.options.seed);
             let target = neutral(user, swap);
-            let method_error = |source| Error::Method {
-                method: Method::SCP.name(),
-                user: user.clone(),
-                item: swap.item.id.clone(),
-                source: Box::new(source),
-            };
-            let prepared =
-                Method::SCP.prepare(&material, &target, &options).await.map_err(method_error)?;
+            let fail = |source| method_error(Method::SCP, user, &swap.item, source);
+            let prepared = Method::SCP.prepare(&material, &target, &options).await.map_err(fail)?;
             for (writer, text) in texts.into_iter().enumerate() {
-                let scored =
-                    prepared.score(&material, &options, text).await.map_err(method_error)?;
+                let scored = prepared.score(&material, &options, text).await.map_err(fail)?;
                 let n = scored.n_tokens.max(1) as f64;
                 closeness[writer][reader] = scored.log_probability / n;
             }
