@@ -17,7 +17,7 @@
 //! use idiolect::corpus::{Store, Target, View};
 //! use idiolect::encoder::Encoder;
 //! use idiolect::lm::{Lm, LoadOptions};
-//! use idiolect::methods::{MethodInputs, Method, Options};
+//! use idiolect::methods::{MethodInputs, Method, MethodOptions};
 //! use idiolect::model::catalog::{Catalog, default_models_dir};
 //! use idiolect::progress::Silent;
 //! use idiolect::task::Task;
@@ -42,7 +42,7 @@
 //!     task: &task,
 //!     progress: &Silent,
 //! };
-//! let options = Options::of(&task);
+//! let options = MethodOptions::of(&task);
 //! let written = Method::DPL.write(&material, &target, &options, None);
 //! println!("{}", futures::executor::block_on(written)?.text);
 //! # Ok(())

@@ -18,19 +18,19 @@ use idiolect::progress::Progress;
 
 use super::{memory, output, values};
 
-/// Number of weights below which a language model writes little sense. Models sold as 0.5B have 494
-/// million weights, models sold as 360M have 362 million.
-const LEAST_WEIGHTS: u64 = 450_000_000;
+/// Number of weights below which the texts of a language model rarely make sense. Models sold as
+/// 0.5B have 494 million weights, models sold as 360M have 362 million.
+const MIN_WEIGHTS: u64 = 450_000_000;
 
 /// The default of `--store`.
 pub(crate) const DEFAULT_STORE: &str = "idiolect.sqlite";
 
-/// Options that every command takes.
+/// MethodOptions that every command takes.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
-    /// SQLite file with the users, items, reviews and everything derived from them; use one file
-    /// per corpus
+    /// SQLite file with users, items, reviews and everything derived from them; use one file per
+    /// corpus
     #[arg(
         long,
         global = true,
@@ -39,8 +39,8 @@ pub(crate) struct Globals {
         default_value = DEFAULT_STORE
     )]
     pub(crate) store: PathBuf,
-    /// Language model: a catalog name (`idiolect models list`) or the path of a GGUF file; larger
-    /// models write better and slower
+    /// Language model: a catalog name (`idiolect models list`) or the path of a GGUF file; a larger
+    /// model writes better and slower
     #[arg(
         long,
         global = true,
@@ -49,8 +49,8 @@ pub(crate) struct Globals {
         default_value = DEFAULT_LM
     )]
     pub(crate) lm: String,
-    /// Sentence encoder: a catalog name or the path of a folder; after a change, run `idiolect
-    /// index` again
+    /// Sentence encoder: a catalog name or the path of a folder; change it for other languages, and
+    /// run `idiolect index` again
     #[arg(
         long,
         global = true,
@@ -59,22 +59,23 @@ pub(crate) struct Globals {
         default_value = DEFAULT_ENCODER
     )]
     pub(crate) encoder: String,
-    /// Arithmetic of the sentence encoder: f32, or int8, which is more than twice as fast on the
-    /// CPU and changes vectors slightly (cosine above 0.995); the store keeps the vectors of each
-    /// apart
+    /// Arithmetic of the sentence encoder. Use int8 for large corpora: it is more than twice as fast
+    /// on the CPU and changes vectors slightly (cosine above 0.995); their vectors are stored apart
     #[arg(
         long,
         global = true,
+        hide = true,
         env = "IDIOLECT_ENCODER_PRECISION",
         value_name = "NAME",
-        value_enum,
+        value_parser = values::named::<PrecisionName>(),
         default_value = "f32"
     )]
     pub(crate) encoder_precision: PrecisionName,
-    /// Device that runs the models: auto, cpu, cuda:N or metal
+    /// Device that runs the models: auto, cpu, cuda:N or metal; set it to choose among several GPUs
     #[arg(
         long,
         global = true,
+        hide = true,
         env = "IDIOLECT_DEVICE",
         value_name = "DEVICE",
         default_value = "auto"
@@ -84,6 +85,7 @@ pub(crate) struct Globals {
     #[arg(
         long,
         global = true,
+        hide = true,
         env = "IDIOLECT_THREADS",
         value_name = "N",
         default_value_t = 0,
@@ -96,63 +98,72 @@ pub(crate) struct Globals {
         long,
         alias = "tier",
         global = true,
+        hide = true,
         env = "IDIOLECT_TIER",
         value_name = "NAME",
         default_value = "auto"
     )]
     pub(crate) cpu_isa: String,
-    /// Write every request to the language model to FILE, a JSON line each, with token ids; an
-    /// existing file is replaced. `bench --only replay` reads it
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Write every request to the language model to FILE, one JSON line each, with token ids; use it
+    /// for `bench --only replay`. An existing file is replaced
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
     pub(crate) record_requests: Option<PathBuf>,
     /// Memory limit of all KV caches together, in MiB; lower it if memory is short, raise it for
     /// many or long sequences
     #[arg(
         long,
         global = true,
+        hide = true,
         env = "IDIOLECT_KV_BUDGET",
         value_name = "MIB",
         default_value_t = 1024,
         value_parser = values::mebibytes()
     )]
     pub(crate) kv_budget: usize,
-    /// Format of keys and values on the CPU: f16, or bf16, which is coarser, and faster if the CPU
-    /// has AVX-512 BF16; the store keeps the answers of each apart
+    /// Format of keys and values on the CPU. Use bf16 for long prompts if the CPU has AVX-512 BF16:
+    /// it is faster and less precise; the answers of both are stored apart
     #[arg(
         long,
         global = true,
+        hide = true,
         env = "IDIOLECT_KV_PRECISION",
         value_name = "NAME",
-        value_enum,
+        value_parser = values::named::<KvPrecisionName>(),
         default_value = "f16"
     )]
     pub(crate) kv_precision: KvPrecisionName,
     /// Compute every prompt from its first token, without the prefix cache; for measurements
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide = true)]
     pub(crate) no_shared_prefixes: bool,
     /// Folder of fetched models; change it to use another disk or to share models
-    #[arg(long, global = true, env = "IDIOLECT_MODELS", value_name = "DIR")]
+    #[arg(long, global = true, hide = true, env = "IDIOLECT_MODELS", value_name = "DIR")]
     pub(crate) models_dir: Option<PathBuf>,
     /// Never open a network connection, not even for `models fetch`
-    #[arg(long, global = true, env = "IDIOLECT_OFFLINE", value_parser = values::switch)]
+    #[arg(long, global = true, hide = true, env = "IDIOLECT_OFFLINE", value_parser = values::switch)]
     pub(crate) offline: bool,
-    /// Print JSON on stdout instead of text: one object, or one array per line for `embed`
+    /// Print JSON on stdout instead of text: one object, or for `embed` one array per line
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Show no progress bars and fewer notes on stderr
     #[arg(long, short, global = true, env = "IDIOLECT_QUIET", value_parser = values::switch)]
     pub(crate) quiet: bool,
+    /// Print help with all options
+    // `cli::help` handles it before the command line is parsed.
+    #[arg(long, global = true)]
+    help_all: bool,
 }
 
 /// Value of `--encoder-precision`.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum PrecisionName {
     F32,
     Int8,
 }
 
 /// Value of `--kv-precision`.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum KvPrecisionName {
     F16,
     Bf16,
@@ -217,19 +228,19 @@ impl Context {
         Ok(Lm::load(&files, &options)?)
     }
 
-    /// Warns on stderr if the model is too small to write sense.
+    /// Warns on stderr if the model has fewer than [`MIN_WEIGHTS`] weights.
     pub(crate) fn note_small_model(&self, lm: &Lm) {
-        if lm.n_weights() < LEAST_WEIGHTS && !self.globals.quiet {
+        if lm.n_weights() < MIN_WEIGHTS && !self.globals.quiet {
             output::note(&format!(
-                "`{}` has {} million weights: expect a person's tone at best, and little sense; the \
-                 default, `{DEFAULT_LM}`, does better",
+                "`{}` has only {} million weights: its texts may have the person's tone but rarely \
+                 make sense; the default, `{DEFAULT_LM}`, writes better",
                 lm.name(),
                 lm.n_weights() / 1_000_000
             ));
         }
     }
 
-    /// Options for loading the language model, from the global options.
+    /// MethodOptions for loading the language model, from the global options.
     pub(crate) fn load_options(&self) -> anyhow::Result<LoadOptions> {
         Ok(LoadOptions {
             device: self.device()?,

@@ -8,15 +8,15 @@ use idiolect::corpus::{Store, StoredReview, Target, View};
 use idiolect::difference::{Evidence, MeasuredDifferences, Statement};
 use idiolect::encoder::Encoder;
 use idiolect::lm::{Finish, Lm};
-use idiolect::methods::{Generated, Method, MethodInputs, Options, measured_differences};
+use idiolect::methods::{Generated, Method, MethodInputs, MethodOptions, measured_differences};
 use idiolect::peers::{self, Choice};
 use idiolect::task::Task;
 use serde::Serialize;
 
+use super::block_on::block_on;
 use super::context::{Context, DEFAULT_STORE};
-use super::prose::{self, Wrapped};
 use super::stream::streamed;
-use super::wait::wait;
+use super::wrap::{self, Wrapped};
 use super::{output, profile, sample, values};
 
 /// Store of the demo, so that trying the program does not touch the store of the user.
@@ -31,26 +31,27 @@ const TEXT_TOKENS: usize = 240;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    long_about = "Show what the program does, on the sample corpus\n\n\
-        Imports the sample, whose people and texts were invented for this project, into \
-        idiolect-demo.sqlite (or --store), takes one of its people, hides their newest text, and \
-        shows what sets them apart, whom they are compared with, and the hidden text beside what \
-        the language model writes in its place. What was computed is kept in the store, so a \
-        second run ends at once.\n\n\
-        The person shown by default was chosen because their habits are easy to see.",
+    long_about = "Show the whole flow on a sample corpus\n\n\
+        The sample's people and texts were invented for this project. The demo imports them into \
+        idiolect-demo.sqlite (or --store), hides the newest review of one person, and shows what \
+        sets the person apart, whom they are compared with, the hidden review, and what the \
+        language model writes in its place. Results are stored, so a second run ends at once.\n\n\
+        The default person was chosen because their habits are easy to see.",
     after_help = "Examples:\n  idiolect demo\n  idiolect demo --user harold --seed 7\n  \
         idiolect demo --method dpl"
 )]
 pub(crate) struct Args {
-    /// User of the sample to show; data/sample/README.md describes them
+    /// Person of the sample to show, e.g. angus, harold or mina; `idiolect --store
+    /// idiolect-demo.sqlite users` lists all
     #[arg(long, value_name = "USER", default_value = USER)]
     user: String,
-    /// Further methods that write the text, separated by commas. `dpl` adds the differences that
-    /// the language model extracts and their summary, and takes minutes
+    /// Further methods that write the text, separated by commas. `dpl` shows the differences that
+    /// the language model extracts, and takes minutes
     #[arg(
         long,
         value_name = "METHODS",
         value_delimiter = ',',
+        hide_possible_values = true,
         value_parser = values::method()
     )]
     method: Vec<Method>,
@@ -76,7 +77,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     context.note_small_model(&lm);
     let path = store_path(context);
     let store = Store::open(&path)?;
-    let show = Show { store: &store, path: &path, context };
+    let show = DemoPrinter { store: &store, path: &path, context };
     show.corpus(&lm, &encoder)?;
     let task = Task::load(Task::DEFAULT)?;
     peers::ensure_vectors(&View::all(&store), &encoder, &store.review_ids()?, context)?;
@@ -91,19 +92,24 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         task: &task,
         progress: context,
     };
-    let options = Options {
+    let options = MethodOptions {
         seed: args.seed,
         max_tokens: Some(TEXT_TOKENS),
         profile_max_tokens: Some(sample::PROFILE_TOKENS),
-        ..Options::of(&task)
+        ..MethodOptions::of(&task)
     };
     let target = sample::target(&store, &held_out)?;
 
     show.person(&args.user, &history)?;
     let measured = measured_differences(&material, &args.user, &options)?;
     show.measured(&args.user, &measured)?;
-    let choice =
-        peers::choose(&material.view, &encoder, &args.user, &newest.review.item, &options.choice)?;
+    let choice = peers::choose(
+        &material.view,
+        &encoder,
+        &args.user,
+        &newest.review.item,
+        &options.choice(),
+    )?;
     show.representatives(&args.user, newest, &choice)?;
     show.held_out(&args.user, &target, &held_out)?;
     let mut written = Vec::new();
@@ -131,28 +137,29 @@ fn store_path(context: &Context) -> PathBuf {
 }
 
 /// Prints each block of the demo as it is ready; prints nothing with `--json`.
-struct Show<'a> {
+struct DemoPrinter<'a> {
     store: &'a Store,
     path: &'a Path,
     context: &'a Context,
 }
 
-impl Show<'_> {
+impl DemoPrinter<'_> {
     fn text(&self, text: &str) -> anyhow::Result<()> {
         if self.context.globals.json { Ok(()) } else { output::line(text) }
     }
 
     /// Prints a heading and a wrapped explanation.
     fn heading(&self, heading: &str, explanation: &str) -> anyhow::Result<()> {
-        self.text(&format!("{heading}\n{}\n", prose::indented(explanation, 0)))
+        self.text(&format!("{heading}\n{}\n", wrap::indented(explanation, 0)))
     }
 
     fn corpus(&self, lm: &Lm, encoder: &Encoder) -> anyhow::Result<()> {
         let counts = sample::import(self.store, self.context)?;
-        self.text(&prose::indented(
+        self.text(&wrap::indented(
             &format!(
                 "A sample of {} reviews by {} invented people of {} things and walks, in {}. {} \
-                 writes, {} compares; both run in this process, and nothing leaves the machine.",
+                 writes the texts, {} compares them; both run in this process, and nothing leaves this \
+             machine.",
                 counts.reviews,
                 counts.users,
                 counts.items,
@@ -175,7 +182,7 @@ impl Show<'_> {
             ),
         )?;
         for stored in history.iter().rev().take(2) {
-            self.text(&prose::quoted(&stored.review, prose::Length::Start))?;
+            self.text(&wrap::quoted(&stored.review, wrap::Length::Start))?;
         }
         Ok(())
     }
@@ -183,12 +190,12 @@ impl Show<'_> {
     fn measured(&self, user: &str, measured: &MeasuredDifferences) -> anyhow::Result<()> {
         let MeasuredDifferences { statements, n_reviews, n_others, n_measures, .. } = measured;
         let compared = format!(
-            "{n_reviews} of {user}'s reviews, held against {n_others} by others of the same items; \
-             {n_measures} habits were counted"
+            "{n_reviews} of {user}'s reviews were compared with {n_others} reviews of the same items by \
+             others; {n_measures} habits were counted"
         );
         let heading = "WHAT SETS THEM APART, counted without the language model";
         if statements.is_empty() {
-            let found = format!("{compared}. Nothing differs by more than chance explains.");
+            let found = format!("{compared}, and none differs by more than chance explains.");
             return self.heading(heading, &found);
         }
         let explanation = format!(
@@ -199,7 +206,7 @@ impl Show<'_> {
         self.heading(heading, &explanation)?;
         let mut quoted: Vec<&str> = Vec::new();
         for statement in statements.iter().take(STATEMENTS) {
-            self.text(&prose::hanging(&statement.text, "  - "))?;
+            self.text(&wrap::hanging(&statement.text, "  - "))?;
             // A sentence may show several habits; prefer a quote that was not shown yet.
             let fresh = statement.evidence.iter().find(|e| !quoted.contains(&e.quote.as_str()));
             if let Some(evidence) = fresh.or(statement.evidence.first()) {
@@ -217,11 +224,11 @@ impl Show<'_> {
             None => None,
         };
         let name = other.as_ref().map_or("", |(found, _)| &found.review.user);
-        let width = prose::columns(name).max(prose::columns(user));
+        let width = wrap::columns(name).max(wrap::columns(user));
         let quote = |name: &str, quote: &str| {
             let quote = quote.split_whitespace().collect::<Vec<_>>().join(" ");
-            let name = prose::padded(name, width);
-            prose::hanging(&format!("\"{quote}\""), &format!("      {name}  "))
+            let name = wrap::padded(name, width);
+            wrap::hanging(&format!("\"{quote}\""), &format!("      {name}  "))
         };
         self.text(&quote(user, &evidence.quote))?;
         match &other {
@@ -237,42 +244,42 @@ impl Show<'_> {
         choice: &Choice,
     ) -> anyhow::Result<()> {
         let item = self.store.item(&newest.review.item)?;
-        let member = "the most typical member";
-        let groups = match choice.n_dropped {
-            0 => format!("of each group {member}"),
-            1 => format!("the one most like {user} is left out, and of each other group {member}"),
-            n => format!("the {n} most like {user} are left out, and of each other group {member}"),
+        let dropped = match choice.n_dropped {
+            0 => String::new(),
+            1 => format!(" without the one most similar to {user}"),
+            n => format!(" without the {n} most similar to {user}"),
         };
         let explanation = format!(
-            "{user} is compared with people who wrote about the same thing. {} others reviewed {}; by \
-             what they wrote they fall into groups; {groups} is taken:",
+            "{user} is compared with people who reviewed the same item. The {} others who reviewed \
+             {},{dropped} form groups by what they wrote; the most typical member represents each \
+             group:",
             choice.n_candidates, item.title
         );
-        self.heading("WHO STANDS FOR THE OTHERS", &explanation)?;
+        self.heading("WHOM THEY ARE COMPARED WITH", &explanation)?;
         for chosen in &choice.representatives {
-            let stands_for = match chosen.cluster_size {
-                0 | 1 => "alone".to_owned(),
-                n => format!("for {n}"),
+            let group = match chosen.cluster_size {
+                0 | 1 => "a group of one".to_owned(),
+                n => format!("a group of {n}"),
             };
-            let start = prose::start(&chosen.review.review.text);
-            let name = format!("  {} ({stands_for}): ", chosen.review.review.user);
-            self.text(&prose::indented_behind(&start, &name, 4))?;
+            let start = wrap::start(&chosen.review.review.text);
+            let name = format!("  {} ({group}): ", chosen.review.review.user);
+            self.text(&wrap::indented_behind(&start, &name, 4))?;
         }
         self.text("")
     }
 
     fn held_out(&self, user: &str, target: &Target, held_out: &StoredReview) -> anyhow::Result<()> {
         let given = match held_out.review.title.is_empty() {
-            true => "the rating",
-            false => "the rating and the title",
+            true => "its rating",
+            false => "its rating and title",
         };
         let about = format!(
-            "What {user} wrote about {}. Of this the language model sees {given} alone; it also sees \
-             the item's description:",
+            "{user}'s review of {}. The language model sees only {given} and the description of the \
+             item:",
             target.item.title
         );
         self.heading("THE HIDDEN REVIEW", &about)?;
-        self.text(&prose::quoted(&held_out.review, prose::Length::Whole))
+        self.text(&wrap::quoted(&held_out.review, wrap::Length::Whole))
     }
 
     /// Writes the text with `method`. Prints the profile of the method, if it has one, then the
@@ -282,21 +289,21 @@ impl Show<'_> {
         method: Method,
         material: &MethodInputs<'_>,
         target: &Target,
-        options: &Options,
+        options: &MethodOptions,
     ) -> anyhow::Result<Generated> {
         let context = self.context;
-        let prepared = wait(context, method.prepare(material, target, options))??;
-        if let Some(told) = &prepared.profile {
+        let prepared = block_on(context, method.prepare(material, target, options))??;
+        if let Some(profile) = &prepared.profile {
             self.heading(
-                "WHAT THE LANGUAGE MODEL TELLS OF THEM (dpl)",
-                "The model compares reviews of the same item and sums up what it saw:",
+                "HOW THE LANGUAGE MODEL DESCRIBES THEM (dpl)",
+                "The model compares reviews of the same item and summarizes the differences:",
             )?;
-            self.text(&profile::in_words(told, material.task))?;
+            self.text(&profile::in_words(profile, material.task))?;
         }
         let user = &target.user;
         self.text(&match method.needs_history() {
             false => {
-                format!("WRITTEN WITHOUT KNOWING {user} (non-perso: the item, rating and title)\n")
+                format!("WRITTEN WITHOUT {user}'S TEXTS (non-perso: item, rating and title only)\n")
             }
             true => format!("WRITTEN AS {user} ({})\n", method.name()),
         })?;
@@ -329,7 +336,7 @@ impl Show<'_> {
     fn next_steps(&self, user: &str, item: &str, started: Instant) -> anyhow::Result<()> {
         let store = self.path.display();
         self.text(&format!(
-            "{:.0} s. Go on with\n  idiolect demo --user harold\n  idiolect demo --method dpl\n  \
+            "{:.0} s. Next steps:\n  idiolect demo --user harold\n  idiolect demo --method dpl\n  \
              idiolect --store {store} profile {user}\n  idiolect --store {store} write --user {user} \
              --item {item} --rating 1\n  idiolect import --help      to read your own texts",
             started.elapsed().as_secs_f64()

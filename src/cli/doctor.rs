@@ -13,8 +13,8 @@ use super::output;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Looks at the device of --device, the models of --lm and --encoder and the store of --store, and says
-of each problem what mends it. Ends with 1 if there is one.")]
+Checks --device, --lm, --encoder and --store. Each problem is reported with its remedy; the exit
+code is 1 if there is any.")]
 pub(crate) struct Args {}
 
 /// A problem and its remedy.

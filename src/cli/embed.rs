@@ -14,10 +14,10 @@ use super::output;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    long_about = "Embed lines of text\n\n\
-        Each line of the file becomes one vector, blank lines too. Lines are read, embedded and \
-        written some at a time, so that the file may be of any size. With --json a line of output \
-        is a JSON array of numbers.",
+    long_about = "Embed lines of text with the sentence encoder alone\n\n\
+        Each line of the file, also a blank one, gives one vector. The file may have any size. With \
+        --json each line of output is a JSON array of numbers; without it, only the first numbers \
+        are shown.",
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
@@ -69,7 +69,7 @@ fn text(mut line: Vec<u8>, number: usize) -> String {
         line.pop();
     }
     String::from_utf8(line).unwrap_or_else(|error| {
-        output::note(&format!("line {number} is not UTF-8; what is not is read as U+FFFD"));
+        output::note(&format!("line {number} is not UTF-8; invalid bytes are read as U+FFFD"));
         String::from_utf8_lossy(error.as_bytes()).into_owned()
     })
 }
@@ -89,7 +89,7 @@ fn embed(
         let number = n_before + i + 1;
         if embedding.truncated {
             output::note(&format!(
-                "line {number} has {} tokens; its vector is that of the first {}",
+                "line {number} has {} tokens; only the first {} are embedded",
                 embedding.n_tokens,
                 encoder.max_tokens()
             ));

@@ -1,33 +1,32 @@
 //! `idiolect import`.
 
 use anyhow::bail;
-use clap::ValueEnum;
 use idiolect::corpus::Store;
 use idiolect::corpus::import::{
     ColumnMap, Import, ImportFormat, ImportOptions, ImportReport, ImportSource, OnMalformed,
 };
 
 use super::context::Context;
-use super::output;
+use super::{output, values};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Format of the files
-    #[arg(long, value_enum)]
+    /// Format of the files: Amazon reviews of 2014 (amazon-2014) or 2023 (amazon-2023), or any CSV or
+    /// JSON lines (table, see --map)
+    #[arg(long, value_name = "NAME", value_parser = values::named::<FormatName>())]
     format: FormatName,
     /// File of reviews: .json, .jsonl, .csv or .tsv, plain or .gz; `-` is standard input
     #[arg(long, value_name = "FILE", required_unless_present = "items")]
     reviews: Option<String>,
-    /// File of items with titles, descriptions and categories; without it, they come from the
-    /// reviews if those have them
+    /// File of items with titles, descriptions and categories; without it, they are taken from the
+    /// file of reviews if it has them
     #[arg(long, value_name = "FILE")]
     items: Option<String>,
-    /// Columns of a table as FIELD=COLUMN,...; a field that is not named is read from the column of
-    /// the same name. Fields: user, item, text, rating, title, time, item_title, item_description,
-    /// item_categories; in the file of items also title, description, categories. Times are
-    /// seconds, milliseconds or dates (2014-07-06T12:30:00Z)
-    #[arg(long, value_name = "MAP")]
+    /// Columns of a table, if their names differ from the fields. Fields: user, item, text, rating,
+    /// title, time, item_title, item_description, item_categories; in the file of items also title,
+    /// description, categories. Times are seconds, milliseconds or dates (2014-07-06T12:30:00Z)
+    #[arg(long, value_name = "FIELD=COLUMN,...")]
     map: Option<String>,
     /// Stop at the first malformed line instead of skipping it; use it to check a new file
     #[arg(long)]
@@ -35,23 +34,22 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Reviews of one user on one item are one review: the newest. An import that was interrupted can be
-run again; what is in the store already is left as it is.
+If a user has several reviews of an item, the newest is kept. Run an interrupted import again:
+nothing is stored twice.
 
 Examples:
   idiolect import --format amazon-2023 --reviews Books.jsonl.gz --items meta_Books.jsonl.gz
   idiolect import --format amazon-2014 --reviews reviews_Music_5.json.gz --items meta_Music.json.gz
   idiolect import --format table --reviews mails.csv --map user=from,item=thread,text=body,time=date";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// Value of `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum FormatName {
-    /// Amazon reviews of 2014; metadata lines are Python literals
-    #[value(name = "amazon-2014")]
+    #[serde(rename = "amazon-2014")]
     Amazon2014,
-    /// Amazon Reviews 2023
-    #[value(name = "amazon-2023")]
+    #[serde(rename = "amazon-2023")]
     Amazon2023,
-    /// Any table or JSON lines; see --map
     Table,
 }
 
@@ -71,7 +69,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         (FormatName::Table, None) => ImportFormat::Table(Box::default()),
         (FormatName::Table, Some(map)) => ImportFormat::Table(Box::new(ColumnMap::parse(map)?)),
         (_, Some(_)) => {
-            bail!("--map goes with --format table; the other formats have fixed fields")
+            bail!("--map needs --format table; the other formats have fixed fields")
         }
     };
     let source = |name: &Option<String>| name.as_deref().map(ImportSource::of);
@@ -84,7 +82,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let import = Import::open(&ImportOptions { format, reviews, items, on_malformed })?;
     let store = Store::open(&context.globals.store)?;
     let (report, counts) = import.run(&store, context)?;
-    tell_malformed(&report);
+    note_malformed(&report);
     let printed = ImportJson {
         reviews: counts.reviews,
         users: counts.users,
@@ -96,8 +94,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         return output::json(&printed);
     }
     output::line(&format!(
-        "read: {} reviews ({} new, {} in place of older ones, {} unchanged, {} outdated; {} \
-         duplicates among them), {} items, {} malformed lines",
+        "read: {} reviews ({} new, {} replacing older ones, {} unchanged, {} outdated; {} of them \
+         duplicates), {} items, {} malformed lines",
         report.reviews_read,
         report.new,
         report.replaced,
@@ -108,7 +106,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         report.malformed,
     ))?;
     output::line(&format!(
-        "{} holds {} reviews by {} users of {} items",
+        "{} has {} reviews by {} users of {} items",
         store.path().display(),
         counts.reviews,
         counts.users,
@@ -116,7 +114,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     ))
 }
 
-fn tell_malformed(report: &ImportReport) {
+fn note_malformed(report: &ImportReport) {
     for line in &report.malformed_lines {
         output::note(&format!("{}, line {}: {}", line.file, line.line, line.reason));
     }
@@ -125,6 +123,6 @@ fn tell_malformed(report: &ImportReport) {
         output::note(&format!("{} more malformed lines", report.malformed - shown));
     }
     if report.reviews_read + report.items_read == 0 && report.malformed == 0 {
-        output::note("the files hold no rows");
+        output::note("the files have no rows");
     }
 }

@@ -12,30 +12,36 @@ use super::{output, values};
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Embed the reviews and build the index over users\n\n\
-        Reviews that have no vector of the encoder yet are embedded; vectors are stored as they \
-        come, so that what is stopped goes on where it stopped. Then every user's embedding is \
-        computed and the index is written next to the store (STORE.index). What is up to date is \
-        not made again.",
+        Embeds the reviews that have no vector of --encoder yet, computes an embedding of every \
+        user, and writes the index next to the store (STORE.index). Run it again after an import or \
+        an interruption: only missing parts are computed.",
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
     /// User embedding: the mean of the user's review vectors after subtracting each item's mean
-    /// vector (residual), or their plain mean (plain-mean)
-    #[arg(long, value_enum, default_value = "residual")]
-    embedding: EmbeddingName,
-    /// Number of users from which neighbours are searched in an HNSW graph; below it the search is
-    /// an exact scan
-    #[arg(long, value_name = "USERS", default_value_t = DEFAULT_EXACT_BELOW, value_parser = values::rows(0))]
+    /// vector (residual), or their plain mean (plain-mean); change it to compare them
+    #[arg(
+        long,
+        value_name = "KIND",
+        default_value = "residual",
+        value_parser = values::named::<EmbeddingKind>(),
+        hide = true
+    )]
+    embedding: EmbeddingKind,
+    /// Number of users from which neighbours are searched in an HNSW graph instead of an exact scan;
+    /// raise it for exact neighbours in a large corpus
+    #[arg(
+        long,
+        value_name = "USERS",
+        default_value_t = DEFAULT_EXACT_BELOW,
+        value_parser = values::rows(0),
+        hide = true
+    )]
     exact_below: usize,
-    /// Delete the vectors of this encoder first and embed all reviews again
+    /// Delete the vectors of this encoder and embed all reviews again; use it after a hardware
+    /// failure
     #[arg(long)]
     rebuild: bool,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum EmbeddingName {
-    Residual,
-    PlainMean,
 }
 
 const EXAMPLES: &str = "\
@@ -45,7 +51,7 @@ Examples:
 
 /// JSON object that the command prints.
 #[derive(Serialize)]
-struct Done<'a> {
+struct IndexJson<'a> {
     reviews: usize,
     embedded: usize,
     truncated: usize,
@@ -63,14 +69,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     if args.rebuild {
         store.drop_vectors(encoder.stamp())?;
     }
-    let embedding = match args.embedding {
-        EmbeddingName::Residual => EmbeddingKind::Residual,
-        EmbeddingName::PlainMean => EmbeddingKind::PlainMean,
-    };
-    let options = BuildOptions { embedding, exact_below: args.exact_below };
+    let options = BuildOptions { embedding: args.embedding, exact_below: args.exact_below };
     let (index, embedded, truncated) = build_index(&store, &encoder, &options, context)?;
     let manifest = index.manifest();
-    let done = Done {
+    let done = IndexJson {
         reviews: manifest.reviews,
         embedded,
         truncated,
@@ -84,12 +86,12 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     if context.globals.json {
         return output::json(&done);
     }
-    tell(&done, context)
+    print_summary(&done, context)
 }
 
-fn tell(done: &Done<'_>, context: &Context) -> anyhow::Result<()> {
+fn print_summary(done: &IndexJson<'_>, context: &Context) -> anyhow::Result<()> {
     if done.reviews == 0 {
-        output::note("the store holds no reviews; read some with `idiolect import`");
+        output::note("the store has no reviews; read some with `idiolect import`");
     }
     output::line(&format!(
         "{} reviews, {} embedded now with {}{}",
@@ -98,16 +100,16 @@ fn tell(done: &Done<'_>, context: &Context) -> anyhow::Result<()> {
         done.encoder,
         match done.truncated {
             0 => String::new(),
-            n => format!("; {n} were longer than the encoder reads, their ends are left out"),
+            n => format!("; {n} exceed the window of the encoder, their ends are left out"),
         }
     ))?;
     let how = match done.index {
-        IndexKind::Exact => "compared one by one",
-        IndexKind::Hnsw => "linked in a graph",
+        IndexKind::Exact => "exact search",
+        IndexKind::Hnsw => "HNSW graph",
     };
     let folder = index_folder(&context.globals.store);
     output::line(&format!(
-        "{} users of {} numbers each, {how}, in {}",
+        "{} users, embeddings of {} numbers, {how}, in {}",
         done.users,
         done.dimension,
         folder.display()

@@ -9,9 +9,9 @@ use idiolect::lm::{
     Chat, Completion, Constraint, Eos, Lm, Prompt, Request, Role, Sampling, Score, ScoreRequest,
 };
 
+use super::block_on::block_on;
 use super::context::Context;
 use super::stream::streamed;
-use super::wait::wait;
 use super::{output, values};
 
 #[derive(Debug, clap::Args)]
@@ -58,29 +58,29 @@ struct CompleteArgs {
     /// File with the prompt, used unchanged, including a final newline; `-` is stdin
     #[arg(long, value_name = "FILE")]
     prompt_file: Option<PathBuf>,
-    /// Send the prompt as a user message in the chat template of the model
+    /// Send the prompt as a user message in the chat template of the model; use it for instruction
+    /// models
     #[arg(long)]
     chat: bool,
     /// System message of the chat; needs --chat
     #[arg(long, value_name = "TEXT", requires = "chat")]
     system: Option<String>,
-    /// Read control markers in the prompt (`<|im_start|>`) as control tokens; without this they are
-    /// ordinary text
-    #[arg(long, conflicts_with = "chat")]
+    /// Read control markers in the prompt (`<|im_start|>`) as control tokens, not as ordinary text;
+    /// use it to write the chat template yourself
+    #[arg(long, conflicts_with = "chat", hide = true)]
     markup: bool,
-    /// Maximum number of tokens to write [default: 256, or what is left of the window]
+    /// Maximum number of tokens to write [default: 256, or what is left of the context window]
     #[arg(long, value_name = "N", value_parser = values::tokens(0))]
     max_tokens: Option<usize>,
-    /// Stop sequence: a text that ends the completion; can be repeated. `\n` and `\t` stand for
-    /// newline and tab
+    /// Stop sequence: a text that ends the completion; can be repeated, and may contain commas. `\n`
+    /// is a newline, `\t` a tab
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     /// Never choose end-of-turn tokens, so that the completion always has the maximum number of
     /// tokens; for measurements
-    #[arg(long)]
+    #[arg(long, hide = true)]
     ignore_end: bool,
-    /// File with a JSON schema that constrains the completion to one JSON value on one line; `-` is
-    /// stdin
+    /// File with a JSON schema that the completion must satisfy, written on one line; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["stop", "ignore_end"])]
     json_schema: Option<PathBuf>,
     /// Regular expression that the whole completion must match
@@ -98,37 +98,41 @@ struct CompleteArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
-    /// Sampling temperature: 0 always takes the likeliest token, higher values give more varied
-    /// text
+    /// Sampling temperature: 0 always takes the likeliest token; raise it for more varied text
     #[arg(long, value_name = "T", default_value_t = Sampling::default().temperature)]
     temperature: f32,
-    /// Sample from the K likeliest tokens; 0 keeps all
-    #[arg(long, value_name = "K", default_value_t = Sampling::default().top_k, value_parser = values::rows(0))]
+    /// Sample from the K likeliest tokens; lower it for safer text, 0 keeps all
+    #[arg(hide = true, long, value_name = "K", default_value_t = Sampling::default().top_k, value_parser = values::rows(0))]
     top_k: usize,
-    /// Sample from the smallest set of tokens whose probability reaches P; 1 keeps all
+    /// Sample from the smallest set of tokens whose probability reaches P; lower it for safer text, 1
+    /// keeps all
     #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p)]
     top_p: f32,
-    /// Sample from tokens at least P times as likely as the likeliest; 0 keeps all
-    #[arg(long, value_name = "P", default_value_t = Sampling::default().min_p)]
+    /// Sample from tokens at least P times as likely as the likeliest; raise it for safer text, 0
+    /// keeps all
+    #[arg(hide = true, long, value_name = "P", default_value_t = Sampling::default().min_p)]
     min_p: f32,
-    /// Penalty on tokens that already occurred; 1 is off, raise it if the text repeats words
-    #[arg(long, value_name = "X", default_value_t = Sampling::default().repetition_penalty)]
+    /// Penalty on tokens that already occurred; raise it if the text repeats words, 1 is off
+    #[arg(hide = true, long, value_name = "X", default_value_t = Sampling::default().repetition_penalty)]
     repetition_penalty: f32,
-    /// DRY: strength of the penalty on repeating a run of tokens; 0 is off, 0.8 is usual
-    #[arg(long, value_name = "X", default_value_t = Sampling::default().dry_multiplier)]
+    /// DRY: strength of the penalty on repeating a run of tokens; set 0.8 if the text goes in circles,
+    /// 0 is off
+    #[arg(hide = true, long, value_name = "X", default_value_t = Sampling::default().dry_multiplier)]
     dry_multiplier: f32,
     /// DRY: growth factor of the penalty per further repeated token
-    #[arg(long, value_name = "X", default_value_t = Sampling::default().dry_base)]
+    #[arg(hide = true, long, value_name = "X", default_value_t = Sampling::default().dry_base)]
     dry_base: f32,
-    /// DRY: shortest repeated run, in tokens, whose continuation is penalised
-    #[arg(long, value_name = "N", default_value_t = Sampling::default().dry_allowed_length,
+    /// DRY: shortest repeated run, in tokens, whose continuation is penalised; raise it to allow set
+    /// phrases
+    #[arg(hide = true, long, value_name = "N", default_value_t = Sampling::default().dry_allowed_length,
           value_parser = values::tokens(0))]
     dry_allowed_length: usize,
-    /// Number of last tokens, prompt included, that both penalties look at; 0 is all
-    #[arg(long, value_name = "N", default_value_t = Sampling::default().penalty_window,
+    /// Number of last tokens, prompt included, that both penalties look at; lower it for long texts, 0
+    /// is all
+    #[arg(hide = true, long, value_name = "N", default_value_t = Sampling::default().penalty_window,
           value_parser = values::tokens(0))]
     penalty_window: usize,
-    /// Seed of the sampling; has no effect at temperature 0
+    /// Seed of the sampling; change it to get another text. It has no effect at temperature 0
     #[arg(long, value_name = "N", default_value_t = Sampling::default().seed)]
     seed: u64,
 }
@@ -182,7 +186,7 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
     let eos = if args.ignore_end { Eos::Ignore } else { Eos::Stop };
     let request = Request { sampling, stop, eos, constraint, ..Request::new(prompt, max_tokens) };
     if context.globals.json {
-        let completion: Completion = wait(context, lm.generate(request))??;
+        let completion: Completion = block_on(context, lm.generate(request))??;
         return output::json(&completion);
     }
     let show = |piece: &str| output::raw(piece.as_bytes());
@@ -196,7 +200,7 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
 fn constraint(schema: Option<&Path>, regex: Option<String>) -> anyhow::Result<Option<Constraint>> {
     let Some(path) = schema else { return Ok(regex.map(Constraint::Regex)) };
     let schema = serde_json::from_str(&read_text(path)?)
-        .with_context(|| format!("{} is no JSON", path.display()))?;
+        .with_context(|| format!("{} is not JSON", path.display()))?;
     Ok(Some(Constraint::JsonSchema(schema)))
 }
 
@@ -222,7 +226,7 @@ fn score(args: &ScoreArgs, context: &Context) -> anyhow::Result<()> {
     let prompt = Prompt::Text(read_text(&args.prompt_file)?);
     let continuation = read_text(&args.continuation_file)?;
     let lm = context.lm()?;
-    let scores = wait(context, lm.score(ScoreRequest::new(prompt, continuation)))??;
+    let scores = block_on(context, lm.score(ScoreRequest::new(prompt, continuation)))??;
     let score: Score = scores.into_iter().next().unwrap_or_default();
     if context.globals.json {
         return output::json(&score);

@@ -22,25 +22,25 @@ pub(crate) struct Args {
     /// File with the reference texts, in the order of the predictions
     #[arg(long, value_name = "FILE")]
     references: PathBuf,
-    /// File with the user's other texts, one JSON list of strings per line; adds the share of each
-    /// prediction that is copied from them
+    /// File with the user's other texts, one JSON list of strings per line; give it to measure what
+    /// share of each prediction is copied from them
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
-    /// File with the texts of other users, in the same form
+    /// File with the texts of other users, in the same form; give it to measure copying from them
     #[arg(long, value_name = "FILE")]
     peers: Option<PathBuf>,
-    /// Folder of WordNet (of Debian's `wordnet-base`: /usr/share/wordnet) or of NLTK's data;
-    /// without it METEOR knows no synonyms
+    /// Folder of WordNet (of Debian's `wordnet-base`: /usr/share/wordnet) or of NLTK's data; without
+    /// it METEOR knows no synonyms
     #[arg(long, env = "IDIOLECT_WORDNET", value_name = "DIR")]
     wordnet: Option<PathBuf>,
 }
 
 const AFTER_HELP: &str = "\
-ROUGE is equal to rouge-score 0.1.2 (f-measure, no stemmer), BLEU to sacrebleu 2.5.1 (13a, exp).
-METEOR has one of three names, by the data it has; values of different names are not comparable:
-  meteor             NLTK's: WordNet, and Punkt's English parameters (NLTK's data folder with
+ROUGE equals rouge-score 0.1.2 (f-measure, no stemmer), BLEU equals sacrebleu 2.5.1 (13a, exp).
+The name of METEOR tells which data it used; values under different names are not comparable:
+  meteor             as NLTK: WordNet and Punkt's English parameters (NLTK's data folder with
                      corpora/wordnet and tokenizers/punkt_tab)
-  meteor_no_punkt    WordNet alone: every abbreviation ends a sentence
+  meteor_no_punkt    WordNet only: every abbreviation ends a sentence
   meteor_exact_stem  no data: equal words and equal stems
 
 Examples:
@@ -53,7 +53,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     same_length(&args.predictions, predictions.len(), &args.references, references.len())?;
     if predictions.is_empty() {
         bail!(
-            "{} has no lines; write a text a line, each a JSON string",
+            "{} has no lines; write one text per line, each as a JSON string",
             args.predictions.display()
         );
     }
@@ -124,12 +124,12 @@ fn table(scores: &Scores) -> String {
         ("n", scores.pairs.len().to_string(), "pairs".to_owned()),
         ("rouge1", four(scores.rouge.rouge1), "f-measure, no stemmer".to_owned()),
         ("rougeL", four(scores.rouge.rouge_l), "f-measure, no stemmer".to_owned()),
-        ("bleu", four(bleu.score), "of the corpus, 0 to 100; 13a, exp, case kept".to_owned()),
+        ("bleu", four(bleu.score), "of the corpus, 0 to 100; 13a, exp, cased".to_owned()),
         ("brevity_penalty", four(bleu.brevity_penalty), "part of bleu".to_owned()),
         (
             "length_ratio",
             four(bleu.length_ratio),
-            "tokens (13a) predicted over expected".to_owned(),
+            "predicted tokens over reference tokens (13a)".to_owned(),
         ),
         (scores.meteor_variant.name(), four(scores.meteor), meteor.to_owned()),
         ("distinct1", four(scores.distinct.distinct1), "distinct words over words".to_owned()),
@@ -192,7 +192,7 @@ fn found(line: &[u8]) -> String {
         Err(error) => {
             let message = error.to_string();
             let reason = message.split(" at line").next().unwrap_or_default();
-            format!("what is no JSON ({reason}, column {})", error.column())
+            format!("invalid JSON ({reason}, column {})", error.column())
         }
     }
 }
@@ -200,7 +200,7 @@ fn found(line: &[u8]) -> String {
 fn same_length(a: &Path, n_a: usize, b: &Path, n_b: usize) -> anyhow::Result<()> {
     if n_a != n_b {
         bail!(
-            "{} has {n_a} lines and {} has {n_b}; write a line for each prediction, in the same order",
+            "{} has {n_a} lines and {} has {n_b}; write one line per prediction, in the same order",
             a.display(),
             b.display()
         );

@@ -1,12 +1,15 @@
 //! The command line, one module per command.
 
 mod bench;
+mod block_on;
 mod complete;
 mod context;
 mod demo;
 mod doctor;
 mod embed;
 mod evaluate;
+mod flags;
+mod help;
 mod import;
 mod index;
 mod lm;
@@ -15,21 +18,19 @@ mod metrics;
 mod models;
 mod output;
 mod profile;
-mod prose;
 mod representatives;
 mod sample;
 mod settings;
 mod split;
-mod steering;
 mod stream;
 mod users;
 mod values;
-mod wait;
+mod wrap;
 mod write;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use context::{Context, Globals};
 use idiolect::progress::Progress as _;
@@ -45,46 +46,46 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Data goes to stdout, progress and messages to stderr.
+First steps:
+  idiolect models fetch qwen2.5-coder-1.5b-instruct all-minilm-l6-v2
+  idiolect demo                         the whole flow, on a sample corpus
+  idiolect import --help                read your own texts; then `index`, `users` and `write`
 
-Exit codes:
-  0    done
-  1    failed; the message says what, and what to do
-  2    the command line is wrong
-  130  stopped by Ctrl-C; what was done is kept";
+Data goes to stdout, progress and messages to stderr. Exit codes: 0 success, 1 failure, 2 wrong
+command line, 130 stopped by Ctrl-C (finished work is kept).";
 
 #[derive(Debug, Subcommand)]
 // `about` and not a doc comment: a doc comment would replace the `long_about` of the command.
 enum Command {
-    #[command(about = "Show the whole flow on the sample corpus")]
+    #[command(about = "Show the whole flow on a sample corpus")]
     Demo(demo::Args),
-    #[command(about = "List, fetch, verify and locate models")]
+    #[command(about = "List, download, verify and locate models")]
     Models(models::Args),
-    #[command(about = "Read reviews and items into the store")]
+    #[command(about = "Read reviews and items from files into the store")]
     Import(import::Args),
-    #[command(about = "Filter the corpus as DPL does and set reviews aside for evaluation")]
+    #[command(about = "Hold out reviews for evaluation, with the filters of DPL")]
     Split(split::Args),
     #[command(about = "Embed the reviews and build the index over users")]
     Index(index::Args),
-    #[command(about = "List users")]
+    #[command(about = "List the users of the store")]
     Users(users::Args),
-    #[command(about = "Show the peers chosen to stand for the others on an item, and why")]
+    #[command(about = "Show the representatives that a user is compared with on an item")]
     Representatives(representatives::Args),
-    #[command(about = "Show what sets a user apart, and change it")]
+    #[command(about = "Show or edit the profile of a user: what sets them apart")]
     Profile(Box<profile::Args>),
-    #[command(about = "Write as a user would")]
-    Write(write::Args),
-    #[command(about = "Measure methods on held-out texts, with controls")]
+    #[command(about = "Write a text as a user would")]
+    Write(Box<write::Args>),
+    #[command(about = "Evaluate methods on held-out texts, with controls")]
     Evaluate(Box<evaluate::Args>),
-    #[command(about = "Use the language model by itself")]
+    #[command(about = "Complete, score or tokenize a text with the language model alone")]
     Lm(lm::Args),
     #[command(about = "Compare predicted texts with reference texts: ROUGE, BLEU, METEOR and more")]
     Metrics(metrics::Args),
-    #[command(about = "Embed lines of text")]
+    #[command(about = "Embed lines of text with the sentence encoder alone")]
     Embed(embed::Args),
-    #[command(about = "Measure how fast this machine is with these models")]
+    #[command(about = "Benchmark the models on this machine")]
     Bench(bench::Args),
-    #[command(about = "Show devices, instruction sets, models and the store")]
+    #[command(about = "Check devices, models and the store, and report problems")]
     Doctor(doctor::Args),
     #[command(about = "Print shell completions")]
     Completions(complete::Args),
@@ -92,8 +93,8 @@ enum Command {
 
 /// Runs the program and returns its exit code, as listed in the help.
 pub(crate) fn main() -> ExitCode {
-    let command = values::without_empty_variables(Cli::command());
-    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let matches = help::command().get_matches_from(help::arguments());
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let context = match Context::new(cli.globals) {
         Ok(context) => context,
         Err(error) => return output::failed(&error),
@@ -107,7 +108,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Users(args) => users::run(args, &context),
         Command::Representatives(args) => representatives::run(args, &context),
         Command::Profile(args) => profile::run(*args, &context),
-        Command::Write(args) => write::run(args, &context),
+        Command::Write(args) => write::run(*args, &context),
         Command::Evaluate(args) => evaluate::run(*args, &context),
         Command::Lm(args) => lm::run(args, &context),
         Command::Metrics(args) => metrics::run(args, &context),

@@ -18,8 +18,8 @@ Examples:
   idiolect models verify
   idiolect --lm \"$(idiolect models path qwen3-0.6b)\" lm complete --prompt \"Dear\"
 
-A model that is not listed is named by its path. To list your own, put a file like those of the
-project's models/ folder into the models folder.")]
+Models that are not listed can be used by their path. To add a model to the list, put a TOML file
+like those in the project's models/ folder into the models folder.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -27,18 +27,18 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// List the models of the catalog and which of them are on this machine
+    /// List the models of the catalog, and where those on this machine are
     List,
     /// Download models
     Fetch {
         /// Names of the models, as in `models list`
-        #[arg(required = true, value_name = "NAME")]
+        #[arg(required = true, value_name = "NAME", value_delimiter = ',')]
         names: Vec<String>,
     },
-    /// Check the SHA-256 of models; without names, of all on this machine
+    /// Check the SHA-256 of the files of models; without names, of all models on this machine
     Verify {
         /// Names of the models, as in `models list`
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", value_delimiter = ',')]
         names: Vec<String>,
     },
     /// Print the path of a model: a GGUF file, or the folder of an encoder
@@ -127,7 +127,7 @@ fn fetch_all(names: &[String], catalog: &Catalog, context: &Context) -> anyhow::
         let entry = catalog.entry(name)?;
         let done = fetch(catalog, name, context.network(), context)?;
         let path = shown_path(entry, &done.located);
-        let origin = done.source.as_deref().unwrap_or("it was there already");
+        let origin = done.source.as_deref().unwrap_or("already present");
         if context.globals.json {
             fetched.push(serde_json::json!({ "name": name, "path": path, "source": done.source }));
         } else {
@@ -155,21 +155,23 @@ fn verify_all(names: &[String], catalog: &Catalog, context: &Context) -> anyhow:
         output::json(&serde_json::json!({ "ok": n_wrong == 0, "files": reports }))?;
     } else {
         for report in &reports {
-            let verdict = report.problem.as_deref().unwrap_or("whole");
+            let verdict = report.problem.as_deref().unwrap_or("ok");
             output::line(&format!("{}: {}: {verdict}", report.model, report.path.display()))?;
         }
         if reports.is_empty() {
-            output::note("no model is on this machine: `idiolect models fetch NAME` brings one");
+            output::note(
+                "there is no model on this machine; download one with `idiolect models fetch NAME`",
+            );
         }
     }
     match n_wrong {
         0 => Ok(()),
         1 => {
-            anyhow::bail!("1 file is not as it should be: `idiolect models fetch NAME` replaces it")
+            anyhow::bail!("1 file has a problem; replace it with `idiolect models fetch NAME`")
         }
-        n => anyhow::bail!(
-            "{n} files are not as they should be: `idiolect models fetch NAME` replaces them"
-        ),
+        n => {
+            anyhow::bail!("{n} files have problems; replace them with `idiolect models fetch NAME`")
+        }
     }
 }
 

@@ -9,16 +9,15 @@ use idiolect::peers::{
 use serde::Serialize;
 
 use super::context::Context;
-use super::settings::selector_parser;
 use super::{output, values};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    long_about = "Show the peers chosen to stand for the others on an item, and why\n\n\
-        The reviews of all who wrote about the item are clustered by meaning into K+1; the cluster \
-        with the user's own review is dropped, and of each other one the review nearest to its \
-        middle is kept (DPL). Where too few wrote about the item, reviews of near items by near \
-        users are added.",
+    long_about = "Show the representatives that a user is compared with on an item\n\n\
+        The reviews of the item are grouped by meaning into K+1 clusters. The cluster with the \
+        user's own review is dropped; of each other cluster the review nearest to its centre is \
+        chosen (DPL). If the item has too few reviews, reviews of similar items by similar users \
+        are added.",
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
@@ -26,13 +25,19 @@ pub(crate) struct Args {
     user: String,
     /// Item that the reviews are about
     item: String,
-    /// Maximum number of representatives
+    /// Maximum number of representatives; lower it for short prompts
     #[arg(long, value_name = "K", default_value_t = 4, value_parser = values::count())]
     k: usize,
-    /// Method of choosing representatives; kmeans as in DPL, the others for comparison
-    #[arg(long, value_name = "HOW", default_value = "kmeans", value_parser = selector_parser())]
+    /// Selection of representatives: kmeans as in DPL, the others for comparison; `idiolect write
+    /// --help-all` describes them
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "kmeans",
+        value_parser = values::named::<Selector>()
+    )]
     selector: Selector,
-    /// Seed of the clustering and of random choices
+    /// Seed of the clustering and of random choices; change it to see how much they vary
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
 }
@@ -82,10 +87,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         });
     }
     let title = if item.title.is_empty() { &args.item } else { &item.title };
-    output::raw(told(&choice, &args, title)?.as_bytes())
+    output::raw(in_words(&choice, &args, title)?.as_bytes())
 }
 
-fn told(choice: &Choice, args: &Args, title: &str) -> anyhow::Result<String> {
+fn in_words(choice: &Choice, args: &Args, title: &str) -> anyhow::Result<String> {
     let mut out = String::new();
     let n_near = choice
         .representatives
@@ -98,26 +103,26 @@ fn told(choice: &Choice, args: &Args, title: &str) -> anyhow::Result<String> {
         Anchor::OwnMean => "the mean of the user's other reviews (none of this item)",
         Anchor::Candidates => "the candidates' own mean (the user has no review)",
     };
-    writeln!(out, "Similarity is that to {compared}.")?;
+    writeln!(out, "Similarities are to {compared}.")?;
     if choice.n_dropped > 0 {
         writeln!(
             out,
-            "{} candidates are dropped: they fell into the user's own cluster.",
+            "{} candidates are dropped: they are in the user's own cluster.",
             choice.n_dropped
         )?;
     }
     if n_near > 0 {
         writeln!(
             out,
-            "Too few others wrote about it: {n_near} of these are about near items, by users near \
-             to this one."
+            "Too few others wrote about it: {n_near} of these are about similar items, by similar \
+             users."
         )?;
     }
     for representative in &choice.representatives {
         one(&mut out, representative)?;
     }
     if choice.representatives.is_empty() {
-        writeln!(out, "Nobody else can stand for the others.")?;
+        writeln!(out, "There are no representatives.")?;
     }
     Ok(out)
 }
@@ -134,10 +139,10 @@ fn one(out: &mut String, representative: &Representative) -> anyhow::Result<()> 
     write!(out, "\n  similarity {:.3}", representative.similarity)?;
     if let Some(cluster) = representative.cluster {
         let members = match representative.cluster_size {
-            1 => "itself alone".to_owned(),
+            1 => "1 review".to_owned(),
             n => format!("{n} reviews"),
         };
-        write!(out, "; stands for cluster {cluster}: {members}")?;
+        write!(out, "; represents cluster {cluster} ({members})")?;
     }
     if let Origin::NearItem { item, similarity } = &representative.origin {
         write!(out, "; about {item}, similarity of the items {similarity:.3}")?;

@@ -1,105 +1,77 @@
-//! Options that `profile`, `write` and `evaluate` share.
+//! MethodOptions that `profile`, `write` and `evaluate` share: the settings of the methods, the task, and
+//! which reviews are visible.
+//!
+//! Precedence of settings, lowest first: defaults, task, `--settings`, `--set`, single flags.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
 use idiolect::client::CachePolicy;
 use idiolect::corpus::{Item, Store, View};
 use idiolect::evaluate;
-use idiolect::methods::Options;
-use idiolect::peers::{ChoiceOptions, Selector};
-use idiolect::task::{Cut, Order, Task, Telling};
+use idiolect::methods::MethodOptions;
+use idiolect::task::{Cut, Task};
 
-use super::steering::SteeringArgs;
-use super::{output, values};
+use super::flags::SettingFlags;
+use super::output;
 
-/// Options for comparing the user with others and for the task.
+/// MethodOptions for the task and the settings of the methods. `SAMPLING` adds the flags of sampling.
 #[derive(Debug, clap::Args)]
-pub(crate) struct MethodArgs {
-    /// Maximum number of past texts in a prompt and of items compared; more take more time and more
-    /// of the window [default: the task's; 8 for reviews]
-    #[arg(long, value_name = "N", value_parser = values::count())]
-    n: Option<usize>,
-    /// Number of representatives per item, and of other reviewers that an item needs to be
-    /// compared; lower it for sparse data [default: the task's; 4 for reviews]
-    #[arg(long, value_name = "K", value_parser = values::count())]
-    k: Option<usize>,
-    /// Method of choosing representatives: of each cluster but the user's own, the most typical
-    /// member (kmeans, as in DPL) or a random one (random-member); at random (random); the least
-    /// similar to the user's text (farthest); or those of the nearest users by user embedding
-    /// (neighbours)
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "kmeans",
-        value_parser = selector_parser()
-    )]
-    selector: Selector,
-    /// Seed of the representatives, of the differences and of the profile
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    profile_seed: u64,
-    /// Maximum number of tokens of each difference and of the profile [default: the task's]
-    #[arg(long, value_name = "N", value_parser = values::tokens(1))]
-    profile_max_tokens: Option<usize>,
-    /// Kind of text to write: a built-in task (review, headline) or the path of a task's folder or
-    /// file
+pub(crate) struct MethodArgs<const SAMPLING: bool> {
+    /// Kind of text to write: a built-in task (review, headline) or the path of a task file; change
+    /// it to write something other than reviews
     #[arg(long, env = "IDIOLECT_TASK", value_name = "NAME|PATH", default_value = Task::DEFAULT)]
     task: String,
-    /// In comparisons, put the peers' texts before the user's, so that all users of an item share a
-    /// prompt prefix (faster for many users); DPL puts the user's first
-    #[arg(long)]
-    peers_first: bool,
-    /// Form of the differences: free (free text, as in DPL) or constrained (a JSON object with one
-    /// short statement per dimension, enforced while sampling; use it if a small model does not
-    /// keep to the form)
-    #[arg(
-        long,
-        value_name = "FORM",
-        default_value = "free",
-        value_parser = PossibleValuesParser::new(["free", "constrained"]).map(telling)
-    )]
-    differences: Telling,
-    /// Extract no differences: the profile is made of past texts alone
-    #[arg(long, conflicts_with_all = ["differences", "peers_first", "without_dimension"])]
-    no_differences: bool,
-    /// Leave out a dimension of the differences, by its key in the task (for reviews: writing,
-    /// emotional, semantic); can be repeated
-    #[arg(long, value_name = "KEY")]
-    without_dimension: Vec<String>,
-    /// Compute everything again, even if the store has the result
+    /// Change settings of the methods by their keys, e.g. `--set idiolect.lexical=0.8,n=4`; can be
+    /// repeated. `--help-all` describes each setting
+    #[arg(long, value_name = "KEY=VALUE,...", value_parser = pairs)]
+    set: Vec<Pairs>,
+    /// TOML file with settings of the methods; use it to keep a configuration. --set and single
+    /// flags win over it
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Compute everything again, even if the store has the result; use it to measure time
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
-    steering: SteeringArgs,
+    flags: SettingFlags<SAMPLING>,
 }
 
-const SELECTORS: [(&str, Selector); 5] = [
-    ("kmeans", Selector::Kmeans),
-    ("random", Selector::Random),
-    ("farthest", Selector::Farthest),
-    ("random-member", Selector::RandomMember),
-    ("neighbours", Selector::Neighbours),
-];
+/// Keys and values of one `--set`.
+#[derive(Debug, Clone)]
+struct Pairs(Vec<(String, String)>);
 
-/// Parses the name of a selector.
-pub(crate) fn selector_parser() -> impl TypedValueParser<Value = Selector> {
-    PossibleValuesParser::new(SELECTORS.map(|(name, _)| name)).map(selector)
+/// Parses KEY=VALUE pairs separated by commas and checks each.
+fn pairs(text: &str) -> Result<Pairs, String> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let known = MethodOptions::keys();
+    for word in text.split(',') {
+        let pair = word.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+        match (pair, pairs.last_mut()) {
+            // A comma inside a value: a list, or a contrast rule with its own settings.
+            (None, Some((_, value))) => value.push_str(&format!(",{word}")),
+            (Some((key, _)), Some((last, value)))
+                if last == "idiolect.contrast"
+                    && (!known.iter().any(|known| known == key)
+                        || (key == "k" && value.starts_with("top-k"))) =>
+            {
+                value.push_str(&format!(",{word}"));
+            }
+            (Some((key, value)), _) => pairs.push((key.to_owned(), value.to_owned())),
+            (None, None) => return Err(format!("`{word}` has no `=`, expected KEY=VALUE")),
+        }
+    }
+    let mut options = MethodOptions::default();
+    for (key, value) in &pairs {
+        options.set(key, value).map_err(|error| error.to_string())?;
+    }
+    Ok(Pairs(pairs))
 }
 
-fn selector(name: String) -> Selector {
-    SELECTORS.iter().find(|(n, _)| *n == name).map_or(Selector::Kmeans, |(_, selector)| *selector)
-}
-
-fn telling(form: String) -> Telling {
-    if form == "constrained" { Telling::Constrained } else { Telling::Free }
-}
-
-impl MethodArgs {
+impl<const SAMPLING: bool> MethodArgs<SAMPLING> {
     pub(crate) fn task(&self) -> anyhow::Result<Task> {
         let task = Task::load(&self.task)?;
         task.check(&evaluate::stages())?;
-        if !self.without_dimension.is_empty() {
-            // Report a wrong key before anything is loaded.
-            task.without_dimensions(&self.without_dimension)?;
-        }
         Ok(task)
     }
 
@@ -108,38 +80,40 @@ impl MethodArgs {
         &self.task
     }
 
-    pub(crate) fn options(&self, task: &Task) -> Options {
-        let published = Options::of(task);
-        Options {
-            n: self.n.unwrap_or(published.n),
-            choice: ChoiceOptions {
-                k: self.k.unwrap_or(published.choice.k),
-                selector: self.selector,
-                seed: self.profile_seed,
-            },
-            telling: self.differences,
-            differences: !self.no_differences,
-            without_dimensions: self.without_dimension.clone(),
-            order: if self.peers_first { Order::PeersFirst } else { Order::UserFirst },
-            idiolect: self.steering.options(),
-            profile_seed: self.profile_seed,
-            profile_max_tokens: self.profile_max_tokens,
-            reuse: if self.fresh { CachePolicy::Nothing } else { CachePolicy::Stored },
-            ..published
+    /// The settings that the task and the command line give.
+    pub(crate) fn options(&self, task: &Task) -> anyhow::Result<MethodOptions> {
+        let mut options = MethodOptions::of(task);
+        if let Some(path) = &self.settings {
+            let name = path.display();
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+            options.set_toml(&text).with_context(|| format!("--settings {name}"))?;
         }
+        for (key, value) in self.set.iter().flat_map(|pairs| &pairs.0) {
+            options.set(key, value)?;
+        }
+        for (key, value) in &self.flags.0 {
+            options.set(key, value)?;
+        }
+        if !options.without_dimensions.is_empty() {
+            // Report a wrong key before anything is loaded.
+            task.without_dimensions(&options.without_dimensions)?;
+        }
+        options.reuse = if self.fresh { CachePolicy::Nothing } else { CachePolicy::Stored };
+        Ok(options)
     }
 }
 
 /// Option that restricts which reviews are visible.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Sight {
-    /// Use only texts written before TIME, in seconds since 1970; without this, peers' texts may be
-    /// newer than the target, as in DPL
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+pub(crate) struct VisibilityArgs {
+    /// Use only texts written before TIME, in seconds since 1970; use it to hide what was written
+    /// after the target. Without it, peers' texts may be newer than the target, as in DPL
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, hide = true)]
     before: Option<i64>,
 }
 
-impl Sight {
+impl VisibilityArgs {
     /// Returns the reviews that are visible while the user writes about `item`: all before
     /// `--before`, but not the user's own review of `item`.
     pub(crate) fn view<'a>(
@@ -170,5 +144,35 @@ pub(crate) fn note_cuts(cuts: &[Cut]) {
         output::note(&format!(
             "cut in {stage}: {field}{user}{item}, {kept_tokens} of {of_tokens} tokens kept"
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::pairs;
+
+    #[test]
+    fn commas_separate_pairs_unless_they_belong_to_a_value() {
+        for (text, expected) in [
+            ("n=3", &[("n", "3")][..]),
+            ("n=3,idiolect.lexical=0.8", &[("n", "3"), ("idiolect.lexical", "0.8")]),
+            (
+                "without-dimensions=writing,semantic,k=2",
+                &[("without-dimensions", "writing,semantic"), ("k", "2")],
+            ),
+            (
+                "idiolect.contrast=peers,b=0.3,ramp=5,n=2",
+                &[("idiolect.contrast", "peers,b=0.3,ramp=5"), ("n", "2")],
+            ),
+            ("idiolect.contrast=top-k,k=5", &[("idiolect.contrast", "top-k,k=5")]),
+        ] {
+            let pairs = pairs(text).unwrap().0;
+            let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            assert_eq!(pairs, expected, "{text}");
+        }
+        assert!(pairs("n").unwrap_err().contains("KEY=VALUE"));
+        assert!(pairs("n=3,idiolect.lexcal=1").unwrap_err().contains("did you mean"));
     }
 }

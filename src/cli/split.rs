@@ -1,6 +1,5 @@
 //! `idiolect split`.
 
-use clap::ValueEnum;
 use idiolect::corpus::Store;
 use idiolect::corpus::split::{
     self, FunnelStep, Preset, RepeatedTexts, Required, SplitParameters, SplitPart,
@@ -10,29 +9,47 @@ use super::context::Context;
 use super::{output, values};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(
+    long_about = "Hold out reviews for evaluation, with the filters of DPL\n\n\
+        Filters users, items and reviews, and holds out the newest reviews of every user for \
+        `idiolect evaluate`. The store keeps all reviews.",
+    after_help = AFTER_HELP
+)]
 pub(crate) struct Args {
-    /// Name of the split; an existing split of this name is replaced
+    /// Name of the split; change it to keep several. An existing split of this name is replaced
     #[arg(long, default_value = "default")]
     name: String,
-    /// Preset thresholds; each can be overridden by its own option. Use small for small corpora
-    #[arg(long, value_enum, default_value_t = PresetName::Dpl)]
-    preset: PresetName,
+    /// Thresholds to start from; each can be changed by its own option. dpl: those of the DPL paper;
+    /// small: for a few thousand reviews, users with 8 or more, the last 2 held out (val, test);
+    /// none: no filter, the last review of every user with 2 or more is held out
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "dpl",
+        value_parser = values::named::<Preset>()
+    )]
+    preset: Preset,
     /// Minimum length of a review, in characters [dpl: 200]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     min_chars: Option<usize>,
     /// Fields that a review must have, separated by commas [dpl: all]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "FIELD", num_args = 0..)]
-    require: Option<Vec<RequiredName>>,
+    #[arg(
+        long,
+        value_name = "FIELD,...",
+        value_delimiter = ',',
+        num_args = 0..,
+        value_parser = values::named::<Required>()
+    )]
+    require: Option<Vec<Required>>,
     /// Minimum length of an item description, in characters [dpl: 100]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     min_description: Option<usize>,
     /// Maximum length of an item description, in characters [dpl: 2000]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     max_description: Option<usize>,
-    /// Treatment of several reviews of one user with the same text [dpl: keep-newest]
-    #[arg(long, value_enum, value_name = "WHAT")]
-    repeated_texts: Option<RepeatedTextsName>,
+    /// Which reviews to keep if a user has several with the same text [dpl: keep-newest]
+    #[arg(long, value_name = "WHICH", value_parser = values::named::<RepeatedTexts>())]
+    repeated_texts: Option<RepeatedTexts>,
     /// Minimum number of users per item [dpl: 8]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     item_users: Option<usize>,
@@ -52,53 +69,27 @@ pub(crate) struct Args {
     /// --test [dpl: 8]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     train: Option<usize>,
-    /// Number of reviews held out after those, for choosing settings [dpl: 1]
+    /// Number of reviews held out after those of --train, for choosing settings [dpl: 1]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     val: Option<usize>,
-    /// Number of reviews held out last, the newest, for testing [dpl: 1]
+    /// Number of newest reviews held out for testing [dpl: 1]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     test: Option<usize>,
 }
 
 const AFTER_HELP: &str = "\
-Items with too few users and users with too few reviews are dropped in turn until nothing changes.
-The same store and options give the same split.
+The filters of users and items are repeated until nothing changes. The same store and options give
+the same split.
 
 Examples:
   idiolect split                        the thresholds of the paper
   idiolect split --preset small         every user with 8 reviews or more, one for testing
   idiolect split --name long --min-chars 400 --item-users 5";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-enum PresetName {
-    /// The thresholds of the data sets in the DPL paper
-    Dpl,
-    /// For a few thousand reviews: users with 8 or more, the last 2 held out (val, test)
-    Small,
-    /// No filter; the last review of every user with 2 or more is held out
-    None,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum RequiredName {
-    Rating,
-    Title,
-    Time,
-    ItemTitle,
-    ItemCategories,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum RepeatedTextsName {
-    KeepNewest,
-    KeepAll,
-}
-
 #[derive(serde::Serialize)]
 struct SplitJson<'a> {
     name: &'a str,
-    preset: PresetName,
+    preset: Preset,
     parameters: &'a SplitParameters,
     users: u64,
     items: u64,
@@ -144,31 +135,13 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 }
 
 fn parameters(args: &Args) -> SplitParameters {
-    let preset = SplitParameters::of(match args.preset {
-        PresetName::Dpl => Preset::Dpl,
-        PresetName::Small => Preset::Small,
-        PresetName::None => Preset::None,
-    });
-    let required = args.require.as_ref().map(|names| {
-        let of = |name: &RequiredName| match name {
-            RequiredName::Rating => Required::Rating,
-            RequiredName::Title => Required::Title,
-            RequiredName::Time => Required::Time,
-            RequiredName::ItemTitle => Required::ItemTitle,
-            RequiredName::ItemCategories => Required::ItemCategories,
-        };
-        names.iter().map(of).collect()
-    });
-    let repeated_texts = args.repeated_texts.map(|name| match name {
-        RepeatedTextsName::KeepNewest => RepeatedTexts::KeepNewest,
-        RepeatedTextsName::KeepAll => RepeatedTexts::KeepAll,
-    });
+    let preset = SplitParameters::of(args.preset);
     SplitParameters {
         min_chars: args.min_chars.unwrap_or(preset.min_chars),
-        required: required.unwrap_or(preset.required),
+        required: args.require.clone().unwrap_or(preset.required),
         min_description: args.min_description.unwrap_or(preset.min_description),
         max_description: args.max_description.unwrap_or(preset.max_description),
-        repeated_texts: repeated_texts.unwrap_or(preset.repeated_texts),
+        repeated_texts: args.repeated_texts.unwrap_or(preset.repeated_texts),
         item_users: args.item_users.unwrap_or(preset.item_users),
         min_reviews: args.min_reviews.unwrap_or(preset.min_reviews),
         max_reviews: args.max_reviews.unwrap_or(preset.max_reviews),

@@ -7,8 +7,8 @@ use anyhow::bail;
 use idiolect::client::OnText;
 use idiolect::progress::Progress as _;
 
+use super::block_on::block_on;
 use super::context::Context;
-use super::wait::wait;
 
 /// Runs `ask` to its end and passes each piece of its text to `show`. `show` runs on its own
 /// thread, so that a slow pipe does not block the engine. Until the first piece comes, `waiting` is
@@ -29,7 +29,7 @@ pub(crate) fn streamed<T, F: Future<Output = T>>(
             })
         });
         let on_text: OnText = Box::new(move |piece| drop(send.send(piece.to_owned())));
-        let answer = wait(context, ask(on_text));
+        let answer = block_on(context, ask(on_text));
         let shown = writer.join().unwrap_or_else(|_| bail!("cannot write to stdout"));
         context.end();
         let answer = answer?;

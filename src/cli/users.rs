@@ -3,12 +3,12 @@
 use idiolect::corpus::{Store, UserSummary, date};
 
 use super::context::Context;
-use super::{output, prose, values};
+use super::{output, values, wrap};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// List only users with at least N reviews
+    /// List only users with at least N reviews; raise it to find users that are easy to imitate
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     min_reviews: u64,
@@ -45,17 +45,17 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     // Names come from imported files; a line break in one must not look like another row.
     let names: Vec<String> =
         shown.iter().map(|user| user.user.replace(char::is_control, "\u{fffd}")).collect();
-    let width = names.iter().map(|name| prose::columns(name)).max().unwrap_or(0).max(4);
+    let width = names.iter().map(|name| wrap::columns(name)).max().unwrap_or(0).max(4);
     let mut table =
         format!("{:<width$} {:>7}  {:<10}  {:<10}\n", "user", "reviews", "first", "last");
     for (user, name) in shown.iter().zip(&names) {
-        let name = prose::padded(name, width);
+        let name = wrap::padded(name, width);
         let (first, last) = (day(user.first), day(user.last));
         table.push_str(&format!("{name} {:>7}  {first:<10}  {last:<10}\n", user.reviews));
     }
     output::raw(table.as_bytes())?;
     if shown.len() < total {
-        output::note(&format!("{} more users; --limit shows fewer or more", total - shown.len()));
+        output::note(&format!("{} more users; raise --limit to see them", total - shown.len()));
     }
     Ok(())
 }

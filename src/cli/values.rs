@@ -1,4 +1,4 @@
-//! Value parsers that several options share: bounded numbers, and switches read from the
+//! Value parsers that several options share: bounded numbers, names, and switches read from the
 //! environment.
 //!
 //! Every number that sizes something (threads, tokens, texts, runs) has an upper bound: far above
@@ -6,8 +6,10 @@
 
 use std::ops::RangeInclusive;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::methods::Method;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer as _, Visitor};
 
 /// Maximum number of tokens of a text or a prompt; models have windows of up to a million.
 const MAX_TOKENS: u64 = 1 << 20;
@@ -35,7 +37,7 @@ pub(crate) fn tokens(least: u64) -> impl TypedValueParser<Value = usize> {
     number(least..=MAX_TOKENS)
 }
 
-/// Parses a number of threads, at most [`max_threads`]; 0 stands for one per core.
+/// Parses a number of threads, at most [`max_threads`]; 0 means one per core.
 pub(crate) fn threads(text: &str) -> Result<usize, String> {
     let most = max_threads();
     let n = text.parse::<usize>().map_err(|_| "a whole number is needed".to_owned())?;
@@ -68,11 +70,71 @@ pub(crate) fn mebibytes() -> impl TypedValueParser<Value = usize> {
     number(0..=MAX_MIB)
 }
 
+/// Parser of a variant of an enum without fields, by its serde name.
+pub(crate) fn named<T: DeserializeOwned + Clone + Send + Sync + 'static>()
+-> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(names_of::<T>()).try_map(|name| {
+        let name: StrDeserializer<'_, ValueError> = name.as_str().into_deserializer();
+        T::deserialize(name)
+    })
+}
+
 /// Parser of the name of a method.
 pub(crate) fn method() -> impl TypedValueParser<Value = Method> {
-    let names = Method::all().map(|method| PossibleValue::new(method.name()).help(method.about()));
-    PossibleValuesParser::new(names)
+    PossibleValuesParser::new(Method::all().map(Method::name))
         .try_map(|name| Method::named(&name).ok_or("there is no such method"))
+}
+
+/// Help of an option that takes a method: the list of all.
+pub(crate) fn method_help() -> String {
+    let width = Method::all().map(|method| method.name().len()).max().unwrap_or_default();
+    let mut help = "Method; change it to compare methods. dpl and drp take minutes and need a \
+                    larger model:"
+        .to_owned();
+    for method in Method::all() {
+        help.push_str(&format!("\n  {:width$}  {}", method.name(), method.about()));
+    }
+    help
+}
+
+/// Serde names of an enum's variants.
+pub(crate) fn names_of<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut names: &'static [&'static str] = &[];
+    // The error is certain: the deserializer only records the names.
+    let _ = T::deserialize(RecordNames(&mut names));
+    names
+}
+
+/// Serde name of a variant without fields.
+pub(crate) fn name_of(value: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// A deserializer without a value that records the variant names an enum asks for.
+struct RecordNames<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for RecordNames<'_> {
+    type Error = ValueError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, ValueError> {
+        Err(ValueError::custom("not an enum"))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, ValueError> {
+        *self.0 = variants;
+        Err(ValueError::custom("no value"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
 }
 
 /// Parses a switch from the environment: 1/0, yes/no, on/off, true/false and their first letters,
@@ -113,6 +175,24 @@ mod tests {
         for neither in ["", "2", "maybe", "tru"] {
             assert!(switch(neither).unwrap_err().contains("yes or no"), "{neither}");
         }
+    }
+
+    #[test]
+    fn names_are_those_of_serde() {
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        enum Tea {
+            GreenTea,
+            #[serde(rename = "black-2")]
+            Black,
+        }
+        assert_eq!(names_of::<Tea>(), ["green-tea", "black-2"]);
+        assert_eq!(name_of(&Tea::GreenTea), "green-tea");
+        let parsed = clap::Command::new("t")
+            .arg(clap::Arg::new("tea").value_parser(named::<Tea>()))
+            .get_matches_from(["t", "black-2"]);
+        assert_eq!(parsed.get_one::<Tea>("tea"), Some(&Tea::Black));
+        assert!(names_of::<String>().is_empty());
     }
 
     #[test]

@@ -4,24 +4,22 @@ use std::fmt::Write as _;
 
 use idiolect::corpus::{Store, Target};
 use idiolect::lm::Finish;
-use idiolect::methods::{
-    Generated, Method, MethodInputs, Options, SamplingOverrides, TokenAttribution,
-};
+use idiolect::methods::{Generated, Method, MethodInputs, MethodOptions, TokenAttribution};
 use serde::Serialize;
+use serde_json::Value;
 
+use super::block_on::block_on;
 use super::context::Context;
-use super::output;
-use super::settings::{MethodArgs, Sight, note_cuts};
+use super::settings::{MethodArgs, VisibilityArgs, note_cuts};
 use super::stream::streamed;
-use super::values;
-use super::wait::wait;
+use super::{output, values};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    long_about = "Write as a user would\n\n\
-        If the user has written about the item already, that text is held out: it is in no prompt. \
-        All other texts of the user count as past, and peers' texts may be younger (DPL sets no \
-        limit in time; --before does). Without --json the text is written to stdout as it comes.",
+    long_about = "Write a text as a user would\n\n\
+        The text goes to stdout while it is written. If the user has already written about the \
+        item, that text is held out: no prompt contains it. All other texts of the user count as \
+        past texts.",
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
@@ -31,61 +29,36 @@ pub(crate) struct Args {
     /// Item to write about
     #[arg(long, value_name = "ITEM")]
     item: String,
-    /// Method of generation
+    // The help lists the methods from their specs.
     #[arg(
         long,
+        help = values::method_help(),
         value_name = "METHOD",
         default_value = "idiolect",
+        hide_possible_values = true,
         value_parser = values::method()
     )]
     method: Method,
-    /// Rating that the text gives the item
+    /// Rating that the text gives the item; set it to decide on praise or blame
     #[arg(long, value_name = "R", value_parser = finite)]
     rating: Option<f32>,
     /// Title of the text; some methods also use it to find relevant past texts
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     title: Option<String>,
-    /// Seed of the text; change it to get another text. The profile has its own (--profile-seed)
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    seed: u64,
-    /// Maximum number of tokens of the text [default: the task's]
+    /// Seed of the text; change it to get another text [default: 42]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Maximum number of tokens of the text; raise it if texts are cut off [default: the task's]
     #[arg(long, value_name = "N", value_parser = values::tokens(1))]
     max_tokens: Option<usize>,
-    /// Show for each token the log-probability (nats) that the user's past texts added, and the
-    /// log-probability that steering added
+    /// Show for each token the log-probability (nats) that the user's past texts added and that
+    /// the contrast with peers added; use it to see what the user's texts change
     #[arg(long)]
     why: bool,
     #[command(flatten)]
-    settings: MethodArgs,
+    settings: MethodArgs<true>,
     #[command(flatten)]
-    sight: Sight,
-    #[command(flatten)]
-    sampling: TextSamplingArgs,
-}
-
-/// Overrides of the task's sampling settings.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Sampling of the text (instead of the task's)")]
-struct TextSamplingArgs {
-    /// Sampling temperature: 0 always takes the likeliest token, higher values give more varied
-    /// text
-    #[arg(long, value_name = "T")]
-    temperature: Option<f32>,
-    /// Sample from the K likeliest tokens; 0 keeps all
-    #[arg(long, value_name = "K", value_parser = values::rows(0))]
-    top_k: Option<usize>,
-    /// Sample from the smallest set of tokens whose probability reaches P; 1 keeps all
-    #[arg(long, value_name = "P")]
-    top_p: Option<f32>,
-    /// Sample from tokens at least P times as likely as the likeliest; 0 keeps all
-    #[arg(long, value_name = "P")]
-    min_p: Option<f32>,
-    /// Penalty on tokens that already occurred; 1 is off, raise it if the text repeats words
-    #[arg(long, value_name = "X")]
-    repetition_penalty: Option<f32>,
-    /// DRY: strength of the penalty on repeating a run of tokens; 0 is off
-    #[arg(long, value_name = "X")]
-    dry_multiplier: Option<f32>,
+    visibility: VisibilityArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -102,23 +75,22 @@ struct WriteJson<'a> {
     user: &'a str,
     item: &'a str,
     seed: u64,
+    /// Settings that differ from the task's defaults.
+    settings: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<Vec<TokenAttribution>>,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let task = args.settings.task()?;
-    let options = Options {
-        seed: args.seed,
-        sampling: args.sampling.overrides(),
-        max_tokens: args.max_tokens,
-        ..args.settings.options(&task)
-    };
+    let mut options = args.settings.options(&task)?;
+    options.seed = args.seed.unwrap_or(options.seed);
+    options.max_tokens = args.max_tokens.or(options.max_tokens);
     // Check before anything is loaded.
     options.sampling.over(&task.stage(args.method.stage())?.sampling).check()?;
     let store = Store::open_existing(&context.globals.store)?;
     let item = store.item(&args.item)?;
-    let view = args.sight.view(&store, &args.user, Some(&item))?;
+    let view = args.visibility.view(&store, &args.user, Some(&item))?;
     let target =
         Target { user: args.user.clone(), item, rating: args.rating, title: args.title.clone() };
     let lm = context.lm()?;
@@ -132,13 +104,19 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         progress: context,
     };
     if context.globals.json {
-        let written = wait(context, args.method.write(&material, &target, &options, None))??;
+        let written = block_on(context, args.method.write(&material, &target, &options, None))??;
         let why = args.why.then(|| reasons(&args, context, &material, &target, &options, &written));
         let why = why.transpose()?;
-        let (user, item) = (args.user.as_str(), args.item.as_str());
-        return output::json(&WriteJson { written: &written, user, item, seed: args.seed, why });
+        return output::json(&WriteJson {
+            written: &written,
+            user: &args.user,
+            item: &args.item,
+            seed: options.seed,
+            settings: &options.changed_from(&MethodOptions::of(&task)),
+            why,
+        });
     }
-    let prepared = wait(context, args.method.prepare(&material, &target, &options))??;
+    let prepared = block_on(context, args.method.prepare(&material, &target, &options))??;
     let show = |piece: &str| output::raw(piece.as_bytes());
     let written = streamed(context, "reading the prompt", show, |on_text| {
         prepared.write(&material, &options, Some(on_text))
@@ -148,7 +126,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         let why = reasons(&args, context, &material, &target, &options, &written)?;
         output::raw(in_columns(&why).as_bytes())?;
     }
-    tell(&written, &options, context);
+    print_summary(&written, &options, context);
     Ok(())
 }
 
@@ -159,14 +137,14 @@ fn reasons(
     context: &Context,
     material: &MethodInputs<'_>,
     target: &Target,
-    options: &Options,
+    options: &MethodOptions,
     written: &Generated,
 ) -> anyhow::Result<Vec<TokenAttribution>> {
     let why = async {
         let prepared = args.method.prepare(material, target, options).await?;
         prepared.attribute(material, options, written.text.as_str()).await
     };
-    Ok(wait(context, why)??)
+    Ok(block_on(context, why)??)
 }
 
 /// Formats one token per line: log-probability added by the user's texts, log-probability added by
@@ -180,17 +158,19 @@ fn in_columns(why: &[TokenAttribution]) -> String {
 }
 
 /// Prints warnings and the cost of the text to stderr.
-fn tell(written: &Generated, options: &Options, context: &Context) {
+fn print_summary(written: &Generated, options: &MethodOptions, context: &Context) {
     note_cuts(&written.cut);
     let compares = written.method.extracts_differences() && options.differences;
     if compares && written.profile.as_ref().is_some_and(|profile| profile.differences.is_empty()) {
-        output::note("no past item has enough other reviewers, so the profile compares nothing");
+        output::note(
+            "no past item has enough other reviewers, so the profile compares nothing; lower --k",
+        );
     }
     if written.text.is_empty() {
-        output::note("the model ended its answer at once; another --seed may give a text");
+        output::note("the model wrote nothing; another --seed may give a text");
     }
     if written.finish == Finish::Length {
-        output::note("the text reached its most tokens and was ended there; see --max-tokens");
+        output::note("the text was cut off at its maximum number of tokens; raise --max-tokens");
     }
     if !context.globals.quiet {
         output::note(&format!(
@@ -208,18 +188,5 @@ fn finite(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(rating) if rating.is_finite() => Ok(rating),
         _ => Err("a number is needed, e.g. 4 or 3.5".to_owned()),
-    }
-}
-
-impl TextSamplingArgs {
-    fn overrides(&self) -> SamplingOverrides {
-        SamplingOverrides {
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            dry_multiplier: self.dry_multiplier,
-        }
     }
 }

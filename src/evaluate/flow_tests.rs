@@ -23,7 +23,7 @@ use idiolect_core::corpus::split::{self, Preset, SplitParameters, SplitPart};
 use idiolect_core::corpus::{Review, Store};
 use idiolect_core::difference::SentenceVectors;
 use idiolect_core::difference::testing::FirstPeers;
-use idiolect_core::methods::{Method, Options};
+use idiolect_core::methods::{Method, MethodOptions};
 use idiolect_core::peers;
 use idiolect_core::steering::Vocabulary;
 use idiolect_core::task::testing::ByWords;
@@ -147,7 +147,7 @@ fn context<'a>(
     store: &'a Store,
     model: &'a Parrot,
     task: &'a Task,
-    options: &'a Options,
+    options: &'a MethodOptions,
     metrics: &'a MetricSet,
 ) -> EvalContext<'a> {
     EvalContext {
@@ -165,7 +165,7 @@ fn context<'a>(
 
 fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<EvalReport> {
     let task = Task::load(Task::DEFAULT).unwrap();
-    let options = Options::of(&task);
+    let options = MethodOptions::of(&task);
     let measures = MetricSet::new(&MetricGroup::ALL);
     let plan = plan_of(store);
     let context = EvalContext {
@@ -185,6 +185,7 @@ fn evaluated(store: &Store, model: &Parrot, shard: Shard) -> Option<EvalReport> 
         task: task.hash().to_owned(),
         split: serde_json::Value::Null,
         plan: serde_json::json!(plan.options),
+        settings: options.changed_from(&MethodOptions::of(&task)),
         seed: options.seed,
         statistics: Settings { resamples: 500, flips: 500, ..Settings::default() },
     };
@@ -267,7 +268,7 @@ impl Progress for Stopping {
 fn a_stop_is_no_error_of_a_method() {
     let store = world(":memory:".as_ref());
     let (model, task) = (Parrot::default(), Task::load(Task::DEFAULT).unwrap());
-    let (options, metrics) = (Options::of(&task), MetricSet::new(&[MetricGroup::Swap]));
+    let (options, metrics) = (MethodOptions::of(&task), MetricSet::new(&[MetricGroup::Swap]));
     let context = context(&store, &model, &task, &options, &metrics);
     let plan = plan_of(&store);
     let stopped = block_on(context.real_swap(&plan, &plan.swaps[0], &Stopping));
@@ -278,7 +279,7 @@ fn a_stop_is_no_error_of_a_method() {
 fn a_judgement_goes_with_the_reviews_that_the_text_was_made_from() {
     let store = world(":memory:".as_ref());
     let (model, task) = (Parrot::default(), Task::load(Task::DEFAULT).unwrap());
-    let (options, metrics) = (Options::of(&task), MetricSet::new(&[MetricGroup::Judge]));
+    let (options, metrics) = (MethodOptions::of(&task), MetricSet::new(&[MetricGroup::Judge]));
     let context = context(&store, &model, &task, &options, &metrics);
     let plan = plan_of(&store);
     let case = &plan.cases[0];

@@ -13,7 +13,7 @@
 //! themselves are tested.
 //!
 //! ```no_run
-//! use idiolect_core::{corpus::Store, methods::{Method, Options}, task::Task};
+//! use idiolect_core::{corpus::Store, methods::{Method, MethodOptions}, task::Task};
 //! use idiolect_engine::{lm::{Lm, LoadOptions}, model::catalog::{Catalog, default_models_dir}};
 //! use idiolect_engine::progress::Silent;
 //! use idiolect_evaluate::{EvalContext, MetricGroup, MetricSet, Plan, PlanOptions, Shard, run};
@@ -29,7 +29,7 @@
 //!     judge: None,
 //!     peers: None,
 //!     task: &task,
-//!     options: &Options::of(&task),
+//!     options: &MethodOptions::of(&task),
 //!     n_seeds: 1,
 //!     score_limit: Some(200),
 //!     metrics: &MetricSet::new(&[MetricGroup::Likelihood]),

@@ -1,9 +1,9 @@
 //! Groups of metrics of an evaluation and the work they need.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A group of metrics that need the same work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MetricGroup {
     /// Generated texts against the real ones: ROUGE, BLEU, METEOR, lengths, diversity, copies.

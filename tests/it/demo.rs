@@ -15,9 +15,9 @@ fn the_demo_shows_each_block_and_a_second_run_computes_nothing() {
     let blocks = [
         "WHO WRITES",
         "WHAT SETS THEM APART",
-        "WHO STANDS FOR THE OTHERS",
+        "WHOM THEY ARE COMPARED WITH",
         "THE HIDDEN REVIEW",
-        "WRITTEN WITHOUT KNOWING mina",
+        "WRITTEN WITHOUT mina'S TEXTS",
         "WRITTEN AS mina (idiolect)",
     ];
     let places: Vec<usize> = blocks.iter().map(|block| shown.find(block).unwrap()).collect();

@@ -21,6 +21,7 @@ mod models;
 mod offline;
 mod peers;
 mod profile;
+mod snapshots;
 mod split;
 mod switches;
 mod tokenizer;

@@ -142,7 +142,7 @@ fn changes_make_versions_and_win() {
     let now = json_of(&sandbox, &[]);
     assert_eq!((&now["version"], &now["statements"]), (&json!(4), &made["statements"]));
     let said = profile(&sandbox, &["--undo"]).fails_with(1);
-    assert!(said.contains("no change that could be taken back"), "{said}");
+    assert!(said.contains("no change to undo"), "{said}");
 
     // Every version is still there.
     let of_version = |n: &str| json_of(&sandbox, &["--version", n]);
@@ -152,7 +152,7 @@ fn changes_make_versions_and_win() {
     let versions = json_of(&sandbox, &["--versions"]);
     assert_eq!(versions["versions"].as_array().unwrap().len(), 4);
     let listed = profile(&sandbox, &["--versions"]).ok().stdout;
-    assert!(listed.contains("take back version 2"), "{listed}");
+    assert!(listed.contains("undo version 2"), "{listed}");
     let said = profile(&sandbox, &["--version", "5"]).fails_with(1);
     assert!(said.contains("versions 0 to 4"), "{said}");
     // The profiles of other users are unchanged.
@@ -208,7 +208,7 @@ fn an_editor_changes_the_profile() {
     assert!(said.contains("after the editor ended"), "{said}");
     let said = edit(&sandbox, "exit 3", &[]).fails_with(1);
     assert!(said.contains("ended with an error"), "{said}");
-    let path = said.split("was typed is in ").nth(1).unwrap().trim();
+    let path = said.split("text is kept in ").nth(1).unwrap().trim();
     std::fs::remove_file(path).unwrap();
     // Another process changes the profile while the editor is open.
     let program = env!("CARGO_BIN_EXE_idiolect");

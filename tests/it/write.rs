@@ -183,7 +183,7 @@ fn constrained_differences_can_always_be_read() {
         assert_eq!(count(&profile(user, &["--json"]).json(), "reused"), 3);
         let shown = profile(user, &[]).ok().stdout;
         assert!(shown.starts_with("Writing style\n"), "{shown}");
-        assert!(!shown.contains("Differences told as a whole"), "{shown}");
+        assert!(!shown.contains("Differences in free text"), "{shown}");
     }
     // Free differences are computed apart from constrained ones. Too few tokens give an error that
     // says how many are needed.

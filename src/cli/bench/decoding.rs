@@ -10,13 +10,13 @@ use idiolect::model::gguf::Gguf;
 use super::super::context::Context;
 use super::super::output;
 use super::rounds::{BenchCase, BenchResult, BenchSpec, BenchUnit, measure as rounds, timed};
-use super::{Args, Name};
+use super::{Args, BenchName};
 
 /// Number of prompt tokens per forward step.
 const PORTION: usize = 256;
 
 pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<Vec<BenchResult>> {
-    let names = [Name::Prefill, Name::Decode, Name::BatchedDecode];
+    let names = [BenchName::Prefill, BenchName::Decode, BenchName::BatchedDecode];
     if !names.into_iter().any(|name| args.measures(name)) {
         return Ok(Vec::new());
     }
@@ -34,12 +34,12 @@ fn measure_decoder<D: Decoder>(
     let fits = |n: usize| {
         let context = decoder.config().context;
         if n > context {
-            output::note(&format!("left out: {n} tokens do not fit the window of {context}"));
+            output::note(&format!("left out: {n} tokens exceed the context window of {context}"));
         }
         n <= context
     };
     let mut cases = Vec::new();
-    if args.measures(Name::Prefill) {
+    if args.measures(BenchName::Prefill) {
         for n in args.prompt.iter().copied().filter(|n| fits(*n)) {
             cases.push(prompt_case(decoder, n));
         }
@@ -47,8 +47,8 @@ fn measure_decoder<D: Decoder>(
     let together = std::iter::once(1).chain(args.sequences.iter().copied());
     for (place, n_seq) in together.enumerate() {
         let (name, depths) = match place {
-            0 => (Name::Decode, &[0, 2048][..]),
-            _ => (Name::BatchedDecode, &[0][..]),
+            0 => (BenchName::Decode, &[0, 2048][..]),
+            _ => (BenchName::BatchedDecode, &[0][..]),
         };
         if !args.measures(name) {
             continue;
@@ -77,8 +77,8 @@ fn load(context: &Context) -> anyhow::Result<LoadedDecoder> {
 
 fn prompt_case<D: Decoder>(decoder: &D, n: usize) -> BenchCase<'_> {
     BenchCase {
-        what: BenchSpec {
-            name: Name::Prefill.as_str(),
+        spec: BenchSpec {
+            name: BenchName::Prefill,
             n_tokens: n,
             n_seq: 1,
             depth: 0,
@@ -90,7 +90,7 @@ fn prompt_case<D: Decoder>(decoder: &D, n: usize) -> BenchCase<'_> {
 
 fn text_case<'a, D: Decoder>(
     decoder: &'a D,
-    name: Name,
+    name: BenchName,
     n_seq: usize,
     depth: usize,
     n_tokens: usize,
@@ -104,14 +104,14 @@ fn text_case<'a, D: Decoder>(
         write_one(decoder, &mut caches, 0)?;
         timed(|| (1..=n_tokens).try_for_each(|place| write_one(decoder, &mut caches, place)))
     };
-    let what = BenchSpec {
-        name: name.as_str(),
+    let spec = BenchSpec {
+        name,
         n_tokens: n_seq * n_tokens,
         n_seq,
         depth,
         unit: BenchUnit::TokensPerSecond,
     };
-    Ok(BenchCase { what, once: Box::new(once) })
+    Ok(BenchCase { spec, once: Box::new(once) })
 }
 
 /// Runs a prompt of `n` tokens and returns its cache. Also computes the logits after the last

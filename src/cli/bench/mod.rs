@@ -8,8 +8,7 @@ mod whole;
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::output;
@@ -19,48 +18,58 @@ use rounds::BenchResult;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    long_about = "Measure how fast this machine is with these models\n\n\
-        The models of --lm and --encoder are measured on the device of --device, with --threads \
-        and --cpu-isa: prompts (prefill), one text and several at a time written on after nothing \
-        and after long prompts (decode, batched-decode), a text scored, the sample corpus embedded \
-        and indexed, and one whole personalization of the sample corpus by dpl. Each is run once to \
-        warm up and then --runs times, in turns with the others; what counts is the median. \
-        Nothing is read from or written to the store.",
+    long_about = "Benchmark the models on this machine\n\n\
+        Measures the models of --lm and --encoder on --device. Each benchmark is run once to warm \
+        up and then --runs times, in turns with the others; compare the medians. The store is \
+        neither read nor written.\n\n\
+        prefill: prompt tokens per second\n\
+        decode: decoded tokens per second of one sequence\n\
+        batched-decode: decoded tokens per second of several sequences together\n\
+        score: tokens per second when a text of 512 tokens is scored\n\
+        embed: texts of the sample corpus embedded per second\n\
+        index: reviews of the sample corpus embedded, stored and indexed per second\n\
+        personalize: seconds that dpl takes for one text, including all differences\n\
+        replay: seconds that recorded requests take (--requests)",
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {
-    /// Measure only these. `replay` is measured only if it is named
-    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
-    only: Vec<Name>,
-    /// Number of measured runs of each; raise it if results scatter
+    /// Run only these benchmarks; use it to save time. `replay` runs only if it is named
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        value_parser = values::named::<BenchName>()
+    )]
+    only: Vec<BenchName>,
+    /// Number of measured runs of each benchmark; raise it if results vary
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = values::count())]
     runs: usize,
-    /// Prompt lengths of prefill, in tokens
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [512, 2048, 4096],
+    /// Prompt lengths of prefill, in tokens; set the lengths of your prompts
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "512,2048,4096",
           value_parser = values::tokens(1))]
     prompt: Vec<usize>,
-    /// Numbers of tokens in the cache before decoding starts [default: 0 and 2048 for one text, 0
-    /// for several]
+    /// Numbers of tokens in the cache before decoding starts; raise them to see the effect of long
+    /// prompts [default: 0,2048 for decode, 0 for batched-decode]
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = values::tokens(0))]
     depth: Vec<usize>,
-    /// Numbers of sequences decoded together
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [8, 32],
+    /// Numbers of sequences decoded together; raise them for a GPU
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "8,32",
           value_parser = values::sequences())]
     sequences: Vec<usize>,
-    /// Number of tokens decoded per sequence
+    /// Number of tokens decoded per sequence; lower it for a quick run
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = values::tokens(1))]
     tokens: usize,
-    /// File of requests to replay, as `--record-requests` writes it; can be repeated. Each file is
-    /// a job: its requests are sent in their order, and at the same time as each other if they
-    /// were. Lengths are as recorded; tokens are chosen greedily
-    #[arg(long, value_name = "FILE", required_if_eq("only", "replay"))]
+    /// Files of requests to replay, written by `--record-requests`. Each file is a job, whose
+    /// requests are sent in the recorded order and concurrency. Texts get the recorded lengths; their
+    /// tokens are chosen greedily
+    #[arg(long, value_name = "FILE,...", value_delimiter = ',', required_if_eq("only", "replay"))]
     requests: Vec<PathBuf>,
-    /// Number of jobs replayed at the same time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::sequences())]
+    /// Number of jobs replayed at the same time; raise it to measure several users at once
+    #[arg(hide = true, long, value_name = "N", default_value_t = 1, value_parser = values::sequences())]
     jobs: usize,
-    /// Replay all runs on one engine, so that later runs reuse the prefix cache of earlier ones;
-    /// without this each run starts with an empty cache
-    #[arg(long)]
+    /// Replay all runs on one engine, so that later runs reuse the prefix cache of earlier ones; use
+    /// it to measure a warm cache
+    #[arg(long, hide = true)]
     keep_cache: bool,
 }
 
@@ -73,9 +82,11 @@ Examples:
   idiolect bench --only replay --requests job.jsonl";
 
 /// A benchmark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-enum Name {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum BenchName {
     /// Prompt tokens per second
+    #[default]
     Prefill,
     /// Decoded tokens per second of one sequence
     Decode,
@@ -108,7 +119,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     results.extend(whole::measure_score(&args, context)?);
     results.extend(whole::measure_encoder(&args, context)?);
     results.extend(whole::measure_personalization(&args, context)?);
-    if args.measures(Name::Replay) {
+    if args.measures(BenchName::Replay) {
         results.push(replay::measure(&args, context)?);
     }
     machine.look_at_memory();
@@ -120,26 +131,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 }
 
 impl Args {
-    fn measures(&self, name: Name) -> bool {
+    fn measures(&self, name: BenchName) -> bool {
         match self.only.is_empty() {
-            true => name != Name::Replay,
+            true => name != BenchName::Replay,
             false => self.only.contains(&name),
-        }
-    }
-}
-
-impl Name {
-    /// Name in results and in `--only`.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Prefill => "prefill",
-            Self::Decode => "decode",
-            Self::BatchedDecode => "batched-decode",
-            Self::Score => "score",
-            Self::Embed => "embed",
-            Self::Index => "index",
-            Self::Personalize => "personalize",
-            Self::Replay => "replay",
         }
     }
 }

@@ -9,12 +9,12 @@ use idiolect::lm::{Eos, Lm, Outcome, Prompt, Recorded, Request, Verb};
 use idiolect::progress::Progress as _;
 use serde_json::json;
 
+use super::super::block_on::block_on;
 use super::super::context::Context;
 use super::super::output;
-use super::super::wait::wait;
 use super::machine::resident;
 use super::rounds::{BenchResult, BenchSpec, BenchUnit, timed};
-use super::{Args, Name};
+use super::{Args, BenchName};
 
 pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<BenchResult> {
     let jobs: Vec<Vec<Recorded>> =
@@ -23,7 +23,7 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<BenchRes
     let prompt_tokens: usize = requests().map(prompt_tokens).sum();
     let completion_tokens: usize = requests().map(|request| request.completion_tokens).sum();
 
-    let (mut taken, mut residents, mut reused) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut durations, mut residents, mut reused) = (Vec::new(), Vec::new(), Vec::new());
     let (mut engine, mut kv_peak) = (None, 0);
     for _ in 0..args.runs {
         let lm = match engine.take() {
@@ -32,24 +32,24 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<BenchRes
         };
         let before = lm.stats().reused_tokens;
         context.begin("replay", Some(requests().count() as u64));
-        let duration = timed(|| wait(context, replay(&lm, &jobs, args.jobs, context))?);
+        let duration = timed(|| block_on(context, replay(&lm, &jobs, args.jobs, context))?);
         context.end();
-        taken.push(duration?);
+        durations.push(duration?);
         reused.push(lm.stats().reused_tokens - before);
         kv_peak = kv_peak.max(lm.stats().kv_peak_bytes);
         residents.push(resident("VmRSS"));
         // A dropped engine leaves its thread a moment later; each run gets a new one.
         engine = args.keep_cache.then_some(lm);
     }
-    let what = BenchSpec {
-        name: Name::Replay.as_str(),
+    let spec = BenchSpec {
+        name: BenchName::Replay,
         n_tokens: prompt_tokens + completion_tokens,
         n_seq: requests().count(),
         depth: 0,
         unit: BenchUnit::Seconds,
     };
-    let mut measured = what.measured(&taken);
-    let seconds: Vec<f64> = taken.iter().map(std::time::Duration::as_secs_f64).collect();
+    let mut measured = spec.measured(&durations);
+    let seconds: Vec<f64> = durations.iter().map(std::time::Duration::as_secs_f64).collect();
     for (name, value) in [
         ("prompt_tokens", json!(prompt_tokens)),
         ("completion_tokens", json!(completion_tokens)),

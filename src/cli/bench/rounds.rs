@@ -8,10 +8,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::super::context::Context;
+use super::super::values::name_of;
+use super::BenchName;
 
 /// A benchmark that can be run repeatedly.
 pub(super) struct BenchCase<'a> {
-    pub(super) what: BenchSpec,
+    pub(super) spec: BenchSpec,
     /// Runs it once and returns the time it took, without preparations.
     pub(super) once: Box<dyn FnMut() -> anyhow::Result<Duration> + 'a>,
 }
@@ -19,7 +21,7 @@ pub(super) struct BenchCase<'a> {
 /// Name and sizes of a benchmark.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct BenchSpec {
-    pub(super) name: &'static str,
+    pub(super) name: BenchName,
     /// Number of tokens processed, all sequences together.
     pub(super) n_tokens: usize,
     /// Number of sequences, texts, reviews or requests.
@@ -48,7 +50,7 @@ pub(super) enum BenchUnit {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct BenchResult {
     #[serde(flatten)]
-    pub(super) what: BenchSpec,
+    pub(super) spec: BenchSpec,
     pub(super) runs: usize,
     pub(super) median: f64,
     pub(super) min: f64,
@@ -65,43 +67,45 @@ pub(super) fn measure(
     runs: usize,
     context: &Context,
 ) -> anyhow::Result<Vec<BenchResult>> {
-    let mut taken = vec![Vec::new(); cases.len()];
+    let mut durations = vec![Vec::new(); cases.len()];
     for run in 0..=runs {
-        for (case, taken) in cases.iter_mut().zip(&mut taken) {
+        for (case, durations) in cases.iter_mut().zip(&mut durations) {
             if context.stop_requested() {
                 anyhow::bail!("stopped");
             }
-            context.begin(&format!("{} {}", case.what.name, case.what.sizes()), None);
+            context.begin(&format!("{} {}", name_of(&case.spec.name), case.spec.sizes()), None);
             let duration = (case.once)();
             context.end();
             let duration = duration?;
             if run > 0 {
-                taken.push(duration);
+                durations.push(duration);
             }
         }
     }
-    let measured = cases.iter().zip(&taken).map(|(case, taken)| case.what.measured(taken));
+    let measured =
+        cases.iter().zip(&durations).map(|(case, durations)| case.spec.measured(durations));
     Ok(measured.collect())
 }
 
 impl BenchSpec {
     /// Computes the statistics from the times of the runs; `taken` must not be empty.
-    pub(super) fn measured(&self, taken: &[Duration]) -> BenchResult {
-        let mut figures: Vec<f64> = taken.iter().map(|taken| self.figure(*taken)).collect();
+    pub(super) fn measured(&self, durations: &[Duration]) -> BenchResult {
+        let mut figures: Vec<f64> =
+            durations.iter().map(|duration| self.figure(*duration)).collect();
         figures.sort_by(f64::total_cmp);
         let n = figures.len();
         let median = (figures[(n - 1) / 2] + figures[n / 2]) / 2.0;
         let (min, max) = (figures[0], figures[n - 1]);
-        BenchResult { what: self.clone(), runs: n, median, min, max, more: Map::new() }
+        BenchResult { spec: self.clone(), runs: n, median, min, max, more: Map::new() }
     }
 
-    fn figure(&self, taken: Duration) -> f64 {
+    fn figure(&self, duration: Duration) -> f64 {
         let count = match self.unit {
-            BenchUnit::Seconds => return taken.as_secs_f64(),
+            BenchUnit::Seconds => return duration.as_secs_f64(),
             BenchUnit::TokensPerSecond => self.n_tokens,
             BenchUnit::TextsPerSecond | BenchUnit::ReviewsPerSecond => self.n_seq,
         };
-        count as f64 / taken.as_secs_f64().max(1e-9)
+        count as f64 / duration.as_secs_f64().max(1e-9)
     }
 
     fn sizes(&self) -> String {
@@ -120,21 +124,19 @@ pub(super) fn timed<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Resu
 pub(super) fn table(results: &[BenchResult]) -> String {
     let mut table = format!(
         "{:<16}{:>8}{:>6}{:>7}{:>11}{:>11}{:>11}  unit",
-        "what", "tokens", "seqs", "depth", "median", "min", "max"
+        "name", "tokens", "seqs", "depth", "median", "min", "max"
     );
-    for BenchResult { what, median, min, max, more, .. } in results {
-        let BenchSpec { name, n_tokens, n_seq, depth, unit } = what;
+    for BenchResult { spec, median, min, max, more, .. } in results {
+        let BenchSpec { name, n_tokens, n_seq, depth, unit } = spec;
         // Writing to a `String` cannot fail.
         let _ = write!(
             table,
-            "\n{name:<16}{n_tokens:>8}{n_seq:>6}{depth:>7}{:>11}{:>11}{:>11}  {}",
+            "\n{:<16}{n_tokens:>8}{n_seq:>6}{depth:>7}{:>11}{:>11}{:>11}  {}",
+            name_of(name),
             shown(*median),
             shown(*min),
             shown(*max),
-            serde_json::to_value(unit)
-                .ok()
-                .and_then(|u| Some(u.as_str()?.to_owned()))
-                .unwrap_or_default(),
+            name_of(unit),
         );
         for (name, value) in more {
             let _ = write!(table, "\n  {}: {value}", name.replace('_', " "));
@@ -155,23 +157,23 @@ fn shown(figure: f64) -> String {
 mod tests {
     use super::*;
 
-    fn what(unit: BenchUnit) -> BenchSpec {
-        BenchSpec { name: "decode", n_tokens: 100, n_seq: 4, depth: 0, unit }
+    fn spec(unit: BenchUnit) -> BenchSpec {
+        BenchSpec { name: BenchName::Decode, n_tokens: 100, n_seq: 4, depth: 0, unit }
     }
 
     #[test]
     fn the_median_lies_between_the_smallest_and_the_largest() {
-        let taken = [4.0, 1.0, 2.0, 10.0].map(Duration::from_secs_f64);
-        let seconds = what(BenchUnit::Seconds).measured(&taken);
+        let durations = [4.0, 1.0, 2.0, 10.0].map(Duration::from_secs_f64);
+        let seconds = spec(BenchUnit::Seconds).measured(&durations);
         assert_eq!((seconds.median, seconds.min, seconds.max), (3.0, 1.0, 10.0));
-        let rates = what(BenchUnit::TokensPerSecond).measured(&taken[..3]);
+        let rates = spec(BenchUnit::TokensPerSecond).measured(&durations[..3]);
         assert_eq!((rates.median, rates.min, rates.max), (50.0, 25.0, 100.0));
-        assert_eq!(what(BenchUnit::TextsPerSecond).measured(&taken[..1]).median, 1.0);
+        assert_eq!(spec(BenchUnit::TextsPerSecond).measured(&durations[..1]).median, 1.0);
     }
 
     #[test]
     fn the_table_says_what_the_json_says() {
-        let mut measured = what(BenchUnit::TokensPerSecond).measured(&[Duration::from_millis(400)]);
+        let mut measured = spec(BenchUnit::TokensPerSecond).measured(&[Duration::from_millis(400)]);
         measured.more.insert("prompt_tokens".to_owned(), 7.into());
         let json = serde_json::to_value(&measured).unwrap_or_default();
         assert_eq!((&json["unit"], &json["n_seq"]), (&"tokens/s".into(), &4.into()));

@@ -5,44 +5,38 @@ use idiolect::client::CachePolicy;
 use idiolect::corpus::{Store, View};
 use idiolect::encoder::Encoder;
 use idiolect::lm::{Lm, Prompt, ScoreRequest};
-use idiolect::methods::{Generated, Method, MethodInputs, Options};
+use idiolect::methods::{Generated, Method, MethodInputs, MethodOptions};
 use idiolect::peers::{BuildOptions, build_index};
 use idiolect::progress::{Progress as _, Silent};
 use idiolect::task::Task;
 use tempfile::TempDir;
 
+use super::super::block_on::block_on;
 use super::super::context::Context;
 use super::super::sample;
-use super::super::wait::wait;
 use super::rounds::{BenchCase, BenchResult, BenchSpec, BenchUnit, measure as rounds, timed};
-use super::{Args, Name};
+use super::{Args, BenchName};
 
 /// Number of tokens of the scored text.
 const SCORED: usize = 512;
 
 pub(super) fn measure_score(args: &Args, context: &Context) -> anyhow::Result<Vec<BenchResult>> {
-    if !args.measures(Name::Score) {
+    if !args.measures(BenchName::Score) {
         return Ok(Vec::new());
     }
     let (lm, sample) = (context.lm()?, Sample::new()?);
     let text = text_of(&lm, &sample.texts()?.join(" "))?;
-    let what = BenchSpec {
-        name: Name::Score.as_str(),
+    let spec = BenchSpec {
+        name: BenchName::Score,
         n_tokens: lm.count_text(&text)?,
         n_seq: 1,
         depth: 0,
         unit: BenchUnit::TokensPerSecond,
     };
     // No cache holds log-probabilities: every run computes all of them.
-    let score = || {
-        timed(|| {
-            Ok(wait(
-                context,
-                lm.score(ScoreRequest::new(Prompt::Text(String::new()), text.clone())),
-            )??)
-        })
-    };
-    rounds(&mut [BenchCase { what, once: Box::new(score) }], args.runs, context)
+    let request = || ScoreRequest::new(Prompt::Text(String::new()), text.clone());
+    let score = || timed(|| Ok(block_on(context, lm.score(request()))??));
+    rounds(&mut [BenchCase { spec, once: Box::new(score) }], args.runs, context)
 }
 
 /// Returns the beginning of `text`, whole words only, with [`SCORED`] tokens; filled up with " the"
@@ -60,29 +54,24 @@ fn text_of(lm: &Lm, text: &str) -> anyhow::Result<String> {
 }
 
 pub(super) fn measure_encoder(args: &Args, context: &Context) -> anyhow::Result<Vec<BenchResult>> {
-    if !args.measures(Name::Embed) && !args.measures(Name::Index) {
+    if !args.measures(BenchName::Embed) && !args.measures(BenchName::Index) {
         return Ok(Vec::new());
     }
     let encoder = context.encoder()?;
     let texts = Sample::new()?.texts()?;
-    let what = |name: Name, unit| BenchSpec {
-        name: name.as_str(),
-        n_tokens: 0,
-        n_seq: texts.len(),
-        depth: 0,
-        unit,
-    };
+    let spec =
+        |name: BenchName, unit| BenchSpec { name, n_tokens: 0, n_seq: texts.len(), depth: 0, unit };
     let mut cases = Vec::new();
-    if args.measures(Name::Embed) {
+    if args.measures(BenchName::Embed) {
         let n_tokens = encoder.encode(&texts)?.iter().map(|embedding| embedding.n_tokens).sum();
         cases.push(BenchCase {
-            what: BenchSpec { n_tokens, ..what(Name::Embed, BenchUnit::TextsPerSecond) },
+            spec: BenchSpec { n_tokens, ..spec(BenchName::Embed, BenchUnit::TextsPerSecond) },
             once: Box::new(|| timed(|| Ok(encoder.encode(&texts)?))),
         });
     }
-    if args.measures(Name::Index) {
+    if args.measures(BenchName::Index) {
         cases.push(BenchCase {
-            what: what(Name::Index, BenchUnit::ReviewsPerSecond),
+            spec: spec(BenchName::Index, BenchUnit::ReviewsPerSecond),
             once: Box::new(|| {
                 let sample = Sample::new()?;
                 let options = BuildOptions::default();
@@ -97,12 +86,12 @@ pub(super) fn measure_personalization(
     args: &Args,
     context: &Context,
 ) -> anyhow::Result<Vec<BenchResult>> {
-    if !args.measures(Name::Personalize) {
+    if !args.measures(BenchName::Personalize) {
         return Ok(Vec::new());
     }
     let (encoder, sample) = (context.encoder()?, Sample::new()?);
     build_index(&sample.store, &encoder, &BuildOptions::default(), &Silent)?;
-    let mut taken = Vec::new();
+    let mut durations = Vec::new();
     let mut written = None;
     // Too slow for a warm-up run. Each run has a new engine with an empty cache.
     for _ in 0..args.runs {
@@ -113,17 +102,17 @@ pub(super) fn measure_personalization(
             Ok(())
         });
         context.end();
-        taken.push(duration?);
+        durations.push(duration?);
     }
     let written = written.context("nothing was measured")?;
-    let what = BenchSpec {
-        name: Name::Personalize.as_str(),
+    let spec = BenchSpec {
+        name: BenchName::Personalize,
         n_tokens: written.prompt_tokens + written.completion_tokens,
         n_seq: written.computed,
         depth: 0,
         unit: BenchUnit::Seconds,
     };
-    let mut measured = what.measured(&taken);
+    let mut measured = spec.measured(&durations);
     measured.more.insert("prompt_tokens".to_owned(), written.prompt_tokens.into());
     measured.more.insert("completion_tokens".to_owned(), written.completion_tokens.into());
     Ok(vec![measured])
@@ -147,14 +136,14 @@ fn personalize(
         task: &task,
         progress: &Silent,
     };
-    let options = Options {
+    let options = MethodOptions {
         max_tokens: Some(sample::TEXT_TOKENS),
         profile_max_tokens: Some(sample::PROFILE_TOKENS),
         reuse: CachePolicy::Nothing,
-        ..Options::of(&task)
+        ..MethodOptions::of(&task)
     };
     let target = sample::target(store, &held_out)?;
-    Ok(wait(context, Method::DPL.write(&material, &target, &options, None))??)
+    Ok(block_on(context, Method::DPL.write(&material, &target, &options, None))??)
 }
 
 /// The sample corpus in a temporary store, deleted when dropped.

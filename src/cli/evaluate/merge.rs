@@ -9,8 +9,8 @@ use super::super::output;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Copies of the store that other machines evaluated parts in
-    #[arg(required = true, value_name = "STORE")]
+    /// Copies of the store in which other machines evaluated parts
+    #[arg(required = true, value_name = "STORE", value_delimiter = ',')]
     stores: Vec<PathBuf>,
 }
 
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
         return output::json(&serde_json::json!({ "taken": taken }));
     }
     for (path, n) in taken {
-        output::line(&format!("{n} answers and scores taken over from {path}"))?;
+        output::line(&format!("{n} answers and scores copied from {path}"))?;
     }
     Ok(())
 }

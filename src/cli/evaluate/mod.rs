@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::client::Model;
 use idiolect::corpus::Store;
 use idiolect::difference::SentenceVectors;
@@ -19,28 +18,27 @@ use idiolect::evaluate::report::{
 };
 use idiolect::evaluate::{EvalContext, MetricGroup, MetricSet, Shard, run as run_plan, statistics};
 use idiolect::lm::Lm;
-use idiolect::methods::Method;
+use idiolect::methods::{Method, MethodOptions};
 
+use super::block_on::block_on;
 use super::context::Context;
-use super::output;
 use super::settings::MethodArgs;
-use super::values;
-use super::wait::wait;
+use super::{output, values};
 
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    long_about = "Measure how well methods write as the users of a split would\n\n\
-        Every answer and every score goes to the store as it comes: a run that was stopped, however \
-        roughly, is gone on with by the same command, and ends with the same figures. Methods share \
-        what they have in common.",
+    long_about = "Evaluate methods on held-out texts, with controls\n\n\
+        The methods write or score the held-out texts of a split, which `idiolect split` makes. \
+        Every answer and every score is stored as soon as it is computed: after an interruption, \
+        run the same command again; it continues and gives the same figures.",
     after_help = AFTER_HELP
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    asked: Asked,
+    run: RunArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -50,72 +48,83 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-struct Asked {
-    /// Methods to evaluate, separated by commas
+struct RunArgs {
+    /// Methods to evaluate, separated by commas; `idiolect write --help` describes them
     #[arg(
         long,
         value_name = "NAMES",
         value_delimiter = ',',
         default_value = "non-perso,rag,scp,dpl",
+        hide_possible_values = true,
         value_parser = values::method()
     )]
     methods: Vec<Method>,
-    /// Measures, separated by commas:
-    /// lexical (ROUGE, BLEU, METEOR, lengths, copies),
-    /// likelihood (bits per token of the real text; no text is written),
-    /// wrong-user (gain of the right history over another user's),
-    /// neutral-title (without the real title, which reveals the writer's voice),
-    /// swap (which of two users on one item wrote which text),
-    /// identification (the same among fifty users),
-    /// judge (a language model rates the similarity to the real text),
-    /// judge-pairs (which of two methods' texts is more similar to the real text, for every two)
+    /// Measures, separated by commas; leave some out to save time:
+    ///   lexical         ROUGE, BLEU, METEOR, lengths, copies
+    ///   likelihood      bits per token of the real text; no text is written
+    ///   wrong-user      gain of the right history over another user's
+    ///   neutral-title   without the real title, which reveals the user's style
+    ///   swap            which of two users on one item wrote which text
+    ///   identification  which of fifty users wrote which text
+    ///   judge           a language model rates the similarity to the real text
+    ///   judge-pairs     a language model chooses the more similar of two methods' texts
     #[arg(
         long,
+        verbatim_doc_comment,
         value_name = "NAMES",
         value_delimiter = ',',
         default_value = "lexical,likelihood,wrong-user,swap,identification",
-        value_parser = PossibleValuesParser::new(MetricGroup::ALL.map(MetricGroup::name)).map(measure)
+        hide_possible_values = true,
+        value_parser = values::named::<MetricGroup>()
     )]
     measures: Vec<MetricGroup>,
     #[command(flatten)]
     choice: plan::PlanArgs,
-    /// Seed of the first text of each target; also of the choice of users, wrong users and pairs
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    seed: u64,
+    /// Seed of the first text of each target, and of the choice of users, wrong users and pairs;
+    /// change it to draw other users [default: 42]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Number of texts per held-out text, with consecutive seeds; raise it to reduce the noise of
     /// sampling
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// Number of tokens of the real text that are scored, from its first; 0 scores all
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = values::tokens(0))]
+    /// Number of tokens of the real text that are scored, from its first; lower it to save time,
+    /// 0 scores all
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 200,
+        value_parser = values::tokens(0),
+        hide = true
+    )]
     score_tokens: usize,
-    /// Maximum number of tokens of a written text [default: the task's]
+    /// Maximum number of tokens of a written text; lower it to save time [default: the task's]
     #[arg(long, value_name = "N", value_parser = values::tokens(1))]
     max_tokens: Option<usize>,
-    /// Language model that judges: a catalog name or the path of a GGUF file; best of another
-    /// family than --lm [default: --lm]
-    #[arg(long, value_name = "NAME|PATH")]
+    /// Language model that judges: a catalog name or the path of a GGUF file; choose another family
+    /// than that of --lm, because models prefer their own texts [default: --lm]
+    #[arg(long, value_name = "NAME|PATH", hide = true)]
     judge: Option<String>,
-    /// Sentence encoder that compares texts with users in the swap test; must differ from
-    /// --encoder, which chooses peers: a catalog name or the path of a folder
-    #[arg(long, value_name = "NAME|PATH")]
+    /// Second sentence encoder, which compares texts with users in the swap test: a catalog name or
+    /// the path of a folder. It must differ from --encoder, which chooses peers
+    #[arg(long, value_name = "NAME|PATH", hide = true)]
     closeness_encoder: Option<String>,
     /// Folder of WordNet (of Debian's `wordnet-base`: /usr/share/wordnet) or of NLTK's data, for
-    /// METEOR; without it METEOR knows no synonyms and has another name
-    #[arg(long, env = "IDIOLECT_WORDNET", value_name = "DIR")]
+    /// METEOR; set it to compare with published figures. Without it METEOR knows no synonyms
+    #[arg(long, env = "IDIOLECT_WORDNET", value_name = "DIR", hide = true)]
     wordnet: Option<PathBuf>,
-    /// Evaluate only part I of N, counted from 1, into the store, and print no report; use it to
-    /// share the work among machines
+    /// Evaluate only part I of N, counted from 1, and print no report; use it to share the work
+    /// among machines
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<Shard>,
-    /// Write a report to FILE, a self-contained HTML page: figures, plots, examples, cost
+    /// Write a report with figures, plots, examples and cost to FILE, one HTML page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Write the figures to FILE as CSV: method,measure,mean,low,high,n,p
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     #[command(flatten)]
-    settings: MethodArgs,
+    settings: MethodArgs<true>,
 }
 
 const AFTER_HELP: &str = "\
@@ -129,11 +138,11 @@ Examples:
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     match args.command {
         Some(Command::Merge(args)) => merge::run(&args, context),
-        None => evaluate(&args.asked, context),
+        None => evaluate(&args.run, context),
     }
 }
 
-fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
+fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
     let task = args.settings.task()?;
     let measures = MetricSet::new(&args.measures);
     let meteor = match &args.wordnet {
@@ -143,8 +152,10 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
     let store = Store::open_existing(&context.globals.store)?;
     let split = args.choice.split(&store)?;
     let lm = context.lm()?;
-    let mut options = args.settings.options(&task);
-    options.seed = args.seed;
+    let mut options = args.settings.options(&task)?;
+    options.seed = args.seed.unwrap_or(options.seed);
+    options.max_tokens = args.max_tokens.or(options.max_tokens);
+    let seed = options.seed;
     let compares = args.methods.iter().any(|method| method.needs_peers(&options));
     let encoder = (compares || measures.swaps()).then(|| context.encoder()).transpose()?;
     let closeness = match (&args.closeness_encoder, measures.has(MetricGroup::Swap)) {
@@ -154,15 +165,14 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
     let stamps = closeness.as_ref().map(Encoder::stamp).zip(encoder.as_ref().map(Encoder::stamp));
     anyhow::ensure!(
         stamps.is_none_or(|(one, other)| one != other),
-        "--closeness-encoder is the encoder that chooses peers; name another one, or leave it out"
+        "--closeness-encoder is also the encoder that chooses peers; name another one, or leave it out"
     );
-    let plan = args.choice.plan(&store, &split, &measures, encoder.as_ref(), args.seed)?;
+    let plan = args.choice.plan(&store, &split, &measures, encoder.as_ref(), seed)?;
     let judges = measures.has(MetricGroup::Judge) || measures.has(MetricGroup::JudgePairs);
     let judge = match (&args.judge, judges) {
         (Some(name), true) => Some(context.lm_named(name)?),
         _ => None,
     };
-    options.max_tokens = args.max_tokens;
     let eval = EvalContext {
         store: &store,
         model: &lm,
@@ -175,14 +185,14 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
         metrics: &measures,
     };
     let shard = args.shard.unwrap_or(Shard::WHOLE);
-    let results = wait(context, run_plan(&eval, &plan, &args.methods, shard, context))??;
+    let results = block_on(context, run_plan(&eval, &plan, &args.methods, shard, context))??;
     if !context.globals.quiet {
         for of_method in &results.methods {
             output::note(&format!("{}: {:.1} s", of_method.method.name(), of_method.seconds));
         }
     }
     if args.shard.is_some() {
-        output::note("this part is in the store; `idiolect evaluate merge` joins parts");
+        output::note("this part is stored; join the parts with `idiolect evaluate merge`");
         return Ok(());
     }
     let encoders = [("encoder", encoder.as_ref()), ("closeness-encoder", closeness.as_ref())];
@@ -194,8 +204,9 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
         task: format!("{} {}", args.settings.task_name(), task.hash()),
         split: serde_json::json!({ "name": split.name, "parameters": split.parameters }),
         plan: serde_json::json!(plan.options),
-        seed: args.seed,
-        statistics: statistics::Settings { seed: args.seed, ..Default::default() },
+        settings: options.changed_from(&MethodOptions::of(&task)),
+        seed,
+        statistics: statistics::Settings { seed, ..Default::default() },
     };
     let encoder = closeness.as_ref().map(|encoder| encoder as &dyn SentenceVectors);
     let inputs = ReportInputs {
@@ -215,7 +226,7 @@ fn evaluate(args: &Asked, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-fn write_files(args: &Asked, report: &EvalReport) -> anyhow::Result<()> {
+fn write_files(args: &RunArgs, report: &EvalReport) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
         write(path, &to_csv(report))?;
     }
@@ -255,17 +266,10 @@ fn command_line() -> String {
     std::iter::once("idiolect".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
 }
 
-fn measure(name: String) -> MetricGroup {
-    MetricGroup::ALL
-        .into_iter()
-        .find(|measure| measure.name() == name)
-        .unwrap_or(MetricGroup::Lexical)
-}
-
 fn shard(text: &str) -> Result<Shard, String> {
     let parts = text.split_once('/').and_then(|(index, of)| {
         let (index, of) = (index.parse::<usize>().ok()?, of.parse::<usize>().ok()?);
         (1..=of).contains(&index).then_some(Shard { index: index - 1, of })
     });
-    parts.ok_or_else(|| "a part and the number of parts are needed, e.g. 1/3".to_owned())
+    parts.ok_or_else(|| "expected a part and the number of parts, e.g. 1/3".to_owned())
 }

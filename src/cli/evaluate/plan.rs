@@ -1,8 +1,7 @@
-//! Options that choose the held-out texts and the controls of an evaluation.
+//! MethodOptions that choose the held-out texts and the controls of an evaluation.
 
 use std::collections::HashMap;
 
-use clap::ValueEnum;
 use idiolect::corpus::Store;
 use idiolect::corpus::split::{Split, SplitPart};
 use idiolect::encoder::Encoder;
@@ -13,29 +12,32 @@ use super::super::values;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct PlanArgs {
-    /// Held-out texts to evaluate; use val to choose settings
-    #[arg(long, value_enum, default_value_t = PartName::Test)]
+    /// Held-out texts to evaluate; use val to choose settings, and test for the final figures
+    #[arg(long, default_value = "test", value_parser = values::named::<PartName>())]
     split: PartName,
-    /// Name of the split, as given to `idiolect split`
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    /// Name of the split, as given to `idiolect split`; change it if you made several
+    #[arg(long, value_name = "NAME", default_value = "default", hide = true)]
     split_name: String,
     /// Maximum number of users, drawn at random; lower it for a quick run [default: all of the
     /// split]
     #[arg(long, value_name = "N", value_parser = values::rows(1))]
     users: Option<usize>,
-    /// Number of other, similar users whose histories each held-out text is evaluated with
+    /// Number of other, similar users whose histories each held-out text is also evaluated with;
+    /// lower it to save time
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = values::number(0..=1000))]
     wrong_users: usize,
     /// Maximum number of pairs of users for each half of the swap test (random pairs and nearest
-    /// pairs)
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = values::rows(0))]
+    /// pairs); raise it for narrower intervals
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = values::rows(0), hide = true)]
     pairs: usize,
-    /// Let peers' texts be newer than the held-out text, as in DPL's published code
-    #[arg(long)]
+    /// Let peers' texts be newer than the held-out text, as in DPL's published code; use it to
+    /// reproduce DPL
+    #[arg(long, hide = true)]
     peers_any_time: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum PartName {
     Train,
     Val,

@@ -11,13 +11,13 @@ use idiolect::difference::statements::{
 use idiolect::task::Task;
 use serde::Serialize;
 
-use super::{Args, Changes, editor};
+use super::{Args, ChangeArgs, editor};
 use crate::cli::context::Context;
 use crate::cli::output;
 
 /// JSON object printed after a change.
 #[derive(Serialize)]
-struct Changed<'a> {
+struct ChangeJson<'a> {
     user: &'a str,
     /// Number of the newest version.
     version: u32,
@@ -35,27 +35,27 @@ struct VersionsJson<'a> {
 /// Handles `--versions` and `--undo`, which need no computed profile. Returns whether one of them
 /// was given.
 pub(super) fn by_itself(args: &Args, store: &Store, context: &Context) -> anyhow::Result<bool> {
-    let (user, changes) = (args.user.as_str(), &args.stated.changes);
-    if !(args.stated.versions || changes.undo) {
+    let (user, changes) = (args.user.as_str(), &args.statements.changes);
+    if !(args.statements.versions || changes.undo) {
         return Ok(false);
     }
     let revisions = revisions(store, user)?;
-    if args.stated.versions {
+    if args.statements.versions {
         list(user, &revisions, context)?;
         return Ok(true);
     }
     let Some(undone) = statements::next_undo(&revisions) else {
-        bail!("the profile of `{user}` has no change that could be taken back");
+        bail!("the profile of `{user}` has no change to undo");
     };
     let after = newest(&revisions);
     let revision = revise(store, user, after, Change::Undo(undone))?;
-    tell(user, after, Some(&revision), context)?;
+    print_summary(user, after, Some(&revision), context)?;
     Ok(true)
 }
 
 /// Makes the version that the options ask for, from `before`.
 pub(super) fn make(
-    changes: &Changes,
+    changes: &ChangeArgs,
     before: &StatementProfile,
     task: &Task,
     store: &Store,
@@ -68,15 +68,15 @@ pub(super) fn make(
         Ok(Some(revise(store, &before.user, before.version, Change::Edits(edits))?))
     };
     let revision = if changes.edit {
-        let typed = editor::edit(&before.to_markdown(task))?;
-        let read = edits_of_markdown(before, task, &typed.text).map_err(anyhow::Error::from);
+        let edited = editor::edit(&before.to_markdown(task))?;
+        let read = edits_of_markdown(before, task, &edited.text).map_err(anyhow::Error::from);
         match read.and_then(put) {
             Ok(revision) => revision,
             Err(error) => {
-                let (path, user) = (typed.keep()?, &before.user);
+                let (path, user) = (edited.keep()?, &before.user);
                 return Err(error.context(format!(
-                    "nothing was changed; what was typed is in {path}: mend it there and take it \
-                     over with `idiolect profile {user} --apply {path}`",
+                    "nothing was changed; your text is kept in {path}: correct it there and run \
+                     `idiolect profile {user} --apply {path}`",
                     path = path.display()
                 )));
             }
@@ -88,16 +88,20 @@ pub(super) fn make(
     } else {
         put(edits(changes, before, task)?)?
     };
-    tell(&before.user, before.version, revision.as_ref(), context)
+    print_summary(&before.user, before.version, revision.as_ref(), context)
 }
 
 /// Edits of `--pin`, `--drop`, `--reword`, `--add` and `--restore`.
-fn edits(changes: &Changes, before: &StatementProfile, task: &Task) -> anyhow::Result<Vec<Edit>> {
+fn edits(
+    changes: &ChangeArgs,
+    before: &StatementProfile,
+    task: &Task,
+) -> anyhow::Result<Vec<Edit>> {
     let mut edits = Vec::new();
-    for key in &changes.pin {
+    for key in keys(before, &changes.pin) {
         edits.push(Edit::pin(find(before, key)?));
     }
-    for key in &changes.drop {
+    for key in keys(before, &changes.drop) {
         edits.push(Edit::drop(find(before, key)?));
     }
     for pair in &changes.reword {
@@ -109,16 +113,29 @@ fn edits(changes: &Changes, before: &StatementProfile, task: &Task) -> anyhow::R
         let (dimension, text) = halves(pair, "--add DIMENSION=TEXT")?;
         let known: Vec<&str> = task.standard.iter().map(|d| d.key.as_str()).collect();
         if !known.contains(&dimension) {
-            bail!("--add: there is no dimension `{dimension}`; there are {}", known.join(", "));
+            bail!(
+                "--add: there is no dimension `{dimension}`; the dimensions are {}",
+                known.join(", ")
+            );
         }
         let edit = Edit::add(before, dimension, text);
         edits.push(edit.with_context(|| format!("--add {dimension}: the text is empty"))?);
     }
-    for key in &changes.restore {
+    for key in keys(before, &changes.restore) {
         find(before, key)?;
-        edits.push(Edit::Restore { key: key.clone() });
+        edits.push(Edit::Restore { key: key.to_owned() });
     }
     Ok(edits)
+}
+
+/// Splits lists of keys at commas. The key of a phrase may contain a comma, so a text that is a key
+/// as a whole is not split.
+fn keys<'a>(profile: &StatementProfile, given: &'a [String]) -> Vec<&'a str> {
+    let split = |text: &'a String| match profile.statement(text) {
+        Some(_) => vec![text.as_str()],
+        None => text.split(',').map(str::trim).collect(),
+    };
+    given.iter().flat_map(split).collect()
 }
 
 fn find<'a>(profile: &'a StatementProfile, key: &str) -> anyhow::Result<&'a ProfileStatement> {
@@ -126,8 +143,11 @@ fn find<'a>(profile: &'a StatementProfile, key: &str) -> anyhow::Result<&'a Prof
         let user = &profile.user;
         let keys = profile.statements.iter().map(|s| s.statement.key.as_str());
         let keys = keys.collect::<Vec<_>>().join(", ");
-        let there =
-            if keys.is_empty() { "it has none".to_owned() } else { format!("there are {keys}") };
+        let there = if keys.is_empty() {
+            "it has none".to_owned()
+        } else {
+            format!("its statements are {keys}")
+        };
         format!("the profile of `{user}` has no statement `{key}`; {there}")
     })
 }
@@ -141,7 +161,7 @@ fn newest(revisions: &[Revision]) -> u32 {
 }
 
 /// Prints the result of a change.
-fn tell(
+fn print_summary(
     user: &str,
     before: u32,
     revision: Option<&Revision>,
@@ -149,7 +169,7 @@ fn tell(
 ) -> anyhow::Result<()> {
     let version = revision.map_or(before, |revision| revision.version);
     if context.globals.json {
-        return output::json(&Changed { user, version, revision });
+        return output::json(&ChangeJson { user, version, revision });
     }
     match revision {
         None => output::note("nothing was changed"),
@@ -180,7 +200,7 @@ fn list(user: &str, revisions: &[Revision], context: &Context) -> anyhow::Result
 /// Describes a change, one line per edit.
 fn in_words(change: &Change) -> Vec<String> {
     let edits = match change {
-        Change::Undo(version) => return vec![format!("take back version {version}")],
+        Change::Undo(version) => return vec![format!("undo version {version}")],
         Change::Edits(edits) => edits,
     };
     let words = edits.iter().map(|edit| match edit {

@@ -7,18 +7,18 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 /// An edited text and its file; the file is deleted on drop unless it is kept.
-pub(super) struct Typed {
+pub(super) struct EditedText {
     pub(super) text: String,
     file: tempfile::TempPath,
 }
 
 /// Writes `text` to a file that only this user can read, opens it in $VISUAL or $EDITOR, and waits
 /// until the editor ends.
-pub(super) fn edit(text: &str) -> anyhow::Result<Typed> {
+pub(super) fn edit(text: &str) -> anyhow::Result<EditedText> {
     let Some(editor) = editor() else {
         bail!(
-            "no editor is named; set $VISUAL or $EDITOR, or change the output of --markdown and take \
-             it over with --apply FILE"
+            "no editor is set; set $VISUAL or $EDITOR, or edit the output of --markdown and read it \
+             back with --apply FILE"
         );
     };
     let mut file = tempfile::Builder::new().prefix("idiolect-").suffix(".md").tempfile()?;
@@ -28,19 +28,19 @@ pub(super) fn edit(text: &str) -> anyhow::Result<Typed> {
     let ended = ended.with_context(|| format!("cannot start the editor `{editor}`"))?;
     let text = std::fs::read_to_string(&file)
         .with_context(|| format!("cannot read {} after the editor ended", file.display()))?;
-    let typed = Typed { text, file };
+    let edited = EditedText { text, file };
     if !ended.success() {
-        let path = typed.keep()?;
+        let path = edited.keep()?;
         bail!(
-            "the editor `{editor}` ended with an error ({ended}), so nothing was changed; what was \
-             typed is in {}",
+            "the editor `{editor}` ended with an error ({ended}), so nothing was changed; your text \
+             is kept in {}",
             path.display()
         );
     }
-    Ok(typed)
+    Ok(edited)
 }
 
-impl Typed {
+impl EditedText {
     /// Keeps the file and returns its path.
     pub(super) fn keep(self) -> anyhow::Result<PathBuf> {
         Ok(self.file.keep()?)

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::prepared::{Given, PreparedPrompt};
-use super::{Error, MethodInputs, Options, Result, non_perso};
+use super::{Error, MethodInputs, MethodOptions, Result, non_perso};
 use crate::client::{ContrastPrompts, ScoreCall};
 use crate::steering::Steering;
 use crate::task::{Draft, Part};
@@ -24,14 +24,14 @@ pub struct TokenAttribution {
 
 impl PreparedPrompt {
     /// Attributes each token of a text, from three scores of it. White space around the text is
-    /// left out, and only its first [`Options::score_limit`] tokens are attributed.
+    /// left out, and only its first [`MethodOptions::score_limit`] tokens are attributed.
     ///
     /// # Errors
     /// Error if the store or the language model fails.
     pub async fn attribute(
         &self,
         inputs: &MethodInputs<'_>,
-        options: &Options,
+        options: &MethodOptions,
         given: impl Into<Given<'_>>,
     ) -> Result<Vec<TokenAttribution>> {
         let task = options.task(inputs.task)?;

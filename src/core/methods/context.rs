@@ -1,7 +1,7 @@
 //! Inputs of a method, and the context that its steps share.
 
 use super::retrieval::most_relevant;
-use super::{Error, History, Method, Options, Result};
+use super::{Error, History, Method, MethodOptions, Result};
 use crate::client::{CachedLm, LmAnswer, LmCall, Model};
 use crate::corpus::{Item, ReviewId, StoredReview, Target, View};
 use crate::difference::{Compared, Peers};
@@ -33,7 +33,7 @@ impl MethodInputs<'_> {
 
 impl<'a> MethodInputs<'a> {
     /// The cached language model.
-    pub(super) fn calls(&self, options: &Options) -> CachedLm<'a> {
+    pub(super) fn calls(&self, options: &MethodOptions) -> CachedLm<'a> {
         CachedLm::new(self.view.store(), self.model, self.task, options.reuse)
     }
 }
@@ -56,7 +56,7 @@ pub(super) struct MethodContext<'a> {
     /// The task without the dimensions that are left out.
     pub(super) task: &'a Task,
     pub(super) progress: &'a dyn Progress,
-    pub(super) options: &'a Options,
+    pub(super) options: &'a MethodOptions,
     /// `None` for a profile that is made without a target.
     pub(super) target: Option<&'a Target>,
     /// The user whose past texts are used.
@@ -71,7 +71,7 @@ impl<'a> MethodContext<'a> {
         method: Method,
         inputs: &MethodInputs<'a>,
         target: &'a Target,
-        options: &'a Options,
+        options: &'a MethodOptions,
     ) -> Result<Self> {
         let view = options.seen(&inputs.view, target)?;
         let author = options.author(target);
@@ -84,7 +84,7 @@ impl<'a> MethodContext<'a> {
         method: Method,
         inputs: &MethodInputs<'a>,
         user: &'a str,
-        options: &'a Options,
+        options: &'a MethodOptions,
     ) -> Self {
         let MethodInputs { view, model, peers, task, progress } = inputs.clone();
         let calls = inputs.calls(options);
@@ -141,7 +141,7 @@ impl<'a> MethodContext<'a> {
     /// the user, so that no cluster but the user's own is left.
     pub(super) fn compared(&self, past: &PastReview) -> Result<Option<Compared>> {
         let (own, item) = past;
-        let (user, choice) = (&own.review.user, &self.options.choice);
+        let (user, choice) = (&own.review.user, &self.options.choice());
         let representatives =
             self.peers()?.choose(&self.view, user, &item.id, choice)?.representatives;
         let compared = Compared { item: item.clone(), own: own.clone(), representatives };

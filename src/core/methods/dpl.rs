@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 
 use super::retrieval::comparable;
 use super::summaries::{GENERATION, prompt_with_profile};
-use super::{Method, MethodContext, MethodInputs, MethodInfo, MethodSpec, Options, PastReview};
+use super::{Method, MethodContext, MethodInputs, MethodInfo, MethodSpec, MethodOptions, PastReview};
 use super::{PreparedPrompt, Result};
 use crate::corpus::{Item, Target};
 use crate::client::Usage;
@@ -41,7 +41,7 @@ impl Extractor {
         context: &MethodContext<'_>,
         compared: &Compared,
     ) -> Result<Difference> {
-        let Options { order, profile_seed, profile_max_tokens, .. } = *context.options;
+        let MethodOptions { order, profile_seed, profile_max_tokens, .. } = *context.options;
         let (calls, seed, max_tokens) = (&context.calls, profile_seed, profile_max_tokens);
         Ok(match self {
             Self::Standard(telling) => {
@@ -78,7 +78,7 @@ pub(super) async fn prepare(
 /// Past reviews that can be compared; empty if differences are turned off.
 fn shared(context: &MethodContext<'_>, history: &[PastReview]) -> Result<Vec<PastReview>> {
     match context.options.differences {
-        true => comparable(&context.view, history, context.options.choice.k),
+        true => comparable(&context.view, history, context.options.k),
         false => Ok(Vec::new()),
     }
 }
@@ -104,7 +104,7 @@ pub async fn profile(
     inputs: &MethodInputs<'_>,
     user: &str,
     target: Option<&Target>,
-    options: &Options,
+    options: &MethodOptions,
 ) -> Result<Profiled> {
     let task = options.task(inputs.task)?;
     let inputs = inputs.with_task(&task);

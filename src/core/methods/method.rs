@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use serde::{Serialize, Serializer};
 
-use super::Options;
+use super::MethodOptions;
 use crate::task::Stage;
 
 /// Facts about a method.
@@ -21,7 +21,7 @@ pub(super) struct MethodInfo {
     /// Whether it needs a past text of the user.
     pub(super) needs_history: bool,
     /// Whether it compares the user with peers, and so needs a sentence encoder.
-    pub(super) needs_peers: fn(&Options) -> bool,
+    pub(super) needs_peers: fn(&MethodOptions) -> bool,
     /// Whether it extracts differences between the user and representatives. Such a method reports
     /// the progress of its steps itself.
     pub(super) extracts_differences: bool,
@@ -88,7 +88,7 @@ impl Method {
 
     /// Whether it compares the user with peers, and so needs a sentence encoder.
     #[must_use]
-    pub fn needs_peers(self, options: &Options) -> bool {
+    pub fn needs_peers(self, options: &MethodOptions) -> bool {
         (self.0.needs_peers)(options)
     }
 

@@ -19,6 +19,7 @@ mod options;
 mod prepared;
 mod retrieval;
 mod run;
+mod settings;
 mod spec;
 mod summaries;
 #[cfg(test)]
@@ -68,9 +69,10 @@ pub use idiolect::{
 };
 pub use idiolect_metrics::Bm25;
 pub use method::Method;
-pub use options::{History, Options, SamplingOverrides};
+pub use options::{History, MethodOptions, SamplingOverrides};
 pub use prepared::{Given, PreparedPrompt};
 pub use run::{stages, table};
+pub use settings::SettingsError;
 
 use context::{MethodContext, PastReview, ids};
 use method::MethodInfo;

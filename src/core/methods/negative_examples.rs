@@ -55,7 +55,7 @@ fn representative(
     context: &MethodContext<'_>,
     (own, item): &PastReview,
 ) -> Result<Option<StoredReview>> {
-    let (peers, choice) = (context.peers()?, context.options.choice);
+    let (peers, choice) = (context.peers()?, context.options.choice());
     let user = own.review.user.as_str();
     let reviews = context.view.reviews_of(&item.id)?;
     let users = reviews.iter().map(|r| r.review.user.as_str());

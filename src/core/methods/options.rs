@@ -1,6 +1,8 @@
-//! Options of the methods.
+//! MethodOptions of the methods.
 
 use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use super::idiolect::IdiolectOptions;
 use crate::client::CachePolicy;
@@ -23,17 +25,22 @@ pub enum History {
     None,
 }
 
-/// Settings of a method.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+/// Settings of a method. [`MethodOptions::set`] and [`MethodOptions::set_toml`] set them by key, e.g. `n` or
+/// `idiolect.lexical`; keys are in kebab case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MethodOptions {
     /// Maximum number of past texts in a prompt, and of items compared (N).
     pub n: usize,
-    /// Choice of representatives. Its `k` is also the number of other reviewers that an item must
-    /// have to be compared.
-    pub choice: ChoiceOptions,
+    /// Maximum number of representatives per item, and number of other reviewers that an item must
+    /// have to be compared (K).
+    pub k: usize,
+    /// Method of selecting representatives.
+    pub selector: Selector,
     /// Order of the user's and the representatives' texts when they are compared.
     pub order: Order,
     /// Form of DPL's differences.
+    #[serde(rename = "difference-form")]
     pub telling: Telling,
     /// Whether texts are compared at all; otherwise DPL's profile is made from past texts alone.
     pub differences: bool,
@@ -41,7 +48,7 @@ pub struct Options {
     pub without_dimensions: Vec<String>,
     /// Seed of the text.
     pub seed: u64,
-    /// Seed of the differences and of the profile. It is separate from `seed`, so that a second
+    /// Seed of the representatives, of the differences and of the profile. It is separate from `seed`, so that a second
     /// text of the same user needs no second profile.
     pub profile_seed: u64,
     /// Sampling settings of the text that replace the task's.
@@ -51,17 +58,21 @@ pub struct Options {
     /// Maximum number of tokens of each difference and of the profile; `None` takes the task's
     /// limit.
     pub profile_max_tokens: Option<usize>,
-    /// Options of the method `idiolect`.
+    /// MethodOptions of the method `idiolect`.
     pub idiolect: IdiolectOptions,
-    /// User whose past texts are used.
+    /// User whose past texts are used. Not a setting: it has no key.
+    #[serde(skip)]
     pub history: History,
-    /// Number of tokens of a text that count in its score, from its first; `None` counts all.
+    /// Number of tokens of a text that count in its score, from its first; `None` counts all. It
+    /// has no key.
+    #[serde(skip)]
     pub score_limit: Option<usize>,
-    /// Whether stored answers are used.
+    /// Whether stored answers are used. It has no key.
+    #[serde(skip)]
     pub reuse: CachePolicy,
 }
 
-impl Options {
+impl MethodOptions {
     /// The task without the dimensions that are left out.
     pub(super) fn task<'a>(&self, task: &'a Task) -> task::Result<Cow<'a, Task>> {
         match self.without_dimensions.as_slice() {
@@ -89,13 +100,26 @@ impl Options {
         }
     }
 
-    /// Default options: the task's N and K, DPL's choice of representatives and order, and its seed
-    /// of 42.
+    /// Settings of the choice of representatives.
+    #[must_use]
+    pub fn choice(&self) -> ChoiceOptions {
+        ChoiceOptions { k: self.k, selector: self.selector, seed: self.profile_seed }
+    }
+
+    /// Default options for a task: its N and K.
     #[must_use]
     pub fn of(task: &Task) -> Self {
+        Self { n: task.n, k: task.k, ..Self::default() }
+    }
+}
+
+impl Default for MethodOptions {
+    /// DPL's N and K, choice of representatives, order and seed of 42.
+    fn default() -> Self {
         Self {
-            n: task.n,
-            choice: ChoiceOptions { k: task.k, selector: Selector::Kmeans, seed: 42 },
+            n: 8,
+            k: 4,
+            selector: Selector::Kmeans,
             order: Order::UserFirst,
             telling: Telling::Free,
             differences: true,
@@ -114,7 +138,8 @@ impl Options {
 }
 
 /// Sampling settings that replace the task's; see [`Sampling`].
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[allow(missing_docs)]
 pub struct SamplingOverrides {
     pub temperature: Option<f32>,

@@ -1,7 +1,7 @@
 //! A method prepared up to its last call, which generates or scores a text.
 
 use super::{
-    Error, Generated, Method, MethodContext, MethodInputs, Options, PastReview, Result, ids,
+    Error, Generated, Method, MethodContext, MethodInputs, MethodOptions, PastReview, Result, ids,
 };
 use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, Usage};
 use crate::corpus::{ReviewId, StoredReview};
@@ -115,7 +115,7 @@ impl PreparedPrompt {
     pub(super) async fn write_one(
         self,
         inputs: &MethodInputs<'_>,
-        options: &Options,
+        options: &MethodOptions,
         on_text: Option<OnText>,
     ) -> Result<Generated> {
         let calls = inputs.calls(options);
@@ -161,7 +161,7 @@ impl PreparedPrompt {
     }
 
     /// Scores a given text under exactly the prompt that [`PreparedPrompt::write`] completes: the
-    /// log-probability of each of its first [`Options::score_limit`] tokens. Sampling settings such
+    /// log-probability of each of its first [`MethodOptions::score_limit`] tokens. Sampling settings such
     /// as the temperature have no effect. The result lists the cuts of the last prompt, not those
     /// of earlier ones.
     ///
@@ -173,7 +173,7 @@ impl PreparedPrompt {
     pub async fn score(
         &self,
         inputs: &MethodInputs<'_>,
-        options: &Options,
+        options: &MethodOptions,
         given: impl Into<Given<'_>>,
     ) -> Result<Scored> {
         if inputs.progress.stop_requested() {

@@ -3,7 +3,7 @@
 use super::idiolect::best_of_n;
 use super::spec::MethodSpec;
 use super::{
-    Generated, Method, MethodContext, MethodInputs, Options, PreparedPrompt, Result, SPECS,
+    Generated, Method, MethodContext, MethodInputs, MethodOptions, PreparedPrompt, Result, SPECS,
 };
 use crate::client::OnText;
 use crate::corpus::Target;
@@ -25,7 +25,7 @@ impl Method {
         self,
         inputs: &MethodInputs<'_>,
         target: &Target,
-        options: &Options,
+        options: &MethodOptions,
     ) -> Result<PreparedPrompt> {
         let spec = self.spec();
         let task = options.task(inputs.task)?;
@@ -51,7 +51,7 @@ impl Method {
         self,
         inputs: &MethodInputs<'_>,
         target: &Target,
-        options: &Options,
+        options: &MethodOptions,
         on_text: Option<OnText>,
     ) -> Result<Generated> {
         let prepared = self.prepare(inputs, target, options).await?;
@@ -68,7 +68,7 @@ impl PreparedPrompt {
     pub async fn write(
         self,
         inputs: &MethodInputs<'_>,
-        options: &Options,
+        options: &MethodOptions,
         on_text: Option<OnText>,
     ) -> Result<Generated> {
         let task = options.task(inputs.task)?;
@@ -96,7 +96,7 @@ pub fn stages() -> Vec<Stage> {
 /// Table of all methods in Markdown: name, description, needs with the options of `options`, and
 /// paper.
 #[must_use]
-pub fn table(options: &Options) -> String {
+pub fn table(options: &MethodOptions) -> String {
     let mut table = "| method | prompt | needs | paper |\n|---|---|---|---|\n".to_owned();
     for method in Method::all() {
         let needs = match (method.needs_history(), method.needs_peers(options)) {

@@ -65,8 +65,8 @@ impl World {
         Self { store: corpus(), model: Scripted::new(), task: Task::load("review").unwrap() }
     }
 
-    fn options(&self) -> Options {
-        Options::of(&self.task)
+    fn options(&self) -> MethodOptions {
+        MethodOptions::of(&self.task)
     }
 
     fn inputs(&self) -> MethodInputs<'_> {
@@ -80,7 +80,7 @@ impl World {
         Target { user: user.into(), item, rating: Some(2.0), title: Some("given-title".into()) }
     }
 
-    fn write(&self, method: Method, options: &Options) -> Result<Generated> {
+    fn write(&self, method: Method, options: &MethodOptions) -> Result<Generated> {
         block_on(method.write(&self.inputs(), &self.target("ann"), options, None))
     }
 }
@@ -129,7 +129,7 @@ fn dpl_tells_differences_sums_up_and_writes() {
 fn constrained_differences_are_told_by_dimension() {
     let world = World::new();
     let free = world.write(Method::DPL, &world.options()).unwrap();
-    let constrained = Options { telling: Telling::Constrained, ..world.options() };
+    let constrained = MethodOptions { telling: Telling::Constrained, ..world.options() };
     let written = world.write(Method::DPL, &constrained).unwrap();
     // No free answer is reused for a constrained one.
     assert_eq!((written.computed, written.reused), (free.computed, 0));
@@ -169,7 +169,7 @@ fn a_second_run_computes_nothing() {
         assert_eq!(second.saved_tokens, first.prompt_tokens + first.completion_tokens);
         assert_eq!(second.past, first.past);
 
-        let fresh = Options { reuse: CachePolicy::Nothing, ..world.options() };
+        let fresh = MethodOptions { reuse: CachePolicy::Nothing, ..world.options() };
         let third = world.write(method, &fresh).unwrap();
         assert_eq!((third.computed, third.reused), (n, 0));
         assert_eq!(third.text, first.text);
@@ -179,20 +179,20 @@ fn a_second_run_computes_nothing() {
 #[test]
 fn any_change_of_an_ingredient_is_computed_anew() {
     let base = World::new().options();
-    let sampling = |sampling| Options { sampling, ..base.clone() };
+    let sampling = |sampling| MethodOptions { sampling, ..base.clone() };
     let changes = [
-        Options { seed: 7, ..base.clone() },
-        Options { profile_seed: 7, ..base.clone() },
-        Options { n: 2, ..base.clone() },
-        Options { choice: peers_of(3), ..base.clone() },
-        Options { max_tokens: Some(9), ..base.clone() },
-        Options { profile_max_tokens: Some(9), ..base.clone() },
-        Options { order: crate::task::Order::PeersFirst, ..base.clone() },
-        Options { telling: Telling::Constrained, ..base.clone() },
-        Options { differences: false, ..base.clone() },
-        Options { without_dimensions: vec!["semantic".to_owned()], ..base.clone() },
-        Options { history: History::Of("b".to_owned()), ..base.clone() },
-        Options { history: History::None, ..base.clone() },
+        MethodOptions { seed: 7, ..base.clone() },
+        MethodOptions { profile_seed: 7, ..base.clone() },
+        MethodOptions { n: 2, ..base.clone() },
+        MethodOptions { k: 3, ..base.clone() },
+        MethodOptions { max_tokens: Some(9), ..base.clone() },
+        MethodOptions { profile_max_tokens: Some(9), ..base.clone() },
+        MethodOptions { order: crate::task::Order::PeersFirst, ..base.clone() },
+        MethodOptions { telling: Telling::Constrained, ..base.clone() },
+        MethodOptions { differences: false, ..base.clone() },
+        MethodOptions { without_dimensions: vec!["semantic".to_owned()], ..base.clone() },
+        MethodOptions { history: History::Of("b".to_owned()), ..base.clone() },
+        MethodOptions { history: History::None, ..base.clone() },
         sampling(SamplingOverrides { temperature: Some(0.1), ..SamplingOverrides::default() }),
         sampling(SamplingOverrides { dry_multiplier: Some(0.5), ..SamplingOverrides::default() }),
     ];
@@ -205,7 +205,7 @@ fn any_change_of_an_ingredient_is_computed_anew() {
     // A second text of the same user needs no second profile.
     let world = World::new();
     world.write(Method::DPL, &base).unwrap();
-    let again = world.write(Method::DPL, &Options { seed: 7, ..base.clone() }).unwrap();
+    let again = world.write(Method::DPL, &MethodOptions { seed: 7, ..base.clone() }).unwrap();
     assert_eq!((again.computed, again.reused), (1, 5));
 
     let mut world = World::new();
@@ -220,10 +220,6 @@ fn any_change_of_an_ingredient_is_computed_anew() {
     world.task = Task::parse("t".as_ref(), &edited).unwrap();
     assert_eq!(world.write(Method::RAG, &base).unwrap().computed, 1);
     assert_eq!(world.write(Method::RAG, &base).unwrap().computed, 0);
-}
-
-fn peers_of(k: usize) -> crate::peers::ChoiceOptions {
-    crate::peers::ChoiceOptions { k, selector: crate::peers::Selector::Kmeans, seed: 42 }
 }
 
 #[test]
@@ -278,7 +274,7 @@ fn what_is_held_out_is_in_no_prompt() {
 #[test]
 fn scp_puts_the_most_relevant_text_next_to_the_target() {
     let world = World::new();
-    let written = world.write(Method::SCP, &Options { n: 2, ..world.options() }).unwrap();
+    let written = world.write(Method::SCP, &MethodOptions { n: 2, ..world.options() }).unwrap();
     let prompt = world.model.prompt(0);
     let at = |mark| prompt.find(mark).unwrap_or_else(|| panic!("{mark} in {prompt}"));
     // Items 0 and 4 are kettles like the target; equals come newest first.
@@ -321,7 +317,7 @@ fn without_shared_items_a_profile_is_made_of_past_texts() {
 #[test]
 fn a_profile_without_target_takes_the_newest() {
     let world = World::new();
-    let options = Options { n: 2, ..world.options() };
+    let options = MethodOptions { n: 2, ..world.options() };
     let made = block_on(profile(&world.inputs(), "ann", None, &options)).unwrap();
     let compared: Vec<_> = made.profile.differences.iter().map(|d| d.item.as_str()).collect();
     assert_eq!(compared, ["i3", "i2"]);
@@ -364,7 +360,7 @@ fn streamed_pieces_are_the_text() {
 
 #[test]
 fn seeds_depend_on_the_call_alone() {
-    let seeds = |options: &Options| -> Vec<(String, u64)> {
+    let seeds = |options: &MethodOptions| -> Vec<(String, u64)> {
         let world = World::new();
         world.write(Method::DPL, options).unwrap();
         let seeds =
@@ -376,8 +372,8 @@ fn seeds_depend_on_the_call_alone() {
     let base = World::new().options();
     let all = seeds(&base);
     assert!(all.windows(2).all(|pair| pair[0].1 != pair[1].1));
-    assert_eq!(all, seeds(&Options { seed: 1, ..base.clone() }));
-    assert_ne!(all, seeds(&Options { profile_seed: 1, ..base }));
+    assert_eq!(all, seeds(&MethodOptions { seed: 1, ..base.clone() }));
+    assert_ne!(all, seeds(&MethodOptions { profile_seed: 1, ..base }));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::Error;
 use idiolect_core::client::Model;
 use idiolect_core::corpus::{Item, ReviewId, Store, View};
 use idiolect_core::difference::Peers;
-use idiolect_core::methods::{self, History, Method, MethodInputs, Options};
+use idiolect_core::methods::{self, History, Method, MethodInputs, MethodOptions};
 use idiolect_core::task::Task;
 use idiolect_engine::progress::Progress;
 
@@ -28,7 +28,7 @@ pub struct EvalContext<'a> {
     /// Task: prompts and stages.
     pub task: &'a Task,
     /// Method options; each run sets history, seed and score limit.
-    pub options: &'a Options,
+    pub options: &'a MethodOptions,
     /// Number of seeds per text: the options' seed and the ones after it.
     pub n_seeds: u64,
     /// Number of tokens of a real text that are scored; `None` scores all.
@@ -116,9 +116,9 @@ fn method_error(method: Method, user: &str, item: &Item, source: methods::Error)
 }
 
 impl<'a> EvalContext<'a> {
-    fn options(&self, history: History, seed: u64) -> Options {
+    fn options(&self, history: History, seed: u64) -> MethodOptions {
         let score_limit = self.score_limit;
-        Options { history, seed, score_limit, ..self.options.clone() }
+        MethodOptions { history, seed, score_limit, ..self.options.clone() }
     }
 
     fn seeds(&self) -> impl Iterator<Item = u64> + use<> {

@@ -137,8 +137,10 @@ pub struct Provenance {
     pub task: String,
     /// Name, part and parameters of the split.
     pub split: serde_json::Value,
-    /// Options of the plan.
+    /// MethodOptions of the plan.
     pub plan: serde_json::Value,
+    /// Settings of the methods that differ from the task's defaults.
+    pub settings: serde_json::Value,
     /// First seed of the generated texts.
     pub seed: u64,
     /// Parameters of intervals and tests.

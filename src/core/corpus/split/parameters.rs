@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::corpus::{Error, Item, Result, Review, Store};
 
 /// A named set of parameters to start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// The thresholds of DPL's data sets.
     Dpl,

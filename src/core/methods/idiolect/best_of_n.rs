@@ -2,7 +2,7 @@
 //! peers' prompts the most.
 
 use crate::client::{CachedLm, OnText, ScoreCall, Usage};
-use crate::methods::{Generated, MethodInputs, Options, PreparedPrompt, Result};
+use crate::methods::{Generated, MethodInputs, MethodOptions, PreparedPrompt, Result};
 use crate::task::Draft;
 
 /// Generates `best_of` texts with consecutive seeds and returns the one with the greatest mean
@@ -10,7 +10,7 @@ use crate::task::Draft;
 pub(crate) async fn write(
     prepared: PreparedPrompt,
     inputs: &MethodInputs<'_>,
-    options: &Options,
+    options: &MethodOptions,
     on_text: Option<OnText>,
 ) -> Result<Generated> {
     let calls = inputs.calls(options);
@@ -37,7 +37,7 @@ pub(crate) async fn write(
 async fn generate(
     prepared: &PreparedPrompt,
     inputs: &MethodInputs<'_>,
-    options: &Options,
+    options: &MethodOptions,
     draw: usize,
 ) -> Result<Generated> {
     let mut options = options.clone();
@@ -50,7 +50,7 @@ async fn generate(
 async fn margin(
     prepared: &PreparedPrompt,
     calls: &CachedLm<'_>,
-    options: &Options,
+    options: &MethodOptions,
     text: &str,
 ) -> Result<f64> {
     let bits = async |draft: &Draft| -> Result<f64> {

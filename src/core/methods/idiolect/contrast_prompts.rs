@@ -59,7 +59,7 @@ type PeerReview = (usize, StoredReview);
 fn ranks(context: &MethodContext<'_>, past: &[PastReview]) -> Result<Vec<Vec<PeerReview>>> {
     let mut ranks: Vec<Vec<PeerReview>> = Vec::new();
     for (place, (own, _)) in past.iter().enumerate() {
-        let (user, item, choice) = (&own.review.user, &own.review.item, &context.options.choice);
+        let (user, item, choice) = (&own.review.user, &own.review.item, &context.options.choice());
         let choice = context.peers()?.choose(&context.view, user, item, choice)?;
         for (rank, one) in choice.representatives.into_iter().enumerate() {
             if ranks.len() == rank {

@@ -24,7 +24,7 @@ pub(super) fn scaled_contrast(
     let distinct = match settings.distinct {
         Some(given) => given,
         None => {
-            let (peers, choice) = (context.peers()?, &context.options.choice);
+            let (peers, choice) = (context.peers()?, &context.options.choice());
             for (own, item) in newest(history, MAX_TEXTS) {
                 let chosen = peers.choose(&context.view, context.author, &item.id, choice)?;
                 let others = chosen.representatives.iter();

@@ -1,6 +1,7 @@
 //! Selection and order of the user's past texts in a prompt.
 
-use super::{STAGE, Texts};
+use super::Texts;
+use super::stage::STAGE;
 use crate::corpus::Target;
 use crate::difference::Profile;
 use crate::methods::retrieval::{most_recent, most_relevant};

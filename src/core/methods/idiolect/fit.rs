@@ -44,7 +44,7 @@ pub(super) struct Strengths {
 impl Strengths {
     /// The strengths that the options give.
     pub(super) fn given(settings: &IdiolectOptions) -> Self {
-        Self { lexical: settings.lexical, contrast: settings.contrast, peers: None }
+        Self { lexical: settings.lexical_options(), contrast: settings.contrast, peers: None }
     }
 }
 

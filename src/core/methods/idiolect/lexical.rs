@@ -4,8 +4,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::corpus::StoredReview;
 use crate::client::Model;
+use crate::corpus::StoredReview;
 use crate::methods::{LexicalOptions, MethodContext, PastReview, Result};
 use crate::steering::{NgramCache, Steering, UnigramCounts};
 

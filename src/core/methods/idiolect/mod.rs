@@ -22,6 +22,7 @@
 
 pub(super) mod best_of_n;
 mod contrast_prompts;
+mod contrast_text;
 mod distinct;
 mod example_selection;
 mod fit;
@@ -29,6 +30,7 @@ mod leave_one_out;
 mod lexical;
 mod options;
 mod selection_validation;
+mod stage;
 mod statements;
 
 pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
@@ -40,7 +42,7 @@ use crate::corpus::ReviewId;
 use crate::difference::statements::{StatementStatus, StatementProfile, revisions};
 use crate::client::Steered;
 use crate::difference::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION};
-use crate::task::{Block, Part, Stage};
+use crate::task::{Block, Part};
 use contrast_prompts::PeerPrompts;
 use example_selection::ExampleSelection;
 use fit::Strengths;
@@ -48,16 +50,13 @@ use crate::steering::{LengthPrior, NeededPrompts, NgramBlocklist, Steering};
 use idiolect_engine::lm;
 use lexical::Lexica;
 
-/// Generates in a conversation as SCP does, with notes about the user before the target.
-const STAGE: Stage = Stage::new("idiolect", &[Part::Target, Part::Past, Part::Notes]);
-
 pub(super) static IDIOLECT: MethodSpec = MethodSpec {
     info: MethodInfo {
         name: "idiolect",
         about: "as scp, with the user's word choice in the logits; statements about the user and \
                 other steps are options",
         source: "",
-        stages: &[DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, intsum::SUMMARY, rag::STAGE, STAGE],
+        stages: &[DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, intsum::SUMMARY, rag::STAGE, stage::STAGE],
         needs_history: true,
         needs_peers: |options| options.idiolect.needs_peers(),
         extracts_differences: false,

@@ -1,11 +1,13 @@
 //! Options of the method `idiolect`.
 
-use crate::methods::rag;
-use crate::task::Stage;
+use serde::{Deserialize, Serialize};
+
+use super::contrast_text;
 use crate::steering::Contrast;
 
 /// Form of past texts in the prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// Each is an answer of the assistant.
     #[default]
@@ -14,17 +16,9 @@ pub enum Form {
     Flat,
 }
 
-impl Form {
-    pub(super) fn stage(self) -> Stage {
-        match self {
-            Self::Conversation => super::STAGE,
-            Self::Flat => rag::STAGE,
-        }
-    }
-}
-
 /// Selection of the past texts in a prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Texts {
     /// The newest.
     #[default]
@@ -47,7 +41,8 @@ pub struct LexicalOptions {
 }
 
 /// Kinds of statements about the user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Statements {
     /// None.
     #[default]
@@ -61,7 +56,8 @@ pub enum Statements {
 }
 
 /// Form in which the language model extracts differences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Extraction {
     /// One JSON field per dimension of the standard, so that every answer can be parsed.
     #[default]
@@ -73,17 +69,21 @@ pub enum Extraction {
 }
 
 /// Settings of the method `idiolect`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct IdiolectOptions {
     /// Form of past texts in the prompt.
     pub form: Form,
     /// Selection of past texts in the prompt.
     pub texts: Texts,
-    /// Weight of the user's choice of words; `None` turns it off.
-    pub lexical: Option<LexicalOptions>,
+    /// Strength of the user's choice of words, from 0; 0 turns it off.
+    pub lexical: f32,
+    /// Pseudo-count of the background distribution; see [`LexicalOptions::prior`].
+    pub lexical_prior: f64,
     /// Interpolation weight of the user's n-gram cache, 0 to 1; 0 turns it off.
     pub phrases: f32,
     /// Contrast of the user's prompt with the unconditional prompt and the peers' prompts.
+    #[serde(with = "contrast_text")]
     pub contrast: Contrast,
     /// Distinctness of the user, 0 (like everybody) to 1, by which `b` of the contrast with peers
     /// is multiplied. `None` takes [`distinctness`](crate::peers::distinctness) of the past texts.
@@ -109,6 +109,13 @@ pub struct IdiolectOptions {
 }
 
 impl IdiolectOptions {
+    /// Weight of the user's choice of words; `None` if it is turned off.
+    #[must_use]
+    pub fn lexical_options(&self) -> Option<LexicalOptions> {
+        let (strength, prior) = (self.lexical, self.lexical_prior);
+        (strength > 0.0).then_some(LexicalOptions { strength, prior })
+    }
+
     /// Whether representatives have to be chosen.
     #[must_use]
     pub fn needs_peers(&self) -> bool {
@@ -124,7 +131,8 @@ impl Default for IdiolectOptions {
         Self {
             form: Form::Conversation,
             texts: Texts::Newest,
-            lexical: Some(LexicalOptions { strength: 0.5, prior: 1000.0 }),
+            lexical: 0.5,
+            lexical_prior: 1000.0,
             phrases: 0.05,
             contrast: Contrast::None,
             distinct: None,

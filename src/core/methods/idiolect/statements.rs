@@ -10,7 +10,7 @@ use crate::difference::statements::{Revision, ProfileStatement, StatementProfile
 use crate::difference::{Compared, Difference, Statement, StatementSource, Trial, verify};
 use crate::methods::dpl::Extractor;
 use crate::methods::retrieval::comparable;
-use crate::methods::{Method, MethodContext, MethodInputs, Options, PastReview, Result};
+use crate::methods::{Method, MethodContext, MethodInputs, MethodOptions, PastReview, Result};
 use crate::task::Telling;
 
 /// Number of own texts on which statements are validated, the newest; statements are not made from
@@ -42,7 +42,7 @@ const TOKENS: usize = 100;
 pub async fn stated_profile(
     inputs: &MethodInputs<'_>,
     user: &str,
-    options: &Options,
+    options: &MethodOptions,
     revisions: &[Revision],
 ) -> Result<StatementProfile> {
     let task = options.task(inputs.task)?;
@@ -61,7 +61,7 @@ pub async fn stated_profile(
 pub fn measured_differences(
     inputs: &MethodInputs<'_>,
     user: &str,
-    options: &Options,
+    options: &MethodOptions,
 ) -> Result<MeasuredDifferences> {
     let task = options.task(inputs.task)?;
     let inputs = inputs.with_task(&task);

@@ -25,7 +25,7 @@ struct Run {
     written: Generated,
 }
 
-fn run(method: Method, user: &str, change: impl FnOnce(&mut Options)) -> Run {
+fn run(method: Method, user: &str, change: impl FnOnce(&mut MethodOptions)) -> Run {
     let world = World::new();
     let mut options = world.options();
     change(&mut options);
@@ -101,7 +101,7 @@ fn cicl_sets_each_text_against_a_representatives() {
 #[test]
 fn ccp_rejects_a_wrong_text_before_each_real_one() {
     let world = World::new();
-    world.write(Method::CCP, &Options { n: 2, ..world.options() }).unwrap();
+    world.write(Method::CCP, &MethodOptions { n: 2, ..world.options() }).unwrap();
     assert_eq!(world.model.n_requests(), 1);
     let Prompt::Chat(chat) = world.model.requests.borrow()[0].prompt.clone() else { panic!() };
     let (user, assistant) = (Role::User, Role::Assistant);
@@ -193,7 +193,7 @@ fn dimensions_can_be_left_out() {
     }
     let world = World::new();
     let fails = |keys: &[&str]| {
-        let options = Options { without_dimensions: without(keys), ..world.options() };
+        let options = MethodOptions { without_dimensions: without(keys), ..world.options() };
         world.write(Method::DPL, &options).unwrap_err().to_string()
     };
     let unknown = fails(&["writing", "colour"]);

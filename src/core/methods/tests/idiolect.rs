@@ -12,8 +12,8 @@ const PEERS: Contrast =
     Contrast::Peers(PeerContrast { a: 1.0, b: 0.3, plausible: 0.0, divergence: 0.0, ramp: 0 });
 
 impl World {
-    fn idiolect(&self, change: impl FnOnce(&mut IdiolectOptions)) -> Options {
-        let mut options = Options { n: 3, ..self.options() };
+    fn idiolect(&self, change: impl FnOnce(&mut IdiolectOptions)) -> MethodOptions {
+        let mut options = MethodOptions { n: 3, ..self.options() };
         change(&mut options.idiolect);
         options
     }
@@ -150,7 +150,7 @@ fn of_several_draws_one_is_taken_and_all_are_paid_for() {
     let draws: Vec<String> = (0..3)
         .map(|draw| {
             let options = world.idiolect(|_| ());
-            let options = Options { seed: options.seed + draw, ..options };
+            let options = MethodOptions { seed: options.seed + draw, ..options };
             world.write(Method::IDIOLECT, &options).unwrap().text
         })
         .collect();
@@ -243,7 +243,7 @@ fn reasons_add_up_to_what_the_text_was_chosen_by() {
     let pieces: String = why.iter().map(|reason| reason.piece.as_str()).collect();
     assert_eq!(pieces.trim(), text);
     let steered = block_on(prepared.score(&inputs, &options, text)).unwrap();
-    let none = Options { history: History::None, ..options };
+    let none = MethodOptions { history: History::None, ..options };
     let nobody = block_on(Method::IDIOLECT.prepare(&inputs, &target, &none)).unwrap();
     let nobody = block_on(nobody.score(&inputs, &none, text)).unwrap();
     for (i, reason) in why.iter().enumerate() {
@@ -268,7 +268,8 @@ fn a_language_model_writes_under_every_rule() {
     ];
     let mut bits = Vec::new();
     for contrast in rules {
-        let options = Options { max_tokens: Some(12), ..world.idiolect(|o| o.contrast = contrast) };
+        let options =
+            MethodOptions { max_tokens: Some(12), ..world.idiolect(|o| o.contrast = contrast) };
         let prepared =
             block_on(Method::IDIOLECT.prepare(&inputs, &world.target("ann"), &options)).unwrap();
         let scored = block_on(prepared.score(&inputs, &options, "It boils.")).unwrap();

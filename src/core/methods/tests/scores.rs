@@ -14,11 +14,11 @@ fn of(user: &str) -> History {
 }
 
 impl World {
-    fn prepare(&self, method: Method, options: &Options) -> Result<PreparedPrompt> {
+    fn prepare(&self, method: Method, options: &MethodOptions) -> Result<PreparedPrompt> {
         block_on(method.prepare(&self.inputs(), &self.target("ann"), options))
     }
 
-    fn score(&self, method: Method, options: &Options, text: &str) -> Scored {
+    fn score(&self, method: Method, options: &MethodOptions, text: &str) -> Scored {
         let prepared = self.prepare(method, options).unwrap();
         block_on(prepared.score(&self.inputs(), options, text)).unwrap()
     }
@@ -29,7 +29,7 @@ fn the_scored_prompt_is_the_one_that_is_completed() {
     for method in Method::all() {
         for history in [History::Own, of("b"), History::None] {
             let world = World::new();
-            let options = Options { history, ..world.options() };
+            let options = MethodOptions { history, ..world.options() };
             let scored = world.score(method, &options, TEXT);
             let n = world.model.n_requests();
             world.write(method, &options).unwrap();
@@ -67,7 +67,7 @@ fn a_score_is_kept_and_goes_with_the_review_it_is_of() {
     block_on(prepared.score(&world.inputs(), &options, own.review.text.as_str())).unwrap();
     assert_eq!(world.model.scores.borrow().len(), 2);
 
-    let fresh = Options { reuse: CachePolicy::Nothing, ..options.clone() };
+    let fresh = MethodOptions { reuse: CachePolicy::Nothing, ..options.clone() };
     block_on(prepared.score(&world.inputs(), &fresh, TEXT)).unwrap();
     block_on(prepared.score(&world.inputs(), &fresh, TEXT)).unwrap();
     assert_eq!(world.model.scores.borrow().len(), 4);
@@ -78,7 +78,7 @@ fn the_first_tokens_alone_can_be_counted() {
     let world = World::new();
     let long = "one two three four ".repeat(50);
     let whole = world.score(Method::RAG, &world.options(), &long);
-    let limited = Options { score_limit: Some(3), ..world.options() };
+    let limited = MethodOptions { score_limit: Some(3), ..world.options() };
     let first = world.score(Method::RAG, &limited, &long);
     assert_eq!((whole.n_tokens, first.n_tokens), (200, 3));
     assert_eq!(first.logprobs, whole.logprobs[..3]);
@@ -101,7 +101,7 @@ fn another_users_past_makes_the_prompt_and_theirs_on_the_item_is_hidden() {
             };
             let item = world.store.item(&held_out.review.item).unwrap();
             let target = Target { item, ..world.target("ann") };
-            let options = Options { history: history.clone(), ..world.options() };
+            let options = MethodOptions { history: history.clone(), ..world.options() };
             let prepared = block_on(method.prepare(&inputs, &target, &options)).unwrap();
             block_on(prepared.score(&inputs, &options, &held_out)).unwrap();
             block_on(prepared.write(&inputs, &options, None)).unwrap();
@@ -136,11 +136,11 @@ fn another_users_past_makes_the_prompt_and_theirs_on_the_item_is_hidden() {
 fn nobodys_past_takes_one_call_and_an_unknown_users_is_an_error() {
     for method in Method::all() {
         let world = World::new();
-        let options = Options { history: History::None, ..world.options() };
+        let options = MethodOptions { history: History::None, ..world.options() };
         let written = world.write(method, &options).unwrap();
         assert_eq!((written.computed, written.past.len()), (1, 0), "{method:?}");
         assert!(written.profile.is_none());
-        let options = Options { history: of("nobody"), ..world.options() };
+        let options = MethodOptions { history: of("nobody"), ..world.options() };
         let error = world.prepare(method, &options).unwrap_err().to_string();
         assert!(error.contains("nobody"), "{error}");
     }
@@ -156,7 +156,7 @@ fn a_score_is_what_the_language_model_says_of_text_behind_the_label() {
     let lm = Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap();
     let world = World::new();
     let inputs = MethodInputs { model: &lm, ..world.inputs() };
-    let options = Options { n: 2, score_limit: Some(12), ..world.options() };
+    let options = MethodOptions { n: 2, score_limit: Some(12), ..world.options() };
     for (method, label) in [(Method::RAG, "[Review]: "), (Method::SCP, "")] {
         let prepared = block_on(method.prepare(&inputs, &world.target("ann"), &options)).unwrap();
         let scored = block_on(prepared.score(&inputs, &options, TEXT)).unwrap();

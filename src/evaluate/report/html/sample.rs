@@ -164,6 +164,7 @@ fn provenance() -> Provenance {
         task: format!("reviews {hash}"),
         split: serde_json::json!({"name": "dpl", "part": "test", "options": {"inputs": 1, "seed": 0}}),
         plan: serde_json::json!({"users": null, "wrong_users": 3, "note": HOSTILE, "seed": 0}),
+        settings: serde_json::json!({"n": 4, "idiolect": {"lexical": 0.8}}),
         seed: 7,
         statistics: Settings::default(),
     }

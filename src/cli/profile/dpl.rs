@@ -5,18 +5,18 @@ use std::fmt::Write as _;
 use idiolect::client::Usage;
 use idiolect::corpus::Target;
 use idiolect::difference::{Difference, Profile};
-use idiolect::methods::{self, MethodInputs, Options, Profiled};
+use idiolect::methods::{self, MethodInputs, MethodOptions, Profiled};
 use idiolect::task::{Cut, Task};
 use serde::Serialize;
 
+use crate::cli::block_on::block_on;
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::settings::note_cuts;
-use crate::cli::wait::wait;
 
 /// JSON object that the command prints.
 #[derive(Serialize)]
-struct ToldJson<'a> {
+struct DplProfileJson<'a> {
     user: &'a str,
     item: Option<&'a str>,
     differences: &'a [Difference],
@@ -31,14 +31,14 @@ pub(super) fn show(
     material: &MethodInputs<'_>,
     user: &str,
     target: Option<&Target>,
-    options: &Options,
+    options: &MethodOptions,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let made = wait(context, methods::profile(material, user, target, options))??;
+    let made = block_on(context, methods::profile(material, user, target, options))??;
     let Profiled { profile, usage } = made;
     let cut = profile.differences.iter().flat_map(|d| &d.cut).chain(&profile.cut);
     if context.globals.json {
-        return output::json(&ToldJson {
+        return output::json(&DplProfileJson {
             user: &profile.user,
             item: target.map(|target| target.item.id.as_str()),
             differences: &profile.differences,
@@ -51,9 +51,9 @@ pub(super) fn show(
     note_cuts(&cut.cloned().collect::<Vec<_>>());
     if profile.differences.is_empty() && options.differences {
         output::note(&format!(
-            "no item of `{}` has {} other reviewers, so nothing could be compared; the profile is \
-             made of past texts alone",
-            profile.user, options.choice.k
+            "no item of `{}` has {} other reviewers, so nothing was compared and the profile is made \
+             of past texts alone; lower --k",
+            profile.user, options.k
         ));
     }
     output::raw(in_words(&profile, material.task).as_bytes())
@@ -63,15 +63,16 @@ pub(super) fn show(
 pub(crate) fn in_words(profile: &Profile, task: &Task) -> String {
     let mut out = String::new();
     for dimension in &task.standard {
-        let told: Vec<_> = profile
+        let described: Vec<_> = profile
             .differences
             .iter()
             .filter_map(|d| {
-                let told = d.dimensions.iter().flatten().find(|t| t.dimension == dimension.key)?;
-                Some((d, told.text.as_str()))
+                let described =
+                    d.dimensions.iter().flatten().find(|t| t.dimension == dimension.key)?;
+                Some((d, described.text.as_str()))
             })
             .collect();
-        section(&mut out, &dimension.name, &told);
+        section(&mut out, &dimension.name, &described);
     }
     let whole: Vec<_> = profile
         .differences
@@ -79,19 +80,19 @@ pub(crate) fn in_words(profile: &Profile, task: &Task) -> String {
         .filter(|d| d.dimensions.is_none() && !d.text.is_empty())
         .map(|d| (d, d.text.as_str()))
         .collect();
-    section(&mut out, "Differences told as a whole", &whole);
+    section(&mut out, "Differences in free text", &whole);
     let _ = write!(out, "Profile\n{}\n\n", indented(&profile.summary));
     let ids: Vec<String> = profile.reviews.iter().map(|id| id.0.to_string()).collect();
     let _ = writeln!(out, "Made from reviews {} of {}", ids.join(", "), profile.user);
     out
 }
 
-fn section(out: &mut String, heading: &str, told: &[(&Difference, &str)]) {
-    if told.is_empty() {
+fn section(out: &mut String, heading: &str, described: &[(&Difference, &str)]) {
+    if described.is_empty() {
         return;
     }
     let _ = writeln!(out, "{heading}");
-    for (difference, text) in told {
+    for (difference, text) in described {
         let peers: Vec<_> = difference.representatives.iter().map(|r| r.user.as_str()).collect();
         let title = Some(difference.item_title.as_str()).filter(|title| !title.is_empty());
         let title = title.unwrap_or(&difference.item);

@@ -1,5 +1,5 @@
-//! Waits for a future, and drops it if the user asks to stop; dropping it cancels its requests in
-//! the engine.
+//! Runs a future on this thread until it is done. If the user asks to stop, the future is dropped,
+//! which cancels its requests in the engine.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use idiolect::progress::Progress;
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Runs `future` on this thread until it is done, or fails if `progress` asks to stop.
-pub(crate) fn wait<T>(
+pub(crate) fn block_on<T>(
     progress: &dyn Progress,
     future: impl Future<Output = T>,
 ) -> anyhow::Result<T> {
@@ -63,7 +63,7 @@ mod tests {
             thread::sleep(Duration::from_millis(5));
             send.send(7).unwrap();
         });
-        assert_eq!(wait(&Silent, receive).unwrap().unwrap(), 7);
-        assert!(wait(&Stopped, futures::future::pending::<()>()).is_err());
+        assert_eq!(block_on(&Silent, receive).unwrap().unwrap(), 7);
+        assert!(block_on(&Stopped, futures::future::pending::<()>()).is_err());
     }
 }
