@@ -2,7 +2,7 @@
 //! show whether personalization is the cause.
 //!
 //! A [`Plan`] chooses held-out texts of a split, wrong users for each of them, and pairs of users
-//! who wrote about one item. [`run`] takes each method over the plan; every answer and score is
+//! who wrote about one item. [`run()`] takes each method over the plan; every answer and score is
 //! stored, so that a run can be interrupted, or divided by [`Shard`] among machines. [`report`]
 //! computes the requested metrics ([`MetricSet`]) with intervals and paired tests over users.
 //!
