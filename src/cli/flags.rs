@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use idiolect::methods::{Extraction, Form, MethodOptions, Statements, Texts};
 use idiolect::peers::Selector;
-use idiolect::task::Telling;
+use idiolect::task::DifferenceFormat;
 use serde_json::Value;
 
 use super::values;
@@ -105,7 +105,7 @@ const FLAGS: [Flag; 23] = [
     flag(
         "differences",
         "difference-form",
-        Takes::Name("FORM", values::names_of::<Telling>),
+        Takes::Name("FORM", values::names_of::<DifferenceFormat>),
         "Form of the differences: free (free text, as in DPL) or constrained (a JSON object with \
          one short statement per dimension); use constrained if a small model does not keep to the \
          form",

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::task::{Task, Told};
+use crate::task::{DimensionText, Task};
 use idiolect_engine::lm::Constraint;
 
 /// Constraint on an answer: a JSON object whose fields are the names of the dimensions, in their
@@ -27,21 +27,21 @@ pub(super) fn constraint(task: &Task) -> Constraint {
 
 /// Parses an answer into its statements, in the order of the dimensions; `None` if it does not have
 /// the required form or a statement is empty.
-pub(super) fn parse(answer: &str, task: &Task) -> Option<Vec<Told>> {
+pub(super) fn parse(answer: &str, task: &Task) -> Option<Vec<DimensionText>> {
     let fields: Map<String, Value> = serde_json::from_str(answer).ok()?;
     task.standard
         .iter()
         .map(|dimension| {
             let text = fields.get(&dimension.name)?.as_str()?.trim();
             (!text.is_empty())
-                .then(|| Told { dimension: dimension.key.clone(), text: text.to_owned() })
+                .then(|| DimensionText { dimension: dimension.key.clone(), text: text.to_owned() })
         })
         .collect()
 }
 
 /// Renders the statements as text for later prompts: one line each, after the name of its
 /// dimension.
-pub(super) fn in_words(told: &[Told], task: &Task) -> String {
+pub(super) fn in_words(told: &[DimensionText], task: &Task) -> String {
     let name = |key: &str| {
         let dimension = task.standard.iter().find(|dimension| dimension.key == key);
         dimension.map_or(key.to_owned(), |dimension| dimension.name.clone())

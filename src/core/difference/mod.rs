@@ -4,24 +4,24 @@
 //! Every call to the language model goes through [`CachedLm`](crate::client::CachedLm).
 
 mod constrained;
+mod drp;
+mod extract;
 pub mod measured;
-mod open;
 mod profile;
 mod stages;
 mod statement;
 pub mod statements;
-mod tell;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-mod verify;
+mod validation;
 
+pub use drp::extract_validated;
+pub use extract::{Compared, Difference, Peers, Representing, extract_difference};
 pub use measured::{MeasuredDifferences, SentenceVectors, measure};
-pub use open::tell_validated;
 pub use profile::{Profile, summarize};
 pub use stages::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, STAGES, SUMMARY};
 pub use statement::{Evidence, PeerQuote, Statement, StatementSource};
-pub use tell::{Compared, Difference, Peers, Representing, tell};
-pub use verify::{Occasion, Trial, gain, verify};
+pub use validation::{HeldOutExample, ValidationSettings, gain, validate};
 
 use crate::{client, corpus, peers, task};
 
@@ -45,7 +45,7 @@ pub enum Error {
     #[error(transparent)]
     Client(#[from] client::Error),
     /// An answer lacks the form that it must have. No constrained model writes such an answer.
-    #[error("the {stage} on `{item}` was told in a form that cannot be read: {answer}")]
+    #[error("the {stage} on `{item}` has a form that cannot be read: {answer}")]
     Form {
         /// Stage of the task whose prompt was answered.
         stage: &'static str,

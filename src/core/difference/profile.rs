@@ -67,7 +67,7 @@ pub async fn summarize(
         .iter()
         // Empty differences are left out of the prompt.
         .filter(|(_, difference)| !difference.text.is_empty())
-        .map(|(item, difference)| Block::of_told(item, &difference.text, difference.review));
+        .map(|(item, difference)| Block::of_difference(item, &difference.text, difference.review));
     let draft = Draft::new()
         .with_all(Part::Compared, compared)
         .with_all(Part::Past, past.iter().map(|(review, item)| Block::of_review(review, item)));

@@ -8,8 +8,8 @@ use super::{Method, MethodContext, MethodInputs, MethodInfo, MethodSpec, MethodO
 use super::{PreparedPrompt, Result};
 use crate::corpus::{Item, Target};
 use crate::client::Usage;
-use crate::difference::{Compared, DIFFERENCE, Difference, Profile, SUMMARY, summarize, tell, tell_validated};
-use crate::task::Telling;
+use crate::difference::{Compared, DIFFERENCE, Difference, Profile, SUMMARY, summarize, extract_difference, extract_validated};
+use crate::task::DifferenceFormat;
 
 pub(super) static DPL: MethodSpec = MethodSpec {
     info: MethodInfo {
@@ -22,14 +22,14 @@ pub(super) static DPL: MethodSpec = MethodSpec {
         extracts_differences: true,
         own_unconditional: false,
     },
-    prepare: |context| Box::pin(prepare(context, Extractor::Standard(context.options.telling))),
+    prepare: |context| Box::pin(prepare(context, Extractor::Standard(context.options.difference_format))),
 };
 
 /// Extractor of the difference on one item.
 #[derive(Clone, Copy)]
 pub(super) enum Extractor {
     /// Along the standard's dimensions (DPL).
-    Standard(Telling),
+    Standard(DifferenceFormat),
     /// Along the standard and further dimensions that the model proposes and then validates (DRP).
     Validated,
 }
@@ -44,10 +44,10 @@ impl Extractor {
         let MethodOptions { order, profile_seed, profile_max_tokens, .. } = *context.options;
         let (calls, seed, max_tokens) = (&context.calls, profile_seed, profile_max_tokens);
         Ok(match self {
-            Self::Standard(telling) => {
-                tell(calls, compared, order, telling, seed, max_tokens).await?
+            Self::Standard(difference_format) => {
+                extract_difference(calls, compared, order, difference_format, seed, max_tokens).await?
             }
-            Self::Validated => tell_validated(calls, compared, order, seed, max_tokens).await?,
+            Self::Validated => extract_validated(calls, compared, order, seed, max_tokens).await?,
         })
     }
 }
@@ -115,7 +115,7 @@ pub async fn profile(
     let shared = shared(context, &history)?;
     let past = context.relevant(&history, options.n);
     let compared = context.relevant(&shared, options.n);
-    let extractor = Extractor::Standard(options.telling);
+    let extractor = Extractor::Standard(options.difference_format);
     let profile = make_profile(context, extractor, &compared, &past).await?;
     Ok(Profiled { profile, usage: context.calls.usage() })
 }
@@ -127,7 +127,7 @@ async fn make_profile(
     past: &[PastReview],
 ) -> Result<Profile> {
     // Steps 3 and 4: the differences do not depend on each other; the scheduler batches them.
-    context.progress.begin("telling differences", Some(compared.len() as u64));
+    context.progress.begin("extracting differences", Some(compared.len() as u64));
     let extracted = compared.iter().map(|past| difference_on(context, extractor, past));
     let extracted = try_join_all(extracted).await;
     context.progress.end();

@@ -2,7 +2,7 @@
 //!
 //! Differences are extracted along the standard and along further dimensions that the model
 //! proposes, and a second call keeps those that truly separate the user
-//! ([`tell_validated`](crate::difference::tell_validated)). Retrieval, representatives, summary and
+//! ([`extract_validated`](crate::difference::extract_validated)). Retrieval, representatives, summary and
 //! last prompt are DPL's. So are the sampling settings of the summary and of the text, although the
 //! paper's code uses temperature 0 there, so that the two methods differ only in the extractor.
 

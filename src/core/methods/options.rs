@@ -8,7 +8,7 @@ use super::idiolect::IdiolectOptions;
 use crate::client::CachePolicy;
 use crate::corpus::{self, Target, View};
 use crate::peers::{ChoiceOptions, Selector};
-use crate::task::{self, Order, Task, Telling};
+use crate::task::{self, DifferenceFormat, Order, Task};
 use idiolect_engine::lm::Sampling;
 
 /// User whose past texts are used.
@@ -41,7 +41,7 @@ pub struct MethodOptions {
     pub order: Order,
     /// Form of DPL's differences.
     #[serde(rename = "difference-form")]
-    pub telling: Telling,
+    pub difference_format: DifferenceFormat,
     /// Whether texts are compared at all; otherwise DPL's profile is made from past texts alone.
     pub differences: bool,
     /// Keys of dimensions that are left out of the task's standard.
@@ -121,7 +121,7 @@ impl Default for MethodOptions {
             k: 4,
             selector: Selector::Kmeans,
             order: Order::UserFirst,
-            telling: Telling::Free,
+            difference_format: DifferenceFormat::Free,
             differences: true,
             without_dimensions: Vec::new(),
             seed: 42,

@@ -16,7 +16,7 @@ use crate::client::testing::Scripted;
 use crate::client::{CachePolicy, OnText};
 use crate::corpus::{Item, Review, ReviewId, Store, Target, View};
 use crate::difference::testing::FirstPeers;
-use crate::task::{Task, Telling};
+use crate::task::{DifferenceFormat, Task};
 use idiolect_engine::lm::Prompt;
 use idiolect_engine::progress::Silent;
 
@@ -129,7 +129,8 @@ fn dpl_tells_differences_sums_up_and_writes() {
 fn constrained_differences_are_told_by_dimension() {
     let world = World::new();
     let free = world.write(Method::DPL, &world.options()).unwrap();
-    let constrained = MethodOptions { telling: Telling::Constrained, ..world.options() };
+    let constrained =
+        MethodOptions { difference_format: DifferenceFormat::Constrained, ..world.options() };
     let written = world.write(Method::DPL, &constrained).unwrap();
     // No free answer is reused for a constrained one.
     assert_eq!((written.computed, written.reused), (free.computed, 0));
@@ -188,7 +189,7 @@ fn any_change_of_an_ingredient_is_computed_anew() {
         MethodOptions { max_tokens: Some(9), ..base.clone() },
         MethodOptions { profile_max_tokens: Some(9), ..base.clone() },
         MethodOptions { order: crate::task::Order::PeersFirst, ..base.clone() },
-        MethodOptions { telling: Telling::Constrained, ..base.clone() },
+        MethodOptions { difference_format: DifferenceFormat::Constrained, ..base.clone() },
         MethodOptions { differences: false, ..base.clone() },
         MethodOptions { without_dimensions: vec!["semantic".to_owned()], ..base.clone() },
         MethodOptions { history: History::Of("b".to_owned()), ..base.clone() },

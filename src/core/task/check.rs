@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::draft::{Block, Draft, Order, Part, Telling};
+use super::draft::{Block, DifferenceFormat, Draft, Order, Part};
 use super::render::{Slot, TemplateError};
 use super::{Ask, Error, Result, Stage, StageSpec, Step, Task};
 
@@ -98,6 +98,6 @@ pub(super) fn samples(stage: Stage) -> Vec<Draft> {
         fill(&full, 1, Order::PeersFirst),
         fill(&Block::default(), 2, Order::UserFirst),
         fill(&full, 0, Order::UserFirst),
-        fill(&full, 2, Order::UserFirst).told(Telling::Constrained),
+        fill(&full, 2, Order::UserFirst).with_format(DifferenceFormat::Constrained),
     ]
 }

@@ -182,7 +182,7 @@ impl Block {
 
     /// Returns an item and the difference extracted on it.
     #[must_use]
-    pub fn of_told(item: &Item, text: &str, review: ReviewId) -> Self {
+    pub fn of_difference(item: &Item, text: &str, review: ReviewId) -> Self {
         let source = BlockSource { user: None, item: Some(item.id.clone()), review: Some(review) };
         Self { source, text: text.to_owned(), ..Self::of_item(item) }
     }
@@ -253,7 +253,7 @@ pub enum Order {
 /// Output form of extracted differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Telling {
+pub enum DifferenceFormat {
     /// Free text (DPL as published).
     #[default]
     Free,
@@ -269,8 +269,8 @@ pub struct Draft {
     pub(super) blocks: Vec<PlacedText>,
     /// See [`Order`].
     pub(super) order: Order,
-    /// See [`Telling`].
-    pub(super) telling: Telling,
+    /// See [`DifferenceFormat`].
+    pub(super) difference_format: DifferenceFormat,
 }
 
 /// A block and its part.
@@ -316,8 +316,8 @@ impl Draft {
 
     /// Sets the form of differences.
     #[must_use]
-    pub fn told(self, telling: Telling) -> Self {
-        Self { telling, ..self }
+    pub fn with_format(self, difference_format: DifferenceFormat) -> Self {
+        Self { difference_format, ..self }
     }
 
     /// Blocks of one part that are not dropped.

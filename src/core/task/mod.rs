@@ -23,13 +23,13 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use draft::{Block, BlockSource, Draft, Field, Order, Part, Telling};
+pub use draft::{Block, BlockSource, DifferenceFormat, Draft, Field, Order, Part};
 pub use error::Error;
 pub use fit::{Cut, Fitted, Window, fit};
 pub use label::{LabelStrip, strip_label};
 pub use measure::Measure;
 pub use stage::Stage;
-pub use standard::{Dimension, Told, split_by_dimension};
+pub use standard::{Dimension, DimensionText, split_by_dimension};
 pub use statements::{Direction, Figures};
 
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ pub struct Task {
     /// Dimensions of a difference.
     pub standard: Vec<Dimension>,
     /// Maximum length, in characters, of the statement along one dimension, if differences are
-    /// [constrained](Telling::Constrained).
+    /// [constrained](DifferenceFormat::Constrained).
     pub statement_characters: usize,
     /// Maximum share of the window that a single field may take, 0 to 1.
     field_share: f64,

@@ -82,7 +82,7 @@ impl Task {
             ("labels", Value::from_pairs(labels)),
             ("label", Value::from(label)),
             ("order", Value::from(Serde(draft.order))),
-            ("differences", Value::from(Serde(draft.telling))),
+            ("differences", Value::from(Serde(draft.difference_format))),
             ("statement_characters", Value::from(self.statement_characters)),
         ];
         Value::from_pairs(parts.chain(turn).chain(always))

@@ -16,7 +16,7 @@ pub struct Dimension {
 
 /// Statement of a difference along one dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct DimensionText {
     /// Key of the dimension.
     pub dimension: String,
     /// The statement.
@@ -29,15 +29,15 @@ pub struct Told {
 /// every dimension occurs exactly once with a non-empty text; a difference in another form is shown
 /// unsplit.
 #[must_use]
-pub fn split_by_dimension(text: &str, standard: &[Dimension]) -> Option<Vec<Told>> {
-    let mut told: Vec<Told> = Vec::new();
+pub fn split_by_dimension(text: &str, standard: &[Dimension]) -> Option<Vec<DimensionText>> {
+    let mut told: Vec<DimensionText> = Vec::new();
     for line in text.lines() {
         let heading = standard.iter().find_map(|d| Some((d, after_name(line, &d.name)?)));
         if let Some((dimension, rest)) = heading {
             if told.iter().any(|t| t.dimension == dimension.key) {
                 return None;
             }
-            told.push(Told { dimension: dimension.key.clone(), text: rest.to_owned() });
+            told.push(DimensionText { dimension: dimension.key.clone(), text: rest.to_owned() });
         } else if let Some(last) = told.last_mut() {
             last.text.push('\n');
             last.text.push_str(line);

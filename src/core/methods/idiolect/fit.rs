@@ -12,7 +12,7 @@ use super::lexical::Lexica;
 use super::{IdiolectOptions, LexicalOptions};
 use crate::corpus::ReviewId;
 use crate::client::{ContrastPrompts, ScoreCall, Scored};
-use crate::difference::Occasion;
+use crate::difference::HeldOutExample;
 use crate::methods::{MethodContext, PastReview, Result};
 use crate::steering::{Contrast, PeerContrast, Steering};
 
@@ -137,7 +137,7 @@ fn scaled(steering: &Steering, scale: f32) -> Steering {
 /// A text that is left out of the history and scored under the prompt with the others.
 struct HeldOutText<'t, 'c> {
     context: &'t MethodContext<'c>,
-    example: &'t Occasion,
+    example: &'t HeldOutExample,
     sources: Vec<ReviewId>,
 }
 

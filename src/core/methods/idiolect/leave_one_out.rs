@@ -3,7 +3,7 @@
 
 use super::example_selection::ExampleSelection;
 use crate::corpus::{ReviewId, Target};
-use crate::difference::Occasion;
+use crate::difference::HeldOutExample;
 use crate::methods::{MethodContext, PastReview, Result};
 
 /// Maximum number of others' texts about the item of each example.
@@ -30,7 +30,7 @@ pub(super) fn held_out_examples(
     history: &[PastReview],
     held_out: &[PastReview],
     selection: &ExampleSelection,
-) -> Result<Vec<Occasion>> {
+) -> Result<Vec<HeldOutExample>> {
     let mut examples = Vec::with_capacity(held_out.len());
     for held_out in held_out {
         let (target, rest) = without(history, held_out);
@@ -43,7 +43,7 @@ pub(super) fn held_out_examples(
         let others = others.into_iter().filter(|other| {
             other.review.user != own.review.user && !other.review.text.trim().is_empty()
         });
-        examples.push(Occasion {
+        examples.push(HeldOutExample {
             draft: selection.draft(Some(&target), &past),
             own: own.clone(),
             others: others.take(MAX_OTHERS).collect(),

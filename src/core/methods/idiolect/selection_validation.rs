@@ -2,7 +2,7 @@
 
 use super::example_selection::ExampleSelection;
 use super::leave_one_out::{held_out_examples, newest};
-use crate::difference::{Trial, gain};
+use crate::difference::{ValidationSettings, gain};
 use crate::methods::intsum::SUMMARY;
 use crate::methods::retrieval::most_recent;
 use crate::methods::{MethodContext, PastReview, Result, summaries};
@@ -28,12 +28,12 @@ pub(super) async fn validated_selection(
     }
     let options = context.options;
     let stage = options.idiolect.form.stage();
-    let trial = Trial { stage, tokens: TOKENS, max_tokens: options.max_tokens };
+    let settings = ValidationSettings { stage, tokens: TOKENS, max_tokens: options.max_tokens };
     let gains = async |best: &ExampleSelection, other: &ExampleSelection| -> Result<bool> {
         context.check_stop()?;
-        let bare = held_out_examples(context, history, &held_out, best)?;
-        let shown = held_out_examples(context, history, &held_out, other)?;
-        let gain = gain(&context.calls, trial, &bare, &shown).await?;
+        let without = held_out_examples(context, history, &held_out, best)?;
+        let with = held_out_examples(context, history, &held_out, other)?;
+        let gain = gain(&context.calls, settings, &without, &with).await?;
         Ok(gain.own > 0.0 && gain.specific > 0.0)
     };
     let changes: [fn(&mut ExampleSelection); 3] = [

@@ -7,11 +7,11 @@ use super::leave_one_out::held_out_examples;
 use super::options::{Extraction, Statements};
 use crate::difference::measured::{MeasuredDifferences, measure};
 use crate::difference::statements::{Revision, ProfileStatement, StatementProfile};
-use crate::difference::{Compared, Difference, Statement, StatementSource, Trial, verify};
+use crate::difference::{Compared, Difference, Statement, StatementSource, ValidationSettings, validate};
 use crate::methods::dpl::Extractor;
 use crate::methods::retrieval::comparable;
 use crate::methods::{Method, MethodContext, MethodInputs, MethodOptions, PastReview, Result};
-use crate::task::Telling;
+use crate::task::DifferenceFormat;
 
 /// Number of own texts on which statements are validated, the newest; statements are not made from
 /// them.
@@ -108,8 +108,8 @@ pub(super) async fn of_history(
         true => {
             let examples = held_out_examples(context, history, &newest, selection)?;
             let (stage, max_tokens) = (settings.form.stage(), context.options.max_tokens);
-            let trial = Trial { stage, tokens: TOKENS, max_tokens };
-            verify(&context.calls, trial, &examples, statements).await?
+            let validation = ValidationSettings { stage, tokens: TOKENS, max_tokens };
+            validate(&context.calls, validation, &examples, statements).await?
         }
         false => statements.into_iter().map(ProfileStatement::unverified).collect(),
     };
@@ -134,8 +134,8 @@ fn measured(context: &MethodContext<'_>, compared: &[Compared]) -> Result<Measur
 /// the answer does not keep to the dimensions.
 async fn extracted(context: &MethodContext<'_>, compared: &[Compared]) -> Result<Vec<Statement>> {
     let extractor = match context.options.idiolect.extraction {
-        Extraction::Constrained => Extractor::Standard(Telling::Constrained),
-        Extraction::Free => Extractor::Standard(Telling::Free),
+        Extraction::Constrained => Extractor::Standard(DifferenceFormat::Constrained),
+        Extraction::Free => Extractor::Standard(DifferenceFormat::Free),
         Extraction::Open => Extractor::Validated,
     };
     let newest = compared.iter().rev().take(N_EXTRACTED_ITEMS);
@@ -187,7 +187,7 @@ fn by_dimension(difference: &Difference) -> Vec<(String, String, String)> {
 mod tests {
     use super::*;
     use crate::corpus::ReviewId;
-    use crate::task::Told;
+    use crate::task::DimensionText;
 
     #[test]
     fn an_answer_is_taken_by_dimension_or_line_by_line() {
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(by_dimension(&difference), expected);
         difference.text = "Says the same thing again.\n".repeat(20);
         assert_eq!(by_dimension(&difference).len(), MAX_LINES);
-        let told = |key: &str, text: &str| Told { dimension: key.into(), text: text.into() };
+        let told = |key: &str, text: &str| DimensionText { dimension: key.into(), text: text.into() };
         difference.dimensions = Some(vec![told("writing", "Plain,\nshort."), told("tone", " ")]);
         let expected = ("writing".to_owned(), "writing".to_owned(), "Plain, short.".to_owned());
         assert_eq!(by_dimension(&difference), [expected]);

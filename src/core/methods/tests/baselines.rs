@@ -183,9 +183,9 @@ fn without_differences_the_profile_is_made_of_texts() {
 #[test]
 fn dimensions_can_be_left_out() {
     let without = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
-    for telling in [Telling::Free, Telling::Constrained] {
+    for difference_format in [DifferenceFormat::Free, DifferenceFormat::Constrained] {
         let Run { prompts, .. } = run(Method::DPL, "ann", |options| {
-            options.telling = telling;
+            options.difference_format = difference_format;
             options.without_dimensions = without(&["writing", "semantic"]);
         });
         assert!(prompts[0].contains("Emotional style"));

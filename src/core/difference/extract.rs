@@ -6,7 +6,9 @@ use super::{DIFFERENCE, Error, Result, SentenceVectors, constrained};
 use crate::client::{CachedLm, LmCall};
 use crate::corpus::{Item, ReviewId, StoredReview, View};
 use crate::peers::{self, Choice, ChoiceOptions, OnItem, Representative};
-use crate::task::{Block, Cut, Draft, Order, Part, Telling, Told, split_by_dimension};
+use crate::task::{
+    Block, Cut, DifferenceFormat, DimensionText, Draft, Order, Part, split_by_dimension,
+};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::lm::Sampling;
 
@@ -90,7 +92,7 @@ pub struct Difference {
     pub representatives: Vec<Representing>,
     /// The difference along each dimension, if the text can be split by dimension.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dimensions: Option<Vec<Told>>,
+    pub dimensions: Option<Vec<DimensionText>>,
     /// The whole difference as text.
     pub text: String,
     /// Parts left out of the prompt.
@@ -107,9 +109,9 @@ impl Compared {
         std::iter::once(self.own.id).chain(peers).collect()
     }
 
-    pub(super) fn told(
+    pub(super) fn into_difference(
         &self,
-        dimensions: Option<Vec<Told>>,
+        dimensions: Option<Vec<DimensionText>>,
         text: String,
         cut: Vec<Cut>,
         reused: bool,
@@ -131,10 +133,10 @@ impl Compared {
         }
     }
 
-    pub(super) fn draft(&self, order: Order, telling: Telling) -> Draft {
+    pub(super) fn draft(&self, order: Order, difference_format: DifferenceFormat) -> Draft {
         Draft::new()
             .ordered(order)
-            .told(telling)
+            .with_format(difference_format)
             .with(Part::Own, Block::of_review(&self.own, &self.item))
             .with_all(Part::Others, self.representatives.iter().map(|r| Block::of_peer(&r.review)))
     }
@@ -148,11 +150,11 @@ impl Compared {
 /// # Errors
 /// As [`CachedLm::answer`], for example if `max_tokens` is too small for the constrained form;
 /// [`Error::Form`] if a constrained answer cannot be parsed.
-pub async fn tell(
+pub async fn extract_difference(
     calls: &CachedLm<'_>,
     compared: &Compared,
     order: Order,
-    telling: Telling,
+    difference_format: DifferenceFormat,
     seed: u64,
     max_tokens: Option<usize>,
 ) -> Result<Difference> {
@@ -160,21 +162,21 @@ pub async fn tell(
     let answer = calls
         .answer(LmCall {
             stage,
-            draft: compared.draft(order, telling),
+            draft: compared.draft(order, difference_format),
             sources: &compared.reviews(),
             sampling: Sampling { seed, ..task.stage(stage)?.sampling.clone() },
             max_tokens,
-            constraint: match telling {
-                Telling::Free => None,
-                Telling::Constrained => Some(constrained::constraint(task)),
+            constraint: match difference_format {
+                DifferenceFormat::Free => None,
+                DifferenceFormat::Constrained => Some(constrained::constraint(task)),
             },
             steered: None,
             on_text: None,
         })
         .await?;
-    let (dimensions, text) = match telling {
-        Telling::Free => (split_by_dimension(&answer.text, &task.standard), answer.text),
-        Telling::Constrained => {
+    let (dimensions, text) = match difference_format {
+        DifferenceFormat::Free => (split_by_dimension(&answer.text, &task.standard), answer.text),
+        DifferenceFormat::Constrained => {
             let told = constrained::parse(&answer.text, task).ok_or_else(|| Error::Form {
                 stage: stage.name(),
                 item: compared.item.id.clone(),
@@ -185,5 +187,5 @@ pub async fn tell(
         }
     };
     let (cut, reused) = (answer.cut, answer.reused);
-    Ok(compared.told(dimensions, text, cut, reused))
+    Ok(compared.into_difference(dimensions, text, cut, reused))
 }

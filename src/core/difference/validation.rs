@@ -1,7 +1,7 @@
 //! Validation of statements on held-out reviews: does showing a statement make the user's own texts
 //! more likely, and more so than others' texts about the same items?
 //!
-//! A statement is shown at the position that it has when a text is generated, after the user's past
+//! A statement is with at the position that it has when a text is generated, after the user's past
 //! texts, and is validated on reviews of the user that it was not made from. Its own gain is how
 //! much more likely they become, in bits per token; its peer gain is the same for others' texts. A
 //! statement that makes everybody's texts more likely is no difference, so the specific gain
@@ -23,7 +23,7 @@ use crate::task::{Block, Draft, Part, Stage};
 /// A held-out review of the user on which statements are validated, with others' reviews of the
 /// same item.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Occasion {
+pub struct HeldOutExample {
     /// The prompt from which the review would be generated, without any statement.
     pub draft: Draft,
     /// The held-out review; no statement was made from it.
@@ -36,7 +36,7 @@ pub struct Occasion {
 
 /// Settings of a validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trial {
+pub struct ValidationSettings {
     /// Stage whose prompt the texts are scored under; it shows statements as notes.
     pub stage: Stage,
     /// Number of tokens of each text that count, from its first.
@@ -46,7 +46,7 @@ pub struct Trial {
 }
 
 /// Minimum number of held-out reviews for a conclusion.
-const LEAST_OCCASIONS: usize = 2;
+const MIN_EXAMPLES: usize = 2;
 
 /// Validates statements on held-out reviews and marks each as kept or abstained. With fewer than
 /// two held-out reviews nothing can be concluded, and all remain unverified. Every score is stored
@@ -54,18 +54,22 @@ const LEAST_OCCASIONS: usize = 2;
 ///
 /// # Errors
 /// As [`CachedLm::score`].
-pub async fn verify(
+pub async fn validate(
     calls: &CachedLm<'_>,
-    trial: Trial,
-    occasions: &[Occasion],
+    settings: ValidationSettings,
+    examples: &[HeldOutExample],
     statements: Vec<Statement>,
 ) -> Result<Vec<ProfileStatement>> {
-    if occasions.len() < LEAST_OCCASIONS || statements.is_empty() {
+    if examples.len() < MIN_EXAMPLES || statements.is_empty() {
         return Ok(statements.into_iter().map(ProfileStatement::unverified).collect());
     }
-    let proof =
-        Proof { calls, trial, occasions, bare: scores(calls, trial, occasions, &[]).await? };
-    let alone = statements.iter().map(|statement| proof.gain(vec![statement]));
+    let validation = Validation {
+        calls,
+        settings,
+        examples,
+        without: scores(calls, settings, examples, &[]).await?,
+    };
+    let alone = statements.iter().map(|statement| validation.gain(vec![statement]));
     let gains = try_join_all(alone.collect::<Vec<_>>()).await?;
 
     let gains_own = |gain: &Gain| gain.own > 0.0 && gain.specific > 0.0;
@@ -78,7 +82,7 @@ pub async fn verify(
             kept.iter().chain([&candidate]).map(|&i| &statements[i]).collect();
         let gain = match set.as_slice() {
             [_] => gains[candidate],
-            _ => proof.gain(set).await?,
+            _ => validation.gain(set).await?,
         };
         if gain.own > 0.0 && gain.specific > best {
             best = gain.specific;
@@ -99,46 +103,46 @@ struct TextBits {
     others: Vec<f64>,
 }
 
-struct Proof<'p, 'a> {
+struct Validation<'p, 'a> {
     calls: &'p CachedLm<'a>,
-    trial: Trial,
-    occasions: &'p [Occasion],
-    bare: Vec<TextBits>,
+    settings: ValidationSettings,
+    examples: &'p [HeldOutExample],
+    without: Vec<TextBits>,
 }
 
-impl Proof<'_, '_> {
+impl Validation<'_, '_> {
     async fn gain(&self, set: Vec<&Statement>) -> Result<Gain> {
-        let shown = scores(self.calls, self.trial, self.occasions, &set).await?;
-        Ok(gain_of(&self.bare, &shown))
+        let with = scores(self.calls, self.settings, self.examples, &set).await?;
+        Ok(gain_of(&self.without, &with))
     }
 }
 
-/// Gain of one set of prompts over another on the same texts: `bare` and `shown` are the same
+/// Gain of one set of prompts over another on the same texts: `without` and `with` are the same
 /// held-out reviews with different drafts.
 ///
 /// # Errors
 /// As [`CachedLm::score`].
 pub async fn gain(
     calls: &CachedLm<'_>,
-    trial: Trial,
-    bare: &[Occasion],
-    shown: &[Occasion],
+    settings: ValidationSettings,
+    without: &[HeldOutExample],
+    with: &[HeldOutExample],
 ) -> Result<Gain> {
-    let bare = scores(calls, trial, bare, &[]).await?;
-    Ok(gain_of(&bare, &scores(calls, trial, shown, &[]).await?))
+    let without = scores(calls, settings, without, &[]).await?;
+    Ok(gain_of(&without, &scores(calls, settings, with, &[]).await?))
 }
 
 /// The mean gain over held-out reviews, and the standard error of the specific gain.
-fn gain_of(bare: &[TextBits], shown: &[TextBits]) -> Gain {
+fn gain_of(without: &[TextBits], with: &[TextBits]) -> Gain {
     let mean = |values: &[f64]| match values.len() {
         0 => 0.0,
         n => values.iter().sum::<f64>() / n as f64,
     };
     let (mut own, mut peers) = (Vec::new(), Vec::new());
-    for (bare, shown) in bare.iter().zip(shown) {
-        own.push(bare.own - shown.own);
+    for (without, with) in without.iter().zip(with) {
+        own.push(without.own - with.own);
         let others: Vec<f64> =
-            bare.others.iter().zip(&shown.others).map(|(bare, shown)| bare - shown).collect();
+            without.others.iter().zip(&with.others).map(|(without, with)| without - with).collect();
         peers.push(mean(&others));
     }
     let specific: Vec<f64> = own.iter().zip(&peers).map(|(own, peers)| own - peers).collect();
@@ -155,26 +159,26 @@ fn gain_of(bare: &[TextBits], shown: &[TextBits]) -> Gain {
 
 async fn scores(
     calls: &CachedLm<'_>,
-    trial: Trial,
-    occasions: &[Occasion],
+    settings: ValidationSettings,
+    examples: &[HeldOutExample],
     set: &[&Statement],
 ) -> Result<Vec<TextBits>> {
-    let each = occasions.iter().map(async |occasion| -> Result<TextBits> {
+    let each = examples.iter().map(async |example| -> Result<TextBits> {
         let notes = set.iter().map(|statement| Block::of_note(&statement.text));
-        let draft = occasion.draft.clone().with_all(Part::Notes, notes);
+        let draft = example.draft.clone().with_all(Part::Notes, notes);
         let from_statements = set.iter().flat_map(|s| s.reviews.iter().chain(&s.against));
         let sources: Vec<ReviewId> =
-            occasion.sources.iter().chain(from_statements).copied().collect();
-        let texts = std::iter::once(&occasion.own).chain(&occasion.others);
+            example.sources.iter().chain(from_statements).copied().collect();
+        let texts = std::iter::once(&example.own).chain(&example.others);
         let scored = texts.map(async |stored| -> Result<f64> {
             let sources: Vec<ReviewId> = sources.iter().copied().chain([stored.id]).collect();
             let call = ScoreCall {
-                stage: trial.stage,
+                stage: settings.stage,
                 draft: draft.clone(),
                 sources: &sources,
                 text: &stored.review.text,
-                limit: Some(trial.tokens),
-                max_tokens: trial.max_tokens,
+                limit: Some(settings.tokens),
+                max_tokens: settings.max_tokens,
             };
             let scored: Scored = calls.score(call).await?;
             Ok(scored.bits_per_token().unwrap_or(0.0))
@@ -196,10 +200,10 @@ mod tests {
 
     #[test]
     fn a_gain_is_the_own_texts_less_the_others() {
-        let bare = [bits(5.0, &[4.0, 6.0]), bits(4.0, &[5.0]), bits(6.0, &[])];
-        let shown = [bits(4.0, &[4.0, 5.0]), bits(3.4, &[4.8]), bits(5.5, &[])];
+        let without = [bits(5.0, &[4.0, 6.0]), bits(4.0, &[5.0]), bits(6.0, &[])];
+        let with = [bits(4.0, &[4.0, 5.0]), bits(3.4, &[4.8]), bits(5.5, &[])];
         // Own 1.0, 0.6, 0.5; others 0.5, 0.2, 0: specific 0.5, 0.4, 0.5.
-        let gain = gain_of(&bare, &shown);
+        let gain = gain_of(&without, &with);
         assert!((gain.own - 0.7).abs() < 1e-12 && (gain.peers - 0.7 / 3.0).abs() < 1e-12);
         let error = (2.0 / 3.0 * 0.01_f64 / 6.0).sqrt();
         assert!((gain.standard_error - error).abs() < 1e-12, "{}", gain.standard_error);
@@ -207,6 +211,6 @@ mod tests {
         // A gain smaller than its standard error becomes 0; a loss stays a loss.
         let noisy = gain_of(&[bits(1.0, &[]), bits(1.0, &[])], &[bits(0.0, &[]), bits(1.9, &[])]);
         assert!(noisy.specific.abs() < 1e-12);
-        assert!(gain_of(&shown, &bare).specific < 0.0);
+        assert!(gain_of(&with, &without).specific < 0.0);
     }
 }

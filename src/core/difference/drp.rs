@@ -4,7 +4,7 @@
 use super::{Compared, Difference, Result};
 use super::{DRP_DIFFERENCE, DRP_VALIDATION};
 use crate::client::{CachedLm, LmAnswer, LmCall};
-use crate::task::{Block, Draft, Order, Part, Stage, Telling};
+use crate::task::{Block, DifferenceFormat, Draft, Order, Part, Stage};
 use idiolect_engine::lm::Sampling;
 
 /// Extracts the difference on one item in two calls. The first call extracts it along the
@@ -15,7 +15,7 @@ use idiolect_engine::lm::Sampling;
 ///
 /// # Errors
 /// As [`CachedLm::answer`].
-pub async fn tell_validated(
+pub async fn extract_validated(
     calls: &CachedLm<'_>,
     compared: &Compared,
     order: Order,
@@ -36,10 +36,10 @@ pub async fn tell_validated(
         };
         Ok(calls.answer(call).await?)
     };
-    let draft = compared.draft(order, Telling::Free);
+    let draft = compared.draft(order, DifferenceFormat::Free);
     let open = ask(DRP_DIFFERENCE, draft.clone()).await?;
     let draft = draft.with(Part::Notes, Block::of_note(&open.text));
     let kept = ask(DRP_VALIDATION, draft).await?;
     let cut = [open.cut, kept.cut].concat();
-    Ok(compared.told(None, kept.text, cut, open.reused && kept.reused))
+    Ok(compared.into_difference(None, kept.text, cut, open.reused && kept.reused))
 }
