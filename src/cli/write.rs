@@ -105,8 +105,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     };
     if context.globals.json {
         let written = block_on(context, args.method.write(&material, &target, &options, None))??;
-        let why = args.why.then(|| reasons(&args, context, &material, &target, &options, &written));
-        let why = why.transpose()?;
+        let why = match args.why {
+            true => Some(block_on(context, reasons(&material, &target, &options, &written))??),
+            false => None,
+        };
         return output::json(&WriteJson {
             written: &written,
             user: &args.user,
@@ -123,7 +125,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     })??;
     output::line("")?;
     if args.why {
-        let why = reasons(&args, context, &material, &target, &options, &written)?;
+        let why = block_on(context, reasons(&material, &target, &options, &written))??;
         output::raw(in_columns(&why).as_bytes())?;
     }
     print_summary(&written, &options, context);
@@ -132,19 +134,14 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 
 /// Attributes each token of the text to the user's texts and to steering. Everything but the scores
 /// is in the store by now.
-fn reasons(
-    args: &Args,
-    context: &Context,
-    material: &MethodInputs<'_>,
+async fn reasons(
+    inputs: &MethodInputs<'_>,
     target: &Target,
     options: &MethodOptions,
     written: &Generated,
 ) -> anyhow::Result<Vec<TokenAttribution>> {
-    let why = async {
-        let prepared = args.method.prepare(material, target, options).await?;
-        prepared.attribute(material, options, written.text.as_str()).await
-    };
-    Ok(block_on(context, why)??)
+    let prepared = written.method.prepare(inputs, target, options).await?;
+    Ok(prepared.attribute(inputs, options, written.text.as_str()).await?)
 }
 
 /// Formats one token per line: log-probability added by the user's texts, log-probability added by

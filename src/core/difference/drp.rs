@@ -1,8 +1,7 @@
 //! Difference extraction along dimensions that the model proposes and then validates (DRP, arXiv
 //! 2511.15389).
 
-use super::{Compared, Difference, Result};
-use super::{DRP_DIFFERENCE, DRP_VALIDATION};
+use super::{AnswerSettings, Compared, DRP_DIFFERENCE, DRP_VALIDATION, Difference, Result};
 use crate::client::{CachedLm, LmAnswer, LmCall};
 use crate::task::{Block, DifferenceFormat, Draft, Order, Part, Stage};
 use idiolect_engine::lm::Sampling;
@@ -19,9 +18,9 @@ pub async fn extract_validated(
     calls: &CachedLm<'_>,
     compared: &Compared,
     order: Order,
-    seed: u64,
-    max_tokens: Option<usize>,
+    settings: AnswerSettings,
 ) -> Result<Difference> {
+    let AnswerSettings { seed, max_tokens } = settings;
     let reviews = compared.reviews();
     let ask = async |stage: Stage, draft: Draft| -> Result<LmAnswer> {
         let call = LmCall {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{DIFFERENCE, Error, Result, SentenceVectors, constrained};
+use super::{AnswerSettings, DIFFERENCE, Error, Result, SentenceVectors, constrained};
 use crate::client::{CachedLm, LmCall};
 use crate::corpus::{Item, ReviewId, StoredReview, View};
 use crate::peers::{self, Choice, ChoiceOptions, OnItem, Representative};
@@ -155,9 +155,9 @@ pub async fn extract_difference(
     compared: &Compared,
     order: Order,
     difference_format: DifferenceFormat,
-    seed: u64,
-    max_tokens: Option<usize>,
+    settings: AnswerSettings,
 ) -> Result<Difference> {
+    let AnswerSettings { seed, max_tokens } = settings;
     let (stage, task) = (DIFFERENCE, calls.task());
     let answer = calls
         .answer(LmCall {

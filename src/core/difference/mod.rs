@@ -25,6 +25,15 @@ pub use validation::{HeldOutExample, ValidationSettings, gain, validate};
 
 use crate::{client, corpus, peers, task};
 
+/// Settings of the answers that make differences and profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerSettings {
+    /// Seed of the answers.
+    pub seed: u64,
+    /// Maximum number of tokens of each answer; `None` takes the task's limit.
+    pub max_tokens: Option<usize>,
+}
+
 /// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

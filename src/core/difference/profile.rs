@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Difference, Result, SUMMARY};
+use super::{AnswerSettings, Difference, Result, SUMMARY};
 use crate::client::{CachedLm, LmAnswer, LmCall};
 use crate::corpus::{Item, ReviewId, StoredReview};
 use crate::task::{Block, Cut, Draft, Part};
@@ -59,9 +59,9 @@ pub async fn summarize(
     user: &str,
     differences: Vec<(Item, Difference)>,
     past: &[(StoredReview, Item)],
-    seed: u64,
-    max_tokens: Option<usize>,
+    settings: AnswerSettings,
 ) -> Result<Profile> {
+    let AnswerSettings { seed, max_tokens } = settings;
     let stage = SUMMARY;
     let compared = differences
         .iter()

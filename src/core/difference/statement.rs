@@ -58,6 +58,6 @@ pub struct Statement {
     pub reviews: Vec<ReviewId>,
     /// Reviews of others that it was made from.
     pub against: Vec<ReviewId>,
-    /// Quotes that show it, most difference_format first.
+    /// Quotes that show it, strongest first.
     pub evidence: Vec<Evidence>,
 }

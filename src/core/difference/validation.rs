@@ -1,7 +1,7 @@
 //! Validation of statements on held-out reviews: does showing a statement make the user's own texts
 //! more likely, and more so than others' texts about the same items?
 //!
-//! A statement is with at the position that it has when a text is generated, after the user's past
+//! A statement is shown at the position that it has when a text is generated, after the user's past
 //! texts, and is validated on reviews of the user that it was not made from. Its own gain is how
 //! much more likely they become, in bits per token; its peer gain is the same for others' texts. A
 //! statement that makes everybody's texts more likely is no difference, so the specific gain
@@ -48,7 +48,7 @@ pub struct ValidationSettings {
 /// Minimum number of held-out reviews for a conclusion.
 const MIN_EXAMPLES: usize = 2;
 
-/// Validates statements on held-out reviews and marks each as kept or abstained. With fewer than
+/// Validates statements on held-out reviews and marks each as accepted or rejected. With fewer than
 /// two held-out reviews nothing can be concluded, and all remain unverified. Every score is stored
 /// under the hash of what determines it, so repeating a validation costs no computation.
 ///

@@ -35,5 +35,6 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
     let draft = Draft::new()
         .with_all(Part::Past, wrong.blocks(&turns))
         .with_all(Part::Target, context.target_block());
-    Ok(PreparedPrompt::of(context, STAGE, draft, &turns).with_negative_examples(wrong.reviews, wrong.cut))
+    Ok(PreparedPrompt::of(context, STAGE, draft, &turns)
+        .with_negative_examples(wrong.reviews, wrong.cut))
 }

@@ -9,7 +9,8 @@
 
 use super::negative_examples::NegativeExamples;
 use super::{
-    MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result, ids, non_perso, summaries,
+    MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result, ids, non_perso,
+    summaries,
 };
 use crate::difference::Profile;
 use crate::task::{Draft, Part, Stage};

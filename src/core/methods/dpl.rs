@@ -4,11 +4,16 @@ use futures::future::try_join_all;
 
 use super::retrieval::comparable;
 use super::summaries::{GENERATION, prompt_with_profile};
-use super::{Method, MethodContext, MethodInputs, MethodInfo, MethodSpec, MethodOptions, PastReview};
+use super::{
+    Method, MethodContext, MethodInfo, MethodInputs, MethodOptions, MethodSpec, PastReview,
+};
 use super::{PreparedPrompt, Result};
-use crate::corpus::{Item, Target};
 use crate::client::Usage;
-use crate::difference::{Compared, DIFFERENCE, Difference, Profile, SUMMARY, summarize, extract_difference, extract_validated};
+use crate::corpus::{Item, Target};
+use crate::difference::{
+    Compared, DIFFERENCE, Difference, Profile, SUMMARY, extract_difference, extract_validated,
+    summarize,
+};
 use crate::task::DifferenceFormat;
 
 pub(super) static DPL: MethodSpec = MethodSpec {
@@ -22,7 +27,10 @@ pub(super) static DPL: MethodSpec = MethodSpec {
         extracts_differences: true,
         own_unconditional: false,
     },
-    prepare: |context| Box::pin(prepare(context, Extractor::Standard(context.options.difference_format))),
+    prepare: |context| {
+        let extractor = Extractor::Standard(context.options.difference_format);
+        Box::pin(prepare(context, extractor))
+    },
 };
 
 /// Extractor of the difference on one item.
@@ -41,13 +49,13 @@ impl Extractor {
         context: &MethodContext<'_>,
         compared: &Compared,
     ) -> Result<Difference> {
-        let MethodOptions { order, profile_seed, profile_max_tokens, .. } = *context.options;
-        let (calls, seed, max_tokens) = (&context.calls, profile_seed, profile_max_tokens);
+        let (calls, order) = (&context.calls, context.options.order);
+        let settings = context.options.profile_answers();
         Ok(match self {
-            Self::Standard(difference_format) => {
-                extract_difference(calls, compared, order, difference_format, seed, max_tokens).await?
+            Self::Standard(format) => {
+                extract_difference(calls, compared, order, format, settings).await?
             }
-            Self::Validated => extract_validated(calls, compared, order, seed, max_tokens).await?,
+            Self::Validated => extract_validated(calls, compared, order, settings).await?,
         })
     }
 }
@@ -135,10 +143,10 @@ async fn make_profile(
 
     // Step 5.
     context.check_stop()?;
-    let (seed, max_tokens) = (context.options.profile_seed, context.options.profile_max_tokens);
-    context.progress.begin("summing up", None);
+    let settings = context.options.profile_answers();
+    context.progress.begin("summarizing", None);
     let (calls, user) = (&context.calls, context.author);
-    let profile = summarize(calls, user, differences, past, seed, max_tokens).await;
+    let profile = summarize(calls, user, differences, past, settings).await;
     context.progress.end();
     Ok(profile?)
 }

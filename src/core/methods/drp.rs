@@ -6,9 +6,9 @@
 //! last prompt are DPL's. So are the sampling settings of the summary and of the text, although the
 //! paper's code uses temperature 0 there, so that the two methods differ only in the extractor.
 
-use super::{MethodInfo, MethodSpec};
 use super::dpl::{Extractor, prepare};
 use super::summaries::GENERATION;
+use super::{MethodInfo, MethodSpec};
 use crate::difference::{DRP_DIFFERENCE, DRP_VALIDATION, SUMMARY};
 
 pub(super) static DRP: MethodSpec = MethodSpec {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::idiolect::IdiolectOptions;
 use crate::client::CachePolicy;
 use crate::corpus::{self, Target, View};
+use crate::difference::AnswerSettings;
 use crate::peers::{ChoiceOptions, Selector};
 use crate::task::{self, DifferenceFormat, Order, Task};
 use idiolect_engine::lm::Sampling;
@@ -98,6 +99,11 @@ impl MethodOptions {
             History::Of(user) => user,
             History::Own | History::None => &target.user,
         }
+    }
+
+    /// Seed and limit of differences and profiles.
+    pub(super) fn profile_answers(&self) -> AnswerSettings {
+        AnswerSettings { seed: self.profile_seed, max_tokens: self.profile_max_tokens }
     }
 
     /// Settings of the choice of representatives.

@@ -1,10 +1,10 @@
 //! Contrast prompts, and the texts that must not be copied.
 
-use crate::corpus::{ReviewId, StoredReview, Target};
 use crate::client::ContrastPrompts;
+use crate::corpus::{ReviewId, StoredReview, Target};
 use crate::methods::{MethodContext, PastReview, Result};
-use crate::task::{Block, Draft, Part};
 use crate::steering::NeededPrompts;
+use crate::task::{Block, Draft, Part};
 
 /// Contrast prompts, and others' texts that must not be copied.
 pub(super) struct PeerPrompts {
@@ -39,7 +39,8 @@ impl PeerPrompts {
             }
         }
         if needed.unconditional {
-            contrast.unconditional = Draft::new().with_all(Part::Target, target.map(Block::of_target));
+            contrast.unconditional =
+                Draft::new().with_all(Part::Target, target.map(Block::of_target));
         }
         if needed.peers {
             let ranks = ranks(context, past)?;

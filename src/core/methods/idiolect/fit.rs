@@ -10,8 +10,8 @@ use super::example_selection::ExampleSelection;
 use super::leave_one_out::{held_out_examples, newest, without};
 use super::lexical::Lexica;
 use super::{IdiolectOptions, LexicalOptions};
-use crate::corpus::ReviewId;
 use crate::client::{ContrastPrompts, ScoreCall, Scored};
+use crate::corpus::ReviewId;
 use crate::difference::HeldOutExample;
 use crate::methods::{MethodContext, PastReview, Result};
 use crate::steering::{Contrast, PeerContrast, Steering};
@@ -143,7 +143,11 @@ struct HeldOutText<'t, 'c> {
 
 impl HeldOutText<'_, '_> {
     /// Gains of each steering over the first one.
-    async fn gains(&self, contrast: &ContrastPrompts, steerings: &[Steering]) -> Result<Vec<TextGain>> {
+    async fn gains(
+        &self,
+        contrast: &ContrastPrompts,
+        steerings: &[Steering],
+    ) -> Result<Vec<TextGain>> {
         let own = self.bits(&self.example.own.review.text, contrast, steerings).await?;
         let others = match self.example.others.first() {
             Some(peer) => self.bits(&peer.review.text, contrast, steerings).await?,
@@ -158,7 +162,12 @@ impl HeldOutText<'_, '_> {
     }
 
     /// Bits per token of a text under each steering; empty for an empty text.
-    async fn bits(&self, text: &str, contrast: &ContrastPrompts, steerings: &[Steering]) -> Result<Vec<f64>> {
+    async fn bits(
+        &self,
+        text: &str,
+        contrast: &ContrastPrompts,
+        steerings: &[Steering],
+    ) -> Result<Vec<f64>> {
         let options = self.context.options;
         let call = ScoreCall {
             stage: options.idiolect.form.stage(),

@@ -38,15 +38,15 @@ pub use statements::{measured_differences, stated_profile};
 
 use super::{MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result};
 use super::{intsum, rag};
-use crate::corpus::ReviewId;
-use crate::difference::statements::{StatementStatus, StatementProfile, revisions};
 use crate::client::Steered;
+use crate::corpus::ReviewId;
+use crate::difference::statements::{StatementProfile, StatementStatus, revisions};
 use crate::difference::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION};
+use crate::steering::{LengthPrior, NeededPrompts, NgramBlocklist, Steering};
 use crate::task::{Block, Part};
 use contrast_prompts::PeerPrompts;
 use example_selection::ExampleSelection;
 use fit::Strengths;
-use crate::steering::{LengthPrior, NeededPrompts, NgramBlocklist, Steering};
 use idiolect_engine::lm;
 use lexical::Lexica;
 
@@ -56,7 +56,14 @@ pub(super) static IDIOLECT: MethodSpec = MethodSpec {
         about: "as scp, with the user's word choice in the logits; statements about the user and \
                 other steps are options",
         source: "",
-        stages: &[DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, intsum::SUMMARY, rag::STAGE, stage::STAGE],
+        stages: &[
+            DIFFERENCE,
+            DRP_DIFFERENCE,
+            DRP_VALIDATION,
+            intsum::SUMMARY,
+            rag::STAGE,
+            stage::STAGE,
+        ],
         needs_history: true,
         needs_peers: |options| options.idiolect.needs_peers(),
         extracts_differences: false,
@@ -168,7 +175,10 @@ fn build_contrast_prompts(
 }
 
 /// Length prior from the lengths of the user's texts.
-fn length_prior(context: &MethodContext<'_>, history: &[PastReview]) -> Result<Option<LengthPrior>> {
+fn length_prior(
+    context: &MethodContext<'_>,
+    history: &[PastReview],
+) -> Result<Option<LengthPrior>> {
     let lengths = history.iter().map(|(past, _)| context.model.count_text(&past.review.text));
     Ok(LengthPrior::of_lengths(&lengths.collect::<lm::Result<Vec<usize>>>()?))
 }

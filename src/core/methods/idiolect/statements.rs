@@ -6,8 +6,10 @@ use super::example_selection::ExampleSelection;
 use super::leave_one_out::held_out_examples;
 use super::options::{Extraction, Statements};
 use crate::difference::measured::{MeasuredDifferences, measure};
-use crate::difference::statements::{Revision, ProfileStatement, StatementProfile};
-use crate::difference::{Compared, Difference, Statement, StatementSource, ValidationSettings, validate};
+use crate::difference::statements::{ProfileStatement, Revision, StatementProfile};
+use crate::difference::{
+    Compared, Difference, Statement, StatementSource, ValidationSettings, validate,
+};
 use crate::methods::dpl::Extractor;
 use crate::methods::retrieval::comparable;
 use crate::methods::{Method, MethodContext, MethodInputs, MethodOptions, PastReview, Result};
@@ -207,7 +209,8 @@ mod tests {
         assert_eq!(by_dimension(&difference), expected);
         difference.text = "Says the same thing again.\n".repeat(20);
         assert_eq!(by_dimension(&difference).len(), MAX_LINES);
-        let told = |key: &str, text: &str| DimensionText { dimension: key.into(), text: text.into() };
+        let told =
+            |key: &str, text: &str| DimensionText { dimension: key.into(), text: text.into() };
         difference.dimensions = Some(vec![told("writing", "Plain,\nshort."), told("tone", " ")]);
         let expected = ("writing".to_owned(), "writing".to_owned(), "Plain, short.".to_owned());
         assert_eq!(by_dimension(&difference), [expected]);
