@@ -25,7 +25,7 @@ const MIN_WEIGHTS: u64 = 450_000_000;
 /// The default of `--store`.
 pub(crate) const DEFAULT_STORE: &str = "idiolect.sqlite";
 
-/// MethodOptions that every command takes.
+/// Options that every command takes.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
@@ -240,7 +240,7 @@ impl Context {
         }
     }
 
-    /// MethodOptions for loading the language model, from the global options.
+    /// Options for loading the language model, from the global options.
     pub(crate) fn load_options(&self) -> anyhow::Result<LoadOptions> {
         Ok(LoadOptions {
             device: self.device()?,

@@ -1,4 +1,4 @@
-//! MethodOptions that `profile`, `write` and `evaluate` share: the settings of the methods, the task, and
+//! Options that `profile`, `write` and `evaluate` share: the settings of the methods, the task, and
 //! which reviews are visible.
 //!
 //! Precedence of settings, lowest first: defaults, task, `--settings`, `--set`, single flags.
@@ -15,7 +15,7 @@ use idiolect::task::{Cut, Task};
 use super::flags::SettingFlags;
 use super::output;
 
-/// MethodOptions for the task and the settings of the methods. `SAMPLING` adds the flags of sampling.
+/// Options for the task and the settings of the methods. `SAMPLING` adds the flags of sampling.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MethodArgs<const SAMPLING: bool> {
     /// Kind of text to write: a built-in task (review, headline) or the path of a task file; change

@@ -7,7 +7,7 @@
 //! | find and fetch model files | [`model::catalog::Catalog`], [`model::fetch`] |
 //! | read model files | [`model::gguf::Gguf`], [`model::tokenizer::Tokenizer`], [`model::chat::Chat`] |
 //! | run a language model | [`lm::Lm`], loaded with [`lm::LoadOptions`] |
-//! | ask it | [`lm::Request`], [`lm::SteeredRequest`], [`lm::Prompt`], [`lm::Sampling`], [`lm::Constraint`] |
+//! | ask it | [`lm::Request`], [`lm::ScoreRequest`], [`lm::Prompt`], [`lm::Sampling`], [`lm::Constraint`] |
 //! | its answers | [`lm::Completion`], [`lm::Score`] |
 //! | the decoder alone | [`lm::decoder::Decoder`] |
 //! | embed texts | [`encoder::Encoder`] |

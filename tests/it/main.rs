@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod common;
+mod documents;
 
 mod bad_input;
 mod bench;

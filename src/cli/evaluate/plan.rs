@@ -1,4 +1,4 @@
-//! MethodOptions that choose the held-out texts and the controls of an evaluation.
+//! Options that choose the held-out texts and the controls of an evaluation.
 
 use std::collections::HashMap;
 

@@ -68,7 +68,7 @@ pub(crate) struct Args {
     statements: StatementArgs,
 }
 
-/// MethodOptions of the profile of statements.
+/// Options of the profile of statements.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Statements")]
 struct StatementArgs {
@@ -85,7 +85,7 @@ struct StatementArgs {
     changes: ChangeArgs,
 }
 
-/// MethodOptions that make a new version.
+/// Options that make a new version.
 #[derive(Debug, clap::Args)]
 #[group(id = "changing", multiple = true)]
 struct ChangeArgs {

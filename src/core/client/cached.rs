@@ -116,7 +116,7 @@ impl<'a> CachedLm<'a> {
         Self { store, model, task, reuse, usage: RefCell::default() }
     }
 
-    /// CachedLm and tokens spent so far.
+    /// Calls and tokens spent so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
         *self.usage.borrow()

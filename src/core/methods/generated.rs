@@ -44,7 +44,7 @@ pub struct Generated {
 }
 
 impl Generated {
-    /// CachedLm and tokens spent.
+    /// Calls and tokens spent.
     #[must_use]
     pub fn usage(&self) -> Usage {
         Usage {

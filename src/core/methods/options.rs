@@ -1,4 +1,4 @@
-//! MethodOptions of the methods.
+//! Options of the methods.
 
 use std::borrow::Cow;
 
@@ -59,7 +59,7 @@ pub struct MethodOptions {
     /// Maximum number of tokens of each difference and of the profile; `None` takes the task's
     /// limit.
     pub profile_max_tokens: Option<usize>,
-    /// MethodOptions of the method `idiolect`.
+    /// Options of the method `idiolect`.
     pub idiolect: IdiolectOptions,
     /// User whose past texts are used. Not a setting: it has no key.
     #[serde(skip)]

@@ -267,7 +267,7 @@ fn a_folder_inherits_what_it_does_not_say() {
              shared = \"\"\"{% macro line(name, value) %}\n{{ name }} = {{ value }}\n\
              {% endmacro %}\"\"\"\n[fields]\ntext = \"Letter\"\n",
         ),
-        ("rag.toml", "label = \"[Letter]:\"\nsystem = \"LmAnswer with {{ label }}\"\n"),
+        ("rag.toml", "label = \"[Letter]:\"\nsystem = \"Answer with {{ label }}\"\n"),
         ("notes.md", "No file of the task."),
     ]);
     let task = Task::load(mine.path().to_str().unwrap()).unwrap();
@@ -280,7 +280,7 @@ fn a_folder_inherits_what_it_does_not_say() {
     assert_eq!((rag.label.as_str(), &rag.sampling), ("[Letter]:", &of_review.sampling));
     assert_eq!(rag.shorten, of_review.shorten);
     let chat = render(&task, testing::RAG);
-    assert_eq!(chat.messages[0].content, "LmAnswer with [Letter]:");
+    assert_eq!(chat.messages[0].content, "Answer with [Letter]:");
     // The inherited macros use the own `line`.
     assert!(chat.messages[1].content.contains("Letter = past1-text"), "{chat:?}");
     assert_eq!(render(&task, SCP).messages.len(), render(&review, SCP).messages.len());

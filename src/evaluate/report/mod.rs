@@ -137,7 +137,7 @@ pub struct Provenance {
     pub task: String,
     /// Name, part and parameters of the split.
     pub split: serde_json::Value,
-    /// MethodOptions of the plan.
+    /// Options of the plan.
     pub plan: serde_json::Value,
     /// Settings of the methods that differ from the task's defaults.
     pub settings: serde_json::Value,

@@ -125,8 +125,8 @@ impl IdiolectOptions {
 }
 
 impl Default for IdiolectOptions {
-    /// Settings that helped in measurements with histories alone; see the README. The others are
-    /// off.
+    /// Settings that helped in measurements with histories alone; see `benches/RESULTS.md`. The
+    /// others are off.
     fn default() -> Self {
         Self {
             form: Form::Conversation,
