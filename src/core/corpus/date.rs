@@ -18,6 +18,8 @@ pub fn of_seconds(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;
@@ -36,6 +38,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn days_and_dates_are_inverse(days in -1_000_000..2_900_000_i64) {
+            let text = of_seconds(days * 86_400);
+            let date: jiff::civil::Date = text.parse().unwrap();
+            let midnight = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+            prop_assert_eq!(midnight.timestamp().as_second(), days * 86_400);
+        }
+
         #[test]
         fn any_time_has_a_date(seconds in any::<i64>()) {
             prop_assert!(of_seconds(seconds).len() >= 10);
