@@ -192,11 +192,11 @@ unsafe fn tile_of<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
 
     let mut chunk = 0;
     while chunk + WIDTH <= dim / LANES {
-        mix::<S, P, ROWS, WIDTH>(tile, weights, &factors, all, chunk);
+        add_values::<S, P, ROWS, WIDTH>(tile, weights, &factors, all, chunk);
         chunk += WIDTH;
     }
     if chunk < dim / LANES {
-        mix::<S, P, ROWS, 1>(tile, weights, &factors, all, chunk);
+        add_values::<S, P, ROWS, 1>(tile, weights, &factors, all, chunk);
     }
 }
 
@@ -238,7 +238,7 @@ unsafe fn scores<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
 /// Returns weighted sums of the values over the whole groups of the first `all` positions, for
 /// `WIDTH` vectors of dimensions from `chunk` on.
 #[inline(always)]
-unsafe fn mixed<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
+unsafe fn weighted_sums<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     tile: &AttentionTile<'_>,
     weights: *const f32,
     all: usize,
@@ -261,7 +261,7 @@ unsafe fn mixed<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     total
 }
 
-/// Adds the positions of one row that [`mixed`] left out: those from the last whole group of `all`
+/// Adds the positions of one row that [`weighted_sums`] left out: those from the last whole group of `all`
 /// up to `visible`, the number of positions that the row sees.
 #[inline(always)]
 unsafe fn add_rest<S: Simd, P: KvFormat>(
@@ -352,7 +352,7 @@ unsafe fn softmax_block<S: Simd, const ROWS: usize>(
 /// Computes the weighted sums of `WIDTH` times sixteen dimensions of the values and writes them to
 /// the states, or combines them.
 #[inline(always)]
-unsafe fn mix<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
+unsafe fn add_values<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     tile: &AttentionTile<'_>,
     weights: *const f32,
     factors: &[f32; LANES],
@@ -360,7 +360,7 @@ unsafe fn mix<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     chunk: usize,
 ) {
     let len = state_len(tile.dim);
-    let total = mixed::<S, P, ROWS, WIDTH>(tile, weights, all, chunk);
+    let total = weighted_sums::<S, P, ROWS, WIDTH>(tile, weights, all, chunk);
     for row in 0..ROWS {
         for column in 0..WIDTH {
             let (weights, visible) = (weights.add(row * KV_BLOCK_SIZE), tile.visible[row]);

@@ -88,7 +88,7 @@ pub struct DecoderOptions {
     pub threads: usize,
     /// Instruction set of the kernels on the CPU.
     pub isa: Isa,
-    /// Precision of keys and values in the kernels on the CPU; [`CandleDecoder`] keeps f32.
+    /// Precision of keys and values in the kernels on the CPU; [`CandleDecoder`](super::CandleDecoder) keeps f32.
     pub kv_precision: KvPrecision,
 }
 
