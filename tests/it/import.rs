@@ -65,7 +65,7 @@ fn amazon_2014_plain_packed_and_from_a_pipe() {
     child.stdin.take().unwrap().write_all(&gzip(ROWS_2014.as_bytes())).unwrap();
     let piped = Run::of(child.wait_with_output().unwrap()).ok();
     assert!(piped.stdout.contains("3 unchanged"), "{}", piped.stdout);
-    assert!(piped.stdout.contains("holds 3 reviews by 2 users of 3 items"), "{}", piped.stdout);
+    assert!(piped.stdout.contains("has 3 reviews by 2 users of 3 items"), "{}", piped.stdout);
     assert_eq!(ids, history(&sandbox, "ann").iter().map(|r| r.id).collect::<Vec<_>>());
 }
 

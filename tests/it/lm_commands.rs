@@ -72,7 +72,7 @@ fn a_completion_is_held_to_a_schema_or_a_regular_expression() {
     assert!(wrong.contains("unclosed character class"), "{}", wrong);
     let broken = sandbox.write("broken.json", "{");
     let broken = ask(&["--json-schema", broken.to_str().unwrap()]).fails_with(1);
-    assert!(broken.contains("broken.json is no JSON"), "{}", broken);
+    assert!(broken.contains("broken.json is not JSON"), "{}", broken);
     ask(&["--json-schema", schema, "--stop", "x"]).fails_with(2);
 }
 
