@@ -4,9 +4,10 @@
 //!
 //! ```text
 //!  files ─► corpus ─► encoder ─► peers ─► difference ─► methods ─► text ─► evaluate
-//!          (SQLite)  (vectors)  (HNSW,    (measured, told,   │  ▲            (figures)
-//!                                represen- verified;         ▼  │
-//!                                tatives)  profile) ◄──────►  lm
+//!          (SQLite)  (vectors)  (HNSW,    (measured,         │  ▲            (figures)
+//!                                represen- extracted;        ▼  │
+//!                                tatives)  validated; ◄────►  lm (through client)
+//!                                          profile)
 //! ```
 //!
 //! The code is in member crates under `src/`; this one re-exports their public names.

@@ -23,7 +23,7 @@ const STAGE: Stage = Stage::new("cicl", &[Part::Target, Part::Past, Part::Notes]
 pub(super) static CICL: MethodSpec = MethodSpec {
     info: MethodInfo {
         name: "cicl",
-        about: "past texts with others' on the same items, and an analysis of the differences",
+        about: "past texts with others' on the same items, and an analysis",
         source: "arXiv 2401.17390",
         stages: &[non_perso::STAGE, ANALYSIS, STAGE],
         needs_history: true,

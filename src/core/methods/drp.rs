@@ -14,7 +14,7 @@ use crate::difference::{DRP_DIFFERENCE, DRP_VALIDATION, SUMMARY};
 pub(super) static DRP: MethodSpec = MethodSpec {
     info: MethodInfo {
         name: "drp",
-        about: "as dpl, with further dimensions that the model finds and then checks",
+        about: "as dpl, with dimensions that the model proposes and checks",
         source: "arXiv 2511.15389",
         stages: &[DRP_DIFFERENCE, DRP_VALIDATION, SUMMARY, GENERATION],
         needs_history: true,

@@ -17,7 +17,7 @@ const USUAL_SPREAD: f64 = 0.4;
 /// after past texts of 60 writers of reviews it ended 10 times in 13,985 tokens.
 const MODEL_CHANCE: f64 = 1.0 / 1400.0;
 /// Maximum logarithm of the factor on the odds, in either direction, nats.
-const MOST: f64 = 7.0;
+const MAX_SHIFT: f64 = 7.0;
 
 /// Log-logistic distribution of the lengths of a user's texts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,13 +50,13 @@ impl LengthPrior {
         let relative = n.max(1) as f64 / self.median;
         let power = relative.powf(self.shape);
         let chance = self.shape / self.median * power / relative / (1.0 + power);
-        (chance / MODEL_CHANCE).ln().clamp(-MOST, MOST)
+        (chance / MODEL_CHANCE).ln().clamp(-MAX_SHIFT, MAX_SHIFT)
     }
 
     /// Cache key: all parameters that change the text.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("{:.6} {:.6} {MODEL_CHANCE:.6} {MOST}", self.median, self.shape)
+        format!("{:.6} {:.6} {MODEL_CHANCE:.6} {MAX_SHIFT}", self.median, self.shape)
     }
 }
 

@@ -17,7 +17,7 @@ use idiolect_engine::lm;
 const FLOOR: f64 = 0.5;
 
 /// Lower bound of a score, nats.
-const LEAST: f64 = -20.0;
+const MIN_SCORE: f64 = -20.0;
 
 /// Unigram counts of some texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl UnigramCounts {
                 let p = (f64::from(*other) + FLOOR) / n_others;
                 let shrunk = (f64::from(*own) + prior * p) / n_own;
                 // Without a prior, a token that was never used would get minus infinity.
-                (shrunk / p).ln().max(LEAST) as f32
+                (shrunk / p).ln().max(MIN_SCORE) as f32
             })
             .collect();
         LogitBias::new(values)

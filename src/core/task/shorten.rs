@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// Length in bytes after which a run without white space may be split.
-const LONGEST_WORD: usize = 48;
+const MAX_WORD: usize = 48;
 
 /// Minimum share of the allowed tokens that must remain if a cut moves back to the end of a
 /// sentence.
@@ -83,7 +83,7 @@ fn word_ends(text: &str) -> Vec<usize> {
     let mut previous = '\0';
     for (at, c) in text.char_indices() {
         let word_over = c.is_whitespace() && in_word;
-        let too_long = at - start >= LONGEST_WORD && !joins(previous, c);
+        let too_long = at - start >= MAX_WORD && !joins(previous, c);
         if at > start && (word_over || too_long) {
             ends.push(at);
             start = at;

@@ -38,7 +38,7 @@ pub enum Constraint {
 }
 
 /// Maximum length of a token in the trie, bytes.
-const LONGEST_TOKEN: usize = 512;
+const MAX_TOKEN_BYTES: usize = 512;
 /// Number of tokens by which one written token is assumed to lengthen the path to an end, at most.
 /// It determines how often a path is searched for.
 const TOKENS_AHEAD: usize = 16;
@@ -60,7 +60,9 @@ impl Grammars {
         let words: Vec<Vec<u8>> = (0..n_vocab)
             .map(|id| match tokenizer.bytes(id) {
                 // 0xFF is not valid UTF-8; the trie uses it as the mark of a control token.
-                bytes if bytes.first() == Some(&0xFF) || bytes.len() > LONGEST_TOKEN => Vec::new(),
+                bytes if bytes.first() == Some(&0xFF) || bytes.len() > MAX_TOKEN_BYTES => {
+                    Vec::new()
+                }
                 _ if tokenizer.is_control(id) || tokenizer.is_end(id) => Vec::new(),
                 bytes => bytes.to_vec(),
             })

@@ -16,7 +16,7 @@ use llguidance::toktrie::{ApproximateTokEnv, TokTrie, TokenizerEnv};
 use super::shortest_match::Walk;
 
 /// Maximum length of a path, bytes.
-const LONGEST: usize = 1024;
+const MAX_BYTES: usize = 1024;
 
 /// The state of the text so far that is needed to close it.
 #[derive(Debug, Clone)]
@@ -118,7 +118,7 @@ pub(super) fn closing_path(
     let mut text = text.clone();
     let mut path = Vec::new();
     let mut n_guessed = 0;
-    while path.len() < LONGEST {
+    while path.len() < MAX_BYTES {
         if ahead.is_stopped() {
             return ahead.stop_reason().is_ok().then(|| bytes.trie().greedy_tokenize(&path));
         }

@@ -12,7 +12,7 @@ use regex_automata::nfa::thompson::{Config, NFA, State, Transition, WhichCapture
 use regex_automata::util::primitives::StateID;
 
 /// Maximum size of an automaton, bytes.
-const MOST_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 /// Distance of a state from which no match can be reached.
 const NEVER: u32 = u32::MAX;
 /// Bytes preferred if several lead to a shortest match, best first.
@@ -42,7 +42,7 @@ impl Walk {
     /// The expression is invalid; the message gives the position and the cause.
     pub(super) fn new(regex: &str) -> Result<Option<Self>, String> {
         let config =
-            Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(MOST_BYTES));
+            Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(MAX_BYTES));
         let nfa = match NFA::compiler().configure(config).build(regex) {
             Ok(nfa) => nfa,
             Err(error) if error.size_limit().is_some() => return Ok(None),

@@ -53,8 +53,7 @@ use lexical::Lexica;
 pub(super) static IDIOLECT: MethodSpec = MethodSpec {
     info: MethodInfo {
         name: "idiolect",
-        about: "as scp, with the user's word choice in the logits; statements about the user and \
-                other steps are options",
+        about: "as scp, with the user's word choice in the logits",
         source: "",
         stages: &[
             DIFFERENCE,
