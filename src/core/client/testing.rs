@@ -1,6 +1,6 @@
 //! Stand-ins for tests: a language model whose answers depend on prompt and seed.
 
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::new_without_default, clippy::unwrap_used)]
 
 use std::cell::RefCell;
 

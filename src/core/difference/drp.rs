@@ -40,5 +40,5 @@ pub async fn extract_validated(
     let draft = draft.with(Part::Notes, Block::of_note(&open.text));
     let kept = ask(DRP_VALIDATION, draft).await?;
     let cut = [open.cut, kept.cut].concat();
-    Ok(compared.into_difference(None, kept.text, cut, open.reused && kept.reused))
+    Ok(compared.difference(None, kept.text, cut, open.reused && kept.reused))
 }

@@ -109,7 +109,7 @@ impl Compared {
         std::iter::once(self.own.id).chain(peers).collect()
     }
 
-    pub(super) fn into_difference(
+    pub(super) fn difference(
         &self,
         dimensions: Option<Vec<DimensionText>>,
         text: String,
@@ -187,5 +187,5 @@ pub async fn extract_difference(
         }
     };
     let (cut, reused) = (answer.cut, answer.reused);
-    Ok(compared.into_difference(dimensions, text, cut, reused))
+    Ok(compared.difference(dimensions, text, cut, reused))
 }

@@ -174,7 +174,7 @@ impl<'a> MethodContext<'a> {
         let call = LmCall {
             stage,
             draft,
-            sources: sources,
+            sources,
             sampling: self.profile_sampling(stage)?,
             max_tokens: self.options.profile_max_tokens,
             constraint: None,
