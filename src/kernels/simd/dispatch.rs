@@ -1,7 +1,7 @@
 //! Choice of the compiled version of a kernel at run time.
 
 /// Defines an unsafe function that takes an `Isa` before its other arguments and runs the kernel
-/// compiled for it. Its safety contract is the kernel's; [`Isa`](super::Isa) guarantees that the
+/// compiled for it. Its safety contract is the kernel's; [`Isa`](crate::Isa) guarantees that the
 /// machine supports the instruction set.
 macro_rules! per_isa {
     (
