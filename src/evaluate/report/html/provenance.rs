@@ -36,6 +36,7 @@ pub(super) fn section(page: &Page<'_>) -> Section {
     part.put(table("Program and models", program))
         .put(table("Split", flat(&provenance.split)))
         .put(table("Plan", flat(&provenance.plan)))
+        .put(table("Settings of the methods, where changed", flat(&provenance.settings)))
         .put(table("Statistics", statistics))
 }
 
