@@ -18,11 +18,11 @@ impl<'a> Distributions<'a> {
     /// Distributions that did not come from an engine, for tests.
     #[must_use]
     pub fn new(written: &'a [u32], logprobs: &'a [&'a [f32]]) -> Self {
-        Self { written, logprobs, isa: Isa::detect() }
+        Self::on(Isa::detect(), written, logprobs)
     }
 
-    pub(super) fn on(self, isa: Isa) -> Self {
-        Self { isa, ..self }
+    pub(super) fn on(isa: Isa, written: &'a [u32], logprobs: &'a [&'a [f32]]) -> Self {
+        Self { written, logprobs, isa }
     }
 
     /// Logarithm of the sum of the exponentials of some scores, with the engine's kernels.

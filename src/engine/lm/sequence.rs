@@ -135,7 +135,11 @@ impl<C> SequenceGroup<C> {
         if let [None] = self.combine.as_slice() {
             return self.take_one(0, first, tokenizer, isa);
         }
-        let mut as_it_is = first.to_vec();
+        let n_vocab = first.len();
+        let mut as_it_is = match self.combine.iter().any(Option::is_none) {
+            true => first.to_vec(),
+            false => Vec::new(),
+        };
         for row in logits.iter_mut() {
             check_logits(row, isa)?;
             log_softmax_in_place(row, isa);
@@ -145,12 +149,12 @@ impl<C> SequenceGroup<C> {
         };
         let written = sequence.tokens[sequence.n_prompt..sequence.n_prompt + position].to_vec();
         let rows: Vec<&[f32]> = logits.iter().map(|row| &**row).collect();
-        let mut combined = vec![0.0; as_it_is.len()];
+        let mut combined = vec![0.0; n_vocab];
         let mut status = Status::Running;
         for index in 0..self.combine.len() {
             status = match &mut self.combine[index] {
                 Some(combine) => {
-                    combine.combine(&Distributions::new(&written, &rows).on(isa), &mut combined);
+                    combine.combine(&Distributions::on(isa, &written, &rows), &mut combined);
                     self.take_one(index, &mut combined, tokenizer, isa)?
                 }
                 None => self.take_one(index, &mut as_it_is, tokenizer, isa)?,
