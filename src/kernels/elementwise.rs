@@ -60,16 +60,28 @@ pub fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32, isa: Isa) -> R
 /// # Errors
 /// The slices have different lengths.
 pub fn silu_times(gate: &mut [f32], up: &[f32], isa: Isa, pool: &Pool) -> Result<()> {
-    check_length("silu", "up", up.len(), gate.len())?;
-    by_rows(gate, LANES, pool, |first, gate| {
-        let up = &up[first * LANES..first * LANES + gate.len()];
-        // SAFETY: two slices of equal length.
-        unsafe { silu_times_all(isa, gate, up) };
-    });
-    Ok(())
+    gate_times::<Silu>(gate, up, isa, pool)
 }
 
-/// RopePairs of elements of a head that are rotated together.
+/// `gate = gelu(gate) * up` (arXiv 2002.05202), element by element, with the approximation of GELU
+/// by a hyperbolic tangent (arXiv 1606.08415).
+///
+/// # Errors
+/// The slices have different lengths.
+pub fn gelu_times(gate: &mut [f32], up: &[f32], isa: Isa, pool: &Pool) -> Result<()> {
+    gate_times::<GeluGate>(gate, up, isa, pool)
+}
+
+/// `x = cap * tanh(x / cap)`, element by element (Gemma 2, arXiv 2408.00118, section 2). The
+/// hyperbolic tangent is within 2e-7.
+pub fn soft_cap(x: &mut [f32], cap: f32, isa: Isa, pool: &Pool) {
+    by_rows(x, LANES, pool, |_, x| {
+        // SAFETY: the kernel stays within the slice.
+        unsafe { soft_cap_all(isa, x, cap) };
+    });
+}
+
+/// Pairs of elements of a head that are rotated together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RopePairs {
     /// Elements `2 i` and `2 i + 1`.
@@ -79,15 +91,29 @@ pub enum RopePairs {
 }
 
 /// Rotary position embedding (arXiv 2104.09864, section 3.4) of one row of heads,
-/// `[n_heads, 2 * cos.len()]`, by the angles whose cosines and sines are given.
+/// `[n_heads, head_dim]`, by the angles whose cosines and sines are given. The first
+/// `2 * cos.len()` elements of each head are rotated, the others are kept.
 ///
 /// # Errors
-/// The row is not whole heads, or there are not as many sines as cosines.
-pub fn rope(x: &mut [f32], pairs: RopePairs, cos: &[f32], sin: &[f32], isa: Isa) -> Result<()> {
+/// The row is not whole heads, a head has fewer elements than are rotated, or there are not as many
+/// sines as cosines.
+pub fn rope(
+    x: &mut [f32],
+    head_dim: usize,
+    pairs: RopePairs,
+    cos: &[f32],
+    sin: &[f32],
+    isa: Isa,
+) -> Result<()> {
     check_length("rope", "the sines", sin.len(), cos.len())?;
-    check_rows("rope", x.len(), 2 * cos.len())?;
-    for head in x.chunks_exact_mut(2 * cos.len()) {
-        // SAFETY: a head has an element for each cosine and each sine.
+    check_rows("rope", x.len(), head_dim)?;
+    if head_dim < 2 * cos.len() {
+        let expected = "at least the elements that are rotated";
+        return Err(Error::Shape { operation: "rope", what: "a head", got: head_dim, expected });
+    }
+    for head in x.chunks_exact_mut(head_dim) {
+        let head = &mut head[..2 * cos.len()];
+        // SAFETY: `head` has two elements for each cosine and each sine.
         unsafe {
             match pairs {
                 RopePairs::Neighbours => rope_neighbours(isa, head, cos, sin),
@@ -95,6 +121,16 @@ pub fn rope(x: &mut [f32], pairs: RopePairs, cos: &[f32], sin: &[f32], isa: Isa)
             }
         }
     }
+    Ok(())
+}
+
+/// `x += factor * y`, each product rounded before the sum.
+///
+/// # Errors
+/// The slices have different lengths.
+pub fn add_scaled(x: &mut [f32], y: &[f32], factor: f32) -> Result<()> {
+    check_length("addition", "y", y.len(), x.len())?;
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += factor * y);
     Ok(())
 }
 
@@ -136,7 +172,8 @@ pub(crate) fn by_rows(
 
 per_isa! { unsafe fn rms_norm_row(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) = norm; }
 per_isa! { unsafe fn rms_norm_row_in_place(x: &mut [f32], weight: &[f32], eps: f32) = norm_self; }
-per_isa! { unsafe fn silu_times_all(gate: &mut [f32], up: &[f32]) = silu_loop; }
+per_isa! { unsafe fn gate_times_all<G: Gate>(gate: &mut [f32], up: &[f32]) = gate_loop; }
+per_isa! { unsafe fn soft_cap_all(x: &mut [f32], cap: f32) = soft_cap_loop; }
 per_isa! { unsafe fn rope_neighbours(x: &mut [f32], cos: &[f32], sin: &[f32]) = neighbours; }
 per_isa! { unsafe fn rope_halves(x: &mut [f32], cos: &[f32], sin: &[f32]) = halves; }
 
@@ -179,14 +216,66 @@ unsafe fn norm_pointers<S: Simd>(x: *const f32, weight: &[f32], eps: f32, out: *
     }
 }
 
-/// Computes `gate = silu(gate) * up`, sixteen elements at a time; the last ones are padded with
-/// zeros.
+/// Activation of a gated feed-forward network.
+trait Gate: 'static {
+    /// # Safety
+    /// The CPU supports the instruction set of `S`.
+    unsafe fn of<S: Simd>(x: S::F) -> S::F;
+}
+
+struct Silu;
+struct GeluGate;
+
+impl Gate for Silu {
+    #[inline(always)]
+    unsafe fn of<S: Simd>(x: S::F) -> S::F {
+        math::silu::<S>(x)
+    }
+}
+
+impl Gate for GeluGate {
+    #[inline(always)]
+    unsafe fn of<S: Simd>(x: S::F) -> S::F {
+        math::gelu_tanh::<S>(x)
+    }
+}
+
+fn gate_times<G: Gate>(gate: &mut [f32], up: &[f32], isa: Isa, pool: &Pool) -> Result<()> {
+    check_length("gate", "up", up.len(), gate.len())?;
+    by_rows(gate, LANES, pool, |first, gate| {
+        let up = &up[first * LANES..first * LANES + gate.len()];
+        // SAFETY: two slices of equal length.
+        unsafe { gate_times_all::<G>(isa, gate, up) };
+    });
+    Ok(())
+}
+
+/// Caps sixteen elements at a time; the last ones are padded with zeros.
 #[inline(always)]
-unsafe fn silu_loop<S: Simd>(gate: &mut [f32], up: &[f32]) {
+unsafe fn soft_cap_loop<S: Simd>(x: &mut [f32], cap: f32) {
+    let (len, x) = (x.len(), x.as_mut_ptr());
+    let mut at = 0;
+    while at + LANES <= len {
+        S::store(x.add(at), math::soft_cap::<S>(S::load(x.add(at)), cap));
+        at += LANES;
+    }
+    if at < len {
+        let mut rest = [0.0; LANES];
+        std::ptr::copy_nonoverlapping(x.add(at), rest.as_mut_ptr(), len - at);
+        let capped = math::soft_cap::<S>(S::load(rest.as_ptr()), cap);
+        S::store(rest.as_mut_ptr(), capped);
+        std::ptr::copy_nonoverlapping(rest.as_ptr(), x.add(at), len - at);
+    }
+}
+
+/// Computes `gate = activation(gate) * up`, sixteen elements at a time; the last ones are padded
+/// with zeros.
+#[inline(always)]
+unsafe fn gate_loop<S: Simd, G: Gate>(gate: &mut [f32], up: &[f32]) {
     let (len, gate, up) = (gate.len(), gate.as_mut_ptr(), up.as_ptr());
     let mut at = 0;
     while at + LANES <= len {
-        let product = S::mul(math::silu::<S>(S::load(gate.add(at))), S::load(up.add(at)));
+        let product = S::mul(G::of::<S>(S::load(gate.add(at))), S::load(up.add(at)));
         S::store(gate.add(at), product);
         at += LANES;
     }
@@ -194,7 +283,7 @@ unsafe fn silu_loop<S: Simd>(gate: &mut [f32], up: &[f32]) {
         let mut rest = [[0.0; LANES]; 2];
         std::ptr::copy_nonoverlapping(gate.add(at), rest[0].as_mut_ptr(), len - at);
         std::ptr::copy_nonoverlapping(up.add(at), rest[1].as_mut_ptr(), len - at);
-        let product = S::mul(math::silu::<S>(S::load(rest[0].as_ptr())), S::load(rest[1].as_ptr()));
+        let product = S::mul(G::of::<S>(S::load(rest[0].as_ptr())), S::load(rest[1].as_ptr()));
         S::store(rest[0].as_mut_ptr(), product);
         std::ptr::copy_nonoverlapping(rest[0].as_ptr(), gate.add(at), len - at);
     }
@@ -326,25 +415,55 @@ mod tests {
     }
 
     #[test]
-    fn the_activation_is_what_its_formula_says() {
+    fn gates_are_what_their_formulas_say() {
         let pool = Pool::new(2);
-        for n in [0, 1, 16, 37, 20_000] {
-            let (gate, up) = (random(n, 1), random(n, 2));
+        let silu = |x: f64| x / (1.0 + (-x).exp());
+        let gelu = |x: f64| {
+            let z = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
+            0.5 * x * (1.0 + z.tanh())
+        };
+        type Kernel = fn(&mut [f32], &[f32], Isa, &Pool) -> Result<()>;
+        let gates: [(Kernel, &dyn Fn(f64) -> f64); 2] = [(silu_times, &silu), (gelu_times, &gelu)];
+        for (kernel, formula) in gates {
+            for n in [0, 1, 16, 37, 20_000] {
+                let (gate, up) = (random(n, 1), random(n, 2));
+                let y = on_every_isa(|isa| {
+                    let mut y = gate.clone();
+                    kernel(&mut y, &up, isa, &pool).unwrap();
+                    y
+                });
+                for ((y, gate), up) in y.iter().zip(&gate).zip(&up) {
+                    let exact = formula(f64::from(*gate)) * f64::from(*up);
+                    assert!((f64::from(*y) - exact).abs() < 1e-5, "{y} {exact}");
+                }
+            }
+            let mut odd = [f32::NAN, 1e30, -1e30, -100.0];
+            kernel(&mut odd, &[1.0; 4], Isa::detect(), &pool).unwrap();
+            assert!(odd[0].is_nan());
+            assert_eq!(odd[1..], [1e30, 0.0, 0.0]);
+            assert!(kernel(&mut odd, &[1.0; 3], Isa::PLAIN, &pool).is_err());
+        }
+    }
+
+    #[test]
+    fn a_soft_cap_bends_towards_its_limit() {
+        let pool = Pool::new(2);
+        for (cap, n) in [(30.0_f32, 20_001), (50.0, 16), (0.5, 37), (1.0, 0)] {
+            let x: Vec<f32> = testing::random(n, 4.0 * cap, 5);
             let y = on_every_isa(|isa| {
-                let mut y = gate.clone();
-                silu_times(&mut y, &up, isa, &pool).unwrap();
+                let mut y = x.clone();
+                soft_cap(&mut y, cap, isa, &pool);
                 y
             });
-            for ((y, gate), up) in y.iter().zip(&gate).zip(&up) {
-                let gate = f64::from(*gate);
-                let exact = gate / (1.0 + (-gate).exp()) * f64::from(*up);
-                assert!((f64::from(*y) - exact).abs() < 1e-5, "{y} {exact}");
+            for (x, y) in x.iter().zip(&y) {
+                let exact = f64::from(cap) * (f64::from(*x) / f64::from(cap)).tanh();
+                assert!((f64::from(*y) - exact).abs() < 2e-7 * f64::from(cap), "{y} {exact}");
             }
         }
-        let mut odd = [f32::NAN, 1e30, -1e30, -100.0];
-        silu_times(&mut odd, &[1.0; 4], Isa::detect(), &pool).unwrap();
+        let mut odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0];
+        soft_cap(&mut odd, 30.0, Isa::detect(), &pool);
         assert!(odd[0].is_nan());
-        assert_eq!(odd[1..], [1e30, 0.0, 0.0]);
+        assert_eq!(odd[1..], [30.0, -30.0, 0.0]);
     }
 
     #[test]
@@ -353,13 +472,16 @@ mod tests {
         let cos: Vec<f32> = angles.iter().map(|a| a.cos()).collect();
         let sin: Vec<f32> = angles.iter().map(|a| a.sin()).collect();
         let x = random(3 * 40, 4);
-        for pairs in [RopePairs::Neighbours, RopePairs::Halves] {
+        // Heads of 40 elements are rotated completely, those of 60 in part.
+        let each = [RopePairs::Neighbours, RopePairs::Halves];
+        for (pairs, head_dim) in each.into_iter().flat_map(|pairs| [(pairs, 40), (pairs, 60)]) {
             let y = on_every_isa(|isa| {
                 let mut y = x.clone();
-                rope(&mut y, pairs, &cos, &sin, isa).unwrap();
+                rope(&mut y, head_dim, pairs, &cos, &sin, isa).unwrap();
                 y
             });
-            for (x, y) in x.chunks(40).zip(y.chunks(40)) {
+            for (x, y) in x.chunks(head_dim).zip(y.chunks(head_dim)) {
+                assert_eq!(x[40..], y[40..]);
                 for i in 0..20 {
                     let (a, b) = match pairs {
                         RopePairs::Neighbours => (2 * i, 2 * i + 1),
@@ -370,6 +492,11 @@ mod tests {
                 }
             }
         }
-        assert!(rope(&mut [0.0; 7], RopePairs::Halves, &[1.0], &[0.0], Isa::PLAIN).is_err());
+        let halves = |x: &mut [f32], head_dim| {
+            rope(x, head_dim, RopePairs::Halves, &[1.0], &[0.0], Isa::PLAIN)
+        };
+        assert!(halves(&mut [0.0; 7], 2).is_err());
+        assert!(halves(&mut [0.0; 7], 1).is_err());
+        assert!(halves(&mut [0.0; 6], 2).is_ok());
     }
 }

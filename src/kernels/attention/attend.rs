@@ -14,25 +14,41 @@ use crate::{Error, Isa, Pool, Result};
 /// too.
 const TASKS_A_THREAD: usize = 4;
 
+/// Properties of the attention of one layer, besides the shape of its keys and values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionSettings {
+    /// Number of query heads, a multiple of the key heads.
+    pub n_heads: usize,
+    /// Factor of the scores, usually `1 / sqrt(head_dim)`.
+    pub scale: f32,
+    /// Number of positions that a row sees, its own included (sliding window, arXiv 2004.05150,
+    /// section 3.1); at least 1, `None` for all.
+    pub window: Option<usize>,
+    /// Soft cap of the scaled scores: `cap * tanh(score / cap)`.
+    pub soft_cap: Option<f32>,
+}
+
 /// Attention of the rows of some sequences. `queries` and `out` are `[n_rows, n_heads, head_dim]`,
-/// the rows of all sequences one after another. Scores are scaled by `1 / sqrt(head_dim)`; query
-/// head `h` uses key head `h / (n_heads / n_kv_heads)`.
+/// the rows of all sequences one after another. Query head `h` uses key head
+/// `h / (n_heads / n_kv_heads)`.
 ///
 /// # Errors
-/// A length does not match its shape, `n_heads` is not a multiple of the key heads, or a sequence
-/// has too few KV blocks for the positions of its rows.
+/// A length does not match its shape, the query heads are not a multiple of the key heads, the
+/// window is 0, or a sequence has too few KV blocks for the positions of its rows.
 pub fn attend(
     shape: KvShape,
-    n_heads: usize,
+    settings: &AttentionSettings,
     queries: &[f32],
     sequences: &[AttentionSequence<'_>],
     out: &mut [f32],
     isa: Isa,
     pool: &Pool,
 ) -> Result<()> {
+    check(shape, settings, queries, sequences, out)?;
+    let AttentionSettings { n_heads, scale, soft_cap, .. } = *settings;
+    let window = settings.window.unwrap_or(usize::MAX);
     let width = n_heads * shape.head_dim;
-    check(shape, n_heads, queries, sequences, out)?;
-    let blocks = cut(shape, sequences);
+    let blocks = cut(shape, window, sequences);
     let group = n_heads / shape.n_kv_heads;
     let dim = shape.padded_dim();
     let out = Shared::new(out);
@@ -40,7 +56,7 @@ pub fn attend(
 
     // The members of a unit share a key head and the KV blocks that are processed.
     let unit_of = |members: &[&RowBlock<'_>], work: &mut dyn FnMut(&AttentionUnit<'_>)| {
-        let (queries, positions) = gather(shape, n_heads, queries, members);
+        let (queries, positions) = gather(shape, (n_heads, scale), queries, members);
         let [first, ..] = members else { return };
         work(&AttentionUnit {
             queries: &queries,
@@ -50,6 +66,8 @@ pub fn attend(
             kv_blocks: first.sequence.kv_blocks,
             keys_at: first.kv_head * shape.head_len(),
             values_at: (shape.n_kv_heads + first.kv_head) * shape.head_len(),
+            window,
+            soft_cap,
         });
     };
     let scatter = |block: &RowBlock<'_>, mixed: &[f32]| {
@@ -102,7 +120,7 @@ pub fn attend(
             for (kv_block, mut found) in found.chunks_exact(n_rows * state_len(dim)).enumerate() {
                 for (index, block) in span.blocks.iter().zip(&members) {
                     let len = block.count * group * state_len(dim);
-                    let at = (span.first_kv_block + kv_block) * len;
+                    let at = (span.first_kv_block + kv_block - block.first_kv_block) * len;
                     // SAFETY: spans do not overlap.
                     unsafe { states[*index].part(at..at + len) }.copy_from_slice(&found[..len]);
                     found = &found[len..];
@@ -120,7 +138,14 @@ pub fn attend(
                 // SAFETY: one state per row; `check` has verified that the KV blocks exist and are
                 // complete.
                 unsafe {
-                    attend_blocks(isa, shape.precision, unit, 0, block.n_kv_blocks(), &mut states)
+                    attend_blocks(
+                        isa,
+                        shape.precision,
+                        unit,
+                        block.first_kv_block,
+                        block.n_kv_blocks(),
+                        &mut states,
+                    )
                 };
             });
             end(block, &mut states);
@@ -138,12 +163,16 @@ pub fn attend(
 
 fn check(
     shape: KvShape,
-    n_heads: usize,
+    settings: &AttentionSettings,
     queries: &[f32],
     sequences: &[AttentionSequence<'_>],
     out: &[f32],
 ) -> Result<()> {
     let error = |what, got, expected| Error::Shape { operation: "attention", what, got, expected };
+    let n_heads = settings.n_heads;
+    if settings.window == Some(0) {
+        return Err(error("the window", 0, "at least 1"));
+    }
     if shape.n_kv_heads == 0 || !n_heads.is_multiple_of(shape.n_kv_heads) {
         return Err(error("the number of heads", n_heads, "a multiple of the key heads"));
     }
@@ -178,12 +207,11 @@ fn check(
 /// `[block][position][head of the group][dim]`, and the position of each row.
 fn gather(
     shape: KvShape,
-    n_heads: usize,
+    (n_heads, scale): (usize, f32),
     queries: &[f32],
     blocks: &[&RowBlock<'_>],
 ) -> (Vec<f32>, Vec<usize>) {
     let (group, dim) = (n_heads / shape.n_kv_heads, shape.padded_dim());
-    let scale = 1.0 / (shape.head_dim as f32).sqrt();
     let n_rows: usize = blocks.iter().map(|block| block.count * group).sum();
     let mut rows = vec![0.0; n_rows * dim];
     let mut positions = Vec::with_capacity(n_rows);

@@ -6,6 +6,9 @@
 //! therefore the same in a prefill of any size and in decoding, regardless of the sequences that
 //! share the KV block, the instruction set and the number of threads. Keys and values are stored in
 //! f16, or in bf16, which halves the work on CPUs that multiply pairs of bf16.
+//!
+//! Behind a sliding window, KV blocks that no row of a task sees are skipped. A KV block that only
+//! some of its rows see gives the others an empty state, which merges without changing a bit.
 
 mod attend;
 mod format;
@@ -14,7 +17,7 @@ mod plan;
 mod softmax_state;
 mod tile;
 
-pub use attend::attend;
+pub use attend::{AttentionSettings, attend};
 pub use layout::{KV_BLOCK_SIZE, KvPrecision, KvShape};
 pub use plan::AttentionSequence;
 

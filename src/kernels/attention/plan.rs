@@ -32,12 +32,14 @@ pub(super) struct RowBlock<'a> {
     /// First position and number of positions.
     pub(super) first: usize,
     pub(super) count: usize,
+    /// First KV block that its rows see; above 0 only behind a window.
+    pub(super) first_kv_block: usize,
 }
 
 impl RowBlock<'_> {
     /// Returns the number of KV blocks that its rows see.
     pub(super) fn n_kv_blocks(&self) -> usize {
-        self.first / KV_BLOCK_SIZE + 1
+        self.first / KV_BLOCK_SIZE + 1 - self.first_kv_block
     }
 }
 
@@ -58,8 +60,13 @@ pub(super) struct BlockSpan {
     pub(super) n_kv_blocks: usize,
 }
 
-/// Cuts rows at the ends of KV blocks and returns one row block for each key head.
-pub(super) fn cut<'a>(shape: KvShape, sequences: &[AttentionSequence<'a>]) -> Vec<RowBlock<'a>> {
+/// Cuts rows at the ends of KV blocks and returns one row block for each key head. A row sees
+/// `window` positions, its own included; `usize::MAX` means all.
+pub(super) fn cut<'a>(
+    shape: KvShape,
+    window: usize,
+    sequences: &[AttentionSequence<'a>],
+) -> Vec<RowBlock<'a>> {
     let mut blocks = Vec::new();
     for &sequence in sequences {
         let mut first = sequence.start;
@@ -71,6 +78,7 @@ pub(super) fn cut<'a>(shape: KvShape, sequences: &[AttentionSequence<'a>]) -> Ve
                 kv_head,
                 first,
                 count,
+                first_kv_block: (first + 1).saturating_sub(window) / KV_BLOCK_SIZE,
             }));
             first += count;
         }
@@ -86,7 +94,8 @@ pub(super) fn plan(blocks: &[RowBlock<'_>], group: usize, wanted: usize) -> Atte
     let n_kv_heads = blocks.iter().map(|block| block.kv_head + 1).max().unwrap_or(0);
     let mut sparse: Vec<Vec<usize>> = vec![Vec::new(); n_kv_heads];
     for (index, block) in blocks.iter().enumerate() {
-        if block.count * group < MAX_ROWS {
+        // Spans of several row blocks begin at the first KV block.
+        if block.count * group < MAX_ROWS && block.first_kv_block == 0 {
             sparse[block.kv_head].push(index);
         } else {
             plan.alone(blocks, index, cut_up);
@@ -114,7 +123,8 @@ impl AttentionPlan {
     fn alone(&mut self, blocks: &[RowBlock<'_>], index: usize, cut_up: bool) {
         let n_kv_blocks = blocks[index].n_kv_blocks();
         if cut_up && n_kv_blocks > 1 {
-            self.spans.push(BlockSpan { blocks: vec![index], first_kv_block: 0, n_kv_blocks });
+            let first_kv_block = blocks[index].first_kv_block;
+            self.spans.push(BlockSpan { blocks: vec![index], first_kv_block, n_kv_blocks });
             self.merged.push(index);
         } else {
             self.whole.push(index);

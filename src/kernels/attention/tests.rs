@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{AttentionSequence, KV_BLOCK_SIZE, KvPrecision, KvShape, attend};
+use super::{AttentionSequence, AttentionSettings, KV_BLOCK_SIZE, KvPrecision, KvShape, attend};
 use crate::testing::{self, bits};
 use crate::{Isa, Pool};
 use half::{bf16, f16};
@@ -15,10 +15,18 @@ fn random(n: usize, seed: u64) -> Vec<f32> {
 struct Case {
     shape: KvShape,
     n_heads: usize,
+    window: Option<usize>,
+    soft_cap: Option<f32>,
     queries: Vec<f32>,
     keys: Vec<f32>,
     values: Vec<f32>,
     kv_blocks: Vec<Vec<u16>>,
+}
+
+/// Attention of `n_heads` heads of `head_dim` elements, without window or cap.
+fn plain(n_heads: usize, head_dim: usize) -> AttentionSettings {
+    let scale = 1.0 / (head_dim as f32).sqrt();
+    AttentionSettings { n_heads, scale, window: None, soft_cap: None }
 }
 
 impl Case {
@@ -47,7 +55,13 @@ impl Case {
                 .write(&mut runs[position / KV_BLOCK_SIZE], position % KV_BLOCK_SIZE, key, value)
                 .unwrap();
         }
-        Self { shape, n_heads, queries, keys, values, kv_blocks: runs }
+        let (window, soft_cap) = (None, None);
+        Self { shape, n_heads, window, soft_cap, queries, keys, values, kv_blocks: runs }
+    }
+
+    fn settings(&self) -> AttentionSettings {
+        let Self { window, soft_cap, .. } = *self;
+        AttentionSettings { window, soft_cap, ..plain(self.n_heads, self.shape.head_dim) }
     }
 
     /// Attention of rows `start .. start + n_rows` as the only sequence of a batch.
@@ -57,7 +71,7 @@ impl Case {
         let sequence = AttentionSequence { kv_blocks: &runs, first_row: 0, n_rows, start };
         let mut out = vec![f32::NAN; n_rows * width];
         let queries = &self.queries[start * width..(start + n_rows) * width];
-        attend(self.shape, self.n_heads, queries, &[sequence], &mut out, isa, pool).unwrap();
+        attend(self.shape, &self.settings(), queries, &[sequence], &mut out, isa, pool).unwrap();
         out
     }
 
@@ -84,11 +98,16 @@ impl Case {
                 KvPrecision::Bf16 => kept(x * scale),
             })
             .collect();
+        let first = self.window.map_or(0, |window| (position + 1).saturating_sub(window));
         let weights: Vec<f64> = (0..=position)
             .map(|i| {
                 let key = row(&self.keys, i);
                 let score: f64 = key.iter().zip(&query).map(|(k, q)| k * q).sum();
-                score.exp()
+                match self.soft_cap.map(f64::from) {
+                    _ if i < first => 0.0,
+                    Some(cap) => (cap * (score / cap).tanh()).exp(),
+                    None => score.exp(),
+                }
             })
             .collect();
         let total: f64 = weights.iter().sum();
@@ -120,6 +139,21 @@ fn cases() -> impl Iterator<Item = (KvPrecision, Shape)> {
     PRECISIONS.into_iter().flat_map(|precision| SHAPES.map(|shape| (precision, shape)))
 }
 
+/// Cases with a window that is shorter than, as long as or longer than a KV block, or longer than
+/// the sequence; some with a cap.
+fn windowed_cases() -> impl Iterator<Item = Case> {
+    let shapes = [(9, 3, 64, 200), (2, 2, 16, 330), (8, 1, 256, 130), (3, 3, 24, 65)];
+    let windows = [1, 5, 63, 64, 65, 100, 512];
+    let each = PRECISIONS.into_iter().flat_map(move |p| shapes.map(|shape| (p, shape)));
+    each.flat_map(move |(precision, shape)| {
+        windows.into_iter().enumerate().map(move |(i, window)| Case {
+            window: Some(window),
+            soft_cap: (i % 2 == 0).then_some(1.5),
+            ..Case::new(precision, shape)
+        })
+    })
+}
+
 #[test]
 fn attention_is_what_its_formula_says() {
     let pool = Pool::new(2);
@@ -144,6 +178,49 @@ fn attention_is_what_its_formula_says() {
             }
         }
         assert!(sum / n < mean, "{precision:?}: {}", sum / n);
+    }
+}
+
+#[test]
+fn a_window_and_a_cap_are_what_their_formulas_say() {
+    let pool = Pool::new(2);
+    for case in windowed_cases() {
+        let (n_heads, head_dim) = (case.n_heads, case.shape.head_dim);
+        let len = case.queries.len() / (n_heads * head_dim);
+        let out = case.rows(0, len, Isa::detect(), &pool);
+        let most = match case.shape.precision {
+            KvPrecision::F16 => 1e-5,
+            KvPrecision::Bf16 => 2.0 * 2.0_f64.powi(-9),
+        };
+        for position in (0..len).step_by(9).chain([63, 64, len - 1]) {
+            for head in [0, n_heads - 1] {
+                let got = &out[(position * n_heads + head) * head_dim..][..head_dim];
+                for (got, exact) in got.iter().zip(case.exact(position, head)) {
+                    let off = (f64::from(*got) - exact).abs();
+                    assert!(off < most, "{:?}, position {position}: {got} {exact}", case.window);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_behind_a_window_is_the_same_alone_and_in_any_company() {
+    let pools = [Pool::new(1), Pool::new(3)];
+    for case in windowed_cases() {
+        let len = case.queries.len() / (case.n_heads * case.shape.head_dim);
+        let whole = bits(&case.rows(0, len, Isa::PLAIN, &pools[0]));
+        for isa in Isa::available() {
+            for (portion, pool) in
+                [(len, &pools[1]), (1, &pools[1]), (7, &pools[0]), (50, &pools[1])]
+            {
+                let parts: Vec<f32> = (0..len)
+                    .step_by(portion)
+                    .flat_map(|start| case.rows(start, portion.min(len - start), isa, pool))
+                    .collect();
+                assert_eq!(bits(&parts), whole, "{isa}, {:?}, {portion}", case.window);
+            }
+        }
     }
 }
 
@@ -199,7 +276,7 @@ fn sequences_of_a_batch_do_not_touch_each_other() {
         let mut queries = a.queries[149 * width..].to_vec();
         queries.extend_from_slice(&b.queries[50 * width..]);
         let mut out = vec![0.0; queries.len()];
-        attend(a.shape, 6, &queries, &sequences, &mut out, isa, &pool).unwrap();
+        attend(a.shape, &plain(6, 32), &queries, &sequences, &mut out, isa, &pool).unwrap();
         assert_eq!(bits(&out[..width]), bits(&a.rows(149, 1, isa, &pool)));
         assert_eq!(bits(&out[width..]), bits(&b.rows(50, 40, isa, &pool)));
     }
@@ -208,9 +285,10 @@ fn sequences_of_a_batch_do_not_touch_each_other() {
 /// Decodes sequences that share KV blocks, in one batch with a long prefill.
 #[test]
 fn shared_runs_change_no_bit() {
-    let shapes = [(9, 3, 64), (2, 2, 16), (14, 2, 32)];
+    let shapes = [(9, 3, 64, None), (2, 2, 16, None), (14, 2, 32, None), (2, 2, 16, Some(150))];
     let each = PRECISIONS.iter().flat_map(|p| shapes.iter().map(move |shape| (*p, *shape)));
-    for (precision, (n_heads, n_kv_heads, head_dim)) in each {
+    for (precision, (n_heads, n_kv_heads, head_dim, window)) in each {
+        let settings = AttentionSettings { window, ..plain(n_heads, head_dim) };
         let trunk = Case::new(precision, (n_heads, n_kv_heads, head_dim, 330));
         let width = n_heads * head_dim;
         // Each sequence branches off the trunk, or off another branch, after this number of KV
@@ -259,7 +337,7 @@ fn shared_runs_change_no_bit() {
                 start: 200,
             });
             let mut out = vec![f32::NAN; queries.len()];
-            attend(trunk.shape, n_heads, &queries, &sequences, &mut out, isa, pool).unwrap();
+            attend(trunk.shape, &settings, &queries, &sequences, &mut out, isa, pool).unwrap();
             bits(&out)
         };
         for isa in Isa::available() {
@@ -319,7 +397,8 @@ fn wrong_shapes_are_told() {
     let try_with = |n_heads: usize, runs: &[&[u16]], start, n_queries: usize| {
         let sequence = AttentionSequence { kv_blocks: runs, first_row: 0, n_rows: 1, start };
         let mut out = vec![0.0; n_queries];
-        attend(shape, n_heads, &vec![0.0; n_queries], &[sequence], &mut out, Isa::PLAIN, &pool)
+        let settings = plain(n_heads, 16);
+        attend(shape, &settings, &vec![0.0; n_queries], &[sequence], &mut out, Isa::PLAIN, &pool)
     };
     assert!(try_with(4, &[run], 0, 64).is_ok());
     assert!(try_with(3, &[run], 0, 48).is_err());
@@ -329,5 +408,9 @@ fn wrong_shapes_are_told() {
     assert!(shape.write(&mut [], 0, &[], &[]).is_err());
     let mut run = run.to_vec();
     assert!(shape.write(&mut run, 64, &[0.0; 32], &[0.0; 32]).is_err());
-    assert!(attend(shape, 4, &[], &[], &mut [], Isa::PLAIN, &pool).is_ok());
+    let none = |window| {
+        let settings = AttentionSettings { window, ..plain(4, 16) };
+        attend(shape, &settings, &[], &[], &mut [], Isa::PLAIN, &pool)
+    };
+    assert!(none(None).is_ok() && none(Some(1)).is_ok() && none(Some(0)).is_err());
 }

@@ -32,6 +32,10 @@ pub(crate) struct AttentionUnit<'a> {
     /// Offset of the head's keys in a KV block; `values_at` is that of its values.
     pub(crate) keys_at: usize,
     pub(crate) values_at: usize,
+    /// Number of positions that a row sees, its own included; `usize::MAX` for all.
+    pub(crate) window: usize,
+    /// Soft cap of the scores.
+    pub(crate) soft_cap: Option<f32>,
 }
 
 /// Processes KV blocks `first_block .. first_block + n_blocks` of a unit. If `states` holds a state for
@@ -103,9 +107,12 @@ unsafe fn all_blocks<S: Simd, P: KvFormat>(
         let mut first = 0;
         while first < n_rows {
             let rows = tile_rows::<S>(n_rows - first);
-            let mut visible = [0; MAX_ROWS];
+            let (mut visible, mut hidden) = ([0; MAX_ROWS], [0; MAX_ROWS]);
             for row in 0..rows {
-                visible[row] = (unit.positions[first + row] + 1 - block_start).min(KV_BLOCK_SIZE);
+                let end = unit.positions[first + row] + 1;
+                visible[row] = (end - block_start).min(KV_BLOCK_SIZE);
+                let start = end.saturating_sub(unit.window);
+                hidden[row] = start.saturating_sub(block_start).min(KV_BLOCK_SIZE);
             }
             let at = if separate { (index * n_rows + first) * len } else { first * len };
             let tile = AttentionTile {
@@ -115,6 +122,9 @@ unsafe fn all_blocks<S: Simd, P: KvFormat>(
                 next_keys: next.as_ptr().add(unit.keys_at),
                 dim,
                 visible: &visible,
+                hidden: &hidden,
+                some_hidden: hidden.iter().any(|n| *n > 0),
+                soft_cap: unit.soft_cap,
                 out: states[at..at + rows * len].as_mut_ptr(),
                 joins: !separate && index > 0,
             };
@@ -148,7 +158,13 @@ struct AttentionTile<'a> {
     /// Keys of the next KV block; this one's if there is none.
     next_keys: *const u16,
     dim: usize,
+    /// Number of positions up to each row's own.
     visible: &'a [usize; MAX_ROWS],
+    /// How many of the first of them are before each row's window.
+    hidden: &'a [usize; MAX_ROWS],
+    /// Whether a row has positions before its window.
+    some_hidden: bool,
+    soft_cap: Option<f32>,
     /// States of the rows.
     out: *mut f32,
     /// Whether the KV block is combined with the states in `out`.
@@ -173,10 +189,20 @@ unsafe fn tile_of<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     let dim = tile.dim;
     let most = tile.visible[..ROWS].iter().copied().max().unwrap_or(0);
     let all = tile.visible[..ROWS].iter().copied().min().unwrap_or(0);
+    // Positions before every row's window.
+    let none = tile.hidden[..ROWS].iter().copied().min().unwrap_or(0);
     let mut weights = MaybeUninit::<[[f32; KV_BLOCK_SIZE]; ROWS]>::uninit();
     let weights = weights.as_mut_ptr().cast::<f32>();
 
-    scores::<S, P, ROWS, WIDTH>(tile, most, weights);
+    scores::<S, P, ROWS, WIDTH>(tile, none, most, weights);
+    if let Some(cap) = tile.soft_cap {
+        for row in 0..ROWS {
+            for panel in none / LANES..most.div_ceil(LANES) {
+                let at = weights.add(row * KV_BLOCK_SIZE + panel * LANES);
+                S::store(at, math::soft_cap::<S>(S::load(at), cap));
+            }
+        }
+    }
     if all < KV_BLOCK_SIZE {
         for row in 0..ROWS {
             for position in tile.visible[row]..KV_BLOCK_SIZE {
@@ -184,7 +210,14 @@ unsafe fn tile_of<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
             }
         }
     }
-    let (largest, sums) = softmax_block::<S, ROWS>(weights);
+    if tile.some_hidden {
+        for row in 0..ROWS {
+            for position in 0..tile.hidden[row] {
+                *weights.add(row * KV_BLOCK_SIZE + position) = f32::NEG_INFINITY;
+            }
+        }
+    }
+    let (largest, sums) = softmax_block::<S, ROWS>(weights, tile.some_hidden);
     let factors = merge_sums::<S, ROWS>(tile.out, dim, tile.joins, &largest, &sums);
     for row in 0..ROWS {
         P::pack::<S>(weights.add(row * KV_BLOCK_SIZE));
@@ -192,23 +225,24 @@ unsafe fn tile_of<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
 
     let mut chunk = 0;
     while chunk + WIDTH <= dim / LANES {
-        add_values::<S, P, ROWS, WIDTH>(tile, weights, &factors, all, chunk);
+        add_values::<S, P, ROWS, WIDTH>(tile, weights, &factors, (none, all), chunk);
         chunk += WIDTH;
     }
     if chunk < dim / LANES {
-        add_values::<S, P, ROWS, 1>(tile, weights, &factors, all, chunk);
+        add_values::<S, P, ROWS, 1>(tile, weights, &factors, (none, all), chunk);
     }
 }
 
-/// Writes the scores of the first `most` positions, rounded up to whole vectors, as `[row][64]`.
+/// Writes the scores of positions `none .. most`, rounded outwards to whole vectors, as `[row][64]`.
 #[inline(always)]
 unsafe fn scores<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     tile: &AttentionTile<'_>,
+    none: usize,
     most: usize,
     scores: *mut f32,
 ) {
     let dim = tile.dim;
-    let mut panel = 0;
+    let mut panel = none / LANES / WIDTH * WIDTH;
     while panel * LANES < most {
         let mut total = [[S::splat(0.0); ROWS]; WIDTH];
         let keys = tile.keys.add(panel * dim * LANES);
@@ -235,17 +269,18 @@ unsafe fn scores<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     }
 }
 
-/// Returns weighted sums of the values over the whole groups of the first `all` positions, for
-/// `WIDTH` vectors of dimensions from `chunk` on.
+/// Returns weighted sums of the values over the whole groups of positions `none .. all`, for
+/// `WIDTH` vectors of dimensions from `chunk` on. The weights of positions before a row's window are
+/// zero.
 #[inline(always)]
 unsafe fn weighted_sums<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize>(
     tile: &AttentionTile<'_>,
     weights: *const f32,
-    all: usize,
+    (none, all): (usize, usize),
     chunk: usize,
 ) -> [[S::F; ROWS]; WIDTH] {
     let mut total = [[S::splat(0.0); ROWS]; WIDTH];
-    for group in 0..all / P::PACK {
+    for group in none / P::PACK..all / P::PACK {
         if ROWS < MAX_ROWS {
             let at = (chunk * KV_BLOCK_SIZE + group * P::PACK * WIDTH) * LANES;
             prefetch::<S, P, WIDTH>(tile.next_keys.add(at));
@@ -303,10 +338,12 @@ unsafe fn prefetch<S: Simd, P: KvFormat, const WIDTH: usize>(at: *const u16) {
 }
 
 /// Replaces the scores of each row, `[row][64]`, by the exponentials of their difference from the
-/// row's largest. Returns the largest scores and the sums of the exponentials.
+/// row's largest. Returns the largest scores and the sums of the exponentials. A row may see nothing
+/// if `some_hidden`; its sum is then 0.
 #[inline(always)]
 unsafe fn softmax_block<S: Simd, const ROWS: usize>(
     scores: *mut f32,
+    some_hidden: bool,
 ) -> ([f32; ROWS], [f32; ROWS]) {
     let mut lanes = [S::splat(0.0); ROWS];
     for row in 0..ROWS {
@@ -324,6 +361,10 @@ unsafe fn softmax_block<S: Simd, const ROWS: usize>(
         for row in 0..ROWS {
             largest[row] = S::largest(lanes[row]);
         }
+    }
+    if some_hidden {
+        // A finite number, since the difference of two infinities is no number.
+        largest.iter_mut().for_each(|x| *x = x.max(f32::MIN));
     }
     for row in 0..ROWS {
         let shift = S::splat(largest[row]);
@@ -356,11 +397,11 @@ unsafe fn add_values<S: Simd, P: KvFormat, const ROWS: usize, const WIDTH: usize
     tile: &AttentionTile<'_>,
     weights: *const f32,
     factors: &[f32; LANES],
-    all: usize,
+    (none, all): (usize, usize),
     chunk: usize,
 ) {
     let len = state_len(tile.dim);
-    let total = weighted_sums::<S, P, ROWS, WIDTH>(tile, weights, all, chunk);
+    let total = weighted_sums::<S, P, ROWS, WIDTH>(tile, weights, (none, all), chunk);
     for row in 0..ROWS {
         for column in 0..WIDTH {
             let (weights, visible) = (weights.add(row * KV_BLOCK_SIZE), tile.visible[row]);

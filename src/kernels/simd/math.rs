@@ -79,6 +79,21 @@ unsafe fn power_of_rest<S: Simd>(r: S::F) -> S::F {
     S::fma(p, S::mul(r, r), S::add(r, S::splat(1.0)))
 }
 
+/// Returns the hyperbolic tangent of `x` as `1 - 2 / (1 + e^2x)`, within 2e-7; NaN for NaN.
+#[inline(always)]
+pub(crate) unsafe fn tanh<S: Simd>(x: S::F) -> S::F {
+    let (one, two) = (S::splat(1.0), S::splat(2.0));
+    let power = exp::<S>(S::mul(x, two));
+    S::sub(one, S::div(two, S::add(one, power)))
+}
+
+/// Returns `cap · tanh(x / cap)`: about `x` near zero, and never beyond `cap`.
+#[inline(always)]
+pub(crate) unsafe fn soft_cap<S: Simd>(x: S::F, cap: f32) -> S::F {
+    let cap = S::splat(cap);
+    S::mul(cap, tanh::<S>(S::div(x, cap)))
+}
+
 /// Returns `x / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) unsafe fn silu<S: Simd>(x: S::F) -> S::F {
