@@ -50,10 +50,26 @@ pub(super) fn from_number(number: u32) -> Result<GgmlDType, String> {
     match TYPES.iter().find(|(known, _, _)| *known == number) {
         Some((_, _, Some(dtype))) => Ok(*dtype),
         Some((_, name, None)) => Err(format!(
-            "has type {name}, which cannot be computed with; take a file in {}",
+            "has type {name}, which cannot be computed with; {}, or another in {}",
+            instead_of(name),
             supported()
         )),
         None => Err(format!("has the unknown type {number}; known are {}", supported())),
+    }
+}
+
+/// Returns which file of the same model to take instead of one with this type.
+fn instead_of(name: &str) -> &'static str {
+    match name {
+        _ if name.starts_with("IQ4_NL_") || name.starts_with("Q4_0_") => {
+            "take the model's file in Q4_0"
+        }
+        _ if name.starts_with("IQ4") => "take the model's file in Q4_K_M",
+        _ if name.starts_with("IQ3") => "take the model's file in Q3_K_M",
+        _ if name.starts_with("IQ") || name.starts_with("TQ") => "take the model's file in Q2_K",
+        "MXFP4" => "gpt-oss has no other files: take another model, such as the catalog's qwen3-8b",
+        "NVFP4" => "take the model's file in Q4_K_M",
+        _ => "take the model's file in Q8_0",
     }
 }
 

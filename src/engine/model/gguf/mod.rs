@@ -5,6 +5,7 @@
 //! file until they are used.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
@@ -165,6 +166,27 @@ impl Gguf {
         let Some(view) = self.tensor(name) else {
             return Err(self.malformed(format!("has no tensor `{name}`")));
         };
+        self.to_candle(name, view, device)
+    }
+
+    /// Copies the rows `rows` of a tensor, counted over all its outer dimensions, to a quantized
+    /// candle matrix `[rows.len(), columns]` on `device`.
+    pub fn qtensor_rows(&self, name: &str, rows: Range<usize>, device: &Device) -> Result<QTensor> {
+        let Some(view) = self.tensor(name) else {
+            return Err(self.malformed(format!("has no tensor `{name}`")));
+        };
+        let columns = view.shape.last().copied().unwrap_or(1);
+        let row_bytes = columns / view.dtype.block_size() * view.dtype.type_size();
+        let Some(data) = view.data.get(rows.start * row_bytes..rows.end * row_bytes) else {
+            return Err(self.malformed(format!(
+                "tensor `{name}` has shape {:?}, expected at least {} rows",
+                view.shape, rows.end
+            )));
+        };
+        self.to_candle(name, TensorView { shape: vec![rows.len(), columns], data, ..view }, device)
+    }
+
+    fn to_candle(&self, name: &str, view: TensorView<'_>, device: &Device) -> Result<QTensor> {
         self.files.iter().try_for_each(FileBytes::check)?;
         with_aligned(view.data, |data| QStorage::from_data(data.into(), device, view.dtype))
             .and_then(|storage| QTensor::new(storage, view.shape))

@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
         // At most 2^24 elements of 8 bytes, so this cannot overflow.
         let bytes = self.take(n * width)?;
         Ok(match kind {
-            0 => Value::Integers(bytes.iter().map(|b| i64::from(*b)).collect()),
+            0 | BOOL => Value::Integers(bytes.iter().map(|b| i64::from(*b)).collect()),
             1 => Value::Integers(bytes.iter().map(|b| i64::from(b.cast_signed())).collect()),
             2 => Value::Integers(chunks(bytes, |b| i64::from(u16::from_le_bytes(b)))),
             3 => Value::Integers(chunks(bytes, |b| i64::from(i16::from_le_bytes(b)))),

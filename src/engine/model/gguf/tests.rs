@@ -53,6 +53,37 @@ fn what_is_written_is_read() {
     assert_eq!(gguf.keys().next(), Some("general.architecture"));
 }
 
+#[test]
+fn rows_are_counted_over_all_outer_dimensions() {
+    let values: Vec<f32> = (0..12).map(|i| i as f32).collect();
+    let bytes = Writer::new()
+        .tensor_f32("cube", &[2, 2, 3], &values)
+        .tensor("blocks", &[3, 64], GgmlDType::Q8_0, &(0..204).collect::<Vec<u8>>())
+        .finish();
+    let gguf = read(bytes).unwrap();
+    let rows = |name: &str, rows| gguf.qtensor_rows(name, rows, &Device::Cpu);
+    let two = rows("cube", 1..3).unwrap().dequantize(&Device::Cpu).unwrap();
+    assert_eq!(two.to_vec2::<f32>().unwrap(), [[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]]);
+    let last = rows("blocks", 2..3).unwrap();
+    assert_eq!(last.shape().dims(), [1, 64]);
+    assert_eq!(&last.data().unwrap()[..], &(136..204).collect::<Vec<u8>>()[..]);
+    let error = rows("cube", 3..5).unwrap_err().to_string();
+    assert!(error.contains("`cube` has shape [2, 2, 3], expected at least 5 rows"), "{error}");
+    assert!(rows("none", 0..1).is_err());
+}
+
+#[test]
+fn truth_values_in_an_array_are_whole_numbers() {
+    let mut bytes = b"GGUF".to_vec();
+    bytes.extend(3_u32.to_le_bytes());
+    bytes.extend([0_u64, 1, 1].map(u64::to_le_bytes).concat());
+    bytes.push(b'k');
+    bytes.extend([9_u32, 7].map(u32::to_le_bytes).concat());
+    bytes.extend(3_u64.to_le_bytes());
+    bytes.extend([1, 0, 1]);
+    assert_eq!(read(bytes).unwrap().integers("k").unwrap(), [1, 0, 1]);
+}
+
 /// Writes a model split into `parts`, each with its tensors, and returns the path of the first
 /// file.
 fn write_split(
@@ -210,9 +241,17 @@ fn other_files_are_told_apart() {
 
 #[test]
 fn tensors_that_cannot_be_used_are_refused() {
-    for (number, name) in [(20, "IQ4_NL"), (16, "IQ2_XXS"), (39, "MXFP4"), (34, "TQ1_0")] {
+    for (number, name, instead) in [
+        (20, "IQ4_NL", "the model's file in Q4_K_M"),
+        (36, "IQ4_NL_4_4", "the model's file in Q4_0"),
+        (21, "IQ3_S", "the model's file in Q3_K_M"),
+        (16, "IQ2_XXS", "the model's file in Q2_K"),
+        (39, "MXFP4", "qwen3-8b"),
+        (34, "TQ1_0", "the model's file in Q2_K"),
+    ] {
         let text = message(Writer::new().tensor_of_type("w", &[32], number, &[0; 18]).finish());
         assert!(text.contains("`w`") && text.contains(name) && text.contains("Q4_K"), "{text}");
+        assert!(text.contains(instead), "{text}");
     }
     let unknown = message(Writer::new().tensor_of_type("w", &[32], 77, &[0; 18]).finish());
     assert!(unknown.contains("unknown type 77"), "{unknown}");

@@ -13,6 +13,7 @@ pub enum Value {
     /// An array of strings, the most frequent large array.
     Strings(Vec<String>),
     F32s(Vec<f32>),
+    /// An array of whole numbers, or of truth values as 0 and 1.
     Integers(Vec<i64>),
     /// Any other array, described by type and length.
     Other(String),

@@ -204,7 +204,18 @@ const DEEPSEEK_V3: &str = r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^
 
 const FAMILIES: &[PretokenizerFamily] = &[
     family(
-        &["gpt-2", "phi-2", "mpt", "olmo", "jais", "exaone4", "gigachat", "mellum", "modern-bert"],
+        &[
+            "gpt-2",
+            "phi-2",
+            "mpt",
+            "olmo",
+            "jais",
+            "exaone4",
+            "gigachat",
+            "mellum",
+            "modern-bert",
+            "granite-docling",
+        ],
         &[GPT2],
     ),
     family(
