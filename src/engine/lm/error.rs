@@ -13,12 +13,14 @@ pub enum Error {
     #[error("language model: {0}")]
     Tensor(#[from] candle_core::Error),
     /// The decoder does not know this architecture.
-    #[error("unknown architecture `{got}`; known are {}", known.join(", "))]
+    #[error("architecture `{got}` has no decoder; those that have are {}{advice}", known.join(", "))]
     Architecture {
         /// `general.architecture` of the file.
         got: String,
         /// Known architectures.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
+        /// Why it is not supported, if that is known, and what to fetch instead.
+        advice: String,
     },
     /// The metadata contradict each other, or need a feature that is not supported.
     #[error("{path}: {what}", path = path.display())]

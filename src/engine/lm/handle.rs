@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use sha2::{Digest, Sha256};
 
 use super::constraint::Grammars;
-use super::decoder::{self, Decoder, DecoderOptions, LoadedDecoder, WeightPrecision};
+use super::decoder::{
+    self, Decoder, DecoderConfig, DecoderOptions, LoadedDecoder, WeightPrecision,
+};
 use super::engine::Engine;
 use super::record::Recorder;
 use super::scheduler::{Limits, Scheduler};
@@ -101,6 +103,8 @@ impl Lm {
     /// the engine's thread cannot be created.
     pub fn load(files: &LmFiles, options: &LoadOptions) -> Result<Self> {
         let gguf = Gguf::open(&files.gguf)?;
+        // A model without a decoder is refused as such, whatever its vocabulary is.
+        DecoderConfig::from_gguf(&gguf)?;
         let tokenizer = match &files.tokenizer {
             Some(path) => Tokenizer::from_file(path, &gguf)?,
             None => Tokenizer::from_gguf(&gguf)?,
@@ -161,6 +165,13 @@ impl Lm {
             // All instruction sets of the CPU give the same bits; a GPU gives others.
             if !options.device.is_cpu() {
                 hash.update(if options.device.is_cuda() { "device cuda" } else { "device metal" });
+            }
+            // Of two sets of rotary factors, the window decides.
+            let config = decoder.config();
+            if gguf.tensor("rope_factors_short.weight").is_some()
+                && config.context <= config.original_context
+            {
+                hash.update(b"short rope factors");
             }
             hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
         };

@@ -85,9 +85,14 @@ fn the_same_request_gives_the_same_text_whatever_else_runs() {
 
 #[test]
 fn threads_and_a_cached_prefix_change_no_byte() {
+    // Heads with norms, layers with a window, experts.
+    ["qwen3", "gemma3", "qwen3moe"].into_iter().for_each(threads_and_a_prefix_change_no_byte);
+}
+
+fn threads_and_a_prefix_change_no_byte(architecture: &'static str) {
     let with = |threads| {
         let options = LoadOptions { threads, ..LoadOptions::default() };
-        try_load(&Tiny::new("qwen3"), &options).unwrap()
+        try_load(&Tiny::new(architecture), &options).unwrap()
     };
     let (one, two) = (with(1), with(2));
     let prompt = long_text(700);
@@ -476,9 +481,13 @@ fn what_does_not_fit_the_budget_is_refused_with_the_figures() {
 
 #[test]
 fn prompts_that_begin_alike_compute_their_beginning_once() {
+    ["llama", "gemma3"].into_iter().for_each(the_beginning_is_computed_once);
+}
+
+fn the_beginning_is_computed_once(architecture: &'static str) {
     let answers = |share_prefixes| {
         let options = LoadOptions { share_prefixes, ..LoadOptions::default() };
-        let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+        let lm = try_load(&Tiny::new(architecture), &options).unwrap();
         let prompts = (0..8).map(|i| format!("{} number {i}", long_text(500)));
         let asked = prompts.map(|prompt| {
             let lm = lm.clone();

@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::decoder::{DecoderFamily, NormPlacement, QueryKeyNorm};
 use super::{Lm, LoadOptions};
 use crate::model::LmFiles;
 use crate::model::gguf::Gguf;
@@ -40,6 +41,8 @@ pub struct Tiny {
 /// has more rows, as padding.
 pub const N_TOKENS: usize = 259;
 const N_VOCAB: usize = 288;
+/// Number of experts of each layer, in families that have some.
+const N_EXPERTS: usize = 4;
 
 /// A running model of one family with random weights.
 pub fn lm(architecture: &'static str) -> Lm {
@@ -51,13 +54,14 @@ impl Tiny {
         Self {
             architecture,
             dtype: GgmlDType::Q4_1,
-            n_layers: 2,
+            // The fourth layer of SmolLM3 does not rotate.
+            n_layers: if architecture == "smollm3" { 4 } else { 2 },
             n_embd: 64,
             n_ff: 96,
             n_heads: 4,
             n_kv_heads: 2,
             head_dim: 16,
-            tied: architecture != "qwen2",
+            tied: !matches!(architecture, "qwen2" | "olmo2"),
             context: 1024,
             values: Vec::new(),
             rope_divisors: None,
@@ -91,29 +95,44 @@ impl Tiny {
             builder.writer =
                 builder.writer.tensor_f32("rope_freqs.weight", &[divisors.len()], divisors);
         }
-        let (n_queries, n_keys) = (self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim);
-        for layer in 0..self.n_layers {
-            let name = |part: &str| format!("blk.{layer}.{part}");
-            builder.vector(&name("attn_norm.weight"), self.n_embd, 1.0);
-            builder.vector(&name("ffn_norm.weight"), self.n_embd, 1.0);
-            builder.matrix(&name("attn_q.weight"), n_queries, self.n_embd);
-            builder.matrix(&name("attn_k.weight"), n_keys, self.n_embd);
-            builder.matrix(&name("attn_v.weight"), n_keys, self.n_embd);
-            builder.matrix(&name("attn_output.weight"), self.n_embd, n_queries);
-            builder.matrix(&name("ffn_gate.weight"), self.n_ff, self.n_embd);
-            builder.matrix(&name("ffn_up.weight"), self.n_ff, self.n_embd);
-            builder.matrix(&name("ffn_down.weight"), self.n_embd, self.n_ff);
-            if self.architecture == "qwen2" {
-                builder.vector(&name("attn_q.bias"), n_queries, 0.0);
-                builder.vector(&name("attn_k.bias"), n_keys, 0.0);
-                builder.vector(&name("attn_v.bias"), n_keys, 0.0);
-            }
-            if self.architecture == "qwen3" {
-                builder.vector(&name("attn_q_norm.weight"), self.head_dim, 1.0);
-                builder.vector(&name("attn_k_norm.weight"), self.head_dim, 1.0);
-            }
-        }
+        (0..self.n_layers).for_each(|layer| builder.layer(layer, self.family()));
         builder.writer.finish()
+    }
+
+    /// The family; that of llama for architectures without a decoder.
+    fn family(&self) -> DecoderFamily {
+        DecoderFamily::of_architecture(self.architecture).unwrap_or(DecoderFamily::Llama)
+    }
+
+    /// Values that only some families have.
+    fn family_values(&self) -> Vec<(&'static str, Value)> {
+        let window = [
+            ("attention.sliding_window", Value::Unsigned(20)),
+            ("attention.sliding_window_pattern", Value::Unsigned(2)),
+        ];
+        match self.family() {
+            DecoderFamily::Gemma2 | DecoderFamily::Gemma3 | DecoderFamily::Olmo2 => window.to_vec(),
+            DecoderFamily::Phi3 => window[..1].to_vec(),
+            DecoderFamily::Granite => vec![
+                ("attention.scale", Value::F32(0.4)),
+                ("embedding_scale", Value::F32(3.0)),
+                ("residual_scale", Value::F32(0.5)),
+                ("logit_scale", Value::F32(2.0)),
+            ],
+            DecoderFamily::Mistral3 => vec![
+                ("rope.scaling.type", Value::String("yarn".to_owned())),
+                ("rope.scaling.factor", Value::F32(4.0)),
+                ("rope.scaling.original_context_length", Value::Unsigned(32)),
+                ("rope.scaling.yarn_log_multiplier", Value::F32(1.0)),
+                ("attention.temperature_scale", Value::F32(0.5)),
+            ],
+            DecoderFamily::Qwen3Moe => vec![
+                ("expert_count", Value::Unsigned(N_EXPERTS as u64)),
+                ("expert_used_count", Value::Unsigned(2)),
+                ("expert_feed_forward_length", Value::Unsigned(self.n_ff as u64)),
+            ],
+            _ => Vec::new(),
+        }
     }
 
     fn metadata(&self) -> Writer {
@@ -145,6 +164,8 @@ impl Tiny {
             ("tokenizer.ggml.eos_token_id".to_owned(), Value::Unsigned(258)),
             ("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(false)),
         ];
+        let of_family = self.family_values().into_iter();
+        values.extend(of_family.map(|(name, value)| (key(name), value)));
         values.retain(|(key, _)| !self.values.iter().any(|(other, _)| other == key));
         values
             .iter()
@@ -160,7 +181,63 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    fn layer(&mut self, layer: usize, family: DecoderFamily) {
+        let &Tiny { n_embd, n_ff, n_heads, n_kv_heads, head_dim, .. } = self.tiny;
+        let name = |part: &str| format!("blk.{layer}.{part}");
+        let (n_queries, n_keys) = (n_heads * head_dim, n_kv_heads * head_dim);
+        if family.norms() != NormPlacement::After {
+            self.vector(&name("attn_norm.weight"), n_embd, 1.0);
+            self.vector(&name("ffn_norm.weight"), n_embd, 1.0);
+        }
+        if family.fuses_projections() {
+            self.matrix(&name("attn_qkv.weight"), n_queries + 2 * n_keys, n_embd);
+        } else {
+            self.matrix(&name("attn_q.weight"), n_queries, n_embd);
+            self.matrix(&name("attn_k.weight"), n_keys, n_embd);
+            self.matrix(&name("attn_v.weight"), n_keys, n_embd);
+        }
+        self.matrix(&name("attn_output.weight"), n_embd, n_queries);
+        if family.has_experts() {
+            self.matrix(&name("ffn_gate_inp.weight"), N_EXPERTS, n_embd);
+            self.cube(&name("ffn_gate_exps.weight"), [N_EXPERTS, n_ff, n_embd]);
+            self.cube(&name("ffn_up_exps.weight"), [N_EXPERTS, n_ff, n_embd]);
+            self.cube(&name("ffn_down_exps.weight"), [N_EXPERTS, n_embd, n_ff]);
+        } else if family.fuses_projections() {
+            self.matrix(&name("ffn_up.weight"), 2 * n_ff, n_embd);
+            self.matrix(&name("ffn_down.weight"), n_embd, n_ff);
+        } else {
+            self.matrix(&name("ffn_gate.weight"), n_ff, n_embd);
+            self.matrix(&name("ffn_up.weight"), n_ff, n_embd);
+            self.matrix(&name("ffn_down.weight"), n_embd, n_ff);
+        }
+        if family == DecoderFamily::Qwen2 {
+            self.vector(&name("attn_q.bias"), n_queries, 0.0);
+            self.vector(&name("attn_k.bias"), n_keys, 0.0);
+            self.vector(&name("attn_v.bias"), n_keys, 0.0);
+        }
+        let widths = match family.query_key_norm() {
+            QueryKeyNorm::Absent => None,
+            QueryKeyNorm::EachHead => Some((head_dim, head_dim)),
+            QueryKeyNorm::AllHeads => Some((n_queries, n_keys)),
+        };
+        if let Some((query, key)) = widths {
+            self.vector(&name("attn_q_norm.weight"), query, 1.0);
+            self.vector(&name("attn_k_norm.weight"), key, 1.0);
+        }
+        if family.norms() != NormPlacement::Before {
+            self.vector(&name("post_attention_norm.weight"), n_embd, 1.0);
+            self.vector(&name("post_ffw_norm.weight"), n_embd, 1.0);
+        }
+    }
+
     fn matrix(&mut self, name: &str, rows: usize, columns: usize) {
+        self.cube(name, [1, rows, columns]);
+    }
+
+    /// Adds a tensor of some matrices of equal shape; one is a matrix.
+    fn cube(&mut self, name: &str, [n, rows, columns]: [usize; 3]) {
+        let shape = if n == 1 { vec![rows, columns] } else { vec![n, rows, columns] };
+        let rows = n * rows;
         let values = self.values(name, rows * columns, 0.0, 0.15);
         if self.tiny.without == Some(name) {
             return;
@@ -168,8 +245,7 @@ impl Builder<'_> {
         let dense = Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap();
         let blocks = QTensor::quantize(&dense, self.tiny.dtype).unwrap();
         let writer = std::mem::take(&mut self.writer);
-        self.writer =
-            writer.tensor(name, &[rows, columns], self.tiny.dtype, &blocks.data().unwrap());
+        self.writer = writer.tensor(name, &shape, self.tiny.dtype, &blocks.data().unwrap());
     }
 
     fn vector(&mut self, name: &str, length: usize, around: f32) {

@@ -1,35 +1,12 @@
 //! Configuration of a decoder, read from the model file before the weights.
 
-use super::rope::{RopeScaling, RopeSettings};
+use super::family::{DecoderFamily, WindowedLayers};
+use super::metadata::Metadata;
+use super::rope::{LayerRotation, RopeScaling, RopeSettings};
+use super::unsupported;
 use crate::lm::{Error, Result};
 use crate::model::gguf::{Gguf, Value};
-use idiolect_kernels::attention::{KvPrecision, KvShape};
-use idiolect_kernels::elementwise::RopePairs;
-
-/// Architectures that [`DecoderConfig::from_gguf`] accepts, as in `general.architecture`.
-const KNOWN: [&str; 3] = ["llama", "qwen2", "qwen3"];
-
-/// A family of decoders. The methods declare the differences between families.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DecoderFamily {
-    /// Llama, Mistral, SmolLM.
-    Llama,
-    /// Qwen2 and Qwen2.5.
-    Qwen2,
-    /// Qwen3 (dense).
-    Qwen3,
-}
-
-/// Whether a family's projections carry a bias.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BiasPlacement {
-    /// Never.
-    Absent,
-    /// If the file has one.
-    Optional,
-    /// Always.
-    Required,
-}
+use idiolect_kernels::attention::{AttentionSettings, KvPrecision, KvShape};
 
 /// Shapes and constants of a decoder. `n_` counts; dimensions are in elements.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +17,7 @@ pub struct DecoderConfig {
     pub n_layers: usize,
     /// Width of the residual stream (hidden size).
     pub n_embd: usize,
-    /// Hidden width of the feed-forward network.
+    /// Hidden width of the feed-forward network, or of one expert.
     pub n_ff: usize,
     /// Number of query heads.
     pub n_heads: usize,
@@ -48,54 +25,114 @@ pub struct DecoderConfig {
     pub n_kv_heads: usize,
     /// Elements of one head.
     pub head_dim: usize,
+    /// Elements of one head that are rotated: the first ones.
+    pub rotated_dim: usize,
     /// Rows of the embedding and of the output head.
     pub n_vocab: usize,
     /// Context window, tokens.
     pub context: usize,
+    /// Context length of the training, before its rotary frequencies were scaled, tokens.
+    pub original_context: usize,
     /// Epsilon of every RMS norm.
     pub rms_eps: f32,
     /// Base of the rotary frequencies.
     pub rope_base: f32,
     /// Scaling of the rotary frequencies.
     pub rope_scaling: RopeScaling,
+    /// Factor of the rotated queries and keys, besides that of the scaling.
+    pub rope_magnitude: f32,
+    /// Base of the rotary frequencies of layers with [`LayerRotation::Local`].
+    pub local_rope_base: f32,
+    /// Window and rotation of each layer.
+    pub layers: Vec<LayerAttention>,
+    /// Factor of the attention scores.
+    pub attention_scale: f32,
+    /// Soft cap of the attention scores.
+    pub attention_cap: Option<f32>,
+    /// Growth of the queries with their position.
+    pub query_growth: Option<QueryGrowth>,
+    /// Factor of the embeddings.
+    pub embedding_factor: f32,
+    /// Factor of what each part of a layer adds to the residual stream.
+    pub residual_factor: f32,
+    /// Factor of the logits.
+    pub logit_factor: f32,
+    /// Soft cap of the logits.
+    pub logit_cap: Option<f32>,
+    /// Experts of each feed-forward network, if it is a mixture.
+    pub experts: Option<ExpertCounts>,
 }
 
-impl DecoderFamily {
-    /// Whether the query, key and value projections have a bias.
-    #[must_use]
-    pub fn qkv_bias(self) -> BiasPlacement {
-        match self {
-            Self::Llama => BiasPlacement::Optional,
-            Self::Qwen2 => BiasPlacement::Required,
-            Self::Qwen3 => BiasPlacement::Absent,
-        }
-    }
+/// Window and rotation of one layer's attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerAttention {
+    /// Number of positions that a row sees, its own included; `None` for all.
+    pub window: Option<usize>,
+    /// Rotation of queries and keys.
+    pub rotation: LayerRotation,
+}
 
-    /// Whether each head's query and key are RMS-normed before the rotation.
-    #[must_use]
-    pub fn normalises_heads(self) -> bool {
-        matches!(self, Self::Qwen3)
-    }
+/// Growth of the queries with their position (Llama 4's temperature tuning): the factor at position
+/// `p` is `1 + scale · ln(1 + floor(p / period))`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QueryGrowth {
+    /// Factor of the logarithm.
+    pub scale: f32,
+    /// Positions between two steps.
+    pub period: usize,
+}
 
-    /// Pairing of elements for the rotation.
+/// Numbers of experts of a feed-forward network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpertCounts {
+    /// All experts.
+    pub n_experts: usize,
+    /// Experts that compute a row.
+    pub n_used: usize,
+}
+
+impl QueryGrowth {
+    /// Factor of the query at a position.
     #[must_use]
-    pub fn rope_pairs(self) -> RopePairs {
-        match self {
-            Self::Llama => RopePairs::Neighbours,
-            Self::Qwen2 | Self::Qwen3 => RopePairs::Halves,
-        }
+    pub fn factor(self, position: usize) -> f32 {
+        1.0 + self.scale * ((position / self.period + 1) as f32).ln()
     }
 }
+
+/// Largest context accepted; the rotary tables have a row for every position.
+const MAX_CONTEXT: usize = 1 << 20;
 
 impl DecoderConfig {
     /// Settings of the rotary embedding.
     pub(super) fn rope(&self) -> RopeSettings {
         RopeSettings {
             pairs: self.family.rope_pairs(),
-            head_dim: self.head_dim,
+            rotated_dim: self.rotated_dim,
             context: self.context,
             base: self.rope_base,
             scaling: self.rope_scaling,
+            magnitude: self.rope_magnitude,
+        }
+    }
+
+    /// Settings of the rotary embedding of layers with [`LayerRotation::Local`], if there are any.
+    pub(super) fn local_rope(&self) -> Option<RopeSettings> {
+        let is_local = |layer: &LayerAttention| layer.rotation == LayerRotation::Local;
+        self.layers.iter().any(is_local).then(|| RopeSettings {
+            base: self.local_rope_base,
+            scaling: RopeScaling::None,
+            magnitude: 1.0,
+            ..self.rope()
+        })
+    }
+
+    /// Settings of the attention of layer number `index`.
+    pub(super) fn attention(&self, index: usize) -> AttentionSettings {
+        AttentionSettings {
+            n_heads: self.n_heads,
+            scale: self.attention_scale,
+            window: self.layers[index].window,
+            soft_cap: self.attention_cap,
         }
     }
 
@@ -123,15 +160,15 @@ impl DecoderConfig {
     /// not supported.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self> {
         let architecture = gguf.architecture()?;
-        let family = match architecture {
-            "llama" => DecoderFamily::Llama,
-            "qwen2" => DecoderFamily::Qwen2,
-            "qwen3" => DecoderFamily::Qwen3,
-            other => {
-                return Err(Error::Architecture { got: other.to_owned(), known: &KNOWN });
-            }
+        let Some(family) = DecoderFamily::of_architecture(architecture) else {
+            return Err(Error::Architecture {
+                got: architecture.to_owned(),
+                known: DecoderFamily::ALL.map(DecoderFamily::architecture).to_vec(),
+                advice: unsupported::advice(architecture),
+            });
         };
         let metadata = Metadata { gguf, architecture };
+        let n_layers = metadata.count("block_count")?;
         let n_embd = metadata.count("embedding_length")?;
         let n_heads = metadata.count("attention.head_count")?;
         let head_dim = match metadata.optional_count("attention.key_length")? {
@@ -144,19 +181,46 @@ impl DecoderConfig {
                 )));
             }
         };
+        let context = metadata.count("context_length")?;
+        let rope_base = metadata.optional_float("rope.freq_base")?.unwrap_or(10_000.0);
+        let n_ff = match family.has_experts() {
+            true => metadata.count("expert_feed_forward_length")?,
+            false => metadata.count("feed_forward_length")?,
+        };
+        let original_context = metadata.optional_count("rope.scaling.original_context_length")?;
         let config = Self {
             family,
-            n_layers: metadata.count("block_count")?,
+            n_layers,
             n_embd,
-            n_ff: metadata.count("feed_forward_length")?,
+            n_ff,
             n_heads,
             n_kv_heads: metadata.optional_count("attention.head_count_kv")?.unwrap_or(n_heads),
             head_dim,
-            n_vocab: vocabulary(gguf)?,
-            context: metadata.count("context_length")?,
+            rotated_dim: metadata.optional_count("rope.dimension_count")?.unwrap_or(head_dim),
+            n_vocab: metadata.vocabulary()?,
+            context,
+            original_context: original_context.unwrap_or(context),
             rms_eps: metadata.float("attention.layer_norm_rms_epsilon")?,
-            rope_base: metadata.optional_float("rope.freq_base")?.unwrap_or(10_000.0),
+            rope_base,
             rope_scaling: metadata.rope_scaling()?,
+            rope_magnitude: metadata.factor("rope.scaling.attn_factor", 1.0)?,
+            local_rope_base: local_rope_base(family, rope_base, &metadata)?,
+            layers: layers(family, n_layers, context, &metadata)?,
+            attention_scale: attention_scale(
+                family,
+                [n_layers, n_embd, n_heads, head_dim],
+                &metadata,
+            )?,
+            attention_cap: attention_cap(family, &metadata)?,
+            query_growth: query_growth(family, &metadata)?,
+            embedding_factor: match family.scales_embeddings_by_width() {
+                true => (n_embd as f32).sqrt(),
+                false => granite_factor(family, "embedding_scale", &metadata)?,
+            },
+            residual_factor: granite_factor(family, "residual_scale", &metadata)?,
+            logit_factor: 1.0 / granite_factor(family, "logit_scale", &metadata)?,
+            logit_cap: logit_cap(family, &metadata)?,
+            experts: experts(family, &metadata)?,
         };
         config.check(&metadata)?;
         Ok(config)
@@ -175,18 +239,17 @@ impl DecoderConfig {
                 self.n_heads, self.n_kv_heads
             )));
         }
-        if !self.head_dim.is_multiple_of(2) {
+        if !self.rotated_dim.is_multiple_of(2) {
             return Err(metadata.contradiction(format!(
-                "head length {} is odd; rotation pairs it",
-                self.head_dim
+                "{} elements of a head are rotated, an odd number; rotation pairs them",
+                self.rotated_dim
             )));
         }
-        if let Some(rotated) = metadata.optional_count("rope.dimension_count")?
-            && rotated != self.head_dim
-        {
+        let in_part = self.family.rotates_part() && self.rotated_dim <= self.head_dim;
+        if self.rotated_dim != self.head_dim && !in_part {
             return Err(metadata.contradiction(format!(
-                "rope.dimension_count is {rotated}; only the whole head of {} can be rotated",
-                self.head_dim
+                "rope.dimension_count is {}; of {} models only the whole head of {} can be rotated",
+                self.rotated_dim, metadata.architecture, self.head_dim
             )));
         }
         if let Some(value) = metadata.optional_count("attention.value_length")?
@@ -196,9 +259,6 @@ impl DecoderConfig {
                 "attention.value_length is {value}, the key's {}; they must be equal",
                 self.head_dim
             )));
-        }
-        if metadata.value("expert_count").and_then(Value::as_u64).is_some_and(|n| n > 0) {
-            return Err(metadata.contradiction("a mixture of experts is not carried".to_owned()));
         }
         if self.context > MAX_CONTEXT {
             return Err(metadata.contradiction(format!(
@@ -211,108 +271,158 @@ impl DecoderConfig {
                 metadata.contradiction(format!("layer_norm_rms_epsilon is {}", self.rms_eps))
             );
         }
-        if !(self.rope_base.is_finite() && self.rope_base > 1.0) {
-            return Err(metadata.contradiction(format!("rope.freq_base is {}", self.rope_base)));
+        for (name, base) in [("freq_base", self.rope_base), ("freq_base_swa", self.local_rope_base)]
+        {
+            if !(base.is_finite() && base > 1.0) {
+                return Err(metadata.contradiction(format!("rope.{name} is {base}")));
+            }
         }
         Ok(())
     }
 }
 
-/// Largest count accepted, so that a damaged file cannot cause unlimited allocations.
-const MAX_COUNT: u64 = 1 << 24;
-/// Largest context accepted; the rotary tables have a row for every position.
-const MAX_CONTEXT: usize = 1 << 20;
-
-struct Metadata<'a> {
-    gguf: &'a Gguf,
-    architecture: &'a str,
-}
-
-impl Metadata<'_> {
-    fn key(&self, name: &str) -> String {
-        format!("{}.{name}", self.architecture)
-    }
-
-    fn value(&self, name: &str) -> Option<&Value> {
-        self.gguf.value(&self.key(name))
-    }
-
-    fn contradiction(&self, what: String) -> Error {
-        Error::Config { path: self.gguf.path().to_owned(), what }
-    }
-
-    fn count(&self, name: &str) -> Result<usize> {
-        self.optional_count(name)?
-            .ok_or_else(|| self.contradiction(format!("`{}` is missing", self.key(name))))
-    }
-
-    fn optional_count(&self, name: &str) -> Result<Option<usize>> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        match value.as_u64() {
-            Some(n @ 1..=MAX_COUNT) => Ok(Some(n as usize)),
-            _ => Err(self.contradiction(format!(
-                "`{}` is {value:?}, expected a number from 1 to {MAX_COUNT}",
-                self.key(name)
-            ))),
-        }
-    }
-
-    fn float(&self, name: &str) -> Result<f32> {
-        self.optional_float(name)?
-            .ok_or_else(|| self.contradiction(format!("`{}` is missing", self.key(name))))
-    }
-
-    fn optional_float(&self, name: &str) -> Result<Option<f32>> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(value) => value.as_f32().map(Some).ok_or_else(|| {
-                self.contradiction(format!(
-                    "`{}` is {value:?}, expected a floating-point number",
-                    self.key(name)
-                ))
-            }),
-        }
-    }
-
-    fn rope_scaling(&self) -> Result<RopeScaling> {
-        let kind = match self.value("rope.scaling.type") {
-            None => "none",
-            Some(Value::String(kind)) => kind.as_str(),
-            Some(other) => {
-                return Err(self.contradiction(format!("rope.scaling.type is {other:?}")));
+/// Reads window and rotation of each layer.
+fn layers(
+    family: DecoderFamily,
+    n_layers: usize,
+    context: usize,
+    metadata: &Metadata<'_>,
+) -> Result<Vec<LayerAttention>> {
+    const PATTERN: &str = "attention.sliding_window_pattern";
+    // Gemma 2's first files do not state its window.
+    let default = (family == DecoderFamily::Gemma2).then_some(4096);
+    let window = match family.windowed_layers() {
+        WindowedLayers::Never => None,
+        _ => metadata.count_or_zero("attention.sliding_window")?.or(default),
+    };
+    let window = window.filter(|window| (1..context).contains(window));
+    let is_windowed: Vec<bool> = match (family.windowed_layers(), metadata.value(PATTERN)) {
+        _ if window.is_none() => vec![false; n_layers],
+        (WindowedLayers::AllButLastOf(_), Some(Value::Integers(pattern))) => {
+            if pattern.len() != n_layers {
+                return Err(metadata.contradiction(format!(
+                    "{PATTERN} has {} entries, expected one for each of the {n_layers} layers",
+                    pattern.len()
+                )));
             }
-        };
-        let factor = self.optional_float("rope.scaling.factor")?.unwrap_or(1.0);
-        if !(factor.is_finite() && factor > 0.0) {
-            return Err(self.contradiction(format!("rope.scaling.factor is {factor}")));
+            pattern.iter().map(|windowed| *windowed != 0).collect()
         }
-        match kind {
-            "none" => Ok(RopeScaling::None),
-            "linear" => Ok(RopeScaling::Linear { factor }),
-            "yarn" => Ok(RopeScaling::Yarn {
-                factor,
-                original_context: self.count("rope.scaling.original_context_length")?,
-            }),
-            other => Err(self.contradiction(format!(
-                "rope.scaling.type is `{other}`, expected none, linear or yarn"
-            ))),
+        (WindowedLayers::AllButLastOf(period), _) => {
+            let period = metadata.optional_count(PATTERN)?.unwrap_or(period);
+            (1..=n_layers).map(|number| !number.is_multiple_of(period)).collect()
         }
+        (WindowedLayers::Every, _) => vec![true; n_layers],
+        (WindowedLayers::Never, _) => vec![false; n_layers],
+    };
+    // Granite files without rotation say so by this key.
+    let rotates = family != DecoderFamily::Granite
+        || metadata.value("rope.scaling.finetuned").and_then(Value::as_bool).unwrap_or(true);
+    let rotation = |number: usize, windowed: bool| match family.unrotated_period() {
+        _ if !rotates => LayerRotation::Absent,
+        Some(period) if number.is_multiple_of(period) => LayerRotation::Absent,
+        _ if windowed && family.has_local_rope() => LayerRotation::Local,
+        _ => LayerRotation::Global,
+    };
+    Ok((1..)
+        .zip(is_windowed)
+        .map(|(number, windowed)| LayerAttention {
+            window: window.filter(|_| windowed),
+            rotation: rotation(number, windowed),
+        })
+        .collect())
+}
+
+fn local_rope_base(family: DecoderFamily, base: f32, metadata: &Metadata<'_>) -> Result<f32> {
+    let default = if family == DecoderFamily::Gemma3 { 10_000.0 } else { base };
+    match family.has_local_rope() {
+        true => Ok(metadata.optional_float("rope.freq_base_swa")?.unwrap_or(default)),
+        false => Ok(base),
     }
 }
 
-fn vocabulary(gguf: &Gguf) -> Result<usize> {
-    match gguf.tensor("token_embd.weight").map(|tensor| tensor.shape) {
-        Some(shape) if shape.len() == 2 => Ok(shape[0]),
-        Some(shape) => Err(Error::Shape {
-            path: gguf.path().to_owned(),
-            tensor: "token_embd.weight".to_owned(),
-            got: shape,
-            expected: "[n_vocab, n_embd]".to_owned(),
-        }),
-        None => Err(Error::MissingTensor {
-            path: gguf.path().to_owned(),
-            tensor: "token_embd.weight".to_owned(),
-            expected: "[n_vocab, n_embd]".to_owned(),
-        }),
+/// The factor of the attention scores. The largest models of Gemma 2 and 3 scale by the width that
+/// a head would have without a head length of its own.
+fn attention_scale(
+    family: DecoderFamily,
+    [n_layers, n_embd, n_heads, head_dim]: [usize; 4],
+    metadata: &Metadata<'_>,
+) -> Result<f32> {
+    let width = match (family, n_layers) {
+        (DecoderFamily::Gemma2, 46) | (DecoderFamily::Gemma3, 62) => n_embd / n_heads,
+        _ => head_dim,
+    };
+    let scale = 1.0 / (width as f32).sqrt();
+    match family {
+        DecoderFamily::Granite => metadata.factor("attention.scale", scale),
+        _ => Ok(scale),
     }
+}
+
+fn attention_cap(family: DecoderFamily, metadata: &Metadata<'_>) -> Result<Option<f32>> {
+    match family {
+        DecoderFamily::Gemma2 => metadata.factor("attn_logit_softcapping", 50.0).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn logit_cap(family: DecoderFamily, metadata: &Metadata<'_>) -> Result<Option<f32>> {
+    match family {
+        DecoderFamily::Gemma2 => metadata.factor("final_logit_softcapping", 30.0).map(Some),
+        DecoderFamily::Gemma3 => {
+            let cap = metadata.factor("final_logit_softcapping", f32::INFINITY)?;
+            Ok(Some(cap).filter(|cap| cap.is_finite()))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn query_growth(family: DecoderFamily, metadata: &Metadata<'_>) -> Result<Option<QueryGrowth>> {
+    if family != DecoderFamily::Mistral3 {
+        return Ok(None);
+    }
+    let scale = metadata.factor("attention.temperature_scale", 0.0)?;
+    if scale == 0.0 {
+        return Ok(None);
+    }
+    let period = metadata.count("rope.scaling.original_context_length")?;
+    Ok(Some(QueryGrowth { scale, period }))
+}
+
+/// Reads a factor that only Granite files have.
+fn granite_factor(family: DecoderFamily, name: &str, metadata: &Metadata<'_>) -> Result<f32> {
+    match family {
+        DecoderFamily::Granite => metadata.factor(name, 1.0),
+        _ => Ok(1.0),
+    }
+}
+
+fn experts(family: DecoderFamily, metadata: &Metadata<'_>) -> Result<Option<ExpertCounts>> {
+    if !family.has_experts() {
+        return match metadata.count_or_zero("expert_count")? {
+            None | Some(0) => Ok(None),
+            Some(n) => Err(metadata.contradiction(format!(
+                "a mixture of {n} experts, which is not supported in {} models. Hint: take a dense \
+                 model, or one of qwen3moe",
+                metadata.architecture
+            ))),
+        };
+    }
+    let n_experts = metadata.count("expert_count")?;
+    let n_used = metadata.count("expert_used_count")?;
+    if n_used > n_experts {
+        return Err(metadata.contradiction(format!(
+            "expert_used_count is {n_used}, expected at most expert_count, {n_experts}"
+        )));
+    }
+    // 1 is the softmax.
+    let gating = metadata.count_or_zero("expert_gating_func")?.unwrap_or(1);
+    let scale = metadata.factor("expert_weights_scale", 1.0)?;
+    let shared = metadata.count_or_zero("expert_shared_count")?.unwrap_or(0);
+    if !(gating <= 1 && scale == 1.0 && shared == 0) {
+        return Err(metadata.contradiction(format!(
+            "expert_gating_func is {gating}, expert_weights_scale {scale}, expert_shared_count \
+             {shared}; only softmax gating (1) without scale and shared experts is supported"
+        )));
+    }
+    Ok(Some(ExpertCounts { n_experts, n_used }))
 }

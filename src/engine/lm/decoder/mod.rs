@@ -1,4 +1,4 @@
-//! Decoders of the llama, qwen2 and qwen3 families: token ids and KV caches in, logits out.
+//! Decoders of several families ([`DecoderFamily`]): token ids and KV caches in, logits out.
 //!
 //! [`Decoder`] is the interface. [`CpuDecoder`] runs whole layers on our own kernels.
 //! [`CandleDecoder`] runs them as candle operations: on GPUs, for files whose formats have no
@@ -12,17 +12,25 @@ mod cache;
 mod candle;
 mod config;
 mod cpu;
+mod experts;
+mod family;
 mod interface;
+mod metadata;
 mod rope;
+mod unsupported;
+mod weight_reader;
 mod weights;
 
 pub(super) use cache::SharedKvBlock;
 pub use cache::{KvCache, KvLayout, KvPool};
 pub use candle::{CandleDecoder, CandleKv};
-pub use config::{DecoderConfig, DecoderFamily};
+pub use config::{DecoderConfig, ExpertCounts, LayerAttention, QueryGrowth};
 pub use cpu::{CpuDecoder, CpuKv};
+pub use family::{
+    BiasPlacement, DecoderFamily, GateActivation, NormPlacement, QueryKeyNorm, WindowedLayers,
+};
 pub use interface::{BatchRows, Decoder, DecoderOptions, WeightPrecision};
-pub use rope::RopeScaling;
+pub use rope::{LayerRotation, RopeScaling};
 
 /// A decoder of either implementation, as [`load`] returns it.
 pub enum LoadedDecoder {
@@ -48,5 +56,7 @@ pub fn load(gguf: &Gguf, options: &DecoderOptions) -> Result<LoadedDecoder> {
     })
 }
 
+#[cfg(test)]
+mod families_tests;
 #[cfg(test)]
 mod tests;

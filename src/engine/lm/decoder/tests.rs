@@ -17,7 +17,13 @@ use crate::model::gguf::Value;
 use idiolect_kernels::Isa;
 use idiolect_kernels::attention::KvPrecision;
 
-const FAMILIES: [&str; 3] = ["llama", "qwen2", "qwen3"];
+/// Families that candle-transformers knows.
+const IN_CANDLE: [&str; 3] = ["llama", "qwen2", "qwen3"];
+
+/// Names of all families.
+fn families() -> impl Iterator<Item = &'static str> {
+    DecoderFamily::ALL.into_iter().map(DecoderFamily::architecture)
+}
 
 fn load(tiny: &Tiny, precision: WeightPrecision) -> Result<CandleDecoder> {
     let options = DecoderOptions {
@@ -91,7 +97,7 @@ fn candle_logits(tiny: &Tiny, tokens: &[u32]) -> Vec<f32> {
 
 #[test]
 fn the_families_equal_candle_transformers() {
-    for architecture in FAMILIES {
+    for architecture in IN_CANDLE {
         for dtype in [GgmlDType::F32, GgmlDType::Q8_0] {
             // candle's qwen3 computes its rotary tables in f16 unless the file sets another dtype.
             let values = vec![("general.dtype".to_owned(), Value::Unsigned(0))];
@@ -109,7 +115,7 @@ fn the_families_equal_candle_transformers() {
 
 #[test]
 fn portions_do_not_matter() {
-    for architecture in FAMILIES {
+    for architecture in families() {
         let tiny = Tiny { dtype: GgmlDType::F32, ..Tiny::new(architecture) };
         let decoder = load(&tiny, WeightPrecision::Stored).unwrap();
         let tokens = prompt(600);
@@ -124,7 +130,7 @@ fn portions_do_not_matter() {
 
 #[test]
 fn quantized_weights_stay_near_their_dequantized_twin() {
-    for architecture in FAMILIES {
+    for architecture in families() {
         let tiny = Tiny::new(architecture);
         let tokens = prompt(50);
         let of = |precision| {
@@ -233,7 +239,8 @@ fn refusal(tiny: &Tiny) -> String {
 #[test]
 fn files_that_are_not_what_they_should_be_are_refused_by_name() {
     let unknown = refusal(&Tiny::new("mamba"));
-    assert!(unknown.contains("mamba") && unknown.contains("llama, qwen2, qwen3"), "{unknown}");
+    assert!(unknown.contains("mamba") && unknown.contains("llama, mistral3, qwen2"), "{unknown}");
+    assert!(unknown.contains("recurrent") && unknown.contains("models fetch"), "{unknown}");
 
     let missing = refusal(&Tiny { without: Some("blk.1.ffn_up.weight"), ..Tiny::new("llama") });
     assert!(missing.contains("blk.1.ffn_up.weight") && missing.contains("[96, 64]"), "{missing}");
@@ -257,7 +264,7 @@ fn files_that_are_not_what_they_should_be_are_refused_by_name() {
         ("llama.context_length", Value::Unsigned(0), "context_length"),
         ("llama.context_length", Value::Unsigned(1 << 40), "context_length"),
         ("llama.rope.dimension_count", Value::Unsigned(8), "rope.dimension_count"),
-        ("llama.rope.scaling.type", Value::String("longrope".to_owned()), "longrope"),
+        ("llama.rope.scaling.type", Value::String("dynamic".to_owned()), "dynamic"),
         ("llama.attention.layer_norm_rms_epsilon", Value::F32(f32::NAN), "epsilon"),
         ("llama.expert_count", Value::Unsigned(8), "experts"),
     ] {
@@ -319,7 +326,7 @@ fn packed(tiny: &Tiny, threads: usize, isa: Isa) -> CpuDecoder {
 
 #[test]
 fn the_packed_pass_gives_the_same_bits_however_it_is_cut_threaded_and_computed() {
-    for architecture in FAMILIES {
+    for architecture in families() {
         let tiny = Tiny::new(architecture);
         let tokens = prompt(150);
         let whole = all_logits(&packed(&tiny, 1, Isa::detect()), &tokens, 150);
@@ -335,7 +342,12 @@ fn the_packed_pass_gives_the_same_bits_however_it_is_cut_threaded_and_computed()
 
 #[test]
 fn the_packed_pass_gives_a_sequence_the_same_bits_in_any_company() {
-    let decoder = packed(&Tiny::new("qwen3"), 2, Isa::detect());
+    for architecture in ["qwen3", "gemma3", "qwen3moe", "mistral3"] {
+        the_same_bits_in_any_company(&packed(&Tiny::new(architecture), 2, Isa::detect()));
+    }
+}
+
+fn the_same_bits_in_any_company(decoder: &CpuDecoder) {
     let prompts: Vec<Vec<u32>> = [1, 20, 33, 70].map(prompt).to_vec();
     let mut caches: Vec<KvCache<CpuKv>> = prompts.iter().map(|_| decoder.empty_cache()).collect();
     let mut batch: Vec<BatchRows<'_, CpuKv>> = prompts
@@ -344,11 +356,11 @@ fn the_packed_pass_gives_a_sequence_the_same_bits_in_any_company() {
         .map(|(tokens, cache)| BatchRows { tokens, cache })
         .collect();
     let hidden = decoder.forward(&mut batch).unwrap();
-    let together = logits_of(&decoder, &hidden, 124);
+    let together = logits_of(decoder, &hidden, 124);
     let mut rows = together.into_iter();
     for tokens in &prompts {
         let own: Vec<Vec<f32>> = rows.by_ref().take(tokens.len()).collect();
-        assert_eq!(own, all_logits(&decoder, tokens, 64));
+        assert_eq!(own, all_logits(decoder, tokens, 64));
     }
 }
 

@@ -1,17 +1,11 @@
-//! Weights of a decoder: their structure, their packing for our own kernels, and reading from a GGUF
-//! file, with each tensor checked against the shape that the config gives.
+//! Weights of a decoder: their structure, and their packing for our own kernels.
 
-use std::cell::RefCell;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use candle_core::quantized::{QMatMul, QTensor};
 use candle_core::{Device, Tensor};
 
-use super::config::{BiasPlacement, DecoderConfig};
 use super::interface::DecoderOptions;
-use crate::lm::{Error, Result};
-use crate::model::gguf::Gguf;
 use idiolect_kernels::{Isa, PackedLinear, Pool};
 
 /// Form in which a decoder keeps its weights.
@@ -47,24 +41,45 @@ pub(super) struct DecoderWeights<F: WeightForm> {
     pub(super) norm: F::Norm,
     /// Output head; the embedding itself if the file has no `output.weight`.
     pub(super) head: F::Head,
-    /// Llama 3's divisors of the rotary frequencies, `[head_dim / 2]`.
+    /// Divisors of the rotary frequencies, `[rotated_dim / 2]`.
     pub(super) rope_divisors: Option<Vec<f32>>,
 }
 
-/// Weights of one transformer layer: attention and gated feed-forward, each with a norm before it.
+/// Weights of one transformer layer: attention and feed-forward, each with norms before it, after it
+/// or both.
 pub(super) struct LayerWeights<F: WeightForm> {
-    pub(super) attention_norm: F::Norm,
+    pub(super) attention_norm: Option<F::Norm>,
     pub(super) query: F::Linear,
     pub(super) key: F::Linear,
     pub(super) value: F::Linear,
     pub(super) output: F::Linear,
-    /// Norm of each head before the rotation (Qwen3 only).
+    /// Norms before the rotation, of each head or of all heads together.
     pub(super) query_norm: Option<F::Norm>,
     pub(super) key_norm: Option<F::Norm>,
-    pub(super) feed_forward_norm: F::Norm,
+    pub(super) attention_post_norm: Option<F::Norm>,
+    pub(super) feed_forward_norm: Option<F::Norm>,
+    pub(super) feed_forward: FeedForward<F>,
+    pub(super) feed_forward_post_norm: Option<F::Norm>,
+}
+
+/// The feed-forward network of a layer.
+pub(super) enum FeedForward<F: WeightForm> {
+    Dense(GatedWeights<F>),
+    Experts(ExpertWeights<F>),
+}
+
+/// Weights of a gated feed-forward network (arXiv 2002.05202).
+pub(super) struct GatedWeights<F: WeightForm> {
     pub(super) gate: F::Linear,
     pub(super) up: F::Linear,
     pub(super) down: F::Linear,
+}
+
+/// Weights of a mixture of experts (arXiv 1701.06538, section 2).
+pub(super) struct ExpertWeights<F: WeightForm> {
+    /// Scores of the experts, `[n_experts, n_embd]`.
+    pub(super) router: F::Linear,
+    pub(super) experts: Vec<GatedWeights<F>>,
 }
 
 /// Token embedding table, `[n_vocab, n_embd]`; only the requested rows are dequantized.
@@ -130,174 +145,5 @@ impl Kernels {
             true => self.pack(weights).map(Some),
             false => Ok(None),
         }
-    }
-}
-
-impl<F: WeightForm> DecoderWeights<F> {
-    /// Reads all weights.
-    ///
-    /// # Errors
-    /// A tensor is missing, does not have its shape, holds numbers that are not finite, or is not
-    /// one of this decoder's; or the form does not support its format.
-    pub(super) fn load(
-        gguf: &Gguf,
-        config: &DecoderConfig,
-        form: &F,
-        device: &Device,
-    ) -> Result<Self> {
-        let read = RefCell::new(HashSet::new());
-        let reader = WeightReader { gguf, config, form, device, read };
-        let embedding = reader.blocks("token_embd.weight", &[config.n_vocab, config.n_embd])?;
-        let head = match reader.has("output.weight") {
-            true => Some(reader.blocks("output.weight", &[config.n_vocab, config.n_embd])?),
-            false => None,
-        };
-        let (embedding, head) = form.embedding_and_head(embedding, head)?;
-        let rope_divisors = match reader.has("rope_freqs.weight") {
-            true => Some(reader.rope_divisors()?),
-            false => None,
-        };
-        let weights = Self {
-            embedding,
-            layers: (0..config.n_layers).map(|i| reader.layer(i)).collect::<Result<_>>()?,
-            norm: reader.norm("output_norm.weight", config.n_embd)?,
-            head,
-            rope_divisors,
-        };
-        reader.refuse_leftovers()?;
-        Ok(weights)
-    }
-}
-
-struct WeightReader<'a, F> {
-    gguf: &'a Gguf,
-    config: &'a DecoderConfig,
-    form: &'a F,
-    device: &'a Device,
-    /// Names of the tensors read so far.
-    read: RefCell<HashSet<String>>,
-}
-
-impl<F: WeightForm> WeightReader<'_, F> {
-    fn layer(&self, index: usize) -> Result<LayerWeights<F>> {
-        let config = self.config;
-        let name = |part: &str| format!("blk.{index}.{part}");
-        let n_queries = config.n_heads * config.head_dim;
-        let n_keys = config.n_kv_heads * config.head_dim;
-        let head_norm = |part: &str| match config.family.normalises_heads() {
-            true => self.norm(&name(part), config.head_dim).map(Some),
-            false => Ok(None),
-        };
-        let qkv = config.family.qkv_bias();
-        // llama.cpp also accepts biases of the output and feed-forward projections in llama files.
-        let output = match config.family.qkv_bias() {
-            BiasPlacement::Optional => BiasPlacement::Optional,
-            BiasPlacement::Absent | BiasPlacement::Required => BiasPlacement::Absent,
-        };
-        Ok(LayerWeights {
-            attention_norm: self.norm(&name("attn_norm.weight"), config.n_embd)?,
-            query: self.linear(&name("attn_q"), [n_queries, config.n_embd], qkv)?,
-            key: self.linear(&name("attn_k"), [n_keys, config.n_embd], qkv)?,
-            value: self.linear(&name("attn_v"), [n_keys, config.n_embd], qkv)?,
-            output: self.linear(&name("attn_output"), [config.n_embd, n_queries], output)?,
-            query_norm: head_norm("attn_q_norm.weight")?,
-            key_norm: head_norm("attn_k_norm.weight")?,
-            feed_forward_norm: self.norm(&name("ffn_norm.weight"), config.n_embd)?,
-            gate: self.linear(&name("ffn_gate"), [config.n_ff, config.n_embd], output)?,
-            up: self.linear(&name("ffn_up"), [config.n_ff, config.n_embd], output)?,
-            down: self.linear(&name("ffn_down"), [config.n_embd, config.n_ff], output)?,
-        })
-    }
-
-    /// Reads a matrix `[n_out, n_in]` and its bias.
-    fn linear(&self, name: &str, shape: [usize; 2], bias: BiasPlacement) -> Result<F::Linear> {
-        let weights = self.blocks(&format!("{name}.weight"), &shape)?;
-        let bias_name = format!("{name}.bias");
-        let bias = match bias {
-            BiasPlacement::Absent => None,
-            BiasPlacement::Optional if !self.has(&bias_name) => None,
-            BiasPlacement::Optional | BiasPlacement::Required => {
-                Some(self.vector(&bias_name, shape[0])?)
-            }
-        };
-        Ok(self.form.linear(weights, bias)?)
-    }
-
-    fn norm(&self, name: &str, length: usize) -> Result<F::Norm> {
-        Ok(self.form.norm(self.vector(name, length)?, self.config.rms_eps)?)
-    }
-
-    fn rope_divisors(&self) -> Result<Vec<f32>> {
-        let name = "rope_freqs.weight";
-        let divisors: Vec<f32> = self.vector(name, self.config.head_dim / 2)?.to_vec1()?;
-        match divisors.iter().find(|d| **d <= 0.0) {
-            Some(divisor) => Err(self.bad_value(name, *divisor, "numbers above 0")),
-            None => Ok(divisors),
-        }
-    }
-
-    fn vector(&self, name: &str, length: usize) -> Result<Tensor> {
-        let tensor = self.blocks(name, &[length])?.dequantize(self.device)?;
-        let values: Vec<f32> = tensor.to_vec1()?;
-        match values.iter().find(|x| !x.is_finite()) {
-            Some(value) => Err(self.bad_value(name, *value, "finite numbers")),
-            None => Ok(tensor),
-        }
-    }
-
-    fn blocks(&self, name: &str, shape: &[usize]) -> Result<Arc<QTensor>> {
-        let Some(view) = self.gguf.tensor(name) else {
-            return Err(Error::MissingTensor {
-                path: self.gguf.path().to_owned(),
-                tensor: name.to_owned(),
-                expected: format!("{shape:?}"),
-            });
-        };
-        if view.shape != shape {
-            return Err(Error::Shape {
-                path: self.gguf.path().to_owned(),
-                tensor: name.to_owned(),
-                got: view.shape,
-                expected: format!("{shape:?}"),
-            });
-        }
-        self.read.borrow_mut().insert(name.to_owned());
-        Ok(Arc::new(self.gguf.qtensor(name, self.device)?))
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.gguf.tensor(name).is_some()
-    }
-
-    fn bad_value(&self, name: &str, value: f32, expected: &str) -> Error {
-        Error::Config {
-            path: self.gguf.path().to_owned(),
-            what: format!(
-                "tensor `{name}` holds {value}, expected {expected}; fetch the file again"
-            ),
-        }
-    }
-
-    /// Error if the file has tensors that were not read: it is then a model that this decoder would
-    /// compute wrongly.
-    fn refuse_leftovers(&self) -> Result<()> {
-        let read = self.read.borrow();
-        let leftovers: Vec<&str> = self
-            .gguf
-            .tensor_names()
-            .filter(|name| !read.contains(*name) && !name.ends_with("attn_rot_embd"))
-            .collect();
-        if leftovers.is_empty() {
-            return Ok(());
-        }
-        let shown = leftovers.iter().take(4).copied().collect::<Vec<_>>().join(", ");
-        Err(Error::Config {
-            path: self.gguf.path().to_owned(),
-            what: format!(
-                "{} tensors that a {:?} decoder does not have, among them {shown}",
-                leftovers.len(),
-                self.config.family
-            ),
-        })
     }
 }

@@ -4,14 +4,17 @@
 use candle_core::{DType, Device, Result, Storage, Tensor};
 use rayon::prelude::*;
 
-use super::kv::KvView;
+use super::kv::{BLOCK_SIZE, KvView};
+use idiolect_kernels::attention::AttentionSettings;
 
-/// Causal mask: new position i attends to all cached positions and to the new positions up to i.
+/// Causal mask: new position i attends to the positions of its window up to itself.
 #[derive(Debug, Clone)]
 pub(super) struct Mask {
-    /// `[n_new, n_new]`, 0 or minus infinity; `None` if a single new position attends to
-    /// everything.
-    among_new: Option<Tensor>,
+    /// First position that a new one attends to.
+    first: usize,
+    /// Mask of the last positions, `[n_new, n]`, 0 or minus infinity; every new position attends to
+    /// those between `first` and them. `None` if a single new position attends to all from `first`.
+    last: Option<Tensor>,
 }
 
 /// Maximum number of scores that it holds at once; above it, rows are processed in
@@ -19,53 +22,78 @@ pub(super) struct Mask {
 const MAX_SCORES: usize = 1 << 24;
 
 impl Mask {
-    /// The causal mask among `n_new` new positions.
-    pub(super) fn causal(n_new: usize, device: &Device) -> Result<Self> {
+    /// The mask of `n_new` new positions from `start` on.
+    pub(super) fn causal(
+        start: usize,
+        n_new: usize,
+        window: Option<usize>,
+        device: &Device,
+    ) -> Result<Self> {
+        let window = window.unwrap_or(usize::MAX);
+        let first = (start + 1).saturating_sub(window);
         if n_new == 1 {
-            return Ok(Self { among_new: None });
+            return Ok(Self { first, last: None });
         }
-        let mask: Vec<f32> = (0..n_new)
-            .flat_map(|i| (0..n_new).map(move |j| if j <= i { 0.0 } else { f32::NEG_INFINITY }))
+        let end = start + n_new;
+        // Without a window, or with one that has not been filled yet, only the new positions differ.
+        let masked = if end <= window { start } else { first };
+        let mask: Vec<f32> = (start..end)
+            .flat_map(|i| {
+                (masked..end).map(move |j| match j <= i && i - j < window {
+                    true => 0.0,
+                    false => f32::NEG_INFINITY,
+                })
+            })
             .collect();
-        Ok(Self { among_new: Some(Tensor::from_vec(mask, (n_new, n_new), device)?) })
+        Ok(Self { first, last: Some(Tensor::from_vec(mask, (n_new, end - masked), device)?) })
     }
 }
 
 /// Attention output of the queries, `[n_heads, n_new, head_dim]`. `query` has the same shape; its
-/// rows are the last `n_new` positions of `cache`.
-///
-/// Scores are scaled by `1 / sqrt(head_dim)`.
-pub(super) fn attend(query: &Tensor, cache: &KvView<'_>, mask: &Mask) -> Result<Tensor> {
+/// rows are the last `n_new` positions of `cache`. `mask` is that of the settings' window.
+pub(super) fn attend(
+    query: &Tensor,
+    cache: &KvView<'_>,
+    mask: &Mask,
+    settings: &AttentionSettings,
+) -> Result<Tensor> {
     match query.device() {
-        Device::Cpu if query.dim(1)? == 1 => one_row(query, cache),
-        _ => portable(query, cache, mask),
+        Device::Cpu if query.dim(1)? == 1 => one_row(query, cache, mask.first, settings),
+        _ => portable(query, cache, mask, settings),
     }
 }
 
 /// Attention on any device: dense products over the concatenated KV blocks.
-fn portable(query: &Tensor, cache: &KvView<'_>, mask: &Mask) -> Result<Tensor> {
+fn portable(
+    query: &Tensor,
+    cache: &KvView<'_>,
+    mask: &Mask,
+    settings: &AttentionSettings,
+) -> Result<Tensor> {
     let (n_heads, n_new, _) = query.dims3()?;
     let (mut keys, mut values) = (Vec::new(), Vec::new());
     for (block, used) in cache.blocks() {
         keys.push(block.keys.narrow(1, 0, used)?);
         values.push(block.values.narrow(1, 0, used)?);
     }
-    let keys = Tensor::cat(&keys, 1)?;
-    let values = Tensor::cat(&values, 1)?;
-    let mask = match &mask.among_new {
-        Some(among_new) => {
-            let before = cache.len - n_new;
+    let len = cache.len - mask.first;
+    let keys = Tensor::cat(&keys, 1)?.narrow(1, mask.first, len)?.contiguous()?;
+    let values = Tensor::cat(&values, 1)?.narrow(1, mask.first, len)?.contiguous()?;
+    let mask = match &mask.last {
+        Some(last) => {
+            let before = len - last.dim(1)?;
             let open = Tensor::zeros((n_new, before), DType::F32, query.device())?;
-            Some(Tensor::cat(&[&open, among_new], 1)?)
+            Some(Tensor::cat(&[&open, last], 1)?)
         }
         None => None,
     };
-    let n_rows = (MAX_SCORES / (n_heads * cache.len)).clamp(1, n_new);
+    let n_rows = (MAX_SCORES / (n_heads * len)).clamp(1, n_new);
     let mut rows = Vec::new();
     for first in (0..n_new).step_by(n_rows) {
         let count = n_rows.min(n_new - first);
         let mask = mask.as_ref().map(|mask| mask.narrow(0, first, count)).transpose()?;
-        rows.push(portable_block(&query.narrow(1, first, count)?, &keys, &values, mask.as_ref())?);
+        let query = query.narrow(1, first, count)?;
+        rows.push(portable_block(&query, [&keys, &values], mask.as_ref(), settings)?);
     }
     match rows.len() {
         1 => Ok(rows.remove(0)),
@@ -77,16 +105,20 @@ fn portable(query: &Tensor, cache: &KvView<'_>, mask: &Mask) -> Result<Tensor> {
 /// `[n_rows, len]`.
 fn portable_block(
     query: &Tensor,
-    keys: &Tensor,
-    values: &Tensor,
+    [keys, values]: [&Tensor; 2],
     mask: Option<&Tensor>,
+    settings: &AttentionSettings,
 ) -> Result<Tensor> {
     let (n_heads, n_rows, head_dim) = query.dims3()?;
     let (n_kv_heads, len, _) = keys.dims3()?;
     let group = n_heads / n_kv_heads;
-    let query = (query.contiguous()? * (1.0 / (head_dim as f64).sqrt()))?;
+    let query = (query.contiguous()? * f64::from(settings.scale))?;
     let query = query.reshape((n_kv_heads, group * n_rows, head_dim))?;
     let scores = query.matmul(&keys.transpose(1, 2)?)?.reshape((n_heads, n_rows, len))?;
+    let scores = match settings.soft_cap {
+        Some(cap) => soft_cap(&scores, cap)?,
+        None => scores,
+    };
     let scores = match mask {
         Some(mask) => scores.broadcast_add(mask)?,
         None => scores,
@@ -98,10 +130,21 @@ fn portable_block(
         .reshape((n_heads, n_rows, head_dim))
 }
 
-/// Attention of one new position on the CPU. Reads the KV blocks in place, since concatenating them
-/// for every token costs more than the attention. The result of each block is merged with those
-/// before it by log-sum-exp (arXiv 2205.14135, section 3.1).
-fn one_row(query: &Tensor, cache: &KvView<'_>) -> Result<Tensor> {
+/// `cap * tanh(x / cap)`.
+pub(super) fn soft_cap(x: &Tensor, cap: f32) -> Result<Tensor> {
+    let cap = f64::from(cap);
+    (x / cap)?.tanh()? * cap
+}
+
+/// Attention of one new position to those from `first` on, on the CPU. Reads the KV blocks in place,
+/// since concatenating them for every token costs more than the attention. The result of each block
+/// is merged with those before it by log-sum-exp (arXiv 2205.14135, section 3.1).
+fn one_row(
+    query: &Tensor,
+    cache: &KvView<'_>,
+    first: usize,
+    settings: &AttentionSettings,
+) -> Result<Tensor> {
     let (n_heads, _, head_dim) = query.dims3()?;
     let mut keys = Vec::new();
     let mut values = Vec::new();
@@ -115,7 +158,11 @@ fn one_row(query: &Tensor, cache: &KvView<'_>) -> Result<Tensor> {
         .iter()
         .zip(&values)
         .zip(cache.blocks())
-        .map(|((keys, values), (_, used))| Ok((floats(keys)?, floats(values)?, used)))
+        .enumerate()
+        .map(|(index, ((keys, values), (_, used)))| {
+            let hidden = first.saturating_sub(index * BLOCK_SIZE).min(used);
+            Ok((floats(keys)?, floats(values)?, hidden..used))
+        })
         .collect::<Result<Vec<_>>>()?;
 
     let query = query.contiguous()?;
@@ -126,12 +173,13 @@ fn one_row(query: &Tensor, cache: &KvView<'_>) -> Result<Tensor> {
     let one_head = |head: usize, mixed: &mut [f32]| {
         let query = &query_floats[head * head_dim..][..head_dim];
         let kv_head = head / group;
-        let blocks = blocks.iter().map(|(keys, values, used)| {
-            let block_len = keys.len() / n_kv_heads;
-            let part = kv_head * block_len..kv_head * block_len + used * head_dim;
+        let visible = blocks.iter().filter(|(_, _, seen)| !seen.is_empty());
+        let blocks = visible.map(|(keys, values, seen)| {
+            let start = kv_head * (keys.len() / n_kv_heads);
+            let part = start + seen.start * head_dim..start + seen.end * head_dim;
             (&keys[part.clone()], &values[part])
         });
-        mix(query, blocks, mixed);
+        mix(query, blocks, mixed, settings);
     };
     // For short caches, distributing the heads over threads costs more than it saves.
     if cache.len * n_heads < 2048 {
@@ -142,17 +190,25 @@ fn one_row(query: &Tensor, cache: &KvView<'_>) -> Result<Tensor> {
     Tensor::from_vec(mixed, (n_heads, 1, head_dim), &Device::Cpu)
 }
 
-/// `mixed = Σ softmax(query · keyᵢ / √d) valueᵢ`; the keys and the values of each KV block are
+/// `mixed = Σ softmax(query · keyᵢ · scale) valueᵢ`; the keys and the values of each KV block are
 /// `[n, head_dim]`.
-fn mix<'a>(query: &[f32], blocks: impl Iterator<Item = (&'a [f32], &'a [f32])>, mixed: &mut [f32]) {
+fn mix<'a>(
+    query: &[f32],
+    blocks: impl Iterator<Item = (&'a [f32], &'a [f32])>,
+    mixed: &mut [f32],
+    settings: &AttentionSettings,
+) {
     let head_dim = query.len();
-    let scale = 1.0 / (head_dim as f32).sqrt();
+    let score = |key| {
+        let score = dot(query, key) * settings.scale;
+        settings.soft_cap.map_or(score, |cap| cap * (score / cap).tanh())
+    };
     let mut largest = f32::NEG_INFINITY;
     let mut total = 0f32;
     let mut weights = Vec::new();
     for (keys, values) in blocks {
         weights.clear();
-        weights.extend(keys.chunks_exact(head_dim).map(|key| dot(query, key) * scale));
+        weights.extend(keys.chunks_exact(head_dim).map(score));
         let new_largest = weights.iter().copied().fold(largest, f32::max);
         let shrink = (largest - new_largest).exp();
         largest = new_largest;
@@ -196,16 +252,22 @@ mod tests {
     use super::super::kv::{CandleKv, write};
     use super::*;
     use crate::lm::decoder::cache::{KvCache, KvPool};
-    use crate::lm::decoder::config::{DecoderConfig, DecoderFamily};
-    use crate::lm::decoder::rope::RopeScaling;
+    use crate::lm::decoder::config::DecoderConfig;
+    use crate::lm::tiny::Tiny;
 
     /// Softmax attention computed directly, in f64.
-    fn by_hand(query: &[f64], keys: &[Vec<f64>], values: &[Vec<f64>]) -> Vec<f64> {
-        let scale = 1.0 / (query.len() as f64).sqrt();
-        let weights: Vec<f64> = keys
-            .iter()
-            .map(|key| (key.iter().zip(query).map(|(a, b)| a * b).sum::<f64>() * scale).exp())
-            .collect();
+    fn by_hand(
+        query: &[f64],
+        keys: &[Vec<f64>],
+        values: &[Vec<f64>],
+        settings: &AttentionSettings,
+    ) -> Vec<f64> {
+        let score = |key: &Vec<f64>| {
+            let product: f64 = key.iter().zip(query).map(|(a, b)| a * b).sum();
+            let score = product * f64::from(settings.scale);
+            settings.soft_cap.map(f64::from).map_or(score, |cap| cap * (score / cap).tanh())
+        };
+        let weights: Vec<f64> = keys.iter().map(|key| score(key).exp()).collect();
         let total: f64 = weights.iter().sum();
         (0..query.len())
             .map(|d| weights.iter().zip(values).map(|(w, v)| w * v[d]).sum::<f64>() / total)
@@ -221,20 +283,8 @@ mod tests {
     #[test]
     fn both_paths_equal_attention_written_out() {
         let (n_heads, n_kv_heads, head_dim, len) = (4, 2, 24, 300);
-        let config = DecoderConfig {
-            family: DecoderFamily::Llama,
-            n_layers: 1,
-            n_embd: 1,
-            n_ff: 1,
-            n_heads,
-            n_kv_heads,
-            head_dim,
-            n_vocab: 1,
-            context: 512,
-            rms_eps: 0.0,
-            rope_base: 10_000.0,
-            rope_scaling: RopeScaling::None,
-        };
+        let tiny = Tiny { n_heads, n_kv_heads, head_dim, ..Tiny::new("llama") };
+        let config = DecoderConfig::from_gguf(&tiny.gguf()).unwrap();
         let device = Device::Cpu;
         let keys = noise(n_kv_heads * len * head_dim, 1);
         let values = noise(n_kv_heads * len * head_dim, 2);
@@ -248,25 +298,41 @@ mod tests {
         write(&mut cache, 0, &keys_tensor, &values_tensor).unwrap();
         let view = KvView::new(&cache, 0, len);
         let query_tensor = tensor(&query, n_heads);
-        let many = portable(&query_tensor, &view, &Mask::causal(len, &device).unwrap()).unwrap();
         let last = query_tensor.narrow(1, len - 1, 1).unwrap().contiguous().unwrap();
-        let one = one_row(&last, &view).unwrap();
+        let few = query_tensor.narrow(1, 256, 44).unwrap().contiguous().unwrap();
 
         let row = |x: &[f32], head: usize, i: usize| -> Vec<f64> {
             x[(head * len + i) * head_dim..][..head_dim].iter().map(|x| f64::from(*x)).collect()
         };
-        for head in 0..n_heads {
-            let kv = head / (n_heads / n_kv_heads);
-            for position in [0, 1, 255, 256, 299] {
-                let rows = |x: &[f32]| (0..=position).map(|i| row(x, kv, i)).collect::<Vec<_>>();
-                let want = by_hand(&row(&query, head, position), &rows(&keys), &rows(&values));
-                let mut got = vec![many.get(head).unwrap().get(position).unwrap()];
+        for (window, soft_cap) in
+            [(None, None), (Some(300), Some(1.5)), (Some(40), None), (Some(270), None)]
+        {
+            let settings = AttentionSettings { n_heads, scale: 0.3, window, soft_cap };
+            let mask = |start, n| Mask::causal(start, n, window, &device).unwrap();
+            let many = portable(&query_tensor, &view, &mask(0, len), &settings).unwrap();
+            let after = portable(&few, &view, &mask(256, 44), &settings).unwrap();
+            let one = attend(&last, &view, &mask(len - 1, 1), &settings).unwrap();
+            let one_portable = portable(&last, &view, &mask(len - 1, 1), &settings).unwrap();
+            for (head, position) in
+                (0..n_heads).flat_map(|head| [0, 1, 39, 40, 255, 256, 299].map(|p| (head, p)))
+            {
+                let kv = head / (n_heads / n_kv_heads);
+                let first = window.map_or(0, |window| (position + 1_usize).saturating_sub(window));
+                let rows =
+                    |x: &[f32]| (first..=position).map(|i| row(x, kv, i)).collect::<Vec<_>>();
+                let query = row(&query, head, position);
+                let want = by_hand(&query, &rows(&keys), &rows(&values), &settings);
+                let at = |x: &Tensor, i: usize| x.get(head).unwrap().get(i).unwrap();
+                let mut got = vec![at(&many, position)];
+                if position >= 256 {
+                    got.push(at(&after, position - 256));
+                }
                 if position == len - 1 {
-                    got.push(one.get(head).unwrap().get(0).unwrap());
+                    got.extend([at(&one, 0), at(&one_portable, 0)]);
                 }
                 for got in got {
                     for (got, want) in got.to_vec1::<f32>().unwrap().iter().zip(&want) {
-                        assert!((f64::from(*got) - want).abs() < 1e-5, "{got} {want}");
+                        assert!((f64::from(*got) - want).abs() < 1e-5, "{window:?}: {got} {want}");
                     }
                 }
             }

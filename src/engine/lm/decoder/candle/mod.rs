@@ -7,13 +7,14 @@ use candle_core::{Device, Tensor};
 use super::cache::KvPool;
 use super::config::DecoderConfig;
 use super::interface::{BatchRows, Decoder, DecoderOptions, WeightPrecision, segments};
-use super::rope::RopeTables;
+use super::rope::{LayerRopes, RopeTables};
 use super::weights::{DecoderWeights, Kernels};
 use crate::lm::Result;
 use crate::model::gguf::Gguf;
 use idiolect_kernels::Pool;
 
 mod attention;
+mod feed_forward;
 mod kv;
 mod layer;
 mod rope;
@@ -21,8 +22,8 @@ mod weights;
 
 pub use kv::CandleKv;
 
-use attention::Mask;
-use layer::CandleStep;
+use attention::{Mask, soft_cap};
+use layer::{CandleStep, LayerMasks};
 use rope::CandleRope;
 use weights::CandleForm;
 
@@ -32,7 +33,7 @@ pub struct CandleDecoder {
     config: DecoderConfig,
     device: Device,
     weights: DecoderWeights<CandleForm>,
-    rope: CandleRope,
+    ropes: LayerRopes<CandleRope>,
     kv_pool: Arc<KvPool<CandleKv>>,
 }
 
@@ -49,9 +50,21 @@ impl CandleDecoder {
         let form = CandleForm { precision, kernels: packs.then(|| Kernels::new(options)) };
         let weights = DecoderWeights::load(gguf, &config, &form, &device)?;
         let tables = RopeTables::new(&config.rope(), weights.rope_divisors.as_deref());
-        let rope = CandleRope::new(tables, &device)?;
+        let local = config.local_rope().map(|settings| RopeTables::new(&settings, None));
+        let ropes = LayerRopes {
+            global: CandleRope::new(&tables, &device)?,
+            local: local.map(|tables| CandleRope::new(&tables, &device)).transpose()?,
+        };
         let kv_pool = Arc::new(KvPool::new(CandleKv::new(&config, &device)));
-        Ok(Self { config, device, weights, rope, kv_pool })
+        Ok(Self { config, device, weights, ropes, kv_pool })
+    }
+
+    /// The masks of `n_rows` new positions from `start` on.
+    fn masks(&self, start: usize, n_rows: usize) -> candle_core::Result<LayerMasks> {
+        let causal = |window| Mask::causal(start, n_rows, window, &self.device);
+        let window = self.config.layers.iter().find_map(|layer| layer.window);
+        let windowed = window.map(|window| causal(Some(window))).transpose()?;
+        Ok(LayerMasks { open: causal(None)?, windowed })
     }
 }
 
@@ -69,10 +82,13 @@ impl Decoder for CandleDecoder {
 
     fn forward(&self, batch: &mut [BatchRows<'_, CandleKv>]) -> Result<Tensor> {
         let (ids, segments) = segments(&self.config, batch)?;
-        let masks = segments.iter().map(|segment| Mask::causal(segment.n_rows, &self.device));
+        let masks = segments.iter().map(|segment| self.masks(segment.start, segment.n_rows));
         let masks = masks.collect::<candle_core::Result<_>>()?;
-        let mut x = self.weights.embedding.tensor(&ids, &self.device)?;
-        let mut step = CandleStep { config: &self.config, rope: &self.rope, segments, masks };
+        let mut x = scaled(
+            self.weights.embedding.tensor(&ids, &self.device)?,
+            self.config.embedding_factor,
+        )?;
+        let mut step = CandleStep { config: &self.config, ropes: &self.ropes, segments, masks };
         for (index, layer) in self.weights.layers.iter().enumerate() {
             x = step.run_layer(index, layer, &x)?;
         }
@@ -85,7 +101,12 @@ impl Decoder for CandleDecoder {
     fn logits(&self, hidden: &Tensor, rows: &[u32], logits: &mut Vec<f32>) -> Result<()> {
         let wanted = Tensor::new(rows, hidden.device())?;
         let hidden = self.weights.norm.forward(&hidden.index_select(&wanted, 0)?)?;
-        *logits = self.weights.head.forward(&hidden)?.flatten_all()?.to_vec1()?;
+        let scores = scaled(self.weights.head.forward(&hidden)?, self.config.logit_factor)?;
+        let scores = match self.config.logit_cap {
+            Some(cap) => soft_cap(&scores, cap)?,
+            None => scores,
+        };
+        *logits = scores.flatten_all()?.to_vec1()?;
         Ok(())
     }
 
@@ -96,4 +117,8 @@ impl Decoder for CandleDecoder {
     fn pool(&self) -> Option<&Pool> {
         None
     }
+}
+
+fn scaled(x: Tensor, factor: f32) -> candle_core::Result<Tensor> {
+    if factor == 1.0 { Ok(x) } else { x * f64::from(factor) }
 }

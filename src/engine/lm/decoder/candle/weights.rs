@@ -120,6 +120,11 @@ impl CandleLinear {
 }
 
 impl CandleNorm {
+    /// Number of elements that it normalizes together.
+    pub(super) fn width(&self) -> Result<usize> {
+        self.weight.dim(0)
+    }
+
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         candle_nn::ops::rms_norm(&x.contiguous()?, &self.weight, self.eps)
     }

@@ -1,22 +1,24 @@
-//! One transformer layer on our own kernels: attention and feed-forward, each with a norm before it
-//! and a residual connection.
+//! One transformer layer on our own kernels: attention and feed-forward, each with its norms and a
+//! residual connection.
 
 use candle_core::{Error, Result};
 
+use super::feed_forward::{ExpertBuffers, GatedKernels};
 use super::kv::{CpuKv, layer_blocks, next_layer_blocks};
-use super::weights::{CpuForm, project};
+use super::weights::{CpuForm, CpuLinear, CpuNorm, project};
+use crate::lm::decoder::config::{DecoderConfig, QueryGrowth};
 use crate::lm::decoder::interface::Segment;
-use crate::lm::decoder::rope::RopeTables;
-use crate::lm::decoder::weights::LayerWeights;
+use crate::lm::decoder::rope::{LayerRopes, RopeTables};
+use crate::lm::decoder::weights::{FeedForward, LayerWeights};
 use idiolect_kernels::attention::{AttentionSequence, KV_BLOCK_SIZE, KvShape, attend};
-use idiolect_kernels::elementwise::{rope, silu_times};
+use idiolect_kernels::elementwise::{add_scaled, rope};
 use idiolect_kernels::{Isa, Pool};
 
 /// A forward step: what all its layers use.
 pub(super) struct CpuStep<'a> {
-    pub(super) n_heads: usize,
+    pub(super) config: &'a DecoderConfig,
     pub(super) shape: KvShape,
-    pub(super) rope: &'a RopeTables,
+    pub(super) ropes: &'a LayerRopes<RopeTables>,
     pub(super) isa: Isa,
     pub(super) pool: &'a Pool,
     pub(super) segments: Vec<Segment<'a, CpuKv>>,
@@ -33,6 +35,9 @@ pub(super) struct Buffers {
     attended: Vec<f32>,
     gate: Vec<f32>,
     up: Vec<f32>,
+    /// Output of a part of the layer, before it is added to the residual stream.
+    part: Vec<f32>,
+    experts: ExpertBuffers,
 }
 
 /// New rows of one sequence that belong to one KV block.
@@ -65,14 +70,13 @@ impl CpuStep<'_> {
         layer: &LayerWeights<CpuForm>,
         x: &mut [f32],
     ) -> Result<()> {
-        let Self { n_heads, shape, isa, pool, .. } = *self;
+        let Self { shape, isa, pool, .. } = *self;
         let Buffers { normed, query, key, value, .. } = &mut *self.buffers;
-        let n_rows = x.len() / layer.attention_norm.weight.len();
-        normed.resize(x.len(), 0.0);
-        layer.attention_norm.forward(x, normed, isa, pool)?;
+        let n_rows = x.len() / self.config.n_embd;
+        let input = normed_or_same(layer.attention_norm.as_ref(), x, normed, isa, pool)?;
         let mut outputs =
             [(&layer.query, &mut *query), (&layer.key, &mut *key), (&layer.value, &mut *value)];
-        project(&mut outputs, normed, n_rows, pool)?;
+        project(&mut outputs, input, n_rows, pool)?;
 
         self.rotate_and_write(index, layer)?;
         let Buffers { query, attended, .. } = &mut *self.buffers;
@@ -92,16 +96,29 @@ impl CpuStep<'_> {
                 start: segment.start,
             })
             .collect();
-        attend(shape, n_heads, query, &sequences, attended, isa, pool).map_err(Error::wrap)?;
-        layer.output.add_to(x, attended, n_rows, pool)
+        let settings = self.config.attention(index);
+        attend(shape, &settings, query, &sequences, attended, isa, pool).map_err(Error::wrap)?;
+        let output = PartOutput {
+            norm: layer.attention_post_norm.as_ref(),
+            factor: self.config.residual_factor,
+            isa,
+            pool,
+        };
+        let Buffers { normed, attended, part, .. } = &mut *self.buffers;
+        output.project(&layer.output, attended, x, part, normed)
     }
 
     /// Normalizes the heads of queries and keys if the layer has such norms, rotates them (RoPE),
     /// and writes keys and values to the caches.
     fn rotate_and_write(&mut self, index: usize, layer: &LayerWeights<CpuForm>) -> Result<()> {
-        let rotation = Rotation { n_heads: self.n_heads, shape: self.shape, rope: self.rope };
+        let rotation = Rotation {
+            n_heads: self.config.n_heads,
+            shape: self.shape,
+            rope: self.ropes.of(self.config.layers[index].rotation),
+            growth: self.config.query_growth,
+        };
         let key_width = self.shape.n_kv_heads * self.shape.head_dim;
-        let query_width = self.n_heads * self.shape.head_dim;
+        let query_width = self.config.n_heads * self.shape.head_dim;
         let Buffers { query, key, value, .. } = &mut *self.buffers;
         let (mut query, mut key, mut value) = (&mut query[..], &mut key[..], &value[..]);
         let mut parts = Vec::new();
@@ -128,13 +145,77 @@ impl CpuStep<'_> {
 
     fn feed_forward(&mut self, layer: &LayerWeights<CpuForm>, x: &mut [f32]) -> Result<()> {
         let (isa, pool) = (self.isa, self.pool);
-        let Buffers { normed, gate, up, .. } = &mut *self.buffers;
-        let n_rows = x.len() / layer.feed_forward_norm.weight.len();
-        layer.feed_forward_norm.forward(x, normed, isa, pool)?;
-        let mut outputs = [(&layer.gate, &mut *gate), (&layer.up, &mut *up)];
-        project(&mut outputs, normed, n_rows, pool)?;
-        silu_times(gate, up, isa, pool).map_err(Error::wrap)?;
-        layer.down.add_to(x, gate, n_rows, pool)
+        let Buffers { normed, gate, up, part, experts, .. } = &mut *self.buffers;
+        let n_rows = x.len() / self.config.n_embd;
+        let input = normed_or_same(layer.feed_forward_norm.as_ref(), x, normed, isa, pool)?;
+        let kernels = GatedKernels { activation: self.config.family.gate_activation(), isa, pool };
+        let output = PartOutput {
+            norm: layer.feed_forward_post_norm.as_ref(),
+            factor: self.config.residual_factor,
+            isa,
+            pool,
+        };
+        match (&layer.feed_forward, self.config.experts) {
+            (FeedForward::Experts(weights), Some(counts)) => {
+                part.resize(x.len(), 0.0);
+                kernels.mix(weights, counts, input, part, experts)?;
+                output.add(x, part, normed)
+            }
+            (FeedForward::Dense(weights), _) => {
+                kernels.gate(weights, input, n_rows, gate, up)?;
+                output.project(&weights.down, gate, x, part, normed)
+            }
+            (FeedForward::Experts(_), None) => {
+                candle_core::bail!("a mixture of experts without their number")
+            }
+        }
+    }
+}
+
+/// Returns the rows of `x`, normalized into `normed` if there is a norm.
+fn normed_or_same<'a>(
+    norm: Option<&CpuNorm>,
+    x: &'a [f32],
+    normed: &'a mut Vec<f32>,
+    isa: Isa,
+    pool: &Pool,
+) -> Result<&'a [f32]> {
+    let Some(norm) = norm else { return Ok(x) };
+    normed.resize(x.len(), 0.0);
+    norm.forward(x, normed, isa, pool)?;
+    Ok(normed)
+}
+
+/// Addition of the output of attention or feed-forward to the residual stream.
+struct PartOutput<'a> {
+    norm: Option<&'a CpuNorm>,
+    factor: f32,
+    isa: Isa,
+    pool: &'a Pool,
+}
+
+impl PartOutput<'_> {
+    /// `x += factor * norm(linear(input))`. `part` and `normed` are overwritten.
+    fn project(
+        &self,
+        linear: &CpuLinear,
+        input: &[f32],
+        x: &mut [f32],
+        part: &mut Vec<f32>,
+        normed: &mut Vec<f32>,
+    ) -> Result<()> {
+        let n_rows = input.len() / linear.n_in();
+        if self.norm.is_none() && self.factor == 1.0 {
+            return linear.add_to(x, input, n_rows, self.pool);
+        }
+        project(&mut [(linear, &mut *part)], input, n_rows, self.pool)?;
+        self.add(x, part, normed)
+    }
+
+    /// `x += factor * norm(part)`. `normed` is overwritten.
+    fn add(&self, x: &mut [f32], part: &[f32], normed: &mut Vec<f32>) -> Result<()> {
+        let part = normed_or_same(self.norm, part, normed, self.isa, self.pool)?;
+        add_scaled(x, part, self.factor).map_err(Error::wrap)
     }
 }
 
@@ -142,7 +223,9 @@ impl CpuStep<'_> {
 struct Rotation<'a> {
     n_heads: usize,
     shape: KvShape,
-    rope: &'a RopeTables,
+    /// `None` if the layer does not rotate.
+    rope: Option<&'a RopeTables>,
+    growth: Option<QueryGrowth>,
 }
 
 impl Rotation<'_> {
@@ -153,23 +236,28 @@ impl Rotation<'_> {
         rows: &mut BlockRows<'_>,
         isa: Isa,
     ) -> idiolect_kernels::Result<()> {
-        let RopeTables { pairs, half, cos, sin } = self.rope;
-        let key_width = self.shape.n_kv_heads * self.shape.head_dim;
+        let head_dim = self.shape.head_dim;
+        let key_width = self.shape.n_kv_heads * head_dim;
         if let Some(norm) = &layer.query_norm {
             norm.in_place(rows.query, isa)?;
         }
         if let Some(norm) = &layer.key_norm {
             norm.in_place(rows.key, isa)?;
         }
-        let queries = rows.query.chunks_exact_mut(self.n_heads * self.shape.head_dim);
+        let queries = rows.query.chunks_exact_mut(self.n_heads * head_dim);
         let keys = rows.key.chunks_exact_mut(key_width);
         let values = rows.value.chunks_exact(key_width);
         for (index, ((query, key), value)) in queries.zip(keys).zip(values).enumerate() {
             let position = rows.position + index;
-            let angles = position * half..(position + 1) * half;
-            let (cos, sin) = (&cos[angles.clone()], &sin[angles]);
-            rope(query, *pairs, cos, sin, isa)?;
-            rope(key, *pairs, cos, sin, isa)?;
+            if let Some(tables) = self.rope {
+                let (cos, sin) = tables.at(position);
+                rope(query, head_dim, tables.pairs, cos, sin, isa)?;
+                rope(key, head_dim, tables.pairs, cos, sin, isa)?;
+            }
+            if let Some(growth) = self.growth {
+                let factor = growth.factor(position);
+                query.iter_mut().for_each(|x| *x *= factor);
+            }
             self.shape.write(rows.kv_block, position % KV_BLOCK_SIZE, key, value)?;
         }
         Ok(())

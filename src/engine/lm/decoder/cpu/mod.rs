@@ -11,13 +11,15 @@ use candle_core::{Device, Error};
 use super::cache::KvPool;
 use super::config::DecoderConfig;
 use super::interface::{BatchRows, Decoder, DecoderOptions, segments};
-use super::rope::RopeTables;
+use super::rope::{LayerRopes, RopeTables};
 use super::weights::{DecoderWeights, Kernels};
 use crate::lm::Result;
 use crate::model::gguf::Gguf;
 use idiolect_kernels::attention::KvShape;
+use idiolect_kernels::elementwise::soft_cap;
 use idiolect_kernels::{PackedLinear, Pool};
 
+mod feed_forward;
 mod kv;
 mod layer;
 mod weights;
@@ -31,7 +33,7 @@ use weights::CpuForm;
 pub struct CpuDecoder {
     config: DecoderConfig,
     weights: DecoderWeights<CpuForm>,
-    rope: RopeTables,
+    ropes: LayerRopes<RopeTables>,
     shape: KvShape,
     kernels: Kernels,
     kv_pool: Arc<KvPool<CpuKv>>,
@@ -48,7 +50,7 @@ impl CpuDecoder {
         gguf.tensor_names()
             .filter(|name| !(has_head && *name == "token_embd.weight"))
             .filter_map(|name| gguf.tensor(name))
-            .filter(|tensor| tensor.shape.len() == 2)
+            .filter(|tensor| tensor.shape.len() >= 2)
             .all(|tensor| PackedLinear::supports(tensor.dtype))
     }
 
@@ -61,11 +63,14 @@ impl CpuDecoder {
         let kernels = Kernels::new(options);
         let form = CpuForm(kernels.clone());
         let weights = DecoderWeights::load(gguf, &config, &form, &Device::Cpu)?;
-        let rope = RopeTables::new(&config.rope(), weights.rope_divisors.as_deref());
+        let ropes = LayerRopes {
+            global: RopeTables::new(&config.rope(), weights.rope_divisors.as_deref()),
+            local: config.local_rope().map(|settings| RopeTables::new(&settings, None)),
+        };
         let shape = config.kv_shape(options.kv_precision);
         let kv_pool = Arc::new(KvPool::new(CpuKv { n_layers: config.n_layers, shape }));
         let buffers = Mutex::default();
-        Ok(Self { config, weights, rope, shape, kernels, kv_pool, buffers })
+        Ok(Self { config, weights, ropes, shape, kernels, kv_pool, buffers })
     }
 }
 
@@ -84,10 +89,11 @@ impl Decoder for CpuDecoder {
     fn forward(&self, batch: &mut [BatchRows<'_, CpuKv>]) -> Result<Vec<f32>> {
         let (ids, segments) = segments(&self.config, batch)?;
         let mut x = self.weights.embedding.rows(&ids)?;
+        scale(&mut x, self.config.embedding_factor);
         let mut step = CpuStep {
-            n_heads: self.config.n_heads,
+            config: &self.config,
             shape: self.shape,
-            rope: &self.rope,
+            ropes: &self.ropes,
             isa: self.kernels.isa,
             pool: &self.kernels.pool,
             segments,
@@ -111,7 +117,12 @@ impl Decoder for CpuDecoder {
             norm.forward(&hidden[*row as usize * width..][..width], normed, isa, pool)?;
         }
         logits.resize(rows.len() * head.rows(), 0.0);
-        Ok(head.forward(&normed, rows.len(), logits, pool).map_err(Error::wrap)?)
+        head.forward(&normed, rows.len(), logits, pool).map_err(Error::wrap)?;
+        scale(logits, self.config.logit_factor);
+        if let Some(cap) = self.config.logit_cap {
+            soft_cap(logits, cap, isa, pool);
+        }
+        Ok(())
     }
 
     fn is_exact(&self) -> bool {
@@ -120,5 +131,11 @@ impl Decoder for CpuDecoder {
 
     fn pool(&self) -> Option<&Pool> {
         Some(&self.kernels.pool)
+    }
+}
+
+fn scale(x: &mut [f32], factor: f32) {
+    if factor != 1.0 {
+        x.iter_mut().for_each(|x| *x *= factor);
     }
 }

@@ -58,6 +58,11 @@ impl WeightForm for CpuForm {
 }
 
 impl CpuLinear {
+    /// Columns of the matrix.
+    pub(super) fn n_in(&self) -> usize {
+        self.weights.cols()
+    }
+
     /// `x += product(input)`.
     pub(super) fn add_to(
         &self,
