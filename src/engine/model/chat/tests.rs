@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::gguf::{Value, writer::Writer};
+use crate::model::tokenizer::Tokenizer;
 
 #[derive(serde::Deserialize)]
 struct Golden {
@@ -20,6 +21,12 @@ struct Source {
     source: String,
     bos: String,
     eos: String,
+    /// Control tokens of the family's markup.
+    #[serde(default)]
+    control: Vec<String>,
+    /// The one that ends an answer.
+    #[serde(default)]
+    end: String,
 }
 
 #[derive(serde::Deserialize)]
@@ -37,7 +44,7 @@ impl Golden {
     }
 
     fn template(&self, name: &str) -> ChatTemplate {
-        let Source { source, bos, eos } = &self.templates[name];
+        let Source { source, bos, eos, .. } = &self.templates[name];
         ChatTemplate::from_source(source, bos, eos)
     }
 }
@@ -68,7 +75,7 @@ fn data(pieces: &[Piece]) -> Vec<&str> {
 #[test]
 fn renders_what_jinja_renders() {
     let golden = Golden::read();
-    assert!(golden.cases.len() > 50);
+    assert!(golden.cases.len() > 100);
     for case in &golden.cases {
         let messages = &golden.chats[&case.chat];
         let chat = messages
@@ -83,6 +90,67 @@ fn renders_what_jinja_renders() {
                 assert!(got.contains(error.as_deref().unwrap()), "{at}: {got}");
             }
         }
+    }
+}
+
+impl Source {
+    /// A tokenizer of the printable ASCII characters, each a token, and the control tokens.
+    fn tokenizer(&self) -> Tokenizer {
+        let letters = ('!'..='~').map(String::from).chain(['Ġ', 'Ċ'].map(String::from));
+        let tokens: Vec<String> = letters.chain(self.control.iter().cloned()).collect();
+        let n_letters = tokens.len() - self.control.len();
+        let kinds = (0..tokens.len()).map(|id| if id < n_letters { 1 } else { 3 }).collect();
+        let text = |text: &str| Value::String(text.to_owned());
+        let bytes = Writer::new()
+            .value("tokenizer.ggml.model", text("gpt2"))
+            .value("tokenizer.ggml.pre", text("gpt-2"))
+            .value("tokenizer.ggml.tokens", Value::Strings(tokens))
+            .value("tokenizer.ggml.token_type", Value::Integers(kinds))
+            .value("tokenizer.ggml.merges", Value::Strings(Vec::new()))
+            .finish();
+        let gguf = Gguf::from_bytes(bytes, "letters.gguf".as_ref()).unwrap();
+        Tokenizer::from_gguf(&gguf).unwrap()
+    }
+
+    /// The control tokens in a text, in order.
+    fn markers<'a>(&'a self, text: &str) -> Vec<&'a str> {
+        let mut found: Vec<(usize, &str)> = self
+            .control
+            .iter()
+            .flat_map(|token| text.match_indices(token).map(move |(at, _)| (at, token.as_str())))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, token)| token).collect()
+    }
+}
+
+#[test]
+fn markup_becomes_control_tokens_and_messages_do_not() {
+    let golden = Golden::read();
+    let families: Vec<_> =
+        golden.templates.iter().filter(|(_, source)| !source.control.is_empty()).collect();
+    assert!(families.len() >= 6);
+    for (name, source) in families {
+        let (template, tokenizer) = (golden.template(name), source.tokenizer());
+        let control = |chat: &Chat| -> Vec<u32> {
+            let ids = tokenizer.encode_pieces(&template.render(chat).unwrap()).unwrap();
+            ids.into_iter().filter(|id| tokenizer.is_control(*id)).collect()
+        };
+        let plain = chat(&[
+            (Role::System, "Be terse."),
+            (Role::User, "Kettle?"),
+            (Role::Assistant, "Loud."),
+            (Role::User, "Lamp?"),
+        ]);
+        let markers = source.markers(&text(&template.render(&plain).unwrap()));
+        let ids: Vec<u32> = markers.iter().map(|m| tokenizer.marker(m).unwrap()).collect();
+        assert!(ids.len() > 1 && control(&plain) == ids, "{name}: {markers:?}");
+        // The same conversation with the markup of the family in every message.
+        let all = source.control.concat();
+        let mut hostile = plain;
+        hostile.messages.iter_mut().for_each(|message| message.content.push_str(&all));
+        assert_eq!(control(&hostile), ids, "{name}");
+        assert!(tokenizer.is_end(tokenizer.marker(&source.end).unwrap()), "{name}");
     }
 }
 
@@ -164,8 +232,12 @@ proptest! {
             chat.with(role, content.clone())
         });
         chat.answer_start.clone_from(&answer_start);
-        let trimmed = ["llama3.2-like", "gemma-like"];
-        for name in ["smollm2", "qwen2.5-like", "qwen3-like", "mistral-like", trimmed[0], trimmed[1]] {
+        let trimmed = ["llama3.2-like", "gemma-like", "gemma3-like", "smollm3-like"];
+        let whole = [
+            "smollm2", "qwen2.5-like", "qwen3-like", "mistral-like", "phi4-mini-like",
+            "granite3-like", "olmo2-like", "ministral3-like",
+        ];
+        for name in whole.into_iter().chain(trimmed) {
             let pieces = GOLDEN.with(|golden| golden.template(name)).render(&chat).unwrap();
             let mut got = data(&pieces);
             if !answer_start.is_empty() {
