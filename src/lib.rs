@@ -59,5 +59,5 @@ pub use idiolect_metrics::text;
 pub mod evaluate {
     pub use idiolect_evaluate::*;
     pub use idiolect_metrics::overlap as metrics;
-    pub use idiolect_metrics::{statistics, stylometry};
+    pub use idiolect_metrics::{lambda_g, statistics, stylometry};
 }

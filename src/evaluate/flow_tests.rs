@@ -214,17 +214,23 @@ fn who_copies_the_user_is_told_from_who_ignores_them() {
     assert_eq!((report.users, report.texts, report.seeds), (24, 24, 2));
     assert!(report.pairs >= 10, "{}", report.pairs);
 
-    let tests = ["stylometry", "likelihood", "tfidf", "function_words", "encoder"];
+    let tests = ["stylometry", "likelihood", "tfidf", "function_words", "lambda_g", "encoder"];
     for test in tests.map(|test| format!("swap_{test}")) {
         let test = test.as_str();
         assert_eq!(mean(&report, "non-perso", test), 0.5, "{test}");
         assert!(report.ceiling[test].mean >= 0.5, "{test}");
     }
-    for test in ["swap_stylometry", "swap_likelihood"] {
+    for test in ["swap_stylometry", "swap_lambda_g", "swap_likelihood"] {
         let copied = mean(&report, "scp", test);
         assert!(copied >= 0.8, "{test}: {copied}");
         assert!(report.ceiling[test].mean >= 0.8, "{test}");
     }
+    // LambdaG: the user's own texts are likelier to be the user's, and the ratios say something.
+    let ratio = |method: &str| mean(&report, method, "lambda_g_llr");
+    assert!(ratio("scp") > ratio("non-perso"), "{} {}", ratio("scp"), ratio("non-perso"));
+    assert!(
+        report.ceiling["lambda_g_llr"].mean > 0.0 && report.ceiling["lambda_g_cllr"].mean < 1.0
+    );
     for gain in ["rouge1_gain", "rougeL_gain", "likelihood_lift", "likelihood_lift_neutral"] {
         assert_eq!(mean(&report, "non-perso", gain), 0.0, "{gain}");
     }

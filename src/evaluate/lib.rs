@@ -8,7 +8,8 @@
 //!
 //! Three controls separate personalization from properties of any good text: the gain over wrong
 //! users' histories, the swap test (which of two texts belongs to which of two users), and
-//! identification of the user among others. They compare style with measures that no method uses.
+//! identification of the user among others. They compare style with measures that no method uses,
+//! among them LambdaG, a measure of authorship.
 //! The feature `testing` adds `synthetic`: users with known styles, on which the controls
 //! themselves are tested.
 //!
@@ -50,6 +51,8 @@
 //! # }
 //! ```
 
+#[cfg(test)]
+mod authorship_tests;
 mod cases;
 #[cfg(test)]
 mod controls_tests;

@@ -1,4 +1,5 @@
-//! Text metrics: overlap with references, stylometry, BM25 ranking, and statistics over users.
+//! Text metrics: overlap with references, stylometry, authorship, BM25 ranking, and statistics over
+//! users.
 //!
 //! Depends on no other crate of the project.
 //!
@@ -6,6 +7,7 @@
 //! |---|---|
 //! | [`overlap`]: equal to the Python reference implementations | `score`, `TextPair`, `Scores`, `Rouge`, `BleuCounts`, `Meteor`, `Distinct` |
 //! | [`stylometry`]: similarity of texts in style | `StyleSpace`, `StyleProfile`, `Delta`, `TfIdf` |
+//! | [`lambda_g`]: authorship by the likelihood ratio of grammars | `LambdaG`, `Masking`, `Calibration` |
 //! | [`statistics`]: intervals and paired tests over users | `PerUser`, `Estimate`, `compare`, `bootstrap` |
 //! | [`text`]: the words that every word count uses | `for_each_word` |
 //! | [`Bm25`]: ranking of documents for a query | |
@@ -31,6 +33,7 @@
 
 mod bm25;
 mod error;
+pub mod lambda_g;
 pub mod overlap;
 pub mod statistics;
 pub mod stylometry;

@@ -6,7 +6,7 @@ use idiolect::evaluate::statistics::Verdict;
 use super::super::output;
 
 /// Heading, measure, number of decimals.
-const COLUMNS: [(&str, &str, usize); 12] = [
+const COLUMNS: [(&str, &str, usize); 13] = [
     ("rouge1", "rouge1", 3),
     ("rougeL", "rougeL", 3),
     ("meteor", "meteor", 3),
@@ -17,6 +17,7 @@ const COLUMNS: [(&str, &str, usize); 12] = [
     ("bits", "bits_right", 3),
     ("lift", "likelihood_lift", 3),
     ("swap", "swap_stylometry", 2),
+    ("swap-g", "swap_lambda_g", 2),
     ("swap-l", "swap_likelihood", 2),
     ("first", "identified_first", 2),
 ];

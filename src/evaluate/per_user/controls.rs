@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::grammar::{GrammarScores, Population};
 use crate::Result;
 use crate::cases::SwapResult;
 use crate::encoder_space::EncoderSpace;
@@ -22,6 +23,8 @@ pub(crate) enum Closeness {
     Trigrams,
     /// Burrows' Delta on function words.
     FunctionWords,
+    /// λ_G: the likelihood ratio of the user's grammar and others'.
+    Grammar,
     /// Cosine of character n-grams weighted by TF-IDF.
     TfIdf,
     /// Cosine of sentence embeddings, by an encoder that selected nothing that is evaluated.
@@ -37,6 +40,7 @@ impl Closeness {
         match self {
             Self::Trigrams => "swap_stylometry",
             Self::FunctionWords => "swap_function_words",
+            Self::Grammar => "swap_lambda_g",
             Self::TfIdf => "swap_tfidf",
             Self::Encoder => "swap_encoder",
             Self::Likelihood => "swap_likelihood",
@@ -49,19 +53,25 @@ pub(crate) struct StyleSpaces {
     spaces: Vec<(Closeness, Box<dyn StyleSpace>)>,
     /// Profiles by user, for each space.
     own: Vec<BTreeMap<String, StyleProfile>>,
+    /// λ_G of the texts, which is no similarity of profiles.
+    grammar: GrammarScores,
 }
 
 impl StyleSpaces {
     /// Fits the spaces to the texts of `population` and profiles the plan's held-out texts.
-    /// `embedded` must have the held-out texts and all texts that will be compared with them.
+    /// `embedded` and `grammar` must have the held-out texts and all texts that will be compared
+    /// with them.
     ///
     /// # Errors
     /// Error if there are fewer than two texts, or no feature varies among them.
     pub(crate) fn fit(
         plan: &Plan,
-        population: &[String],
+        population: &Population,
         embedded: Option<EncoderSpace>,
+        grammar: GrammarScores,
     ) -> Result<Self> {
+        let population: Vec<&String> = population.values().flatten().collect();
+        let population = &population;
         let mut spaces: Vec<(Closeness, Box<dyn StyleSpace>)> = vec![
             (Closeness::Trigrams, Box::new(Delta::fit(Features::Trigrams(TRIGRAMS), population)?)),
             (Closeness::FunctionWords, Box::new(Delta::fit(Features::FunctionWords, population)?)),
@@ -82,20 +92,20 @@ impl StyleSpaces {
             plan.own.iter().map(profile).collect()
         };
         let own = spaces.iter().map(of_space).collect();
-        Ok(Self { spaces, own })
+        Ok(Self { spaces, own, grammar })
     }
 
     /// Scores of all pairs, by closeness and kind of pair.
     #[must_use]
     pub(crate) fn scores(&self, plan: &Plan, swaps: &[Option<SwapResult>]) -> SwapScoresByTest {
         let mut scores = SwapScoresByTest::default();
-        for (swap, result) in plan.swaps.iter().zip(swaps) {
+        for (number, (swap, result)) in plan.swaps.iter().zip(swaps).enumerate() {
             let Some(result) = result else { continue };
             for [a, b] in &result.texts {
-                self.cross(swap, (a, b), &mut scores);
+                self.cross((number, swap), (a, b), &mut scores);
             }
             for closeness in &result.closeness {
-                scores.push(Closeness::Likelihood, swap, by_likelihood(swap, closeness));
+                scores.push(Closeness::Likelihood, swap, crossed(swap, closeness));
             }
         }
         scores
@@ -105,16 +115,32 @@ impl StyleSpaces {
     #[must_use]
     pub(crate) fn real_scores(&self, plan: &Plan, results: &PlanResults) -> SwapScoresByTest {
         let mut scores = SwapScoresByTest::default();
-        for (swap, closeness) in plan.swaps.iter().zip(&results.real_swaps) {
+        for (number, (swap, closeness)) in plan.swaps.iter().zip(&results.real_swaps).enumerate() {
             let Some(closeness) = closeness else { continue };
             let [a, b] = &swap.real;
-            self.cross(swap, (&a.review.text, &b.review.text), &mut scores);
-            scores.push(Closeness::Likelihood, swap, by_likelihood(swap, closeness));
+            self.cross((number, swap), (&a.review.text, &b.review.text), &mut scores);
+            scores.push(Closeness::Likelihood, swap, crossed(swap, closeness));
         }
         scores
     }
 
-    fn cross(&self, swap: &SwapCase, texts: (&str, &str), scores: &mut SwapScoresByTest) {
+    /// Calibrated log10 likelihood ratios of two texts, generated for the users of a pair or real:
+    /// `[writer][reader]`. `None` if the pair has none.
+    #[must_use]
+    pub(crate) fn log10_lr(&self, pair: usize, [a, b]: [&str; 2]) -> Option<[[f64; 2]; 2]> {
+        Some([self.grammar.log10_lr(pair, a)?, self.grammar.log10_lr(pair, b)?])
+    }
+
+    fn cross(
+        &self,
+        (number, swap): (usize, &SwapCase),
+        texts: (&str, &str),
+        scores: &mut SwapScoresByTest,
+    ) {
+        let lambda = |text: &str| self.grammar.closeness(number, text);
+        if let (Some(of_a), Some(of_b)) = (lambda(texts.0), lambda(texts.1)) {
+            scores.push(Closeness::Grammar, swap, crossed(swap, &[of_a, of_b]));
+        }
         let (a, b) = (&swap.pair.a, &swap.pair.b);
         for ((closeness, space), own) in self.spaces.iter().zip(&self.own) {
             let (Some(of_a), Some(of_b)) = (own.get(a), own.get(b)) else { continue };
@@ -145,7 +171,8 @@ impl StyleSpaces {
     }
 }
 
-fn by_likelihood(swap: &SwapCase, closeness: &[[f64; 2]; 2]) -> SwapScores {
+/// Scores of a pair from the closeness of each text to each user: `[writer][reader]`.
+fn crossed(swap: &SwapCase, closeness: &[[f64; 2]; 2]) -> SwapScores {
     let [[a_to_a, a_to_b], [b_to_a, b_to_b]] = *closeness;
     let pair = swap.pair.clone();
     SwapScores { a: pair.a, b: pair.b, item: pair.item, a_to_a, b_to_b, a_to_b, b_to_a }

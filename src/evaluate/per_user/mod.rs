@@ -1,6 +1,7 @@
 //! Per-user values of all measures, computed from texts and scores.
 
 mod controls;
+mod grammar;
 mod lexical;
 mod likelihood;
 mod wins;
@@ -8,6 +9,7 @@ mod wins;
 use std::collections::BTreeMap;
 
 pub(crate) use controls::{StyleSpaces, SwapScoresByTest};
+pub(crate) use grammar::{GrammarScores, Population};
 pub(crate) use lexical::CopySources;
 pub(crate) use lexical::add_lexical;
 pub(crate) use likelihood::add_likelihood;

@@ -9,7 +9,8 @@ use crate::encoder_space::EncoderSpace;
 use crate::identification::{IdentificationTrial, identify};
 use crate::metric_groups::{MetricGroup, MetricSet};
 use crate::per_user::{
-    self, CopySources, PerUserValues, StyleSpaces, SwapScoresByTest, WINS, Wins,
+    self, CopySources, GrammarScores, PerUserValues, Population, StyleSpaces, SwapScoresByTest,
+    WINS, Wins,
 };
 use crate::plan::Plan;
 use crate::run::{MethodResults, PlanResults};
@@ -17,11 +18,19 @@ use crate::swap::{SwapScores, swap_test};
 use crate::{Result, cases::CaseResult};
 use idiolect_core::corpus::Store;
 use idiolect_core::difference::SentenceVectors;
+use idiolect_metrics::lambda_g::c_llr;
 use idiolect_metrics::overlap::{BleuCounts, Meteor};
 use idiolect_metrics::statistics::{PerUser, Settings, bootstrap, compare};
 
 /// Most held-out texts that are shown as examples.
 const EXAMPLES: usize = 12;
+
+/// Name of the measure: calibrated log10 likelihood ratio of a text by LambdaG, its user against
+/// others.
+const AUTHORSHIP: &str = "lambda_g_llr";
+
+/// Name of the cost of these ratios on real texts, in bits.
+const AUTHORSHIP_COST: &str = "lambda_g_cllr";
 
 /// Inputs of a report.
 #[derive(Clone, Copy)]
@@ -54,7 +63,12 @@ pub fn build_report(inputs: &ReportInputs<'_>, provenance: Provenance) -> Result
     let spaces = match metrics.swaps() && !plan.swaps.is_empty() {
         true => {
             let embedded = encoder.map(|encoder| embedded(encoder, plan, results)).transpose()?;
-            Some(StyleSpaces::fit(plan, &population(store, plan)?, embedded)?)
+            let population = population(store, plan)?;
+            let grammar = match metrics.has(MetricGroup::Swap) {
+                true => GrammarScores::of(plan, results, &population),
+                false => GrammarScores::default(),
+            };
+            Some(StyleSpaces::fit(plan, &population, embedded, grammar)?)
         }
         false => None,
     };
@@ -82,12 +96,12 @@ pub fn build_report(inputs: &ReportInputs<'_>, provenance: Provenance) -> Result
 }
 
 /// Texts of the split's users that are not held out.
-fn population(store: &Store, plan: &Plan) -> Result<Vec<String>> {
-    let mut texts = Vec::new();
+fn population(store: &Store, plan: &Plan) -> Result<Population> {
+    let mut texts = Population::new();
     for (user, own) in &plan.own {
         let written = store.history(user)?;
         let rest = written.into_iter().filter(|r| own.iter().all(|held_out| held_out.id != r.id));
-        texts.extend(rest.map(|r| r.review.text));
+        texts.insert(user.clone(), rest.map(|r| r.review.text).collect());
     }
     Ok(texts)
 }
@@ -135,6 +149,15 @@ impl ReportBuilder<'_> {
         if let Some(spaces) = &self.spaces {
             let scores = spaces.scores(plan, &results.swaps);
             self.swap_tests(scores, Some(&mut values), &mut figures)?;
+            for (number, (swap, result)) in plan.swaps.iter().zip(&results.swaps).enumerate() {
+                for [a, b] in result.iter().flat_map(|result| &result.texts) {
+                    let Some([[to_a, _], [_, to_b]]) = spaces.log10_lr(number, [a, b]) else {
+                        continue;
+                    };
+                    values.push(AUTHORSHIP, &swap.pair.a, to_a);
+                    values.push(AUTHORSHIP, &swap.pair.b, to_b);
+                }
+            }
             let texts = plan.swaps.iter().zip(&results.swaps).flat_map(|(swap, result)| {
                 let texts = result.iter().flat_map(|result| &result.texts);
                 texts.flat_map(|[a, b]| {
@@ -237,11 +260,39 @@ impl ReportBuilder<'_> {
         let mut figures = BTreeMap::new();
         let Some(spaces) = &self.spaces else { return Ok(figures) };
         self.swap_tests(spaces.real_scores(self.plan, self.results), None, &mut figures)?;
+        self.real_authorship(spaces, &mut figures)?;
         let texts = self.plan.swaps.iter().flat_map(|swap| {
             swap.real.iter().map(|r| (r.review.user.as_str(), r.review.text.as_str()))
         });
         self.identification(&spaces.trials(texts, self.settings.seed)?, None, &mut figures)?;
         Ok(figures)
+    }
+
+    /// LambdaG on the users' real texts: the likelihood ratio of a text by its writer, and the cost
+    /// of the ratios, C_llr, of all texts against both users of their pair.
+    fn real_authorship(
+        &self,
+        spaces: &StyleSpaces,
+        figures: &mut BTreeMap<String, Figure>,
+    ) -> Result<()> {
+        let (mut by_user, mut same, mut different) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, swap) in self.plan.swaps.iter().enumerate() {
+            let texts = swap.real.each_ref().map(|real| real.review.text.as_str());
+            let Some([[a_to_a, a_to_b], [b_to_a, b_to_b]]) = spaces.log10_lr(number, texts) else {
+                continue;
+            };
+            by_user.push((swap.pair.a.as_str(), a_to_a));
+            by_user.push((swap.pair.b.as_str(), b_to_b));
+            same.extend([a_to_a, b_to_b]);
+            different.extend([a_to_b, b_to_a]);
+        }
+        let Some(mean) = c_llr(&same, &different) else { return Ok(()) };
+        let n = same.len() + different.len();
+        let cost = Figure { mean, low: None, high: None, n, p: None };
+        figures.insert(AUTHORSHIP_COST.to_owned(), cost);
+        let ratio = PerUser::averaged(by_user)?.mean(&self.settings)?;
+        figures.insert(AUTHORSHIP.to_owned(), ratio.into());
+        Ok(())
     }
 }
 

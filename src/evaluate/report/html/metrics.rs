@@ -91,7 +91,7 @@ use MetricSection::{Identification, Judge, Lexical, Likelihood, Swap};
 use Style::{Coarse, Percent, Plain};
 
 #[rustfmt::skip]
-const KNOWN: [KnownMetric; 28] = [
+const KNOWN: [KnownMetric; 30] = [
     known("likelihood_lift", Likelihood, (Plain, Some(0.0)), "td", ["Likelihood lift",
         "bits a token with other users' histories less bits with the user's own"]),
     known("bits_right", Likelihood, (Plain, None), "td", ["Bits, own history",
@@ -132,12 +132,17 @@ const KNOWN: [KnownMetric; 28] = [
         "closeness is Burrows' Delta on runs of three characters"]),
     known("swap_function_words", Swap, (Percent, Some(0.5)), "d", ["Swap, Delta of function words",
         "closeness is Burrows' Delta on function words, which carry no topic"]),
+    known("swap_lambda_g", Swap, (Percent, Some(0.5)), "td", ["Swap, LambdaG",
+        "closeness is the likelihood ratio of the user's grammar and others', content words masked"]),
     known("swap_tfidf", Swap, (Percent, Some(0.5)), "d", ["Swap, TF-IDF",
         "closeness is the cosine of character runs weighted by TF-IDF"]),
     known("swap_encoder", Swap, (Percent, Some(0.5)), "d", ["Swap, encoder",
         "closeness is the cosine of a sentence encoder that chose nothing here"]),
     known("swap_likelihood", Swap, (Percent, Some(0.5)), "td", ["Swap, likelihood",
         "closeness is the text's likelihood after the user's held-out texts"]),
+    known("lambda_g_llr", Swap, (Coarse, Some(0.0)), "d", ["LambdaG, log10 likelihood ratio",
+        "calibrated ratio of the text by the user's grammar and others'; 1 is ten times likelier to \
+         be the user's, 0 says nothing"]),
     known("identified_mrr", Identification, (Plain, None), "td", ["Reciprocal rank",
         "mean of one over the true user's rank; 1 is always first"]),
     known("identified_first", Identification, (Percent, None), "-", ["First",
@@ -270,6 +275,10 @@ mod tests {
         assert_eq!((nearest.group, nearest.no_effect), (MetricSection::Swap, Some(0.5)));
         assert!(nearest.meaning.contains("near each other"));
         assert!(MetricView::of("bits_right").less_is_better);
+        let grammar = MetricView::of("swap_lambda_g_random");
+        assert_eq!((grammar.group, grammar.no_effect), (MetricSection::Swap, Some(0.5)));
+        assert_eq!(grammar.in_group(), "LambdaG, random pairs");
+        assert_eq!(MetricView::of("lambda_g_llr").show(0.5), "+0.50");
     }
 
     #[test]

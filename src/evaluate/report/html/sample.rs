@@ -38,6 +38,8 @@ const MEASURED: SampleRow<'static> = &[
     ("identified_auc", [0.5, 0.57, 0.66, 0.61]),
     ("judge", [0.31, 0.42, 0.41, 0.44]),
     ("likelihood_lift_neutral", [0.0, 0.18, 0.31, 0.25]),
+    ("swap_lambda_g", [0.5, 0.6, 0.72, 0.64]),
+    ("lambda_g_llr", [-0.2, 0.3, 0.8, 0.5]),
 ];
 
 /// A report of four methods on all measures, for `n_users` users.
@@ -50,7 +52,13 @@ pub(super) fn full(n_users: usize) -> EvalReport {
         }
         methods.insert(*name, method);
     }
-    let ceiling = [("swap_stylometry", 0.84), ("swap_likelihood", 0.93), ("identified_mrr", 0.46)];
+    let ceiling = [
+        ("swap_stylometry", 0.84),
+        ("swap_likelihood", 0.93),
+        ("identified_mrr", 0.46),
+        ("lambda_g_llr", 1.2),
+        ("lambda_g_cllr", 0.44),
+    ];
     let ceiling = ceiling.map(|(name, mean)| (name.to_owned(), figure(mean, 0.05, 40)));
     EvalReport {
         users: n_users,
