@@ -148,7 +148,7 @@ fn document(preamble: &str, separator: &str, entries: &[[String; 2]]) -> Rendere
     let mut text = preamble.to_owned();
     for [header, past] in entries {
         for (before, part) in
-            [("\n\n", stop.as_str()), ("\n", header.as_str()), ("\n\n", past.as_str())]
+            [("\n\n", stop.as_str()), ("\n", header.as_str()), ("\n", past.as_str())]
         {
             if !part.is_empty() {
                 text.push_str(if text.is_empty() { "" } else { before });
@@ -156,7 +156,7 @@ fn document(preamble: &str, separator: &str, entries: &[[String; 2]]) -> Rendere
             }
         }
     }
-    text.push_str("\n\n");
+    text.push('\n');
     Rendered { prompt: Prompt::Text(text), stop: Some(stop) }
 }
 
