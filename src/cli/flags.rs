@@ -161,8 +161,10 @@ const FLAGS: [Flag; 23] = [
         "form",
         "idiolect.form",
         Takes::Name("FORM", values::names_of::<Form>),
-        "Form of past texts in the prompt: answers of the assistant (conversation), or all in one \
-         message (flat, experimental); change it to compare them",
+        "Form of past texts in the prompt, also of scp (setting scp.form): answers of the assistant \
+         (conversation), all in one message (flat, experimental), or entries of a plain document that \
+         the model continues (completion, experimental); use completion for a base model, which has \
+         no chat template",
     ),
     idiolect(
         "texts",
@@ -294,7 +296,10 @@ impl<const SAMPLING: bool> clap::Args for SettingFlags<SAMPLING> {
 
 impl<const SAMPLING: bool> clap::FromArgMatches for SettingFlags<SAMPLING> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(Self(Self::flags().filter_map(|flag| Some((flag.key, flag.value(matches)?))).collect()))
+        let given = Self::flags().filter_map(|flag| Some((flag, flag.value(matches)?)));
+        let pairs =
+            given.flat_map(|(flag, value)| flag.keys().map(move |key| (key, value.clone())));
+        Ok(Self(pairs.collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -304,6 +309,12 @@ impl<const SAMPLING: bool> clap::FromArgMatches for SettingFlags<SAMPLING> {
 }
 
 impl Flag {
+    /// Keys of all settings that the flag sets. Those of `--form` belong to two methods.
+    fn keys(&self) -> impl Iterator<Item = &'static str> {
+        let other = (self.name == "form").then_some("scp.form");
+        std::iter::once(self.key).chain(other)
+    }
+
     fn arg(&self, defaults: &Value) -> Arg {
         let default =
             match (defaults.pointer(&format!("/{}", self.key.replace('.', "/"))), self.key) {

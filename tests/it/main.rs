@@ -22,6 +22,7 @@ mod models;
 mod offline;
 mod peers;
 mod profile;
+mod recommend;
 mod snapshots;
 mod split;
 mod switches;

@@ -177,6 +177,11 @@ fn json_has_the_recorded_shape() {
     let mut list = sandbox.command(&list);
     let list = list.env("HF_HOME", sandbox.path("none")).env_remove("HF_HUB_CACHE");
     assert_snapshot!("json-models-list", shape_of(Run::of(list.output().unwrap())));
+    let recommend = ["models", "recommend", "--seconds", "0.1", "--models-dir", "none", "--json"];
+    let mut recommend = sandbox.command(&[&recommend[..], &["--quiet"]].concat());
+    let recommend = recommend.env("HF_HOME", sandbox.path("none")).env_remove("HF_HUB_CACHE");
+    let recommend = Run::of(recommend.output().unwrap());
+    assert_snapshot!("json-models-recommend", shape_of(recommend));
     if std::env::var("IDIOLECT_TEST_LM").or(std::env::var("IDIOLECT_TEST_ENCODER")).is_err() {
         let names = [SMALL_LM, DEFAULT_ENCODER];
         json_of(&sandbox, "models-verify", &["models", "verify", names[1]]);

@@ -116,7 +116,7 @@ fn text_case<'a, D: Decoder>(
 
 /// Runs a prompt of `n` tokens and returns its cache. Also computes the logits after the last
 /// token, as a completion needs them.
-fn prefill<D: Decoder>(
+pub(in crate::cli) fn prefill<D: Decoder>(
     decoder: &D,
     n: usize,
     sequence: usize,
@@ -134,7 +134,7 @@ fn prefill<D: Decoder>(
 }
 
 /// Runs one more token of every sequence.
-fn write_one<D: Decoder>(
+pub(in crate::cli) fn write_one<D: Decoder>(
     decoder: &D,
     caches: &mut [KvCache<D::Layout>],
     place: usize,

@@ -41,11 +41,7 @@ impl Machine {
                 n => n,
             },
             isa: context.isa()?.name(),
-            device: match context.device()? {
-                candle_core::Device::Cpu => "cpu".to_owned(),
-                candle_core::Device::Cuda(_) => gpu().unwrap_or_else(|| "cuda".to_owned()),
-                candle_core::Device::Metal(_) => "metal".to_owned(),
-            },
+            device: device_name(&context.device()?),
             lm: lm(context).unwrap_or(Value::Null),
             encoder: encoder(context).unwrap_or(Value::Null),
             peak_resident_bytes: None,
@@ -120,6 +116,15 @@ fn cpu() -> Option<String> {
         .or_else(|| std::env::var("PROCESSOR_IDENTIFIER").ok())
 }
 
+/// Name of a device: `cpu`, `metal`, or the names of the GPUs that the driver lists.
+pub(in crate::cli) fn device_name(device: &candle_core::Device) -> String {
+    match device {
+        candle_core::Device::Cpu => "cpu".to_owned(),
+        candle_core::Device::Cuda(_) => gpu().unwrap_or_else(|| "cuda".to_owned()),
+        candle_core::Device::Metal(_) => "metal".to_owned(),
+    }
+}
+
 fn gpu() -> Option<String> {
     said("nvidia-smi", &["--query-gpu=name,memory.total", "--format=csv,noheader"])
         .map(|names| names.lines().collect::<Vec<_>>().join("; "))
@@ -133,7 +138,7 @@ fn os() -> String {
 }
 
 /// Output of another program; `None` if it is missing, fails or prints nothing.
-fn said(program: &str, arguments: &[&str]) -> Option<String> {
+pub(in crate::cli) fn said(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)

@@ -1,7 +1,7 @@
 //! `idiolect bench`: speed of this machine with these models.
 
-mod decoding;
-mod machine;
+pub(super) mod decoding;
+pub(super) mod machine;
 mod replay;
 mod rounds;
 mod whole;

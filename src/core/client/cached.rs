@@ -183,7 +183,7 @@ impl<'a> CachedLm<'a> {
             mask: steered.and_then(Steered::mask),
             sampling: Sampling { seed: seed_of(&key), ..sampling },
             max_tokens,
-            stop: Vec::new(),
+            stop: fitted.stop(),
             eos: Eos::Stop,
             constraint,
             on_text: stripped.as_ref().map(StrippedStream::receiver),

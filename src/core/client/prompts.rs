@@ -64,7 +64,12 @@ impl FittedPrompts {
     }
 
     pub(super) fn prompts(&self) -> Vec<Prompt> {
-        self.0.iter().map(|fitted| Prompt::Chat(fitted.chat.clone())).collect()
+        self.0.iter().map(|fitted| fitted.prompt.clone()).collect()
+    }
+
+    /// Texts that end the answer: the separator of the user's document.
+    pub(super) fn stop(&self) -> Vec<String> {
+        self.0.first().and_then(|fitted| fitted.stop.clone()).into_iter().collect()
     }
 
     /// Parts left out of the user's prompt. Those left out of the contrast prompts are not
@@ -86,5 +91,41 @@ impl FittedPrompts {
 
 /// Adds one prompt to a key.
 pub(super) fn with_prompt(key: KeyBuilder, fitted: &Fitted) -> KeyBuilder {
-    key.with("prompt", serde_json::to_vec(&fitted.chat).unwrap_or_default())
+    match &fitted.prompt {
+        Prompt::Chat(chat) => key.with("prompt", serde_json::to_vec(chat).unwrap_or_default()),
+        Prompt::Text(text) | Prompt::Raw(text) => {
+            key.with("document", text).with("stop", fitted.stop.as_deref().unwrap_or_default())
+        }
+        Prompt::Tokens(ids) => key.with("tokens", serde_json::to_vec(ids).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::Key;
+    use idiolect_engine::lm::{Chat, Role};
+
+    fn key(prompt: Prompt, stop: Option<&str>) -> Key {
+        let stop = stop.map(str::to_owned);
+        let fitted = Fitted { prompt, stop, prompt_tokens: 1, cut: Vec::new() };
+        with_prompt(Key::of("scp"), &fitted).finish()
+    }
+
+    #[test]
+    fn conversations_have_the_keys_of_before_there_were_documents() {
+        let chat = Chat::default().with(Role::System, "Be \"you\".").with(Role::User, "Hi");
+        let json = r#"{"messages":[{"role":"system","content":"Be \"you\"."},{"role":"user","content":"Hi"}],"answer_start":""}"#;
+        let before = Key::of("scp").with("prompt", json).finish();
+        assert_eq!(key(Prompt::Chat(chat), None), before);
+    }
+
+    #[test]
+    fn keys_of_documents_differ_by_text_and_separator() {
+        let document = |text: &str, stop| key(Prompt::Text(text.to_owned()), Some(stop));
+        let one = document("a", "***");
+        assert_eq!(document("a", "***"), one);
+        assert_ne!(document("b", "***"), one);
+        assert_ne!(document("a", "---"), one);
+    }
 }

@@ -83,7 +83,8 @@ impl CachedLm<'_> {
     /// The text takes the place of the answer: after the label and one space, if the prompt asks
     /// for a label ([`opening`](crate::task::StageSpec::opening)). The label conditions the text
     /// and is not counted. The space belongs to the text, as it belongs to words in most
-    /// vocabularies. White space around the text is left out. The prompt is truncated to leave free
+    /// vocabularies. White space around the text is left out. The end of the text is not counted,
+    /// neither the end token of a conversation nor the separator of a document. The prompt is truncated to leave free
     /// the larger of `max_tokens` and the number of tokens of label and text, so all texts up to
     /// `max_tokens` get the same prompt.
     ///

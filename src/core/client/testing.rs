@@ -12,6 +12,7 @@ use crate::corpus::Key;
 use crate::steering::Vocabulary;
 use crate::task::Window;
 use crate::task::testing::ByWords;
+pub use crate::task::testing::text_of;
 use idiolect_engine::lm::{
     self, Completion, Constraint, Distributions, Finish, Prompt, Request, Sampling, Score,
     ScoreRequest, TokenCounts,
@@ -39,6 +40,8 @@ pub struct ScriptedRequest {
     pub sampling: Sampling,
     pub max_tokens: usize,
     pub constraint: Option<Constraint>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
 }
 
 impl Scripted {
@@ -128,14 +131,22 @@ impl Model for Scripted {
 
     fn generate(&self, request: Request) -> LocalBoxFuture<'_, lm::Result<Completion>> {
         async move {
-            let Request { mut prompts, combine, sampling, max_tokens, constraint, on_text, .. } =
-                request;
+            let Request {
+                mut prompts,
+                combine,
+                sampling,
+                max_tokens,
+                constraint,
+                stop,
+                on_text,
+                ..
+            } = request;
             let contrast = prompts.split_off(1);
             if combine.is_some() {
                 self.contrast.borrow_mut().push(contrast);
             }
             let prompt = prompts.remove(0);
-            let request = ScriptedRequest { prompt, sampling, max_tokens, constraint };
+            let request = ScriptedRequest { prompt, sampling, max_tokens, constraint, stop };
             let completion = self.answer(request)?;
             if let Some(mut on_text) = on_text {
                 completion.text.split_inclusive(' ').for_each(&mut *on_text);
@@ -196,13 +207,5 @@ impl Vocabulary for Scripted {
 
     fn token_counts(&self, text: &str) -> lm::Result<TokenCounts> {
         Ok([(0, text.matches("the").count() as u32)].into())
-    }
-}
-
-pub fn text_of(prompt: &Prompt) -> String {
-    match prompt {
-        Prompt::Chat(chat) => chat.messages.iter().map(|m| format!("{}\n", m.content)).collect(),
-        Prompt::Text(text) | Prompt::Raw(text) => text.clone(),
-        Prompt::Tokens(ids) => format!("{ids:?}"),
     }
 }

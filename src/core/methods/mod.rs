@@ -10,6 +10,7 @@
 //! [`Method::ALL`], and so to the command line, evaluations and the table of methods.
 
 mod attribution;
+mod completion;
 mod context;
 mod error;
 mod generated;
@@ -69,7 +70,7 @@ pub use idiolect::{
 };
 pub use idiolect_metrics::Bm25;
 pub use method::Method;
-pub use options::{History, MethodOptions, SamplingOverrides};
+pub use options::{History, MethodOptions, SamplingOverrides, ScpOptions};
 pub use prepared::{Given, PreparedPrompt};
 pub use run::{stages, table};
 pub use settings::SettingsError;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::idiolect::IdiolectOptions;
+use super::idiolect::{Form, IdiolectOptions};
 use crate::client::CachePolicy;
 use crate::corpus::{self, Target, View};
 use crate::difference::AnswerSettings;
@@ -59,6 +59,8 @@ pub struct MethodOptions {
     /// Maximum number of tokens of each difference and of the profile; `None` takes the task's
     /// limit.
     pub profile_max_tokens: Option<usize>,
+    /// Options of the method `scp`.
+    pub scp: ScpOptions,
     /// Options of the method `idiolect`.
     pub idiolect: IdiolectOptions,
     /// User whose past texts are used. Not a setting: it has no key.
@@ -135,12 +137,21 @@ impl Default for MethodOptions {
             sampling: SamplingOverrides::default(),
             max_tokens: None,
             profile_max_tokens: None,
+            scp: ScpOptions::default(),
             idiolect: IdiolectOptions::default(),
             history: History::Own,
             score_limit: None,
             reuse: CachePolicy::Stored,
         }
     }
+}
+
+/// Settings of the method `scp`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ScpOptions {
+    /// Form of past texts in the prompt; [`Form::Flat`] is the prompt of `rag`.
+    pub form: Form,
 }
 
 /// Sampling settings that replace the task's; see [`Sampling`].

@@ -256,7 +256,7 @@ mod tests {
             ("idiolect.phrases", "1.5", "`idiolect.phrases`: got `1.5`, expected a number from 0"),
             ("idiolect.lexical", "-1", "expected a number from 0"),
             ("idiolect.fit", "yes", "expected true or false"),
-            ("idiolect.form", "round", "`conversation` or `flat`"),
+            ("idiolect.form", "round", "one of `conversation`, `flat`, `completion`"),
             ("selector", "best", "`kmeans`"),
             ("idiolect.contrast", "loud", "expected none, context-steering"),
             ("idiolect.contrast", "peers,c=1", "expected a=1.0, b=0.2"),

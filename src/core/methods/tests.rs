@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod baselines;
+mod completion;
 mod idiolect;
 mod scores;
 mod specs;

@@ -27,9 +27,14 @@ impl Task {
 
     fn check_stage(&self, stage: Stage, spec: &StageSpec) -> Result<()> {
         let at = |key: &str| format!("stages.{}.{key}", stage.name());
-        if matches!(spec.ask, Ask::EachPast { .. }) && !stage.parts().contains(&Part::Past) {
+        let of_past = match spec.ask {
+            Ask::Once(_) => None,
+            Ask::EachPast { .. } => Some("turn"),
+            Ask::Document { .. } => Some("header"),
+        };
+        if let (Some(key), false) = (of_past, stage.parts().contains(&Part::Past)) {
             let message = "this stage has no past texts to take turns over; give `user`";
-            return Err(self.sources.wrong(spec.places.ask.clone(), &at("turn"), message));
+            return Err(self.sources.wrong(spec.places.ask.clone(), &at(key), message));
         }
         for (step, span) in spec.shorten.iter().zip(&spec.places.steps) {
             let (Step::Shorten { part, .. } | Step::Drop { part, .. }) = step;
@@ -54,6 +59,8 @@ impl Task {
             Slot::User => (places.ask.clone(), "user"),
             Slot::Turn => (places.ask.clone(), "turn"),
             Slot::Reject => (places.reject.clone(), "reject"),
+            Slot::Preamble => (places.preamble.clone(), "preamble"),
+            Slot::Header => (places.ask.clone(), "header"),
             Slot::Shared => {
                 let (span, line) = self.macro_place(error.line);
                 error.line = line;

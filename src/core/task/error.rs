@@ -108,6 +108,17 @@ pub enum Error {
         /// The model's window, in tokens.
         context: usize,
     },
+    /// The prompt is a conversation, and the model has no chat template.
+    #[error(
+        "the prompt of stage `{stage}` is a conversation: {source}. A base model can continue a \
+         document of past texts: methods scp and idiolect with `--form completion`"
+    )]
+    NoTemplate {
+        /// The stage.
+        stage: &'static str,
+        /// The error of the model.
+        source: lm::Error,
+    },
     /// The language model could not count tokens.
     #[error(transparent)]
     Lm(#[from] lm::Error),

@@ -1,6 +1,7 @@
 //! Parses a task: its tables, what it inherits, and the checks that need no stage.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,6 +105,9 @@ struct StageTable {
     user: Option<Spanned<String>>,
     turn: Option<Spanned<String>>,
     reject: Option<Spanned<String>>,
+    preamble: Option<Spanned<String>>,
+    separator: Option<Spanned<String>>,
+    header: Option<Spanned<String>>,
     shorten: Option<Vec<Spanned<StepTable>>>,
 }
 
@@ -157,23 +161,73 @@ impl TaskTable {
 }
 
 impl StageTable {
-    /// As [`TaskTable::over`]; a `user` replaces an inherited `turn` and the reverse.
-    fn over(self, base: Self) -> Self {
-        let (user, turn, reject) = match (self.user, self.turn) {
-            (None, None) => (base.user, base.turn, self.reject.or(base.reject)),
-            (None, turn) => (None, turn, self.reject.or(base.reject)),
-            (user, turn) => (user, turn, self.reject),
-        };
+    /// As [`TaskTable::over`]; of `user`, `turn` and `header` one replaces an inherited other one,
+    /// with what belongs to it.
+    fn over(self, mut base: Self) -> Self {
+        if self.user.is_some() {
+            (base.turn, base.reject, base.header) = (None, None, None);
+        }
+        if self.turn.is_some() {
+            (base.user, base.header) = (None, None);
+        }
+        if self.header.is_some() {
+            (base.user, base.turn, base.reject) = (None, None, None);
+        }
+        if self.user.is_some() || self.turn.is_some() {
+            (base.preamble, base.separator) = (None, None);
+        }
         Self {
             max_tokens: self.max_tokens.or(base.max_tokens),
             share_of_window: self.share_of_window.or(base.share_of_window),
             label: self.label.or(base.label),
             sampling: self.sampling.or(base.sampling),
             system: self.system.or(base.system),
-            user,
-            turn,
-            reject,
+            user: self.user.or(base.user),
+            turn: self.turn.or(base.turn),
+            reject: self.reject.or(base.reject),
+            preamble: self.preamble.or(base.preamble),
+            separator: self.separator.or(base.separator),
+            header: self.header.or(base.header),
             shorten: self.shorten.or(base.shorten),
+        }
+    }
+}
+
+/// Byte range, if it is not the whole stage, field and message of a mistake in a stage.
+type StageMistake = (Option<Range<usize>>, &'static str, &'static str);
+
+impl StageTable {
+    /// Takes the templates of the prompt, with the byte range of the one that asks.
+    fn take_ask(&mut self) -> std::result::Result<(Ask, Range<usize>), StageMistake> {
+        let given = (self.user.take(), self.turn.take(), self.header.take());
+        let reject = self.reject.take().map(Spanned::into_inner);
+        let (preamble, separator) = (self.preamble.take(), self.separator.take());
+        let of_document = preamble.is_some() || separator.is_some();
+        match given {
+            (Some(user), None, None) if reject.is_none() && !of_document => {
+                let span = user.span();
+                Ok((Ask::Once(user.into_inner()), span))
+            }
+            (None, Some(turn), None) if !of_document => {
+                let span = turn.span();
+                Ok((Ask::EachPast { turn: turn.into_inner(), reject }, span))
+            }
+            (None, None, Some(header)) if reject.is_none() => {
+                let separator = separator.ok_or((None, "separator", "is missing"))?;
+                let line = separator.get_ref().trim().to_owned();
+                if line.is_empty() || line.contains('\n') {
+                    let message = "is empty or has several lines; one line is needed";
+                    return Err((Some(separator.span()), "separator", message));
+                }
+                let (span, preamble) = (header.span(), preamble.map(Spanned::into_inner));
+                let header = header.into_inner();
+                Ok((Ask::Document { preamble, separator: line, header }, span))
+            }
+            _ => {
+                let message = "give either `user`, `turn` or `header`; `reject` goes with `turn`, \
+                               `preamble` and `separator` with `header`";
+                Err((None, "user", message))
+            }
         }
     }
 }
@@ -296,8 +350,11 @@ fn check_retrieval(sources: &Sources, retrieval: &Spanned<Vec<Field>>) -> Result
 fn stage_spec(sources: &Sources, stage: &str, table: Spanned<StageTable>) -> Result<StageSpec> {
     let at = |key: &str| format!("stages.{stage}.{key}");
     let span = table.span();
-    let table = table.into_inner();
+    let mut table = table.into_inner();
     let required = |field: &str| sources.wrong(span.clone(), &at(field), "is missing");
+    let reject_span = table.reject.as_ref().map(Spanned::span);
+    let preamble_span = table.preamble.as_ref().map(Spanned::span);
+    let asked = table.take_ask();
     let max_tokens = table.max_tokens.ok_or_else(|| required("max_tokens"))?;
     if *max_tokens.get_ref() == 0 {
         return Err(sources.wrong(max_tokens.span(), &at("max_tokens"), "is 0"));
@@ -306,19 +363,9 @@ fn stage_spec(sources: &Sources, stage: &str, table: Spanned<StageTable>) -> Res
     check_share(sources, &share_of_window, &at("share_of_window"))?;
     let sampling = table.sampling.ok_or_else(|| required("sampling"))?;
     check_sampling(sources, &sampling, &at("sampling"))?;
-    let reject_span = table.reject.as_ref().map(Spanned::span);
-    let (ask, ask_span) = match (table.user, table.turn, table.reject) {
-        (Some(user), None, None) => (Ask::Once(user.get_ref().clone()), user.span()),
-        (None, Some(turn), reject) => {
-            let span = turn.span();
-            let (turn, reject) = (turn.into_inner(), reject.map(Spanned::into_inner));
-            (Ask::EachPast { turn, reject }, span)
-        }
-        _ => {
-            let message = "give either `user` or `turn`; `reject` goes with `turn`";
-            return Err(sources.wrong(span, &at("user"), message));
-        }
-    };
+    let (ask, ask_span) = asked.map_err(|(wrong, field, message)| {
+        sources.wrong(wrong.unwrap_or(span.clone()), &at(field), message)
+    })?;
     let (mut shorten, mut steps) = (Vec::new(), Vec::new());
     for step in table.shorten.into_iter().flatten() {
         let span = step.span();
@@ -334,6 +381,7 @@ fn stage_spec(sources: &Sources, stage: &str, table: Spanned<StageTable>) -> Res
             system: table.system.as_ref().map(Spanned::span).unwrap_or_default(),
             ask: ask_span,
             reject: reject_span.unwrap_or_default(),
+            preamble: preamble_span.unwrap_or_default(),
             steps,
         },
         sampling: sampling.into_inner(),

@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::draft::{BlockSource, Draft, Field};
+use super::render::Rendered;
 use super::shorten::WordCounter;
 use super::{End, Error, Result, Stage, Step, Task, share_of};
-use idiolect_engine::lm::{self, Chat, Lm, Prompt};
+use idiolect_engine::lm::{self, Lm, Prompt};
+use idiolect_engine::model;
 
 /// Token counts that fitting needs; [`Lm`] implements it, and tests have their own.
 pub trait Window {
@@ -48,8 +50,10 @@ pub struct Cut {
 /// A prompt that fits the window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitted {
-    /// The conversation.
-    pub chat: Chat,
+    /// The conversation or document.
+    pub prompt: Prompt,
+    /// Text that ends the answer; see [`Rendered::stop`].
+    pub stop: Option<String>,
     /// Number of tokens of the prompt.
     pub prompt_tokens: usize,
     /// The cuts, in the order of the draft.
@@ -65,7 +69,8 @@ pub struct Fitted {
 /// same draft and window always give the same prompt.
 ///
 /// # Errors
-/// [`Error::TooSmall`] if the prompt is too long after all steps.
+/// [`Error::TooSmall`] if the prompt is too long after all steps; [`Error::NoTemplate`] if it is a
+/// conversation and the model has no chat template.
 pub fn fit(
     task: &Task,
     stage: Stage,
@@ -79,13 +84,17 @@ pub fn fit(
     limit_fields(&mut short, share_of(window.context(), task.field_share), &mut words)?;
     let mut steps = task.stage(stage)?.shorten.iter().peekable();
     loop {
-        let chat = task.render(stage, &short)?;
-        let prompt = Prompt::Chat(chat);
-        let prompt_tokens = window.count(&prompt)?;
+        let Rendered { prompt, stop } = task.render(stage, &short)?;
+        let prompt_tokens = window.count(&prompt).map_err(|error| match error {
+            lm::Error::Model(model::Error::NoTemplate(_)) => {
+                Error::NoTemplate { stage: stage.name(), source: error }
+            }
+            other => other.into(),
+        })?;
         let excess = (prompt_tokens + max_tokens).saturating_sub(window.context());
-        if let (0, Prompt::Chat(chat)) = (excess, prompt) {
+        if excess == 0 {
             let cut = cuts(stage, draft, &short, window)?;
-            return Ok(Fitted { chat, prompt_tokens, cut });
+            return Ok(Fitted { prompt, stop, prompt_tokens, cut });
         }
         // If a step can free nothing more, continue with the next one.
         loop {
@@ -236,7 +245,7 @@ fn cuts(stage: Stage, draft: &Draft, short: &Draft, window: &dyn Window) -> Resu
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::draft::Part;
-    use super::super::testing::{ByWords, RAG, SCP, block};
+    use super::super::testing::{ByWords, COMPLETION, RAG, SCP, block, text_of};
     use super::*;
     use proptest::prelude::*;
 
@@ -260,7 +269,7 @@ mod tests {
     fn a_prompt_with_room_is_left_alone() {
         let fitted = fit(&task(), RAG, &rag(60, 3, 40), &ByWords(10_000), 100).unwrap();
         assert_eq!(fitted.cut, []);
-        assert!(fitted.chat.messages[1].content.contains("past2"));
+        assert!(text_of(&fitted.prompt).contains("past2"));
     }
 
     #[test]
@@ -287,8 +296,8 @@ mod tests {
         assert!(!dropped.is_empty());
         assert_eq!(dropped.last().unwrap().of.item.as_deref(), Some("past5-item"));
         assert!(dropped.iter().all(|c| c.kept_tokens == 0 && c.of_tokens > 190), "{dropped:?}");
-        assert!(!fitted.chat.messages[1].content.contains("past5"));
-        assert!(fitted.chat.messages[1].content.contains("past0"));
+        assert!(!text_of(&fitted.prompt).contains("past5"));
+        assert!(text_of(&fitted.prompt).contains("past0"));
     }
 
     #[test]
@@ -324,14 +333,13 @@ mod tests {
         ) {
             let (task, window) = (task(), ByWords(context));
             let draft = rag(description, n, words);
-            for stage in [RAG, SCP] {
+            for stage in [RAG, SCP, COMPLETION] {
                 match fit(&task, stage, &draft, &window, 100) {
                     Ok(fitted) => {
-                        let tokens = window.count(&Prompt::Chat(fitted.chat.clone())).unwrap();
+                        let tokens = window.count(&fitted.prompt).unwrap();
                         prop_assert_eq!(tokens, fitted.prompt_tokens);
                         prop_assert!(tokens + 100 <= context);
-                        let text: String =
-                            fitted.chat.messages.iter().map(|m| m.content.clone() + "\n").collect();
+                        let text = text_of(&fitted.prompt);
                         for i in 0..n {
                             let mark = format!("past{i}-item");
                             let dropped = fitted.cut.iter().any(|c| {

@@ -28,6 +28,7 @@ pub use error::Error;
 pub use fit::{Cut, Fitted, Window, fit};
 pub use label::{LabelStrip, strip_label};
 pub use measure::Measure;
+pub use render::Rendered;
 pub use stage::Stage;
 pub use standard::{Dimension, DimensionText, split_by_dimension};
 pub use statements::{Direction, Figures};
@@ -103,14 +104,15 @@ pub struct StageSpec {
 struct StagePlaces {
     stage: Range<usize>,
     system: Range<usize>,
-    /// The template `user` or `turn`.
+    /// The template `user`, `turn` or `header`.
     ask: Range<usize>,
     reject: Range<usize>,
+    preamble: Range<usize>,
     /// Steps of shortening, in their order.
     steps: Vec<Range<usize>>,
 }
 
-/// Templates of the user's messages in the conversation.
+/// Templates of the user's messages in the conversation, or of a document.
 #[derive(Debug, Clone)]
 enum Ask {
     /// A single message.
@@ -122,6 +124,16 @@ enum Ask {
         /// Template of the message that rejects the negative example of a past text, before the
         /// past text is given as the answer. If `None`, negative examples are not shown.
         reject: Option<String>,
+    },
+    /// No conversation: a document of past texts, each after a separator and its header, that ends
+    /// with the header of the target.
+    Document {
+        /// Template of the first lines.
+        preamble: Option<String>,
+        /// Line before each header. What follows the prompt ends where it comes again.
+        separator: String,
+        /// Template of the header.
+        header: String,
     },
 }
 
@@ -219,12 +231,12 @@ impl Task {
 
 impl StageSpec {
     /// Returns the label that the prompt asks the answer to begin with; empty in a conversation of
-    /// past texts, because the answers shown there have no label.
+    /// past texts and in a document, because the texts shown there have no label.
     #[must_use]
     pub fn opening(&self) -> &str {
         match self.ask {
             Ask::Once(_) => &self.label,
-            Ask::EachPast { .. } => "",
+            Ask::EachPast { .. } | Ask::Document { .. } => "",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Renders templates and fields to a conversation.
+//! Renders templates and fields to a conversation or a document.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -6,13 +6,24 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::draft::{Block, Draft, Part};
 use super::{Ask, Error, Field, Result, Stage, StageSpec, Task};
-use idiolect_engine::lm::{Chat, Role};
+use idiolect_engine::lm::{Chat, Prompt, Role};
+
+/// A rendered draft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// A conversation, or a document as a text that is encoded as data.
+    pub prompt: Prompt,
+    /// Text that ends the answer besides the model's end tokens: the separator of a document.
+    pub stop: Option<String>,
+}
 
 impl Task {
-    /// Returns the conversation of a draft at one stage.
+    /// Returns the prompt of a draft at one stage.
     ///
-    /// Fields are values, not templates: their text appears unchanged in the prompt.
-    pub fn render(&self, stage: Stage, draft: &Draft) -> Result<Chat> {
+    /// Fields are values, not templates: their text appears unchanged in the prompt. In a document
+    /// the white space around past texts is left out, and the separator is repeated, joined by
+    /// spaces, until no part of the document contains it, so that no text can look like a new entry.
+    pub fn render(&self, stage: Stage, draft: &Draft) -> Result<Rendered> {
         self.try_render(stage, self.stage(stage)?, draft).map_err(|error| Error::Render {
             task: self.name.clone(),
             stage: stage.name(),
@@ -26,7 +37,7 @@ impl Task {
         stage: Stage,
         spec: &StageSpec,
         draft: &Draft,
-    ) -> Result<Chat, TemplateError> {
+    ) -> Result<Rendered, TemplateError> {
         let mut chat = Chat::default();
         let context = |turn| self.context(stage, &spec.label, draft, turn);
         if let Some(system) = &spec.system {
@@ -34,7 +45,7 @@ impl Task {
         }
         match &spec.ask {
             Ask::Once(user) => {
-                Ok(chat.with(Role::User, self.text(Slot::User, user, &context(None))?))
+                chat = chat.with(Role::User, self.text(Slot::User, user, &context(None))?);
             }
             Ask::EachPast { turn, reject } => {
                 let n_past = draft.part(Part::Past).count();
@@ -51,9 +62,25 @@ impl Task {
                         chat = chat.with(Role::Assistant, block.get(Field::Text));
                     }
                 }
-                Ok(chat)
+            }
+            Ask::Document { preamble, separator, header } => {
+                let preamble = match preamble {
+                    Some(preamble) => self.text(Slot::Preamble, preamble, &context(None))?,
+                    None => String::new(),
+                };
+                let blocks = draft.part(Part::Past).chain(draft.part(Part::Target));
+                let entries = blocks.enumerate().map(|(i, block)| {
+                    let header = self.text(Slot::Header, header, &context(Some((block, i))))?;
+                    Ok([header, block.get(Field::Text).trim().to_owned()])
+                });
+                return Ok(document(
+                    &preamble,
+                    separator,
+                    &entries.collect::<Result<Vec<_>, TemplateError>>()?,
+                ));
             }
         }
+        Ok(Rendered { prompt: Prompt::Chat(chat), stop: None })
     }
 
     fn context(
@@ -110,6 +137,29 @@ impl Task {
     }
 }
 
+/// Joins the entries of a document, each a header and a text. The text of the last one is what
+/// follows.
+fn document(preamble: &str, separator: &str, entries: &[[String; 2]]) -> Rendered {
+    let mut stop = separator.to_owned();
+    let parts = || entries.iter().flatten().map(String::as_str).chain([preamble]);
+    while parts().any(|part| part.contains(&stop)) {
+        stop = format!("{stop} {separator}");
+    }
+    let mut text = preamble.to_owned();
+    for [header, past] in entries {
+        for (before, part) in
+            [("\n\n", stop.as_str()), ("\n", header.as_str()), ("\n", past.as_str())]
+        {
+            if !part.is_empty() {
+                text.push_str(if text.is_empty() { "" } else { before });
+                text.push_str(part);
+            }
+        }
+    }
+    text.push('\n');
+    Rendered { prompt: Prompt::Text(text), stop: Some(stop) }
+}
+
 /// A template of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
@@ -118,6 +168,8 @@ pub(super) enum Slot {
     User,
     Turn,
     Reject,
+    Preamble,
+    Header,
 }
 
 /// An error of a template and its place.

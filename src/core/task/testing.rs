@@ -13,15 +13,17 @@ pub const SUMMARY: Stage = Stage::new("summary", &[Compared, Past]);
 pub const GENERATION: Stage = Stage::new("generation", &[Target, Past, Profile]);
 pub const RAG: Stage = Stage::new("rag", &[Target, Past]);
 pub const SCP: Stage = Stage::new("scp", &[Target, Past]);
+pub const COMPLETION: Stage = Stage::new("completion", &[Target, Past, Notes]);
 
 /// The stages of the built-in tasks. The modules that make the calls declare the same ones.
-pub const STAGES: [Stage; 23] = [
+pub const STAGES: [Stage; 24] = [
     DIFFERENCE,
     SUMMARY,
     GENERATION,
     Stage::new("non-perso", &[Target]),
     RAG,
     SCP,
+    COMPLETION,
     Stage::new("ccp", &[Target, Past]),
     Stage::new("idiolect", &[Target, Past, Notes]),
     Stage::new("intsum-summary", &[Past]),
@@ -52,6 +54,15 @@ pub fn draft(stage: Stage, order: Order) -> Draft {
         let n = if part.is_list() { 2 } else { 1 };
         draft.with_all(part, (1..=n).map(|i| block(&format!("{}{i}", part.name()), 0)))
     })
+}
+
+/// The text of a prompt, with a newline after each message.
+pub fn text_of(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Chat(chat) => chat.messages.iter().map(|m| format!("{}\n", m.content)).collect(),
+        Prompt::Text(text) | Prompt::Raw(text) => text.clone(),
+        Prompt::Tokens(ids) => format!("{ids:?}"),
+    }
 }
 
 /// A window that counts each word as one token; holds its length in tokens.

@@ -70,6 +70,14 @@ impl Tiny {
         }
     }
 
+    /// Removes the token that begins a turn, so that the model has no chat template: a base model.
+    pub fn base(mut self) -> Self {
+        let mut tokens = vocabulary();
+        tokens[257] = "<|unused|>".to_owned();
+        self.values.push(("tokenizer.ggml.tokens".to_owned(), Value::Strings(tokens)));
+        self
+    }
+
     /// Starts the model.
     pub fn lm(&self) -> Lm {
         let folder = tempfile::tempdir().unwrap();
@@ -138,9 +146,6 @@ impl Tiny {
     fn metadata(&self) -> Writer {
         let key = |name: &str| format!("{}.{name}", self.architecture);
         let count = |n: usize| Value::Unsigned(n as u64);
-        let mut tokens: Vec<String> =
-            (0..=255u8).map(|byte| byte_letter(byte).to_string()).collect();
-        tokens.extend(["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map(str::to_owned));
         let kinds = (0..N_TOKENS).map(|id| if id < 256 { 1 } else { 3 }).collect();
         let mut values = vec![
             ("general.architecture".to_owned(), Value::String(self.architecture.to_owned())),
@@ -157,7 +162,7 @@ impl Tiny {
             (key("rope.freq_base"), Value::F32(10_000.0)),
             ("tokenizer.ggml.model".to_owned(), Value::String("gpt2".to_owned())),
             ("tokenizer.ggml.pre".to_owned(), Value::String("smollm".to_owned())),
-            ("tokenizer.ggml.tokens".to_owned(), Value::Strings(tokens)),
+            ("tokenizer.ggml.tokens".to_owned(), Value::Strings(vocabulary())),
             ("tokenizer.ggml.token_type".to_owned(), Value::Integers(kinds)),
             ("tokenizer.ggml.merges".to_owned(), Value::Strings(Vec::new())),
             ("tokenizer.ggml.bos_token_id".to_owned(), Value::Unsigned(256)),
@@ -265,6 +270,12 @@ impl Builder<'_> {
             _ => values,
         }
     }
+}
+
+/// The tokens, in the order of their ids.
+fn vocabulary() -> Vec<String> {
+    let bytes = (0..=255u8).map(|byte| byte_letter(byte).to_string());
+    bytes.chain(["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map(str::to_owned)).collect()
 }
 
 /// The letter that stands for a byte in a GPT-2 vocabulary.

@@ -30,6 +30,9 @@ pub enum Error {
     /// The chat template cannot be rendered.
     #[error("chat template: {0}")]
     Chat(String),
+    /// The model has no chat template: it is a base model.
+    #[error("chat template: {0}")]
+    NoTemplate(String),
     /// A catalog entry is not valid.
     #[error("catalog entry {origin}: {what}")]
     Entry {

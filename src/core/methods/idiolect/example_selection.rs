@@ -1,7 +1,6 @@
 //! Selection and order of the user's past texts in a prompt.
 
-use super::Texts;
-use super::stage::STAGE;
+use super::{Form, Texts};
 use crate::corpus::Target;
 use crate::difference::Profile;
 use crate::methods::retrieval::{most_recent, most_relevant};
@@ -15,8 +14,8 @@ pub(super) struct ExampleSelection {
     pub(super) relevant: bool,
     /// Half as many texts.
     pub(super) half: bool,
-    /// Reversed order: the newest or most relevant text first in a conversation, last in a flat
-    /// prompt.
+    /// Reversed order: the newest or most relevant text first in a conversation or document, last
+    /// in a flat prompt.
     pub(super) reversed: bool,
     /// The model's summary of the older texts, shown among the notes.
     pub(super) summary: Option<Profile>,
@@ -41,7 +40,7 @@ impl ExampleSelection {
             true => most_relevant(context.task, target, history, n),
             false => most_recent(history, n),
         };
-        let last_counts_most = context.options.idiolect.form.stage() == STAGE;
+        let last_counts_most = context.options.idiolect.form != Form::Flat;
         if last_counts_most != self.reversed {
             past.reverse();
         }

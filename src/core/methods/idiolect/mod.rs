@@ -37,7 +37,7 @@ pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements,
 pub use statements::{measured_differences, stated_profile};
 
 use super::{MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result};
-use super::{intsum, rag};
+use super::{completion, intsum, rag};
 use crate::client::Steered;
 use crate::corpus::ReviewId;
 use crate::difference::statements::{StatementProfile, StatementStatus, revisions};
@@ -62,6 +62,7 @@ pub(super) static IDIOLECT: MethodSpec = MethodSpec {
             intsum::SUMMARY,
             rag::STAGE,
             stage::STAGE,
+            completion::STAGE,
         ],
         needs_history: true,
         needs_peers: |options| options.idiolect.needs_peers(),

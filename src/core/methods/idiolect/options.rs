@@ -14,6 +14,8 @@ pub enum Form {
     Conversation,
     /// All in one message.
     Flat,
+    /// Each is an entry of a plain document that the model continues, without chat template.
+    Completion,
 }
 
 /// Selection of the past texts in a prompt.

@@ -1,7 +1,7 @@
 //! The stage of the method's last call.
 
 use super::Form;
-use crate::methods::rag;
+use crate::methods::{completion, rag};
 use crate::task::{Part, Stage};
 
 /// Generates in a conversation as SCP does, with notes about the user before the target.
@@ -13,6 +13,7 @@ impl Form {
         match self {
             Self::Conversation => STAGE,
             Self::Flat => rag::STAGE,
+            Self::Completion => completion::STAGE,
         }
     }
 }

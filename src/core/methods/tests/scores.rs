@@ -157,16 +157,28 @@ fn a_score_is_what_the_language_model_says_of_text_behind_the_label() {
     let world = World::new();
     let inputs = MethodInputs { model: &lm, ..world.inputs() };
     let options = MethodOptions { n: 2, score_limit: Some(12), ..world.options() };
-    for (method, label) in [(Method::RAG, "[Review]: "), (Method::SCP, "")] {
-        let prepared = block_on(method.prepare(&inputs, &world.target("ann"), &options)).unwrap();
-        let scored = block_on(prepared.score(&inputs, &options, TEXT)).unwrap();
-        let chat = world.task.render(prepared.stage, &prepared.draft).unwrap();
+    let completion = {
+        let mut completion = options.clone();
+        completion.scp.form = Form::Completion;
+        completion
+    };
+    let cases = [
+        (Method::RAG, "[Review]: ", &options),
+        (Method::SCP, "", &options),
+        (Method::SCP, "", &completion),
+    ];
+    for (method, label, options) in cases {
+        let prepared = block_on(method.prepare(&inputs, &world.target("ann"), options)).unwrap();
+        let scored = block_on(prepared.score(&inputs, options, TEXT)).unwrap();
+        let rendered = world.task.render(prepared.stage, &prepared.draft).unwrap();
+        let is_document = matches!(rendered.prompt, Prompt::Text(_));
+        assert_eq!(is_document, options.scp.form == Form::Completion);
         let whole = format!("{label}{TEXT}");
-        let plain = block_on(lm.score(ScoreRequest::new(Prompt::Chat(chat), whole))).unwrap();
+        let plain = block_on(lm.score(ScoreRequest::new(rendered.prompt, whole))).unwrap();
         // A byte is a token here; the space before the text belongs to the text.
         let n_label = label.trim().len();
         assert_eq!(scored.logprobs, plain[0].logprobs[n_label..n_label + 12]);
-        let again = block_on(prepared.score(&inputs, &options, TEXT)).unwrap();
+        let again = block_on(prepared.score(&inputs, options, TEXT)).unwrap();
         assert_eq!((again.logprobs, again.reused), (scored.logprobs, true));
     }
 }

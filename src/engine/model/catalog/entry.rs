@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::shape::ModelShape;
 use crate::model::{Error, ModelKind, Pooling, Result};
 
 /// Catalog entry of one model: properties, files and sources.
@@ -32,6 +33,9 @@ pub struct Entry {
     /// Longest input of an encoder in tokens.
     #[serde(default)]
     pub max_tokens: Option<usize>,
+    /// Shape of a language model, for estimates of its speed.
+    #[serde(default)]
+    pub shape: Option<ModelShape>,
     /// Note to the user.
     #[serde(default)]
     pub note: Option<String>,
@@ -168,6 +172,9 @@ impl Entry {
             if let ModelSource::PythonParts { requirement, inside, parts } = source {
                 check_parts(&self.files, [requirement, inside], parts)?;
             }
+        }
+        if let Some(shape) = &self.shape {
+            shape.check()?;
         }
         let has = |name: &str| self.files.iter().any(|file| file.name == name);
         match self.kind {

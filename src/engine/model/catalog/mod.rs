@@ -14,6 +14,7 @@ pub(crate) mod hub_cache;
 mod locate;
 mod paths;
 pub(crate) mod record;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use super::ModelKind;
 pub(crate) use entry::of_part;
 pub use entry::{Entry, ModelFile, ModelSource, PackagePart};
 pub use locate::{FolderKind, Located};
+pub use shape::ModelShape;
 
 /// Catalog of the models known by name: those embedded in the program, those of the user's
 /// configuration (`idiolect/models/*.toml`), and those of the models folder (`*.toml`). A later

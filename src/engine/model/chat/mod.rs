@@ -71,10 +71,19 @@ impl Chat {
 #[derive(Debug)]
 pub struct ChatTemplate {
     /// The compiled template, or the reason there is none.
-    environment: std::result::Result<Environment<'static>, String>,
+    environment: std::result::Result<Environment<'static>, Unusable>,
     bos: String,
     eos: String,
     fingerprint: String,
+}
+
+/// Reason why there is no compiled template.
+#[derive(Debug)]
+enum Unusable {
+    /// The file has none.
+    Missing(String),
+    /// It cannot be parsed.
+    Malformed(String),
 }
 
 /// ChatML, for models that know `<|im_start|>` but have no template.
@@ -109,11 +118,11 @@ impl ChatTemplate {
             return Ok(Self::from_source(CHATML, &bos, &eos));
         }
         let mut template = Self::from_source("", &bos, &eos);
-        template.environment = Err(format!(
+        template.environment = Err(Unusable::Missing(format!(
             "{} has no `tokenizer.chat_template` and no `<|im_start|>` in its vocabulary. Hint: use \
              an instruction-tuned model, or complete plain text",
             gguf.path().display()
-        ));
+        )));
         Ok(template)
     }
 
@@ -127,7 +136,8 @@ impl ChatTemplate {
         }
         Self {
             environment: environment::build(NAME, source)
-                .map_err(|error| format!("cannot be parsed: {}", environment::describe(&error))),
+                .map_err(|error| environment::describe(&error))
+                .map_err(|why| Unusable::Malformed(format!("cannot be parsed: {why}"))),
             bos: bos.to_owned(),
             eos: eos.to_owned(),
             fingerprint: hex(&hash.finalize()),
@@ -166,7 +176,10 @@ impl ChatTemplate {
     }
 
     fn render_messages(&self, messages: &[Message]) -> Result<Vec<Piece>> {
-        let environment = self.environment.as_ref().map_err(|why| Error::Chat(why.clone()))?;
+        let environment = self.environment.as_ref().map_err(|why| match why {
+            Unusable::Missing(why) => Error::NoTemplate(why.clone()),
+            Unusable::Malformed(why) => Error::Chat(why.clone()),
+        })?;
         let placeholders = Placeholders::new(&self.fingerprint, messages);
         let shown: Vec<_> = messages
             .iter()

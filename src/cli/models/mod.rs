@@ -1,5 +1,7 @@
 //! `idiolect models`.
 
+mod recommend;
+
 use std::path::{Path, PathBuf};
 
 use idiolect::model::catalog::{Catalog, Entry, FolderKind, Located, ModelKind};
@@ -14,6 +16,7 @@ use super::output;
 #[command(after_help = "\
 Examples:
   idiolect models list
+  idiolect models recommend
   idiolect models fetch qwen2.5-coder-1.5b-instruct all-minilm-l6-v2
   idiolect models verify
   idiolect --lm \"$(idiolect models path qwen3-0.6b)\" lm complete --prompt \"Dear\"
@@ -29,6 +32,8 @@ pub(crate) struct Args {
 enum Command {
     /// List the models of the catalog, and where those on this machine are
     List,
+    #[command(about = "Recommend a language model for this machine")]
+    Recommend(recommend::Args),
     /// Download models
     Fetch {
         /// Names of the models, as in `models list`
@@ -53,6 +58,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let catalog = context.catalog()?;
     match args.command {
         Command::List => list(&catalog, context),
+        Command::Recommend(args) => recommend::run(&args, &catalog, context),
         Command::Fetch { names } => fetch_all(&names, &catalog, context),
         Command::Verify { names } => verify_all(&names, &catalog, context),
         Command::Path { name } => path(&name, &catalog, context),

@@ -1,4 +1,6 @@
-//! Checks that a language model fits into the free memory.
+//! Free memory, and whether a language model fits into it.
+
+mod cgroup;
 
 use anyhow::bail;
 use idiolect::model::LmFiles;
@@ -19,19 +21,19 @@ pub(crate) fn check(files: &LmFiles) -> anyhow::Result<()> {
     }
 }
 
-/// Bytes of memory that this process can still use, within the limits of its container; `None` if
-/// the system does not say.
-fn available() -> Option<u64> {
+/// Bytes of memory that this process can still use; `None` if the system does not say.
+///
+/// On Linux the smaller of `MemAvailable` (/proc/meminfo) and the room in the control groups of the
+/// process, versions 1 and 2. On other systems the memory that the system counts as available,
+/// without limits of containers.
+pub(crate) fn available() -> Option<u64> {
     let system = sysinfo::System::new_with_specifics(
         sysinfo::RefreshKind::nothing()
             .with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram()),
     )
     .ok()?;
     let free = system.available_memory();
-    let free = match system.cgroup_limits() {
-        Some(limits) => free.min(limits.free_memory),
-        None => free,
-    };
+    let free = cgroup::room().map_or(free, |room| free.min(room));
     (free > 0).then_some(free)
 }
 
