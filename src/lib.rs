@@ -42,6 +42,7 @@
 //!     peers: Some(&encoder),
 //!     task: &task,
 //!     progress: &Silent,
+//!     held_out: &[],
 //! };
 //! let options = MethodOptions::of(&task);
 //! let written = Method::DPL.write(&material, &target, &options, None);

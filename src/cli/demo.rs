@@ -91,6 +91,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         peers: Some(&encoder as _),
         task: &task,
         progress: context,
+        held_out: &[],
     };
     let options = MethodOptions {
         seed: args.seed,

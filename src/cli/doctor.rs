@@ -1,6 +1,7 @@
 //! `idiolect doctor`.
 
 use idiolect::corpus::Store;
+use idiolect::methods::CorpusStrengths;
 use idiolect::model::catalog::{Catalog, ModelKind};
 use idiolect::model::device;
 use idiolect::model::gguf::Gguf;
@@ -222,6 +223,7 @@ fn store(context: &Context, problems: &mut Vec<Problem>) -> Value {
             "items": counts.items,
             "reviews": counts.reviews,
             "vectors": store.vector_counts()?,
+            "strengths": CorpusStrengths::stored(&store)?,
         }))
     };
     read().unwrap_or_else(|error| {

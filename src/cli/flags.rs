@@ -57,7 +57,7 @@ const fn sampling(
     Flag { name, key, takes: Takes::Text(value), heading: SAMPLING, common, help }
 }
 
-const FLAGS: [Flag; 23] = [
+const FLAGS: [Flag; 27] = [
     flag(
         "n",
         "n",
@@ -144,6 +144,34 @@ const FLAGS: [Flag; 23] = [
          user's set phrases, 0 turns it off",
     ),
     idiolect(
+        "power",
+        "idiolect.power",
+        Takes::Text("X"),
+        "Power of the model's probabilities (experimental); below 1 for a model that is too sure of \
+         its next word [default: 1, or estimated]",
+    ),
+    idiolect(
+        "item-words",
+        "idiolect.item",
+        Takes::Text("X"),
+        "Strength of the word choice of others' texts on the item (experimental); raise it if item \
+         titles and descriptions say little [default: 0, or estimated]",
+    ),
+    idiolect(
+        "item-phrases",
+        "idiolect.item-phrases",
+        Takes::Text("SHARE"),
+        "Interpolation weight of the bigram/trigram cache of others' texts on the item, 0 to 1 \
+         (experimental) [default: 0, or estimated]",
+    ),
+    idiolect(
+        "estimate",
+        "idiolect.estimate",
+        Takes::Nothing("true"),
+        "Estimate the strengths that are not given, once for the corpus and the model, by the \
+         likelihood of texts of up to 32 users (experimental); takes minutes at the first use",
+    ),
+    idiolect(
         "guard-words",
         "idiolect.guard-words",
         Takes::Text("N"),
@@ -170,7 +198,8 @@ const FLAGS: [Flag; 23] = [
         "texts",
         "idiolect.texts",
         Takes::Name("WHICH", values::names_of::<Texts>),
-        "Past texts in the prompt: the newest, the most relevant to the target (experimental), or \
+        "Past texts in the prompt: the newest, the most relevant to the target (experimental), \
+         what makes texts of the corpus likelier of these two (estimated, experimental), or \
          chosen by what makes the user's own newest texts likelier (experimental, slower); try \
          relevant if the user writes about very different things",
     ),

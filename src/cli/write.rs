@@ -102,6 +102,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         peers: encoder.as_ref().map(|encoder| encoder as _),
         task: &task,
         progress: context,
+        held_out: &[],
     };
     if context.globals.json {
         let written = block_on(context, args.method.write(&material, &target, &options, None))??;

@@ -160,6 +160,7 @@ fn context<'a>(
         n_seeds: 1,
         score_limit: None,
         metrics,
+        held_out: &[],
     }
 }
 

@@ -24,6 +24,15 @@
 //! let lm = Lm::load(&catalog.lm("smollm2-135m-instruct")?, &LoadOptions::default())?;
 //! let store = Store::open_existing("idiolect.sqlite".as_ref())?;
 //! let task = Task::load(Task::DEFAULT)?;
+//! let options = PlanOptions {
+//!     part: idiolect_core::corpus::split::SplitPart::Test,
+//!     users: Some(60),
+//!     wrong_users: 3,
+//!     pairs: 0,
+//!     peers_any_time: false,
+//!     seed: 42,
+//! };
+//! let plan = Plan::new(&store, &store.split("default")?, &options, None)?;
 //! let context = EvalContext {
 //!     store: &store,
 //!     model: &lm,
@@ -34,16 +43,8 @@
 //!     n_seeds: 1,
 //!     score_limit: Some(200),
 //!     metrics: &MetricSet::new(&[MetricGroup::Likelihood]),
+//!     held_out: &plan.held_out(),
 //! };
-//! let options = PlanOptions {
-//!     part: idiolect_core::corpus::split::SplitPart::Test,
-//!     users: Some(60),
-//!     wrong_users: 3,
-//!     pairs: 0,
-//!     peers_any_time: false,
-//!     seed: 42,
-//! };
-//! let plan = Plan::new(&store, &store.split("default")?, &options, None)?;
 //! let methods = [Method::NON_PERSO, Method::RAG];
 //! let results = run(&context, &plan, &methods, Shard::WHOLE, &Silent);
 //! println!("{} methods", futures::executor::block_on(results)?.methods.len());

@@ -123,6 +123,12 @@ impl Plan {
         Ok(Self { options: *options, cases, swaps, own, n_users: users.len() })
     }
 
+    /// Held-out texts of every user of the split, of any part.
+    #[must_use]
+    pub fn held_out(&self) -> Vec<ReviewId> {
+        self.own.values().flatten().map(|stored| stored.id).collect()
+    }
+
     /// Number of users with a case.
     #[must_use]
     pub(crate) fn n_users(&self) -> usize {

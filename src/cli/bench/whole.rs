@@ -135,6 +135,7 @@ fn personalize(
         peers: Some(encoder as _),
         task: &task,
         progress: &Silent,
+        held_out: &[],
     };
     let options = MethodOptions {
         max_tokens: Some(sample::TEXT_TOKENS),

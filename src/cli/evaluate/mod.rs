@@ -173,6 +173,7 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         (Some(name), true) => Some(context.lm_named(name)?),
         _ => None,
     };
+    let held_out = plan.held_out();
     let eval = EvalContext {
         store: &store,
         model: &lm,
@@ -183,6 +184,7 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         n_seeds: args.seeds,
         score_limit: (args.score_tokens > 0).then_some(args.score_tokens),
         metrics: &measures,
+        held_out: &held_out,
     };
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     let results = block_on(context, run_plan(&eval, &plan, &args.methods, shard, context))??;

@@ -164,7 +164,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let options = options(&args, &task)?;
     let (lm, encoder) = (context.lm()?, context.encoder()?);
     let (model, peers) = (&lm, Some(&encoder as _));
-    let material = MethodInputs { view, model, peers, task: &task, progress: context };
+    let material =
+        MethodInputs { view, model, peers, task: &task, progress: context, held_out: &[] };
     match args.method {
         ProfileKind::Idiolect => statements::run(&args, &material, &options, context),
         ProfileKind::Dpl => dpl::show(&material, &args.user, target.as_ref(), &options, context),

@@ -1,11 +1,13 @@
 //! Scores of given texts under the prompts that would generate them.
 
+use std::sync::PoisonError;
+
 use serde::{Deserialize, Serialize};
 
 use super::prompts::{FittedPrompts, with_prompt};
 use super::{CachedLm, ContrastPrompts, Result};
 use crate::corpus::{Key, ReviewId};
-use crate::steering::Steering;
+use crate::steering::{DistributionRecorder, ObservedPosition, Steering};
 use crate::task::{Cut, Draft, Stage, Window};
 use idiolect_engine::lm::{self, CombineLogits, Score, ScoreRequest};
 
@@ -158,6 +160,38 @@ impl CachedLm<'_> {
             Scored::of(score.map(|score| score.logprobs).unwrap_or_default(), cut, reused)
         });
         Ok(scored.collect())
+    }
+}
+
+/// A text as the model sees it under a prompt.
+pub(crate) struct Observed {
+    /// Tokens of the label, if the prompt asks for one, and of the text.
+    pub(crate) tokens: Vec<u32>,
+    /// Index of the first token that counts.
+    pub(crate) first: usize,
+    /// Distributions at the tokens that count.
+    pub(crate) positions: Vec<ObservedPosition>,
+}
+
+impl CachedLm<'_> {
+    /// Records the model's distributions at the tokens of a text that [`CachedLm::score`] would
+    /// score, with the log-probabilities of the tokens `listed`. Nothing is stored.
+    pub(crate) async fn observe(&self, call: ScoreCall<'_>, listed: Vec<u32>) -> Result<Observed> {
+        let text = Continuation::of(self, &call)?;
+        let plain = ContrastPrompts::default();
+        let fitted = self.fit_all(call.stage, &call.draft, &plain, None, text.room)?;
+        let (recorder, seen) = DistributionRecorder::new(listed);
+        let request = ScoreRequest {
+            prompts: fitted.prompts(),
+            combine: vec![Some(Box::new(recorder))],
+            continuation: text.whole.clone(),
+        };
+        let scores = self.model.score(request).await?;
+        let tokens = scores.into_iter().next().map(|score| score.tokens).unwrap_or_default();
+        let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let limit = call.limit.unwrap_or(usize::MAX);
+        let positions = seen.into_iter().skip(text.n_opening).take(limit).collect();
+        Ok(Observed { tokens, first: text.n_opening, positions })
     }
 }
 

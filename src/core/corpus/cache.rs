@@ -21,6 +21,12 @@ impl Store {
         })
     }
 
+    /// All derived values of a kind, in the order in which they were made.
+    pub fn derived_values(&self, kind: &str) -> Result<Vec<String>> {
+        let sql = "SELECT value FROM derived WHERE kind = ?1 ORDER BY made, id";
+        self.list(sql, [kind], |row| row.get(0))
+    }
+
     /// Stores a derived value and the reviews it was computed from. The value is deleted when one
     /// of these reviews is deleted. If one of them no longer exists, nothing is stored, because the
     /// value is already out of date.

@@ -22,6 +22,9 @@ pub struct MethodInputs<'a> {
     pub task: &'a Task,
     /// Receives the progress of the work.
     pub progress: &'a dyn Progress,
+    /// Reviews of all users that an evaluation holds out: nothing is estimated from them. Empty
+    /// outside of an evaluation.
+    pub held_out: &'a [ReviewId],
 }
 
 impl MethodInputs<'_> {
@@ -56,6 +59,8 @@ pub(super) struct MethodContext<'a> {
     /// The task without the dimensions that are left out.
     pub(super) task: &'a Task,
     pub(super) progress: &'a dyn Progress,
+    /// Reviews that nothing is estimated from.
+    pub(super) held_out: &'a [ReviewId],
     pub(super) options: &'a MethodOptions,
     /// `None` for a profile that is made without a target.
     pub(super) target: Option<&'a Target>,
@@ -86,10 +91,22 @@ impl<'a> MethodContext<'a> {
         user: &'a str,
         options: &'a MethodOptions,
     ) -> Self {
-        let MethodInputs { view, model, peers, task, progress } = inputs.clone();
+        let MethodInputs { view, model, peers, task, progress, held_out } = inputs.clone();
         let calls = inputs.calls(options);
         let (target, author) = (None, user);
-        Self { method, view, model, peers, task, progress, options, target, author, calls }
+        Self {
+            method,
+            view,
+            model,
+            peers,
+            task,
+            progress,
+            held_out,
+            options,
+            target,
+            author,
+            calls,
+        }
     }
 
     /// A user's visible reviews with their items, oldest first; reviews without text are left out.

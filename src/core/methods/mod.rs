@@ -65,8 +65,8 @@ pub use dpl::{Profiled, profile};
 pub use error::Error;
 pub use generated::Generated;
 pub use idiolect::{
-    Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts, measured_differences,
-    stated_profile,
+    CorpusStrengths, Extraction, Form, IdiolectOptions, LexicalOptions, Rule, Statements, Term,
+    Texts, measured_differences, stated_profile,
 };
 pub use idiolect_metrics::Bm25;
 pub use method::Method;

@@ -132,9 +132,12 @@ impl MethodOptions {
             "max-tokens" => (self.max_tokens? as f64, 1.0, MAX_TOKENS),
             "profile-max-tokens" => (self.profile_max_tokens? as f64, 1.0, MAX_TOKENS),
             "sampling.top-k" => (self.sampling.top_k? as f64, 0.0, 1e9),
-            "idiolect.lexical" => (f64::from(idiolect.lexical), 0.0, f64::from(f32::MAX)),
-            "idiolect.lexical-prior" => (idiolect.lexical_prior, 1.0, 1e9),
-            "idiolect.phrases" => (f64::from(idiolect.phrases), 0.0, 1.0),
+            "idiolect.power" => (f64::from(idiolect.power?), 0.1, 10.0),
+            "idiolect.lexical" => (f64::from(idiolect.lexical?), 0.0, f64::from(f32::MAX)),
+            "idiolect.lexical-prior" => (idiolect.lexical_prior?, 1.0, 1e9),
+            "idiolect.item" => (f64::from(idiolect.item?), 0.0, f64::from(f32::MAX)),
+            "idiolect.phrases" => (f64::from(idiolect.phrases?), 0.0, 1.0),
+            "idiolect.item-phrases" => (f64::from(idiolect.item_phrases?), 0.0, 1.0),
             "idiolect.distinct" => (f64::from(idiolect.distinct?), 0.0, 1.0),
             "idiolect.guard-words" => (idiolect.guard_words as f64, 0.0, 1000.0),
             "idiolect.best-of" => (idiolect.best_of as f64, 1.0, 1024.0),
@@ -220,7 +223,7 @@ mod tests {
         assert_eq!(options.without_dimensions, ["writing", "semantic"]);
         assert_eq!(options.history, History::None, "what has no key is kept");
         assert_eq!(options.sampling.temperature, Some(0.4));
-        assert_eq!((options.idiolect.lexical, options.idiolect.form), (0.8, Form::Flat));
+        assert_eq!((options.idiolect.lexical, options.idiolect.form), (Some(0.8), Form::Flat));
         assert!(matches!(options.idiolect.contrast, Contrast::Peers(peers) if peers.b == 0.3));
         let changed = options.changed_from(&MethodOptions::default());
         assert_eq!(changed["idiolect"]["lexical"].to_string(), "0.8");
@@ -234,7 +237,7 @@ mod tests {
         let text = "n = 3\n[idiolect]\nlexical = 1\nstatements = \"both\"\n";
         let mut options = MethodOptions::default();
         options.set_toml(text).unwrap();
-        assert_eq!((options.n, options.idiolect.lexical), (3, 1.0));
+        assert_eq!((options.n, options.idiolect.lexical), (3, Some(1.0)));
         assert_eq!(options.idiolect.statements, Statements::Both);
         // What is stored in results can be read again.
         let changed = options.changed_from(&MethodOptions::default());

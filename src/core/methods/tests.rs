@@ -73,7 +73,8 @@ impl World {
     fn inputs(&self) -> MethodInputs<'_> {
         let view = View::all(&self.store);
         let (model, task) = (&self.model, &self.task);
-        MethodInputs { view, model, peers: Some(&FirstPeers), task, progress: &Silent }
+        let peers = Some(&FirstPeers as _);
+        MethodInputs { view, model, peers, task, progress: &Silent, held_out: &[] }
     }
 
     fn target(&self, user: &str) -> Target {

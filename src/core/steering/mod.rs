@@ -9,17 +9,19 @@ mod context_steering;
 mod length_prior;
 mod ngram_blocklist;
 mod ngram_cache;
+mod observed;
 mod peer_contrast;
 mod plausible;
 mod top_k;
 mod unigrams;
 mod vocabulary;
 
-pub use length_prior::LengthPrior;
 pub(crate) use length_prior::WithLengthPrior;
+pub use length_prior::{LengthBackground, LengthPrior};
 pub use ngram_blocklist::NgramBlocklist;
-pub use ngram_cache::NgramCache;
-pub use unigrams::{LogitBias, UnigramCounts};
+pub use ngram_cache::{CACHE_PRIOR, NgramCache};
+pub use observed::{DistributionRecorder, ObservedPosition, ObservedPositions, POWERS};
+pub use unigrams::{LogitBias, UnigramCounts, bias_of_counts};
 pub use vocabulary::Vocabulary;
 
 use std::sync::Arc;
@@ -92,10 +94,17 @@ pub struct PeerContrast {
 pub struct Steering {
     /// The formula by which prompts are combined.
     pub contrast: Contrast,
+    /// Power of the combined probabilities, above 0: below 1 it flattens the distribution. `None`
+    /// leaves it as it is.
+    pub power: Option<f32>,
     /// Strength and bias: `strength · bias` is added to each token's score.
     pub lexical: Option<(f32, LogitBias)>,
+    /// Strength and bias of the choice of words in others' texts on the item.
+    pub item: Option<(f32, LogitBias)>,
     /// Interpolation weight, 0 to 1, and the user's n-gram cache.
     pub phrases: Option<(f32, NgramCache)>,
+    /// Interpolation weight, 0 to 1, and the n-gram cache of others' texts on the item.
+    pub item_phrases: Option<(f32, NgramCache)>,
 }
 
 /// The prompts that a steering reads in addition to the user's.
@@ -131,18 +140,12 @@ impl Steering {
             Contrast::TopK { k, weight, outside } => Box::new(TopKReward { k, weight, outside }),
             Contrast::Peers(contrast) => Box::new(PeerContrastRule::new(contrast)),
         };
-        let rule = match &self.lexical {
-            Some((strength, bias)) if *strength != 0.0 => {
-                Box::new(Biased { rule, strength: *strength, bias: bias.values() })
-            }
-            _ => rule,
+        let rule = match self.power {
+            Some(power) => Box::new(Powered { rule, power }),
+            None => rule,
         };
-        match &self.phrases {
-            Some((share, phrases)) if *share > 0.0 => {
-                Box::new(Mixed { rule, share: *share, phrases: phrases.clone() })
-            }
-            _ => rule,
-        }
+        let rule = [&self.lexical, &self.item].into_iter().flatten().fold(rule, biased);
+        [&self.phrases, &self.item_phrases].into_iter().flatten().fold(rule, mixed)
     }
 
     /// Cache key: the rule, its strengths and the hashes of the counts, which together determine
@@ -150,13 +153,54 @@ impl Steering {
     #[must_use]
     pub fn key(&self) -> String {
         let contrast = serde_json::to_string(&self.contrast).unwrap_or_default();
-        let lexical = self.lexical.as_ref().map(|(strength, bias)| (strength, bias.hash()));
-        let phrases = self.phrases.as_ref().map(|(share, phrases)| (share, phrases.hash()));
-        let named = [("", lexical), ("phrases ", phrases)];
+        let bias = |part: &Option<(f32, LogitBias)>| {
+            part.as_ref().map(|(strength, bias)| (*strength, bias.hash().to_owned()))
+        };
+        let cache = |part: &Option<(f32, NgramCache)>| {
+            part.as_ref().map(|(share, cache)| (*share, cache.hash().to_owned()))
+        };
+        let named = [
+            ("power ", self.power.map(|power| (power, String::new()))),
+            ("", bias(&self.lexical)),
+            ("item ", bias(&self.item)),
+            ("phrases ", cache(&self.phrases)),
+            ("item phrases ", cache(&self.item_phrases)),
+        ];
         named.iter().fold(contrast, |key, (name, part)| match part {
             Some((strength, hash)) => format!("{key} {name}{strength} {hash}"),
             None => key,
         })
+    }
+}
+
+/// A rule with a bias added, unless its strength is 0.
+fn biased(rule: Box<dyn CombineLogits>, bias: &(f32, LogitBias)) -> Box<dyn CombineLogits> {
+    let (strength, bias) = bias;
+    match *strength != 0.0 {
+        true => Box::new(Biased { rule, strength: *strength, bias: bias.values() }),
+        false => rule,
+    }
+}
+
+/// A rule interpolated with a cache, unless its weight is 0.
+fn mixed(rule: Box<dyn CombineLogits>, cache: &(f32, NgramCache)) -> Box<dyn CombineLogits> {
+    let (share, phrases) = cache;
+    match *share > 0.0 {
+        true => Box::new(Mixed { rule, share: *share, phrases: phrases.clone() }),
+        false => rule,
+    }
+}
+
+/// Another rule's scores multiplied by a power of the probabilities.
+struct Powered {
+    rule: Box<dyn CombineLogits>,
+    power: f32,
+}
+
+impl CombineLogits for Powered {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        self.rule.combine(step, combined);
+        combined.iter_mut().for_each(|score| *score *= self.power);
     }
 }
 

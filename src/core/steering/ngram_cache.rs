@@ -15,7 +15,7 @@ use super::Vocabulary;
 use idiolect_engine::lm::{self, CombineLogits, Distributions};
 
 /// `m`: pseudo-count of the estimate from the shorter context.
-const PRIOR: f32 = 3.0;
+pub const CACHE_PRIOR: f32 = 3.0;
 /// First element of the key of a one-token context; no vocabulary contains it.
 const NOTHING: u32 = u32::MAX;
 
@@ -85,6 +85,15 @@ impl NgramCache {
         &self.hash
     }
 
+    /// Counts of a token and of any token after the last token of `written`, and after its last two;
+    /// only as far as the texts contain these contexts.
+    #[must_use]
+    pub fn counts(&self, written: &[u32], id: u32) -> Vec<(u32, u32)> {
+        let (one, two) = self.behind(written);
+        let contexts = [one, two].into_iter().map_while(|context| context);
+        contexts.map(|next| (next.count(id) as u32, next.total)).collect()
+    }
+
     /// Counts after the last token and after the last two; `None` if the texts do not contain that
     /// context.
     fn behind(&self, written: &[u32]) -> (Option<&Next>, Option<&Next>) {
@@ -112,14 +121,14 @@ impl CombineLogits for Mixed {
         let (Some(one), two) = self.phrases.behind(step.written) else { return };
         let nothing = Next::default();
         let two = two.unwrap_or(&nothing);
-        let (n1, n2) = (one.total as f32 + PRIOR, two.total as f32 + PRIOR);
+        let (n1, n2) = (one.total as f32 + CACHE_PRIOR, two.total as f32 + CACHE_PRIOR);
         // Total factor of `p` in the mixture. All scores are relative to it, so the tokens that
         // were never seen after this context keep theirs.
-        let left = 1.0 - self.share + self.share * (PRIOR / n1) * (PRIOR / n2);
+        let left = 1.0 - self.share + self.share * (CACHE_PRIOR / n1) * (CACHE_PRIOR / n2);
         let norm = step.log_sum_exp(combined);
         // Every token that follows the last two tokens also follows the last one.
         for (id, count) in &one.counts {
-            let lent = two.count(*id) / n2 + PRIOR / n2 * (*count as f32 / n1);
+            let lent = two.count(*id) / n2 + CACHE_PRIOR / n2 * (*count as f32 / n1);
             if let Some(score) = combined.get_mut(*id as usize).filter(|score| score.is_finite()) {
                 *score = norm + ((*score - norm).exp() + self.share * lent / left).ln();
             }
@@ -160,7 +169,7 @@ mod tests {
                 .collect();
             for (id, p) in estimate.iter_mut().enumerate() {
                 let n = behind.iter().filter(|seen| **seen as usize == id).count() as f32;
-                *p = (n + PRIOR * *p) / (behind.len() as f32 + PRIOR);
+                *p = (n + CACHE_PRIOR * *p) / (behind.len() as f32 + CACHE_PRIOR);
             }
         }
         P.iter().zip(&estimate).map(|(p, c)| (1.0 - share) * p + share * c).collect()

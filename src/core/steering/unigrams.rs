@@ -64,25 +64,53 @@ impl UnigramCounts {
         self.total
     }
 
+    /// These counts without those of some of the texts.
+    #[must_use]
+    pub fn without(&self, some: &Self) -> Self {
+        let counts = self.counts.iter().zip(&some.counts);
+        let counts = counts.map(|(all, some)| all.saturating_sub(*some)).collect();
+        Self { counts, total: self.total.saturating_sub(some.total) }
+    }
+
+    /// Count of a token; 0 outside of the vocabulary.
+    #[must_use]
+    pub fn count(&self, id: u32) -> u32 {
+        self.counts.get(id as usize).copied().unwrap_or(0)
+    }
+
+    /// Smoothed share of a token in these texts, above 0 to 1.
+    #[must_use]
+    pub fn share(&self, id: u32) -> f64 {
+        let n_tokens = self.total as f64 + FLOOR * self.counts.len() as f64;
+        (f64::from(self.count(id)) + FLOOR) / n_tokens
+    }
+
     /// Score of each token against `others`, nats: positive if it is more frequent in these texts.
     /// `prior` is the pseudo-count of the others' distribution (Dirichlet prior).
     #[must_use]
     pub fn against(&self, others: &Self, prior: f64) -> LogitBias {
         let n_others = others.total as f64 + FLOOR * others.counts.len() as f64;
-        let n_own = self.total as f64 + prior;
+        let n_own = self.total as f64;
         let values: Arc<[f32]> = self
             .counts
             .iter()
             .zip(&others.counts)
             .map(|(own, other)| {
                 let p = (f64::from(*other) + FLOOR) / n_others;
-                let shrunk = (f64::from(*own) + prior * p) / n_own;
-                // Without a prior, a token that was never used would get minus infinity.
-                (shrunk / p).ln().max(MIN_SCORE) as f32
+                bias_of_counts(f64::from(*own), n_own, p, prior) as f32
             })
             .collect();
         LogitBias::new(values)
     }
+}
+
+/// Score of a token that occurs `n` times among `total` tokens, against its share `background` in
+/// other texts, nats. `prior` is the pseudo-count of the background (Dirichlet prior).
+#[must_use]
+pub fn bias_of_counts(n: f64, total: f64, background: f64, prior: f64) -> f64 {
+    let shrunk = (n + prior * background) / (total + prior);
+    // Without a prior, a token that was never used would get minus infinity.
+    (shrunk / background).ln().max(MIN_SCORE)
 }
 
 /// A score for each token of a vocabulary.

@@ -35,6 +35,10 @@ pub struct EvalContext<'a> {
     pub score_limit: Option<usize>,
     /// Requested metrics.
     pub metrics: &'a MetricSet,
+    /// Held-out texts of all users, which nothing is estimated from; see [`Plan::held_out`].
+    ///
+    /// [`Plan::held_out`]: crate::Plan::held_out
+    pub held_out: &'a [ReviewId],
 }
 
 /// Bits of a text with its number of tokens.
@@ -127,6 +131,7 @@ impl<'a> EvalContext<'a> {
     }
 
     fn material<'m>(&'m self, view: View<'m>, progress: &'m dyn Progress) -> MethodInputs<'m> {
-        MethodInputs { view, model: self.model, peers: self.peers, task: self.task, progress }
+        let EvalContext { model, peers, task, held_out, .. } = *self;
+        MethodInputs { view, model, peers, task, progress, held_out }
     }
 }

@@ -5,11 +5,12 @@
 //! a bounded grid around the given strength; those that read the same prompts are scored in one
 //! pass over a text.
 
+use super::LexicalOptions;
 use super::contrast_prompts::PeerPrompts;
 use super::example_selection::ExampleSelection;
 use super::leave_one_out::{held_out_examples, newest, without};
-use super::lexical::Lexica;
-use super::{IdiolectOptions, LexicalOptions};
+use super::lexical::{Lexica, on_item};
+use super::rule::Rule;
 use crate::client::{ContrastPrompts, ScoreCall, Scored};
 use crate::corpus::ReviewId;
 use crate::difference::HeldOutExample;
@@ -33,19 +34,12 @@ const PRIOR_TEXTS: f64 = 4.0;
 /// Strengths, given or fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Strengths {
-    /// Weight of the user's choice of words.
-    pub(super) lexical: Option<LexicalOptions>,
+    /// Strengths of the rules.
+    pub(super) rule: Rule,
     /// Contrast with the other prompts.
     pub(super) contrast: Contrast,
     /// Maximum number of prompts with peers' texts; `None` takes one for each representative.
     pub(super) peers: Option<usize>,
-}
-
-impl Strengths {
-    /// The strengths that the options give.
-    pub(super) fn given(settings: &IdiolectOptions) -> Self {
-        Self { lexical: settings.lexical_options(), contrast: settings.contrast, peers: None }
-    }
 }
 
 /// A candidate, and its gains in bits per token, summed over texts.
@@ -75,9 +69,9 @@ pub(super) async fn fitted_strengths(
     lexica: &Lexica<'_>,
     given: Strengths,
 ) -> Result<Strengths> {
-    let mut of_lexical = candidates(match given.lexical {
-        Some(_) => SCALE_GRID.to_vec(),
-        None => Vec::new(),
+    let mut of_lexical = candidates(match given.rule.lexical.strength > 0.0 {
+        true => SCALE_GRID.to_vec(),
+        false => Vec::new(),
     });
     let grid = grid(given.contrast);
     let mut of_contrast = candidates(
@@ -92,8 +86,8 @@ pub(super) async fn fitted_strengths(
         if rest.is_empty() {
             break;
         }
-        let phrases = context.options.idiolect.phrases;
-        let steering = lexica.steering(&rest, given.lexical, phrases)?;
+        let on_item = on_item(context, Some(&target))?;
+        let steering = lexica.steering(&rest, &on_item, &given.rule)?;
         let steering = Steering { contrast: given.contrast, ..steering };
         let past = selection.past(context, Some(&target), &rest);
         let prompts = PeerPrompts::of(context, &past, Some(&target), steering.needs())?;
@@ -120,11 +114,10 @@ pub(super) async fn fitted_strengths(
     let share = n_texts / (n_texts + PRIOR_TEXTS);
     let scale = best(&of_lexical).copied().unwrap_or(1.0);
     let (contrast, peers) = best(&of_contrast).copied().unwrap_or((given.contrast, None));
-    let lexical = given.lexical.map(|lexical| LexicalOptions {
-        strength: lerp(lexical.strength, scale * lexical.strength, share),
-        ..lexical
-    });
-    Ok(Strengths { lexical, contrast: shrink(given.contrast, contrast, share), peers })
+    let lexical = given.rule.lexical;
+    let strength = lerp(lexical.strength, scale * lexical.strength, share);
+    let rule = Rule { lexical: LexicalOptions { strength, ..lexical }, ..given.rule };
+    Ok(Strengths { rule, contrast: shrink(given.contrast, contrast, share), peers })
 }
 
 /// The steering with the strength of the choice of words multiplied by `scale`.

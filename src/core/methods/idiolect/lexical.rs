@@ -4,9 +4,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::rule::Rule;
 use crate::client::Model;
-use crate::corpus::StoredReview;
-use crate::methods::{LexicalOptions, MethodContext, PastReview, Result};
+use crate::corpus::{StoredReview, Target};
+use crate::methods::{MethodContext, PastReview, Result};
 use crate::steering::{NgramCache, Steering, UnigramCounts};
 
 /// Maximum number of others' texts that are counted: about two million tokens of reviews, enough
@@ -23,38 +24,69 @@ impl<'a> Lexica<'a> {
     /// Counts the tokens of the visible texts of all other users; of a large corpus a sample that
     /// suffices, drawn with the profile seed.
     pub(super) fn read(context: &MethodContext<'a>) -> Result<Self> {
+        let others = Self::background(context, context.author)?;
+        Ok(Self { model: context.model, others })
+    }
+
+    /// Counts of everybody's visible texts but one user's.
+    pub(super) fn background(context: &MethodContext<'a>, user: &str) -> Result<UnigramCounts> {
         let mut ids = context.view.store().review_ids()?;
         if ids.len() > MAX_OTHERS {
             let mut random = ChaCha8Rng::seed_from_u64(context.options.profile_seed);
             ids = ids.partial_shuffle(&mut random, MAX_OTHERS).0.to_vec();
         }
         let reviews = context.view.reviews(&ids)?;
-        let others = reviews.iter().filter(|stored| stored.review.user != context.author);
-        let others = UnigramCounts::of(context.model.vocabulary()?, others.map(text_of))?;
-        Ok(Self { model: context.model, others })
+        let others = reviews.iter().filter(|stored| stored.review.user != user);
+        Ok(UnigramCounts::of(context.model.vocabulary()?, others.map(text_of))?)
     }
 
-    /// Makes the steering from the texts of a history, without a contrast.
+    /// Makes the steering from the texts of a history and others' texts on the item, without a
+    /// contrast.
     pub(super) fn steering(
         &self,
         history: &[PastReview],
-        lexical: Option<LexicalOptions>,
-        phrases: f32,
+        on_item: &[StoredReview],
+        rule: &Rule,
     ) -> Result<Steering> {
-        let own = history.iter().map(|(review, _)| text_of(review));
-        let lexical = match lexical {
-            Some(LexicalOptions { strength, prior }) => {
-                let own = UnigramCounts::of(self.model.vocabulary()?, own.clone())?;
-                Some((strength, own.against(&self.others, prior)))
-            }
-            None => None,
+        let own = || history.iter().map(|(review, _)| text_of(review));
+        let item = || on_item.iter().map(text_of);
+        let vocabulary = self.model.vocabulary()?;
+        let mut steering = Steering {
+            power: Some(rule.power).filter(|power| *power != 1.0),
+            ..Steering::default()
         };
-        let phrases = match phrases > 0.0 {
-            true => Some((phrases, NgramCache::of(self.model.vocabulary()?, own)?)),
-            false => None,
-        };
-        Ok(Steering { lexical, phrases, ..Steering::default() })
+        if rule.lexical.strength > 0.0 {
+            let own = UnigramCounts::of(vocabulary, own())?;
+            let bias = own.against(&self.others, rule.lexical.prior);
+            steering.lexical = Some((rule.lexical.strength, bias));
+        }
+        if rule.item.strength > 0.0 && !on_item.is_empty() {
+            let item = UnigramCounts::of(vocabulary, item())?;
+            let bias = item.against(&self.others.without(&item), rule.item.prior);
+            steering.item = Some((rule.item.strength, bias));
+        }
+        if rule.phrases > 0.0 {
+            steering.phrases = Some((rule.phrases, NgramCache::of(vocabulary, own())?));
+        }
+        if rule.item_phrases > 0.0 && !on_item.is_empty() {
+            steering.item_phrases = Some((rule.item_phrases, NgramCache::of(vocabulary, item())?));
+        }
+        Ok(steering)
     }
+}
+
+/// Others' visible texts on an item, oldest first.
+pub(super) fn on_item(
+    context: &MethodContext<'_>,
+    target: Option<&Target>,
+) -> Result<Vec<StoredReview>> {
+    let Some(target) = target else { return Ok(Vec::new()) };
+    let mut reviews = context.view.reviews_of(&target.item.id)?;
+    reviews.retain(|other| {
+        let user = other.review.user.as_str();
+        user != context.author && user != target.user && !other.review.text.trim().is_empty()
+    });
+    Ok(reviews)
 }
 
 fn text_of(stored: &StoredReview) -> &str {

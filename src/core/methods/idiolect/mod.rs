@@ -29,12 +29,16 @@ mod fit;
 mod leave_one_out;
 mod lexical;
 mod options;
+mod rule;
 mod selection_validation;
 mod stage;
 mod statements;
+mod strengths;
 
 pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
+pub use rule::{Rule, Term};
 pub use statements::{measured_differences, stated_profile};
+pub use strengths::CorpusStrengths;
 
 use super::{MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result};
 use super::{completion, intsum, rag};
@@ -42,13 +46,13 @@ use crate::client::Steered;
 use crate::corpus::ReviewId;
 use crate::difference::statements::{StatementProfile, StatementStatus, revisions};
 use crate::difference::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION};
-use crate::steering::{LengthPrior, NeededPrompts, NgramBlocklist, Steering};
+use crate::steering::{LengthBackground, LengthPrior, NeededPrompts, NgramBlocklist, Steering};
 use crate::task::{Block, Part};
 use contrast_prompts::PeerPrompts;
 use example_selection::ExampleSelection;
 use fit::Strengths;
 use idiolect_engine::lm;
-use lexical::Lexica;
+use lexical::{Lexica, on_item};
 
 pub(super) static IDIOLECT: MethodSpec = MethodSpec {
     info: MethodInfo {
@@ -79,12 +83,17 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
         let stage = context.options.idiolect.form.stage();
         return Ok(PreparedPrompt::of(context, stage, draft, &[]));
     }
-    let selection = select_past_texts(context, &history).await?;
+    let strengths = strengths::of_corpus(context).await?;
+    let selection = select_past_texts(context, &history, &strengths).await?;
     let profile = state_differences(context, &history, &selection).await?;
     let counts = count_words(context)?;
-    let fitted = fit_strengths(context, &history, &selection, &counts).await?;
+    let fitted = fit_strengths(context, &history, &selection, (&counts, &strengths)).await?;
     let past = selection.past(context, context.target, &history);
-    let mut steered = build_contrast_prompts(context, &history, &past, fitted)?;
+    let mut steered = build_contrast_prompts(context, &past, fitted)?;
+    steered.steered.length = match context.options.idiolect.as_long {
+        true => length_prior(context, &history, strengths.length)?,
+        false => None,
+    };
     steered.sources.extend(sources(&history, &profile));
     Ok(assemble_prompt(context, selection, &past, profile, steered))
 }
@@ -93,10 +102,12 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
 async fn select_past_texts(
     context: &MethodContext<'_>,
     history: &[PastReview],
+    strengths: &CorpusStrengths,
 ) -> Result<ExampleSelection> {
     match context.options.idiolect.texts {
         Texts::Chosen => selection_validation::validated_selection(context, history).await,
-        texts => Ok(ExampleSelection::of(texts)),
+        _ if strengths.relevant => Ok(ExampleSelection::of(Texts::Relevant)),
+        _ => Ok(ExampleSelection::of(Texts::Newest)),
     }
 }
 
@@ -128,17 +139,19 @@ async fn fit_strengths(
     context: &MethodContext<'_>,
     history: &[PastReview],
     selection: &ExampleSelection,
-    counts: &Lexica<'_>,
+    (counts, strengths): (&Lexica<'_>, &CorpusStrengths),
 ) -> Result<FittedSteering> {
     let settings = &context.options.idiolect;
     let (contrast, sources) = distinct::scaled_contrast(context, history)?;
-    let given = Strengths { contrast, ..Strengths::given(settings) };
+    let given = Strengths { rule: strengths.rule, contrast, peers: None };
     let strengths = match settings.fit {
         true => fit::fitted_strengths(context, history, selection, counts, given).await?,
         false => given,
     };
-    let steering = counts.steering(history, strengths.lexical, settings.phrases)?;
+    let on_item = on_item(context, context.target)?;
+    let steering = counts.steering(history, &on_item, &strengths.rule)?;
     let steering = Steering { contrast: strengths.contrast, ..steering };
+    let sources = sources.into_iter().chain(on_item.iter().map(|review| review.id)).collect();
     Ok(FittedSteering { steering, peers: strengths.peers, sources })
 }
 
@@ -151,7 +164,6 @@ struct SteeredPrompts {
 /// Step 5: the contrast prompts, the texts that must not be copied, and the length prior.
 fn build_contrast_prompts(
     context: &MethodContext<'_>,
-    history: &[PastReview],
     past: &[PastReview],
     fitted: FittedSteering,
 ) -> Result<SteeredPrompts> {
@@ -165,12 +177,8 @@ fn build_contrast_prompts(
         0 => None,
         n => Some(NgramBlocklist::new(&prompts.guarded, n)),
     };
-    let length = match settings.as_long {
-        true => length_prior(context, history)?,
-        false => None,
-    };
     sources.extend(prompts.reviews);
-    let steered = Steered { contrast: prompts.contrast, steering, blocklist, length };
+    let steered = Steered { contrast: prompts.contrast, steering, blocklist, length: None };
     Ok(SteeredPrompts { steered, sources })
 }
 
@@ -178,9 +186,11 @@ fn build_contrast_prompts(
 fn length_prior(
     context: &MethodContext<'_>,
     history: &[PastReview],
+    background: LengthBackground,
 ) -> Result<Option<LengthPrior>> {
     let lengths = history.iter().map(|(past, _)| context.model.count_text(&past.review.text));
-    Ok(LengthPrior::of_lengths(&lengths.collect::<lm::Result<Vec<usize>>>()?))
+    let lengths = lengths.collect::<lm::Result<Vec<usize>>>()?;
+    Ok(LengthPrior::of_lengths(&lengths, background))
 }
 
 /// The reviews that the counts and the statements were made from.

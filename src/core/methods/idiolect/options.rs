@@ -25,6 +25,9 @@ pub enum Texts {
     /// The newest.
     #[default]
     Newest,
+    /// The newest, or the most relevant to the target if these make texts of the corpus likelier;
+    /// see [`CorpusStrengths`](super::CorpusStrengths).
+    Estimated,
     /// The most relevant to the target.
     Relevant,
     /// The selection that validates best on the user's own newest texts: the most relevant or the
@@ -33,7 +36,8 @@ pub enum Texts {
 }
 
 /// Weight of the user's choice of words.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LexicalOptions {
     /// Strength of the score that each token gets, from 0.
     pub strength: f32,
@@ -78,12 +82,22 @@ pub struct IdiolectOptions {
     pub form: Form,
     /// Selection of past texts in the prompt.
     pub texts: Texts,
+    /// Whether strengths that are not given are estimated from the corpus; otherwise they are those
+    /// of [`Rule::default`](super::Rule::default).
+    pub estimate: bool,
+    /// Power of the model's probabilities, above 0; 1 leaves them as they are.
+    pub power: Option<f32>,
     /// Strength of the user's choice of words, from 0; 0 turns it off.
-    pub lexical: f32,
+    pub lexical: Option<f32>,
     /// Pseudo-count of the background distribution; see [`LexicalOptions::prior`].
-    pub lexical_prior: f64,
+    pub lexical_prior: Option<f64>,
+    /// Strength of the choice of words in others' texts on the item, from 0; 0 turns it off.
+    pub item: Option<f32>,
     /// Interpolation weight of the user's n-gram cache, 0 to 1; 0 turns it off.
-    pub phrases: f32,
+    pub phrases: Option<f32>,
+    /// Interpolation weight of the n-gram cache of others' texts on the item, 0 to 1; 0 turns it
+    /// off.
+    pub item_phrases: Option<f32>,
     /// Contrast of the user's prompt with the unconditional prompt and the peers' prompts.
     #[serde(with = "contrast_text")]
     pub contrast: Contrast,
@@ -111,11 +125,9 @@ pub struct IdiolectOptions {
 }
 
 impl IdiolectOptions {
-    /// Weight of the user's choice of words; `None` if it is turned off.
-    #[must_use]
-    pub fn lexical_options(&self) -> Option<LexicalOptions> {
-        let (strength, prior) = (self.lexical, self.lexical_prior);
-        (strength > 0.0).then_some(LexicalOptions { strength, prior })
+    /// Whether nothing has to be estimated from the corpus.
+    pub(super) fn nothing_estimated(&self) -> bool {
+        !self.estimate && self.texts != Texts::Estimated
     }
 
     /// Whether representatives have to be chosen.
@@ -133,9 +145,13 @@ impl Default for IdiolectOptions {
         Self {
             form: Form::Conversation,
             texts: Texts::Newest,
-            lexical: 0.5,
-            lexical_prior: 1000.0,
-            phrases: 0.05,
+            estimate: false,
+            power: None,
+            lexical: None,
+            lexical_prior: None,
+            item: None,
+            phrases: None,
+            item_phrases: None,
             contrast: Contrast::None,
             distinct: None,
             fit: false,

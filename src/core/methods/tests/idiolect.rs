@@ -208,7 +208,7 @@ fn past_texts_are_chosen_by_what_own_texts_gain() {
     let world = World::new();
     let prompt = |texts| {
         world
-            .write(Method::IDIOLECT, &world.idiolect(|o| (o.texts, o.phrases) = (texts, 0.0)))
+            .write(Method::IDIOLECT, &world.idiolect(|o| (o.texts, o.phrases) = (texts, Some(0.0))))
             .unwrap();
         world.model.prompt(world.model.n_requests() - 1)
     };

@@ -1,0 +1,195 @@
+//! Texts from which strengths are estimated: the newest visible text of some users, and all that
+//! the method would know when it generates it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sha2::{Digest, Sha256};
+
+use super::likelihood::{ListedCounts, ObservedExample, TokenCount};
+use crate::client::ScoreCall;
+use crate::corpus::{ReviewId, Target, View};
+use crate::methods::idiolect::example_selection::ExampleSelection;
+use crate::methods::idiolect::leave_one_out::without;
+use crate::methods::idiolect::lexical::Lexica;
+use crate::methods::{MethodContext, PastReview, Result};
+use crate::steering::{LengthBackground, NgramCache, UnigramCounts, Vocabulary};
+use crate::task::Draft;
+
+/// Number of users whose newest text is read.
+const MAX_USERS: usize = 32;
+/// Number of tokens of each text that count.
+pub(super) const TOKENS: usize = 64;
+/// Number of visible texts that a user needs: one to hold out, and two for the prompt.
+const MIN_TEXTS: usize = 3;
+
+/// A held-out text of a user, and what the method would know.
+pub(super) struct StrengthExample {
+    /// The text, with its item.
+    pub(super) own: PastReview,
+    target: Target,
+    /// The user's other texts, oldest first.
+    rest: Vec<PastReview>,
+    /// Others' texts on the item.
+    on_item: Vec<(ReviewId, String)>,
+}
+
+impl StrengthExample {
+    /// The reviews that the example reads.
+    pub(super) fn sources(&self) -> impl Iterator<Item = ReviewId> {
+        let own = std::iter::once(self.own.0.id);
+        own.chain(self.rest.iter().map(|(review, _)| review.id))
+            .chain(self.on_item.iter().map(|(id, _)| *id))
+    }
+
+    /// The prompt for which the text would be generated, and the reviews that it shows.
+    pub(super) fn prompt(
+        &self,
+        context: &MethodContext<'_>,
+        selection: &ExampleSelection,
+    ) -> (Draft, Vec<ReviewId>) {
+        let past = selection.past(context, Some(&self.target), &self.rest);
+        let shown = past.iter().map(|(review, _)| review.id);
+        let sources = shown.chain([self.own.0.id]).collect();
+        (selection.draft(Some(&self.target), &past), sources)
+    }
+}
+
+/// Examples of up to [`MAX_USERS`] users, drawn by the hash of their names: the same users again
+/// after others were added.
+pub(super) fn of_corpus(context: &MethodContext<'_>) -> Result<Vec<StrengthExample>> {
+    let store = context.view.store();
+    let view = View::all(store).without_all(context.held_out.iter().copied());
+    let mut users: Vec<([u8; 32], String)> = store
+        .users(MIN_TEXTS as u64)?
+        .into_iter()
+        .map(|summary| (Sha256::digest(&summary.user).into(), summary.user))
+        .collect();
+    users.sort_unstable();
+    let mut examples = Vec::new();
+    for (_, user) in users {
+        if examples.len() == MAX_USERS {
+            break;
+        }
+        let mut history = Vec::new();
+        for review in view.history(&user)? {
+            if !review.review.text.trim().is_empty() {
+                let item = view.item(&review.review.item)?;
+                history.push((review, item));
+            }
+        }
+        let Some(own) = history.last().filter(|_| history.len() >= MIN_TEXTS).cloned() else {
+            continue;
+        };
+        let (target, rest) = without(&history, &own);
+        // As in an evaluation: others' texts are visible if they are older.
+        let visible = match own.0.review.time {
+            0 => view.clone(),
+            time => view.clone().others_before(time, &[&user]),
+        };
+        let on_item = visible.reviews_of(&target.item.id)?.into_iter();
+        let on_item = on_item
+            .filter(|other| other.review.user != user)
+            .map(|other| (other.id, other.review.text))
+            .collect();
+        examples.push(StrengthExample { own, target, rest, on_item });
+    }
+    Ok(examples)
+}
+
+/// A text as the model saw it, and the summed probability of an end at its positions.
+pub(super) struct ObservedEnds {
+    pub(super) example: ObservedExample,
+    pub(super) ends: f64,
+}
+
+/// Lets the model read an example's text and records its distributions.
+pub(super) async fn observe(
+    context: &MethodContext<'_>,
+    example: &StrengthExample,
+    selection: &ExampleSelection,
+) -> Result<ObservedEnds> {
+    let vocabulary = context.model.vocabulary()?;
+    let texts = || example.rest.iter().map(|(review, _)| review.review.text.as_str());
+    let on_item = || example.on_item.iter().map(|(_, text)| text.as_str());
+    let own = counts(vocabulary, texts())?;
+    let item = counts(vocabulary, on_item())?;
+    let ends = vocabulary.end_tokens();
+    let mut listed: BTreeSet<u32> = own.keys().chain(item.keys()).chain(&ends).copied().collect();
+    let (draft, sources) = example.prompt(context, selection);
+    let call = ScoreCall {
+        stage: context.options.idiolect.form.stage(),
+        draft,
+        sources: &sources,
+        text: &example.own.0.review.text,
+        limit: Some(TOKENS),
+        max_tokens: context.options.max_tokens,
+    };
+    listed.extend(vocabulary.tokenize(example.own.0.review.text.trim())?);
+    let listed: Vec<u32> = listed.into_iter().collect();
+    let seen = context.calls.observe(call, listed.clone()).await?;
+    let index: HashMap<u32, usize> = listed.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+
+    let background = Lexica::background(context, &example.own.0.review.user)?;
+    let mut of_item_texts = UnigramCounts::new(vocabulary.n_tokens());
+    item.iter().for_each(|(id, n)| of_item_texts.add(*id, *n));
+    let of_own = listed_counts(&listed, &own, &background);
+    let of_item = listed_counts(&listed, &item, &background.without(&of_item_texts));
+    let own_cache = NgramCache::of(vocabulary, texts())?;
+    let item_cache = NgramCache::of(vocabulary, on_item())?;
+    let mut observed = ObservedExample { own: of_own, item: of_item, ..Default::default() };
+    let mut chance = 0.0;
+    for (at, position) in seen.positions.into_iter().enumerate() {
+        let (before, id) = (&seen.tokens[..seen.first + at], seen.tokens[seen.first + at]);
+        // A token that is not listed belongs to another tokenization of the text.
+        let Some(place) = index.get(&id) else { break };
+        let of_end =
+            |end: &u32| index.get(end).map_or(0.0, |i| f64::from(position.listed()[*i]).exp());
+        chance += ends.iter().map(of_end).sum::<f64>();
+        observed.observed.push(*place);
+        observed.phrases.push(own_cache.counts(before, id));
+        observed.item_phrases.push(item_cache.counts(before, id));
+        observed.positions.push(position);
+    }
+    Ok(ObservedEnds { example: observed, ends: chance })
+}
+
+/// Counts of each distinct token of some texts.
+fn counts<'t>(
+    vocabulary: &dyn Vocabulary,
+    texts: impl Iterator<Item = &'t str>,
+) -> Result<HashMap<u32, u32>> {
+    let mut counts = HashMap::new();
+    for text in texts {
+        for (id, n) in vocabulary.token_counts(text)?.iter() {
+            *counts.entry(*id).or_insert(0) += n;
+        }
+    }
+    Ok(counts)
+}
+
+fn listed_counts(
+    listed: &[u32],
+    counts: &HashMap<u32, u32>,
+    background: &UnigramCounts,
+) -> ListedCounts {
+    let of = |id: &u32| TokenCount {
+        n: f64::from(counts.get(id).copied().unwrap_or(0)),
+        background: background.share(*id),
+    };
+    let total = counts.values().map(|n| f64::from(*n)).sum();
+    ListedCounts { tokens: listed.iter().map(of).collect(), total }
+}
+
+/// Spread of the lengths of one user's texts: the median over the examples' users.
+pub(super) fn spread(context: &MethodContext<'_>, examples: &[StrengthExample]) -> Result<f64> {
+    let mut spreads = Vec::new();
+    for example in examples {
+        let texts = example.rest.iter().chain([&example.own]);
+        let lengths = texts.map(|(review, _)| context.model.count_text(&review.review.text));
+        let lengths = lengths.collect::<idiolect_engine::lm::Result<Vec<usize>>>()?;
+        spreads.extend(LengthBackground::spread_of(&lengths));
+    }
+    spreads.sort_by(f64::total_cmp);
+    let usual = LengthBackground::default().spread;
+    Ok(spreads.get(spreads.len() / 2).copied().unwrap_or(usual).max(0.05))
+}

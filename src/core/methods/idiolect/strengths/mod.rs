@@ -1,0 +1,227 @@
+//! Strengths of the rules, estimated once for a corpus and a language model.
+//!
+//! Of up to 32 users the newest visible text is held out and scored with the user's other texts in
+//! the prompt, as the method would. The strengths are those under which these texts are likeliest
+//! (`estimate`); a term that saves nothing on users that it was not fitted on has no effect. The
+//! result is stored, and texts that an evaluation holds out are never read.
+
+mod estimate;
+mod examples;
+mod likelihood;
+
+use serde::{Deserialize, Serialize};
+
+use super::Texts;
+use super::example_selection::ExampleSelection;
+use super::rule::{Rule, Term};
+use crate::client::{CachePolicy, ScoreCall};
+use crate::corpus::{Key, Store};
+use crate::methods::{IdiolectOptions, MethodContext, Result};
+use crate::steering::LengthBackground;
+use examples::{StrengthExample, TOKENS};
+use idiolect_engine::progress::ProgressStage;
+
+/// Kind under which strengths are stored.
+const KIND: &str = "strengths";
+/// Number of users from which strengths are estimated; with fewer the defaults are used.
+const MIN_USERS: usize = 8;
+
+/// Strengths of a corpus and a language model, and how they were found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CorpusStrengths {
+    /// The language model's name for messages: the start of its fingerprint.
+    pub model: String,
+    /// Number of users that they were estimated from; 0 if the defaults are used.
+    pub users: usize,
+    /// Maximum number of past texts in the prompts.
+    pub n: usize,
+    /// Whether the prompt has the most relevant texts instead of the newest.
+    pub relevant: bool,
+    /// Bits per token that the most relevant texts save against the newest, and the standard error.
+    pub relevant_gain: (f64, f64),
+    /// The strengths.
+    pub rule: Rule,
+    /// Lengths of texts, and the model's chance of an end.
+    pub length: LengthBackground,
+    /// Bits per token of the held-out texts under the model alone.
+    pub bits: f64,
+    /// Bits per token that the rule saves on users that it was not fitted on.
+    pub gain: f64,
+    /// Bits per token that each term saves beside the others.
+    pub gains: Vec<(Term, f64)>,
+}
+
+impl CorpusStrengths {
+    /// The defaults, for a corpus of too few users.
+    fn defaults(model: String, n: usize) -> Self {
+        Self {
+            model,
+            users: 0,
+            n,
+            relevant: false,
+            relevant_gain: (0.0, 0.0),
+            rule: Rule::default(),
+            length: LengthBackground::default(),
+            bits: 0.0,
+            gain: 0.0,
+            gains: Vec::new(),
+        }
+    }
+
+    /// All strengths that are stored, the newest last.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn stored(store: &Store) -> crate::corpus::Result<Vec<Self>> {
+        let values = store.derived_values(KIND)?;
+        Ok(values.iter().filter_map(|value| serde_json::from_str(value).ok()).collect())
+    }
+
+    /// With the strengths and the choice of texts that the options give instead.
+    pub(super) fn given(self, options: &IdiolectOptions) -> Self {
+        let relevant = match options.texts {
+            Texts::Estimated => self.relevant,
+            Texts::Relevant => true,
+            Texts::Newest | Texts::Chosen => false,
+        };
+        let rule = if options.estimate { self.rule } else { Rule::default() };
+        Self { rule: rule.given(options), relevant, ..self }
+    }
+}
+
+/// The strengths for the context's corpus and model: stored ones, or new ones.
+///
+/// # Errors
+/// The store or the model fails, or a stop is requested.
+pub(super) async fn of_corpus(context: &MethodContext<'_>) -> Result<CorpusStrengths> {
+    let options = &context.options.idiolect;
+    let model: String = context.model.fingerprint().chars().take(12).collect();
+    if options.nothing_estimated() {
+        return Ok(CorpusStrengths::defaults(model, context.options.n).given(options));
+    }
+    let examples = examples::of_corpus(context)?;
+    if examples.len() < MIN_USERS {
+        return Ok(CorpusStrengths::defaults(model, context.options.n).given(options));
+    }
+    let key = key(context, &examples);
+    let store = context.view.store();
+    let stored = match context.options.reuse {
+        CachePolicy::Stored => store.derived(KIND, &key)?,
+        CachePolicy::Nothing => None,
+    };
+    // A value in an older format is computed again.
+    let stored = stored.and_then(|value| serde_json::from_str::<CorpusStrengths>(&value).ok());
+    if let Some(strengths) = stored {
+        return Ok(strengths.given(options));
+    }
+    let strengths = estimated(context, model, &examples).await?;
+    let sources: Vec<_> = examples.iter().flat_map(StrengthExample::sources).collect();
+    store.put_derived(
+        KIND,
+        &key,
+        &serde_json::to_string(&strengths).unwrap_or_default(),
+        &sources,
+    )?;
+    Ok(strengths.given(options))
+}
+
+/// Key of the strengths: the texts that they are estimated from, the model, and the prompt.
+fn key(context: &MethodContext<'_>, examples: &[StrengthExample]) -> Key {
+    let stage = context.options.idiolect.form.stage();
+    let spec = context.task.stage(stage).map(|spec| format!("{spec:?}")).unwrap_or_default();
+    let key = Key::of(KIND)
+        .with("version", "1")
+        .with("model", context.model.fingerprint())
+        .with("stage", spec)
+        .with("n", context.options.n.to_le_bytes());
+    examples
+        .iter()
+        .flat_map(StrengthExample::sources)
+        .fold(key, |key, id| key.with("id", id.0.to_le_bytes()))
+        .finish()
+}
+
+async fn estimated(
+    context: &MethodContext<'_>,
+    model: String,
+    examples: &[StrengthExample],
+) -> Result<CorpusStrengths> {
+    let total = Some(3 * examples.len() as u64);
+    let stage = ProgressStage::begin(context.progress, "estimating strengths", total);
+    let newest = ExampleSelection::of(Texts::Newest);
+    let by_relevance = ExampleSelection::of(Texts::Relevant);
+    let mut differences = Vec::with_capacity(examples.len());
+    for example in examples {
+        let mut bits = [0.0; 2];
+        for (bits, selection) in bits.iter_mut().zip([&newest, &by_relevance]) {
+            context.check_stop()?;
+            *bits = plain_bits(context, example, selection).await?;
+            stage.advance(1);
+        }
+        differences.push(bits[0] - bits[1]);
+    }
+    let relevant_gain = mean_and_error(&differences);
+    // The newest texts are the same for all targets of a user, so that their prompt is computed
+    // once; the others have to be clearly better.
+    let relevant = relevant_gain.0 > relevant_gain.1;
+    let selection = if relevant { &by_relevance } else { &newest };
+    let mut observed = Vec::with_capacity(examples.len());
+    let (mut chance, mut n_positions) = (0.0, 0);
+    for example in examples {
+        context.check_stop()?;
+        let text = examples::observe(context, example, selection).await?;
+        chance += text.ends;
+        n_positions += text.example.positions.len();
+        observed.push(text.example);
+        stage.advance(1);
+    }
+    let estimate = estimate::estimate(&observed);
+    let length = LengthBackground {
+        spread: examples::spread(context, examples)?,
+        chance: (chance / n_positions.max(1) as f64).clamp(1e-6, 0.5),
+    };
+    Ok(CorpusStrengths {
+        model,
+        users: examples.len(),
+        n: context.options.n,
+        relevant,
+        relevant_gain,
+        rule: estimate.rule,
+        length,
+        bits: estimate.bits,
+        gain: estimate.gain,
+        gains: estimate.gains,
+    })
+}
+
+/// Bits per token of an example's text under the prompt alone.
+async fn plain_bits(
+    context: &MethodContext<'_>,
+    example: &StrengthExample,
+    selection: &ExampleSelection,
+) -> Result<f64> {
+    let (draft, sources) = example.prompt(context, selection);
+    let call = ScoreCall {
+        stage: context.options.idiolect.form.stage(),
+        draft,
+        sources: &sources,
+        text: &example.own.0.review.text,
+        limit: Some(TOKENS),
+        max_tokens: context.options.max_tokens,
+    };
+    let scored = context.calls.score(call).await?;
+    Ok(scored.bits_per_token().unwrap_or(0.0))
+}
+
+/// Mean and its standard error.
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n.max(1.0);
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let variance = squares / (n - 1.0).max(1.0);
+    (mean, (variance / n.max(1.0)).sqrt())
+}
+
+#[cfg(test)]
+mod tests;

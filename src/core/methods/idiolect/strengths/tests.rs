@@ -1,0 +1,199 @@
+#![allow(clippy::unwrap_used)]
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::estimate::estimate;
+use super::likelihood::{ListedCounts, ObservedExample, TokenCount};
+use crate::methods::LexicalOptions;
+use crate::methods::idiolect::rule::{Rule, Term};
+use crate::steering::{
+    DistributionRecorder, NgramCache, ObservedPosition, Steering, UnigramCounts,
+};
+use idiolect_engine::lm::{CombineLogits, Distributions};
+
+const VOCABULARY: u32 = 60;
+
+/// A user's texts, others' texts on the item, everybody's counts, and the model's distributions.
+struct Corpus {
+    own: Vec<u32>,
+    on_item: Vec<u32>,
+    everybody: UnigramCounts,
+    model: Vec<Vec<f32>>,
+}
+
+impl Corpus {
+    fn new(random: &mut ChaCha8Rng, n: usize) -> Self {
+        let favourite = random.random_range(0..VOCABULARY - 4);
+        let mut own: Vec<u32> = (0..200).map(|_| random.random_range(0..VOCABULARY)).collect();
+        own.extend((0..200).map(|_| favourite + random.random_range(0..4)));
+        let on_item = (0..80).map(|_| random.random_range(0..VOCABULARY / 2)).collect();
+        let mut everybody = UnigramCounts::new(VOCABULARY as usize);
+        (0..VOCABULARY).for_each(|id| everybody.add(id, 40 + id % 7));
+        let model = (0..n).map(|_| {
+            let scores: Vec<f32> =
+                (0..VOCABULARY).map(|_| random.random_range(-3.0..0.0)).collect();
+            let norm = Distributions::new(&[], &[]).log_sum_exp(&scores);
+            scores.iter().map(|score| score - norm).collect()
+        });
+        Self { own, on_item, everybody, model: model.collect() }
+    }
+
+    fn counts(texts: &[u32]) -> UnigramCounts {
+        let mut counts = UnigramCounts::new(VOCABULARY as usize);
+        texts.iter().for_each(|id| counts.add(*id, 1));
+        counts
+    }
+
+    fn steering(&self, rule: &Rule) -> Steering {
+        let bias = |texts: &[u32], bias: LexicalOptions| {
+            Some((bias.strength, Self::counts(texts).against(&self.everybody, bias.prior)))
+        };
+        let cache = |texts: &[u32], share| Some((share, NgramCache::of_tokens(&[texts.to_vec()])));
+        Steering {
+            power: Some(rule.power),
+            lexical: bias(&self.own, rule.lexical),
+            item: bias(&self.on_item, rule.item),
+            phrases: cache(&self.own, rule.phrases),
+            item_phrases: cache(&self.on_item, rule.item_phrases),
+            ..Steering::default()
+        }
+    }
+
+    /// Distribution of the next token, by the rule that generates texts.
+    fn distribution(&self, steering: &Steering, at: usize, written: &[u32]) -> Vec<f64> {
+        let logprobs: [&[f32]; 1] = [&self.model[at]];
+        let mut combined = vec![0.0; VOCABULARY as usize];
+        let mut rule = steering.rule();
+        rule.combine(&Distributions::new(written, &logprobs), &mut combined);
+        let norm = Distributions::new(&[], &[]).log_sum_exp(&combined);
+        combined.iter().map(|score| f64::from(score - norm).exp()).collect()
+    }
+
+    fn listed(&self) -> Vec<u32> {
+        // Some tokens of neither text are left out.
+        (0..VOCABULARY).filter(|id| self.own.contains(id) || self.on_item.contains(id)).collect()
+    }
+
+    fn observed(&self, text: &[u32]) -> ObservedExample {
+        let mut listed = self.listed();
+        listed.extend(text.iter().filter(|id| !self.own.contains(id)));
+        listed.sort_unstable();
+        listed.dedup();
+        let of = |texts: &[u32]| ListedCounts {
+            tokens: listed
+                .iter()
+                .map(|id| TokenCount {
+                    n: texts.iter().filter(|other| *other == id).count() as f64,
+                    background: self.everybody.share(*id),
+                })
+                .collect(),
+            total: texts.len() as f64,
+        };
+        let (own, on_item) = (&self.own, &self.on_item);
+        let own_cache = NgramCache::of_tokens(std::slice::from_ref(own));
+        let item_cache = NgramCache::of_tokens(std::slice::from_ref(on_item));
+        let positions: Vec<ObservedPosition> = (0..text.len())
+            .map(|at| {
+                let (mut recorder, seen) = DistributionRecorder::new(listed.clone());
+                let mut combined = vec![0.0; VOCABULARY as usize];
+                let logprobs: [&[f32]; 1] = [&self.model[at]];
+                recorder.combine(&Distributions::new(&text[..at], &logprobs), &mut combined);
+                seen.lock().unwrap().pop().unwrap()
+            })
+            .collect();
+        ObservedExample {
+            positions,
+            observed: text.iter().map(|id| listed.binary_search(id).unwrap()).collect(),
+            own: of(own),
+            item: of(on_item),
+            phrases: (0..text.len()).map(|at| own_cache.counts(&text[..at], text[at])).collect(),
+            item_phrases: (0..text.len())
+                .map(|at| item_cache.counts(&text[..at], text[at]))
+                .collect(),
+        }
+    }
+
+    /// A text drawn from the rule.
+    fn draw(&self, random: &mut ChaCha8Rng, rule: &Rule) -> Vec<u32> {
+        let steering = self.steering(rule);
+        let mut text = Vec::new();
+        for at in 0..self.model.len() {
+            let mut left = random.random_range(0.0..1.0);
+            let distribution = self.distribution(&steering, at, &text);
+            let id = distribution.iter().position(|p| {
+                left -= p;
+                left <= 0.0
+            });
+            text.push(id.unwrap_or(0) as u32);
+        }
+        text
+    }
+}
+
+fn bias(strength: f32) -> LexicalOptions {
+    LexicalOptions { strength, prior: 300.0 }
+}
+
+#[test]
+fn the_likelihood_is_that_of_the_rule_that_generates() {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let rules = [
+        Rule::NONE,
+        Rule { power: 0.8, ..Rule::NONE },
+        Rule { lexical: bias(0.7), ..Rule::NONE },
+        Rule { item: bias(0.4), item_phrases: 0.2, ..Rule::NONE },
+        Rule { power: 1.1, lexical: bias(0.3), item: bias(0.6), phrases: 0.3, item_phrases: 0.1 },
+    ];
+    for rule in rules {
+        let corpus = Corpus::new(&mut random, 12);
+        let text = corpus.draw(&mut random, &rule);
+        let steering = corpus.steering(&rule);
+        let expected: f64 = (0..text.len())
+            .map(|at| {
+                let of_rule = corpus.distribution(&steering, at, &text[..at]);
+                -of_rule[text[at] as usize].log2()
+            })
+            .sum();
+        let observed = corpus.observed(&text);
+        let got = observed.bits(&observed.probabilities(&rule), &rule) * text.len() as f64;
+        assert!((got - expected).abs() < 0.02, "{rule:?}: {got} {expected}");
+    }
+}
+
+#[test]
+fn strengths_of_drawn_texts_are_found_and_what_does_nothing_is_left_out() {
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let truth = Rule { lexical: bias(0.6), ..Rule::NONE };
+    let examples: Vec<ObservedExample> = (0..24)
+        .map(|_| {
+            let corpus = Corpus::new(&mut random, 40);
+            let text = corpus.draw(&mut random, &truth);
+            corpus.observed(&text)
+        })
+        .collect();
+    let estimated = estimate(&examples);
+    let rule = estimated.rule;
+    assert!((f64::from(rule.lexical.strength) - 0.6).abs() < 0.2, "{rule:?}");
+    assert!(estimated.gain > 0.05, "{estimated:?}");
+    assert!(estimated.gains.iter().all(|(_, gain)| *gain > 0.0), "{estimated:?}");
+    let lexical = estimated.gains.iter().find(|(term, _)| *term == Term::Lexical).unwrap().1;
+    assert!(estimated.gains.iter().all(|(_, gain)| *gain <= lexical), "{estimated:?}");
+    assert!(rule.item.strength < 0.2 && rule.phrases < 0.1, "{rule:?}");
+}
+
+#[test]
+fn texts_of_the_model_itself_need_no_strengths() {
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let examples: Vec<ObservedExample> = (0..16)
+        .map(|_| {
+            let corpus = Corpus::new(&mut random, 30);
+            let text = corpus.draw(&mut random, &Rule::NONE);
+            corpus.observed(&text)
+        })
+        .collect();
+    let estimated = estimate(&examples);
+    assert!(estimated.gain < 0.02, "{estimated:?}");
+    let rule = estimated.rule;
+    assert!((0.8..1.2).contains(&rule.power) && rule.lexical.strength < 0.2, "{rule:?}");
+}
