@@ -117,7 +117,7 @@ pub enum Error {
         /// The stage.
         stage: &'static str,
         /// The error of the model.
-        source: lm::Error,
+        source: Box<lm::Error>,
     },
     /// The language model could not count tokens.
     #[error(transparent)]

@@ -87,7 +87,7 @@ pub fn fit(
         let Rendered { prompt, stop } = task.render(stage, &short)?;
         let prompt_tokens = window.count(&prompt).map_err(|error| match error {
             lm::Error::Model(model::Error::NoTemplate(_)) => {
-                Error::NoTemplate { stage: stage.name(), source: error }
+                Error::NoTemplate { stage: stage.name(), source: Box::new(error) }
             }
             other => other.into(),
         })?;

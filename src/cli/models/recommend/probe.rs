@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use candle_core::quantized::{GgmlDType, QMatMul, QStorage, QTensor};
 use candle_core::{Device, Module, Tensor};
 use idiolect::kernels::attention::{
-    AttentionSequence, KV_BLOCK_SIZE, KvPrecision, KvShape, attend,
+    AttentionSequence, AttentionSettings, KV_BLOCK_SIZE, KvPrecision, KvShape, attend,
 };
 use idiolect::kernels::{Isa, PackedLinear, Pool};
 use idiolect::progress::Progress;
@@ -309,7 +309,9 @@ impl AttentionProbe {
         let sequence = AttentionSequence { kv_blocks: &blocks, first_row: 0, n_rows, start };
         let queries = &queries[..n_rows * n_heads * head_dim];
         let mut out = vec![0.0; queries.len()];
-        attend(*shape, n_heads, queries, &[sequence], &mut out, *isa, pool)?;
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        let settings = AttentionSettings { n_heads, scale, window: None, soft_cap: None };
+        attend(*shape, &settings, queries, &[sequence], &mut out, *isa, pool)?;
         std::hint::black_box(&out);
         Ok(())
     }

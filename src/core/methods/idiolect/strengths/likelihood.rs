@@ -42,7 +42,7 @@ impl ListedCounts {
 
 /// Counts of the observed token and of any token after the last `k` tokens, `k` from 1; ends before
 /// the first context that the texts do not contain.
-pub(super) type ContextCounts = Vec<(u32, u32)>;
+pub(super) type ObservedCounts = Vec<(u32, u32)>;
 
 /// A text as the model saw it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -55,9 +55,9 @@ pub(super) struct ObservedExample {
     /// Others' texts on the item.
     pub(super) item: ListedCounts,
     /// For each position, the user's continuations.
-    pub(super) phrases: Vec<ContextCounts>,
+    pub(super) phrases: Vec<ObservedCounts>,
     /// For each position, the continuations in others' texts on the item.
-    pub(super) item_phrases: Vec<ContextCounts>,
+    pub(super) item_phrases: Vec<ObservedCounts>,
 }
 
 impl ObservedExample {
@@ -95,7 +95,7 @@ impl ObservedExample {
 
 /// Probability of a token, interpolated with a cache's: see
 /// [`NgramCache`](crate::steering::NgramCache).
-fn mixed(p: f64, share: f32, counts: &ContextCounts) -> f64 {
+fn mixed(p: f64, share: f32, counts: &ObservedCounts) -> f64 {
     if counts.is_empty() {
         return p;
     }
