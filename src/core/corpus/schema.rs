@@ -15,7 +15,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Migrations: step `i` takes a store from version `i` to version `i + 1`. A released step is never
 /// edited, because stores written by it exist.
-const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS];
+const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS, MANY_REVIEWS];
 
 /// Reviews are immutable: a changed review is deleted and inserted under a new id. AUTOINCREMENT
 /// never reuses an id, so a vector or a derived value can never be attributed to another text.
@@ -109,6 +109,39 @@ CREATE TABLE profile_edit(
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Any number of reviews of a user on one item. `name` is the review's identifier in the source data,
+/// as in `user` and `item`; NULL if the source has none. SQLite cannot drop the constraint
+/// `UNIQUE(user, item)`, so the table is copied, with its ids and its counter of ids. Foreign keys are
+/// off meanwhile (see `prepare_to`), so that dropping the old table deletes nothing else. The lookup
+/// of a review by its text compares texts of the same length only.
+const MANY_REVIEWS: &str = "
+CREATE TABLE review_copy(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user INTEGER NOT NULL REFERENCES user(id),
+    item INTEGER NOT NULL REFERENCES item(id),
+    rating REAL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    name TEXT
+) STRICT;
+INSERT INTO review_copy(id, user, item, rating, title, text, time)
+    SELECT id, user, item, rating, title, text, time FROM review ORDER BY id;
+DELETE FROM sqlite_sequence WHERE name = 'review_copy';
+INSERT INTO sqlite_sequence(name, seq)
+    SELECT 'review_copy', seq FROM sqlite_sequence WHERE name = 'review';
+DROP TABLE review;
+ALTER TABLE review_copy RENAME TO review;
+CREATE INDEX review_by_user ON review(user, time, id);
+CREATE INDEX review_by_item ON review(item, time, id);
+CREATE INDEX review_by_text ON review(user, item, time, length(text));
+CREATE UNIQUE INDEX review_by_name ON review(name) WHERE name IS NOT NULL;
+CREATE TRIGGER review_takes_derived BEFORE DELETE ON review BEGIN
+    DELETE FROM derived
+    WHERE id IN (SELECT derived FROM derived_source WHERE review = OLD.id);
+END;
+";
+
 /// Prepares a new connection: checks that the file is a store of this program and not of a newer
 /// version, sets the journal mode, and migrates the schema.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
@@ -127,18 +160,36 @@ fn prepare_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Resul
     use_write_ahead_log(connection).map_err(fail)?;
     // FULL: committed data survive a power failure. Commits are few and large, or follow seconds of
     // model computation, so the cost is small.
-    connection
-        .execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")
-        .map_err(fail)?;
-    if version == steps.len() {
-        return Ok(());
+    connection.execute_batch("PRAGMA synchronous = FULL;").map_err(fail)?;
+    if version < steps.len() {
+        migrate(connection, path, steps)?;
     }
+    connection.execute_batch("PRAGMA foreign_keys = ON;").map_err(fail)
+}
+
+/// Runs the steps that the store lacks, in one transaction, and checks all references afterwards.
+/// Foreign keys are off during the steps, so that one may replace a table; SQLite cannot switch them
+/// within a transaction.
+fn migrate(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<()> {
+    let fail = |source| sqlite_error(path, source);
+    connection.execute_batch("PRAGMA foreign_keys = OFF;").map_err(fail)?;
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
     // Another process may have migrated while this one waited for the lock.
     let version = version_of_ours(&transaction, path, steps.len())?;
     for step in &steps[version..] {
         transaction.execute_batch(step).map_err(fail)?;
+    }
+    let broken = transaction
+        .prepare("PRAGMA foreign_key_check")
+        .and_then(|mut check| check.exists([]))
+        .map_err(fail)?;
+    if broken {
+        return Err(Error::Unreadable {
+            path: path.to_owned(),
+            what: "its tables".to_owned(),
+            reason: "rows refer to rows that do not exist; restore a copy of the store".to_owned(),
+        });
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fail)?;
     transaction.pragma_update(None, "user_version", steps.len() as i64).map_err(fail)?;
