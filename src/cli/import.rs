@@ -1,10 +1,10 @@
 //! `idiolect import`.
 
 use anyhow::bail;
-use idiolect::corpus::{KeptReviews, Store};
 use idiolect::corpus::import::{
     ColumnMap, Import, ImportFormat, ImportOptions, ImportReport, ImportSource, OnMalformed,
 };
+use idiolect::corpus::{KeptReviews, Store};
 
 use super::context::Context;
 use super::{output, values};
@@ -135,7 +135,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         ))?;
     }
     if report.removed > 0 {
-        output::line(&format!("removed: {} older reviews of the same items", report.removed))?;
+        output::line(&format!(
+            "removed: {} older reviews of the same users and items",
+            report.removed
+        ))?;
     }
     output::line(&format!(
         "{} has {} reviews by {} users of {} items",

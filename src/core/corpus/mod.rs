@@ -13,6 +13,8 @@ mod store;
 mod store_tests;
 mod suggest;
 mod upsert;
+#[cfg(test)]
+mod upsert_tests;
 mod vectors;
 mod view;
 

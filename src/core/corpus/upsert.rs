@@ -4,6 +4,8 @@
 //! identifier. Any other review is the same as a stored one of the same user, item, time and text.
 //! Of two versions of a review the newer one stays; at equal times, that of the later import.
 
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::Deserialize;
 
@@ -66,11 +68,17 @@ pub(crate) struct ImportSession {
     stops: bool,
     /// Highest review id in the store before the session; higher ids were inserted by it.
     started_at: Option<i64>,
-    /// Bit set of the ids up to `started_at` that the session has seen.
-    seen: Vec<u64>,
+    /// Rows of which the session has seen any version.
+    seen: RowSet,
+    /// Rows of which the session has seen a version with the time of the stored one.
+    matched: RowSet,
 }
 
-/// What storing a review did.
+/// Bit set of row ids of before the session.
+#[derive(Debug, Default)]
+struct RowSet(Vec<u64>);
+
+/// Effects of storing a review.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Upsert {
     /// Outcome of storing it.
@@ -80,8 +88,8 @@ pub(crate) struct Upsert {
     pub(crate) duplicate: bool,
     /// Whether it was inserted beside other reviews of the same user on the same item.
     pub(crate) further: bool,
-    /// Number of older reviews of the same user that were deleted because only the newest is kept,
-    /// besides a replaced one.
+    /// Number of reviews that were deleted besides a replaced one: older ones of the same user on the
+    /// item if only the newest is kept, or an earlier version that was stored without the identifier.
     pub(crate) removed: u64,
     /// User and item of the review that has the identifier, for [`UpsertOutcome::IdTaken`].
     pub(crate) holder: Option<(String, String)>,
@@ -174,20 +182,26 @@ fn put_review(
         return Ok(Upsert { holder, ..Upsert::of(UpsertOutcome::IdTaken) });
     }
     let rivals = match session.kept {
-        KeptReviews::All if of_id.is_some() => Vec::from_iter(of_id),
-        KeptReviews::All => Rival::of_text(connection, stored)?,
+        KeptReviews::All => Rival::of_text(connection, stored)?.into_iter().chain(of_id).collect(),
         KeptReviews::Newest => Rival::on_item(connection, review, of_id)?,
     };
     let Some(best) = rivals.iter().max_by_key(|rival| (rival.time, rival.id)) else {
         let further = insert_review(connection, id.as_deref(), review)?;
         return Ok(Upsert { further, ..Upsert::of(UpsertOutcome::New) });
     };
-    let seen = session.mark_seen(best.id);
+    let inserted = session.inserted(best.id);
+    let seen = !session.seen.insert(best.id) || inserted;
     let outcome = match review.time.cmp(&best.time) {
-        std::cmp::Ordering::Less => UpsertOutcome::Older,
-        std::cmp::Ordering::Equal if best.is_same(review) => UpsertOutcome::Same,
-        std::cmp::Ordering::Equal if seen => UpsertOutcome::Tied,
-        _ => UpsertOutcome::Replaced,
+        Ordering::Less => UpsertOutcome::Older,
+        Ordering::Equal => {
+            let matched = !session.matched.insert(best.id) || inserted;
+            match best.is_same(review) {
+                true => UpsertOutcome::Same,
+                false if matched => UpsertOutcome::Tied,
+                false => UpsertOutcome::Replaced,
+            }
+        }
+        Ordering::Greater => UpsertOutcome::Replaced,
     };
     let replaced = outcome == UpsertOutcome::Replaced;
     for rival in rivals.iter().filter(|rival| replaced || rival.id != best.id) {
@@ -206,7 +220,7 @@ fn put_review(
         }
         _ => {}
     }
-    let duplicate = if replaced { session.inserted(best.id) } else { seen };
+    let duplicate = if replaced { inserted } else { seen };
     Ok(Upsert { duplicate, removed: rivals.len() as u64 - 1, ..Upsert::of(outcome) })
 }
 
@@ -224,19 +238,19 @@ struct Rival {
 
 impl Rival {
     /// The stored review with the same user, item, time and text. If `stored` has an identifier,
-    /// one with another identifier is another review.
-    fn of_text(connection: &Connection, stored: &SourceReview) -> rusqlite::Result<Vec<Self>> {
+    /// one that has an identifier is not it; if not, several can match, and it is the first.
+    fn of_text(connection: &Connection, stored: &SourceReview) -> rusqlite::Result<Option<Self>> {
         let Review { user, item, time, .. } = &stored.review;
-        let mut rivals = Self::read(
+        // With `+`, SQLite uses the index on the length of the text and not a constant in its place.
+        let rivals = Self::read(
             connection,
             "user.name = ?4 AND item.name = ?5 AND review.time = ?6
-             AND length(review.text) = length(?1) AND review.text = ?1
-             AND (?7 OR review.name IS NULL) ORDER BY review.id LIMIT 1",
+             AND length(review.text) = length(?1) AND +review.text = ?1
+             AND (?7 OR review.name IS NULL)",
             &stored.review,
             &[user, item, time, &stored.id.is_none()],
         )?;
-        rivals.truncate(1);
-        Ok(rivals)
+        Ok(rivals.into_iter().min_by_key(|rival| rival.id))
     }
 
     /// The stored reviews of the same user on the same item, and the one with the same identifier.
@@ -366,25 +380,29 @@ impl ImportSession {
     }
 
     fn has_seen(&self, id: i64) -> bool {
-        let (word, bit) = place(id);
-        self.inserted(id) || self.seen.get(word).is_some_and(|bits| bits & bit != 0)
-    }
-
-    /// Marks a row as seen. Returns whether the session had seen it before.
-    fn mark_seen(&mut self, id: i64) -> bool {
-        let before = self.has_seen(id);
-        if !before {
-            let (word, bit) = place(id);
-            if self.seen.len() <= word {
-                self.seen.resize(word + 1, 0);
-            }
-            self.seen[word] |= bit;
-        }
-        before
+        self.inserted(id) || self.seen.contains(id)
     }
 }
 
-/// Word and bit of a row in the bit set.
+impl RowSet {
+    /// Adds a row. Returns whether it was not in the set before.
+    fn insert(&mut self, id: i64) -> bool {
+        let (word, bit) = place(id);
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
+    }
+
+    fn contains(&self, id: i64) -> bool {
+        let (word, bit) = place(id);
+        self.0.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+}
+
+/// Word and bit of a row.
 fn place(id: i64) -> (usize, u64) {
     ((id / 64) as usize, 1 << (id % 64))
 }

@@ -58,21 +58,21 @@ fn first_others(
     time: Option<i64>,
     options: &ChoiceOptions,
 ) -> peers::Result<Choice> {
-        let mut others = view.reviews_of(item)?;
-        others.retain(|r| r.review.user != user);
-        let others = one_per_user(others, time);
-        let n_candidates = others.len();
-        let representatives = others
-            .into_iter()
-            .take(options.k)
-            .enumerate()
-            .map(|(i, review)| Representative {
-                review,
-                cluster: Some(i),
-                cluster_size: 1,
-                similarity: 0.0,
-                origin: Origin::SameItem,
-            })
-            .collect();
-        Ok(Choice { representatives, n_candidates, n_dropped: 0, compared_with: Anchor::OwnReview })
+    let mut others = view.reviews_of(item)?;
+    others.retain(|r| r.review.user != user);
+    let others = one_per_user(others, time);
+    let n_candidates = others.len();
+    let representatives = others
+        .into_iter()
+        .take(options.k)
+        .enumerate()
+        .map(|(i, review)| Representative {
+            review,
+            cluster: Some(i),
+            cluster_size: 1,
+            similarity: 0.0,
+            origin: Origin::SameItem,
+        })
+        .collect();
+    Ok(Choice { representatives, n_candidates, n_dropped: 0, compared_with: Anchor::OwnReview })
 }

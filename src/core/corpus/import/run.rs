@@ -50,8 +50,9 @@ pub struct ImportReport {
     /// Number of reviews after the first version in this import; if only the newest of a user on an
     /// item is kept, after their first one of the item.
     pub duplicates: u64,
-    /// Number of stored reviews that were deleted because only the newest is kept, besides those
-    /// that were updated.
+    /// Number of stored reviews that were deleted besides those that were updated: older ones of a
+    /// user on an item if only the newest is kept, and versions without the identifier that another
+    /// version has.
     pub removed: u64,
     /// Number of malformed lines.
     pub malformed: u64,

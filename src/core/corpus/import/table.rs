@@ -7,7 +7,8 @@ use super::time;
 use crate::corpus::{Error, Item, Result, Review, SourceReview};
 
 /// Fields that a map may leave out, as messages list them.
-pub const OPTIONAL_FIELDS: &str = "id|rating|title|time|item_title|item_description|item_categories";
+pub const OPTIONAL_FIELDS: &str =
+    "id|rating|title|time|item_title|item_description|item_categories";
 
 /// Map from the fields to the columns of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]

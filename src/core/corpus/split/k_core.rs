@@ -121,9 +121,7 @@ pub(super) fn profiles_to_fixed_point(users: &mut Vec<HeldOutUser>, parameters: 
 }
 
 /// Returns the number of users of each item. A user may have several reviews of it.
-fn users_of_items<'a>(
-    reviews: impl Iterator<Item = &'a CandidateReview>,
-) -> HashMap<usize, usize> {
+fn users_of_items<'a>(reviews: impl Iterator<Item = &'a CandidateReview>) -> HashMap<usize, usize> {
     let pairs: HashSet<(usize, usize)> = reviews.map(|r| (r.item, r.user)).collect();
     counts(pairs.into_iter().map(|(item, _)| item))
 }

@@ -23,9 +23,7 @@ pub(super) fn without(history: &[PastReview], own: &PastReview) -> (Target, Vec<
     let is_later = |past: &StoredReview| order(past) > order(review);
     let rest = history
         .iter()
-        .filter(|(past, about)| {
-            past.id != review.id && (about.id != item.id || !is_later(past))
-        })
+        .filter(|(past, about)| past.id != review.id && (about.id != item.id || !is_later(past)))
         .cloned()
         .collect();
     let title = Some(review.review.title.clone()).filter(|title| !title.is_empty());
