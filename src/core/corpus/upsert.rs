@@ -53,8 +53,8 @@ pub enum UpsertOutcome {
     /// Not stored: the same import has already seen the version in the store, which differs but has
     /// the same time.
     Tied,
-    /// Not stored: its identifier belongs to a review of another user, or the same import has
-    /// already seen it on another item.
+    /// Not stored: its identifier belongs to a review of another user, to another text on another
+    /// item, or to a review of another item that the same import has seen.
     IdTaken,
 }
 
@@ -176,7 +176,7 @@ fn put_review(
         None => None,
     };
     if let Some(held) = &of_id
-        && (held.user != review.user || (held.item != review.item && session.has_seen(held.id)))
+        && !held.may_become(review, session)
     {
         let holder = Some((held.user.clone(), held.item.clone()));
         return Ok(Upsert { holder, ..Upsert::of(UpsertOutcome::IdTaken) });
@@ -293,6 +293,13 @@ impl Rival {
             })
         };
         connection.prepare_cached(&sql)?.query_map(&*all, rival)?.collect()
+    }
+
+    /// Whether `review` with the same identifier can be a version of it: by the same user, and on the
+    /// same item, or with the same text where a later import puts it under another item.
+    fn may_become(&self, review: &Review, session: &ImportSession) -> bool {
+        let is_moved = self.has_same_text && !session.has_seen(self.id);
+        self.user == review.user && (self.item == review.item || is_moved)
     }
 
     /// Whether it has the item, time and text of `review`.

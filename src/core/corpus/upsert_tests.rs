@@ -103,9 +103,11 @@ fn an_id_of_somebody_else_or_seen_on_another_item_is_refused() {
     assert_eq!(all(&[of_bob]), [IdTaken]);
     assert!(matches!(store.history("bob"), Err(Error::UnknownUser { .. })));
     // Numbers that begin anew with each item are no ids.
-    let on_b = with_id("1", review("ann", "b", "two", 2));
+    let on_b = with_id("1", review("ann", "b", "one", 2));
     assert_eq!(all(&[one.clone(), on_b.clone()]), [Same, IdTaken]);
-    // In another import it is the same review, moved.
+    // Nor are numbers that begin anew with each file.
+    assert_eq!(all(&[with_id("1", review("ann", "b", "another", 2))]), [IdTaken]);
+    // The same text in another import is the same review, moved.
     assert_eq!(all(&[on_b]), [Replaced]);
     assert_eq!(store.history("ann").unwrap()[0].review.item, "b");
     assert!(store.reviews_of("a").unwrap().is_empty());
@@ -161,8 +163,9 @@ fn only_the_newest_is_kept_where_that_is_asked() {
     assert_eq!(newest(&[tied.into(), edited.into()]), [Replaced, Tied]);
     // A newer row with the id of a review of another item is that review, moved.
     assert_eq!(newest(&[with_id("m", rows[2].clone())]), [Same]);
-    assert_eq!(newest(&[with_id("m", review("ann", "y", "moved", 9))]), [Replaced]);
-    assert_eq!(texts(&store, "ann"), ["moved"]);
+    assert_eq!(newest(&[with_id("m", review("ann", "y", "three", 9))]), [Replaced]);
+    assert_eq!(texts(&store, "ann"), ["three"]);
+    assert!(store.reviews_of("x").unwrap().is_empty());
 }
 
 #[test]
