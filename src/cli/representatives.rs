@@ -16,8 +16,9 @@ use super::{output, values};
     long_about = "Show the representatives that a user is compared with on an item\n\n\
         The reviews of the item are grouped by meaning into K+1 clusters. The cluster with the \
         user's own review is dropped; of each other cluster the review nearest to its centre is \
-        chosen (DPL). If the item has too few reviews, reviews of similar items by similar users \
-        are added.",
+        chosen (DPL). A user with several reviews of the item counts once, with the one nearest in \
+        time to the user's newest. If the item has too few reviewers, reviews of similar items by \
+        similar users are added.",
     after_help = EXAMPLES
 )]
 pub(crate) struct Args {

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use idiolect::corpus::import::{
     ColumnMap, Import, ImportFormat, ImportOptions, ImportSource, OnMalformed,
 };
-use idiolect::corpus::{Counts, Store, StoredReview, Target};
+use idiolect::corpus::{Counts, KeptReviews, Store, StoredReview, Target};
 use idiolect::progress::Progress;
 
 const REVIEWS: &str = include_str!("../../data/sample/reviews.jsonl");
@@ -30,6 +30,7 @@ pub(crate) fn import(store: &Store, progress: &dyn Progress) -> anyhow::Result<C
         format: ImportFormat::Table(Box::new(ColumnMap::parse(COLUMNS)?)),
         reviews: place("reviews.jsonl", REVIEWS)?,
         items: place("items.jsonl", ITEMS)?,
+        kept: KeptReviews::All,
         on_malformed: OnMalformed::Stop,
     })?;
     Ok(import.run(store, progress)?.1)

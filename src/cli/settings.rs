@@ -115,7 +115,7 @@ pub(crate) struct VisibilityArgs {
 
 impl VisibilityArgs {
     /// Returns the reviews that are visible while the user writes about `item`: all before
-    /// `--before`, but not the user's own review of `item`.
+    /// `--before`, but not the user's own reviews of `item`.
     pub(crate) fn view<'a>(
         &self,
         store: &'a Store,
@@ -126,13 +126,14 @@ impl VisibilityArgs {
             Some(time) => View::all(store).before(time),
             None => View::all(store),
         };
-        // Read the history even if there is no item, so that an unknown user is an error here.
-        let own = store.history(user)?;
-        let held_out = own.iter().find(|r| item.is_some_and(|item| r.review.item == item.id));
-        Ok(match held_out {
-            Some(own) => view.without(own.id),
-            None => view,
-        })
+        match item {
+            Some(item) => Ok(view.without_text(user, &item.id)?),
+            None => {
+                // An unknown user is an error here, and not after the models are loaded.
+                store.history(user)?;
+                Ok(view)
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use idiolect::corpus::Store;
 use idiolect::corpus::split::{
-    self, FunnelStep, Preset, RepeatedTexts, Required, SplitParameters, SplitPart,
+    self, FunnelStep, Preset, RepeatedItems, RepeatedTexts, Required, SplitParameters, SplitPart,
 };
 
 use super::context::Context;
@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// Maximum length of an item description, in characters [dpl: 2000]
     #[arg(long, value_name = "N", value_parser = values::rows(0))]
     max_description: Option<usize>,
+    /// Which reviews to keep if a user has several of one item [dpl: keep-newest]
+    #[arg(long, value_name = "WHICH", value_parser = values::named::<RepeatedItems>())]
+    repeated_items: Option<RepeatedItems>,
     /// Which reviews to keep if a user has several with the same text [dpl: keep-newest]
     #[arg(long, value_name = "WHICH", value_parser = values::named::<RepeatedTexts>())]
     repeated_texts: Option<RepeatedTexts>,
@@ -141,6 +144,7 @@ fn parameters(args: &Args) -> SplitParameters {
         required: args.require.clone().unwrap_or(preset.required),
         min_description: args.min_description.unwrap_or(preset.min_description),
         max_description: args.max_description.unwrap_or(preset.max_description),
+        repeated_items: args.repeated_items.unwrap_or(preset.repeated_items),
         repeated_texts: args.repeated_texts.unwrap_or(preset.repeated_texts),
         item_users: args.item_users.unwrap_or(preset.item_users),
         min_reviews: args.min_reviews.unwrap_or(preset.min_reviews),

@@ -17,8 +17,8 @@ use super::{output, values};
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Write a text as a user would\n\n\
-        The text goes to stdout while it is written. If the user has already written about the \
-        item, that text is held out: no prompt contains it. All other texts of the user count as \
+        The text goes to stdout while it is written. Texts that the user has already written \
+        about the item are held out: no prompt contains them. All other texts of the user count as \
         past texts.",
     after_help = EXAMPLES
 )]

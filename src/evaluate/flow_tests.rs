@@ -20,7 +20,7 @@ use super::synthetic::{World, WorldOptions};
 use idiolect_core::client::testing::text_of;
 use idiolect_core::client::{CachePolicy, CachedLm, Model};
 use idiolect_core::corpus::split::{self, Preset, SplitParameters, SplitPart};
-use idiolect_core::corpus::{Review, Store};
+use idiolect_core::corpus::{KeptReviews, Review, Store};
 use idiolect_core::difference::SentenceVectors;
 use idiolect_core::difference::testing::FirstPeers;
 use idiolect_core::methods::{Method, MethodOptions};
@@ -299,7 +299,8 @@ fn a_judgement_goes_with_the_reviews_that_the_text_was_made_from() {
     };
     assert!(is_stored());
     let source = store.reviews(&result.sources[..1]).unwrap().remove(0).review;
-    store.put_reviews(&[Review { time: source.time + 1, ..source }]).unwrap();
+    let newer = Review { time: source.time + 1, ..source };
+    store.put_source_reviews(&[newer.into()], KeptReviews::Newest).unwrap();
     assert!(!is_stored());
 }
 

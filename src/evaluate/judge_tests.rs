@@ -10,7 +10,7 @@ use futures::future::LocalBoxFuture;
 use super::*;
 use idiolect_core::client::testing::text_of;
 use idiolect_core::client::{CachePolicy, Model};
-use idiolect_core::corpus::{Review, Store};
+use idiolect_core::corpus::{KeptReviews, Review, Store};
 use idiolect_core::steering::Vocabulary;
 use idiolect_core::task::testing::ByWords;
 use idiolect_core::task::{Task, Window};
@@ -181,7 +181,8 @@ fn a_judgement_goes_with_the_texts_it_was_made_from() {
     let text = JudgedText { text: "made of bob's", sources: &sources };
     let rate = || block_on(rate(&calls, &world.reference(), &text)).unwrap();
     assert!(!rate().reused && rate().reused);
-    world.store.put_reviews(&[Review { text: "New.".into(), time: 3, ..other }]).unwrap();
+    let newer = Review { text: "New.".into(), time: 3, ..other };
+    world.store.put_source_reviews(&[newer.into()], KeptReviews::Newest).unwrap();
     assert!(!rate().reused);
 }
 

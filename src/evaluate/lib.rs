@@ -69,6 +69,8 @@ mod metric_groups;
 mod pairs;
 mod per_user;
 mod plan;
+#[cfg(test)]
+mod plan_tests;
 pub mod report;
 mod run;
 mod seed;

@@ -40,7 +40,8 @@ pub(crate) struct Case {
     pub(crate) review: StoredReview,
     /// Item of the text.
     pub(crate) item: Item,
-    /// The user's reviews that methods may not read: this text and the ones held out after it.
+    /// The user's reviews that methods may not read: this text, the ones held out after it, and those
+    /// of its item that are not among the split's earlier reviews.
     pub(crate) hidden: Vec<ReviewId>,
     /// Other users whose histories replace the user's own, best match first.
     pub(crate) wrong: Vec<WrongUser>,
@@ -119,7 +120,7 @@ impl Plan {
             let inputs: Vec<ReviewId> = user.inputs.iter().map(|(_, id)| *id).collect();
             own.insert(user.user.clone(), View::all(store).reviews(&inputs)?);
         }
-        let swaps = swaps(store, &users, options, embeddings)?;
+        let swaps = swaps(store, (&users, &own), options, embeddings)?;
         Ok(Self { options: *options, cases, swaps, own, n_users: users.len() })
     }
 
@@ -183,7 +184,14 @@ impl Histories {
         let seed = options.seed;
         let matching = MatchOptions { n: options.wrong_users, at_least: MIN_HISTORY, seed };
         let wrong = wrong_users(&right, &item, &self.traits, &matching);
-        let hidden = user.inputs[index..].iter().map(|(_, id)| *id).collect();
+        let mut hidden: Vec<ReviewId> = user.inputs[index..].iter().map(|(_, id)| *id).collect();
+        // A later text about the same item may answer or quote this one, and one that the split left
+        // out as a repeated item was left out so that the item is new to the user.
+        let written = store.history(&user.user)?.into_iter();
+        let on_item = written.filter(|r| r.review.item == item.id).map(|r| r.id);
+        let unseen: Vec<ReviewId> =
+            on_item.filter(|id| !past.contains(id) && !hidden.contains(id)).collect();
+        hidden.extend(unseen);
         Ok(Case { review, item, hidden, wrong })
     }
 }
@@ -196,10 +204,12 @@ fn traits_of(store: &Store, user: &str, ids: &[ReviewId]) -> Result<Traits> {
     Ok(Traits::of(user, &history))
 }
 
-/// Pairs of users for the swap test, among reviews that are not held out and have text.
+/// Pairs of users for the swap test, among reviews that are not held out and have text. The generated
+/// texts are compared with the users' held-out texts `own`, so an item of one of these is left out. Of
+/// several reviews of a user of an item the newest is the real one.
 fn swaps(
     store: &Store,
-    users: &[&UserSplit],
+    (users, own): (&[&UserSplit], &BTreeMap<String, Vec<StoredReview>>),
     options: &PlanOptions,
     embeddings: Option<&HashMap<String, Vec<f32>>>,
 ) -> Result<Vec<SwapCase>> {
@@ -209,7 +219,11 @@ fn swaps(
     let mut texts = Vec::new();
     for user in users {
         let written = View::all(store).reviews(&user.profile)?;
-        texts.extend(written.into_iter().filter(|r| !r.review.text.trim().is_empty()));
+        let held_out = own.get(&user.user).map_or(&[][..], Vec::as_slice);
+        texts.extend(written.into_iter().filter(|written| {
+            let is_held_out = held_out.iter().any(|r| r.review.item == written.review.item);
+            !is_held_out && !written.review.text.trim().is_empty()
+        }));
     }
     let named: Vec<(&str, &str)> =
         texts.iter().map(|r| (r.review.user.as_str(), r.review.item.as_str())).collect();

@@ -29,6 +29,17 @@ fn import(sandbox: &Sandbox, format: &str, reviews: &str, more: &[&str]) -> Run 
     sandbox.run(&arguments)
 }
 
+/// Contents of the store after an import, and what it left out.
+#[track_caller]
+fn totals(run: Run) -> Value {
+    let read = run.json();
+    let rows = ["new", "updated", "unchanged", "outdated", "duplicates"];
+    let counted: u64 = rows.iter().map(|name| read[name].as_u64().unwrap()).sum();
+    assert_eq!(read["read"].as_u64(), Some(counted), "each row is counted once: {read}");
+    let fields = ["reviews", "users", "items", "duplicates", "malformed"];
+    fields.iter().map(|name| ((*name).to_owned(), read[name].clone())).collect()
+}
+
 fn figures(reviews: u64, users: u64, items: u64, duplicates: u64, malformed: u64) -> Value {
     json!({"reviews": reviews, "users": users, "items": items, "duplicates": duplicates, "malformed": malformed})
 }
@@ -43,7 +54,7 @@ fn amazon_2014_plain_packed_and_from_a_pipe() {
     sandbox.write("r.json", ROWS_2014);
     sandbox.write("r.json.gz", gzip(ROWS_2014.as_bytes()));
     sandbox.write("m.json.gz", gzip(ITEMS_2014.as_bytes()));
-    let read = import(&sandbox, "amazon-2014", "r.json", &["--items", "m.json.gz"]).json();
+    let read = totals(import(&sandbox, "amazon-2014", "r.json", &["--items", "m.json.gz"]));
     assert_eq!(read, figures(3, 2, 3, 0, 0));
     let ids: Vec<_> = history(&sandbox, "ann").iter().map(|r| r.id).collect();
     assert_eq!(history(&sandbox, "ann")[1].review.text, "Café \"one\"");
@@ -53,7 +64,7 @@ fn amazon_2014_plain_packed_and_from_a_pipe() {
     assert_eq!(item.categories, ["Music", "Pop"]);
     assert_eq!(store.item("b2").unwrap().title, "");
 
-    let again = import(&sandbox, "amazon-2014", "r.json.gz", &[]).json();
+    let again = totals(import(&sandbox, "amazon-2014", "r.json.gz", &[]));
     assert_eq!(again, figures(3, 2, 3, 0, 0));
     let mut command = sandbox.command(&["import", "--format", "amazon-2014", "--reviews", "-"]);
     let mut child = command
@@ -79,14 +90,15 @@ fn amazon_2023_lines_and_an_array() {
     let sandbox = Sandbox::new();
     sandbox.write("r.jsonl", format!("{}\r\n{}\r\n", rows[0], rows[1]));
     sandbox.write("m.jsonl", meta.to_string());
-    let read = import(&sandbox, "amazon-2023", "r.jsonl", &["--items", "m.jsonl"]).json();
+    let read = totals(import(&sandbox, "amazon-2023", "r.jsonl", &["--items", "m.jsonl"]));
     assert_eq!(read, figures(2, 2, 1, 0, 0));
     let review = &history(&sandbox, "u")[0].review;
     assert_eq!((review.text.as_str(), review.time, review.rating), ("a\nb", 5, Some(3.0)));
 
     let other = Sandbox::new();
     other.write("r.json", serde_json::to_string_pretty(&rows).unwrap());
-    assert_eq!(import(&other, "amazon-2023", "r.json", &[]).json(), figures(2, 2, 1, 0, 0));
+    let read = totals(import(&other, "amazon-2023", "r.json", &[]));
+    assert_eq!(read, figures(2, 2, 1, 0, 0));
     assert_eq!(history(&other, "u")[0].review, *review);
 }
 
@@ -98,7 +110,7 @@ fn tables_with_a_map_with_their_own_names_and_with_a_byte_order_mark() {
         "\u{feff}from,thread,body,date,about\r\nann,t1,\"Hello,\r\n\"\"you\"\"\",2014-07-06,Things\r\nbob,t1,x,,\r\n",
     );
     let map = "user=from,item=thread,text=body,time=date,item_title=about";
-    let read = import(&sandbox, "table", "mails.csv", &["--map", map]).json();
+    let read = totals(import(&sandbox, "table", "mails.csv", &["--map", map]));
     assert_eq!(read, figures(2, 2, 1, 0, 0));
     let review = &history(&sandbox, "ann")[0].review;
     assert_eq!((review.text.as_str(), review.time), ("Hello,\n\"you\"", 1_404_604_800));
@@ -106,7 +118,7 @@ fn tables_with_a_map_with_their_own_names_and_with_a_byte_order_mark() {
     assert_eq!(store.item("t1").unwrap().title, "Things");
 
     sandbox.write("own.jsonl.gz", gzip(br#"{"user": 1, "item": 2, "text": "t", "rating": "4.5"}"#));
-    assert_eq!(import(&sandbox, "table", "own.jsonl.gz", &[]).json(), figures(3, 3, 2, 0, 0));
+    assert_eq!(totals(import(&sandbox, "table", "own.jsonl.gz", &[])), figures(3, 3, 2, 0, 0));
     assert_eq!(history(&sandbox, "1")[0].review.rating, Some(4.5));
 
     let missing = import(&sandbox, "table", "mails.csv", &[]).fails_with(1);
@@ -126,10 +138,120 @@ fn the_newest_of_a_user_on_an_item_stays_whatever_the_order() {
         let table: String = order.iter().map(|n| rows[*n].as_str()).collect();
         sandbox.write("t.csv", format!("user,item,text,time\n{table}"));
         for _ in 0..2 {
-            assert_eq!(import(&sandbox, "table", "t.csv", &[]).json(), figures(1, 1, 1, 4, 0));
+            let read = totals(import(&sandbox, "table", "t.csv", &["--keep", "newest"]));
+            assert_eq!(read, figures(1, 1, 1, 4, 0));
         }
         assert_eq!(history(&sandbox, "u")[0].review.text, "new", "{order:?}");
     }
+}
+
+/// The column map of the README's example with mails.
+fn map_of_the_readme() -> &'static str {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("import --format table --reviews mails.csv --map ").unwrap();
+    rest.split_whitespace().next().unwrap()
+}
+
+/// Three mails of each of two people in each of two threads, as rows of from, thread, body, date
+/// and message.
+fn mails() -> Vec<String> {
+    let mut rows = Vec::new();
+    for thread in ["thread-1", "thread-2"] {
+        for (n, body) in ["\"Hello,\nyou.\"", "Thanks.", "Thanks."].iter().enumerate() {
+            for from in ["marta", "jon"] {
+                let date = format!("2024-05-0{}T10:00:00Z", n + 1);
+                rows.push(format!("{from},{thread},{body},{date},<{from}.{thread}.{n}@example>"));
+            }
+        }
+    }
+    rows
+}
+
+fn csv(rows: &[String]) -> String {
+    format!("from,thread,body,date,message\n{}\n", rows.join("\n"))
+}
+
+#[test]
+fn a_thread_keeps_every_mail_of_a_person_and_doubles_none() {
+    let sandbox = Sandbox::new();
+    let mut rows = mails();
+    // A second mail in the same second, and a row that is in the file twice.
+    rows.push("marta,thread-1,One more thing.,2024-05-03T10:00:00Z,<m@example>".to_owned());
+    rows.push(rows[0].clone());
+    let map = ["--map", map_of_the_readme()];
+    sandbox.write("mails.csv", csv(&rows));
+    let read = import(&sandbox, "table", "mails.csv", &map).json();
+    assert_eq!((read["reviews"].as_u64(), read["items"].as_u64()), (Some(13), Some(2)));
+    assert_eq!((read["new"].as_u64(), read["duplicates"].as_u64()), (Some(13), Some(1)));
+    assert_eq!(read["further"].as_u64(), Some(9));
+    let of_thread = |user: &str| -> Vec<String> {
+        let written = history(&sandbox, user).into_iter().filter(|r| r.review.item == "thread-1");
+        written.map(|r| r.review.text).collect()
+    };
+    assert_eq!(of_thread("marta"), ["Hello,\nyou.", "Thanks.", "Thanks.", "One more thing."]);
+    assert_eq!(of_thread("jon"), ["Hello,\nyou.", "Thanks.", "Thanks."]);
+
+    let before = history(&sandbox, "marta");
+    rows.reverse();
+    sandbox.write("reversed.csv", csv(&rows));
+    for file in ["mails.csv", "reversed.csv"] {
+        let again = import(&sandbox, "table", file, &map).json();
+        assert_eq!((again["reviews"].as_u64(), again["new"].as_u64()), (Some(13), Some(0)));
+        assert_eq!(again["unchanged"].as_u64(), Some(13), "{again}");
+    }
+    assert_eq!(history(&sandbox, "marta"), before);
+
+    let newest = ["import", "--format", "table", "--reviews", "mails.csv", "--keep", "newest"];
+    let told = sandbox.run(&[&newest[..], &map].concat()).ok().stdout;
+    assert!(told.contains("removed: 9 older reviews"), "{told}");
+    assert!(told.contains("has 4 reviews by 2 users of 2 items"), "{told}");
+    let all = sandbox.run(&[&newest[..5], &map].concat()).ok().stdout;
+    assert!(all.contains("9 of the new ones are by users who already had a review"), "{all}");
+}
+
+#[test]
+fn an_edited_mail_replaces_the_one_with_its_id_and_a_foreign_id_is_malformed() {
+    let sandbox = Sandbox::new();
+    let map = format!("{},id=message", map_of_the_readme());
+    let map = ["--map", map.as_str()];
+    let mut rows = mails();
+    sandbox.write("mails.csv", csv(&rows));
+    assert_eq!(import(&sandbox, "table", "mails.csv", &map).json()["new"].as_u64(), Some(12));
+    rows[2] = rows[2].replace("Thanks.", "Thank you.");
+    sandbox.write("edited.csv", csv(&rows));
+    let read = import(&sandbox, "table", "edited.csv", &map).json();
+    let counts = ["reviews", "updated", "unchanged"].map(|name| read[name].as_u64().unwrap());
+    assert_eq!(counts, [12, 1, 11]);
+    let texts: Vec<String> =
+        history(&sandbox, "marta").into_iter().map(|r| r.review.text).collect();
+    assert_eq!(texts.iter().filter(|text| *text == "Thank you.").count(), 1);
+    assert_eq!(texts.len(), 6);
+
+    // Without ids the edited text is another one.
+    let plain = Sandbox::new();
+    for (file, n) in [("mails.csv", 12), ("edited.csv", 13)] {
+        plain.write("m.csv", std::fs::read(sandbox.path(file)).unwrap());
+        let read = import(&plain, "table", "m.csv", &["--map", map_of_the_readme()]).json();
+        assert_eq!(read["reviews"].as_u64(), Some(n));
+    }
+
+    let foreign = rows[0].replacen("marta", "jon", 1);
+    let bad = [rows[1].clone(), "broken".to_owned(), foreign, rows[3].replace("Thanks", "Thx")];
+    sandbox.write("bad.csv", csv(&bad));
+    let run = import(&sandbox, "table", "bad.csv", &map);
+    let told =
+        "line 5: id `<marta.thread-1.0@example>` belongs to a review by `marta` of `thread-1`";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    assert!(run.stderr.find("line 4").unwrap() < run.stderr.find("line 5").unwrap());
+    let read = run.json();
+    assert_eq!((read["read"].as_u64(), read["malformed"].as_u64()), (Some(2), Some(2)));
+
+    // Under --strict it ends the import, and rows after it are not stored.
+    sandbox.write("strict.csv", csv(&[bad[2].clone(), rows[3].replace("Thanks", "Thnx")]));
+    let strict = import(&sandbox, "table", "strict.csv", &[&map[..], &["--strict"]].concat());
+    let message = strict.fails_with(1);
+    assert!(message.contains("belongs to a review by `marta`"), "{message}");
+    assert!(history(&sandbox, "jon").iter().any(|r| r.review.text == "Thx."));
 }
 
 #[test]
@@ -153,7 +275,7 @@ fn malformed_lines_are_told_and_passed_over_or_end_it_under_strict() {
     ] {
         assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
     }
-    assert_eq!(run.json(), figures(2, 2, 1, 0, 15));
+    assert_eq!(totals(run), figures(2, 2, 1, 0, 15));
 
     let strict = Sandbox::new();
     strict.write("r.jsonl", &file);
@@ -179,7 +301,7 @@ fn strange_texts_come_through_whole() {
         })
         .collect();
     sandbox.write("r.jsonl", rows.join("\n"));
-    assert_eq!(import(&sandbox, "table", "r.jsonl", &[]).json(), figures(4, 1, 4, 0, 0));
+    assert_eq!(totals(import(&sandbox, "table", "r.jsonl", &[])), figures(4, 1, 4, 0, 0));
     let read: Vec<String> = history(&sandbox, "u").into_iter().map(|r| r.review.text).collect();
     assert_eq!(read, texts);
 }
@@ -201,7 +323,7 @@ fn files_that_cannot_be_read_leave_no_store_and_say_why() {
         sandbox.write(name, "");
         let run = import(&sandbox, "table", name, &[]);
         assert!(run.stderr.contains("no rows"), "{}", run.stderr);
-        assert_eq!(run.json(), figures(0, 0, 0, 0, 0));
+        assert_eq!(totals(run), figures(0, 0, 0, 0, 0));
     }
 
     let lines: String = (0..5000)
@@ -251,7 +373,7 @@ fn digital_music_gives_what_its_readme_says() {
     let (reviews, items) =
         (path("reviews_Digital_Music_5.json.gz"), path("meta_Digital_Music.json.gz"));
     for _ in 0..2 {
-        let read = import(&sandbox, "amazon-2014", &reviews, &["--items", &items]).json();
+        let read = totals(import(&sandbox, "amazon-2014", &reviews, &["--items", &items]));
         assert_eq!(read, figures(6908, 2490, 382, 0, 0));
     }
     let store = Store::open_existing(&sandbox.path("idiolect.sqlite")).unwrap();

@@ -164,7 +164,7 @@ pub enum Error {
     },
     /// Reviews of a split have been replaced since it was made.
     #[error(
-        "split `{name}` has lost {lost} of its {size} reviews to newer ones; make it again with `idiolect split --name {name}`"
+        "split `{name}` has lost {lost} of its {size} reviews to newer versions; make it again with `idiolect split --name {name}`"
     )]
     StaleSplit {
         /// The split.

@@ -13,6 +13,8 @@ mod store;
 mod store_tests;
 mod suggest;
 mod upsert;
+#[cfg(test)]
+mod upsert_tests;
 mod vectors;
 mod view;
 
@@ -22,7 +24,7 @@ pub use idiolect_engine::key::{Key, KeyBuilder};
 pub use stats::VectorCount;
 pub use store::{Counts, Store, UserSummary};
 pub(crate) use upsert::ImportSession;
-pub use upsert::UpsertOutcome;
+pub use upsert::{KeptReviews, SourceReview, UpsertOutcome};
 pub use view::View;
 
 /// This module's `Result`.
@@ -41,7 +43,7 @@ pub struct Item {
     pub categories: Vec<String>,
 }
 
-/// A user's review of an item.
+/// A user's review of an item. A user may have several of one item, like the mails of a thread.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Review {
     /// Identifier of the user in the source data.
@@ -58,7 +60,8 @@ pub struct Review {
     pub time: i64,
 }
 
-/// Row id of a review in the store. If a newer review replaces it, the newer one gets a new id.
+/// Row id of a review in the store. If a newer version replaces it, the newer one gets a new id. It is
+/// not the identifier that the source gives the review ([`SourceReview::id`]).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]

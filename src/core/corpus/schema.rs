@@ -15,7 +15,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Migrations: step `i` takes a store from version `i` to version `i + 1`. A released step is never
 /// edited, because stores written by it exist.
-const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS];
+const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS, MANY_REVIEWS];
 
 /// Reviews are immutable: a changed review is deleted and inserted under a new id. AUTOINCREMENT
 /// never reuses an id, so a vector or a derived value can never be attributed to another text.
@@ -109,6 +109,39 @@ CREATE TABLE profile_edit(
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Any number of reviews of a user on one item. `name` is the review's identifier in the source data,
+/// as in `user` and `item`; NULL if the source has none. SQLite cannot drop the constraint
+/// `UNIQUE(user, item)`, so the table is copied, with its ids and its counter of ids. Foreign keys are
+/// off meanwhile (see `prepare_to`), so that dropping the old table deletes nothing else. The lookup
+/// of a review by its text compares texts of the same length only.
+const MANY_REVIEWS: &str = "
+CREATE TABLE review_copy(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user INTEGER NOT NULL REFERENCES user(id),
+    item INTEGER NOT NULL REFERENCES item(id),
+    rating REAL,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    name TEXT
+) STRICT;
+INSERT INTO review_copy(id, user, item, rating, title, text, time)
+    SELECT id, user, item, rating, title, text, time FROM review ORDER BY id;
+DELETE FROM sqlite_sequence WHERE name = 'review_copy';
+INSERT INTO sqlite_sequence(name, seq)
+    SELECT 'review_copy', seq FROM sqlite_sequence WHERE name = 'review';
+DROP TABLE review;
+ALTER TABLE review_copy RENAME TO review;
+CREATE INDEX review_by_user ON review(user, time, id);
+CREATE INDEX review_by_item ON review(item, time, id);
+CREATE INDEX review_by_text ON review(user, item, time, length(text));
+CREATE UNIQUE INDEX review_by_name ON review(name) WHERE name IS NOT NULL;
+CREATE TRIGGER review_takes_derived BEFORE DELETE ON review BEGIN
+    DELETE FROM derived
+    WHERE id IN (SELECT derived FROM derived_source WHERE review = OLD.id);
+END;
+";
+
 /// Prepares a new connection: checks that the file is a store of this program and not of a newer
 /// version, sets the journal mode, and migrates the schema.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
@@ -127,18 +160,36 @@ fn prepare_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Resul
     use_write_ahead_log(connection).map_err(fail)?;
     // FULL: committed data survive a power failure. Commits are few and large, or follow seconds of
     // model computation, so the cost is small.
-    connection
-        .execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;")
-        .map_err(fail)?;
-    if version == steps.len() {
-        return Ok(());
+    connection.execute_batch("PRAGMA synchronous = FULL;").map_err(fail)?;
+    if version < steps.len() {
+        migrate(connection, path, steps)?;
     }
+    connection.execute_batch("PRAGMA foreign_keys = ON;").map_err(fail)
+}
+
+/// Runs the steps that the store lacks, in one transaction, and checks all references afterwards.
+/// Foreign keys are off during the steps, so that one may replace a table; SQLite cannot switch them
+/// within a transaction.
+fn migrate(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<()> {
+    let fail = |source| sqlite_error(path, source);
+    connection.execute_batch("PRAGMA foreign_keys = OFF;").map_err(fail)?;
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
     // Another process may have migrated while this one waited for the lock.
     let version = version_of_ours(&transaction, path, steps.len())?;
     for step in &steps[version..] {
         transaction.execute_batch(step).map_err(fail)?;
+    }
+    let broken = transaction
+        .prepare("PRAGMA foreign_key_check")
+        .and_then(|mut check| check.exists([]))
+        .map_err(fail)?;
+    if broken {
+        return Err(Error::Unreadable {
+            path: path.to_owned(),
+            what: "its tables".to_owned(),
+            reason: "rows refer to rows that do not exist; restore a copy of the store".to_owned(),
+        });
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fail)?;
     transaction.pragma_update(None, "user_version", steps.len() as i64).map_err(fail)?;
@@ -236,6 +287,98 @@ mod tests {
             assert_eq!(read("SELECT count(*) FROM vector"), 0);
             assert_eq!(read("PRAGMA user_version"), STEPS.len() as i64);
         }
+    }
+
+    /// Rows of a store of version 4: the review with the greatest id is deleted, the others have
+    /// vectors, derived values, a split and an edit of a profile.
+    const VERSION_4: &str = "
+        INSERT INTO user(id, name) VALUES (1, 'ann'), (2, 'bob');
+        INSERT INTO item(id, name, title, description, categories) VALUES
+            (1, 'x', 'X', 'an x', '[]'), (2, 'y', '', '', '[]');
+        INSERT INTO review(id, user, item, rating, title, text, time) VALUES
+            (3, 1, 1, 4.5, 'first', 'It sings.', 10), (5, 2, 1, NULL, '', '', 0),
+            (7, 1, 2, 2.0, 't', 'Two\nlines, \u{1f3b8}', -5), (9, 2, 2, 1.0, 't', 'gone', 1);
+        INSERT INTO stamp(id, name, dimensions) VALUES (1, 's', 1);
+        INSERT INTO vector(review, stamp, value) VALUES (3, 1, x'0000803f'), (5, 1, x'00000040');
+        INSERT INTO derived(id, kind, key, value, made) VALUES
+            (1, 'd', 'k1', 'of ann and bob', 1), (2, 'd', 'k2', 'of bob', 2);
+        INSERT INTO derived_source(derived, review) VALUES (1, 3), (1, 5), (2, 5);
+        INSERT INTO split(id, name, parameters, size) VALUES (1, 'default', '{}', 3);
+        INSERT INTO split_row(split, rank, review, part) VALUES
+            (1, 0, 3, 'profile'), (1, 1, 7, 'test'), (1, 2, 5, 'profile');
+        INSERT INTO profile_edit(user, version, time, value) VALUES (1, 1, 1, 'an edit');
+        DELETE FROM review WHERE id = 9;";
+
+    /// Every row of a store but the names of reviews, as text.
+    fn all_rows(connection: &Connection) -> Vec<String> {
+        let columns = [
+            ("user", "id, name"),
+            ("item", "id, name, title, description, categories"),
+            ("review", "id, user, item, quote(rating), title, text, time"),
+            ("stamp", "id, name, dimensions"),
+            ("vector", "review, stamp, hex(value)"),
+            ("derived", "id, kind, key, value, made"),
+            ("derived_source", "derived, review"),
+            ("split", "id, name, parameters, size"),
+            ("split_row", "split, rank, review, part"),
+            ("profile_edit", "user, version, time, value"),
+        ];
+        let mut rows = Vec::new();
+        for (table, columns) in columns {
+            let columns = columns.replace(", ", " || '|' || ");
+            let sql = format!("SELECT '{table}: ' || {columns} FROM {table} ORDER BY 1");
+            let mut select = connection.prepare(&sql).unwrap();
+            let of_table = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            rows.extend(of_table.map(|row| row.unwrap()));
+        }
+        rows
+    }
+
+    #[test]
+    fn a_store_with_one_review_per_user_and_item_loses_nothing_but_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.sqlite");
+        let old = open(&path, &STEPS[..4]).unwrap();
+        old.execute_batch(VERSION_4).unwrap();
+        let second = "INSERT INTO review(user, item, title, text, time) VALUES (1, 1, '', 'b', 1)";
+        assert!(old.execute(second, []).is_err());
+        let before = all_rows(&old);
+        assert_eq!(before.len(), 2 + 2 + 3 + 1 + 2 + 2 + 3 + 1 + 3 + 1);
+        drop(old);
+
+        let new = open(&path, STEPS).unwrap();
+        assert_eq!(all_rows(&new), before);
+        let number = |sql| new.query_row(sql, [], |r| r.get::<_, i64>(0)).unwrap();
+        assert_eq!(number("SELECT count(*) FROM review WHERE name IS NULL"), 3);
+        // No id is given again, not even that of a deleted review.
+        new.execute(second, []).unwrap();
+        assert_eq!(number("SELECT max(id) FROM review"), 10);
+        // What is derived from a review goes with it, as before.
+        new.execute("DELETE FROM review WHERE id = 3", []).unwrap();
+        assert_eq!(number("SELECT count(*) FROM vector"), 1);
+        assert_eq!(number("SELECT count(*) FROM derived"), 1);
+        assert_eq!(number("SELECT count(*) FROM derived_source"), 1);
+        assert_eq!(number("SELECT count(*) FROM split_row"), 2);
+        let stranger = "INSERT INTO review(user, item, title, text, time) VALUES (9, 1, '', '', 1)";
+        assert!(new.execute(stranger, []).is_err());
+        assert_eq!(number("SELECT count(*) FROM pragma_foreign_key_check"), 0);
+        drop(new);
+        let older = open(&path, &STEPS[..4]);
+        assert!(matches!(older, Err(Error::NewerSchema { found: 5, known: 4, .. })));
+    }
+
+    #[test]
+    fn a_store_whose_rows_refer_to_nothing_is_not_migrated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.sqlite");
+        let old = open(&path, &STEPS[..4]).unwrap();
+        old.execute_batch(VERSION_4).unwrap();
+        old.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM user WHERE id = 2;").unwrap();
+        drop(old);
+        assert!(matches!(open(&path, STEPS), Err(Error::Unreadable { .. })));
+        let again = Connection::open(&path).unwrap();
+        let version = again.query_row("PRAGMA user_version", [], |r| r.get::<_, i64>(0)).unwrap();
+        assert_eq!(version, 4);
     }
 
     #[test]

@@ -9,6 +9,12 @@ fn review(user: &str, item: &str, text: &str, time: i64) -> Review {
     Review { user, item, rating: Some(4.0), title: "t".to_owned(), text, time }
 }
 
+/// Stores reviews and keeps the newest of each user on each item.
+fn put_newest(store: &Store, reviews: &[Review]) -> Vec<UpsertOutcome> {
+    let reviews: Vec<SourceReview> = reviews.iter().map(|review| review.clone().into()).collect();
+    store.put_source_reviews(&reviews, KeptReviews::Newest).unwrap()
+}
+
 fn ids(reviews: &[StoredReview]) -> Vec<ReviewId> {
     reviews.iter().map(|r| r.id).collect()
 }
@@ -67,14 +73,11 @@ fn a_newer_review_takes_vectors_and_derived_values_with_it() {
     store.put_derived("d", &both, "made of both", &[old, other]).unwrap();
     store.put_derived("d", &one, "made of one", &[other]).unwrap();
 
-    assert_eq!(store.put_reviews(&[review("a", "x", "old", 1)]).unwrap(), [UpsertOutcome::Same]);
-    assert_eq!(store.put_reviews(&[review("a", "x", "older", 0)]).unwrap(), [UpsertOutcome::Older]);
+    assert_eq!(put_newest(&store, &[review("a", "x", "old", 1)]), [UpsertOutcome::Same]);
+    assert_eq!(put_newest(&store, &[review("a", "x", "older", 0)]), [UpsertOutcome::Older]);
     assert!(store.derived("d", &both).unwrap().is_some());
 
-    assert_eq!(
-        store.put_reviews(&[review("a", "x", "new", 2)]).unwrap(),
-        [UpsertOutcome::Replaced]
-    );
+    assert_eq!(put_newest(&store, &[review("a", "x", "new", 2)]), [UpsertOutcome::Replaced]);
     let new = store.history("a").unwrap()[0].id;
     assert!(new > other);
     assert_eq!(store.derived("d", &both).unwrap(), None);
@@ -92,26 +95,6 @@ fn a_newer_review_takes_vectors_and_derived_values_with_it() {
     assert_eq!(store.derived("d", &both).unwrap(), None);
     store.put_vectors("s", &[(old, vec![1.0, 2.0])]).unwrap();
     assert!(store.vectors("s", &[old]).unwrap().is_empty());
-}
-
-#[test]
-fn ties_in_time_settle_and_stay_settled_when_a_run_is_repeated() {
-    let store = Store::in_memory().unwrap();
-    let rows =
-        [review("a", "x", "one", 5), review("a", "x", "two", 5), review("a", "x", "three", 4)];
-    let mut runs = Vec::new();
-    for _ in 0..2 {
-        let upserts = store.put_rows(&mut ImportSession::default(), &[], &rows).unwrap();
-        runs.push(upserts.iter().filter(|p| p.duplicate).count());
-        assert_eq!(store.history("a").unwrap()[0].review.text, "one");
-    }
-    assert_eq!(runs, [2, 2]);
-    assert_eq!(store.review_ids().unwrap(), [ReviewId(1)]);
-    // A review of a later run replaces one of an earlier run.
-    assert_eq!(
-        store.put_reviews(&[review("a", "x", "mended", 5)]).unwrap(),
-        [UpsertOutcome::Replaced]
-    );
 }
 
 #[test]

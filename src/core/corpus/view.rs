@@ -37,7 +37,7 @@ impl<'a> View<'a> {
         self
     }
 
-    /// Hides the user's review of an item, if there is one.
+    /// Hides the user's reviews of an item.
     ///
     /// # Errors
     /// The user is unknown, or the store cannot be read.

@@ -22,6 +22,13 @@ pub trait Peers {
         item: &str,
         options: &ChoiceOptions,
     ) -> peers::Result<Choice>;
+    /// See [`peers::choose_for`].
+    fn choose_for(
+        &self,
+        view: &View<'_>,
+        own: &StoredReview,
+        options: &ChoiceOptions,
+    ) -> peers::Result<Choice>;
     /// See [`peers::nearest_users`].
     fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>>;
     /// See [`peers::distinctness`].
@@ -41,6 +48,15 @@ impl Peers for Encoder {
         options: &ChoiceOptions,
     ) -> peers::Result<Choice> {
         peers::choose(view, self, user, item, options)
+    }
+
+    fn choose_for(
+        &self,
+        view: &View<'_>,
+        own: &StoredReview,
+        options: &ChoiceOptions,
+    ) -> peers::Result<Choice> {
+        peers::choose_for(view, self, own, options)
     }
 
     fn nearest(&self, view: &View<'_>, user: &str, n: usize) -> peers::Result<Vec<String>> {

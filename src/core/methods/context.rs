@@ -158,9 +158,8 @@ impl<'a> MethodContext<'a> {
     /// the user, so that no cluster but the user's own is left.
     pub(super) fn compared(&self, past: &PastReview) -> Result<Option<Compared>> {
         let (own, item) = past;
-        let (user, choice) = (&own.review.user, &self.options.choice());
-        let representatives =
-            self.peers()?.choose(&self.view, user, &item.id, choice)?.representatives;
+        let choice = self.peers()?.choose_for(&self.view, own, &self.options.choice())?;
+        let representatives = choice.representatives;
         let compared = Compared { item: item.clone(), own: own.clone(), representatives };
         Ok(Some(compared).filter(|compared| !compared.representatives.is_empty()))
     }

@@ -2,7 +2,7 @@
 
 use futures::future::try_join_all;
 
-use super::retrieval::comparable;
+use super::retrieval::{comparable, newest_of_each_item};
 use super::summaries::{GENERATION, prompt_with_profile};
 use super::{
     Method, MethodContext, MethodInfo, MethodInputs, MethodOptions, MethodSpec, PastReview,
@@ -83,10 +83,11 @@ pub(super) async fn prepare(
     Ok(prompt_with_profile(context, &past, profile))
 }
 
-/// Past reviews that can be compared; empty if differences are turned off.
+/// Past reviews that can be compared, of several on one item the newest; empty if differences are
+/// turned off.
 fn shared(context: &MethodContext<'_>, history: &[PastReview]) -> Result<Vec<PastReview>> {
     match context.options.differences {
-        true => comparable(&context.view, history, context.options.k),
+        true => comparable(&context.view, &newest_of_each_item(history), context.options.k),
         false => Ok(Vec::new()),
     }
 }

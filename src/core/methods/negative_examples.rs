@@ -65,7 +65,7 @@ fn representative(
     }
     // With `k` limited to the number of other reviewers, no near items are searched.
     let choice = ChoiceOptions { k: choice.k.min(n_others), ..choice };
-    let chosen = peers.choose(&context.view, user, &item.id, &choice)?.representatives;
+    let chosen = peers.choose_for(&context.view, own, &choice)?.representatives;
     let mut most: Option<(usize, StoredReview)> = None;
     for one in chosen {
         let fits = one.origin == Origin::SameItem && !one.review.review.text.trim().is_empty();

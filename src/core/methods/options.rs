@@ -19,7 +19,7 @@ pub enum History {
     #[default]
     Own,
     /// Another user, as a control: a method that distinguishes users must not take this one for the
-    /// right one. The other user's own text about the target's item is hidden, and the target's
+    /// right one. The other user's own texts about the target's item are hidden, and the target's
     /// user is not visible at all, not even as a peer. Item, rating and title stay the target's.
     Of(String),
     /// Nobody: the method's prompt without past texts and without a profile.
@@ -84,7 +84,7 @@ impl MethodOptions {
         }
     }
 
-    /// The visible part of the corpus. If another user's past is used, it hides that user's text
+    /// The visible part of the corpus. If another user's past is used, it hides that user's texts
     /// about the target's item and everything of the target's user.
     pub(super) fn seen<'a>(&self, view: &View<'a>, target: &Target) -> corpus::Result<View<'a>> {
         match &self.history {

@@ -1,9 +1,9 @@
 //! Retrieval of the past reviews for a prompt (DPL, step 2).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Bm25, PastReview, Result};
-use crate::corpus::{Target, View};
+use crate::corpus::{ReviewId, Target, View};
 use crate::task::{Block, Task};
 
 /// The `n` past reviews that are most relevant to the target by BM25, most relevant first; without
@@ -32,6 +32,13 @@ pub(super) fn most_relevant(
 /// The newest `n` past reviews, newest first.
 pub(super) fn most_recent(past: &[PastReview], n: usize) -> Vec<PastReview> {
     past.iter().rev().take(n).cloned().collect()
+}
+
+/// The newest of the past reviews of each item, in the given order, which is oldest first.
+pub(super) fn newest_of_each_item(past: &[PastReview]) -> Vec<PastReview> {
+    let newest: HashMap<&str, ReviewId> =
+        past.iter().map(|(review, item)| (item.id.as_str(), review.id)).collect();
+    past.iter().filter(|(review, item)| newest[item.id.as_str()] == review.id).cloned().collect()
 }
 
 /// Past reviews whose item at least `k` other users reviewed, as far as the view shows.

@@ -1,14 +1,15 @@
-//! Candidates for representatives on an item: the other users' reviews of it or, if these are too
-//! few, also reviews of similar items by users near to the user.
+//! Candidates for representatives on an item: one review of it by each other user or, if these are
+//! too few, also reviews of similar items by users near to the user.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use super::linear::cosine;
 use super::nearness::Nearness;
 use super::user_embedding::ItemMeans;
 use super::vectors::ensure_all;
 use super::{Origin, Result};
-use crate::corpus::{StoredReview, View};
+use crate::corpus::{ReviewId, StoredReview, View};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::Silent;
 
@@ -25,25 +26,50 @@ pub(super) struct Candidate {
     pub(super) origin: Origin,
 }
 
-/// Inputs of the search: the view, the encoder, the user and the item.
+/// Inputs of the search: the view, the encoder, the user, the item, and the time of the user's own
+/// review of it, if there is one.
 pub(super) struct CandidateQuery<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) encoder: &'a Encoder,
     pub(super) user: &'a str,
     pub(super) item: &'a str,
+    pub(super) own_time: Option<i64>,
 }
 
-/// Returns the other users' reviews in `on_item`, filled up to `k` candidates if they are fewer;
-/// sorted by user, so that a selection does not depend on the order of rows.
+/// Keeps one review of each user, in the given order: the nearest in time to `time` (seconds since
+/// the Unix epoch), or the newest if it is `None`. A user who wrote much about an item thus counts as
+/// one candidate, and texts of one phase of a conversation are compared. A blank text is kept only
+/// if the user has no other. Among equally near ones the newer counts, then the greater text, so that
+/// the choice does not depend on the order of rows.
+pub(crate) fn one_per_user(reviews: Vec<StoredReview>, time: Option<i64>) -> Vec<StoredReview> {
+    let rank = |stored: &StoredReview| {
+        let review = &stored.review;
+        let distance = time.map_or(0, |time| time.abs_diff(review.time));
+        (!review.text.trim().is_empty(), Reverse(distance), review.time)
+    };
+    let mut kept: HashMap<&str, &StoredReview> = HashMap::new();
+    for review in &reviews {
+        let kept = kept.entry(&review.review.user).or_insert(review);
+        let order = rank(review).cmp(&rank(kept)).then(review.review.text.cmp(&kept.review.text));
+        if order.is_gt() {
+            *kept = review;
+        }
+    }
+    let kept: HashSet<ReviewId> = kept.into_values().map(|review| review.id).collect();
+    reviews.into_iter().filter(|review| kept.contains(&review.id)).collect()
+}
+
+/// Returns one review of each other user in `on_item`, filled up to `k` candidates if they are
+/// fewer; sorted by user, so that a selection does not depend on the order of rows.
 pub(super) fn candidates(
     query: &CandidateQuery<'_>,
-    on_item: &[StoredReview],
+    mut on_item: Vec<StoredReview>,
     k: usize,
 ) -> Result<Vec<Candidate>> {
-    let mut candidates: Vec<Candidate> = on_item
-        .iter()
-        .filter(|r| r.review.user != query.user)
-        .map(|r| Candidate { review: r.clone(), origin: Origin::SameItem })
+    on_item.retain(|r| r.review.user != query.user);
+    let mut candidates: Vec<Candidate> = one_per_user(on_item, query.own_time)
+        .into_iter()
+        .map(|review| Candidate { review, origin: Origin::SameItem })
         .collect();
     if candidates.len() < k {
         let more = on_similar_items(query, &candidates, k - candidates.len())?;
@@ -73,7 +99,7 @@ fn on_similar_items(
     let mut pool: Vec<(f32, Candidate)> = Vec::new();
     let users = Nearness::of(query.view, query.encoder, query.user, &means)?;
     for (similarity, item) in near.into_iter().take(MAX_ITEMS) {
-        let mut reviews = query.view.reviews_of(&item)?;
+        let mut reviews = one_per_user(query.view.reviews_of(&item)?, None);
         reviews.sort_by(|a, b| a.review.user.cmp(&b.review.user));
         for review in reviews {
             if !seen.insert(review.review.user.clone()) {

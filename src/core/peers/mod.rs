@@ -31,9 +31,10 @@ pub use index::{
     BuildOptions, DEFAULT_EXACT_BELOW, IndexKind, IndexManifest, PeerIndex, build_index,
     index_folder,
 };
+pub(crate) use candidates::one_per_user;
 pub(crate) use kmeans::cluster;
 pub use nearness::nearest_users;
-pub use representatives::choose;
+pub use representatives::{choose, choose_for};
 pub use user_embedding::{EmbeddingKind, ItemMeans, UserEmbedding, user_embedding};
 pub use vectors::ensure_vectors;
 
@@ -108,7 +109,7 @@ pub struct Representative {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Anchor {
-    /// The user's own review of the item.
+    /// The user's own review of the item, of several the newest or the one given.
     OwnReview,
     /// The mean of the user's visible reviews, if none of them is of the item.
     OwnMean,
@@ -121,7 +122,7 @@ pub enum Anchor {
 pub struct Choice {
     /// The representatives, in cluster order, or in the selector's order if it does not cluster.
     pub representatives: Vec<Representative>,
-    /// Number of candidates.
+    /// Number of candidates, one per user.
     pub n_candidates: usize,
     /// Number of candidates that were dropped because they fell into the user's own cluster.
     pub n_dropped: usize,

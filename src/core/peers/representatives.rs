@@ -16,10 +16,12 @@ use idiolect_engine::progress::Silent;
 /// Selects representatives for `user` on `item`; with [`super::Selector::Kmeans`] as DPL does
 /// (arXiv 2503.02450). Computes missing vectors of the reviews it needs.
 ///
-/// Candidates are the other users' visible reviews of the item. If they are fewer than K, reviews
-/// of similar items by users near to this one fill them up to K. The order of the reviews in the
-/// store does not matter. If the user has no review of the item, K clusters are formed and none is
-/// dropped. If nobody else reviewed the item or a similar one, the result is empty.
+/// Candidates are the other users' visible reviews of the item, one of each user: of several the
+/// nearest in time to the user's own. If they are fewer than K, reviews of similar items by users
+/// near to this one fill them up to K. The order of the reviews in the store does not matter. The
+/// user's own review is the newest visible one of the item; [`choose_for`] takes another. If there is
+/// none, K clusters are formed and none is dropped. If nobody else reviewed the item or a similar
+/// one, the result is empty.
 ///
 /// # Errors
 ///
@@ -32,11 +34,37 @@ pub fn choose(
     item: &str,
     options: &ChoiceOptions,
 ) -> Result<Choice> {
-    let history = view.history(user)?;
     let on_item = view.reviews_of(item)?;
-    let own = on_item.iter().find(|r| r.review.user == user);
-    let query = CandidateQuery { view, encoder, user, item };
-    let mut candidates = candidates(&query, &on_item, options.k)?;
+    let own = on_item.iter().rev().find(|r| r.review.user == user).cloned();
+    let own_time = own.as_ref().map(|own| own.review.time);
+    choose_among(&CandidateQuery { view, encoder, user, item, own_time }, own.as_ref(), options)
+}
+
+/// Selects representatives for one of a user's reviews, on its item; see [`choose`]. Other reviews of
+/// the user on the item do not matter.
+///
+/// # Errors
+///
+/// As [`choose`].
+pub fn choose_for(
+    view: &View<'_>,
+    encoder: &Encoder,
+    own: &StoredReview,
+    options: &ChoiceOptions,
+) -> Result<Choice> {
+    let (user, item) = (own.review.user.as_str(), own.review.item.as_str());
+    let own_time = Some(own.review.time);
+    choose_among(&CandidateQuery { view, encoder, user, item, own_time }, Some(own), options)
+}
+
+fn choose_among(
+    query: &CandidateQuery<'_>,
+    own: Option<&StoredReview>,
+    options: &ChoiceOptions,
+) -> Result<Choice> {
+    let &CandidateQuery { view, encoder, user, .. } = query;
+    let history = view.history(user)?;
+    let mut candidates = candidates(query, view.reviews_of(item)?, options.k)?;
 
     // The user's other reviews are needed only if there is none of this item.
     let compared: Vec<ReviewId> = match own {

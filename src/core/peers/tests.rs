@@ -177,6 +177,75 @@ fn an_item_nobody_reviewed_takes_its_text_for_its_mean() {
 }
 
 #[test]
+fn of_several_texts_of_a_user_the_nearest_in_time_is_kept() {
+    let stored = |id, user: &str, text: &str, time| {
+        let review = review(user, "x", text, time);
+        StoredReview { id: ReviewId(id), review }
+    };
+    let rows = vec![
+        stored(1, "a", "early", 1),
+        stored(2, "b", "only", 2),
+        stored(3, "a", "late", 5),
+        stored(4, "a", " ", 9),
+        stored(5, "c", " ", 3),
+    ];
+    let kept = |time| {
+        let mut reversed = rows.clone();
+        reversed.reverse();
+        let ids = one_per_user(rows.clone(), time).iter().map(|r| r.id.0).collect::<Vec<_>>();
+        let mut others: Vec<i64> = one_per_user(reversed, time).iter().map(|r| r.id.0).collect();
+        others.reverse();
+        assert_eq!(ids, others, "the order of rows does not matter");
+        ids
+    };
+    assert_eq!(kept(None), [2, 3, 5]);
+    assert_eq!(kept(Some(2)), [1, 2, 5]);
+    // Equally near: the newer one.
+    assert_eq!(kept(Some(3)), [2, 3, 5]);
+    assert_eq!(kept(Some(i64::MIN)), [1, 2, 5]);
+}
+
+#[test]
+fn a_user_with_many_texts_is_one_candidate_and_no_peer_of_their_own() {
+    let encoder = tiny_encoder();
+    let store = in_memory();
+    let more = |user: &str, n: usize| review(user, "many", &text(31 * n + 5), 500 + n as i64);
+    let rows: Vec<Review> =
+        (0..6).map(|n| more("u5", n)).chain((6..9).map(|n| more("u3", n))).collect();
+    store.put_reviews(&rows).unwrap();
+    let view = View::all(&store);
+    let own: Vec<StoredReview> =
+        store.history("u3").unwrap().into_iter().filter(|r| r.review.item == "many").collect();
+    assert_eq!(own.len(), 4);
+    for selector in SELECTORS {
+        let settings = options(9, selector);
+        for own in &own {
+            let choice = choose_for(&view, &encoder, own, &settings).unwrap();
+            assert_eq!((choice.n_candidates, choice.compared_with), (9, Anchor::OwnReview));
+            let mut users: Vec<_> = told(&choice).into_iter().map(|(user, ..)| user).collect();
+            users.sort_unstable();
+            assert!(users.windows(2).all(|pair| pair[0] != pair[1]), "{users:?}");
+            assert!(!users.contains(&"u3".to_owned()));
+            let of_u5 = choice.representatives.iter().find(|r| r.review.review.user == "u5");
+            if let Some(of_u5) = of_u5 {
+                // The oldest own text is near u5's first one, the others near u5's last.
+                let nearest = if own.review.time < 500 { 105 } else { 505 };
+                assert_eq!(of_u5.review.review.time, nearest);
+            }
+            // The user's other texts of the item do not matter.
+            let others = store.history("u3").unwrap().into_iter().map(|r| r.id);
+            let others = others.filter(|id| *id != own.id);
+            if selector != Selector::Neighbours {
+                let alone = view.clone().without_all(others);
+                assert_eq!(choose_for(&alone, &encoder, own, &settings).unwrap(), choice);
+            }
+        }
+        let newest = choose_for(&view, &encoder, &own[3], &settings).unwrap();
+        assert_eq!(choose(&view, &encoder, "u3", "many", &settings).unwrap(), newest);
+    }
+}
+
+#[test]
 fn unknown_names_are_errors() {
     let encoder = tiny_encoder();
     let store = in_memory();

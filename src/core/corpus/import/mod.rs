@@ -24,7 +24,7 @@ pub use table::{ColumnMap, OPTIONAL_FIELDS};
 
 use serde_json::Value;
 
-use super::{Item, Review};
+use super::{Item, KeptReviews, SourceReview};
 
 /// Format of the files to import.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +47,8 @@ pub struct ImportOptions {
     pub reviews: Option<ImportSource>,
     /// Source of the items' titles, descriptions and categories.
     pub items: Option<ImportSource>,
+    /// Reviews of a user on one item that are kept.
+    pub kept: KeptReviews,
     /// Reaction to a malformed line.
     pub on_malformed: OnMalformed,
 }
@@ -61,11 +63,23 @@ pub enum OnMalformed {
 }
 
 impl ImportFormat {
-    /// Reads a review, and the item's fields if the row has any.
-    fn review(&self, row: &Value) -> Result<(Review, Option<Item>), String> {
+    /// Reviews to keep unless the user of the program decides otherwise: the newest of the Amazon
+    /// formats, because the shop has one review per user and product, which its author may edit;
+    /// all of tables.
+    #[must_use]
+    pub fn kept_by_default(&self) -> KeptReviews {
         match self {
-            ImportFormat::Amazon2014 => amazon_2014::review(row).map(|review| (review, None)),
-            ImportFormat::Amazon2023 => amazon_2023::review(row).map(|review| (review, None)),
+            ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => KeptReviews::Newest,
+            ImportFormat::Table(_) => KeptReviews::All,
+        }
+    }
+
+    /// Reads a review, and the item's fields if the row has any. The Amazon formats have no
+    /// identifiers of reviews.
+    fn review(&self, row: &Value) -> Result<(SourceReview, Option<Item>), String> {
+        match self {
+            ImportFormat::Amazon2014 => amazon_2014::review(row).map(|r| (r.into(), None)),
+            ImportFormat::Amazon2023 => amazon_2023::review(row).map(|r| (r.into(), None)),
             ImportFormat::Table(map) => map.review(row),
         }
     }

@@ -3,7 +3,9 @@
 use super::input::ImportSource;
 use super::records::{ImportRecord, Records, Syntax};
 use super::{ImportFormat, ImportOptions, OnMalformed};
-use crate::corpus::{Counts, Error, ImportSession, Item, Result, Review, Store, UpsertOutcome};
+use crate::corpus::{
+    Counts, Error, ImportSession, Item, KeptReviews, Result, SourceReview, Store, UpsertOutcome,
+};
 use idiolect_engine::progress::{Progress, ProgressStage};
 
 /// A batch is committed when it reaches this number of rows or of bytes of text: large enough that
@@ -25,24 +27,33 @@ pub struct MalformedLine {
     pub reason: String,
 }
 
-/// Counts of an import's rows by outcome.
+/// Counts of an import's rows by outcome. Every review that was read is counted once: as new, updated,
+/// unchanged, outdated, duplicate, or, if its identifier is taken, as malformed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportReport {
-    /// Number of reviews read, duplicates included.
+    /// Number of reviews read, duplicates included, malformed lines not.
     pub reviews_read: u64,
     /// Number of items read.
     pub items_read: u64,
     /// Number of reviews inserted as new.
     pub new: u64,
-    /// Number of reviews that replaced an older one.
-    pub replaced: u64,
+    /// Number of new reviews of a user who already had one of the item.
+    pub further: u64,
+    /// Number of reviews that replaced an older version of before this import, or, if only the newest
+    /// of a user on an item is kept, an older review.
+    pub updated: u64,
     /// Number of reviews that were already in the store.
     pub unchanged: u64,
-    /// Number of reviews not stored because the store has a newer one of the same user on the same
-    /// item, or one with the same time that this import met before.
+    /// Number of reviews not stored because the store has a newer version, or, if only the newest of
+    /// a user on an item is kept, a newer review.
     pub outdated: u64,
-    /// Number of reviews after the first of the same user on the same item in this import.
+    /// Number of reviews after the first version in this import; if only the newest of a user on an
+    /// item is kept, after their first one of the item.
     pub duplicates: u64,
+    /// Number of stored reviews that were deleted besides those that were updated: older ones of a
+    /// user on an item if only the newest is kept, and versions without the identifier that another
+    /// version has.
+    pub removed: u64,
     /// Number of malformed lines.
     pub malformed: u64,
     /// The first malformed lines of each file, at most ten per file.
@@ -52,6 +63,7 @@ pub struct ImportReport {
 /// An import with open files and checked columns.
 pub struct Import {
     format: ImportFormat,
+    kept: KeptReviews,
     on_malformed: OnMalformed,
     items: Option<Records>,
     reviews: Option<Records>,
@@ -60,7 +72,9 @@ pub struct Import {
 #[derive(Default)]
 struct Batch {
     items: Vec<Item>,
-    reviews: Vec<Review>,
+    reviews: Vec<SourceReview>,
+    /// Number of the line of each review.
+    lines: Vec<u64>,
     bytes: usize,
 }
 
@@ -87,15 +101,28 @@ impl Import {
                 map.check_items(&name, header)?;
             }
         }
-        Ok(Self { format, on_malformed: options.on_malformed, items, reviews })
+        let (kept, on_malformed) = (options.kept, options.on_malformed);
+        Ok(Self { format, kept, on_malformed, items, reviews })
     }
 
     /// Imports the items, then the reviews. Rows are committed in batches. Progress counts the
     /// bytes of the files and covers only committed rows. If `progress` requests a stop, the import
     /// commits the rows read so far and returns [`Error::Stopped`].
     pub fn run(mut self, store: &Store, progress: &dyn Progress) -> Result<(ImportReport, Counts)> {
-        let (report, session) = (ImportReport::default(), ImportSession::default());
-        let mut target = ImportTarget { store, session, report, progress };
+        let session = ImportSession::keeping(self.kept);
+        let session = match self.on_malformed {
+            OnMalformed::Stop => session.stopping_at_taken_ids(),
+            OnMalformed::Skip => session,
+        };
+        let mut target = ImportTarget {
+            store,
+            session,
+            report: ImportReport::default(),
+            progress,
+            on_malformed: self.on_malformed,
+            file: String::new(),
+            n_shown: 0,
+        };
         let stages: [(_, _, Take); 2] = [
             (self.items.take(), "reading items", Self::take_item),
             (self.reviews.take(), "reading reviews", Self::take_review),
@@ -103,7 +130,12 @@ impl Import {
         for (records, what, take) in stages {
             let Some(mut records) = records else { continue };
             let _stage = ProgressStage::begin(progress, what, records.size());
+            (target.file, target.n_shown) = (records.source().to_string(), 0);
             self.file(&mut records, take, &mut target)?;
+            // Taken ids are found when a batch is stored, after malformed lines behind them.
+            let lines = &mut target.report.malformed_lines;
+            let start = lines.len() - target.n_shown;
+            lines[start..].sort_by_key(|malformed| malformed.line);
         }
         Ok((target.report, store.counts()?))
     }
@@ -111,7 +143,6 @@ impl Import {
     fn file(&self, records: &mut Records, take: Take, target: &mut ImportTarget<'_>) -> Result<()> {
         let mut batch = Batch::default();
         let mut reported = 0;
-        let mut shown = 0;
         loop {
             if target.progress.stop_requested() {
                 target.commit(&mut batch)?;
@@ -126,16 +157,10 @@ impl Import {
             };
             let ended = record.is_none();
             if let Some(Err((line, reason))) = record.map(|record| take(self, record, &mut batch)) {
-                let file = records.source().to_string();
                 if self.on_malformed == OnMalformed::Stop {
                     target.commit(&mut batch)?;
-                    return Err(Error::Malformed { source_name: file, line, reason });
                 }
-                target.report.malformed += 1;
-                if shown < MAX_SHOWN_PER_FILE {
-                    shown += 1;
-                    target.report.malformed_lines.push(MalformedLine { file, line, reason });
-                }
+                target.note_malformed(line, reason)?;
             }
             if ended || batch.is_full() {
                 target.commit(&mut batch)?;
@@ -160,8 +185,9 @@ impl Import {
         if let Some(item) = item {
             batch.take_item(item);
         }
-        batch.bytes += review.text.len();
+        batch.bytes += review.review.text.len();
         batch.reviews.push(review);
+        batch.lines.push(record.line);
         Ok(())
     }
 }
@@ -183,24 +209,59 @@ struct ImportTarget<'a> {
     session: ImportSession,
     report: ImportReport,
     progress: &'a dyn Progress,
+    on_malformed: OnMalformed,
+    /// Name of the file that is read.
+    file: String,
+    /// Number of its malformed lines that are kept for display.
+    n_shown: usize,
 }
 
 impl ImportTarget<'_> {
     /// Stores a batch in one transaction, counts the outcomes and empties the batch.
     fn commit(&mut self, batch: &mut Batch) -> Result<()> {
-        let Batch { items, reviews, .. } = std::mem::take(batch);
+        let Batch { items, reviews, lines, .. } = std::mem::take(batch);
         let upserts = self.store.put_rows(&mut self.session, &items, &reviews)?;
-        let report = &mut self.report;
-        report.items_read += items.len() as u64;
-        report.reviews_read += reviews.len() as u64;
-        for upsert in upserts {
-            report.duplicates += u64::from(upsert.duplicate);
+        self.report.items_read += items.len() as u64;
+        for ((upsert, stored), line) in upserts.into_iter().zip(&reviews).zip(lines) {
+            if let Some((user, item)) = upsert.holder {
+                let id = stored.id.as_deref().unwrap_or_default();
+                let reason = format!(
+                    "id `{id}` belongs to a review by `{user}` of `{item}`; an id must be unique in \
+                     the store, or name no column for it with --map id="
+                );
+                self.note_malformed(line, reason)?;
+                continue;
+            }
+            let report = &mut self.report;
+            report.reviews_read += 1;
+            report.further += u64::from(upsert.further);
+            report.removed += upsert.removed;
             *match upsert.outcome {
+                _ if upsert.duplicate => &mut report.duplicates,
                 UpsertOutcome::New => &mut report.new,
-                UpsertOutcome::Replaced => &mut report.replaced,
+                UpsertOutcome::Replaced => &mut report.updated,
                 UpsertOutcome::Same => &mut report.unchanged,
-                UpsertOutcome::Older | UpsertOutcome::Tied => &mut report.outdated,
+                UpsertOutcome::Older => &mut report.outdated,
+                // Only a version that this import has seen ties; one whose id is taken has a holder.
+                UpsertOutcome::Tied | UpsertOutcome::IdTaken => &mut report.duplicates,
             } += 1;
+        }
+        Ok(())
+    }
+
+    /// Counts a malformed line and keeps it for display.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if the import stops at such lines.
+    fn note_malformed(&mut self, line: u64, reason: String) -> Result<()> {
+        let file = self.file.clone();
+        if self.on_malformed == OnMalformed::Stop {
+            return Err(Error::Malformed { source_name: file, line, reason });
+        }
+        self.report.malformed += 1;
+        if self.n_shown < MAX_SHOWN_PER_FILE {
+            self.n_shown += 1;
+            self.report.malformed_lines.push(MalformedLine { file, line, reason });
         }
         Ok(())
     }

@@ -4,14 +4,16 @@ use serde_json::Value;
 
 use super::fields::{identifier, optional, rating, text, text_or_empty, texts};
 use super::time;
-use crate::corpus::{Error, Item, Result, Review};
+use crate::corpus::{Error, Item, Result, Review, SourceReview};
 
 /// Fields that a map may leave out, as messages list them.
-pub const OPTIONAL_FIELDS: &str = "rating|title|time|item_title|item_description|item_categories";
+pub const OPTIONAL_FIELDS: &str =
+    "id|rating|title|time|item_title|item_description|item_categories";
 
 /// Map from the fields to the columns of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnMap {
+    id: Column,
     user: Column,
     item: Column,
     text: Column,
@@ -30,11 +32,19 @@ struct Column {
     named: bool,
 }
 
+impl Column {
+    /// Whether the map says that the table has no such column.
+    fn is_none(&self) -> bool {
+        self.name.is_empty()
+    }
+}
+
 impl Default for ColumnMap {
     /// The map in which every column has the name of its field.
     fn default() -> Self {
         let column = |name: &str| Column { name: name.to_owned(), named: false };
         Self {
+            id: column("id"),
             user: column("user"),
             item: column("item"),
             text: column("text"),
@@ -50,7 +60,8 @@ impl Default for ColumnMap {
 
 impl ColumnMap {
     /// Parses comma-separated `field=column` pairs. Fields are `user`, `item`, `text`, and those of
-    /// [`OPTIONAL_FIELDS`]. The column of a field that is left out has the field's name.
+    /// [`OPTIONAL_FIELDS`]. The column of a field that is left out has the field's name; `id=` without
+    /// a column ignores one of that name.
     pub fn parse(map: &str) -> Result<Self> {
         let mut columns = Self::default();
         for pair in map.split(',').filter(|pair| !pair.trim().is_empty()) {
@@ -69,7 +80,7 @@ impl ColumnMap {
             if column.named {
                 return Err(bad(format!("`{field}` is named twice")));
             }
-            if name.is_empty() {
+            if name.is_empty() && field != "id" {
                 return Err(bad(format!("`{field}` names no column")));
             }
             *column = Column { name: name.to_owned(), named: true };
@@ -86,7 +97,8 @@ impl ColumnMap {
         items_apart: bool,
     ) -> Result<()> {
         let mut needed = vec![&self.user, &self.item, &self.text];
-        needed.extend([&self.rating, &self.title, &self.time].into_iter().filter(|c| c.named));
+        let own = [&self.id, &self.rating, &self.title, &self.time];
+        needed.extend(own.into_iter().filter(|c| c.named && !c.is_none()));
         if !items_apart {
             needed.extend(self.of_items().into_iter().filter(|c| c.named));
         }
@@ -98,7 +110,7 @@ impl ColumnMap {
         check(source_name, header, &[&self.item])
     }
 
-    pub(super) fn review(&self, row: &Value) -> Result<(Review, Option<Item>), String> {
+    pub(super) fn review(&self, row: &Value) -> Result<(SourceReview, Option<Item>), String> {
         let review = Review {
             user: identifier(row, &self.user.name)?,
             item: identifier(row, &self.item.name)?,
@@ -111,7 +123,16 @@ impl ColumnMap {
         let item = self.item_of(row, names)?;
         let bare =
             item.title.is_empty() && item.description.is_empty() && item.categories.is_empty();
-        Ok((review, (!bare).then_some(item)))
+        Ok((SourceReview { id: self.id_of(row)?, review }, (!bare).then_some(item)))
+    }
+
+    /// Returns the review's identifier; `None` if the row has none or a blank one.
+    fn id_of(&self, row: &Value) -> Result<Option<String>, String> {
+        if self.id.is_none() {
+            return Ok(None);
+        }
+        let id = text_or_empty(row, &self.id.name)?;
+        Ok(Some(id).filter(|id| !id.trim().is_empty()))
     }
 
     /// Reads a row of a file of items. If the map leaves a column out, it may also have the plain
@@ -142,6 +163,7 @@ impl ColumnMap {
 
     fn column(&mut self, field: &str) -> Option<&mut Column> {
         match field {
+            "id" => Some(&mut self.id),
             "user" => Some(&mut self.user),
             "item" => Some(&mut self.item),
             "text" => Some(&mut self.text),
@@ -183,13 +205,32 @@ mod tests {
         let map =
             ColumnMap::parse("user=who, item=what,text=said,time=on,item_title=named").unwrap();
         let row = json!({"who": 7, "what": "x", "said": "&amp; <br>", "on": "1970-01-02", "rating": "4", "named": "X"});
-        let (review, item) = map.review(&row).unwrap();
+        let (SourceReview { id, review }, item) = map.review(&row).unwrap();
+        assert_eq!(id, None);
         assert_eq!((review.user.as_str(), review.text.as_str()), ("7", "&amp; <br>"));
         assert_eq!((review.time, review.rating), (86_400, Some(4.0)));
         assert_eq!(item.unwrap().title, "X");
         let (_, bare) =
             ColumnMap::default().review(&json!({"user": "u", "item": "i", "text": ""})).unwrap();
         assert_eq!(bare, None);
+    }
+
+    #[test]
+    fn an_id_is_read_if_there_is_one() {
+        let id = |map: &str, row: Value| ColumnMap::parse(map).unwrap().review(&row).unwrap().0.id;
+        let row = json!({"user": "u", "item": "i", "text": "t", "id": 7, "mail": "<a@b>"});
+        assert_eq!(id("", row.clone()).as_deref(), Some("7"));
+        assert_eq!(id("id=mail", row.clone()).as_deref(), Some("<a@b>"));
+        assert_eq!(id("id=,user=user", row), None);
+        for blank in [json!(null), json!(" ")] {
+            assert_eq!(id("", json!({"user": "u", "item": "i", "text": "t", "id": blank})), None);
+        }
+        let list = json!({"user": "u", "item": "i", "text": "t", "id": [1]});
+        let reason = ColumnMap::default().review(&list).unwrap_err();
+        assert!(reason.contains("`id`"), "{reason}");
+        let header = ["user", "item", "text"].map(str::to_owned);
+        assert!(ColumnMap::parse("id=").unwrap().check_reviews("f", &header, false).is_ok());
+        assert!(ColumnMap::parse("id=mail").unwrap().check_reviews("f", &header, false).is_err());
     }
 
     #[test]
@@ -225,15 +266,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_fields_are_a_row_or_a_reason(values in prop::collection::vec(any_json(), 9)) {
-            let names = ["user", "item", "text", "rating", "title", "time", "item_title", "item_description", "item_categories"];
+        fn any_fields_are_a_row_or_a_reason(values in prop::collection::vec(any_json(), 10)) {
+            let names = ["id", "user", "item", "text", "rating", "title", "time", "item_title", "item_description", "item_categories"];
             let row: Value = names.iter().map(|n| (*n).to_owned()).zip(values).collect();
             let map = ColumnMap::default();
             let _ = (map.review(&row), map.item(&row));
         }
 
         #[test]
-        fn any_map_is_read_or_refused(map in "([a-z_=, ]|item|text|user)*") {
+        fn any_map_is_read_or_refused(map in "([a-z_=, ]|id|item|text|user)*") {
             let _ = ColumnMap::parse(&map);
         }
     }

@@ -1,9 +1,9 @@
 //! Mutually dependent filters on users and items, repeated until they reach a fixed point (k-core).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::parameters::{RepeatedTexts, SplitParameters};
+use super::parameters::{RepeatedItems, RepeatedTexts, SplitParameters};
 use crate::corpus::{ReviewId, StoredReview};
 
 /// A review, with indices in place of user and item and a hash in place of the text.
@@ -54,23 +54,20 @@ impl Numbers {
     }
 }
 
-/// Drops repeated texts, items with too few users, and users with too few or too many reviews,
+/// Drops repeated items and texts, items with too few users, and users with too few or too many reviews,
 /// until all that remain pass. Sorts the reviews by user and then from oldest to newest.
 pub(super) fn to_fixed_point(reviews: &mut Vec<CandidateReview>, parameters: &SplitParameters) {
     reviews.sort_by_key(|r| (r.user, r.time, r.id));
+    // The rounds below only remove reviews, so they cannot create new repeated items or texts.
+    if parameters.repeated_items == RepeatedItems::KeepNewest {
+        keep_newest(reviews, |review| (review.user, review.item));
+    }
     if parameters.repeated_texts == RepeatedTexts::KeepNewest {
-        // The rounds below only remove reviews, so they cannot create new repeated texts.
-        let mut newest = HashMap::new();
-        for review in reviews.iter() {
-            newest.insert((review.user, review.text), review.id);
-        }
-        reviews.retain(|r| newest[&(r.user, r.text)] == r.id);
+        keep_newest(reviews, |review| (review.user, review.text));
     }
     loop {
         let before = reviews.len();
-        // A user has at most one review of an item, so the number of an item's reviews is that of
-        // its users.
-        let users_of_item = counts(reviews.iter().map(|r| r.item));
+        let users_of_item = users_of_items(reviews.iter());
         reviews.retain(|r| users_of_item[&r.item] >= parameters.item_users);
         let reviews_of_user = counts(reviews.iter().map(|r| r.user));
         let enough = parameters.min_reviews..=parameters.max_reviews;
@@ -79,6 +76,15 @@ pub(super) fn to_fixed_point(reviews: &mut Vec<CandidateReview>, parameters: &Sp
             return;
         }
     }
+}
+
+/// Keeps the last review of each key. `reviews` are sorted from oldest to newest for each user.
+fn keep_newest<K: Eq + Hash>(
+    reviews: &mut Vec<CandidateReview>,
+    key: impl Fn(&CandidateReview) -> K,
+) {
+    let newest: HashMap<K, ReviewId> = reviews.iter().map(|r| (key(r), r.id)).collect();
+    reviews.retain(|review| newest[&key(review)] == review.id);
 }
 
 /// Splits off each user's newest `n_inputs` reviews; sorts the users by name. Leaves out a user
@@ -103,7 +109,7 @@ pub(super) fn profiles_to_fixed_point(users: &mut Vec<HeldOutUser>, parameters: 
     loop {
         let profiles = |users: &[HeldOutUser]| users.iter().map(|u| u.profile.len()).sum::<usize>();
         let before = (users.len(), profiles(users));
-        let users_of_item = counts(users.iter().flat_map(|u| u.profile.iter().map(|r| r.item)));
+        let users_of_item = users_of_items(users.iter().flat_map(|u| &u.profile));
         for user in users.iter_mut() {
             user.profile.retain(|r| users_of_item[&r.item] >= parameters.profile_item_users);
         }
@@ -112,6 +118,12 @@ pub(super) fn profiles_to_fixed_point(users: &mut Vec<HeldOutUser>, parameters: 
             return;
         }
     }
+}
+
+/// Returns the number of users of each item. A user may have several reviews of it.
+fn users_of_items<'a>(reviews: impl Iterator<Item = &'a CandidateReview>) -> HashMap<usize, usize> {
+    let pairs: HashSet<(usize, usize)> = reviews.map(|r| (r.item, r.user)).collect();
+    counts(pairs.into_iter().map(|(item, _)| item))
 }
 
 fn counts(keys: impl Iterator<Item = usize>) -> HashMap<usize, usize> {

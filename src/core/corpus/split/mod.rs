@@ -5,7 +5,7 @@ mod k_core;
 mod parameters;
 mod saved;
 
-pub use parameters::{Preset, RepeatedTexts, Required, SplitParameters};
+pub use parameters::{Preset, RepeatedItems, RepeatedTexts, Required, SplitParameters};
 pub use saved::{Split, UserSplit};
 
 use super::{Error, Result, ReviewId, Store};

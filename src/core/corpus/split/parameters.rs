@@ -46,6 +46,17 @@ pub enum RepeatedTexts {
     KeepAll,
 }
 
+/// Treatment of several reviews of one user on one item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepeatedItems {
+    /// Keep only the newest, as DPL does.
+    KeepNewest,
+    /// Keep all, like the mails of a thread.
+    #[default]
+    KeepAll,
+}
+
 /// All parameters. Lengths are in characters; bounds are inclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitParameters {
@@ -57,6 +68,10 @@ pub struct SplitParameters {
     pub min_description: usize,
     /// Maximum length of an item description, without a leading heading "Product Description".
     pub max_description: usize,
+    /// Treatment of repeated items; they are dropped before repeated texts. A split without it was
+    /// made when a store had one review per user and item.
+    #[serde(default)]
+    pub repeated_items: RepeatedItems,
     /// Treatment of repeated texts.
     pub repeated_texts: RepeatedTexts,
     /// Minimum number of users of an item.
@@ -86,6 +101,7 @@ impl SplitParameters {
             required: Vec::new(),
             min_description: 0,
             max_description: usize::MAX,
+            repeated_items: RepeatedItems::KeepAll,
             repeated_texts: RepeatedTexts::KeepAll,
             item_users: 1,
             min_reviews: 2,
@@ -110,6 +126,7 @@ impl SplitParameters {
                 ],
                 min_description: 100,
                 max_description: 2000,
+                repeated_items: RepeatedItems::KeepNewest,
                 repeated_texts: RepeatedTexts::KeepNewest,
                 item_users: 8,
                 min_reviews: 18,

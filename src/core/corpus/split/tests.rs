@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::corpus::{Item, Review};
+use crate::corpus::{Item, KeptReviews, Review};
 use idiolect_engine::progress::Silent;
 
 fn review(user: usize, item: usize, time: i64) -> Review {
@@ -120,12 +120,62 @@ fn what_is_missing_or_out_of_date_says_so() {
     make(&store, "mine", &parameters, &Silent).unwrap();
     let message = store.split("yours").unwrap_err().to_string();
     assert!(message.contains("`yours`") && message.contains("`mine`"), "{message}");
-    store.put_reviews(&[review(0, 0, 99)]).unwrap();
+    let newer = review(0, 0, 99).into();
+    store.put_source_reviews(&[newer], KeptReviews::Newest).unwrap();
     assert!(matches!(store.split("mine"), Err(Error::StaleSplit { lost: 1, size: 6, .. })));
     make(&store, "mine", &parameters, &Silent).unwrap();
     assert!(store.split("mine").is_ok());
     let none = SplitParameters { test: 0, ..parameters };
     assert!(matches!(make(&store, "mine", &none, &Silent), Err(Error::BadSplit { .. })));
+}
+
+/// Two users with three reviews each of items 0 to 3, and one with a single review of item 0.
+fn threads() -> Vec<Review> {
+    let mut reviews = vec![review(2, 0, 1)];
+    for user in 0..2 {
+        for item in 0..4 {
+            reviews.extend((0..3).map(|n| review(user, item, 1 + 10 * item as i64 + n)));
+        }
+    }
+    reviews
+}
+
+#[test]
+fn an_item_counts_users_and_not_reviews() {
+    let store = store(&threads());
+    let none = SplitParameters { min_reviews: 1, ..SplitParameters::of(Preset::None) };
+    let parameters = SplitParameters { item_users: 3, ..none.clone() };
+    // Only item 0 has three users; users 0 and 1 have three reviews of it.
+    let (split, funnel) = make(&store, "s", &parameters, &Silent).unwrap();
+    assert_eq!(funnel[2].reviews, 7);
+    assert_eq!(split.users.iter().map(|u| u.profile.len()).collect::<Vec<_>>(), [2, 2]);
+    let parameters = SplitParameters { profile_item_users: 3, ..none };
+    assert!(matches!(make(&store, "s", &parameters, &Silent), Err(Error::EmptySplit { .. })));
+}
+
+#[test]
+fn of_repeated_items_the_newest_is_kept_as_dpl_does() {
+    let store = store(&threads());
+    let kept = |repeated_items| {
+        let parameters = SplitParameters { repeated_items, ..SplitParameters::of(Preset::None) };
+        let (split, _) = make(&store, "s", &parameters, &Silent).unwrap();
+        assert_eq!(store.split("s").unwrap(), split);
+        let user = split.users[0].clone();
+        let ids: Vec<ReviewId> =
+            user.profile.into_iter().chain(user.inputs.into_iter().map(|(_, id)| id)).collect();
+        store.reviews(&ids).unwrap().iter().map(|r| r.review.time).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(RepeatedItems::KeepAll), [1, 2, 3, 11, 12, 13, 21, 22, 23, 31, 32, 33]);
+    assert_eq!(kept(RepeatedItems::KeepNewest), [3, 13, 23, 33]);
+    assert_eq!(SplitParameters::of(Preset::Dpl).repeated_items, RepeatedItems::KeepNewest);
+}
+
+#[test]
+fn a_split_of_before_repeated_items_is_read() {
+    let mut parameters = serde_json::json!(SplitParameters::of(Preset::Small));
+    parameters.as_object_mut().unwrap().remove("repeated_items").unwrap();
+    let read: SplitParameters = serde_json::from_value(parameters).unwrap();
+    assert_eq!(read, SplitParameters::of(Preset::Small));
 }
 
 proptest! {
@@ -135,51 +185,57 @@ proptest! {
     /// have stayed: the k-core is the largest set that passes.
     #[test]
     fn what_is_left_passes_every_threshold(
-        pairs in prop::collection::hash_set((0..12_usize, 0..12_usize), 1..110),
+        written in prop::collection::hash_set((0..12_usize, 0..12_usize, 0..2_i64), 1..110),
         item_users in 1..5_usize,
         min_reviews in 2..6_usize,
         profile_item_users in 1..4_usize,
         profile_reviews in 1..4_usize,
     ) {
-        let mut pairs: Vec<_> = pairs.into_iter().collect();
-        pairs.sort_unstable();
-        let reviews: Vec<_> = pairs.iter().map(|&(u, i)| review(u, i, 1 + (i as i64 * 7 + u as i64) % 12)).collect();
+        let mut written: Vec<_> = written.into_iter().collect();
+        written.sort_unstable();
+        let reviews: Vec<_> = written
+            .iter()
+            .map(|&(u, i, n)| review(u, i, 1 + (i as i64 * 7 + u as i64 + 5 * n) % 12))
+            .collect();
         let store = store(&reviews);
         let parameters = SplitParameters {
             item_users, min_reviews, profile_item_users, profile_reviews,
             ..SplitParameters::of(Preset::None)
         };
         let Ok((split, funnel)) = make(&store, "s", &parameters, &Silent) else { return Ok(()) };
-        let mut users_of_item: HashMap<String, usize> = HashMap::new();
+        let mut users_of_item: HashMap<String, HashSet<&str>> = HashMap::new();
         for user in &split.users {
             prop_assert!(user.profile.len() >= profile_reviews);
             let held_out = user.inputs[0].1;
             let newest = store.reviews(&[held_out]).unwrap()[0].review.time;
             for stored in store.reviews(&user.profile).unwrap() {
                 prop_assert!(stored.review.time <= newest);
-                *users_of_item.entry(stored.review.item).or_default() += 1;
+                users_of_item.entry(stored.review.item).or_default().insert(&user.user);
             }
         }
-        prop_assert!(users_of_item.values().all(|n| *n >= profile_item_users));
-        let cored = brute_force_core(&pairs, item_users, min_reviews);
+        prop_assert!(users_of_item.values().all(|users| users.len() >= profile_item_users));
+        let cored = brute_force_core(&written, item_users, min_reviews);
         prop_assert_eq!(funnel[2].reviews, cored.len() as u64);
     }
 }
 
+/// User, item and number of a review.
+type Written = (usize, usize, i64);
+
 fn brute_force_core(
-    pairs: &[(usize, usize)],
+    written: &[Written],
     item_users: usize,
     min_reviews: usize,
-) -> HashSet<(usize, usize)> {
-    let mut left: HashSet<_> = pairs.iter().copied().collect();
+) -> HashSet<Written> {
+    let mut left: HashSet<_> = written.iter().copied().collect();
     loop {
         // Remove one review at a time, in any order: the core does not depend on the order.
-        let fails = left.iter().copied().find(|&(u, i)| {
-            left.iter().filter(|p| p.1 == i).count() < item_users
-                || left.iter().filter(|p| p.0 == u).count() < min_reviews
+        let fails = left.iter().copied().find(|&(u, i, _)| {
+            let users: HashSet<usize> = left.iter().filter(|w| w.1 == i).map(|w| w.0).collect();
+            users.len() < item_users || left.iter().filter(|w| w.0 == u).count() < min_reviews
         });
         match fails {
-            Some(pair) => left.remove(&pair),
+            Some(review) => left.remove(&review),
             None => return left,
         };
     }

@@ -23,6 +23,7 @@ mod significance;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 pub use aspects::SentenceVectors;
@@ -79,7 +80,9 @@ impl MeasuredDifferences {
 ///
 /// Representatives with a review of another item ([`Origin::NearItem`]) are left out, since their
 /// texts differ by subject. The result does not depend on the order of the reviews. With fewer than
-/// four comparable reviews no measure is tried.
+/// four comparable reviews no measure is tried. If the user has several texts on an item, each of the
+/// others' texts is compared with the first of them only, since comparisons that share a text are not
+/// independent.
 ///
 /// Features, words and phrases, and aspects are three families of tests. A difference becomes a
 /// statement if it is a discovery in its family, with an expected share of false discoveries below
@@ -249,6 +252,7 @@ impl<'c> ItemGroups<'c> {
         sorted.sort_by_key(|compared| compared.own.id);
         sorted.dedup_by_key(|compared| compared.own.id);
         let mut items = Self { texts: Vec::new(), groups: Vec::new() };
+        let mut used = HashSet::new();
         for compared in sorted {
             let mut others: Vec<&StoredReview> = compared
                 .representatives
@@ -258,7 +262,7 @@ impl<'c> ItemGroups<'c> {
                 .filter(|other| other.review.user != compared.own.review.user)
                 .collect();
             others.sort_by_key(|other| other.id);
-            others.dedup_by_key(|other| other.id);
+            others.retain(|other| used.insert(other.id));
             if !others.is_empty() {
                 let start = items.texts.len();
                 items.texts.push(&compared.own);

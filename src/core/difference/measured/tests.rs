@@ -60,6 +60,23 @@ fn said(measured: &MeasuredDifferences) -> Vec<&str> {
 }
 
 #[test]
+fn a_text_of_another_is_compared_with_one_own_text_of_the_item() {
+    let mut compared = apart("wow, it is loud!!!", "The thing is quiet.");
+    let once = measure(&compared, &review(), None).unwrap();
+    assert!(!once.statements.is_empty());
+    let again: Vec<Compared> = compared
+        .iter()
+        .map(|compared| {
+            let mut again = compared.clone();
+            again.own.id = ReviewId(again.own.id.0 + 1000);
+            again
+        })
+        .collect();
+    compared.extend(again);
+    assert_eq!(measure(&compared, &review(), None).unwrap(), once);
+}
+
+#[test]
 fn what_sets_a_user_apart_is_said_with_quotes() {
     let compared = apart(
         "wow, this thing is loud!!! so it goes...",

@@ -1,5 +1,7 @@
 //! Contrast prompts, and the texts that must not be copied.
 
+use std::collections::HashSet;
+
 use crate::client::ContrastPrompts;
 use crate::corpus::{ReviewId, StoredReview, Target};
 use crate::methods::{MethodContext, PastReview, Result};
@@ -30,7 +32,11 @@ impl PeerPrompts {
         let mut contrast = ContrastPrompts::default();
         let (mut guarded, mut reviews) = (Vec::new(), Vec::new());
         let items = past.iter().map(|(_, item)| item);
+        let mut read = HashSet::new();
         for item in items.chain(target.map(|target| &target.item)) {
+            if !read.insert(&item.id) {
+                continue;
+            }
             for other in context.view.reviews_of(&item.id)? {
                 if other.review.user != context.author {
                     reviews.push(other.id);
@@ -60,8 +66,7 @@ type PeerReview = (usize, StoredReview);
 fn ranks(context: &MethodContext<'_>, past: &[PastReview]) -> Result<Vec<Vec<PeerReview>>> {
     let mut ranks: Vec<Vec<PeerReview>> = Vec::new();
     for (place, (own, _)) in past.iter().enumerate() {
-        let (user, item, choice) = (&own.review.user, &own.review.item, &context.options.choice());
-        let choice = context.peers()?.choose(&context.view, user, item, choice)?;
+        let choice = context.peers()?.choose_for(&context.view, own, &context.options.choice())?;
         for (rank, one) in choice.representatives.into_iter().enumerate() {
             if ranks.len() == rank {
                 ranks.push(Vec::new());

@@ -2,6 +2,7 @@
 
 use super::leave_one_out::newest;
 use crate::corpus::ReviewId;
+use crate::methods::retrieval::newest_of_each_item;
 use crate::methods::{MethodContext, PastReview, Result};
 use crate::peers::{OnItem, Origin};
 use crate::steering::Contrast;
@@ -11,7 +12,8 @@ const MAX_TEXTS: usize = 24;
 
 /// The configured contrast, with `b` of a contrast with peers scaled by the user's distinctness,
 /// and the peer reviews used to estimate it. The distinctness is given by the options, or estimated
-/// from the past texts and the representatives' on the same items.
+/// from the past texts and the representatives' on the same items, one text per item: a text is told
+/// apart by texts on other items.
 pub(super) fn scaled_contrast(
     context: &MethodContext<'_>,
     history: &[PastReview],
@@ -25,8 +27,8 @@ pub(super) fn scaled_contrast(
         Some(given) => given,
         None => {
             let (peers, choice) = (context.peers()?, &context.options.choice());
-            for (own, item) in newest(history, MAX_TEXTS) {
-                let chosen = peers.choose(&context.view, context.author, &item.id, choice)?;
+            for (own, _) in newest(&newest_of_each_item(history), MAX_TEXTS) {
+                let chosen = peers.choose_for(&context.view, &own, choice)?;
                 let others = chosen.representatives.iter();
                 let others = others.filter(|one| one.origin == Origin::SameItem);
                 let others = others.map(|one| one.review.id).collect();

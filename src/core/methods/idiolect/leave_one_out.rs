@@ -2,11 +2,12 @@
 //! generated.
 
 use super::example_selection::ExampleSelection;
-use crate::corpus::{ReviewId, Target};
+use crate::corpus::{ReviewId, StoredReview, Target};
 use crate::difference::HeldOutExample;
 use crate::methods::{MethodContext, PastReview, Result};
+use crate::peers::one_per_user;
 
-/// Maximum number of others' texts about the item of each example.
+/// Maximum number of others' texts about the item of each example, one per user.
 const MAX_OTHERS: usize = 2;
 
 /// The newest `n` of the past texts, oldest first.
@@ -14,10 +15,17 @@ pub(super) fn newest(history: &[PastReview], n: usize) -> Vec<PastReview> {
     history[history.len().saturating_sub(n)..].to_vec()
 }
 
-/// Returns the target for which one text of a history would be generated, and all its other texts.
+/// Returns the target for which one text of a history would be generated, and all its other texts
+/// but later ones on the same item, which may answer or quote it.
 pub(super) fn without(history: &[PastReview], own: &PastReview) -> (Target, Vec<PastReview>) {
     let (review, item) = own;
-    let rest = history.iter().filter(|(past, _)| past.id != review.id).cloned().collect();
+    let order = |stored: &StoredReview| (stored.review.time, stored.id);
+    let is_later = |past: &StoredReview| order(past) > order(review);
+    let rest = history
+        .iter()
+        .filter(|(past, about)| past.id != review.id && (about.id != item.id || !is_later(past)))
+        .cloned()
+        .collect();
     let title = Some(review.review.title.clone()).filter(|title| !title.is_empty());
     let (user, rating) = (review.review.user.clone(), review.review.rating);
     (Target { user, item: item.clone(), rating, title }, rest)
@@ -39,10 +47,11 @@ pub(super) fn held_out_examples(
         let sources: Vec<ReviewId> =
             past.iter().map(|(review, _)| review.id).chain(from_summary).collect();
         let (own, item) = held_out;
-        let others = context.view.reviews_of(&item.id)?;
-        let others = others.into_iter().filter(|other| {
+        let mut others = context.view.reviews_of(&item.id)?;
+        others.retain(|other| {
             other.review.user != own.review.user && !other.review.text.trim().is_empty()
         });
+        let others = one_per_user(others, Some(own.review.time)).into_iter();
         examples.push(HeldOutExample {
             draft: selection.draft(Some(&target), &past),
             own: own.clone(),

@@ -1,5 +1,7 @@
 //! Statements about a user, validated on the user's own past.
 
+use std::collections::HashSet;
+
 use futures::future::try_join_all;
 
 use super::example_selection::ExampleSelection;
@@ -132,15 +134,17 @@ fn measured(context: &MethodContext<'_>, compared: &[Compared]) -> Result<Measur
     Ok(measure(compared, context.task, vectors)?)
 }
 
-/// Statements that the model extracts on the newest items: one per dimension, or one per line if
-/// the answer does not keep to the dimensions.
+/// Statements that the model extracts on the newest items, of several texts on one item from the
+/// newest: one per dimension, or one per line if the answer does not keep to the dimensions.
 async fn extracted(context: &MethodContext<'_>, compared: &[Compared]) -> Result<Vec<Statement>> {
     let extractor = match context.options.idiolect.extraction {
         Extraction::Constrained => Extractor::Standard(DifferenceFormat::Constrained),
         Extraction::Free => Extractor::Standard(DifferenceFormat::Free),
         Extraction::Open => Extractor::Validated,
     };
-    let newest = compared.iter().rev().take(N_EXTRACTED_ITEMS);
+    let mut items = HashSet::new();
+    let of_items = compared.iter().rev().filter(|compared| items.insert(&compared.item.id));
+    let newest = of_items.take(N_EXTRACTED_ITEMS);
     let extracted = newest.map(async |compared| -> Result<Vec<Statement>> {
         let difference = extractor.extract(context, compared).await?;
         let item = &difference.item;

@@ -211,7 +211,7 @@ fn every_method_fits_a_small_window_and_another_task() {
             let mut long = world.store.history("ann").unwrap()[5].review.clone();
             long.text = "And so it goes on and on. ".repeat(2500);
             long.time += 1000;
-            world.store.put_reviews(&[long]).unwrap();
+            world.replace(long);
             world.model.window.0 = 900;
             // The model asserts that no prompt exceeds the window.
             let written = world.write(method, &world.options()).unwrap();

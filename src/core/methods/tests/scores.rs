@@ -63,7 +63,7 @@ fn a_score_is_kept_and_goes_with_the_review_it_is_of() {
     assert_eq!(world.model.scores.borrow().len(), 1);
     let mut newer = own.review.clone();
     (newer.text, newer.time) = ("Another.".to_owned(), newer.time + 1);
-    world.store.put_reviews(&[newer]).unwrap();
+    world.replace(newer);
     block_on(prepared.score(&world.inputs(), &options, own.review.text.as_str())).unwrap();
     assert_eq!(world.model.scores.borrow().len(), 2);
 
