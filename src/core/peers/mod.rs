@@ -25,13 +25,13 @@ mod tests;
 
 use crate::corpus::StoredReview;
 
+pub(crate) use candidates::one_per_user;
 pub use distinctness::{OnItem, distinctness};
 pub use error::Error;
 pub use index::{
     BuildOptions, DEFAULT_EXACT_BELOW, IndexKind, IndexManifest, PeerIndex, build_index,
     index_folder,
 };
-pub(crate) use candidates::one_per_user;
 pub(crate) use kmeans::cluster;
 pub use nearness::nearest_users;
 pub use representatives::{choose, choose_for};

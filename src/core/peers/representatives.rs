@@ -64,7 +64,7 @@ fn choose_among(
 ) -> Result<Choice> {
     let &CandidateQuery { view, encoder, user, .. } = query;
     let history = view.history(user)?;
-    let mut candidates = candidates(query, view.reviews_of(item)?, options.k)?;
+    let mut candidates = candidates(query, view.reviews_of(query.item)?, options.k)?;
 
     // The user's other reviews are needed only if there is none of this item.
     let compared: Vec<ReviewId> = match own {

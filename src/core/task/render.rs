@@ -68,9 +68,14 @@ impl Task {
                     Some(preamble) => self.text(Slot::Preamble, preamble, &context(None))?,
                     None => String::new(),
                 };
-                let blocks = draft.part(Part::Past).chain(draft.part(Part::Target));
+                // The text of the target is what the model writes.
+                let targets = draft.part(Part::Target).cloned().map(|mut target| {
+                    target.get_mut(Field::Text).clear();
+                    target
+                });
+                let blocks = draft.part(Part::Past).cloned().chain(targets);
                 let entries = blocks.enumerate().map(|(i, block)| {
-                    let header = self.text(Slot::Header, header, &context(Some((block, i))))?;
+                    let header = self.text(Slot::Header, header, &context(Some((&block, i))))?;
                     Ok([header, block.get(Field::Text).trim().to_owned()])
                 });
                 return Ok(document(

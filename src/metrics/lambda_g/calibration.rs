@@ -49,10 +49,8 @@ impl Calibration {
         for _ in 0..MAX_STEPS {
             let Some(step) = fitted.newton_step(&data) else { break };
             let loss = fitted.loss(&data);
-            let halved = (0..60).map(|n| fitted.moved(step, 0.5_f64.powi(n)));
-            let Some(better) = halved.into_iter().find(|moved| moved.loss(&data) < loss) else {
-                break;
-            };
+            let mut halved = (0..60).map(|n| fitted.moved(step, 0.5_f64.powi(n)));
+            let Some(better) = halved.find(|moved| moved.loss(&data) < loss) else { break };
             fitted = better;
         }
         Ok(fitted)

@@ -338,9 +338,12 @@ fn a_text_is_nearest_to_the_grammar_of_its_writer() {
     };
     for author in 0..3 {
         let found = scores(LambdaG::default(), author);
+        // Grammars of five sentences are too small for the sign of others' texts to mean much.
         for (writer, lambda) in found.iter().enumerate() {
-            assert_eq!(*lambda > 0.0, writer == author, "{author}: {found:?}");
+            let is_own = writer == author;
+            assert!(is_own || found[author] > lambda + 3.0, "{author}: {found:?}");
         }
+        assert!(found[author] > 1.0, "{author}: {found:?}");
         assert_eq!(found, scores(LambdaG::default(), author));
         assert_ne!(found, scores(LambdaG { seed: 1, ..LambdaG::default() }, author));
     }

@@ -12,7 +12,7 @@ const PEERS: Contrast =
     Contrast::Peers(PeerContrast { a: 1.0, b: 0.3, plausible: 0.0, divergence: 0.0, ramp: 0 });
 
 impl World {
-    fn idiolect(&self, change: impl FnOnce(&mut IdiolectOptions)) -> MethodOptions {
+    pub(super) fn idiolect(&self, change: impl FnOnce(&mut IdiolectOptions)) -> MethodOptions {
         let mut options = MethodOptions { n: 3, ..self.options() };
         change(&mut options.idiolect);
         options

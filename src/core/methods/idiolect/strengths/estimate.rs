@@ -3,6 +3,7 @@
 use super::likelihood::ObservedExample;
 use crate::methods::LexicalOptions;
 use crate::methods::idiolect::rule::{Rule, Term};
+use idiolect_engine::progress::Progress;
 
 /// Number of folds of the users.
 const FOLDS: usize = 4;
@@ -154,27 +155,33 @@ pub(super) struct StrengthEstimate {
     pub(super) gains: Vec<(Term, f64)>,
 }
 
-/// Estimates the strengths from one text per user. A term that saves nothing on users that it was
+/// Estimates the strengths from one text per user; `None` if a stop is requested. A term that saves nothing on users that it was
 /// not fitted on, beside the others, has no effect: the one that saves least is left out first.
-pub(super) fn estimate(examples: &[ObservedExample]) -> StrengthEstimate {
+pub(super) fn estimate(
+    examples: &[ObservedExample],
+    progress: &dyn Progress,
+) -> Option<StrengthEstimate> {
     let mut likelihood = Likelihood::new(examples.iter());
     let bits = mean(&likelihood.bits(&Rule::NONE));
     let mut active = Term::ALL.to_vec();
     loop {
         let start = fit(&mut likelihood, &active, Rule::NONE, SWEEPS);
         let all = mean(&held_out_bits(examples, &active, start));
-        let gains: Vec<(Term, f64)> = active
-            .iter()
-            .map(|left_out| {
-                let rest: Vec<Term> =
-                    active.iter().copied().filter(|term| term != left_out).collect();
-                (*left_out, mean(&held_out_bits(examples, &rest, start)) - all)
-            })
-            .collect();
+        if progress.stop_requested() {
+            return None;
+        }
+        let mut gains = Vec::with_capacity(active.len());
+        for left_out in &active {
+            let rest: Vec<Term> = active.iter().copied().filter(|term| term != left_out).collect();
+            gains.push((*left_out, mean(&held_out_bits(examples, &rest, start)) - all));
+            if progress.stop_requested() {
+                return None;
+            }
+        }
         let worst = gains.iter().min_by(|a, b| a.1.total_cmp(&b.1)).copied();
         match worst {
             Some((term, gain)) if gain <= 0.0 => active.retain(|kept| *kept != term),
-            _ => return StrengthEstimate { rule: start, bits, gain: bits - all, gains },
+            _ => return Some(StrengthEstimate { rule: start, bits, gain: bits - all, gains }),
         }
     }
 }

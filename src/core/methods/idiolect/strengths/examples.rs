@@ -18,7 +18,7 @@ use crate::task::Draft;
 /// Number of users whose newest text is read.
 const MAX_USERS: usize = 32;
 /// Number of tokens of each text that count.
-pub(super) const TOKENS: usize = 64;
+const TOKENS: usize = 64;
 /// Number of visible texts that a user needs: one to hold out, and two for the prompt.
 const MIN_TEXTS: usize = 3;
 
@@ -51,6 +51,23 @@ impl StrengthExample {
         let shown = past.iter().map(|(review, _)| review.id);
         let sources = shown.chain([self.own.0.id]).collect();
         (selection.draft(Some(&self.target), &past), sources)
+    }
+
+    /// The call that scores the example's text after a prompt.
+    pub(super) fn call<'a>(
+        &'a self,
+        context: &MethodContext<'_>,
+        draft: Draft,
+        sources: &'a [ReviewId],
+    ) -> ScoreCall<'a> {
+        ScoreCall {
+            stage: context.options.idiolect.form.stage(),
+            draft,
+            sources,
+            text: &self.own.0.review.text,
+            limit: Some(TOKENS),
+            max_tokens: context.options.max_tokens,
+        }
     }
 }
 
@@ -116,14 +133,7 @@ pub(super) async fn observe(
     let ends = vocabulary.end_tokens();
     let mut listed: BTreeSet<u32> = own.keys().chain(item.keys()).chain(&ends).copied().collect();
     let (draft, sources) = example.prompt(context, selection);
-    let call = ScoreCall {
-        stage: context.options.idiolect.form.stage(),
-        draft,
-        sources: &sources,
-        text: &example.own.0.review.text,
-        limit: Some(TOKENS),
-        max_tokens: context.options.max_tokens,
-    };
+    let call = example.call(context, draft, &sources);
     listed.extend(vocabulary.tokenize(example.own.0.review.text.trim())?);
     let listed: Vec<u32> = listed.into_iter().collect();
     let seen = context.calls.observe(call, listed.clone()).await?;

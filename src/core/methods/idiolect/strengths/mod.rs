@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::Texts;
 use super::example_selection::ExampleSelection;
 use super::rule::{Rule, Term};
-use crate::client::{CachePolicy, ScoreCall};
+use crate::client::CachePolicy;
 use crate::corpus::{Key, Store};
-use crate::methods::{IdiolectOptions, MethodContext, Result};
+use crate::methods::{Error, IdiolectOptions, MethodContext, Result};
 use crate::steering::LengthBackground;
-use examples::{StrengthExample, TOKENS};
+use examples::StrengthExample;
 use idiolect_engine::progress::ProgressStage;
 
 /// Kind under which strengths are stored.
@@ -176,7 +176,7 @@ async fn estimated(
         observed.push(text.example);
         stage.advance(1);
     }
-    let estimate = estimate::estimate(&observed);
+    let estimate = estimate::estimate(&observed, context.progress).ok_or(Error::Stopped)?;
     let length = LengthBackground {
         spread: examples::spread(context, examples)?,
         chance: (chance / n_positions.max(1) as f64).clamp(1e-6, 0.5),
@@ -202,15 +202,7 @@ async fn plain_bits(
     selection: &ExampleSelection,
 ) -> Result<f64> {
     let (draft, sources) = example.prompt(context, selection);
-    let call = ScoreCall {
-        stage: context.options.idiolect.form.stage(),
-        draft,
-        sources: &sources,
-        text: &example.own.0.review.text,
-        limit: Some(TOKENS),
-        max_tokens: context.options.max_tokens,
-    };
-    let scored = context.calls.score(call).await?;
+    let scored = context.calls.score(example.call(context, draft, &sources)).await?;
     Ok(scored.bits_per_token().unwrap_or(0.0))
 }
 
