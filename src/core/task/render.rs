@@ -69,13 +69,13 @@ impl Task {
                     None => String::new(),
                 };
                 // The text of the target is what the model writes.
-                let targets = draft.part(Part::Target).cloned().map(|mut target| {
-                    target.get_mut(Field::Text).clear();
-                    target
-                });
-                let blocks = draft.part(Part::Past).cloned().chain(targets);
+                let mut targets: Vec<Block> = draft.part(Part::Target).cloned().collect();
+                targets.iter_mut().for_each(|target| target.get_mut(Field::Text).clear());
+                let blocks = draft.part(Part::Past).chain(&targets);
                 let entries = blocks.enumerate().map(|(i, block)| {
-                    let header = self.text(Slot::Header, header, &context(Some((&block, i))))?;
+                    let turn = Some((block, i));
+                    let context = self.context(stage, &spec.label, draft, turn);
+                    let header = self.text(Slot::Header, header, &context)?;
                     Ok([header, block.get(Field::Text).trim().to_owned()])
                 });
                 return Ok(document(
