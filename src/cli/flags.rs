@@ -128,20 +128,22 @@ const FLAGS: [Flag; 27] = [
         "idiolect.lexical",
         Takes::Text("X"),
         "Strength of the user's word choice, compared with other users', in the scores of all \
-         tokens; raise it for more of the user's vocabulary, 0 turns it off",
+         tokens; raise it for more of the user's vocabulary, 0 turns it off [default: 0.5, or \
+         estimated]",
     ),
     idiolect(
         "lexical-prior",
         "idiolect.lexical-prior",
         Takes::Text("TOKENS"),
-        "Smoothing of the user's word counts, in pseudo-tokens; raise it for users with little text",
+        "Smoothing of the user's word counts, in pseudo-tokens; raise it for users with little text \
+         [default: 1000, or estimated]",
     ),
     idiolect(
         "phrases",
         "idiolect.phrases",
         Takes::Text("SHARE"),
         "Interpolation weight of the user's bigram/trigram cache, 0 to 1; raise it for more of the \
-         user's set phrases, 0 turns it off",
+         user's set phrases, 0 turns it off [default: 0.05, or estimated]",
     ),
     idiolect(
         "power",

@@ -181,7 +181,10 @@ fn json_has_the_recorded_shape() {
     let mut recommend = sandbox.command(&[&recommend[..], &["--quiet"]].concat());
     let recommend = recommend.env("HF_HOME", sandbox.path("none")).env_remove("HF_HUB_CACHE");
     let recommend = Run::of(recommend.output().unwrap());
-    assert_snapshot!("json-models-recommend", shape_of(recommend));
+    // The reason why a model does not fit depends on the machine.
+    let shape = shape_of(recommend);
+    let shape = shape.replace("\"reason\": \"null\"", "\"reason\": \"null or string\"");
+    assert_snapshot!("json-models-recommend", shape);
     if std::env::var("IDIOLECT_TEST_LM").or(std::env::var("IDIOLECT_TEST_ENCODER")).is_err() {
         let names = [SMALL_LM, DEFAULT_ENCODER];
         json_of(&sandbox, "models-verify", &["models", "verify", names[1]]);

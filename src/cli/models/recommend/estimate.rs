@@ -316,9 +316,16 @@ mod tests {
             let (name, shape) = (&entry.name, entry.shape.unwrap());
             let formats = formats(entry.quantization.as_deref().unwrap(), shape.n_embd).unwrap();
             let share = share_of_high(&shape, formats, entry.size().unwrap());
-            // The files of Q4_K_M have the larger format in a half of two of seven matrices.
-            let most = if formats[0] == formats[1] { 0.01 } else { 0.2 };
-            assert!((-0.01..most).contains(&share), "{name}: {share}");
+            // The files of Q4_K_M have the larger format in a half of two of seven matrices; Phi's
+            // also have one of Q5_K, for query, key and value.
+            let most = match (formats[0] == formats[1], entry.architecture.as_str()) {
+                (true, _) => 0.01,
+                (false, "phi3") => 0.21,
+                (false, _) => 0.2,
+            };
+            // Two of Gemma 1B's matrices have rows that are long enough for the smaller format.
+            let least = if name == "gemma-3-1b-it" { -0.021 } else { -0.01 };
+            assert!((least..most).contains(&share), "{name}: {share}");
         }
     }
 
