@@ -124,10 +124,16 @@ impl Plan {
         Ok(Self { options: *options, cases, swaps, own, n_users: users.len() })
     }
 
-    /// Held-out texts of every user of the split, of any part.
+    /// Held-out texts of every user of the split, of any part, and the texts that a case hides with
+    /// its own; ascending.
     #[must_use]
     pub fn held_out(&self) -> Vec<ReviewId> {
-        self.own.values().flatten().map(|stored| stored.id).collect()
+        let of_users = self.own.values().flatten().map(|stored| stored.id);
+        let of_cases = self.cases.iter().flat_map(|case| case.hidden.iter().copied());
+        let mut held_out: Vec<ReviewId> = of_users.chain(of_cases).collect();
+        held_out.sort_unstable();
+        held_out.dedup();
+        held_out
     }
 
     /// Number of users with a case.

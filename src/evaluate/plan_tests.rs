@@ -69,6 +69,13 @@ fn of_the_targets_item_only_what_the_split_has_before_it_is_shown() {
         assert_eq!(texts.len(), 10, "{texts:?}");
         assert_eq!(texts.last().unwrap(), &format!("{user}-3-0"));
     }
+    // Nor is anything estimated from the short texts on the targets' item.
+    let held_out = with_all.held_out();
+    for stored in store.reviews_of("i3").unwrap() {
+        let is_earlier = stored.review.text.contains("-3-0 ");
+        assert_eq!(held_out.contains(&stored.id), !is_earlier, "{}", stored.review.text);
+    }
+    assert_eq!(held_out.len(), 10);
     // If the split drops repeated items, the item is new to the user.
     let parameters = SplitParameters { repeated_items: RepeatedItems::KeepNewest, ..parameters };
     let (texts, target) = shown(&store, &plan(&store, &parameters), "a");
