@@ -46,7 +46,7 @@ pub struct LmCall<'a> {
     pub on_text: Option<OnText>,
 }
 
-/// LmAnswer to a [`LmCall`].
+/// Answer to a [`LmCall`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct LmAnswer {
     /// The text, without the stage's label and surrounding white space.

@@ -156,7 +156,7 @@ fn pointer(key: &str) -> String {
     format!("/{}", key.replace('.', "/"))
 }
 
-/// CachedLm `each` with the dotted key and the value of every setting of a table.
+/// Calls `each` with the dotted key and the value of every setting of a table.
 fn leaves(value: &Value, prefix: &str, each: &mut impl FnMut(String, &Value)) {
     let Value::Object(fields) = value else { return each(prefix.to_owned(), value) };
     for (name, value) in fields {

@@ -21,7 +21,7 @@ use crate::steering::{Contrast, PeerContrast, Steering};
 const MAX_TEXTS: usize = 4;
 /// Number of tokens of each text that count.
 const TOKENS: usize = 100;
-/// FitCandidate strengths, as multiples of the given one; gains are measured from the first.
+/// Candidates, as multiples of the given one; gains are measured from the first.
 const SCALE_GRID: [f32; 6] = [0.0, 0.4, 0.8, 1.0, 1.4, 2.0];
 /// Candidates for `a`, the strength of the user's texts against none, as offsets from the given
 /// one.

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::rule::Rule;
 use crate::client::Model;
-use crate::corpus::{StoredReview, Target};
+use crate::corpus::{StoredReview, Target, View};
 use crate::methods::{MethodContext, PastReview, Result};
 use crate::steering::{NgramCache, Steering, UnigramCounts};
 
@@ -24,20 +24,9 @@ impl<'a> Lexica<'a> {
     /// Counts the tokens of the visible texts of all other users; of a large corpus a sample that
     /// suffices, drawn with the profile seed.
     pub(super) fn read(context: &MethodContext<'a>) -> Result<Self> {
-        let others = Self::background(context, context.author)?;
+        let reviews = sample_of(&context.view, context.options.profile_seed)?;
+        let others = others_counts(context.model, &reviews, context.author)?;
         Ok(Self { model: context.model, others })
-    }
-
-    /// Counts of everybody's visible texts but one user's.
-    pub(super) fn background(context: &MethodContext<'a>, user: &str) -> Result<UnigramCounts> {
-        let mut ids = context.view.store().review_ids()?;
-        if ids.len() > MAX_OTHERS {
-            let mut random = ChaCha8Rng::seed_from_u64(context.options.profile_seed);
-            ids = ids.partial_shuffle(&mut random, MAX_OTHERS).0.to_vec();
-        }
-        let reviews = context.view.reviews(&ids)?;
-        let others = reviews.iter().filter(|stored| stored.review.user != user);
-        Ok(UnigramCounts::of(context.model.vocabulary()?, others.map(text_of))?)
     }
 
     /// Makes the steering from the texts of a history and others' texts on the item, without a
@@ -73,6 +62,26 @@ impl<'a> Lexica<'a> {
         }
         Ok(steering)
     }
+}
+
+/// The visible reviews; of a large corpus a sample that suffices to count words.
+pub(super) fn sample_of(view: &View<'_>, seed: u64) -> Result<Vec<StoredReview>> {
+    let mut ids = view.store().review_ids()?;
+    if ids.len() > MAX_OTHERS {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        ids = ids.partial_shuffle(&mut random, MAX_OTHERS).0.to_vec();
+    }
+    Ok(view.reviews(&ids)?)
+}
+
+/// Counts of the tokens of all reviews but one user's.
+pub(super) fn others_counts(
+    model: &dyn Model,
+    reviews: &[StoredReview],
+    user: &str,
+) -> Result<UnigramCounts> {
+    let others = reviews.iter().filter(|stored| stored.review.user != user);
+    Ok(UnigramCounts::of(model.vocabulary()?, others.map(text_of))?)
 }
 
 /// Others' visible texts on an item, oldest first.

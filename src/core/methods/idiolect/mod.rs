@@ -11,7 +11,8 @@
 //! 3. *Count words.* Every token is scored by how much more often the user uses it than others do
 //!    (`lexical`), shrunk towards zero if the user has written little. The user's continuations of
 //!    the last one and two tokens are mixed in.
-//! 4. *Fit strengths.* Contrast with peers counts in proportion to how distinct the user is
+//! 4. *Fit strengths.* Optionally, the strengths of the rules are estimated once for the corpus
+//!    (`strengths`). Contrast with peers counts in proportion to how distinct the user is
 //!    (`distinct`). Optionally, the strengths of 3 and 5 and the number of peers are fitted on the
 //!    user's own past (`fit`).
 //! 5. *Build contrast prompts.* Optionally, prompts with peers' texts on the same items are added,
@@ -87,7 +88,7 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
     let selection = select_past_texts(context, &history, &strengths).await?;
     let profile = state_differences(context, &history, &selection).await?;
     let counts = count_words(context)?;
-    let fitted = fit_strengths(context, &history, &selection, (&counts, &strengths)).await?;
+    let fitted = fit_strengths(context, &history, &selection, &counts, &strengths).await?;
     let past = selection.past(context, context.target, &history);
     let mut steered = build_contrast_prompts(context, &past, fitted)?;
     steered.steered.length = match context.options.idiolect.as_long {
@@ -139,7 +140,8 @@ async fn fit_strengths(
     context: &MethodContext<'_>,
     history: &[PastReview],
     selection: &ExampleSelection,
-    (counts, strengths): (&Lexica<'_>, &CorpusStrengths),
+    counts: &Lexica<'_>,
+    strengths: &CorpusStrengths,
 ) -> Result<FittedSteering> {
     let settings = &context.options.idiolect;
     let (contrast, sources) = distinct::scaled_contrast(context, history)?;

@@ -10,7 +10,6 @@ use crate::client::ScoreCall;
 use crate::corpus::{ReviewId, Target, View};
 use crate::methods::idiolect::example_selection::ExampleSelection;
 use crate::methods::idiolect::leave_one_out::without;
-use crate::methods::idiolect::lexical::Lexica;
 use crate::methods::{MethodContext, PastReview, Result};
 use crate::steering::{LengthBackground, NgramCache, UnigramCounts, Vocabulary};
 use crate::task::Draft;
@@ -66,16 +65,22 @@ impl StrengthExample {
             sources,
             text: &self.own.0.review.text,
             limit: Some(TOKENS),
-            max_tokens: context.options.max_tokens,
+            // The task's limit, so that the prompts do not depend on a caller's.
+            max_tokens: None,
         }
     }
+}
+
+/// The whole corpus but what an evaluation holds out, whatever the context's target is.
+pub(super) fn corpus_view<'c>(context: &MethodContext<'c>) -> View<'c> {
+    View::all(context.view.store()).without_all(context.held_out.iter().copied())
 }
 
 /// Examples of up to [`MAX_USERS`] users, drawn by the hash of their names: the same users again
 /// after others were added.
 pub(super) fn of_corpus(context: &MethodContext<'_>) -> Result<Vec<StrengthExample>> {
     let store = context.view.store();
-    let view = View::all(store).without_all(context.held_out.iter().copied());
+    let view = corpus_view(context);
     let mut users: Vec<([u8; 32], String)> = store
         .users(MIN_TEXTS as u64)?
         .into_iter()
@@ -119,11 +124,13 @@ pub(super) struct ObservedEnds {
     pub(super) ends: f64,
 }
 
-/// Lets the model read an example's text and records its distributions.
+/// Lets the model read an example's text and records its distributions. `background` counts others'
+/// texts.
 pub(super) async fn observe(
     context: &MethodContext<'_>,
     example: &StrengthExample,
     selection: &ExampleSelection,
+    background: &UnigramCounts,
 ) -> Result<ObservedEnds> {
     let vocabulary = context.model.vocabulary()?;
     let texts = || example.rest.iter().map(|(review, _)| review.review.text.as_str());
@@ -139,10 +146,9 @@ pub(super) async fn observe(
     let seen = context.calls.observe(call, listed.clone()).await?;
     let index: HashMap<u32, usize> = listed.iter().enumerate().map(|(i, id)| (*id, i)).collect();
 
-    let background = Lexica::background(context, &example.own.0.review.user)?;
     let mut of_item_texts = UnigramCounts::new(vocabulary.n_tokens());
     item.iter().for_each(|(id, n)| of_item_texts.add(*id, *n));
-    let of_own = listed_counts(&listed, &own, &background);
+    let of_own = listed_counts(&listed, &own, background);
     let of_item = listed_counts(&listed, &item, &background.without(&of_item_texts));
     let own_cache = NgramCache::of(vocabulary, texts())?;
     let item_cache = NgramCache::of(vocabulary, on_item())?;

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Texts;
 use super::example_selection::ExampleSelection;
+use super::lexical::{others_counts, sample_of};
 use super::rule::{Rule, Term};
-use crate::client::CachePolicy;
 use crate::corpus::{Key, Store};
 use crate::methods::{Error, IdiolectOptions, MethodContext, Result};
 use crate::steering::LengthBackground;
@@ -106,11 +106,9 @@ pub(super) async fn of_corpus(context: &MethodContext<'_>) -> Result<CorpusStren
     }
     let key = key(context, &examples);
     let store = context.view.store();
-    let stored = match context.options.reuse {
-        CachePolicy::Stored => store.derived(KIND, &key)?,
-        CachePolicy::Nothing => None,
-    };
-    // A value in an older format is computed again.
+    // They belong to the corpus, as the index does, so that they are read even if stored answers are
+    // not. A value in an older format is computed again.
+    let stored = store.derived(KIND, &key)?;
     let stored = stored.and_then(|value| serde_json::from_str::<CorpusStrengths>(&value).ok());
     if let Some(strengths) = stored {
         return Ok(strengths.given(options));
@@ -126,7 +124,8 @@ pub(super) async fn of_corpus(context: &MethodContext<'_>) -> Result<CorpusStren
     Ok(strengths.given(options))
 }
 
-/// Key of the strengths: the texts that they are estimated from, the model, and the prompt.
+/// Key of the strengths: the texts that they are estimated from, those that are held out, the
+/// model, the prompt, and the seed of the sample of others' texts.
 fn key(context: &MethodContext<'_>, examples: &[StrengthExample]) -> Key {
     let stage = context.options.idiolect.form.stage();
     let spec = context.task.stage(stage).map(|spec| format!("{spec:?}")).unwrap_or_default();
@@ -134,12 +133,12 @@ fn key(context: &MethodContext<'_>, examples: &[StrengthExample]) -> Key {
         .with("version", "1")
         .with("model", context.model.fingerprint())
         .with("stage", spec)
-        .with("n", context.options.n.to_le_bytes());
-    examples
-        .iter()
-        .flat_map(StrengthExample::sources)
-        .fold(key, |key, id| key.with("id", id.0.to_le_bytes()))
-        .finish()
+        .with("n", context.options.n.to_le_bytes())
+        .with("seed", context.options.profile_seed.to_le_bytes());
+    let held_out = context.held_out.iter();
+    let key = held_out.fold(key, |key, id| key.with("held out", id.0.to_le_bytes()));
+    let sources = examples.iter().flat_map(StrengthExample::sources);
+    sources.fold(key, |key, id| key.with("id", id.0.to_le_bytes())).finish()
 }
 
 async fn estimated(
@@ -166,11 +165,15 @@ async fn estimated(
     // once; the others have to be clearly better.
     let relevant = relevant_gain.0 > relevant_gain.1;
     let selection = if relevant { &by_relevance } else { &newest };
+    let view = examples::corpus_view(context);
+    let reviews = sample_of(&view, context.options.profile_seed)?;
     let mut observed = Vec::with_capacity(examples.len());
     let (mut chance, mut n_positions) = (0.0, 0);
     for example in examples {
         context.check_stop()?;
-        let text = examples::observe(context, example, selection).await?;
+        let user = &example.own.0.review.user;
+        let background = others_counts(context.model, &reviews, user)?;
+        let text = examples::observe(context, example, selection, &background).await?;
         chance += text.ends;
         n_positions += text.example.positions.len();
         observed.push(text.example);
