@@ -10,6 +10,8 @@ pub struct Isa {
     pub(crate) set: InstructionSet,
     /// Whether the CPU also multiplies pairs of bf16 in vectors of 512 bits (`vdpbf16ps`).
     pub(crate) has_bf16: bool,
+    /// Whether the kernels also use matrix tiles (AMX).
+    pub(crate) has_tiles: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,7 +32,7 @@ impl Isa {
     pub const PLAIN: Self = Self::of(InstructionSet::Plain);
 
     const fn of(set: InstructionSet) -> Self {
-        Self { set, has_bf16: false }
+        Self { set, has_bf16: false, has_tiles: false }
     }
 
     /// Detects the CPU's features and returns the widest instruction set. Call it once, when a model
@@ -58,16 +60,25 @@ impl Isa {
         if let Some((isa, there)) = known.iter().find(|(isa, _)| isa.name() == name) {
             return if *there { Ok(*isa) } else { Err(missing(isa.name())) };
         }
-        match ["avx512vnni", "avxvnni", "avx2", "neon"].into_iter().find(|n| *n == name) {
+        match ["amx", "avx512vnni", "avxvnni", "avx2", "neon"].into_iter().find(|n| *n == name) {
             Some(elsewhere) => Err(missing(elsewhere)),
             None => Err(Error::UnknownIsa(name.to_owned())),
         }
+    }
+
+    /// Whether products of prompt rows ([`linear::ProductRows`](crate::linear::ProductRows)) differ
+    /// in their last bits from those of the other instruction sets.
+    #[must_use]
+    pub fn has_prompt_products(self) -> bool {
+        self.has_tiles
     }
 
     /// Returns the name that [`Isa::parse`] accepts.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.set {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512Vnni if self.has_tiles => "amx",
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512Vnni => "avx512vnni",
             #[cfg(target_arch = "x86_64")]
@@ -92,9 +103,12 @@ impl Isa {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
         let has_bf16 = avx512 && is_x86_feature_detected!("avx512bf16");
+        let has_tiles = has_bf16 && crate::amx::is_available();
         let avx_vnni = avx2 && is_x86_feature_detected!("avxvnni");
+        let with_bf16 = Self { has_bf16, ..Self::of(InstructionSet::Avx512Vnni) };
         vec![
-            (Self { has_bf16, ..Self::of(InstructionSet::Avx512Vnni) }, avx512),
+            (Self { has_tiles: true, ..with_bf16 }, has_tiles),
+            (with_bf16, avx512),
             (Self::of(InstructionSet::AvxVnni), avx_vnni),
             (Self::of(InstructionSet::Avx2), avx2),
             (Self::PLAIN, true),

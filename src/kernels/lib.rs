@@ -30,6 +30,8 @@
 //! # }
 //! ```
 
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod amx;
 mod error;
 mod isa;
 mod pool;

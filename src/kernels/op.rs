@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 
-use super::linear::{PackedLinear, forward_many};
+use super::linear::{PackedLinear, ProductRows, forward_many};
 use super::{Pool, Result};
 
 /// Several matrices applied to one input: `[.., cols]` to `[.., rows of all]`. The results are
@@ -52,7 +52,7 @@ impl LinearOp {
             self.linears.iter().map(|linear| vec![0.0; n * linear.rows()]).collect();
         let linears: Vec<&PackedLinear> = self.linears.iter().map(Arc::as_ref).collect();
         let mut ys: Vec<&mut [f32]> = parts.iter_mut().map(Vec::as_mut_slice).collect();
-        forward_many(&linears, x, n, &mut ys, &self.pool)?;
+        forward_many(&linears, x, ProductRows::exact(n), &mut ys, &self.pool)?;
         let mut y = Vec::with_capacity(parts.iter().map(Vec::len).sum());
         for row in 0..n {
             for (linear, part) in linears.iter().zip(&parts) {

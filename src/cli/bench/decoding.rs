@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use idiolect::lm::decoder::{
-    self, BatchRows, Decoder, DecoderOptions, KvCache, LoadedDecoder, WeightPrecision,
+    self, BatchRows, Decoder, DecoderOptions, KvCache, LoadedDecoder, RowKind, WeightPrecision,
 };
 use idiolect::model::gguf::Gguf;
 
@@ -123,12 +123,21 @@ pub(in crate::cli) fn prefill<D: Decoder>(
 ) -> anyhow::Result<KvCache<D::Layout>> {
     let tokens: Vec<u32> = (0..n).map(|place| token(decoder, place, sequence)).collect();
     let mut cache = decoder.empty_cache();
-    for chunk in tokens.chunks(PORTION) {
-        let hidden = decoder.forward(&mut [BatchRows { tokens: chunk, cache: &mut cache }])?;
-        if cache.len() == n {
-            let last = chunk.len() as u32 - 1;
-            decoder.logits(&hidden, &[last], &mut Vec::new())?;
+    let mut at = 0;
+    while at < n {
+        // As in the scheduler, the row that logits are computed from is not of the prompt's kind.
+        let (end, kind) = match n - at {
+            1 => (n, RowKind::Text),
+            left if left > PORTION => (at + PORTION, RowKind::Prompt),
+            left if decoder.separates_prompts() => (at + left - 1, RowKind::Prompt),
+            left => (at + left, RowKind::Text),
+        };
+        let rows = BatchRows { tokens: &tokens[at..end], kind, cache: &mut cache };
+        let hidden = decoder.forward(&mut [rows])?;
+        if end == n {
+            decoder.logits(&hidden, &[(end - at - 1) as u32], &mut Vec::new())?;
         }
+        at = end;
     }
     Ok(cache)
 }
@@ -145,7 +154,11 @@ pub(in crate::cli) fn write_one<D: Decoder>(
     let mut batch: Vec<BatchRows<'_, D::Layout>> = caches
         .iter_mut()
         .zip(&tokens)
-        .map(|(cache, token)| BatchRows { tokens: std::slice::from_ref(token), cache })
+        .map(|(cache, token)| BatchRows {
+            tokens: std::slice::from_ref(token),
+            kind: RowKind::Text,
+            cache,
+        })
         .collect();
     let hidden = decoder.forward(&mut batch)?;
     decoder.logits(&hidden, &rows, &mut Vec::new())?;

@@ -22,7 +22,7 @@ use crate::model::Pooling;
 use idiolect_kernels::activation::{Activation, activate};
 use idiolect_kernels::bidirectional::{ProjectedRows, QkvRows, attend};
 use idiolect_kernels::layer_norm::LayerNorm;
-use idiolect_kernels::linear::forward_many;
+use idiolect_kernels::linear::{ProductRows, forward_many};
 use idiolect_kernels::{Isa, PackedLinear, Pool};
 
 /// Maximum number of rows of a group, unless a single text is longer.
@@ -259,7 +259,7 @@ impl CpuEncoder {
         let EncoderLayer { queries, keys, values, output, .. } = layer;
         let weights = [queries, keys, values].map(|linear| &linear.weight);
         let mut parts = projected.each_mut().map(Vec::as_mut_slice);
-        forward_many(&weights, hidden, n_rows, &mut parts, pool)?;
+        forward_many(&weights, hidden, ProductRows::exact(n_rows), &mut parts, pool)?;
         let [queries, keys, values] = [(queries, 0), (keys, 1), (values, 2)]
             .map(|(linear, i)| ProjectedRows { rows: &projected[i], bias: &linear.bias });
         let projections = QkvRows { n_heads: self.n_heads, queries, keys, values };

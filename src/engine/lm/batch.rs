@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::decoder::{KvCache, KvLayout};
-use super::sequence::{SequenceGroup, Work};
+use super::sequence::{Sequence, SequenceGroup, Work};
 
 /// Number of rows of prompts and scored texts in a forward step. More rows gain little throughput
 /// and delay the requests that generate text.
@@ -24,11 +24,13 @@ pub(super) struct BatchSlice {
 
 /// Selects the rows of the next forward step, sorted by request and sequence. `step` counts forward
 /// steps: if not all waiting sequences fit, a different one comes first each time. Prompt
-/// chunks end at multiples of `block_size` if possible.
+/// chunks end at multiples of `block_size` if possible, and hold no rows of the text if
+/// `separates_prompts`.
 pub(super) fn select_rows<L: KvLayout>(
     groups: &[SequenceGroup<KvCache<L>>],
     step: usize,
     block_size: usize,
+    separates_prompts: bool,
 ) -> Vec<BatchSlice> {
     let mut slices = Vec::new();
     // Requests and sequences that wait for a chunk; `None` stands for all sequences of a request.
@@ -75,7 +77,12 @@ pub(super) fn select_rows<L: KvLayout>(
         }
         let most = share.min(left);
         let taken = match sequence {
-            Some(sequence) => vec![prompt_chunk(groups, group, sequence, most, block_size)],
+            Some(sequence) => {
+                let group_of = &groups[group];
+                let with_text = group_of.sequences.len() == 1 && !separates_prompts;
+                let rows = prompt_chunk(&group_of.sequences[sequence], most, block_size, with_text);
+                vec![BatchSlice { group, sequence, rows }]
+            }
             None => text_chunks(groups, group, most),
         };
         left = left.saturating_sub(taken.iter().map(|slice| slice.rows.len()).sum());
@@ -85,28 +92,21 @@ pub(super) fn select_rows<L: KvLayout>(
     slices
 }
 
-/// The next rows of a prompt. If the request has no other sequence to wait for, they may include
-/// rows of the text.
+/// The next rows of a prompt, `with_text` also rows of the text after it.
 fn prompt_chunk<L: KvLayout>(
-    groups: &[SequenceGroup<KvCache<L>>],
-    group: usize,
-    sequence: usize,
+    sequence: &Sequence<KvCache<L>>,
     most: usize,
     block_size: usize,
-) -> BatchSlice {
-    let the_group = &groups[group];
-    let the_sequence = &the_group.sequences[sequence];
-    let start = the_sequence.cache.len();
-    let last = match the_group.sequences.len() {
-        1 => the_sequence.tokens.len(),
-        _ => the_sequence.first_logits(),
-    };
+    with_text: bool,
+) -> Range<usize> {
+    let start = sequence.cache.len();
+    let last = if with_text { sequence.tokens.len() } else { sequence.first_logits() };
     let mut end = (start + most).min(last);
     let even = end / block_size * block_size;
     if end < last && even > start {
         end = even;
     }
-    BatchSlice { group, sequence, rows: start..end }
+    start..end
 }
 
 /// The next rows of a scored text, the same number for each sequence.

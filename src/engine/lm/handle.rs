@@ -162,7 +162,11 @@ impl Lm {
             if options.kv_precision == KvPrecision::Bf16 && options.device.is_cpu() {
                 hash.update(b"kv bf16");
             }
-            // All instruction sets of the CPU give the same bits; a GPU gives others.
+            // Prompts have other bits with matrix tiles; else all instruction sets of the CPU give
+            // the same. A GPU gives others.
+            if decoder.separates_prompts() {
+                hash.update(b"prompts in bf16");
+            }
             if !options.device.is_cpu() {
                 hash.update(if options.device.is_cuda() { "device cuda" } else { "device metal" });
             }

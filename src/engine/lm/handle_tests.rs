@@ -12,7 +12,7 @@ use futures::executor::block_on;
 use futures::future::join_all;
 
 use super::*;
-use crate::lm::decoder::CpuDecoder;
+use crate::lm::decoder::{BatchRows, CpuDecoder, RowKind};
 use crate::lm::tiny::Tiny;
 use crate::lm::{
     Chat, CombineLogits, Completion, Eos, Finish, Request, Role, Sampling, Score, ScoreRequest,
@@ -174,14 +174,19 @@ fn scores_are_log_softmax_of_the_decoders_logits() {
     let n_prompt = tokens.len();
     tokens.extend(&score.tokens);
     let mut cache = decoder.empty_cache();
-    let hidden =
-        decoder.forward(&mut [decoder::BatchRows { tokens: &tokens, cache: &mut cache }]).unwrap();
-    let rows: Vec<u32> = (0..tokens.len() as u32).collect();
+    let (before, text) = tokens.split_at(n_prompt - 1);
+    let mut run = |tokens, kind| {
+        let rows = BatchRows { tokens, kind, cache: &mut cache };
+        decoder.forward(&mut [rows]).unwrap()
+    };
+    run(before, RowKind::Prompt);
+    let hidden = run(text, RowKind::Text);
+    let rows: Vec<u32> = (0..text.len() as u32).collect();
     let mut logits = Vec::new();
     decoder.logits(&hidden, &rows, &mut logits).unwrap();
     let logits: Vec<&[f32]> = logits.chunks(decoder.config().n_vocab).collect();
     for (i, (id, logprob)) in score.tokens.iter().zip(&score.logprobs).enumerate() {
-        let row = &logits[n_prompt - 1 + i][..crate::lm::tiny::N_TOKENS];
+        let row = &logits[i][..crate::lm::tiny::N_TOKENS];
         let total: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
         let want = f64::from(row[*id as usize]) - total.ln();
         assert!((f64::from(*logprob) - want).abs() < 1e-4, "{logprob} {want}");

@@ -79,13 +79,15 @@ impl<L: KvLayout> PrefixCache<L> {
         }
     }
 
-    /// Adds the full KV blocks of a sequence, and with `PartialBlock::Sealed` also the last, partly
-    /// filled one. The sequence must not continue to write to that one.
+    /// Adds the full KV blocks of a sequence's first `tokens`, which its cache holds, and with
+    /// `PartialBlock::Sealed` also the last, partly filled one. The sequence must not continue to
+    /// write to that one.
     pub(super) fn insert(&mut self, tokens: &[u32], cache: &KvCache<L>, partial: PartialBlock) {
         self.clock += 1;
         let (block_size, clock) = (cache.block_size(), self.clock);
         let mut nodes = &mut self.roots;
-        for (tokens, block) in tokens[..cache.len()].chunks(block_size).zip(cache.shared_blocks()) {
+        let tokens = &tokens[..tokens.len().min(cache.len())];
+        for (tokens, block) in tokens.chunks(block_size).zip(cache.shared_blocks()) {
             if tokens.len() < block_size && partial == PartialBlock::Open {
                 return;
             }

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::lm::decoder::{BatchRows, CpuDecoder, CpuKv, Decoder, DecoderOptions, WeightPrecision};
+use crate::lm::decoder::{
+    BatchRows, CpuDecoder, CpuKv, Decoder, DecoderOptions, RowKind, WeightPrecision,
+};
 use crate::lm::tiny::Tiny;
 use idiolect_kernels::Isa;
 use idiolect_kernels::attention::KvPrecision;
@@ -22,7 +24,7 @@ fn decoder() -> CpuDecoder {
 
 fn run(decoder: &CpuDecoder, tokens: &[u32]) -> KvCache<CpuKv> {
     let mut cache = decoder.empty_cache();
-    decoder.forward(&mut [BatchRows { tokens, cache: &mut cache }]).unwrap();
+    decoder.forward(&mut [BatchRows { kind: RowKind::Text, tokens, cache: &mut cache }]).unwrap();
     cache
 }
 

@@ -73,6 +73,13 @@ impl<L: KvLayout> Sequence<KvCache<L>> {
         self.cache.len() < self.first_logits()
     }
 
+    /// Its first tokens, those whose cached keys and values may serve other prompts: the prompt's if
+    /// the decoder computes prompts otherwise than texts.
+    pub(super) fn reusable(&self, separates_prompts: bool) -> &[u32] {
+        let n = self.cache.len();
+        &self.tokens[..if separates_prompts { n.min(self.first_logits()) } else { n }]
+    }
+
     /// Maximum number of KV blocks that it may still allocate, including a copy of a shared partial
     /// block.
     pub(super) fn missing_blocks(&self) -> usize {

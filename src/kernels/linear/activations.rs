@@ -79,6 +79,13 @@ impl Quantized {
                 let x = &x[first * cols..(first + rows) * cols];
                 // SAFETY: the slices have the lengths required for `rows` rows of `cols` columns.
                 unsafe { quantize(isa, x, rows, digits, &mut extra[0], offsets) };
+                // The kernel of the matrix tiles reads rows.
+                #[cfg(all(target_arch = "x86_64", not(miri)))]
+                if isa.has_tiles && rows == super::int8_tiles::ROWS {
+                    // SAFETY: this task's values, whose slice was passed on and returned.
+                    let values = unsafe { values.part(from * BLOCK..to * BLOCK) };
+                    super::int8_tiles::separate_rows(values);
+                }
             };
             // Tiles per task, so that a task takes some microseconds.
             let each = (1 << 14) / (cols * tiles[0].rows).max(1) + 1;

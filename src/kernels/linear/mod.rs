@@ -9,20 +9,27 @@
 //! scale per block, as Q8_0 does, once for all matrices that share it. A block's dot product is
 //! exact in `i32`. Each result then sums its blocks in order with fused multiply-adds, in a lane of
 //! its own. The bits therefore depend neither on the instruction set, nor on the number of rows,
-//! nor on the number of threads.
+//! nor on the number of threads. One exception: where the CPU has matrix tiles (AMX), rows of prompts
+//! may be multiplied in bf16 ([`ProductRows`]); their bits are those of this instruction set.
 
 mod activations;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod bf16_tiles;
 mod buffer;
 mod digits;
 mod format;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod int8_tiles;
 mod pack;
 mod packed;
 mod product;
 mod quantize;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod scratch;
 mod tile;
 
 pub use packed::PackedLinear;
-pub use product::forward_many;
+pub use product::{ProductRows, forward_many};
 
 #[cfg(test)]
 mod tests;

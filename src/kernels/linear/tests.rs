@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{PackedLinear, forward_many};
+use super::{PackedLinear, ProductRows, forward_many};
 use crate::testing::bits;
 use crate::{Error, Isa, Pool};
 
@@ -327,8 +327,8 @@ fn matrices_that_share_an_input_give_what_each_gives() {
     let x = random(9 * 256, 5);
     let mut ys: Vec<Vec<f32>> = linears.iter().map(|l| vec![0.0; 9 * l.rows()]).collect();
     let all: Vec<_> = linears.iter().collect();
-    forward_many(&all, &x, 9, &mut ys.iter_mut().map(|y| &mut y[..]).collect::<Vec<_>>(), &pool)
-        .unwrap();
+    let mut outputs: Vec<_> = ys.iter_mut().map(|y| &mut y[..]).collect();
+    forward_many(&all, &x, ProductRows::exact(9), &mut outputs, &pool).unwrap();
     for (linear, y) in linears.iter().zip(&ys) {
         assert_eq!(bits(&forward(linear, &x, &pool)), bits(y), "{linear:?}");
     }
@@ -345,7 +345,7 @@ fn adding_gives_the_sum_of_both() {
         let product = forward(&linear, &x, &pool);
         let before = random(product.len(), 6);
         let mut y = before.clone();
-        linear.forward_add(&x, 5, &mut y, &pool).unwrap();
+        linear.forward_add(&x, ProductRows::exact(5), &mut y, &pool).unwrap();
         let expected: Vec<f32> = before.iter().zip(&product).map(|(b, p)| b + p).collect();
         assert_eq!(y, expected);
     }
@@ -385,9 +385,121 @@ fn wrong_shapes_are_told() {
     let mut ys = [[0.0], [0.0]];
     let mut ys: Vec<&mut [f32]> = ys.iter_mut().map(|y| &mut y[..]).collect();
     assert!(matches!(
-        forward_many(&[&linear, &wide], &[0.0; 32], 1, &mut ys, &pool),
+        forward_many(&[&linear, &wide], &[0.0; 32], ProductRows::exact(1), &mut ys, &pool),
         Err(Error::SharedInput { .. })
     ));
     let nothing = pack(0, GgmlDType::Q4_1, 0, 32).unwrap();
     nothing.forward(&[0.0; 32], 1, &mut [], &pool).unwrap();
+}
+
+/// Products of prompt rows as the tiles compute them: weights and rows in bf16, in each block the
+/// even and the odd columns summed apart.
+fn in_bf16(case: &Case, x: &[f32]) -> Vec<f32> {
+    let rounded = |w: f32| f32::from_bits((w.to_bits() + 0x8000) & 0xFFFF_0000);
+    let mut y = Vec::new();
+    for x in x.chunks(case.cols) {
+        let x: Vec<f32> = x.iter().map(|x| half::bf16::from_f32(*x).to_f32()).collect();
+        for w in case.weights.chunks(case.cols) {
+            let mut total = 0.0_f32;
+            for (w, x) in w.chunks(32).zip(x.chunks(32)) {
+                let mut sums = [0.0_f32; 2];
+                for (column, (w, x)) in w.iter().zip(x).enumerate() {
+                    sums[column % 2] = rounded(*w).mul_add(*x, sums[column % 2]);
+                }
+                total += sums[0] + sums[1];
+            }
+            y.push(total);
+        }
+    }
+    y
+}
+
+fn prompt_isas() -> Vec<Isa> {
+    let isas: Vec<Isa> = Isa::available().into_iter().filter(|i| i.has_prompt_products()).collect();
+    if isas.is_empty() {
+        eprintln!("skipped: this machine has no matrix tiles (AMX)");
+    }
+    isas
+}
+
+#[test]
+fn products_of_prompts_are_those_of_bf16_in_the_documented_order() {
+    let pool = Pool::new(2);
+    for isa in prompt_isas() {
+        let shapes = SHAPES.into_iter().chain([(40, 2048)]);
+        for case in shapes.flat_map(|(rows, cols)| FORMATS.map(|dtype| case(dtype, rows, cols, 7)))
+        {
+            let Some(mut case) = case.filter(|case| !case.packed.packing.is_float()) else {
+                continue;
+            };
+            case.packed = case.packed.on_isa(isa);
+            for n in [1, 5, 16, 17, 33, 70] {
+                let x = random(n * case.cols, n as u64);
+                let mut y = vec![f32::NAN; n * case.rows];
+                let rows = ProductRows { n, n_prompt: n };
+                forward_many(&[&case.packed], &x, rows, &mut [&mut y], &pool).unwrap();
+                let expected = in_bf16(&case, &x);
+                assert_eq!(bits(&y), bits(&expected), "{:?}, n = {n}", case.packed);
+                case.packed.forward_add(&x, rows, &mut y, &pool).unwrap();
+                let twice: Vec<f32> = expected.iter().map(|y| y + y).collect();
+                assert_eq!(bits(&y), bits(&twice), "{:?}, n = {n}, added", case.packed);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_prompt_beside_other_rows_changes_neither() {
+    let pools = [Pool::new(1), Pool::new(3)];
+    for isa in prompt_isas() {
+        let linears: Vec<PackedLinear> = FORMATS
+            .into_iter()
+            .map(|dtype| case(dtype, 49, 512, 3).unwrap().packed.on_isa(isa))
+            .collect();
+        let all: Vec<&PackedLinear> = linears.iter().collect();
+        let x = random(40 * 512, 8);
+        let product = |x: &[f32], n_prompt: usize, pool: &Pool| {
+            let n = x.len() / 512;
+            let mut ys = vec![vec![0.0; n * 49]; all.len()];
+            let mut outputs: Vec<&mut [f32]> = ys.iter_mut().map(|y| &mut y[..]).collect();
+            forward_many(&all, x, ProductRows { n, n_prompt }, &mut outputs, pool).unwrap();
+            ys
+        };
+        let (prompt, text) = x.split_at(23 * 512);
+        let alone = (product(prompt, 23, &pools[0]), product(text, 0, &pools[0]));
+        for pool in &pools {
+            let together = product(&x, 23, pool);
+            for (index, y) in together.iter().enumerate() {
+                assert_eq!(y[..23 * 49], alone.0[index], "{:?}", linears[index]);
+                assert_eq!(y[23 * 49..], alone.1[index], "{:?}", linears[index]);
+            }
+            for row in [0, 7, 22] {
+                let one = product(&x[row * 512..(row + 1) * 512], 1, pool);
+                for (one, all) in one.iter().zip(&alone.0) {
+                    assert_eq!(one[..], all[row * 49..(row + 1) * 49]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_prompt_row_that_is_not_finite_spoils_itself_only() {
+    let pool = Pool::new(1);
+    for isa in prompt_isas() {
+        let case = case(GgmlDType::Q4K, 40, 256, 3).unwrap();
+        let linear = case.packed.on_isa(isa);
+        let mut x = random(3 * 256, 8);
+        let product = |x: &[f32]| {
+            let mut y = vec![0.0; 3 * 40];
+            let rows = ProductRows { n: 3, n_prompt: 3 };
+            forward_many(&[&linear], x, rows, &mut [&mut y], &pool).unwrap();
+            y
+        };
+        let before = product(&x);
+        x[256 + 9] = f32::NAN;
+        let after = product(&x);
+        assert_eq!((&after[..40], &after[80..]), (&before[..40], &before[80..]));
+        assert!(after[40..80].iter().all(|y| y.is_nan()));
+    }
 }

@@ -12,6 +12,9 @@ use super::format::{self, BLOCK, FloatFormat, PANEL, Packing, QuantFormat};
 use crate::Isa;
 use crate::simd::{Simd, per_isa};
 
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use super::int8_tiles;
+
 /// Panels of float weights that a tile is multiplied with at once. Two panels give enough sums to
 /// hide the latency of a multiply-add, and two multiply-adds per loaded element of the input.
 pub(crate) const FLOAT_PANELS: usize = 2;
@@ -35,8 +38,7 @@ pub(crate) struct LinearJob<'a> {
     pub(crate) packing: Packing,
     /// The first panel: `blocks` blocks of quants, then the scales.
     pub(crate) panel: *const u8,
-    /// Number of panels from there on, at most [`FLOAT_PANELS`] of float weights and 1 of quantized
-    /// weights.
+    /// Number of panels from there on, at most [`max_panels`].
     pub(crate) panels: usize,
     pub(crate) blocks: usize,
     /// Columns of the matrix: the distance between rows of a float input.
@@ -61,6 +63,26 @@ pub(crate) enum LinearInput<'a> {
     Float(&'a [f32]),
 }
 
+impl LinearJob<'_> {
+    /// The scales of the first panel.
+    pub(super) fn scales<Q: QuantFormat>(&self) -> *const u8 {
+        self.panel.wrapping_add(self.blocks * Q::PACKING.quant_bytes())
+    }
+}
+
+/// Returns the maximum number of panels of a job.
+pub(crate) fn max_panels(packing: Packing, isa: Isa) -> usize {
+    if packing.is_float() {
+        return FLOAT_PANELS;
+    }
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if isa.has_tiles {
+        return int8_tiles::INT8_PANELS;
+    }
+    let _ = isa;
+    1
+}
+
 /// Runs a job.
 ///
 /// # Safety
@@ -71,15 +93,23 @@ pub(crate) unsafe fn run(isa: Isa, job: &LinearJob<'_>) {
         Packing::F32 => float_panel::<format::F32>(isa, job),
         Packing::F16 => float_panel::<format::F16>(isa, job),
         Packing::Bf16 => float_panel::<format::Bf16>(isa, job),
-        Packing::Q4_0 => panel::<format::Q4_0>(isa, job),
-        Packing::Q4_1 => panel::<format::Q4_1>(isa, job),
-        Packing::Q5_0 => panel::<format::Q5_0>(isa, job),
-        Packing::Q5_1 => panel::<format::Q5_1>(isa, job),
-        Packing::Q8_0 => panel::<format::Q8_0>(isa, job),
-        Packing::Q4K => panel::<format::Q4K>(isa, job),
-        Packing::Q5K => panel::<format::Q5K>(isa, job),
-        Packing::Q6K => panel::<format::Q6K>(isa, job),
+        Packing::Q4_0 => quant_panels::<format::Q4_0>(isa, job),
+        Packing::Q4_1 => quant_panels::<format::Q4_1>(isa, job),
+        Packing::Q5_0 => quant_panels::<format::Q5_0>(isa, job),
+        Packing::Q5_1 => quant_panels::<format::Q5_1>(isa, job),
+        Packing::Q8_0 => quant_panels::<format::Q8_0>(isa, job),
+        Packing::Q4K => quant_panels::<format::Q4K>(isa, job),
+        Packing::Q5K => quant_panels::<format::Q5K>(isa, job),
+        Packing::Q6K => quant_panels::<format::Q6K>(isa, job),
     }
+}
+
+unsafe fn quant_panels<Q: QuantFormat>(isa: Isa, job: &LinearJob<'_>) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if let (true, LinearInput::Quantized(input)) = (isa.has_tiles, job.input) {
+        return int8_tiles::panels::<Q>(job, input);
+    }
+    panel::<Q>(isa, job);
 }
 
 /// Returns the maximum number of rows of a tile on an instruction set.
@@ -101,13 +131,35 @@ unsafe fn rows_constant<S: Simd>() -> usize {
 unsafe fn all_tiles<S: Simd, Q: QuantFormat>(job: &LinearJob<'_>) {
     let LinearInput::Quantized(input) = job.input else { return };
     for (index, &at) in job.tiles.iter().enumerate() {
-        let number = job.first_tile + index;
-        match at.rows {
-            8 if S::ROWS >= 8 => tile::<S, Q, 8>(job, input, at, number),
-            4 if S::ROWS >= 4 => tile::<S, Q, 4>(job, input, at, number),
-            2 => tile::<S, Q, 2>(job, input, at, number),
-            _ => tile::<S, Q, 1>(job, input, at, number),
-        }
+        one_tile::<S, Q>(job, input, at, job.first_tile + index);
+    }
+}
+
+/// Multiplies a panel with tile number `number` of the input.
+#[inline(always)]
+pub(super) unsafe fn one_tile<S: Simd, Q: QuantFormat>(
+    job: &LinearJob<'_>,
+    input: &Quantized,
+    at: Tile,
+    number: usize,
+) {
+    match at.rows {
+        8 if S::ROWS >= 8 => tile::<S, Q, 8>(job, input, at, number),
+        4 if S::ROWS >= 4 => tile::<S, Q, 4>(job, input, at, number),
+        2 => tile::<S, Q, 2>(job, input, at, number),
+        _ => tile::<S, Q, 1>(job, input, at, number),
+    }
+}
+
+/// The part of a job that concerns one of its panels of quantized weights.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(super) fn panel_of<'a>(job: &LinearJob<'a>, panel: usize) -> LinearJob<'a> {
+    LinearJob {
+        panel: job.panel.wrapping_add(panel * job.packing.panel_bytes(job.blocks)),
+        panels: 1,
+        y: job.y.wrapping_add(panel * PANEL),
+        channels: (job.channels - panel * PANEL).min(PANEL),
+        ..*job
     }
 }
 
@@ -138,18 +190,29 @@ unsafe fn tile<S: Simd, Q: QuantFormat, const ROWS: usize>(
             total[row] = products.add_to(total[row], row);
         }
     }
-    if let Some((blocks, view)) = input.extra(number, offset) {
-        for (index, &(block, rows)) in blocks.iter().enumerate() {
-            let products = products::<S, Q, ROWS>(job, &view, index, block, offset.is_some());
-            for row in 0..ROWS {
-                if (rows >> row) & 1 == 1 {
-                    total[row] = products.add_to(total[row], row);
-                }
-            }
-        }
-    }
+    extra_blocks::<S, Q, ROWS>(job, input, number, offset, &mut total);
     for row in 0..ROWS {
         store::<S>(job, at.first + row, 0, total[row]);
+    }
+}
+
+/// Adds the products of the second digits of tile number `number`.
+#[inline(always)]
+pub(super) unsafe fn extra_blocks<S: Simd, Q: QuantFormat, const ROWS: usize>(
+    job: &LinearJob<'_>,
+    input: &Quantized,
+    number: usize,
+    offset: Option<format::Offset>,
+    total: &mut [S::F; ROWS],
+) {
+    let Some((blocks, view)) = input.extra(number, offset) else { return };
+    for (index, &(block, rows)) in blocks.iter().enumerate() {
+        let products = products::<S, Q, ROWS>(job, &view, index, block, offset.is_some());
+        for row in 0..ROWS {
+            if (rows >> row) & 1 == 1 {
+                total[row] = products.add_to(total[row], row);
+            }
+        }
     }
 }
 
@@ -174,7 +237,7 @@ unsafe fn products<S: Simd, Q: QuantFormat, const ROWS: usize>(
 ) -> LinearProducts<S, Q, ROWS> {
     let x = view.values.add(index * BLOCK * ROWS);
     let quants = job.panel.add(block * Q::PACKING.quant_bytes());
-    let scales = job.panel.add(job.blocks * Q::PACKING.quant_bytes());
+    let scales = job.scales::<Q>();
     let mut first = [S::int_splat(0); ROWS];
     let mut second = [S::int_splat(0); ROWS];
     if is_corrected {
@@ -222,16 +285,30 @@ impl<S: Simd, Q: QuantFormat, const ROWS: usize> LinearProducts<S, Q, ROWS> {
     #[inline(always)]
     unsafe fn add_to(&self, total: S::F, row: usize) -> S::F {
         let row_scale = S::splat(*self.row_scales.add(row));
-        let mut total = total;
-        for half in 0..if Q::HALVES { 2 } else { 1 } {
-            let both = S::mul(self.scales[half], row_scale);
-            total = S::fma(both, S::to_float(self.dots[half][row]), total);
-        }
-        if Q::HAS_MIN {
-            total = S::fma(self.min, S::splat(*self.row_sums.add(row)), total);
-        }
-        total
+        let row_sum = S::splat(*self.row_sums.add(row));
+        let dots = [S::to_float(self.dots[0][row]), S::to_float(self.dots[1][row])];
+        add_block::<S, Q>(total, dots, self.scales, self.min, (row_scale, row_sum))
     }
+}
+
+/// Adds the contribution of a block to a row's total: its dot products (of both halves if the format
+/// has a scale for each) times the scales, and the minimum times the row's sum.
+#[inline(always)]
+pub(super) unsafe fn add_block<S: Simd, Q: QuantFormat>(
+    total: S::F,
+    dots: [S::F; 2],
+    scales: [S::F; 2],
+    min: S::F,
+    (row_scale, row_sum): (S::F, S::F),
+) -> S::F {
+    let mut total = total;
+    for half in 0..if Q::HALVES { 2 } else { 1 } {
+        total = S::fma(S::mul(scales[half], row_scale), dots[half], total);
+    }
+    if Q::HAS_MIN {
+        total = S::fma(min, row_sum, total);
+    }
+    total
 }
 
 #[inline(always)]
@@ -298,7 +375,7 @@ unsafe fn float_tile<S: Simd, T: FloatFormat, const ROWS: usize, const WIDTH: us
 }
 
 #[inline(always)]
-unsafe fn store<S: Simd>(job: &LinearJob<'_>, row: usize, panel: usize, total: S::F) {
+pub(super) unsafe fn store<S: Simd>(job: &LinearJob<'_>, row: usize, panel: usize, total: S::F) {
     let channels = job.channels - panel * PANEL;
     let y = job.y.add(row * job.stride + panel * PANEL);
     if channels >= PANEL {

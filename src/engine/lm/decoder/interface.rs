@@ -27,10 +27,10 @@ pub trait Decoder: Send + Sync + 'static {
     /// caches. Returns the last layer's output, the rows of all sequences in order;
     /// [`Decoder::logits`] computes the logits of selected rows.
     ///
-    /// On an error the caches keep their content.
+    /// Sequences with rows of prompts come first. On an error the caches keep their content.
     ///
     /// # Errors
-    /// The batch or a sequence is empty, a sequence exceeds the context window, a token id is
+    /// The batch or a sequence is empty, rows of a prompt follow others, a sequence exceeds the context window, a token id is
     /// outside of the vocabulary, or a tensor operation fails.
     fn forward(&self, batch: &mut [BatchRows<'_, Self::Layout>]) -> Result<Self::Hidden>;
 
@@ -41,9 +41,15 @@ pub trait Decoder: Send + Sync + 'static {
     /// A tensor operation fails.
     fn logits(&self, hidden: &Self::Hidden, rows: &[u32], logits: &mut Vec<f32>) -> Result<()>;
 
-    /// Whether a row's result depends on its own sequence only, bit for bit, regardless of the rest
-    /// of the batch and of how the sequence was split into chunks.
+    /// Whether a row's result depends on its own sequence (and the kinds of its rows) only, bit for
+    /// bit, regardless of the rest of the batch and of how the sequence was split into chunks.
     fn is_exact(&self) -> bool;
+
+    /// Whether the bits of keys and values depend on the kind of their rows. Those of a text must
+    /// then not be reused for a prompt.
+    fn separates_prompts(&self) -> bool {
+        false
+    }
 
     /// Worker threads of the kernels on the CPU; `None` if they are not used.
     fn pool(&self) -> Option<&Pool>;
@@ -54,10 +60,23 @@ pub trait Decoder: Send + Sync + 'static {
     }
 }
 
+/// Purpose of the rows of a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// Only their keys and values are needed. A decoder that
+    /// [separates prompts](Decoder::separates_prompts) computes them by faster operations, which
+    /// give other bits.
+    Prompt,
+    /// Logits may be computed from them.
+    Text,
+}
+
 /// Tokens of one sequence to run, and the cache of the tokens before them.
 pub struct BatchRows<'a, L: KvLayout> {
     /// New tokens, in order; at least one.
     pub tokens: &'a [u32],
+    /// Purpose of all these rows.
+    pub kind: RowKind,
     /// The sequence's cache; the new tokens are appended.
     pub cache: &'a mut KvCache<L>,
 }
@@ -112,6 +131,9 @@ pub(super) fn segments<'a, L: KvLayout>(
         return Err(Error::EmptyPrompt);
     }
     batch.iter().try_for_each(|rows| check(config, rows))?;
+    if batch.windows(2).any(|two| (two[0].kind, two[1].kind) == (RowKind::Text, RowKind::Prompt)) {
+        return Err(Error::Engine("was given rows of a prompt after others".to_owned()));
+    }
     let mut ids = Vec::new();
     let mut segments = Vec::with_capacity(batch.len());
     for rows in batch {

@@ -29,7 +29,7 @@ pub use cpu::{CpuDecoder, CpuKv};
 pub use family::{
     BiasPlacement, DecoderFamily, GateActivation, NormPlacement, QueryKeyNorm, WindowedLayers,
 };
-pub use interface::{BatchRows, Decoder, DecoderOptions, WeightPrecision};
+pub use interface::{BatchRows, Decoder, DecoderOptions, RowKind, WeightPrecision};
 pub use rope::{LayerRotation, RopeScaling};
 
 /// A decoder of either implementation, as [`load`] returns it.

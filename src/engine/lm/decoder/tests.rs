@@ -55,7 +55,9 @@ fn logits<D: Decoder>(
             return rows;
         }
         let end = (at + portion).min(tokens.len());
-        let hidden = decoder.forward(&mut [BatchRows { tokens: &tokens[at..end], cache }]).unwrap();
+        let hidden = decoder
+            .forward(&mut [BatchRows { kind: RowKind::Text, tokens: &tokens[at..end], cache }])
+            .unwrap();
         rows.extend(logits_of(decoder, &hidden, end - at));
         at = end;
     }
@@ -195,8 +197,8 @@ fn sequences_in_one_batch_do_not_touch_each_other() {
     let (mut cache_a, mut cache_b) = (decoder.empty_cache(), decoder.empty_cache());
     let hidden = decoder
         .forward(&mut [
-            BatchRows { tokens: &a, cache: &mut cache_a },
-            BatchRows { tokens: &b, cache: &mut cache_b },
+            BatchRows { kind: RowKind::Text, tokens: &a, cache: &mut cache_a },
+            BatchRows { kind: RowKind::Text, tokens: &b, cache: &mut cache_b },
         ])
         .unwrap();
     let together = logits_of(&decoder, &hidden, 53);
@@ -297,12 +299,14 @@ fn a_context_is_held_to() {
     let decoder = with(10).unwrap();
     let mut cache = decoder.empty_cache();
     logits(&decoder, &mut cache, &prompt(8), &[8]);
-    let error =
-        decoder.forward(&mut [BatchRows { tokens: &[1, 2, 3], cache: &mut cache }]).unwrap_err();
+    let error = decoder
+        .forward(&mut [BatchRows { kind: RowKind::Text, tokens: &[1, 2, 3], cache: &mut cache }])
+        .unwrap_err();
     assert!(matches!(error, Error::TooLong { prompt: 8, max_tokens: 3, context: 10 }), "{error}");
     assert_eq!(cache.len(), 8);
-    let error =
-        decoder.forward(&mut [BatchRows { tokens: &[9999], cache: &mut cache }]).unwrap_err();
+    let error = decoder
+        .forward(&mut [BatchRows { kind: RowKind::Text, tokens: &[9999], cache: &mut cache }])
+        .unwrap_err();
     assert!(matches!(error, Error::Token { id: 9999, .. }), "{error}");
     assert!(decoder.forward(&mut []).is_err());
 }
@@ -353,7 +357,7 @@ fn the_same_bits_in_any_company(decoder: &CpuDecoder) {
     let mut batch: Vec<BatchRows<'_, CpuKv>> = prompts
         .iter()
         .zip(&mut caches)
-        .map(|(tokens, cache)| BatchRows { tokens, cache })
+        .map(|(tokens, cache)| BatchRows { kind: RowKind::Text, tokens, cache })
         .collect();
     let hidden = decoder.forward(&mut batch).unwrap();
     let together = logits_of(decoder, &hidden, 124);

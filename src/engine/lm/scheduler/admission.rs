@@ -77,7 +77,8 @@ impl<D: Decoder> Scheduler<D> {
                     continue;
                 }
                 let shared = common_prefix(prompt, &other.tokens);
-                let computed = self.reusable(shared.min(other.cache.len()));
+                let held = other.reusable(self.decoder.separates_prompts()).len();
+                let computed = self.reusable(shared.min(held));
                 if computed > best {
                     (best, source) = (computed, Some(other_index));
                 }

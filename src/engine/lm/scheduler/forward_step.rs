@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Scheduler;
 use crate::lm::batch::BatchSlice;
-use crate::lm::decoder::{BatchRows, Decoder, KvCache};
+use crate::lm::decoder::{BatchRows, Decoder, KvCache, RowKind};
 use crate::lm::prefix_cache::PartialBlock;
 use crate::lm::sequence::{Sequence, SequenceGroup, Status};
 use crate::lm::{Error, Result};
@@ -54,21 +54,36 @@ impl<D: Decoder> Scheduler<D> {
             .iter_mut()
             .zip(slices)
             .map(|(sequence, slice)| BatchRows {
+                kind: match slice.rows.end <= sequence.first_logits() {
+                    true => RowKind::Prompt,
+                    false => RowKind::Text,
+                },
                 tokens: &sequence.tokens[slice.rows.clone()],
                 cache: &mut sequence.cache,
             })
             .collect();
+        // The first row of each slice in the batch, in which the rows of prompts come first.
+        let mut first_rows = vec![0; slices.len()];
+        let mut n_rows = 0;
+        for kind in [RowKind::Prompt, RowKind::Text] {
+            for (first_row, rows) in first_rows.iter_mut().zip(&batch) {
+                if rows.kind == kind {
+                    *first_row = n_rows;
+                    n_rows += rows.tokens.len();
+                }
+            }
+        }
+        batch.sort_by_key(|rows| rows.kind == RowKind::Text);
         let hidden = self.decoder.forward(&mut batch)?;
         drop(batch);
 
-        let mut first_row = 0;
+        let separates_prompts = self.decoder.separates_prompts();
         let mut requests: Vec<LogitsRequest> = Vec::new();
-        for (sequence, slice) in sequences.iter().zip(slices) {
+        for ((sequence, slice), first_row) in sequences.iter().zip(slices).zip(first_rows) {
             let before_text = sequence.first_logits().saturating_sub(slice.rows.start);
             self.counters.add_prompt_rows(before_text.min(slice.rows.len()));
             let wanted = sequence.logits_rows(&slice.rows);
             let rows = first_row + wanted.start - slice.rows.start..first_row + slice.rows.len();
-            first_row += slice.rows.len();
             match requests.last_mut() {
                 Some(request) if request.group == slice.group => request.sequences.push(rows),
                 _ => requests.push(LogitsRequest { group: slice.group, sequences: vec![rows] }),
@@ -77,7 +92,8 @@ impl<D: Decoder> Scheduler<D> {
             if self.limits.share_prefixes
                 && slice.rows.start / block_size != slice.rows.end / block_size
             {
-                self.prefixes.insert(&sequence.tokens, &sequence.cache, PartialBlock::Open);
+                let reusable = sequence.reusable(separates_prompts);
+                self.prefixes.insert(reusable, &sequence.cache, PartialBlock::Open);
             }
         }
         requests.retain(|request| request.sequences.iter().all(|rows| !rows.is_empty()));

@@ -81,7 +81,8 @@ impl<D: Decoder> Scheduler<D> {
             self.attach_prefixes();
         }
         let block_size = self.decoder.kv_pool().block_size();
-        let slices = select_rows(&self.running, self.n_steps, block_size);
+        let separates_prompts = self.decoder.separates_prompts();
+        let slices = select_rows(&self.running, self.n_steps, block_size, separates_prompts);
         self.n_steps = self.n_steps.wrapping_add(1);
         if slices.is_empty() {
             return;
@@ -115,7 +116,8 @@ impl<D: Decoder> Scheduler<D> {
             let group = self.running.remove(index);
             if self.limits.share_prefixes {
                 for sequence in &group.sequences {
-                    self.prefixes.insert(&sequence.tokens, &sequence.cache, PartialBlock::Sealed);
+                    let reusable = sequence.reusable(self.decoder.separates_prompts());
+                    self.prefixes.insert(reusable, &sequence.cache, PartialBlock::Sealed);
                 }
             }
             group.answer(error);

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::lm::decoder::{BatchRows, CpuDecoder, DecoderOptions, WeightPrecision};
+use crate::lm::decoder::{BatchRows, CpuDecoder, DecoderOptions, RowKind, WeightPrecision};
 use crate::lm::generation::{Generation, GenerationLimits};
 use crate::lm::sampler::Sampler;
 use crate::lm::scoring::Scoring;
@@ -176,10 +176,16 @@ impl World {
             }
             let mut rows: Vec<Vec<f32>> = Vec::new();
             for (cache, new) in caches.iter_mut().zip(&next) {
-                let hidden = self.decoder.forward(&mut [BatchRows { tokens: new, cache }]).unwrap();
-                let last = [new.len() as u32 - 1];
+                // All but the last token of a prompt need no logits.
+                let (last, prompt) = new.split_last().unwrap();
+                if !prompt.is_empty() {
+                    let new = BatchRows { tokens: prompt, kind: RowKind::Prompt, cache };
+                    self.decoder.forward(&mut [new]).unwrap();
+                }
+                let new = BatchRows { tokens: &[*last], kind: RowKind::Text, cache };
+                let hidden = self.decoder.forward(&mut [new]).unwrap();
                 let mut logits = Vec::new();
-                self.decoder.logits(&hidden, &last, &mut logits).unwrap();
+                self.decoder.logits(&hidden, &[0], &mut logits).unwrap();
                 logits.truncate(N_TOKENS);
                 rows.push(logits);
             }

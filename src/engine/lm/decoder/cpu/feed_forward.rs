@@ -8,6 +8,7 @@ use crate::lm::decoder::experts::{ChosenExperts, choose};
 use crate::lm::decoder::family::GateActivation;
 use crate::lm::decoder::weights::{ExpertWeights, GatedWeights};
 use idiolect_kernels::elementwise::{add_scaled, gelu_times, silu_times};
+use idiolect_kernels::linear::ProductRows;
 use idiolect_kernels::{Isa, Pool};
 
 /// Kernels and activation of feed-forward networks.
@@ -38,12 +39,12 @@ impl GatedKernels<'_> {
         self,
         weights: &GatedWeights<CpuForm>,
         x: &[f32],
-        n_rows: usize,
+        rows: ProductRows,
         gate: &mut Vec<f32>,
         up: &mut Vec<f32>,
     ) -> Result<()> {
         let mut outputs = [(&weights.gate, &mut *gate), (&weights.up, &mut *up)];
-        project(&mut outputs, x, n_rows, self.pool)?;
+        project(&mut outputs, x, rows, self.pool)?;
         let times = match self.activation {
             GateActivation::Silu => silu_times,
             GateActivation::Gelu => gelu_times,
@@ -57,25 +58,26 @@ impl GatedKernels<'_> {
         self,
         weights: &ExpertWeights<CpuForm>,
         counts: ExpertCounts,
-        x: &[f32],
+        (x, all_rows): (&[f32], ProductRows),
         out: &mut [f32],
         buffers: &mut ExpertBuffers,
     ) -> Result<()> {
         let ExpertBuffers { scores, input, output, gate, up, outputs } = buffers;
         let n_used = counts.n_used;
         let width = weights.router.n_in();
-        let n_rows = x.len() / width;
-        project(&mut [(&weights.router, &mut *scores)], x, n_rows, self.pool)?;
+        project(&mut [(&weights.router, &mut *scores)], x, all_rows, self.pool)?;
         let ChosenExperts { rows, weights: shares } = choose(scores, counts);
-        outputs.resize(n_rows * n_used * width, 0.0);
+        outputs.resize(all_rows.n * n_used * width, 0.0);
         for (expert, rows) in weights.experts.iter().zip(&rows) {
             if rows.is_empty() {
                 continue;
             }
             input.clear();
             rows.iter().for_each(|(row, _)| input.extend_from_slice(&x[row * width..][..width]));
-            self.gate(expert, input, rows.len(), gate, up)?;
-            project(&mut [(&expert.down, &mut *output)], gate, rows.len(), self.pool)?;
+            let n_prompt = rows.iter().take_while(|(row, _)| *row < all_rows.n_prompt).count();
+            let of_expert = ProductRows { n: rows.len(), n_prompt };
+            self.gate(expert, input, of_expert, gate, up)?;
+            project(&mut [(&expert.down, &mut *output)], gate, of_expert, self.pool)?;
             for ((row, rank), output) in rows.iter().zip(output.chunks_exact(width)) {
                 outputs[(row * n_used + rank) * width..][..width].copy_from_slice(output);
             }

@@ -12,6 +12,7 @@ use crate::lm::decoder::rope::{LayerRopes, RopeTables};
 use crate::lm::decoder::weights::{FeedForward, LayerWeights};
 use idiolect_kernels::attention::{AttentionSequence, KV_BLOCK_SIZE, KvShape, attend};
 use idiolect_kernels::elementwise::{add_scaled, rope};
+use idiolect_kernels::linear::ProductRows;
 use idiolect_kernels::{Isa, Pool};
 
 /// A forward step: what all its layers use.
@@ -21,6 +22,8 @@ pub(super) struct CpuStep<'a> {
     pub(super) ropes: &'a LayerRopes<RopeTables>,
     pub(super) isa: Isa,
     pub(super) pool: &'a Pool,
+    /// Rows of all segments, those of prompts first.
+    pub(super) rows: ProductRows,
     pub(super) segments: Vec<Segment<'a, CpuKv>>,
     pub(super) buffers: &'a mut Buffers,
 }
@@ -70,13 +73,12 @@ impl CpuStep<'_> {
         layer: &LayerWeights<CpuForm>,
         x: &mut [f32],
     ) -> Result<()> {
-        let Self { shape, isa, pool, .. } = *self;
+        let Self { shape, isa, pool, rows, .. } = *self;
         let Buffers { normed, query, key, value, .. } = &mut *self.buffers;
-        let n_rows = x.len() / self.config.n_embd;
         let input = normed_or_same(layer.attention_norm.as_ref(), x, normed, isa, pool)?;
         let mut outputs =
             [(&layer.query, &mut *query), (&layer.key, &mut *key), (&layer.value, &mut *value)];
-        project(&mut outputs, input, n_rows, pool)?;
+        project(&mut outputs, input, rows, pool)?;
 
         self.rotate_and_write(index, layer)?;
         let Buffers { query, attended, .. } = &mut *self.buffers;
@@ -101,6 +103,7 @@ impl CpuStep<'_> {
         let output = PartOutput {
             norm: layer.attention_post_norm.as_ref(),
             factor: self.config.residual_factor,
+            rows,
             isa,
             pool,
         };
@@ -144,25 +147,25 @@ impl CpuStep<'_> {
     }
 
     fn feed_forward(&mut self, layer: &LayerWeights<CpuForm>, x: &mut [f32]) -> Result<()> {
-        let (isa, pool) = (self.isa, self.pool);
+        let (isa, pool, rows) = (self.isa, self.pool, self.rows);
         let Buffers { normed, gate, up, part, experts, .. } = &mut *self.buffers;
-        let n_rows = x.len() / self.config.n_embd;
         let input = normed_or_same(layer.feed_forward_norm.as_ref(), x, normed, isa, pool)?;
         let kernels = GatedKernels { activation: self.config.family.gate_activation(), isa, pool };
         let output = PartOutput {
             norm: layer.feed_forward_post_norm.as_ref(),
             factor: self.config.residual_factor,
+            rows,
             isa,
             pool,
         };
         match (&layer.feed_forward, self.config.experts) {
             (FeedForward::Experts(weights), Some(counts)) => {
                 part.resize(x.len(), 0.0);
-                kernels.mix(weights, counts, input, part, experts)?;
+                kernels.mix(weights, counts, (input, rows), part, experts)?;
                 output.add(x, part, normed)
             }
             (FeedForward::Dense(weights), _) => {
-                kernels.gate(weights, input, n_rows, gate, up)?;
+                kernels.gate(weights, input, rows, gate, up)?;
                 output.project(&weights.down, gate, x, part, normed)
             }
             (FeedForward::Experts(_), None) => {
@@ -190,6 +193,7 @@ fn normed_or_same<'a>(
 struct PartOutput<'a> {
     norm: Option<&'a CpuNorm>,
     factor: f32,
+    rows: ProductRows,
     isa: Isa,
     pool: &'a Pool,
 }
@@ -204,11 +208,10 @@ impl PartOutput<'_> {
         part: &mut Vec<f32>,
         normed: &mut Vec<f32>,
     ) -> Result<()> {
-        let n_rows = input.len() / linear.n_in();
         if self.norm.is_none() && self.factor == 1.0 {
-            return linear.add_to(x, input, n_rows, self.pool);
+            return linear.add_to(x, input, self.rows, self.pool);
         }
-        project(&mut [(linear, &mut *part)], input, n_rows, self.pool)?;
+        project(&mut [(linear, &mut *part)], input, self.rows, self.pool)?;
         self.add(x, part, normed)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Each row's result depends on its own sequence only, bit for bit: not on the other rows of the
 //! batch, on how a prompt was split into chunks, on the number of threads or on the instruction
-//! set.
+//! set. With matrix tiles (AMX), prompts are computed in bf16; so bits depend on where the prompt
+//! ends, and are those of this instruction set.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,13 +11,14 @@ use candle_core::{Device, Error};
 
 use super::cache::KvPool;
 use super::config::DecoderConfig;
-use super::interface::{BatchRows, Decoder, DecoderOptions, segments};
+use super::interface::{BatchRows, Decoder, DecoderOptions, RowKind, segments};
 use super::rope::{LayerRopes, RopeTables};
 use super::weights::{DecoderWeights, Kernels};
 use crate::lm::Result;
 use crate::model::gguf::Gguf;
 use idiolect_kernels::attention::KvShape;
 use idiolect_kernels::elementwise::soft_cap;
+use idiolect_kernels::linear::ProductRows;
 use idiolect_kernels::{PackedLinear, Pool};
 
 mod feed_forward;
@@ -87,6 +89,8 @@ impl Decoder for CpuDecoder {
     }
 
     fn forward(&self, batch: &mut [BatchRows<'_, CpuKv>]) -> Result<Vec<f32>> {
+        let prompts = batch.iter().filter(|rows| rows.kind == RowKind::Prompt);
+        let n_prompt = prompts.map(|rows| rows.tokens.len()).sum();
         let (ids, segments) = segments(&self.config, batch)?;
         let mut x = self.weights.embedding.rows(&ids)?;
         scale(&mut x, self.config.embedding_factor);
@@ -96,6 +100,7 @@ impl Decoder for CpuDecoder {
             ropes: &self.ropes,
             isa: self.kernels.isa,
             pool: &self.kernels.pool,
+            rows: ProductRows { n: ids.len(), n_prompt },
             segments,
             buffers: &mut self.buffers.lock().unwrap_or_else(PoisonError::into_inner),
         };
@@ -127,6 +132,10 @@ impl Decoder for CpuDecoder {
 
     fn is_exact(&self) -> bool {
         true
+    }
+
+    fn separates_prompts(&self) -> bool {
+        self.kernels.isa.has_prompt_products()
     }
 
     fn pool(&self) -> Option<&Pool> {

@@ -7,7 +7,7 @@ use candle_core::{Error, Result, Tensor};
 
 use crate::lm::decoder::weights::{Kernels, TokenEmbedding, WeightForm};
 use idiolect_kernels::elementwise::{rms_norm, rms_norm_in_place};
-use idiolect_kernels::linear::forward_many;
+use idiolect_kernels::linear::{ProductRows, forward_many};
 use idiolect_kernels::{Isa, PackedLinear, Pool};
 
 /// Weights in the layout of our own kernels.
@@ -68,10 +68,10 @@ impl CpuLinear {
         &self,
         x: &mut [f32],
         input: &[f32],
-        n_rows: usize,
+        rows: ProductRows,
         pool: &Pool,
     ) -> Result<()> {
-        self.weights.forward_add(input, n_rows, x, pool).map_err(Error::wrap)?;
+        self.weights.forward_add(input, rows, x, pool).map_err(Error::wrap)?;
         self.add_bias(x);
         Ok(())
     }
@@ -89,18 +89,18 @@ impl CpuLinear {
 pub(super) fn project<const N: usize>(
     outputs: &mut [(&CpuLinear, &mut Vec<f32>); N],
     x: &[f32],
-    n_rows: usize,
+    rows: ProductRows,
     pool: &Pool,
 ) -> Result<()> {
     let weights: Vec<&PackedLinear> = outputs.iter().map(|(linear, _)| &linear.weights).collect();
     let mut ys: Vec<&mut [f32]> = outputs
         .iter_mut()
         .map(|(linear, y)| {
-            y.resize(n_rows * linear.weights.rows(), 0.0);
+            y.resize(rows.n * linear.weights.rows(), 0.0);
             y.as_mut_slice()
         })
         .collect();
-    forward_many(&weights, x, n_rows, &mut ys, pool).map_err(Error::wrap)?;
+    forward_many(&weights, x, rows, &mut ys, pool).map_err(Error::wrap)?;
     outputs.iter_mut().for_each(|(linear, y)| linear.add_bias(y));
     Ok(())
 }
