@@ -7,7 +7,8 @@ use candle_core::Device;
 use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::decoder::{
-    BatchRows, CandleDecoder, CpuDecoder, CpuKv, Decoder, DecoderOptions, KvCache, WeightPrecision,
+    BatchRows, CandleDecoder, CpuDecoder, CpuKv, Decoder, DecoderOptions, KvCache, RowKind,
+    WeightPrecision,
 };
 use idiolect::model::gguf::Gguf;
 use idiolect::model::tokenizer::Tokenizer;
@@ -79,11 +80,16 @@ fn dequantized() -> CandleDecoder {
 
 /// Log-probability of each token but the first, given all tokens before it.
 fn logprobs<D: Decoder>(decoder: &D, tokens: &[u32]) -> Vec<f64> {
+    logprobs_as(RowKind::Text, decoder, tokens)
+}
+
+/// The same, with all rows of one kind.
+fn logprobs_as<D: Decoder>(kind: RowKind, decoder: &D, tokens: &[u32]) -> Vec<f64> {
     let mut cache = decoder.empty_cache();
     let (mut logprobs, mut logits) = (Vec::new(), Vec::new());
     for (chunk, next) in tokens.chunks(CHUNK).zip(tokens[1..].chunks(CHUNK)) {
-        let hidden =
-            decoder.forward(&mut [BatchRows { tokens: chunk, cache: &mut cache }]).unwrap();
+        let rows = BatchRows { tokens: chunk, kind, cache: &mut cache };
+        let hidden = decoder.forward(&mut [rows]).unwrap();
         for first in (0..next.len()).step_by(64) {
             let count = 64.min(next.len() - first);
             let rows: Vec<u32> = (first..first + count).map(|row| row as u32).collect();
@@ -110,7 +116,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 }
 
 fn next_logits(decoder: &CpuDecoder, cache: &mut KvCache<CpuKv>, tokens: &[u32]) -> Vec<f32> {
-    let hidden = decoder.forward(&mut [BatchRows { tokens, cache }]).unwrap();
+    let hidden = decoder.forward(&mut [BatchRows { tokens, kind: RowKind::Text, cache }]).unwrap();
     let mut logits = Vec::new();
     decoder.logits(&hidden, &[tokens.len() as u32 - 1], &mut logits).unwrap();
     logits
@@ -124,7 +130,6 @@ fn perplexity_is_llama_cpps_and_the_dequantized_twins() {
     let (all, theirs) = (perplexity(&ours), golden.perplexity);
     eprintln!("perplexity {all:.4}, llama.cpp {theirs:.4}");
     assert!((all / theirs - 1.0).abs() < 0.005, "{all} {theirs}");
-
     let twin = logprobs(&dequantized(), &golden.tokens);
     let (ours_off, theirs_off) = (distance(&ours, &twin), distance(&golden.logprobs, &twin));
     eprintln!(
@@ -162,6 +167,12 @@ fn perplexity_of_a_long_text_is_the_dequantized_twins_and_no_worse_than_llama_cp
     };
     let (ours, theirs) = (of(&decoder), long.perplexity);
     eprintln!("{} tokens in {:.1} s", tokens.len(), start.elapsed().as_secs_f64());
+    if decoder.separates_prompts() {
+        let as_prompt = windows().flat_map(|w| logprobs_as(RowKind::Prompt, &decoder, w));
+        let as_prompt = perplexity(&as_prompt.collect::<Vec<_>>());
+        eprintln!("computed as prompts {as_prompt:.4}, as texts {ours:.4}");
+        assert!((as_prompt / ours - 1.0).abs() < 0.001, "{as_prompt} {ours}");
+    }
     let twin = dequantized();
     let twin =
         perplexity(&windows().flat_map(|window| logprobs(&twin, window)).collect::<Vec<_>>());
