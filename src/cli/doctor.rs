@@ -102,7 +102,7 @@ fn instructions() -> Vec<&'static str> {
                 .collect()
         };
     }
-    found!(
+    let mut names = found!(
         "sse4.1",
         "fma",
         "f16c",
@@ -113,7 +113,12 @@ fn instructions() -> Vec<&'static str> {
         "avx512bw",
         "avx512vnni",
         "avx512bf16"
-    )
+    );
+    // The standard library cannot detect matrix tiles yet.
+    if idiolect::kernels::Isa::detect().has_prompt_products() {
+        names.push("amx");
+    }
+    names
 }
 
 /// Instruction sets of this CPU that arithmetic kernels can use.
