@@ -240,6 +240,27 @@ impl Lm {
         self.shared.context
     }
 
+    /// Maximum bytes of all KV caches together.
+    #[must_use]
+    pub fn kv_budget(&self) -> usize {
+        self.shared.kv_budget
+    }
+
+    /// Token that a prompt without text is replaced by: the model's BOS token, or its EOS token if it
+    /// has no BOS.
+    #[must_use]
+    pub fn start_token(&self) -> Option<u32> {
+        self.shared.start_token
+    }
+
+    /// Token ids of a prompt, as [`Lm::generate`] uses them.
+    ///
+    /// # Errors
+    /// As [`Lm::count`]; the prompt is empty and the model has no token to begin with.
+    pub fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        self.tokenize_prompt(prompt)
+    }
+
     /// Counts of the engine's work since it was loaded.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -307,7 +328,7 @@ impl Lm {
     }
 
     /// Returns the ids; error if one is outside of the vocabulary.
-    fn known(&self, ids: &[u32]) -> Result<Vec<u32>> {
+    pub(super) fn known(&self, ids: &[u32]) -> Result<Vec<u32>> {
         let n_vocab = self.shared.tokenizer.n_vocab();
         match ids.iter().find(|id| **id as usize >= n_vocab) {
             Some(id) => Err(Error::Token { id: *id, n_vocab }),
