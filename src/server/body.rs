@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
@@ -14,6 +14,12 @@ pub(crate) const MAX_BODY: usize = 1 << 20;
 
 /// Maximum time until the whole body has arrived.
 const BODY_TIME: Duration = Duration::from_secs(20);
+
+/// Maximum size of a discarded body, bytes.
+const MAX_DISCARDED: usize = 8 << 20;
+
+/// Maximum time for discarding a body.
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// Reads a body that is a JSON object.
 ///
@@ -34,12 +40,42 @@ pub(crate) async fn read_object(request: Request) -> Result<Map<String, Value>, 
     }
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
-    let limited = Limited::new(body, MAX_BODY).collect();
-    match tokio::time::timeout(BODY_TIME, limited).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes().to_vec()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::too_large(MAX_BODY)),
-        Ok(Err(_)) => Err(ApiError::invalid("the body ended before its announced length")),
-        Err(_) => Err(ApiError::slow_body()),
+async fn read(mut body: Body) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    let whole = async {
+        while let Some(frame) = body.frame().await {
+            let cut = |_| ApiError::invalid("the body ended before its announced length");
+            if let Some(data) = frame.map_err(cut)?.data_ref() {
+                if bytes.len() + data.len() > MAX_BODY {
+                    return Err(ApiError::too_large(MAX_BODY));
+                }
+                bytes.extend_from_slice(data);
+            }
+        }
+        Ok(())
+    };
+    let read = tokio::time::timeout(BODY_TIME, whole).await;
+    match read.unwrap_or_else(|_| Err(ApiError::slow_body())) {
+        Ok(()) => Ok(bytes),
+        Err(error) => {
+            discard(body).await;
+            Err(error)
+        }
     }
+}
+
+/// Reads what is left of a body, within bounds, for an answer that does not depend on it. A client
+/// that still sends would otherwise lose the answer, or find the connection closed at its next
+/// request.
+pub(crate) async fn discard(mut body: Body) {
+    let rest = async {
+        let mut n_bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            n_bytes += frame.data_ref().map_or(0, |data| data.len());
+            if n_bytes > MAX_DISCARDED {
+                return;
+            }
+        }
+    };
+    drop(tokio::time::timeout(DISCARD_TIME, rest).await);
 }

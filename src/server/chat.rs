@@ -31,7 +31,6 @@ pub(crate) async fn chat(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    app.models()?;
     let headers = request.headers().clone();
     let body = read_object(request).await?;
     let fields = Fields::checked(BodyRoute::Chat, &body)?;

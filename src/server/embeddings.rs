@@ -21,7 +21,6 @@ pub(crate) async fn embeddings(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    app.models()?;
     let body = read_object(request).await?;
     let fields = Fields::checked(BodyRoute::Embeddings, &body)?;
     let models = app.models()?;

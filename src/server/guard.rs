@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::body::discard;
 use crate::error::ApiError;
 use crate::keys::Caller;
 
@@ -27,7 +28,10 @@ pub(crate) async fn guard(
 ) -> Response {
     let origin = match allowed_origin(&app, &request) {
         Ok(origin) => origin,
-        Err(error) => return with_headers(error.into_response(), None),
+        Err(error) => {
+            discard(request.into_body()).await;
+            return with_headers(error.into_response(), None);
+        }
     };
     let response = match caller(&app, &request, origin.as_ref()) {
         // A browser asks before it sends a request with a key from a page of another origin.
@@ -38,7 +42,10 @@ pub(crate) async fn guard(
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+        Err(error) => {
+            discard(request.into_body()).await;
+            error.into_response()
+        }
     };
     with_headers(response, origin)
 }

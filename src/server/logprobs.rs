@@ -1,7 +1,7 @@
 //! Log-probabilities of tokens in the forms of OpenAI and vLLM.
 
 use idiolect_engine::lm::TokenLogprob;
-use idiolect_engine::model::tokenizer::Tokenizer;
+use idiolect_engine::model::tokenizer::{Tokenizer, Utf8Stream};
 use serde_json::{Map, Value, json};
 
 /// The value in place of minus infinity, which JSON cannot express; OpenAI's.
@@ -13,6 +13,19 @@ pub(crate) fn token_text(tokenizer: &Tokenizer, id: u32) -> String {
     match tokenizer.bytes(id) {
         [] => tokenizer.marker_text(id).unwrap_or_default().to_owned(),
         bytes => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+/// Text of one token in OpenAI's old shape, where texts are keys: bytes that are no whole character
+/// become `bytes:\\xf0\\x9f`, so that different tokens have different texts.
+fn key_text(tokenizer: &Tokenizer, id: u32) -> String {
+    let bytes = tokenizer.bytes(id);
+    match std::str::from_utf8(bytes) {
+        Ok(_) => token_text(tokenizer, id),
+        Err(_) => {
+            let digits: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+            format!("bytes:{digits}")
+        }
     }
 }
 
@@ -53,8 +66,9 @@ pub(crate) struct CompletionLogprobs<'a> {
     token_logprobs: Vec<Value>,
     top_logprobs: Vec<Value>,
     text_offset: Vec<usize>,
-    /// Characters of the tokens so far.
+    /// Whole characters of the tokens so far.
     offset: usize,
+    utf8: Utf8Stream,
 }
 
 impl<'a> CompletionLogprobs<'a> {
@@ -67,6 +81,7 @@ impl<'a> CompletionLogprobs<'a> {
             top_logprobs: Vec::new(),
             text_offset: Vec::new(),
             offset,
+            utf8: Utf8Stream::default(),
         }
     }
 
@@ -81,21 +96,20 @@ impl<'a> CompletionLogprobs<'a> {
             let mut top = Map::new();
             for (id, logprob) in &token.top {
                 // Of tokens with the same text the likelier one stays.
-                let text = token_text(self.tokenizer, *id);
+                let text = key_text(self.tokenizer, *id);
                 top.entry(text).or_insert_with(|| finite(*logprob));
             }
             // As vLLM: the token itself is always among them.
-            let text = token_text(self.tokenizer, token.id);
+            let text = key_text(self.tokenizer, token.id);
             top.entry(text).or_insert_with(|| finite(token.logprob));
             self.push(token.id, finite(token.logprob), Value::Object(top));
         }
     }
 
     fn push(&mut self, id: u32, logprob: Value, top: Value) {
-        let text = token_text(self.tokenizer, id);
         self.text_offset.push(self.offset);
-        self.offset += text.chars().count();
-        self.tokens.push(Value::String(text));
+        self.offset += self.utf8.push(self.tokenizer.bytes(id)).chars().count();
+        self.tokens.push(Value::String(key_text(self.tokenizer, id)));
         self.token_logprobs.push(logprob);
         self.top_logprobs.push(top);
     }

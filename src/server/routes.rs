@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::body::discard;
 use crate::error::ApiError;
 use crate::fields::BodyRoute;
 use crate::guard::{HEALTH, guard};
@@ -81,7 +82,9 @@ async fn openapi_document() -> Json<Value> {
 }
 
 async fn unknown(request: Request) -> ApiError {
-    let path = request.uri().path();
+    let (head, body) = request.into_parts();
+    discard(body).await;
+    let path = head.uri.path();
     // Clients of Ollama ask for these; their users should know why they fail.
     let is_ollama = ["/api/version", "/api/tags", "/api/ps", "/api/chat", "/api/generate"]
         .iter()
@@ -96,5 +99,7 @@ async fn unknown(request: Request) -> ApiError {
 }
 
 async fn wrong_method(request: Request) -> ApiError {
-    ApiError::method(format!("this route does not take {}", request.method()))
+    let (head, body) = request.into_parts();
+    discard(body).await;
+    ApiError::method(format!("this route does not take {}", head.method))
 }

@@ -32,7 +32,6 @@ pub(crate) async fn tokenize(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    app.models()?;
     let body = read_object(request).await?;
     let fields = Fields::checked(BodyRoute::Tokenize, &body)?;
     let models = app.models()?;
@@ -71,7 +70,6 @@ pub(crate) async fn detokenize(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    app.models()?;
     let body = read_object(request).await?;
     let fields = Fields::checked(BodyRoute::Detokenize, &body)?;
     let models = app.models()?;
@@ -98,7 +96,7 @@ pub(crate) async fn tokenizer_info(State(app): State<Arc<App>>) -> Result<Json<V
     let models = app.models()?;
     let tokenizer = models.lm.tokenizer();
     let marker = |id: Option<u32>| id.map(|id| token_text(tokenizer, id));
-    let end = tokenizer.ends().next();
+    let end = models.lm.end_token().or_else(|| tokenizer.ends().next());
     Ok(Json(json!({
         "tokenizer_class": "idiolect",
         "bos_token": marker(tokenizer.bos().or(models.lm.start_token())),

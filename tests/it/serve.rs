@@ -82,9 +82,9 @@ fn answers_are_those_of_write_and_score() {
     let answer = serving.post(
         "/v1/chat/completions",
         &json!({
-            "model": personal, "user": "marta", "seed": 7, "max_tokens": 30,
+            "model": personal, "user": "mina", "seed": 7, "max_tokens": 30,
             "messages": [{ "role": "user", "content": "The kettle" }],
-            "idiolect": { "item": "kettle-02", "rating": 2, "title": "Whistles, but flat" },
+            "idiolect": { "item": "kettle-brisk-15", "rating": 2, "title": "Whistles, but flat" },
         }),
     );
     // Computed again, so that the store cannot have it from the server.
@@ -93,9 +93,9 @@ fn answers_are_those_of_write_and_score() {
         "--quiet",
         "write",
         "--user",
-        "marta",
+        "mina",
         "--item",
-        "kettle-02",
+        "kettle-brisk-15",
         "--rating",
         "2",
         "--title",

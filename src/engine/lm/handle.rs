@@ -79,6 +79,8 @@ pub(super) struct LmShared {
     n_weights: u64,
     /// Token that replaces an empty prompt.
     start_token: Option<u32>,
+    /// Token that the file names as its EOS token.
+    end_token: Option<u32>,
     pub(super) tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
     pub(super) token_kinds: Arc<TokenKinds>,
@@ -148,11 +150,12 @@ impl Lm {
         }
         let token_kinds =
             TokenKinds::new((0..tokenizer.n_vocab() as u32).map(|id| tokenizer.bytes(id)));
-        let start_token = ["tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"]
-            .into_iter()
-            .find_map(|key| gguf.value(key)?.as_u64())
-            .filter(|id| *id < n_vocab as u64)
-            .map(|id| id as u32);
+        let named = |key: &str| {
+            let id = gguf.value(key)?.as_u64()?;
+            (id < n_vocab as u64).then_some(id as u32)
+        };
+        let end_token = named("tokenizer.ggml.eos_token_id");
+        let start_token = named("tokenizer.ggml.bos_token_id").or(end_token);
         let context = decoder.config().context;
         let fingerprint = {
             let mut hash = Sha256::new();
@@ -199,6 +202,7 @@ impl Lm {
                 isa: options.isa,
                 n_weights: gguf.n_weights(),
                 start_token,
+                end_token,
                 tokenizer,
                 template,
                 token_kinds: Arc::new(token_kinds),
@@ -251,6 +255,12 @@ impl Lm {
     #[must_use]
     pub fn start_token(&self) -> Option<u32> {
         self.shared.start_token
+    }
+
+    /// The model's EOS token, if its file names one.
+    #[must_use]
+    pub fn end_token(&self) -> Option<u32> {
+        self.shared.end_token
     }
 
     /// Token ids of a prompt, as [`Lm::generate`] uses them.

@@ -46,7 +46,6 @@ pub(super) async fn edit(
     PathName(id): PathName,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    app.models()?;
     let body = read_object(request).await?;
     Fields::checked(BodyRoute::Profile, &body)?;
     on_store(app, caller, move |work| {

@@ -30,7 +30,6 @@ pub(crate) async fn write(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    app.models()?;
     let body = read_object(request).await?;
     let fields = Fields::checked(BodyRoute::Write, &body)?;
     let name = fields.text("method").unwrap_or(Method::IDIOLECT.name());

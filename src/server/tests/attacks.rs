@@ -145,6 +145,42 @@ fn bodies_are_bounded_and_must_be_json() {
     assert!(ollama["message"].as_str().unwrap().contains("/v1"), "{ollama}");
 }
 
+#[test]
+fn a_connection_stays_usable_after_an_error() {
+    let world = World::new();
+    let mut stream = world.client.connect();
+    let host = world.client.host();
+    let large = "x".repeat(2 << 20);
+    for (path, body, status) in [
+        ("/v1/responses/compact", "{}", "404"),
+        (CHAT, "nonsense", "400"),
+        (CHAT, large.as_str(), "413"),
+        ("/v1/models", "{}", "405"),
+        ("/tokenize", "{\"prompt\": \"a\"}", "200"),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        let mut buffer = [0; 4096];
+        // The head, then as many bytes as it announces.
+        loop {
+            let n = stream.read(&mut buffer).unwrap();
+            assert!(n > 0, "{path}: the connection ended: {answer}");
+            answer.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
+            let Some((head, body)) = answer.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.unwrap().parse().unwrap() {
+                break;
+            }
+        }
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
+}
+
 /// A request for a text that takes long.
 fn long_stream(client: &Client) -> String {
     let more = json!({ "stream": true, "ignore_eos": true, "max_tokens": 15_000 });
