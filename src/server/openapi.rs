@@ -83,6 +83,10 @@ fn body_schema(route: BodyRoute) -> Value {
             Treatment::PlainOnly(_) => format!("{}. Plain models only.", field.about),
             _ => format!("{}.", field.about),
         };
+        // A value of null counts as absent.
+        if field.treatment != Treatment::Required {
+            schema = json!({ "anyOf": [schema, { "type": "null" }] });
+        }
         schema["description"] = json!(about);
         if field.treatment == Treatment::Required {
             required.push(field.name);

@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
 use idiolect_core::client::OnText;
 use idiolect_core::methods::Method;
 use serde_json::json;
@@ -51,35 +52,37 @@ pub(crate) async fn write(
     let done = choices::done_personal(&text);
     let seed = text.options.seed;
     let place = app.enter()?;
-    let (sink, mut messages) = unbounded_channel::<SseMessage>();
+    let (sink, mut messages) = unbounded_channel::<Result<SseMessage, ApiError>>();
     let task = tokio::spawn(async move {
         let _place = place;
         let sends = sink.clone();
         let on_text: OnText = Box::new(move |piece: &str| {
-            drop(sends.send(SseMessage::named("text", &json!({ "piece": piece }))));
+            drop(sends.send(Ok(SseMessage::named("text", &json!({ "piece": piece })))));
         });
-        let message = match within(&app, text.write(&app, on_text, why)).await {
-            Ok(result) => {
-                if let Some(why) = result.why {
-                    drop(sink.send(SseMessage::named("why", &json!({ "tokens": why }))));
-                }
-                let mut told = json!(result.generated);
-                told["user"] = json!(user);
-                told["item"] = json!(item);
-                told["seed"] = json!(seed);
-                SseMessage::named("done", &told)
+        let last = within(&app, text.write(&app, on_text, why)).await.map(|result| {
+            if let Some(why) = result.why {
+                drop(sink.send(Ok(SseMessage::named("why", &json!({ "tokens": why })))));
             }
-            Err(error) => SseMessage::named("error", &error.to_json()),
-        };
-        drop(sink.send(message));
+            let mut told = json!(result.generated);
+            told["user"] = json!(user);
+            told["item"] = json!(item);
+            told["seed"] = json!(seed);
+            SseMessage::named("done", &told)
+        });
+        drop(sink.send(last));
     });
     let task = AbortOnDrop(task.abort_handle());
-    let events = futures::stream::poll_fn(move |context| {
+    // An error before the first piece has its own status.
+    let lost = || Err(ApiError::internal("write the text", &"its task ended"));
+    let first = messages.recv().await.unwrap_or_else(lost)?;
+    let rest = futures::stream::poll_fn(move |context| {
         let _kept = &task;
-        messages
-            .poll_recv(context)
-            .map(|message| message.map(|message| Ok::<Event, Infallible>(message.into_event())))
+        messages.poll_recv(context)
     });
+    let failed = |error: ApiError| SseMessage::named("error", &error.to_json());
+    let events = futures::stream::iter([first])
+        .chain(rest.map(move |message| message.unwrap_or_else(failed)))
+        .map(|message| Ok::<Event, Infallible>(message.into_event()));
     let response = Sse::new(events).keep_alive(KeepAlive::new().text("ping")).into_response();
     Ok(choices::with_header(response, &done))
 }

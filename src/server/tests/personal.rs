@@ -231,6 +231,8 @@ fn a_text_is_told_with_the_attribution_of_its_tokens() {
     assert!(tokens.iter().any(|token| token["user"] != json!(0.0)), "{why}");
     let error = world.post("/api/write", &chat_body(&json!({}))).error(400);
     assert_eq!(error["code"], "unknown_parameter");
+    let nothing = json!({ "user": "marta", "item": "nothing" });
+    assert_eq!(world.post("/api/write", &nothing).error(400)["code"], "item_unknown");
 }
 
 #[test]
