@@ -51,7 +51,7 @@ pub(crate) async fn chat(
             let about = last_message(&conversation);
             let text = PersonalText::of(&app, &fields, &sender, (method, user), about)?;
             let done = choices::done_personal(&text);
-            (text.times(n).map(TextWork::Personal).collect(), done)
+            (text.times(n).map(Box::new).map(TextWork::Personal).collect(), done)
         }
         NamedModel::Encoder => {
             return Err(ApiError::field("model", "this model embeds texts only"));

@@ -77,7 +77,7 @@ pub(crate) async fn completions(
             let model = (method, user);
             let text = PersonalText::of(&app, &fields, &sender, model, Some(about.clone()))?;
             let done = choices::done_personal(&text);
-            (text.times(n).map(TextWork::Personal).collect(), done)
+            (text.times(n).map(Box::new).map(TextWork::Personal).collect(), done)
         }
         NamedModel::Encoder => {
             return Err(ApiError::field("model", "this model embeds texts only"));

@@ -60,7 +60,7 @@ pub(crate) async fn responses(
             let about = last_message(&conversation);
             let text = PersonalText::of(&app, &fields, &sender, (method, user), about)?;
             let done = choices::done_personal(&text);
-            (TextWork::Personal(text), done)
+            (TextWork::Personal(Box::new(text)), done)
         }
         NamedModel::Encoder => {
             return Err(ApiError::field("model", "this model embeds texts only"));

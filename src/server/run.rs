@@ -24,7 +24,7 @@ const PING: Duration = Duration::from_secs(10);
 /// One text to generate.
 pub(crate) enum TextWork {
     Plain(PlainText),
-    Personal(PersonalText),
+    Personal(Box<PersonalText>),
 }
 
 /// Runs all texts and returns them in their order. Dropping the future frees their rows.

@@ -73,7 +73,7 @@ fn control_tokens_are_never_penalised() {
     assert_eq!(sampler.choose(&mut [3.0, 2.0], &[0, 0]).unwrap(), 0);
 }
 
-/// Logits after the penalties, with all tokens but those of `control` made of text.
+/// Logits after the penalties; every token has text.
 fn penalised(settings: &Sampling, logits: &[f32], before: &[u32], n_prompt: usize) -> Vec<f32> {
     let text: Vec<&[u8]> = vec![b"x"; logits.len()];
     let vocabulary = Arc::new(TokenKinds::new(text.into_iter()));
