@@ -44,7 +44,7 @@ pub(crate) async fn chat(
         NamedModel::Plain => {
             let text = plain_text(&app, models, &fields, conversation)?;
             let done = choices::done_plain(text.options.sampling.seed);
-            (text.times(n).map(TextWork::Plain).collect(), done)
+            (text.times(n).map(Box::new).map(TextWork::Plain).collect(), done)
         }
         NamedModel::Personal { method, user } => {
             let sender = Sender { caller: &caller, headers: &headers };

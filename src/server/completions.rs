@@ -67,7 +67,15 @@ pub(crate) async fn completions(
             prompts = shown.collect::<Result<_, _>>()?;
             let texts = plain_texts(models, &fields, told, &prompts)?;
             let done = choices::done_plain(texts.first().map_or(0, |t| t.options.sampling.seed));
-            (texts.into_iter().flat_map(|text| text.times(n)).map(TextWork::Plain).collect(), done)
+            (
+                texts
+                    .into_iter()
+                    .flat_map(|text| text.times(n))
+                    .map(Box::new)
+                    .map(TextWork::Plain)
+                    .collect(),
+                done,
+            )
         }
         NamedModel::Personal { method, user } => {
             let [GivenPrompt::Text(about)] = given.as_slice() else {

@@ -53,7 +53,7 @@ pub(crate) async fn responses(
             let max_tokens = plain::limit(models, prompt.len(), max_tokens(&fields), default);
             let text = PlainText { prompt, options, max_tokens, logprobs: n_top };
             let done = choices::done_plain(text.options.sampling.seed);
-            (TextWork::Plain(text), done)
+            (TextWork::Plain(Box::new(text)), done)
         }
         NamedModel::Personal { method, user } => {
             let sender = Sender { caller: &caller, headers: &headers };
@@ -289,7 +289,7 @@ impl AnswerFormat for ResponseEvents {
         let tokens = self.tokens(&answer.tokens);
         let status = status_of(answer);
         let part = self.head.part(&answer.text, tokens.clone());
-        let item = self.head.message(status, &[part.clone()]);
+        let item = self.head.message(status, std::slice::from_ref(&part));
         let text = json!({ "text": answer.text, "logprobs": tokens });
         self.last = Some(answer.clone());
         vec![

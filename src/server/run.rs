@@ -23,7 +23,7 @@ const PING: Duration = Duration::from_secs(10);
 
 /// One text to generate.
 pub(crate) enum TextWork {
-    Plain(PlainText),
+    Plain(Box<PlainText>),
     Personal(Box<PersonalText>),
 }
 
