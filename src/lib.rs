@@ -55,6 +55,8 @@ pub use idiolect_core::{client, corpus, difference, methods, peers, steering, ta
 pub use idiolect_engine::{encoder, lm, model, progress};
 pub use idiolect_kernels as kernels;
 pub use idiolect_metrics::text;
+#[cfg(feature = "serve")]
+pub use idiolect_server as server;
 
 /// Evaluation of methods with controls, and the metrics and statistics that it uses.
 pub mod evaluate {

@@ -264,6 +264,7 @@ impl SamplingArgs {
             dry_allowed_length: self.dry_allowed_length,
             penalty_window: self.penalty_window,
             seed: self.seed,
+            ..Sampling::default()
         }
     }
 }

@@ -20,6 +20,8 @@ mod output;
 mod profile;
 mod representatives;
 mod sample;
+#[cfg(feature = "serve")]
+mod serve;
 mod settings;
 mod split;
 mod stream;
@@ -75,6 +77,9 @@ enum Command {
     Profile(Box<profile::Args>),
     #[command(about = "Write a text as a user would")]
     Write(Box<write::Args>),
+    #[cfg(feature = "serve")]
+    #[command(about = "Serve the models over HTTP, with OpenAI's routes")]
+    Serve(Box<serve::Args>),
     #[command(about = "Evaluate methods on held-out texts, with controls")]
     Evaluate(Box<evaluate::Args>),
     #[command(about = "Complete, score or tokenize a text with the language model alone")]
@@ -109,6 +114,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Representatives(args) => representatives::run(args, &context),
         Command::Profile(args) => profile::run(*args, &context),
         Command::Write(args) => write::run(*args, &context),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(*args, &context),
         Command::Evaluate(args) => evaluate::run(*args, &context),
         Command::Lm(args) => lm::run(args, &context),
         Command::Metrics(args) => metrics::run(args, &context),

@@ -65,6 +65,16 @@ pub(crate) fn sequences() -> impl TypedValueParser<Value = usize> {
     number(1..=1024)
 }
 
+/// Parses the name of an HTTP header: letters, digits and hyphens.
+#[cfg(feature = "serve")]
+pub(crate) fn header_name(text: &str) -> Result<String, String> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    match !text.is_empty() && text.bytes().all(is_name) {
+        true => Ok(text.to_owned()),
+        false => Err("letters, digits and hyphens are needed, e.g. X-User".to_owned()),
+    }
+}
+
 /// Parser of an amount of memory in MiB: 0 to [`MAX_MIB`].
 pub(crate) fn mebibytes() -> impl TypedValueParser<Value = usize> {
     number(0..=MAX_MIB)

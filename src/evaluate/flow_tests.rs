@@ -29,7 +29,7 @@ use idiolect_core::steering::Vocabulary;
 use idiolect_core::task::testing::ByWords;
 use idiolect_core::task::{Task, Window};
 use idiolect_engine::lm::{
-    self, Completion, Constraint, Finish, Prompt, Request, Score, ScoreRequest,
+    self, Completion, Constraint, Finish, Prompt, Request, Score, ScoreRequest, TextToScore,
 };
 use idiolect_engine::model::chat::Role;
 use idiolect_engine::progress::{Progress, Silent};
@@ -88,6 +88,7 @@ impl Model for Parrot {
             text,
             prompt_tokens,
             finish: Finish::End,
+            tokens: Vec::new(),
         });
         async move { done }.boxed_local()
     }
@@ -95,12 +96,15 @@ impl Model for Parrot {
     fn score(&self, request: ScoreRequest) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
         self.n_asked.set(self.n_asked.get() + 1);
         let ScoreRequest { prompts, continuation, .. } = request;
+        let TextToScore::Text(continuation) = continuation else {
+            unreachable!("methods score texts")
+        };
         let seen = text_of(&prompts[0]);
         let known = |word: &str| seen.split_whitespace().any(|other| other == word);
         let logprobs: Vec<f32> =
             continuation.split_whitespace().map(|w| if known(w) { -1.0 } else { -4.0 }).collect();
         let tokens = (0..logprobs.len() as u32).collect();
-        async move { Ok(vec![Score { tokens, logprobs }]) }.boxed_local()
+        async move { Ok(vec![Score { tokens, logprobs, ..Score::default() }]) }.boxed_local()
     }
 
     fn vocabulary(&self) -> lm::Result<&dyn Vocabulary> {

@@ -49,7 +49,13 @@ impl Model for ByRule {
             let prompt = text_of(&request.prompts[0]);
             let text = (self.rule)(&prompt);
             self.asked.borrow_mut().push((prompt, request));
-            Ok(Completion { text, prompt_tokens: 9, completion_tokens: 1, finish: Finish::End })
+            Ok(Completion {
+                text,
+                prompt_tokens: 9,
+                completion_tokens: 1,
+                finish: Finish::End,
+                tokens: Vec::new(),
+            })
         }
         .boxed_local()
     }

@@ -62,8 +62,10 @@ async fn ask(lm: &Lm, asked: Asked) -> Answer {
             let text = lm.generate(request).await.unwrap().text;
             // Once more without a combination: after the first prompt alone.
             let combine = vec![rule(1.4), None, rule(0.9)];
-            let continuation = text.clone();
-            let scores = scored(ScoreRequest { prompts, combine, continuation }).await;
+            let first = prompts[0].clone();
+            let request =
+                ScoreRequest { prompts, combine, ..ScoreRequest::new(first, text.as_str()) };
+            let scores = scored(request).await;
             (text, scores)
         }
     }

@@ -23,6 +23,8 @@ mod offline;
 mod peers;
 mod profile;
 mod recommend;
+#[cfg(feature = "serve")]
+mod serve;
 mod snapshots;
 mod split;
 mod switches;

@@ -13,7 +13,9 @@ use super::{ContrastPrompts, Model, Result, Steered};
 use crate::corpus::{Key, KeyBuilder, ReviewId, Store};
 use crate::steering::Steering;
 use crate::task::{self, Cut, Draft, LabelStrip, Stage, Task, fit, strip_label};
-use idiolect_engine::lm::{Completion, Constraint, Eos, Finish, OnText, Request, Sampling};
+use idiolect_engine::lm::{
+    Completion, Constraint, Eos, Finish, OnText, Request, ReusedTokens, Sampling,
+};
 
 /// Cache policy: whether stored answers are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -187,6 +189,9 @@ impl<'a> CachedLm<'a> {
             eos: Eos::Stop,
             constraint,
             on_text: stripped.as_ref().map(StrippedStream::receiver),
+            logprobs: None,
+            on_token: None,
+            reused: ReusedTokens::default(),
         };
         let completion = self.model.generate(request).await?;
         if let Some(stripped) = stripped {

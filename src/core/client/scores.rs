@@ -9,7 +9,7 @@ use super::{CachedLm, ContrastPrompts, Result};
 use crate::corpus::{Key, ReviewId};
 use crate::steering::{DistributionRecorder, ObservedPosition, Steering};
 use crate::task::{Cut, Draft, Stage, Window};
-use idiolect_engine::lm::{self, CombineLogits, Score, ScoreRequest};
+use idiolect_engine::lm::{self, CombineLogits, ReusedTokens, Score, ScoreRequest};
 
 /// Kind under which scores are stored.
 const KIND: &str = "score";
@@ -136,7 +136,9 @@ impl CachedLm<'_> {
             let request = ScoreRequest {
                 prompts: fitted.prompts(),
                 combine: steerings.iter().map(|steering| combine(steering)).collect(),
-                continuation: text.whole.clone(),
+                continuation: text.whole.clone().into(),
+                top: None,
+                reused: ReusedTokens::default(),
             };
             let scores = self.model.score(request).await?;
             let prompt_tokens = fitted.prompt_tokens();
@@ -184,7 +186,9 @@ impl CachedLm<'_> {
         let request = ScoreRequest {
             prompts: fitted.prompts(),
             combine: vec![Some(Box::new(recorder))],
-            continuation: text.whole.clone(),
+            continuation: text.whole.clone().into(),
+            top: None,
+            reused: ReusedTokens::default(),
         };
         let scores = self.model.score(request).await?;
         let tokens = scores.into_iter().next().map(|score| score.tokens).unwrap_or_default();

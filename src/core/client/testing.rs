@@ -15,7 +15,7 @@ use crate::task::testing::ByWords;
 pub use crate::task::testing::text_of;
 use idiolect_engine::lm::{
     self, Completion, Constraint, Distributions, Finish, Prompt, Request, Sampling, Score,
-    ScoreRequest, TokenCounts,
+    ScoreRequest, TextToScore, TokenCounts,
 };
 
 /// Scripted language model: answers each request with a text that depends on the prompt and the
@@ -92,10 +92,17 @@ impl Scripted {
                 prompt_tokens,
                 completion_tokens: 9,
                 finish: Finish::End,
+                tokens: Vec::new(),
             });
         }
         let text = format!("{label} told {} \n", &key.as_str()[..12]);
-        Ok(Completion { text, prompt_tokens, completion_tokens: 3, finish: Finish::End })
+        Ok(Completion {
+            text,
+            prompt_tokens,
+            completion_tokens: 3,
+            finish: Finish::End,
+            tokens: Vec::new(),
+        })
     }
 
     fn score_after(&self, prompt: Prompt, continuation: &str) -> lm::Result<Score> {
@@ -108,7 +115,7 @@ impl Scripted {
         let logprobs: Vec<f32> = continuation.split_whitespace().map(logprob).collect();
         let tokens = (0..logprobs.len() as u32).collect();
         self.scores.borrow_mut().push((prompt, continuation.to_owned()));
-        Ok(Score { tokens, logprobs })
+        Ok(Score { tokens, logprobs, ..Score::default() })
     }
 }
 
@@ -158,7 +165,10 @@ impl Model for Scripted {
 
     fn score(&self, request: ScoreRequest) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
         async move {
-            let ScoreRequest { prompts, combine, continuation } = request;
+            let ScoreRequest { prompts, combine, continuation, .. } = request;
+            let TextToScore::Text(continuation) = continuation else {
+                unreachable!("methods score texts")
+            };
             let mut scores = Vec::new();
             for prompt in prompts {
                 scores.push(self.score_after(prompt, &continuation)?);
@@ -175,7 +185,11 @@ impl Model for Scripted {
                     combine.combine(&step, &mut combined);
                     combined[0]
                 });
-                Score { tokens: first.tokens.clone(), logprobs: logprobs.collect() }
+                Score {
+                    tokens: first.tokens.clone(),
+                    logprobs: logprobs.collect(),
+                    details: Vec::new(),
+                }
             });
             Ok(combined.collect())
         }

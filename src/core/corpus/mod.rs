@@ -33,7 +33,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// An item that reviews are about.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Item {
-    /// Identifier in the source data, e.g. a parent ASIN.
+    /// Identifier in the source data, e.g. a parent ASIN; empty for the item of a [`Target`] that is
+    /// not in the store.
     pub id: String,
     /// Title; empty when the source has none.
     pub title: String,

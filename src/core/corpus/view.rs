@@ -87,8 +87,12 @@ impl<'a> View<'a> {
         Ok(self.visible(self.store.history(user)?))
     }
 
-    /// Visible reviews of an item, oldest first.
+    /// Visible reviews of an item, oldest first; none of an item with an empty id, which is not in
+    /// the store.
     pub fn reviews_of(&self, item: &str) -> Result<Vec<StoredReview>> {
+        if item.is_empty() {
+            return Ok(Vec::new());
+        }
         Ok(self.visible(self.store.reviews_of(item)?))
     }
 

@@ -5,8 +5,9 @@ use futures::channel::oneshot;
 use super::constraint::Constrained;
 use super::sampler::Sampler;
 use super::stop::{Released, StopStream};
-use super::{Completion, Error, Finish, MaskLogits, OnText, Result};
+use super::{Completion, Error, Finish, MaskLogits, OnText, OnToken, Result, TokenLogprob};
 use crate::model::tokenizer::{Tokenizer, Utf8Stream};
+use idiolect_kernels::Isa;
 
 /// State of one generated text.
 pub(super) struct Generation {
@@ -27,6 +28,9 @@ pub(super) struct GenerationLimits {
     pub(super) stop: Vec<String>,
     pub(super) max_tokens: usize,
     pub(super) on_text: Option<OnText>,
+    /// Number of likeliest tokens to tell beside each token; `None` tells no tokens.
+    pub(super) logprobs: Option<usize>,
+    pub(super) on_token: Option<OnToken>,
 }
 
 /// Result of a row of logits.
@@ -49,6 +53,7 @@ impl Generation {
             prompt_tokens,
             completion_tokens: 0,
             finish: Finish::Length,
+            tokens: Vec::new(),
         };
         let stop = StopStream::new(&limits.stop);
         let (written, utf8) = (String::new(), Utf8Stream::default());
@@ -74,7 +79,10 @@ impl Generation {
         logits: &mut [f32],
         before: &[u32],
         tokenizer: &Tokenizer,
+        isa: Isa,
     ) -> Result<NextToken> {
+        // Constraint, mask and penalties change the logits.
+        let own = self.limits.logprobs.map(|n_top| (n_top, logits.to_vec()));
         if let Some(constraint) = &mut self.limits.constraint {
             constraint.mask(logits)?;
         }
@@ -90,6 +98,13 @@ impl Generation {
             return Ok(NextToken::Done);
         }
         self.completion.completion_tokens += 1;
+        if let Some((n_top, own)) = own {
+            let token = TokenLogprob::new(&own, id, n_top, isa);
+            if let Some(on_token) = &mut self.limits.on_token {
+                on_token(&token);
+            }
+            self.completion.tokens.push(token);
+        }
         let text = self.utf8.push(tokenizer.bytes(id));
         if self.limits.mask.is_some() {
             self.written.push_str(&text);

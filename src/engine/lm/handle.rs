@@ -79,6 +79,8 @@ pub(super) struct LmShared {
     n_weights: u64,
     /// Token that replaces an empty prompt.
     start_token: Option<u32>,
+    /// Token that the file names as its EOS token.
+    end_token: Option<u32>,
     pub(super) tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
     pub(super) token_kinds: Arc<TokenKinds>,
@@ -148,11 +150,12 @@ impl Lm {
         }
         let token_kinds =
             TokenKinds::new((0..tokenizer.n_vocab() as u32).map(|id| tokenizer.bytes(id)));
-        let start_token = ["tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"]
-            .into_iter()
-            .find_map(|key| gguf.value(key)?.as_u64())
-            .filter(|id| *id < n_vocab as u64)
-            .map(|id| id as u32);
+        let named = |key: &str| {
+            let id = gguf.value(key)?.as_u64()?;
+            (id < n_vocab as u64).then_some(id as u32)
+        };
+        let end_token = named("tokenizer.ggml.eos_token_id");
+        let start_token = named("tokenizer.ggml.bos_token_id").or(end_token);
         let context = decoder.config().context;
         let fingerprint = {
             let mut hash = Sha256::new();
@@ -203,6 +206,7 @@ impl Lm {
                 isa: options.isa,
                 n_weights: gguf.n_weights(),
                 start_token,
+                end_token,
                 tokenizer,
                 template,
                 token_kinds: Arc::new(token_kinds),
@@ -242,6 +246,33 @@ impl Lm {
     #[must_use]
     pub fn context(&self) -> usize {
         self.shared.context
+    }
+
+    /// Maximum bytes of all KV caches together.
+    #[must_use]
+    pub fn kv_budget(&self) -> usize {
+        self.shared.kv_budget
+    }
+
+    /// Token that a prompt without text is replaced by: the model's BOS token, or its EOS token if it
+    /// has no BOS.
+    #[must_use]
+    pub fn start_token(&self) -> Option<u32> {
+        self.shared.start_token
+    }
+
+    /// The model's EOS token, if its file names one.
+    #[must_use]
+    pub fn end_token(&self) -> Option<u32> {
+        self.shared.end_token
+    }
+
+    /// Token ids of a prompt, as [`Lm::generate`] uses them.
+    ///
+    /// # Errors
+    /// As [`Lm::count`]; the prompt is empty and the model has no token to begin with.
+    pub fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        self.tokenize_prompt(prompt)
     }
 
     /// Counts of the engine's work since it was loaded.
@@ -311,7 +342,7 @@ impl Lm {
     }
 
     /// Returns the ids; error if one is outside of the vocabulary.
-    fn known(&self, ids: &[u32]) -> Result<Vec<u32>> {
+    pub(super) fn known(&self, ids: &[u32]) -> Result<Vec<u32>> {
         let n_vocab = self.shared.tokenizer.n_vocab();
         match ids.iter().find(|id| **id as usize >= n_vocab) {
             Some(id) => Err(Error::Token { id: *id, n_vocab }),

@@ -15,8 +15,8 @@ use super::*;
 use crate::lm::decoder::{BatchRows, CpuDecoder, RowKind};
 use crate::lm::tiny::Tiny;
 use crate::lm::{
-    Chat, CombineLogits, Completion, Eos, Finish, Request, Role, Sampling, Score, ScoreRequest,
-    WeightedSum,
+    Chat, CombineLogits, Completion, Eos, Finish, Request, ReusedTokens, Role, Sampling, Score,
+    ScoreRequest, TextToScore, WeightedSum,
 };
 use crate::model::gguf::Value;
 use idiolect_kernels::Isa;
@@ -50,7 +50,7 @@ fn streamed(request: Request, on_text: impl FnMut(&str) + Send + 'static) -> Req
 }
 
 async fn score(lm: &Lm, prompt: Prompt, text: impl Into<String>) -> Result<Score> {
-    Ok(lm.score(ScoreRequest::new(prompt, text)).await?.remove(0))
+    Ok(lm.score(ScoreRequest::new(prompt, text.into())).await?.remove(0))
 }
 
 fn long_text(n: usize) -> String {
@@ -437,7 +437,12 @@ fn steered_scores_are_those_of_the_combined_distribution() {
         let combine: Vec<_> = weights.iter().map(weighted).collect();
         let n = combine.len();
         let (prompts, continuation) = (prompts.to_vec(), continuation.to_owned());
-        let scores = block_on(lm.score(ScoreRequest { prompts, combine, continuation }))?;
+        let scores = block_on(lm.score(ScoreRequest {
+            prompts,
+            combine,
+            continuation: continuation.into(),
+            ..ScoreRequest::new(Prompt::Tokens(Vec::new()), "")
+        }))?;
         assert_eq!(scores.len(), n);
         Ok::<_, Error>(scores)
     };
@@ -482,6 +487,92 @@ fn what_does_not_fit_the_budget_is_refused_with_the_figures() {
     let all = block_on(join_all((0..9).map(|_| lm.generate(request(&long_text(200), 20)))));
     assert!(all.into_iter().all(|answer| answer.is_ok()));
     assert!(lm.stats().kv_peak_bytes <= 64 << 10);
+}
+
+#[test]
+fn generated_tokens_have_the_log_probabilities_of_a_score() {
+    let lm = lm();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&told);
+    let asked = Request {
+        logprobs: Some(3),
+        on_token: Some(Box::new(move |token| seen.lock().unwrap().push(token.clone()))),
+        // Penalties and temperature change the choice, not the log-probabilities.
+        sampling: Sampling { presence_penalty: 0.5, ..request("", 1).sampling },
+        eos: Eos::Ignore,
+        ..request("Say", 25)
+    };
+    let completion = block_on(lm.generate(asked)).unwrap();
+    assert_eq!(completion.tokens.len(), 25);
+    assert_eq!(*told.lock().unwrap(), completion.tokens);
+    let ids: Vec<u32> = completion.tokens.iter().map(|token| token.id).collect();
+    assert_eq!(lm.tokenizer().decode(&ids).unwrap(), completion.text);
+    let score = ScoreRequest {
+        top: Some(3),
+        ..ScoreRequest::new(Prompt::Text("Say".to_owned()), TextToScore::Tokens(ids.clone()))
+    };
+    let score = block_on(lm.score(score)).unwrap().remove(0);
+    assert_eq!(score.tokens, ids);
+    assert_eq!(score.details, completion.tokens);
+    let bits = |x: f32| x.to_bits();
+    let of_score: Vec<u32> = score.logprobs.iter().copied().map(bits).collect();
+    let of_tokens: Vec<u32> = completion.tokens.iter().map(|t| bits(t.logprob)).collect();
+    assert_eq!(of_score, of_tokens);
+    assert!(completion.tokens.iter().any(|token| token.rank > 1 && token.top[0].0 != token.id));
+    // Without the request there are none, and the answer is stored as before.
+    let plain = block_on(lm.generate(request("Say", 5))).unwrap();
+    let json = serde_json::to_value(&plain).unwrap();
+    let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["text", "prompt_tokens", "completion_tokens", "finish"]);
+}
+
+#[test]
+fn a_bias_forces_and_forbids_tokens() {
+    let lm = lm();
+    let with = |bias: f32| {
+        let sampling = Sampling { logit_bias: [(65, bias)].into(), ..request("", 1).sampling };
+        Request { sampling, eos: Eos::Ignore, ..request("Say", 20) }
+    };
+    assert_eq!(block_on(lm.generate(with(100.0))).unwrap().text, "A".repeat(20));
+    assert!(!block_on(lm.generate(with(-100.0))).unwrap().text.contains('A'));
+    let sampling = Sampling { logit_bias: [(99_999, 1.0)].into(), ..Sampling::default() };
+    let unknown = block_on(lm.generate(Request { sampling, ..request("Say", 20) }));
+    assert!(matches!(unknown, Err(Error::Token { id: 99_999, .. })));
+}
+
+#[test]
+fn reused_prompt_tokens_are_told() {
+    let lm = lm();
+    let prompt = long_text(300);
+    let reused = || {
+        let counter = ReusedTokens::default();
+        let asked = Request { reused: counter.clone(), ..request(&prompt, 4) };
+        block_on(lm.generate(asked)).unwrap();
+        counter.get()
+    };
+    assert_eq!(reused(), 0);
+    // The last token of the prompt is computed in any case.
+    assert_eq!(reused(), 299);
+    let counter = ReusedTokens::default();
+    let score = ScoreRequest {
+        reused: counter.clone(),
+        ..ScoreRequest::new(Prompt::Text(prompt.clone()), "and on")
+    };
+    block_on(lm.score(score)).unwrap();
+    assert_eq!(counter.get(), 299);
+}
+
+#[test]
+fn a_dropped_request_frees_its_row_and_its_bytes() {
+    let options = LoadOptions { share_prefixes: false, ..LoadOptions::default() };
+    let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+    let asked = Request { eos: Eos::Ignore, ..request("Say", 900) };
+    let mut answer = Box::pin(lm.generate(asked));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(answer.as_mut().poll(&mut context).is_pending());
+    eventually("it runs", || lm.stats().running == 1 && lm.stats().kv_bytes > 0);
+    drop(answer);
+    eventually("it is gone", || lm.stats().running == 0 && lm.stats().kv_bytes == 0);
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod logits;
 mod prefix_cache;
 mod record;
 mod request;
+mod reused_tokens;
 mod sampling;
 mod scheduler;
 mod scoring;
@@ -38,6 +39,7 @@ mod shortest_match;
 mod stats;
 mod token_counts;
 mod token_kinds;
+mod token_logprob;
 mod verbs;
 
 #[cfg(any(test, feature = "testing"))]
@@ -50,11 +52,13 @@ pub use handle::{Lm, LoadOptions};
 pub use idiolect_kernels::Isa;
 pub use logits::{CombineLogits, Distributions, MaskLogits, WeightedSum};
 pub use record::{Outcome, Recorded, Verb};
-pub use request::{Completion, Eos, OnText, Prompt, Request, Score, ScoreRequest};
+pub use request::{Completion, Eos, OnText, Prompt, Request, Score, ScoreRequest, TextToScore};
+pub use reused_tokens::ReusedTokens;
 pub use sampling::Sampling;
 pub use stats::Stats;
 pub use token_counts::TokenCounts;
 pub use token_kinds::TokenKinds;
+pub use token_logprob::{OnToken, TokenLogprob};
 
 /// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

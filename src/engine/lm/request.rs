@@ -1,6 +1,9 @@
 //! Requests to a language model and their answers.
 
-use super::{Chat, CombineLogits, Constraint, Finish, MaskLogits, Sampling};
+use super::{
+    Chat, CombineLogits, Constraint, Finish, MaskLogits, OnToken, ReusedTokens, Sampling,
+    TokenLogprob,
+};
 
 /// A prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,13 @@ pub struct Request {
     /// Receives each new piece of text on an engine thread, valid UTF-8; the pieces concatenated
     /// are the completion's text.
     pub on_text: Option<OnText>,
+    /// Asks for the tokens of the text with their log-probabilities, each with this number of
+    /// likeliest tokens; `None` leaves [`Completion::tokens`] empty.
+    pub logprobs: Option<usize>,
+    /// Receives each token on an engine thread, before its text, if `logprobs` asks for them.
+    pub on_token: Option<OnToken>,
+    /// Counts the prompt tokens that are reused.
+    pub reused: ReusedTokens,
 }
 
 /// Receiver of a text in pieces as it is generated.
@@ -55,6 +65,9 @@ impl Request {
             eos: Eos::Stop,
             constraint: None,
             on_text: None,
+            logprobs: None,
+            on_token: None,
+            reused: ReusedTokens::default(),
         }
     }
 }
@@ -67,14 +80,46 @@ pub struct ScoreRequest {
     /// distribution after the first prompt.
     pub combine: Vec<Option<Box<dyn CombineLogits>>>,
     /// The text. Prompt and text are tokenized separately.
-    pub continuation: String,
+    pub continuation: TextToScore,
+    /// Asks for the likeliest tokens and the rank of each token of the text, with this number of
+    /// likeliest tokens; `None` leaves [`Score::details`] empty.
+    pub top: Option<usize>,
+    /// Counts the prompt tokens that are reused.
+    pub reused: ReusedTokens,
+}
+
+/// A text to score.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextToScore {
+    /// Text, encoded as data.
+    Text(String),
+    /// Token ids, used as they are.
+    Tokens(Vec<u32>),
+}
+
+impl From<String> for TextToScore {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for TextToScore {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
 }
 
 impl ScoreRequest {
     /// A request for one score: of a text after a prompt.
     #[must_use]
-    pub fn new(prompt: Prompt, continuation: impl Into<String>) -> Self {
-        Self { prompts: vec![prompt], combine: vec![None], continuation: continuation.into() }
+    pub fn new(prompt: Prompt, continuation: impl Into<TextToScore>) -> Self {
+        Self {
+            prompts: vec![prompt],
+            combine: vec![None],
+            continuation: continuation.into(),
+            top: None,
+            reused: ReusedTokens::default(),
+        }
     }
 }
 
@@ -100,6 +145,10 @@ pub struct Completion {
     pub completion_tokens: usize,
     /// Reason why it ended.
     pub finish: Finish,
+    /// The generated tokens, those of a stop text too, without the end token; empty unless
+    /// [`Request::logprobs`] asks for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenLogprob>,
 }
 
 /// Log-probabilities of a given text.
@@ -110,6 +159,10 @@ pub struct Score {
     /// Natural logarithm of each token's probability given all tokens before it; as long as
     /// `tokens`.
     pub logprobs: Vec<f32>,
+    /// Each token with its rank and the likeliest tokens, as long as `tokens`; empty unless
+    /// [`ScoreRequest::top`] asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<TokenLogprob>,
 }
 
 impl Score {

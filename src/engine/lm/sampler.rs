@@ -18,6 +18,8 @@ pub struct Sampler {
     isa: Isa,
     rng: ChaCha8Rng,
     never: Vec<u32>,
+    /// Number of tokens of the prompt.
+    n_prompt: usize,
 }
 
 impl Sampler {
@@ -33,6 +35,7 @@ impl Sampler {
             isa,
             rng: ChaCha8Rng::seed_from_u64(settings.seed),
             never: Vec::new(),
+            n_prompt: 0,
         })
     }
 
@@ -40,6 +43,13 @@ impl Sampler {
     #[must_use]
     pub fn never(self, never: Vec<u32>) -> Self {
         Self { never, ..self }
+    }
+
+    /// Returns the same sampler for a text after a prompt of `n_prompt` tokens: frequency and
+    /// presence penalty do not consider them.
+    #[must_use]
+    pub fn after_prompt(self, n_prompt: usize) -> Self {
+        Self { n_prompt, ..self }
     }
 
     /// Chooses the token that follows `before` (prompt and completion so far). `logits` holds one
@@ -72,6 +82,11 @@ impl Sampler {
 
     fn penalise(&self, logits: &mut [f32], before: &[u32]) {
         let settings = &self.settings;
+        for (id, bias) in &settings.logit_bias {
+            if let Some(logit) = logits.get_mut(*id as usize) {
+                *logit += bias;
+            }
+        }
         let window = match settings.penalty_window {
             0 => before,
             n => &before[before.len().saturating_sub(n)..],
@@ -89,6 +104,20 @@ impl Sampler {
                         true => *logit / settings.repetition_penalty,
                         false => *logit * settings.repetition_penalty,
                     };
+                }
+            }
+        }
+        if settings.frequency_penalty != 0.0 || settings.presence_penalty != 0.0 {
+            let mut written: Vec<u32> = before.get(self.n_prompt..).unwrap_or(&[]).to_vec();
+            written.sort_unstable();
+            for same in written.chunk_by(|a, b| a == b) {
+                let id = same[0];
+                if self.token_kinds.is_control(id) {
+                    continue;
+                }
+                if let Some(logit) = logits.get_mut(id as usize) {
+                    *logit -= settings.frequency_penalty * same.len() as f32;
+                    *logit -= settings.presence_penalty;
                 }
             }
         }

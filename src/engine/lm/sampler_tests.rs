@@ -73,6 +73,69 @@ fn control_tokens_are_never_penalised() {
     assert_eq!(sampler.choose(&mut [3.0, 2.0], &[0, 0]).unwrap(), 0);
 }
 
+/// Logits after the penalties; every token has text.
+fn penalised(settings: &Sampling, logits: &[f32], before: &[u32], n_prompt: usize) -> Vec<f32> {
+    let text: Vec<&[u8]> = vec![b"x"; logits.len()];
+    let vocabulary = Arc::new(TokenKinds::new(text.into_iter()));
+    let sampler = Sampler::new(settings, vocabulary, Isa::detect()).unwrap().after_prompt(n_prompt);
+    let mut logits = logits.to_vec();
+    sampler.penalise(&mut logits, before);
+    logits
+}
+
+proptest! {
+    /// The reference is OpenAI's formula, by counting each token of the vocabulary.
+    #[test]
+    fn frequency_and_presence_penalty_are_the_formula(
+        logits in prop::collection::vec(-8f32..8.0, 1..30),
+        before in prop::collection::vec(0u32..30, 0..40),
+        n_prompt in 0usize..40,
+        (frequency, presence, bias) in (-2f32..2.0, -2f32..2.0, -100f32..100.0),
+    ) {
+        let settings = Sampling {
+            frequency_penalty: frequency,
+            presence_penalty: presence,
+            logit_bias: [(3, bias)].into(),
+            ..Sampling::default()
+        };
+        let got = penalised(&settings, &logits, &before, n_prompt);
+        for (id, logit) in logits.iter().enumerate() {
+            let written = before.iter().skip(n_prompt).filter(|other| **other as usize == id);
+            let count = written.count() as f32;
+            let mut want = *logit + if id == 3 { bias } else { 0.0 };
+            want -= count * frequency;
+            want -= if count > 0.0 { presence } else { 0.0 };
+            prop_assert!((got[id] - want).abs() < 1e-3, "{id}: {} {want}", got[id]);
+        }
+    }
+}
+
+#[test]
+fn settings_of_0_leave_the_bits_of_the_logits() {
+    let logits = [0.1f32, -0.3, f32::NEG_INFINITY, 7.7];
+    let bits = |logits: &[f32]| logits.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let got = penalised(&Sampling::default(), &logits, &[0, 1, 1, 3], 1);
+    assert_eq!(bits(&got), bits(&logits));
+    // A bias lifts no forbidden token.
+    let biased = Sampling { logit_bias: [(2, 100.0)].into(), ..Sampling::default() };
+    assert_eq!(penalised(&biased, &logits, &[], 0)[2], f32::NEG_INFINITY);
+}
+
+#[test]
+fn settings_that_are_off_are_not_part_of_keys() {
+    let before = r#"{"temperature":0.0,"top_k":0,"top_p":1.0,"min_p":0.0,"repetition_penalty":1.0,"dry_multiplier":0.0,"dry_base":1.75,"dry_allowed_length":2,"penalty_window":0,"seed":0}"#;
+    assert_eq!(serde_json::to_string(&Sampling::default()).unwrap(), before);
+    for on in [
+        Sampling { frequency_penalty: 0.1, ..Sampling::default() },
+        Sampling { presence_penalty: 0.1, ..Sampling::default() },
+        Sampling { logit_bias: [(1, 0.0)].into(), ..Sampling::default() },
+    ] {
+        let json = serde_json::to_string(&on).unwrap();
+        assert_ne!(json, before);
+        assert_eq!(serde_json::from_str::<Sampling>(&json).unwrap(), on);
+    }
+}
+
 #[test]
 fn broken_logits_are_an_error() {
     for logits in [
@@ -96,6 +159,9 @@ fn settings_out_of_range_are_named() {
         (Sampling { min_p: -0.1, ..warm() }, "min_p"),
         (Sampling { repetition_penalty: 0.0, ..warm() }, "repetition_penalty"),
         (Sampling { dry_base: 0.5, ..warm() }, "dry_base"),
+        (Sampling { frequency_penalty: 2.5, ..warm() }, "frequency_penalty"),
+        (Sampling { presence_penalty: f32::NAN, ..warm() }, "presence_penalty"),
+        (Sampling { logit_bias: [(0, 101.0)].into(), ..warm() }, "logit_bias"),
     ] {
         let error = settings.check().unwrap_err().to_string();
         assert!(error.contains(name), "{error}");

@@ -1,9 +1,12 @@
 //! Sampling settings.
 
+use std::collections::BTreeMap;
+
 use super::{Error, Result};
 
-/// Settings of a sampler, applied in this order: repetition penalty, DRY, temperature, top-k,
-/// min-p, top-p. The defaults choose the most likely token and change no logits.
+/// Settings of a sampler, applied in this order: bias, repetition penalty, frequency and presence
+/// penalty, DRY, temperature, top-k, min-p, top-p. The defaults choose the most likely token and
+/// change no logits.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
@@ -30,8 +33,27 @@ pub struct Sampling {
     /// the whole sequence. Control tokens are never penalised: a conversation contains many of
     /// them, and a penalised end of turn would not be chosen.
     pub penalty_window: usize,
+    /// Subtracted from the logit of a token for each time that it occurs in the text generated so
+    /// far, -2 to 2; 0 is off. Control tokens are never penalised. (OpenAI's `frequency_penalty`.)
+    #[serde(skip_serializing_if = "is_zero")]
+    pub frequency_penalty: f32,
+    /// Subtracted once from the logit of each token that occurs in the text generated so far, -2 to
+    /// 2; 0 is off. Control tokens are never penalised. (OpenAI's `presence_penalty`.)
+    #[serde(skip_serializing_if = "is_zero")]
+    pub presence_penalty: f32,
+    /// Added to the logits of these tokens, -100 to 100. A token that a constraint or a mask forbids
+    /// stays forbidden.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub logit_bias: BTreeMap<u32, f32>,
     /// Seed of the random generator.
     pub seed: u64,
+}
+
+/// Whether a setting has its default of 0. It is then left out of keys, so that those of earlier
+/// versions stay valid.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference.
+fn is_zero(setting: &f32) -> bool {
+    *setting == 0.0
 }
 
 impl Default for Sampling {
@@ -46,6 +68,9 @@ impl Default for Sampling {
             dry_base: 1.75,
             dry_allowed_length: 2,
             penalty_window: 0,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
+            logit_bias: BTreeMap::new(),
             seed: 0,
         }
     }
@@ -64,8 +89,11 @@ impl Sampling {
             ("repetition_penalty", self.repetition_penalty, f32::MIN_POSITIVE, f32::MAX),
             ("dry_multiplier", self.dry_multiplier, 0.0, f32::MAX),
             ("dry_base", self.dry_base, 1.0, f32::MAX),
+            ("frequency_penalty", self.frequency_penalty, -2.0, 2.0),
+            ("presence_penalty", self.presence_penalty, -2.0, 2.0),
         ];
-        for (setting, got, least, most) in ranges {
+        let biases = self.logit_bias.values().map(|bias| ("logit_bias", *bias, -100.0, 100.0));
+        for (setting, got, least, most) in ranges.into_iter().chain(biases) {
             // NaN is outside of every range.
             if !(least..=most).contains(&got) {
                 return Err(Error::Sampling { setting, got, least, most });

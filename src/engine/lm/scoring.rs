@@ -3,7 +3,7 @@
 use futures::channel::oneshot;
 
 use super::sampler::check_logits;
-use super::{Error, Result, Score};
+use super::{Error, Result, Score, TokenLogprob};
 use idiolect_kernels::Isa;
 use idiolect_kernels::softmax::log_sum_exp;
 
@@ -12,6 +12,10 @@ pub(super) struct Scoring {
     continuation: Vec<u32>,
     /// Log-probabilities by distribution, `[n_distributions][n_taken]`.
     logprobs: Vec<Vec<f32>>,
+    /// Number of likeliest tokens to tell beside each token; `None` tells none and no ranks.
+    top: Option<usize>,
+    /// As `logprobs`, if `top` asks for it.
+    details: Vec<Vec<TokenLogprob>>,
     reply: oneshot::Sender<Result<Vec<Score>>>,
 }
 
@@ -23,7 +27,13 @@ impl Scoring {
         reply: oneshot::Sender<Result<Vec<Score>>>,
     ) -> Self {
         let logprobs = vec![Vec::with_capacity(continuation.len()); n_distributions];
-        Self { continuation, logprobs, reply }
+        let details = vec![Vec::new(); n_distributions];
+        Self { continuation, logprobs, top: None, details, reply }
+    }
+
+    /// Also collects the rank of each token and the `top` likeliest ones, if it is given.
+    pub(super) fn with_top(self, top: Option<usize>) -> Self {
+        Self { top, ..self }
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -43,13 +53,16 @@ impl Scoring {
         let id = self.continuation[logprobs.len()];
         let logit = logits.get(id as usize).ok_or(Error::Token { id, n_vocab: logits.len() })?;
         logprobs.push(logit - log_sum_exp(logits, isa));
+        if let Some(n_top) = self.top {
+            self.details[index].push(TokenLogprob::new(logits, id, n_top, isa));
+        }
         Ok(self.n_taken() == self.continuation.len())
     }
 
     pub(super) fn answer(self, error: Option<Error>) {
-        let Self { continuation, logprobs, reply } = self;
-        let score = |logprobs| Score { tokens: continuation.clone(), logprobs };
-        let scores = logprobs.into_iter().map(score).collect();
+        let Self { continuation, logprobs, details, reply, .. } = self;
+        let score = |(logprobs, details)| Score { tokens: continuation.clone(), logprobs, details };
+        let scores = logprobs.into_iter().zip(details).map(score).collect();
         // The caller may have dropped the request; that is no error.
         drop(reply.send(error.map_or(Ok(scores), Err)));
     }

@@ -6,7 +6,7 @@ use super::decoder::{KvCache, KvLayout};
 use super::generation::{Generation, NextToken};
 use super::sampler::check_logits;
 use super::scoring::Scoring;
-use super::{CombineLogits, Distributions, Error, Result};
+use super::{CombineLogits, Distributions, Error, Result, ReusedTokens};
 use crate::model::tokenizer::Tokenizer;
 use idiolect_kernels::Isa;
 use idiolect_kernels::softmax::log_softmax_in_place;
@@ -19,6 +19,8 @@ pub(super) struct SequenceGroup<C = ()> {
     /// sequence's as it is. Only scoring uses more than one.
     pub(super) combine: Vec<Option<Box<dyn CombineLogits>>>,
     pub(super) work: Work,
+    /// Counts the prompt tokens that are reused, for the caller.
+    pub(super) reused: ReusedTokens,
 }
 
 /// One sequence of a request: a prompt and the text after it. The text is the same in all sequences
@@ -102,12 +104,12 @@ impl SequenceGroup {
 
     /// Gives each sequence an empty cache.
     pub(super) fn with_caches<C>(self, empty_cache: impl Fn() -> C) -> SequenceGroup<C> {
-        let Self { sequences, combine, work } = self;
+        let Self { sequences, combine, work, reused } = self;
         let sequences = sequences.into_iter().map(|sequence| {
             let Sequence { tokens, n_prompt, max_len, prefix_attached, .. } = sequence;
             Sequence { tokens, n_prompt, max_len, cache: empty_cache(), prefix_attached }
         });
-        SequenceGroup { sequences: sequences.collect(), combine, work }
+        SequenceGroup { sequences: sequences.collect(), combine, work, reused }
     }
 }
 
@@ -184,7 +186,7 @@ impl<C> SequenceGroup<C> {
                 Ok(if is_last { Status::Finished } else { Status::Running })
             }
             Work::Generate(generation) => {
-                match generation.take(logits, &self.sequences[0].tokens, tokenizer)? {
+                match generation.take(logits, &self.sequences[0].tokens, tokenizer, isa)? {
                     NextToken::Done => Ok(Status::Finished),
                     NextToken::Token(id) => {
                         self.sequences.iter_mut().for_each(|sequence| sequence.tokens.push(id));

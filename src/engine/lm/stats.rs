@@ -19,6 +19,12 @@ pub struct Stats {
     pub kv_bytes: usize,
     /// Largest value that `kv_bytes` has had.
     pub kv_peak_bytes: usize,
+    /// Requests that are computed now.
+    #[serde(skip)]
+    pub running: usize,
+    /// Requests that wait for memory or for a place among those that run.
+    #[serde(skip)]
+    pub waiting: usize,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +35,8 @@ pub(super) struct Counters {
     forward_steps: AtomicU64,
     kv_bytes: AtomicUsize,
     kv_peak_bytes: AtomicUsize,
+    running: AtomicUsize,
+    waiting: AtomicUsize,
 }
 
 impl Counters {
@@ -50,6 +58,11 @@ impl Counters {
         self.kv_peak_bytes.fetch_max(n, Ordering::Relaxed);
     }
 
+    pub(super) fn set_requests(&self, running: usize, waiting: usize) {
+        self.running.store(running, Ordering::Relaxed);
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
     pub(super) fn stats(&self) -> Stats {
         Stats {
             prompt_rows: self.prompt_rows.load(Ordering::Relaxed),
@@ -58,6 +71,8 @@ impl Counters {
             forward_steps: self.forward_steps.load(Ordering::Relaxed),
             kv_bytes: self.kv_bytes.load(Ordering::Relaxed),
             kv_peak_bytes: self.kv_peak_bytes.load(Ordering::Relaxed),
+            running: self.running.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
         }
     }
 }

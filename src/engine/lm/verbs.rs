@@ -10,7 +10,9 @@ use super::record::{Recorded, Verb};
 use super::sampler::Sampler;
 use super::scoring::Scoring;
 use super::sequence::{Sequence, SequenceGroup, Work};
-use super::{Completion, Constraint, Eos, Error, Prompt, Request, Result, Score, ScoreRequest};
+use super::{
+    Completion, Constraint, Eos, Error, Prompt, Request, Result, Score, ScoreRequest, TextToScore,
+};
 
 impl Lm {
     /// Generates a text. With several prompts, the request combines their log-probabilities for
@@ -25,8 +27,12 @@ impl Lm {
         let prompts = self.tokenize_prompts(&request.prompts)?;
         let Request { combine, mask, sampling, max_tokens, stop, eos, constraint, on_text, .. } =
             request;
+        let (logprobs, on_token, reused) = (request.logprobs, request.on_token, request.reused);
+        let biased: Vec<u32> = sampling.logit_bias.keys().copied().collect();
+        self.known(&biased)?;
         let mut sampler =
-            Sampler::new(&sampling, Arc::clone(&self.shared.token_kinds), self.shared.isa)?;
+            Sampler::new(&sampling, Arc::clone(&self.shared.token_kinds), self.shared.isa)?
+                .after_prompt(prompts[0].len());
         if eos == Eos::Ignore {
             sampler = sampler.never(self.shared.tokenizer.ends().collect());
         }
@@ -47,11 +53,12 @@ impl Lm {
             })
         });
         let (reply, answer) = oneshot::channel();
-        let limits = GenerationLimits { constraint, mask, stop, max_tokens, on_text };
+        let limits =
+            GenerationLimits { constraint, mask, stop, max_tokens, on_text, logprobs, on_token };
         let generation = Generation::new(sampler, limits, prompt_tokens, reply);
         let work = Work::Generate(Box::new(generation));
-        let answer =
-            self.ask(SequenceGroup { sequences, combine: vec![combine], work }, answer).await;
+        let group = SequenceGroup { sequences, combine: vec![combine], work, reused };
+        let answer = self.ask(group, answer).await;
         if let Some(recording) = recording {
             recording.end(answer.as_ref().ok().map(|answer| answer.completion_tokens))?;
         }
@@ -67,12 +74,15 @@ impl Lm {
     /// fit the context window or the KV budget, a prompt is empty and the model has neither token,
     /// or the logits are no distribution.
     pub async fn score(&self, request: ScoreRequest) -> Result<Vec<Score>> {
-        let ScoreRequest { prompts, combine, continuation } = request;
+        let ScoreRequest { prompts, combine, continuation, top, reused } = request;
         if combine.is_empty() {
             return Err(Error::NoCombination);
         }
         let prompts = self.tokenize_prompts(&prompts)?;
-        let continuation = self.tokenize(&continuation)?;
+        let continuation = match continuation {
+            TextToScore::Text(text) => self.tokenize(&text)?,
+            TextToScore::Tokens(ids) => self.known(&ids)?,
+        };
         // No token follows the last one, so its row is not needed.
         let run = continuation.split_last().map_or(&[][..], |(_, others)| others);
         let sequences = self.sequences(&prompts, run, usize::from(!continuation.is_empty()))?;
@@ -85,8 +95,10 @@ impl Lm {
         });
         let (reply, answer) = oneshot::channel();
         let n_tokens = continuation.len();
-        let work = Work::Score(Scoring::new(continuation, combine.len(), reply));
-        let answer = self.ask(SequenceGroup { sequences, combine, work }, answer).await;
+        let scoring = Scoring::new(continuation, combine.len(), reply).with_top(top);
+        let work = Work::Score(scoring);
+        let group = SequenceGroup { sequences, combine, work, reused };
+        let answer = self.ask(group, answer).await;
         if let Some(recording) = recording {
             recording.end(answer.as_ref().ok().map(|_| n_tokens))?;
         }

@@ -131,6 +131,8 @@ impl<D: Decoder> Scheduler<D> {
             let sequence = &mut self.running[index.0].sequences[index.1];
             sequence.cache.truncate(n / block_size * block_size);
         }
-        self.counters.add_reused(self.sequence(index).cache.len());
+        let n_reused = self.sequence(index).cache.len();
+        self.running[index.0].reused.add(n_reused);
+        self.counters.add_reused(n_reused);
     }
 }

@@ -77,6 +77,7 @@ impl<D: Decoder> Scheduler<D> {
         self.waiting.retain(|group| !group.is_cancelled());
         self.running.retain(|group| !group.is_cancelled());
         self.admit();
+        self.count_state();
         if self.limits.share_prefixes {
             self.attach_prefixes();
         }
@@ -100,7 +101,13 @@ impl<D: Decoder> Scheduler<D> {
             }
         };
         self.retire(outcomes);
+        self.count_state();
+    }
+
+    /// Publishes the current numbers of requests and of bytes.
+    fn count_state(&self) {
         self.counters.set_kv_bytes(self.decoder.kv_pool().bytes());
+        self.counters.set_requests(self.running.len(), self.waiting.len());
     }
 
     /// Removes and answers the requests that are finished or failed.

@@ -17,7 +17,9 @@ use crate::lm::scoring::Scoring;
 use crate::lm::sequence::{Sequence, Work};
 use crate::lm::tiny::{N_TOKENS, Tiny};
 use crate::lm::token_kinds::TokenKinds;
-use crate::lm::{CombineLogits, Completion, Distributions, OnText, Sampling, Score, WeightedSum};
+use crate::lm::{
+    CombineLogits, Completion, Distributions, OnText, ReusedTokens, Sampling, Score, WeightedSum,
+};
 use idiolect_kernels::attention::KvPrecision;
 
 /// A request: everything that its answer depends on.
@@ -126,7 +128,8 @@ impl World {
         if let What::Score { text } = &asked.what {
             let (reply, answer) = oneshot::channel();
             let work = Work::Score(Scoring::new(text.clone(), 1, reply));
-            self.scheduler.add(SequenceGroup { sequences, combine, work });
+            let reused = ReusedTokens::default();
+            self.scheduler.add(SequenceGroup { sequences, combine, work, reused });
             return Answer::Score(answer);
         }
         let seed = if let What::Write { seed, .. } = asked.what { seed } else { 1 };
@@ -144,12 +147,15 @@ impl World {
             stop: Vec::new(),
             max_tokens: most,
             on_text: Some(on_text),
+            logprobs: None,
+            on_token: None,
         };
         let generation = Generation::new(sampler, limits, 0, reply);
         self.scheduler.add(SequenceGroup {
             sequences,
             combine,
             work: Work::Generate(Box::new(generation)),
+            reused: ReusedTokens::default(),
         });
         Answer::Text(answer)
     }

@@ -37,6 +37,12 @@ impl Markers {
         list.iter().find(|(marker, _)| **marker == *text).map(|&(_, id)| id)
     }
 
+    /// The text that yields the id; `None` if no marker does.
+    pub(super) fn text(&self, id: u32) -> Option<&str> {
+        let found = self.by_first.values().flatten().find(|(_, other)| *other == id);
+        found.map(|(text, _)| &**text)
+    }
+
     /// Splits a text at its markers. Empty parts are omitted.
     pub(super) fn split<'a>(&self, text: &'a str) -> Vec<Stretch<'a>> {
         let mut stretches = Vec::new();

@@ -173,6 +173,18 @@ impl Tokenizer {
         self.markers.id(text)
     }
 
+    /// Returns the text for which markup yields the id, e.g. `<|im_end|>`; `None` for ordinary tokens.
+    #[must_use]
+    pub fn marker_text(&self, id: u32) -> Option<&str> {
+        self.markers.text(id)
+    }
+
+    /// Returns the token that is put before a prompt; `None` if the model requires none.
+    #[must_use]
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
     /// Returns the hash of everything that determines the ids: SHA-256, lower-case hexadecimal.
     #[must_use]
     pub fn fingerprint(&self) -> &str {

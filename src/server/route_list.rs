@@ -1,0 +1,58 @@
+//! The routes without a body, and the parameters of addresses, for the OpenAPI document.
+
+/// A route without a body: method, path, what it answers.
+pub(crate) type PlainRoute = (&'static str, &'static str, &'static str);
+
+/// Routes without a body.
+pub(crate) const PLAIN_ROUTES: &[PlainRoute] = &[
+    ("get", "/health", "whether the models are loaded; needs no key"),
+    ("get", "/metrics", "counters for Prometheus, as text"),
+    ("get", "/v1/models", "the models: plain, personal and the sentence encoder"),
+    ("get", "/v1/models/{id}", "one model"),
+    ("get", "/v1/openapi.json", "this document"),
+    ("get", "/tokenizer_info", "special tokens and size of the vocabulary"),
+    ("get", "/api/users", "the users, those with the most texts first"),
+    ("get", "/api/users/{id}", "one user with their texts, oldest first"),
+    ("get", "/api/users/{id}/profile", "statements of what sets the user apart"),
+    ("get", "/api/users/{id}/neighbours", "the users who write most alike, nearest first"),
+    ("get", "/api/items", "ids of the items"),
+    ("get", "/api/items/{id}", "one item with the texts on it, oldest first"),
+    ("get", "/api/representatives", "the peers that a user is compared with on an item"),
+];
+
+/// A parameter of an address.
+pub(crate) struct QueryParameter {
+    pub(crate) path: &'static str,
+    pub(crate) name: &'static str,
+    /// JSON type.
+    pub(crate) kind: &'static str,
+    pub(crate) is_required: bool,
+    pub(crate) about: &'static str,
+}
+
+const fn query(
+    path: &'static str,
+    name: &'static str,
+    kind: &'static str,
+    about: &'static str,
+) -> QueryParameter {
+    QueryParameter { path, name, kind, is_required: false, about }
+}
+
+/// The parameters of addresses.
+pub(crate) const QUERIES: &[QueryParameter] = &[
+    query("/api/users", "min_reviews", "integer", "minimum number of texts [default: 1]"),
+    query("/api/users", "limit", "integer", "maximum number of users [default: 1000]"),
+    query("/api/users/{id}/neighbours", "k", "integer", "number of users, up to 100 [default: 10]"),
+    query("/api/items", "limit", "integer", "maximum number of items [default: 1000]"),
+    QueryParameter {
+        is_required: true,
+        ..query("/api/representatives", "user", "string", "the user")
+    },
+    QueryParameter {
+        is_required: true,
+        ..query("/api/representatives", "item", "string", "the item")
+    },
+    query("/api/representatives", "k", "integer", "number of peers, up to 100 [default: 4]"),
+    query("/api/representatives", "seed", "integer", "seed of the choice [default: 42]"),
+];
