@@ -32,6 +32,7 @@ mod record;
 mod request;
 mod sampling;
 mod scheduler;
+mod schema;
 mod scoring;
 mod sequence;
 mod shortest_match;
