@@ -94,16 +94,15 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     }
     let index = index_folder(store.path());
     let mut forgotten = store.would_forget(user, &scope)?;
-    if !args.dry_run {
-        confirm(user, &args, &forgotten)?;
-        forgotten = store.forget(user, &scope)?;
-    }
     let index_removed = index.is_dir();
     if !args.dry_run {
+        confirm(user, &args, &forgotten)?;
+        // First, since after an interruption the user may be gone, and a rerun would not get here.
         if index_removed {
             remove_folder(&index)?;
         }
         args.also.iter().try_for_each(|path| remove_file(path))?;
+        forgotten = store.forget(user, &scope)?;
     }
     let done = ForgetJson {
         user,

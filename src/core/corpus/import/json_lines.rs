@@ -48,6 +48,8 @@ pub(super) fn invalid_utf8(error: &std::str::Utf8Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use serde_json::json;
 
     use super::*;

@@ -28,7 +28,7 @@ pub(super) fn rows(row: Value, paths: &[&str]) -> Vec<Value> {
         else {
             break;
         };
-        rows = rows.into_iter().flat_map(|row| elements(row, &list)).collect();
+        rows = rows.into_iter().flat_map(|row| elements(row, list)).collect();
     }
     rows
 }

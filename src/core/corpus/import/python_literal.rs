@@ -37,11 +37,12 @@ impl fmt::Display for ParseError {
 }
 
 /// Parses one literal, surrounded by nothing but white space.
+#[cfg(test)]
 pub(super) fn parse(text: &str) -> Result<Literal, ParseError> {
     Parser { text, at: 0, missing_numbers: false }.whole()
 }
 
-/// As [`parse`], also with `nan` and `inf`, which `repr` prints for floats and `ast.literal_eval` refuses.
+/// Parses one literal, surrounded by nothing but white space; also `nan` and `inf`, which `repr` prints for floats and `ast.literal_eval` refuses.
 pub(super) fn parse_row(text: &str) -> Result<Literal, ParseError> {
     Parser { text, at: 0, missing_numbers: true }.whole()
 }
