@@ -54,9 +54,9 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 Run an interrupted import again: nothing is stored twice. A row with the id of a stored review
 replaces it, unless the stored one is newer. A row without an id is skipped if its text by the same
-user on the same item at the same time is stored. A row is dropped only if user, item or text cannot be
-read; other values then count as missing. Both are counted by reason. A file with rows of which none
-could be read is a failure (exit code 1).
+user on the same item at the same time is stored. A row is dropped only if user, item or text
+cannot be read; other values then count as missing. Both are counted by reason. A file with rows
+of which none could be read is a failure (exit code 1).
 
 Examples:
   idiolect import --format amazon-2023 --reviews Books.jsonl.gz --items meta_Books.jsonl.gz
