@@ -52,6 +52,7 @@ impl Bench {
             dir: folder.to_owned(),
             pooling: None,
             max_tokens: None,
+            prompt: None,
             sha256: String::new(),
         };
         let encoders = [EncoderPrecision::F32, EncoderPrecision::Int8].map(|precision| {

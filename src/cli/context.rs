@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use idiolect::corpus::Store;
 use idiolect::encoder::{Encoder, EncoderOptions, EncoderPrecision};
 use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
@@ -178,6 +179,9 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(globals: Globals) -> anyhow::Result<Self> {
+        if let Some(path) = &globals.record_requests {
+            output::check_writable(path)?;
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
         ctrlc::set_handler(move || {
@@ -199,6 +203,23 @@ impl Context {
             None => default_models_dir()?,
         };
         Ok(Catalog::load(&folder)?)
+    }
+
+    /// Opens the store of `--store`, which must exist. Says so if it may only be read.
+    pub(crate) fn store(&self) -> anyhow::Result<Store> {
+        let store = Store::open_existing(&self.globals.store)?;
+        if store.is_read_only() {
+            output::note(&format!(
+                "store {} may only be read: what is computed is not kept",
+                store.path().display()
+            ));
+        } else if store.needs_scrub()? {
+            output::note(
+                "a deletion was interrupted, and bytes of it may still be in the store's file; run \
+                 `idiolect forget --scrub`",
+            );
+        }
+        Ok(store)
     }
 
     /// Whether network connections are allowed.
@@ -318,7 +339,7 @@ impl Progress for Context {
                 spinner
             }
         };
-        bar.set_message(what.to_owned());
+        bar.set_message(output::on_one_line(what));
         if let Ok(mut slot) = self.bar.lock() {
             *slot = Some(bar);
         }

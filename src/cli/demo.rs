@@ -311,7 +311,7 @@ impl DemoPrinter<'_> {
         let mut wrapped = Wrapped::new(4);
         let show = |piece: &str| match context.globals.json {
             true => Ok(()),
-            false => output::raw(wrapped.push(piece).as_bytes()),
+            false => output::text(&wrapped.push(piece)),
         };
         let written = streamed(context, "reading the prompt", show, |on_text| {
             prepared.write(material, options, Some(on_text))

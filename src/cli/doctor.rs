@@ -219,6 +219,7 @@ fn store(context: &Context, problems: &mut Vec<Problem>) -> Value {
     }
     let read = || -> anyhow::Result<Value> {
         let store = Store::open_existing(path)?;
+        store.check()?;
         let counts = store.counts()?;
         Ok(json!({
             "path": path,

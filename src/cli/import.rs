@@ -1,10 +1,13 @@
 //! `idiolect import`.
 
+use std::ffi::OsString;
+
 use anyhow::bail;
 use idiolect::corpus::import::{
-    ColumnMap, Import, ImportFormat, ImportOptions, ImportReport, ImportSource, OnMalformed,
+    ColumnMap, DefaultedField, Delimiter, DroppedRows, EncodedFile, FileEncoding, Import,
+    ImportFormat, ImportOptions, ImportReport, ImportSource, OnMalformed,
 };
-use idiolect::corpus::{KeptReviews, Store};
+use idiolect::corpus::{Counts, KeptReviews, Store};
 
 use super::context::Context;
 use super::{output, values};
@@ -18,21 +21,31 @@ pub(crate) struct Args {
     format: FormatName,
     /// File of reviews: .json, .jsonl, .csv or .tsv, plain or .gz; `-` is standard input
     #[arg(long, value_name = "FILE", required_unless_present = "items")]
-    reviews: Option<String>,
+    reviews: Option<OsString>,
     /// File of items with titles, descriptions and categories; without it, they are taken from the
     /// file of reviews if it has them
     #[arg(long, value_name = "FILE")]
-    items: Option<String>,
+    items: Option<OsString>,
     /// Columns of a table, if their names differ from the fields. Fields: user, item, text, id,
     /// rating, title, time, item_title, item_description, item_categories; in the file of items also
-    /// title, description, categories. Times are seconds, milliseconds or dates
-    /// (2014-07-06T12:30:00Z). `id=` ignores a column named id
+    /// title, description, categories. In JSON a column may be a path (`author.name`); of a list
+    /// (`reviews.text`) each element is a row. Times are numbers (seconds to nanoseconds) or dates as
+    /// in tables, mails and web services; ratings are numbers, or fractions (`8/10` is 4 of 5). `id=`
+    /// ignores a column named id
     #[arg(long, value_name = "FIELD=COLUMN,...")]
     map: Option<String>,
     /// Reviews to keep if a user has several of an item: all, or newest, which suits sites where a
     /// review is edited in place [default: newest for the Amazon formats, all for tables]
     #[arg(long, value_name = "WHICH", value_parser = values::named::<KeptReviews>())]
     keep: Option<KeptReviews>,
+    /// Encoding of the files, such as utf-8, utf-16, latin-1, windows-1251 or shift_jis; auto reads UTF-8,
+    /// UTF-16 with its mark, and guesses another if a file is neither, which is told
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = FileEncoding::of)]
+    encoding: FileEncoding,
+    /// Delimiter of a table: one character, or tab; auto finds comma, semicolon, tab or bar in the
+    /// header
+    #[arg(long, value_name = "CHAR", default_value = "auto", value_parser = Delimiter::of)]
+    delimiter: Delimiter,
     /// Stop at the first malformed line instead of skipping it; use it to check a new file
     #[arg(long)]
     strict: bool,
@@ -41,7 +54,9 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 Run an interrupted import again: nothing is stored twice. A row with the id of a stored review
 replaces it, unless the stored one is newer. A row without an id is skipped if its text by the same
-user on the same item at the same time is stored.
+user on the same item at the same time is stored. A row is dropped only if user, item or text
+cannot be read; other values then count as missing. Both are counted by reason. A file with rows
+of which none could be read is a failure (exit code 1).
 
 Examples:
   idiolect import --format amazon-2023 --reviews Books.jsonl.gz --items meta_Books.jsonl.gz
@@ -62,7 +77,7 @@ enum FormatName {
 
 /// JSON object that the command prints: contents of the store, then counts of the rows read.
 #[derive(serde::Serialize)]
-struct ImportJson {
+struct ImportJson<'a> {
     reviews: u64,
     users: u64,
     items: u64,
@@ -75,6 +90,11 @@ struct ImportJson {
     duplicates: u64,
     removed: u64,
     malformed: u64,
+    dropped: &'a [DroppedRows],
+    defaulted: &'a [DefaultedField],
+    encodings: &'a [EncodedFile],
+    short_rows: u64,
+    items_without_description: u64,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -87,34 +107,60 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
             bail!("--map needs --format table; the other formats have fixed fields")
         }
     };
-    let source = |name: &Option<String>| name.as_deref().map(ImportSource::of);
+    let source = |name: &Option<OsString>| name.as_ref().map(ImportSource::of);
     let (reviews, items) = (source(&args.reviews), source(&args.items));
     if reviews == Some(ImportSource::Stdin) && items == Some(ImportSource::Stdin) {
         bail!("--reviews and --items cannot both be standard input");
     }
-    let on_malformed = if args.strict { OnMalformed::Stop } else { OnMalformed::Skip };
+    let options = ImportOptions {
+        kept: args.keep.unwrap_or_else(|| format.kept_by_default()),
+        format,
+        reviews,
+        items,
+        on_malformed: if args.strict { OnMalformed::Stop } else { OnMalformed::Skip },
+        encoding: args.encoding,
+        delimiter: args.delimiter,
+    };
     // Open the files first, so that a wrong name does not create an empty store.
-    let kept = args.keep.unwrap_or_else(|| format.kept_by_default());
-    let import = Import::open(&ImportOptions { format, reviews, items, kept, on_malformed })?;
+    let import = Import::open(&options)?;
     let store = Store::open(&context.globals.store)?;
     let (report, counts) = import.run(&store, context)?;
-    note_malformed(&report);
+    note_losses(&report);
+    note_mismatch(&report, &store)?;
     if context.globals.json {
-        return output::json(&ImportJson {
-            reviews: counts.reviews,
-            users: counts.users,
-            items: counts.items,
-            read: report.reviews_read,
-            new: report.new,
-            further: report.further,
-            updated: report.updated,
-            unchanged: report.unchanged,
-            outdated: report.outdated,
-            duplicates: report.duplicates,
-            removed: report.removed,
-            malformed: report.malformed,
-        });
+        output::json(&json_of(&report, &counts))?;
+    } else {
+        print_summary(&report, &counts, &store)?;
     }
+    match &report.unread_files[..] {
+        [] => Ok(()),
+        files => bail!("no row could be read of {}", files.join(" and of ")),
+    }
+}
+
+fn json_of<'a>(report: &'a ImportReport, counts: &Counts) -> ImportJson<'a> {
+    ImportJson {
+        reviews: counts.reviews,
+        users: counts.users,
+        items: counts.items,
+        read: report.reviews_read,
+        new: report.new,
+        further: report.further,
+        updated: report.updated,
+        unchanged: report.unchanged,
+        outdated: report.outdated,
+        duplicates: report.duplicates,
+        removed: report.removed,
+        malformed: report.malformed,
+        dropped: &report.dropped,
+        defaulted: &report.defaulted,
+        encodings: &report.encoded,
+        short_rows: report.short_rows,
+        items_without_description: report.items_without_description,
+    }
+}
+
+fn print_summary(report: &ImportReport, counts: &Counts, store: &Store) -> anyhow::Result<()> {
     output::line(&format!(
         "read: {} reviews ({} new, {} updated, {} unchanged, {} outdated, {} duplicates), {} items, {} \
          malformed lines",
@@ -149,7 +195,17 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     ))
 }
 
-fn note_malformed(report: &ImportReport) {
+/// Says what was left out or guessed.
+fn note_losses(report: &ImportReport) {
+    for EncodedFile { file, encoding, guessed } in &report.encoded {
+        output::note(&match guessed {
+            true => format!(
+                "{file} is not UTF-8 and seems to be {encoding}; it was read so. Look at some texts; if \
+                 they are wrong, name the encoding with --encoding"
+            ),
+            false => format!("{file} was read as {encoding}"),
+        });
+    }
     for line in &report.malformed_lines {
         output::note(&format!("{}, line {}: {}", line.file, line.line, line.reason));
     }
@@ -157,7 +213,44 @@ fn note_malformed(report: &ImportReport) {
     if report.malformed > shown {
         output::note(&format!("{} more malformed lines", report.malformed - shown));
     }
+    for DroppedRows { file, reason, rows } in &report.dropped {
+        output::note(&format!("{file}: dropped {rows} rows: {reason}"));
+        if reason.starts_with("invalid UTF-8") {
+            output::note(
+                "if the file is in Latin-1, Windows-1252 or another encoding, name it with --encoding \
+                 and import again",
+            );
+        }
+    }
+    for DefaultedField { file, field, reason, values, line, example } in &report.defaulted {
+        output::note(&format!(
+            "{file}: {values} values of `{field}` count as missing: {reason} (first {example}, line {line})"
+        ));
+    }
+    if report.short_rows > 0 {
+        let n = report.short_rows;
+        output::note(&format!(
+            "{n} rows have fewer fields than the header; the last count as missing"
+        ));
+    }
+    if report.items_read > 0 && report.items_without_description > 0 {
+        output::note(&format!(
+            "{} of {} items have no description",
+            report.items_without_description, report.items_read
+        ));
+    }
     if report.reviews_read + report.items_read == 0 && report.malformed == 0 {
         output::note("the files have no rows");
     }
+}
+
+/// Says so if the store has reviews and described items but none of its described items has a review.
+fn note_mismatch(report: &ImportReport, store: &Store) -> anyhow::Result<()> {
+    if report.items_read > 0 && store.described_items()? == (false, true) {
+        output::note(
+            "no item with a title or a description has a review: check that the files of reviews and of \
+             items spell the ids alike",
+        );
+    }
+    Ok(())
 }

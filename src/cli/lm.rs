@@ -63,7 +63,7 @@ struct CompleteArgs {
     #[arg(long)]
     chat: bool,
     /// System message of the chat; needs --chat
-    #[arg(long, value_name = "TEXT", requires = "chat")]
+    #[arg(long, value_name = "TEXT", requires = "chat", allow_hyphen_values = true)]
     system: Option<String>,
     /// Read control markers in the prompt (`<|im_start|>`) as control tokens, not as ordinary text;
     /// use it to write the chat template yourself
@@ -74,7 +74,7 @@ struct CompleteArgs {
     max_tokens: Option<usize>,
     /// Stop sequence: a text that ends the completion; can be repeated, and may contain commas. `\n`
     /// is a newline, `\t` a tab
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     stop: Vec<String>,
     /// Never choose end-of-turn tokens, so that the completion always has the maximum number of
     /// tokens; for measurements
@@ -189,7 +189,7 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
         let completion: Completion = block_on(context, lm.generate(request))??;
         return output::json(&completion);
     }
-    let show = |piece: &str| output::raw(piece.as_bytes());
+    let show = |piece: &str| output::text(piece);
     streamed(context, "reading the prompt", show, |on_text| {
         lm.generate(Request { on_text: Some(on_text), ..request })
     })??;

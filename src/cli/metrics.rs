@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use idiolect::evaluate::metrics::{
-    COPIED_WORDS, Copied, Meteor, MeteorVariant, Scores, TextPair, score,
+    COPIED_WORDS, Copied, Meteor, MeteorVariant, Scores, TextPair, has_words_unseen_by_rouge, score,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -80,11 +80,24 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         })
         .collect();
     let scores = score(&pairs, &meteor);
-    if context.globals.json {
-        return output::json(&as_json(&scores));
+    let unseen = |pair: &&TextPair<'_>| {
+        [pair.prediction, pair.reference].into_iter().any(has_words_unseen_by_rouge)
+    };
+    let n_unseen = pairs.iter().filter(unseen).count();
+    if n_unseen > 0 {
+        output::note(&format!("{n_unseen} of {} pairs {ROUGE_SEES_ASCII}", pairs.len()));
     }
-    output::raw(table(&scores).as_bytes())
+    if context.globals.json {
+        let mut object = as_json(&scores);
+        object["pairs_unseen_by_rouge"] = json!(n_unseen);
+        return output::json(&object);
+    }
+    output::text(&table(&scores))
 }
+
+/// Warning about texts in other scripts, after their number.
+pub(crate) const ROUGE_SEES_ASCII: &str = "have letters or digits beyond ASCII, which ROUGE does not see (as rouge-score); of texts in another \
+     script it says nothing, so take BLEU, METEOR and distinct";
 
 fn as_json(scores: &Scores) -> Value {
     let bleu = scores.bleu;
@@ -122,8 +135,8 @@ fn table(scores: &Scores) -> String {
     };
     let mut rows = vec![
         ("n", scores.pairs.len().to_string(), "pairs".to_owned()),
-        ("rouge1", four(scores.rouge.rouge1), "f-measure, no stemmer".to_owned()),
-        ("rougeL", four(scores.rouge.rouge_l), "f-measure, no stemmer".to_owned()),
+        ("rouge1", four(scores.rouge.rouge1), "f-measure, no stemmer; ASCII only".to_owned()),
+        ("rougeL", four(scores.rouge.rouge_l), "f-measure, no stemmer; ASCII only".to_owned()),
         ("bleu", four(bleu.score), "of the corpus, 0 to 100; 13a, exp, cased".to_owned()),
         ("brevity_penalty", four(bleu.brevity_penalty), "part of bleu".to_owned()),
         (

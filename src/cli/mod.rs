@@ -8,7 +8,9 @@ mod demo;
 mod doctor;
 mod embed;
 mod evaluate;
+mod export;
 mod flags;
+mod forget;
 mod help;
 mod import;
 mod index;
@@ -82,6 +84,10 @@ enum Command {
     Serve(Box<serve::Args>),
     #[command(about = "Evaluate methods on held-out texts, with controls")]
     Evaluate(Box<evaluate::Args>),
+    #[command(about = "Print everything that the store holds about a user, as JSON")]
+    Export(export::Args),
+    #[command(about = "Delete a user and everything derived from their texts")]
+    Forget(forget::Args),
     #[command(about = "Complete, score or tokenize a text with the language model alone")]
     Lm(lm::Args),
     #[command(about = "Compare predicted texts with reference texts: ROUGE, BLEU, METEOR and more")]
@@ -98,8 +104,14 @@ enum Command {
 
 /// Runs the program and returns its exit code, as listed in the help.
 pub(crate) fn main() -> ExitCode {
-    let matches = help::command().get_matches_from(help::arguments());
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = match help::command().try_get_matches_from(help::arguments()) {
+        Ok(matches) => matches,
+        Err(error) => return output::help(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return output::help(&error),
+    };
     let context = match Context::new(cli.globals) {
         Ok(context) => context,
         Err(error) => return output::failed(&error),
@@ -117,6 +129,8 @@ pub(crate) fn main() -> ExitCode {
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(*args, &context),
         Command::Evaluate(args) => evaluate::run(*args, &context),
+        Command::Export(args) => export::run(args, &context),
+        Command::Forget(args) => forget::run(args, &context),
         Command::Lm(args) => lm::run(args, &context),
         Command::Metrics(args) => metrics::run(args, &context),
         Command::Embed(args) => embed::run(args, &context),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use idiolect::corpus::{Store, View};
+use idiolect::corpus::View;
 use idiolect::peers::{
     self, Anchor, Choice, ChoiceOptions, Origin, Representative, Selector, choose,
 };
@@ -66,7 +66,7 @@ struct RepresentativesJson<'a> {
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let store = Store::open_existing(&context.globals.store)?;
+    let store = context.store()?;
     let view = View::all(&store);
     // Report an unknown name before the encoder is loaded.
     view.history(&args.user).map_err(peers::Error::from)?;
@@ -88,7 +88,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         });
     }
     let title = if item.title.is_empty() { &args.item } else { &item.title };
-    output::raw(in_words(&choice, &args, title)?.as_bytes())
+    output::text(&in_words(&choice, &args, title)?)
 }
 
 fn in_words(choice: &Choice, args: &Args, title: &str) -> anyhow::Result<String> {
@@ -98,7 +98,8 @@ fn in_words(choice: &Choice, args: &Args, title: &str) -> anyhow::Result<String>
         .iter()
         .filter(|r| matches!(r.origin, Origin::NearItem { .. }))
         .count();
-    writeln!(out, "{} on {title}: {} candidates", args.user, choice.n_candidates)?;
+    let (user, title) = (output::on_one_line(&args.user), output::on_one_line(title));
+    writeln!(out, "{user} on {title}: {} candidates", choice.n_candidates)?;
     let compared = match choice.compared_with {
         Anchor::OwnReview => "the user's own review of it",
         Anchor::OwnMean => "the mean of the user's other reviews (none of this item)",
@@ -130,12 +131,12 @@ fn in_words(choice: &Choice, args: &Args, title: &str) -> anyhow::Result<String>
 
 fn one(out: &mut String, representative: &Representative) -> anyhow::Result<()> {
     let review = &representative.review.review;
-    write!(out, "\n{}", review.user)?;
+    write!(out, "\n{}", output::on_one_line(&review.user))?;
     if let Some(rating) = review.rating {
         write!(out, ", rating {rating}")?;
     }
     if !review.title.is_empty() {
-        write!(out, ", \"{}\"", review.title)?;
+        write!(out, ", \"{}\"", output::on_one_line(&review.title))?;
     }
     write!(out, "\n  similarity {:.3}", representative.similarity)?;
     if let Some(cluster) = representative.cluster {
@@ -146,6 +147,7 @@ fn one(out: &mut String, representative: &Representative) -> anyhow::Result<()> 
         write!(out, "; represents cluster {cluster} ({members})")?;
     }
     if let Origin::NearItem { item, similarity } = &representative.origin {
+        let item = output::on_one_line(item);
         write!(out, "; about {item}, similarity of the items {similarity:.3}")?;
     }
     writeln!(out, "\n  {}", excerpt(&review.text))?;

@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 use idiolect::corpus::import::{
-    ColumnMap, Import, ImportFormat, ImportOptions, ImportSource, OnMalformed,
+    ColumnMap, Delimiter, FileEncoding, Import, ImportFormat, ImportOptions, ImportSource,
+    OnMalformed,
 };
 use idiolect::corpus::{Counts, KeptReviews, Store, StoredReview, Target};
 use idiolect::progress::Progress;
@@ -24,7 +25,7 @@ pub(crate) fn import(store: &Store, progress: &dyn Progress) -> anyhow::Result<C
     let place = |name: &str, text: &str| -> anyhow::Result<Option<ImportSource>> {
         let path = folder.path().join(name);
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-        Ok(Some(ImportSource::of(&path.to_string_lossy())))
+        Ok(Some(ImportSource::File(path)))
     };
     let import = Import::open(&ImportOptions {
         format: ImportFormat::Table(Box::new(ColumnMap::parse(COLUMNS)?)),
@@ -32,6 +33,8 @@ pub(crate) fn import(store: &Store, progress: &dyn Progress) -> anyhow::Result<C
         items: place("items.jsonl", ITEMS)?,
         kept: KeptReviews::All,
         on_malformed: OnMalformed::Stop,
+        encoding: FileEncoding::default(),
+        delimiter: Delimiter::default(),
     })?;
     Ok(import.run(store, progress)?.1)
 }

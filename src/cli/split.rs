@@ -1,6 +1,5 @@
 //! `idiolect split`.
 
-use idiolect::corpus::Store;
 use idiolect::corpus::split::{
     self, FunnelStep, Preset, RepeatedItems, RepeatedTexts, Required, SplitParameters, SplitPart,
 };
@@ -104,7 +103,7 @@ struct SplitJson<'a> {
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let store = Store::open_existing(&context.globals.store)?;
+    let store = context.store()?;
     let parameters = parameters(&args);
     let (split, left) = split::make(&store, &args.name, &parameters, context)?;
     let n = |part| split.held_out(part).count();

@@ -1,6 +1,6 @@
 //! `idiolect users`.
 
-use idiolect::corpus::{Store, UserSummary, date};
+use idiolect::corpus::{UserSummary, date};
 
 use super::context::Context;
 use super::{output, values, wrap};
@@ -31,7 +31,7 @@ struct UsersJson<'a> {
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let store = Store::open_existing(&context.globals.store)?;
+    let store = context.store()?;
     let users = store.users(args.min_reviews)?;
     let total = users.len();
     let shown = &users[..args.limit.unwrap_or(total).min(total)];
@@ -42,9 +42,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         output::note("no user has that many reviews");
         return Ok(());
     }
-    // Names come from imported files; a line break in one must not look like another row.
-    let names: Vec<String> =
-        shown.iter().map(|user| user.user.replace(char::is_control, "\u{fffd}")).collect();
+    let names: Vec<String> = shown.iter().map(|user| output::on_one_line(&user.user)).collect();
     let width = names.iter().map(|name| wrap::columns(name)).max().unwrap_or(0).max(4);
     let mut table =
         format!("{:<width$} {:>7}  {:<10}  {:<10}\n", "user", "reviews", "first", "last");
@@ -53,7 +51,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         let (first, last) = (day(user.first), day(user.last));
         table.push_str(&format!("{name} {:>7}  {first:<10}  {last:<10}\n", user.reviews));
     }
-    output::raw(table.as_bytes())?;
+    output::text(&table)?;
     if shown.len() < total {
         output::note(&format!("{} more users; raise --limit to see them", total - shown.len()));
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use idiolect::corpus::{Store, Target};
+use idiolect::corpus::Target;
 use idiolect::lm::Finish;
 use idiolect::methods::{Generated, Method, MethodInputs, MethodOptions, TokenAttribution};
 use serde::Serialize;
@@ -24,10 +24,10 @@ use super::{output, values};
 )]
 pub(crate) struct Args {
     /// User to write as
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", allow_hyphen_values = true)]
     user: String,
     /// Item to write about
-    #[arg(long, value_name = "ITEM")]
+    #[arg(long, value_name = "ITEM", allow_hyphen_values = true)]
     item: String,
     // The help lists the methods from their specs.
     #[arg(
@@ -88,7 +88,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     options.max_tokens = args.max_tokens.or(options.max_tokens);
     // Check before anything is loaded.
     options.sampling.over(&task.stage(args.method.stage())?.sampling).check()?;
-    let store = Store::open_existing(&context.globals.store)?;
+    let store = context.store()?;
     let item = store.item(&args.item)?;
     let view = args.visibility.view(&store, &args.user, Some(&item))?;
     let target =
@@ -120,14 +120,14 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         });
     }
     let prepared = block_on(context, args.method.prepare(&material, &target, &options))??;
-    let show = |piece: &str| output::raw(piece.as_bytes());
+    let show = |piece: &str| output::text(piece);
     let written = streamed(context, "reading the prompt", show, |on_text| {
         prepared.write(&material, &options, Some(on_text))
     })??;
     output::line("")?;
     if args.why {
         let why = block_on(context, reasons(&material, &target, &options, &written))??;
-        output::raw(in_columns(&why).as_bytes())?;
+        output::text(&in_columns(&why))?;
     }
     print_summary(&written, &options, context);
     Ok(())

@@ -12,6 +12,7 @@ use super::pairs::{PairOptions, Partner, UserPair, choose_pairs};
 use super::wrong_users::{MatchOptions, Traits, WrongUser, wrong_users};
 use idiolect_core::corpus::split::{Split, SplitPart, UserSplit};
 use idiolect_core::corpus::{Item, ReviewId, Store, StoredReview, View};
+use idiolect_metrics::overlap::has_words_unseen_by_rouge;
 
 /// Minimum number of texts in a wrong user's history.
 const MIN_HISTORY: usize = 2;
@@ -134,6 +135,13 @@ impl Plan {
         held_out.sort_unstable();
         held_out.dedup();
         held_out
+    }
+
+    /// Number of held-out texts with letters or digits that ROUGE does not see.
+    #[must_use]
+    pub fn n_unseen_by_rouge(&self) -> usize {
+        let texts = self.cases.iter().map(|case| &case.review.review.text);
+        texts.filter(|text| has_words_unseen_by_rouge(text)).count()
     }
 
     /// Number of users with a case.

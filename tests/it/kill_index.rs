@@ -69,6 +69,7 @@ fn killed_index_runs_lose_nothing_and_are_completed_by_a_rerun() {
             dir: sandbox.path("encoder"),
             pooling: None,
             max_tokens: None,
+            prompt: None,
             sha256: String::new(),
         };
         Encoder::load(&files, &Device::Cpu).unwrap()

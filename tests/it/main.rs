@@ -5,23 +5,30 @@
 mod common;
 mod documents;
 
+mod arguments;
 mod bad_input;
 mod bench;
+mod damaged_store;
 mod demo;
 mod encoder_int8;
 mod evaluate;
+mod forget;
+mod hostile_text;
 mod hub;
 mod import;
 mod kill_import;
 mod kill_index;
+mod lenient_import;
 mod lm_batches;
 mod lm_commands;
 mod lm_golden;
 mod metrics;
 mod models;
+mod no_sockets;
 mod offline;
 mod peers;
 mod profile;
+mod read_only;
 mod recommend;
 #[cfg(feature = "serve")]
 mod serve;

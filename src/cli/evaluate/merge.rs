@@ -15,7 +15,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
-    let store = Store::open_existing(&context.globals.store)?;
+    let store = context.store()?;
     let mut taken = Vec::new();
     for path in &args.stores {
         taken.push((path.display().to_string(), store.take_derived(&Store::open_existing(path)?)?));

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use idiolect::client::Model;
-use idiolect::corpus::Store;
 use idiolect::difference::SentenceVectors;
 use idiolect::encoder::Encoder;
 use idiolect::evaluate::metrics::Meteor;
@@ -143,13 +142,16 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 }
 
 fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
+    for path in args.html.iter().chain(&args.csv) {
+        output::check_writable(path)?;
+    }
     let task = args.settings.task()?;
     let measures = MetricSet::new(&args.measures);
     let meteor = match &args.wordnet {
         Some(folder) => Meteor::open(folder).context("--wordnet")?,
         None => Meteor::exact_stem(),
     };
-    let store = Store::open_existing(&context.globals.store)?;
+    let store = context.store()?;
     let split = args.choice.split(&store)?;
     let lm = context.lm()?;
     let mut options = args.settings.options(&task)?;
@@ -168,6 +170,10 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         "--closeness-encoder is also the encoder that chooses peers; name another one, or leave it out"
     );
     let plan = args.choice.plan(&store, &split, &measures, encoder.as_ref(), seed)?;
+    let n_unseen = plan.n_unseen_by_rouge();
+    if n_unseen > 0 && measures.has(MetricGroup::Lexical) {
+        output::note(&format!("{n_unseen} held-out texts {}", super::metrics::ROUGE_SEES_ASCII));
+    }
     let judges = measures.has(MetricGroup::Judge) || measures.has(MetricGroup::JudgePairs);
     let judge = match (&args.judge, judges) {
         (Some(name), true) => Some(context.lm_named(name)?),

@@ -194,7 +194,7 @@ fn list(user: &str, revisions: &[Revision], context: &Context) -> anyhow::Result
             lead.clear();
         }
     }
-    output::raw(out.as_bytes())
+    output::text(&out)
 }
 
 /// Describes a change, one line per edit.

@@ -56,7 +56,7 @@ pub(super) fn show(
             profile.user, options.k
         ));
     }
-    output::raw(in_words(&profile, material.task).as_bytes())
+    output::text(&in_words(&profile, material.task))
 }
 
 /// Formats the differences by dimension, then those without dimensions, then the summary.

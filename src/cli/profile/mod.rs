@@ -6,7 +6,7 @@ mod editor;
 mod statements;
 
 use anyhow::bail;
-use idiolect::corpus::{Store, Target};
+use idiolect::corpus::Target;
 use idiolect::methods::{IdiolectOptions, MethodInputs, MethodOptions, Statements};
 use idiolect::task::Task;
 
@@ -43,10 +43,10 @@ pub(crate) struct Args {
     )]
     method: ProfileKind,
     /// Make the profile for writing about this item: the user's own review of it is left out
-    #[arg(long, value_name = "ITEM")]
+    #[arg(long, value_name = "ITEM", allow_hyphen_values = true)]
     item: Option<String>,
     /// Title of the text about --item; set it to find more relevant past texts
-    #[arg(long, value_name = "TEXT", requires = "item", hide = true)]
+    #[arg(long, value_name = "TEXT", requires = "item", hide = true, allow_hyphen_values = true)]
     title: Option<String>,
     /// Seed of all random choices; the same as --profile-seed
     #[arg(long, value_name = "N", conflicts_with = "profile-seed", hide = true)]
@@ -110,11 +110,11 @@ struct ChangeArgs {
     #[arg(long, value_name = "KEY,...")]
     drop: Vec<String>,
     /// Replace the text of a statement; can be repeated
-    #[arg(long, value_name = "KEY=TEXT")]
+    #[arg(long, value_name = "KEY=TEXT", allow_hyphen_values = true)]
     reword: Vec<String>,
     /// Add a statement to a dimension, given by its key in the task (for reviews: writing,
     /// emotional, semantic); can be repeated
-    #[arg(long, value_name = "DIMENSION=TEXT")]
+    #[arg(long, value_name = "DIMENSION=TEXT", allow_hyphen_values = true)]
     add: Vec<String>,
     /// Undo all changes of these statements; an added statement is removed
     #[arg(long, value_name = "KEY,...", hide = true)]
@@ -149,7 +149,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         bail!("--markdown and --json exclude each other; choose one");
     }
     let task = args.settings.task()?;
-    let store = Store::open_existing(&context.globals.store)?;
+    let store = context.store()?;
     if args.method == ProfileKind::Idiolect && change::by_itself(&args, &store, context)? {
         return Ok(());
     }

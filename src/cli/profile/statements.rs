@@ -54,7 +54,7 @@ pub(super) fn run(
     } else {
         in_words(&profile, &task)
     };
-    output::raw(text.as_bytes())
+    output::text(&text)
 }
 
 fn in_words(profile: &StatementProfile, task: &Task) -> String {

@@ -13,6 +13,10 @@ const ROWS_PER_TRANSACTION: usize = 1024;
 impl Store {
     /// Returns the derived value stored under `key`, if any.
     pub fn derived(&self, kind: &str, key: &Key) -> Result<Option<String>> {
+        let kept = self.overlay().and_then(|s| s.with(|kept| kept.derived(kind, key.as_str())));
+        if kept.is_some() {
+            return Ok(kept);
+        }
         self.read(|connection| {
             connection
                 .prepare_cached("SELECT value FROM derived WHERE kind = ?1 AND key = ?2")?
@@ -24,7 +28,14 @@ impl Store {
     /// All derived values of a kind, in the order in which they were made.
     pub fn derived_values(&self, kind: &str) -> Result<Vec<String>> {
         let sql = "SELECT value FROM derived WHERE kind = ?1 ORDER BY made, id";
-        self.list(sql, [kind], |row| row.get(0))
+        let mut values: Vec<String> = self.list(sql, [kind], |row| row.get(0))?;
+        if let Some(overlay) = self.overlay() {
+            overlay.with(|kept| {
+                let of_kind = kept.derived.iter().filter(|(of, ..)| of == kind);
+                values.extend(of_kind.map(|(.., value)| value.clone()));
+            });
+        }
+        Ok(values)
     }
 
     /// Stores a derived value and the reviews it was computed from. The value is deleted when one
@@ -37,6 +48,10 @@ impl Store {
         value: &str,
         sources: &[ReviewId],
     ) -> Result<()> {
+        if let Some(overlay) = self.overlay() {
+            overlay.with(|kept| kept.put_derived(kind, key.as_str(), value));
+            return Ok(());
+        }
         let made = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
         self.write(|transaction| {
             let mut exists = transaction.prepare_cached("SELECT 1 FROM review WHERE id = ?1")?;

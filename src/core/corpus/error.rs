@@ -25,6 +25,49 @@ pub enum Error {
         /// SQLite's own error.
         source: rusqlite::Error,
     },
+    /// The store, or the folder in which it keeps its log, may only be read.
+    #[error(
+        "store {path} cannot be written; allow writing to it and to its folder, or work on a copy",
+        path = path.display()
+    )]
+    ReadOnly {
+        /// File of the store.
+        path: PathBuf,
+    },
+    /// The store may only be read, and its schema is older than this program's.
+    #[error(
+        "store {path} has schema version {found}, this program needs {known}, and the store cannot be \
+         written; open it once where it can, or work on a copy",
+        path = path.display()
+    )]
+    OldAndReadOnly {
+        /// File of the store.
+        path: PathBuf,
+        /// Version in the file.
+        found: usize,
+        /// Version this program needs.
+        known: usize,
+    },
+    /// There is no room left for the store.
+    #[error(
+        "store {path}: the disk is full; what was committed is kept. Make room and run the command again",
+        path = path.display()
+    )]
+    DiskFull {
+        /// File of the store.
+        path: PathBuf,
+    },
+    /// A check found damaged pages.
+    #[error(
+        "store {path} is damaged ({reason}); restore a copy, or move it away and import again",
+        path = path.display()
+    )]
+    Broken {
+        /// File of the store.
+        path: PathBuf,
+        /// The first problems that the check found.
+        reason: String,
+    },
     /// The path is a folder or a database of another program.
     #[error("{path} is {what}, not a store of this program; name another file with --store", path = path.display())]
     NotAStore {
@@ -83,6 +126,24 @@ pub enum Error {
         /// ` (near it: ...)`, or empty.
         hint: String,
     },
+    /// The user has no review in the scope of a deletion.
+    #[error(
+        "`{user}` has no such text; `idiolect export {user}` lists the texts with their ids and items"
+    )]
+    NothingToForget {
+        /// The user.
+        user: String,
+    },
+    /// Rows are deleted, but their bytes may still be in the file.
+    #[error(
+        "store {path}: the rows are deleted, but another process uses the store, so its file could not be \
+         rewritten; end the other process and run `idiolect forget --scrub`",
+        path = path.display()
+    )]
+    Unscrubbed {
+        /// File of the store.
+        path: PathBuf,
+    },
     /// A profile was edited after the version that this edit refers to.
     #[error(
         "the profile of `{user}` has version {found} by now, not {seen} as when it was read; look at \
@@ -136,7 +197,8 @@ pub enum Error {
     },
     /// A column of the column map is not in the file.
     #[error(
-        "{source_name} has no column `{column}` (it has {present}); name the columns with --map user=...,item=...,text=..."
+        "{source_name} has no column `{column}` (it has {present}); name the columns with --map \
+         user=...,item=...,text=..., or their delimiter with --delimiter"
     )]
     NoColumn {
         /// The file.
@@ -151,6 +213,29 @@ pub enum Error {
     BadMap {
         /// The problem and the expected form.
         reason: String,
+    },
+    /// A column that is used occurs twice in the header.
+    #[error("{source_name} has column `{column}` twice; rename one, or name another with --map")]
+    ColumnTwice {
+        /// The file.
+        source_name: String,
+        /// The column.
+        column: String,
+    },
+    /// There is no encoding of this name.
+    #[error(
+        "there is no encoding `{name}`; expected auto, utf-8, utf-16, latin-1, windows-1252, or another \
+         label of the Encoding Standard"
+    )]
+    UnknownEncoding {
+        /// The requested encoding.
+        name: String,
+    },
+    /// A delimiter is not one ASCII character.
+    #[error("delimiter `{name}`: expected auto, tab, or one ASCII character other than a quote")]
+    BadDelimiter {
+        /// The requested delimiter.
+        name: String,
     },
     /// The split is not in the store.
     #[error(

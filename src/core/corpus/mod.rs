@@ -4,7 +4,9 @@ mod cache;
 pub mod date;
 mod edits;
 mod error;
+mod forget;
 pub mod import;
+mod memory_overlay;
 mod schema;
 pub mod split;
 mod stats;
@@ -20,6 +22,7 @@ mod view;
 
 pub use edits::ProfileEdit;
 pub use error::Error;
+pub use forget::{ForgetScope, Forgotten};
 pub use idiolect_engine::key::{Key, KeyBuilder};
 pub use stats::VectorCount;
 pub use store::{Counts, Store, UserSummary};

@@ -148,6 +148,18 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     prepare_to(connection, path, STEPS)
 }
 
+/// Prepares a new connection to a store that may only be read: checks as [`prepare`] does, and that the
+/// schema needs no migration.
+pub(super) fn prepare_for_reading(connection: &mut Connection, path: &Path) -> Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|source| sqlite_error(path, source))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let found = version_of_ours(connection, path, STEPS.len())?;
+    if found < STEPS.len() {
+        return Err(Error::OldAndReadOnly { path: path.to_owned(), found, known: STEPS.len() });
+    }
+    Ok(())
+}
+
 fn prepare_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<()> {
     let fail = |source| sqlite_error(path, source);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
@@ -249,13 +261,19 @@ fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Converts an SQLite error: adds the path and maps a corrupt file to [`Error::Damaged`].
+/// Converts an SQLite error: adds the path and tells apart a corrupt file, one that may only be read, and
+/// a full disk.
 pub(super) fn sqlite_error(path: &Path, source: rusqlite::Error) -> Error {
     let path = path.to_owned();
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             Error::Damaged { path, source }
         }
+        // A new log cannot be made beside the file, or the file cannot be made.
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            Error::ReadOnly { path }
+        }
+        Some(ErrorCode::DiskFull) => Error::DiskFull { path },
         _ => Error::Sqlite { path, source },
     }
 }

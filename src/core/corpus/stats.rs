@@ -1,6 +1,6 @@
 //! Statistics of a store for its operator: schema version and stored vectors.
 
-use super::{Result, Store};
+use super::{Error, Result, Store};
 
 /// Number of stored vectors of one encoder.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -20,6 +20,33 @@ impl Store {
                 .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
                 .map(|version| version as u64)
         })
+    }
+
+    /// Checks every page of the file, and that indexes have the rows of their tables.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] with the first problems; [`Error::Damaged`] if a page cannot be read at all.
+    pub fn check(&self) -> Result<()> {
+        let problems = self.list("PRAGMA quick_check(3)", [], |row| row.get::<_, String>(0))?;
+        match problems.iter().all(|problem| problem == "ok") {
+            true => Ok(()),
+            false => {
+                let reason = problems.join("; ").replace('\n', " ");
+                Err(Error::Broken { path: self.path().to_owned(), reason })
+            }
+        }
+    }
+
+    /// Returns whether an item with a title or a description has a review, and whether the
+    /// store has reviews and such items at all.
+    pub fn described_items(&self) -> Result<(bool, bool)> {
+        let described = "SELECT 1 FROM item WHERE (title != '' OR description != '')";
+        let reviewed =
+            format!("{described} AND EXISTS(SELECT 1 FROM review WHERE review.item = item.id)");
+        let sql = format!(
+            "SELECT EXISTS({reviewed}), EXISTS(SELECT 1 FROM review) AND EXISTS({described})"
+        );
+        self.read(|connection| connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?))))
     }
 
     /// Returns the number of vectors per encoder, sorted by fingerprint.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior};
 
+use super::memory_overlay::MemoryOverlay;
 use super::schema::{self, sqlite_error};
 use super::{Error, Item, Result, Review, ReviewId, StoredReview, suggest};
 
@@ -13,6 +14,8 @@ use super::{Error, Item, Result, Review, ReviewId, StoredReview, suggest};
 pub struct Store {
     path: PathBuf,
     connection: Mutex<Connection>,
+    /// Memory for derived values and vectors if the file may only be read.
+    overlay: Option<MemoryOverlay>,
 }
 
 /// Numbers of reviews, users and items in the store.
@@ -41,16 +44,59 @@ pub struct UserSummary {
 
 impl Store {
     /// Opens the store at `path`. Creates the file or migrates its schema if necessary.
+    ///
+    /// A store that may only be read, because of its permissions or those of its folder, is opened so
+    /// ([`Store::is_read_only`]): what is derived from it is kept in memory until it is dropped, and
+    /// changes of the corpus are [`Error::ReadOnly`].
     pub fn open(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return Err(Error::NotAStore { path: path.to_owned(), what: "a folder" });
         }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            let source =
+                std::io::Error::new(std::io::ErrorKind::NotFound, "its folder does not exist");
+            return Err(Error::Open { source_name: path.display().to_string(), source });
+        }
+        match Self::open_for_writing(path) {
+            Err(Error::ReadOnly { .. }) if path.exists() => Self::open_for_reading(path),
+            opened => opened,
+        }
+    }
+
+    fn open_for_writing(path: &Path) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|source| sqlite_error(path, source))?;
         Self::prepared(connection, path)
+    }
+
+    /// Opens the store without writing to it or beside it. A store with a write-ahead log that other
+    /// processes use, or that a killed one left, needs the log; without one SQLite is told that nothing
+    /// changes the file, since it would need a new log otherwise.
+    fn open_for_reading(path: &Path) -> Result<Self> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let has_log = std::fs::metadata(Path::new(&log)).is_ok_and(|log| log.len() > 0);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = match has_log {
+            true => Connection::open_with_flags(path, flags & !OpenFlags::SQLITE_OPEN_URI),
+            false => Connection::open_with_flags(unchanging_uri(path), flags),
+        };
+        let mut connection = opened.map_err(|source| sqlite_error(path, source))?;
+        schema::prepare_for_reading(&mut connection, path)?;
+        let (path, connection) = (path.to_owned(), Mutex::new(connection));
+        Ok(Self { path, connection, overlay: Some(MemoryOverlay::default()) })
+    }
+
+    /// Whether the store may only be read. Derived values and vectors are then kept in memory.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.overlay.is_some()
     }
 
     /// Opens the store at `path`. Error if it does not exist; it is not created.
@@ -165,7 +211,23 @@ impl Store {
 
     fn prepared(mut connection: Connection, path: &Path) -> Result<Self> {
         schema::prepare(&mut connection, path)?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), overlay: None })
+    }
+
+    /// Error if the store may only be read.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`].
+    pub fn require_writable(&self) -> Result<()> {
+        match self.is_read_only() {
+            true => Err(Error::ReadOnly { path: self.path.clone() }),
+            false => Ok(()),
+        }
+    }
+
+    /// The memory for derived values, if the store may only be read.
+    pub(super) fn overlay(&self) -> Option<&MemoryOverlay> {
+        self.overlay.as_ref()
     }
 
     /// Runs a read-only operation.
@@ -181,6 +243,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
+        self.require_writable()?;
         let fail = |source| sqlite_error(&self.path, source);
         let mut connection = self.connection();
         let transaction =
@@ -225,6 +288,19 @@ impl Store {
         let hint = suggest::hint(item, self.item_ids()?.iter().map(String::as_str));
         Ok(Error::UnknownItem { item: item.to_owned(), hint })
     }
+}
+
+/// URI that tells SQLite that nothing changes the file.
+fn unchanging_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'_' | b'-' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri + "?immutable=1"
 }
 
 /// SQL query for complete reviews; `rest` is the part after the joins.

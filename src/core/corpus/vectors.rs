@@ -13,7 +13,11 @@ impl Store {
                        SELECT 1 FROM vector WHERE vector.review = r.id
                        AND vector.stamp = (SELECT id FROM stamp WHERE name = ?1))
                    ORDER BY id";
-        self.list(sql, [fingerprint], |row| row.get(0).map(ReviewId))
+        let mut without = self.list(sql, [fingerprint], |row| row.get(0).map(ReviewId))?;
+        if let Some(overlay) = self.overlay() {
+            overlay.with(|kept| without.retain(|id| !kept.has_vector(fingerprint, *id)));
+        }
+        Ok(without)
     }
 
     /// Stores vectors under `fingerprint` in one transaction. Replaces vectors that these reviews
@@ -28,6 +32,13 @@ impl Store {
         let dimensions = vector.len();
         for (review, vector) in vectors {
             check(fingerprint, *review, vector, dimensions)?;
+        }
+        if let Some(overlay) = self.overlay() {
+            overlay.with(|kept| {
+                let of_encoder = kept.vectors.entry(fingerprint.to_owned()).or_default();
+                of_encoder.extend(vectors.iter().cloned());
+            });
+            return Ok(());
         }
         let stored = self.write(|transaction| {
             transaction
@@ -83,6 +94,13 @@ impl Store {
             Ok((dimensions as usize, found))
         })?;
         let (dimensions, found) = blobs;
+        let kept: Vec<_> = self.overlay().map_or(Vec::new(), |overlay| {
+            overlay.with(|kept| {
+                let of_encoder = kept.vectors.get(fingerprint);
+                let wanted = ids.iter().filter_map(|id| Some((*id, of_encoder?.get(id)?.clone())));
+                wanted.collect()
+            })
+        });
         found
             .into_iter()
             .map(|(id, blob)| {
@@ -95,6 +113,7 @@ impl Store {
                 check(fingerprint, id, &vector, dimensions)?;
                 Ok((id, vector))
             })
+            .chain(kept.into_iter().map(Ok))
             .collect()
     }
 

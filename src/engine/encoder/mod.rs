@@ -144,8 +144,8 @@ impl Encoder {
     }
 
     /// Returns the hash of everything that determines a vector: weights, precision, tokenizer,
-    /// architecture, pooling, normalisation, longest input, lower-casing and code version. Vectors
-    /// of different stamps are never mixed.
+    /// architecture, pooling, normalisation, longest input, lower-casing, prompt and code version.
+    /// Vectors of different stamps are never mixed.
     #[must_use]
     pub fn stamp(&self) -> &str {
         &self.stamp
@@ -172,7 +172,8 @@ impl Encoder {
 
     /// Computes the embeddings of texts, in the order of the texts.
     ///
-    /// White space around a text is dropped, as in sentence-transformers. An empty text gets the
+    /// The encoder's prompt, if it has one, is put before each text, and white space around the result is
+    /// dropped, as in sentence-transformers. An empty text gets the
     /// vector of its special tokens.
     ///
     /// # Errors
@@ -204,7 +205,9 @@ impl Encoder {
     }
 
     fn tokenize(&self, text: &str) -> Result<Tokens> {
-        let text = text.trim();
+        // As sentence-transformers does it: the prompt comes first, then white space is dropped.
+        let prompted = format!("{}{text}", self.settings.prompt);
+        let text = prompted.trim();
         let lowered = self.settings.lower_case.then(|| text.to_lowercase());
         let text = lowered.as_deref().unwrap_or(text);
         self.cut_and_frame(text).map_err(|error| {

@@ -17,6 +17,8 @@ pub(super) struct EncoderSettings {
     pub(super) normalise: bool,
     pub(super) max_tokens: usize,
     pub(super) lower_case: bool,
+    /// Text before every input; may be empty.
+    pub(super) prompt: String,
 }
 
 impl EncoderSettings {
@@ -47,6 +49,7 @@ impl EncoderSettings {
             normalise,
             max_tokens,
             lower_case: sentence.do_lower_case.unwrap_or(false),
+            prompt: prompt(files)?,
         })
     }
 
@@ -57,9 +60,13 @@ impl EncoderSettings {
             Pooling::Cls => "cls",
             Pooling::Last => "last",
         };
-        let Self { architecture, normalise, max_tokens, lower_case, .. } = self;
+        let Self { architecture, normalise, max_tokens, lower_case, prompt, .. } = self;
         let network = architecture.fingerprint();
-        format!("{network} {pooling} normalise={normalise} {max_tokens} lower_case={lower_case}")
+        // Without a prompt nothing is added, so that vectors of earlier versions stay valid.
+        let prompt = if prompt.is_empty() { String::new() } else { format!(" prompt={prompt:?}") };
+        format!(
+            "{network} {pooling} normalise={normalise} {max_tokens} lower_case={lower_case}{prompt}"
+        )
     }
 }
 
@@ -67,6 +74,46 @@ impl EncoderSettings {
 struct SentenceConfig {
     max_seq_length: Option<usize>,
     do_lower_case: Option<bool>,
+}
+
+/// `config_sentence_transformers.json`: prompts by name, and the one that is put before every text
+/// unless a caller names another.
+#[derive(Debug, Default, Deserialize)]
+struct PromptConfig {
+    #[serde(default)]
+    prompts: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    default_prompt_name: Option<String>,
+}
+
+/// Returns the text before every input: the folder's default prompt, as sentence-transformers takes it,
+/// else the catalog's; empty if there is none.
+fn prompt(files: &EncoderFiles) -> Result<String> {
+    let path = files.dir.join("config_sentence_transformers.json");
+    let config: PromptConfig = if path.exists() { parse(&path)? } else { PromptConfig::default() };
+    let prompt = match &config.default_prompt_name {
+        None => files.prompt.clone().unwrap_or_default(),
+        Some(name) => config.prompts.get(name).cloned().ok_or_else(|| {
+            let names: Vec<&str> = config.prompts.keys().map(String::as_str).collect();
+            malformed(
+                &path,
+                format!("`default_prompt_name` is `{name}`, expected one of the prompts {names:?}"),
+            )
+        })?,
+    };
+    let pooling_path = files.dir.join("1_Pooling/config.json");
+    if !prompt.is_empty() && pooling_path.exists() {
+        let pooling: serde_json::Value = parse(&pooling_path)?;
+        if pooling.get("include_prompt").and_then(serde_json::Value::as_bool) == Some(false) {
+            return Err(malformed(
+                &pooling_path,
+                "`include_prompt` is false: pooling without the tokens of the prompt is not supported; \
+                 use another encoder"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(prompt)
 }
 
 #[derive(Debug, Deserialize)]

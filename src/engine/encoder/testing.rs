@@ -17,6 +17,7 @@ pub fn files(dir: &Path) -> EncoderFiles {
         dir: dir.to_owned(),
         pooling: None,
         max_tokens: None,
+        prompt: None,
         sha256: String::new(),
     }
 }

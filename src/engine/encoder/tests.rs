@@ -212,3 +212,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_prompt_is_put_before_every_text_and_changes_the_stamp() {
+    let dir = tiny_folder();
+    let load = |files: &EncoderFiles| Encoder::load(files, &Device::Cpu).unwrap();
+    let vector = |encoder: &Encoder, text: &str| encoder.encode(&[text]).unwrap().remove(0).vector;
+    let bare = load(&files(dir.path()));
+    let by_catalog =
+        load(&EncoderFiles { prompt: Some("the kettle ".to_owned()), ..files(dir.path()) });
+    assert_eq!(vector(&by_catalog, "sings"), vector(&bare, "the kettle sings"));
+    assert_ne!(by_catalog.stamp(), bare.stamp());
+
+    // The folder's own default counts before the catalog's; without one there is no prompt.
+    let config = dir.path().join("config_sentence_transformers.json");
+    let prompts = r#"{"prompts": {"a": "leaks ", "b": ""}, "default_prompt_name": null}"#;
+    std::fs::write(&config, prompts).unwrap();
+    assert_eq!(load(&files(dir.path())).stamp(), bare.stamp());
+    std::fs::write(&config, prompts.replace("null", "\"a\"")).unwrap();
+    let stated = load(&files(dir.path()));
+    assert_eq!(vector(&stated, " twice"), vector(&bare, "leaks twice"));
+    assert!(![bare.stamp(), by_catalog.stamp()].contains(&stated.stamp()));
+    std::fs::write(&config, prompts.replace("null", "\"b\"")).unwrap();
+    assert_eq!(load(&files(dir.path())).stamp(), bare.stamp());
+
+    std::fs::write(&config, prompts.replace("null", "\"c\"")).unwrap();
+    let message = load_error(dir.path());
+    assert!(message.contains("`c`") && message.contains("default_prompt_name"), "{message}");
+    std::fs::write(&config, prompts.replace("null", "\"a\"")).unwrap();
+    let pooling =
+        POOLING.trim_end().trim_end_matches('}').to_owned() + ", \"include_prompt\": false}";
+    std::fs::write(dir.path().join("1_Pooling/config.json"), pooling).unwrap();
+    assert!(load_error(dir.path()).contains("include_prompt"));
+}

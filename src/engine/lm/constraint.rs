@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::forced_end::{self, PartialText, VocabularyBytes};
 use super::shortest_match::Walk;
-use super::{Error, Finish, Result};
+use super::{Error, Finish, Result, schema};
 use crate::model::tokenizer::Tokenizer;
 
 /// The form that a completion must have.
@@ -28,7 +28,8 @@ use crate::model::tokenizer::Tokenizer;
 #[serde(rename_all = "snake_case")]
 pub enum Constraint {
     /// One JSON value that matches this schema, written on one line as `{"a": 1, "b": [2, 3]}`,
-    /// with the fields of an object in the schema's order. Schemas with keywords that cannot be
+    /// with the fields of an object in the schema's order. Of a `oneOf` whose branches differ in a
+    /// constant property, that property is required. Schemas with keywords that cannot be
     /// enforced (`not`, `uniqueItems`, ...) are rejected; unknown keywords are ignored, as the
     /// standard requires.
     JsonSchema(Value),
@@ -105,7 +106,9 @@ impl Grammars {
                 (what, text, TopLevelGrammar::from_regex(regex))
             }
         };
-        let wrong = |error: &str| Error::Constraint(format!("{what}: {}", first_part(error)));
+        let wrong = |error: &str| {
+            Error::Constraint(format!("{what}: {}", schema::in_own_words(first_part(error))))
+        };
         let parser = self.factory.create_parser(grammar).map_err(|e| wrong(&format!("{e:#}")))?;
         let mut matcher = Matcher::new(Ok(parser));
         if let Err(error) = matcher.compute_mask() {
@@ -154,6 +157,7 @@ fn of_schema(schema: &Value) -> Result<TopLevelGrammar> {
             return Err(Error::Constraint(what));
         }
     };
+    schema::separate_unions(&mut object);
     // White space is fixed, since a small model may otherwise generate nothing else.
     let layout = serde_json::json!({
         "whitespace_flexible": false, "item_separator": ", ", "key_separator": ": ",

@@ -33,6 +33,7 @@ mod request;
 mod reused_tokens;
 mod sampling;
 mod scheduler;
+mod schema;
 mod scoring;
 mod sequence;
 mod shortest_match;

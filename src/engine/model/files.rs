@@ -27,6 +27,8 @@ pub struct EncoderFiles {
     pub pooling: Option<Pooling>,
     /// Longest input in tokens from the catalog.
     pub max_tokens: Option<usize>,
+    /// Text that the catalog puts before every input, for folders that state no prompt of their own.
+    pub prompt: Option<String>,
     /// SHA-256 of the weights file, lower-case hexadecimal.
     pub sha256: String,
 }

@@ -133,7 +133,12 @@ impl CaseRun<'_, '_> {
         let material = self.material(&history);
         let options = self.context.options(history, self.context.options.seed);
         match self.method.prepare(&material, target, &options).await {
-            Ok(prepared) => Ok(Some(prepared)),
+            Ok(mut prepared) => {
+                // The target has the rating and the title of the held-out text: what is made from it
+                // is deleted with that text.
+                prepared.sources.push(self.case.review.id);
+                Ok(Some(prepared))
+            }
             Err(methods::Error::NoHistory { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }

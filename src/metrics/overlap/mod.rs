@@ -5,7 +5,7 @@
 //! | ROUGE-1, ROUGE-L (`rouge`, `lcs`) | `rouge-score` 0.1.2 | `words` |
 //! | BLEU (`bleu`) | `sacrebleu` 2.5.1 | `tokens_13a` |
 //! | METEOR (`meteor`, `porter`, `wordnet`) | NLTK 3.10 | `punkt`, `punkt_text`, then `nltk_words` |
-//! | distinct-1/2, copied 8-grams (`words_used`) | | `words` |
+//! | distinct-1/2, copied 8-grams (`words_used`) | | `words_of_any_script` |
 //!
 //! WordNet and Punkt's English parameters are not part of this program. `language_data` reads them
 //! from a given folder; without them METEOR is reported under another name ([`MeteorVariant`]).
@@ -25,6 +25,7 @@ mod scores;
 mod tokens_13a;
 mod wordnet;
 mod words;
+mod words_of_any_script;
 mod words_used;
 
 #[cfg(test)]
@@ -35,4 +36,5 @@ pub use error::Error;
 pub use meteor::{Meteor, MeteorVariant};
 pub use rouge::Rouge;
 pub use scores::{PairScores, Scores, TextPair, score};
+pub use words::has_words_unseen_by_rouge;
 pub use words_used::{COPIED_WORDS, Copied, Distinct};

@@ -23,6 +23,12 @@ pub(super) fn lowered(text: &str) -> String {
     lowered
 }
 
+/// Whether a text has letters or digits that ROUGE does not see: all but those of ASCII.
+#[must_use]
+pub fn has_words_unseen_by_rouge(text: &str) -> bool {
+    text.chars().any(|c| c.is_alphanumeric() && !c.is_ascii())
+}
+
 /// The words of a [`lowered`] text.
 pub(super) fn words(lowered: &str) -> impl Iterator<Item = &str> {
     lowered.split(' ').filter(|word| !word.is_empty())

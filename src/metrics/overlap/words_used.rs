@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::words::{WordIds, lowered, words};
+use super::words::WordIds;
+use super::words_of_any_script::{cased_down, words};
 
 /// Length in words of the n-grams that are counted as copied.
 pub const COPIED_WORDS: usize = 8;
 
 /// Distinct unigrams and bigrams divided by the number of words, over all texts together (Li et al.
 /// 2016, "A diversity-promoting objective function for neural conversation models", section 5.3:
-/// the number of distinct unigrams and bigrams, divided by the number of generated tokens). Words
-/// are ROUGE's. 0 to 1; 0 if there are no words.
+/// the number of distinct unigrams and bigrams, divided by the number of generated tokens). Words are
+/// runs of letters and digits of any script. 0 to 1; 0 if there are no words.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Distinct {
     /// Distinct words divided by the number of words.
@@ -24,7 +25,7 @@ impl Distinct {
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
-        let texts: Vec<String> = texts.into_iter().map(lowered).collect();
+        let texts: Vec<String> = texts.into_iter().map(cased_down).collect();
         let mut vocabulary = WordIds::default();
         let mut pairs = HashSet::new();
         let mut n = 0_usize;
@@ -51,10 +52,11 @@ pub struct Copied {
 }
 
 impl Copied {
-    /// Searches for the n-grams of a text in other texts; words are ROUGE's.
+    /// Searches for the n-grams of a text in other texts; words are runs of letters and digits of any
+    /// script.
     #[must_use]
     pub fn of<S: AsRef<str>>(text: &str, others: &[S]) -> Self {
-        let text = lowered(text);
+        let text = cased_down(text);
         let mut vocabulary = WordIds::default();
         let text: Vec<u32> = words(&text).map(|word| vocabulary.id(word)).collect();
         let mut counts: HashMap<&[u32], usize> = HashMap::new();
@@ -68,7 +70,7 @@ impl Copied {
                 break;
             }
             known.clear();
-            for word in words(&lowered(other.as_ref())) {
+            for word in words(&cased_down(other.as_ref())) {
                 // A word that the text lacks cannot be part of a shared n-gram.
                 let Some(word) = vocabulary.known(word) else {
                     known.clear();
@@ -151,5 +153,18 @@ mod tests {
         assert!((distinct.distinct1 - 2.0 / 6.0).abs() < 1e-12);
         assert!((distinct.distinct2 - 2.0 / 6.0).abs() < 1e-12);
         assert_eq!(Distinct::of(["", "…"]), Distinct { distinct1: 0.0, distinct2: 0.0 });
+        let russian = Distinct::of(["Крышка заедает, крышка заедает"]);
+        assert_eq!((russian.distinct1, russian.distinct2), (0.5, 0.5));
+    }
+
+    #[test]
+    fn copies_are_seen_in_every_script() {
+        let russian = "Крышка заедает но чайник хороший и ручка не греется";
+        let chinese = "这个水壶的盖子卡住了";
+        for text in [russian, chinese] {
+            let none: [&str; 0] = [];
+            assert!(Copied::of(text, &none).n_runs > 0, "{text}");
+            assert_eq!(Copied::of(text, &[text]).share(), Some(1.0), "{text}");
+        }
     }
 }

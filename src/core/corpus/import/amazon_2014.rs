@@ -3,39 +3,42 @@
 use serde_json::Value;
 
 use super::entities::clean;
-use super::fields::{identifier, number, optional, rating, text, text_or_empty, texts};
+use super::fields::{identifier, optional, optional_text, optional_texts, text};
+use super::notes::RowNotes;
+use super::rating::rating;
+use super::time;
 use crate::corpus::{Item, Review};
 
-pub(super) fn review(row: &Value) -> Result<Review, String> {
+pub(super) fn review(row: &Value, notes: &mut RowNotes) -> Result<Review, String> {
     Ok(Review {
         user: identifier(row, "reviewerID")?,
         item: identifier(row, "asin")?,
-        rating: rating(row, "overall")?,
-        title: clean(&text_or_empty(row, "summary")?),
         text: clean(&text(row, "reviewText")?),
-        time: number(row, "unixReviewTime")?.map_or(0, |seconds| seconds.floor() as i64),
+        rating: rating(row, "overall", notes),
+        title: clean(&optional_text(row, "summary", notes)),
+        time: time::seconds(row, "unixReviewTime", notes),
     })
 }
 
-pub(super) fn item(row: &Value) -> Result<Item, String> {
+pub(super) fn item(row: &Value, notes: &mut RowNotes) -> Result<Item, String> {
     Ok(Item {
         id: identifier(row, "asin")?,
-        title: clean(&text_or_empty(row, "title")?),
-        description: clean(&texts(row, "description")?.join(" ")),
-        categories: first_path(row)?.iter().map(|name| clean(name)).collect(),
+        title: clean(&optional_text(row, "title", notes)),
+        description: clean(&optional_texts(row, "description", notes).join(" ")),
+        categories: first_path(row, notes).iter().map(|name| clean(name)).collect(),
     })
 }
 
 /// An item has several category paths; the first one is its main one.
-fn first_path(row: &Value) -> Result<Vec<String>, String> {
+fn first_path(row: &Value, notes: &mut RowNotes) -> Vec<String> {
     match optional(row, "categories") {
         Some(Value::Array(paths)) if paths.iter().any(Value::is_array) => {
             let first = paths.iter().find(|p| p.as_array().is_some_and(|p| !p.is_empty()));
-            first.map_or(Ok(Vec::new()), |path| {
-                texts(&serde_json::json!({ "categories": path }), "categories")
+            first.map_or(Vec::new(), |path| {
+                optional_texts(&serde_json::json!({ "categories": path }), "categories", notes)
             })
         }
-        _ => texts(row, "categories"),
+        _ => optional_texts(row, "categories", notes),
     }
 }
 
@@ -47,7 +50,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::corpus::import::records::Syntax;
+    use crate::corpus::import::json_lines::parse;
+
+    fn review(row: &Value) -> Result<Review, String> {
+        super::review(row, &mut RowNotes::default())
+    }
+
+    fn item(row: &Value) -> Result<Item, String> {
+        super::item(row, &mut RowNotes::default())
+    }
 
     #[test]
     fn a_review_and_its_item() {
@@ -61,7 +72,7 @@ mod tests {
         assert_eq!((read.text.as_str(), read.time), ("Café \"x\"", 1_158_019_200));
 
         let line = r#"{'asin': '0001', 'title': "It's", 'price': 9.49, 'description': 'D &amp; E', 'related': {'also_bought': ['x']}, 'categories': [['CDs & Vinyl', 'Pop'], ['Digital Music']]}"#;
-        let read = item(&Syntax::JsonOrPython.parse(line.as_bytes()).unwrap()).unwrap();
+        let read = item(&parse(line.as_bytes()).unwrap()).unwrap();
         assert_eq!((read.title.as_str(), read.description.as_str()), ("It's", "D & E"));
         assert_eq!(read.categories, ["CDs & Vinyl", "Pop"]);
     }
@@ -76,7 +87,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_line_is_a_row_or_a_reason(line in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(row) = Syntax::JsonOrPython.parse(&line) {
+            if let Ok(row) = parse(&line) {
                 let _ = (review(&row), item(&row));
             }
         }

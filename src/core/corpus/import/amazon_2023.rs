@@ -3,35 +3,66 @@
 use serde_json::Value;
 
 use super::entities::clean;
-use super::fields::{identifier, number, optional, rating, text, text_or_empty, texts};
+use super::fields::{identifier, optional, optional_text, optional_texts, text};
+use super::notes::RowNotes;
+use super::rating::rating;
+use super::time;
 use crate::corpus::{Item, Review};
 
-pub(super) fn review(row: &Value) -> Result<Review, String> {
+pub(super) fn review(row: &Value, notes: &mut RowNotes) -> Result<Review, String> {
     Ok(Review {
         user: identifier(row, "user_id")?,
         item: item_id(row)?,
-        rating: rating(row, "rating")?,
-        title: clean(&text_or_empty(row, "title")?),
         text: clean(&text(row, "text")?),
+        rating: rating(row, "rating", notes),
+        title: clean(&optional_text(row, "title", notes)),
         // Milliseconds in this release.
-        time: number(row, "timestamp")?.map_or(0, |ms| (ms / 1000.0).floor() as i64),
+        time: time::seconds_of_milliseconds(row, "timestamp", notes),
     })
 }
 
-pub(super) fn item(row: &Value) -> Result<Item, String> {
-    let mut categories = texts(row, "categories")?;
+pub(super) fn item(row: &Value, notes: &mut RowNotes) -> Result<Item, String> {
+    let mut categories = optional_texts(row, "categories", notes);
     if categories.is_empty() {
-        categories = texts(row, "main_category")?;
+        categories = optional_texts(row, "main_category", notes);
     }
-    let mut description = texts(row, "description")?;
-    // A heading that the shop inserts; it is not part of the description.
-    description.retain(|piece| piece.trim() != "Product Description");
     Ok(Item {
         id: item_id(row)?,
-        title: clean(&text_or_empty(row, "title")?),
-        description: clean(&description.join(" ")),
+        title: clean(&optional_text(row, "title", notes)),
+        description: clean(&description(row, notes)),
         categories: categories.iter().map(|name| clean(name)).collect(),
     })
+}
+
+/// The description; many items have none, and then their features say what they are, else their
+/// details (the makers of the data set advise to take features and details).
+fn description(row: &Value, notes: &mut RowNotes) -> String {
+    let mut description = optional_texts(row, "description", notes);
+    // A heading that the shop inserts; it is not part of the description.
+    description.retain(|piece| piece.trim() != "Product Description");
+    if description.is_empty() {
+        description = optional_texts(row, "features", notes);
+    }
+    if description.is_empty() {
+        description.extend(details(row));
+    }
+    description.join(" ")
+}
+
+/// The details as one sentence (`Brand: Heddle; Colour: red.`), without values that are no texts.
+fn details(row: &Value) -> Option<String> {
+    let details = match optional(row, "details")? {
+        // Some copies of the data set have the object as a text.
+        Value::String(text) => serde_json::from_str(text).ok()?,
+        details => details.clone(),
+    };
+    let pairs = details.as_object()?.iter().filter_map(|(name, value)| match value {
+        Value::String(value) if !value.trim().is_empty() => Some(format!("{name}: {value}")),
+        Value::Number(value) => Some(format!("{name}: {value}")),
+        _ => None,
+    });
+    let pairs: Vec<String> = pairs.collect();
+    (!pairs.is_empty()).then(|| format!("{}.", pairs.join("; ")))
 }
 
 /// Editions of one product share the parent. The few rows without a parent use their own ASIN.
@@ -50,7 +81,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::corpus::import::records::Syntax;
+    use crate::corpus::import::json_lines::parse;
+
+    fn review(row: &Value) -> Result<Review, String> {
+        super::review(row, &mut RowNotes::default())
+    }
+
+    fn item(row: &Value) -> Result<Item, String> {
+        super::item(row, &mut RowNotes::default())
+    }
 
     #[test]
     fn a_review_and_its_item() {
@@ -77,6 +116,19 @@ mod tests {
     }
 
     #[test]
+    fn an_item_without_description_is_described_by_its_features_or_details() {
+        let described = |features: Value, details: Value| {
+            let row = json!({"parent_asin": "P", "description": [], "features": features, "details": details});
+            item(&row).unwrap().description
+        };
+        let details = json!({"Brand": "Heddle", "Weight": 2, "Size": {"x": 1}});
+        assert_eq!(described(json!(["Iron", "Large"]), details.clone()), "Iron Large");
+        assert_eq!(described(json!([]), details.clone()), "Brand: Heddle; Weight: 2.");
+        assert_eq!(described(json!(null), json!(details.to_string())), "Brand: Heddle; Weight: 2.");
+        assert_eq!(described(json!(null), json!({})), "");
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
         let missing = |row: Value| review(&row).unwrap_err();
         assert!(missing(json!({"parent_asin": "P", "text": "t"})).contains("`user_id`"));
@@ -87,7 +139,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_line_is_a_row_or_a_reason(line in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(row) = Syntax::Json.parse(&line) {
+            if let Ok(row) = parse(&line) {
                 let _ = (review(&row), item(&row));
             }
         }
@@ -102,7 +154,7 @@ mod tests {
         #[test]
         fn a_printed_review_is_read_back(user in "\\S+", item in "\\S+", text in "[^&<]*", title in "[^&<]*", rating in prop::option::of(1..=5_u8), time in 0..4_000_000_000_i64) {
             let row = json!({"user_id": user, "parent_asin": item, "text": text, "title": title, "rating": rating, "timestamp": time * 1000 + 999});
-            let read = review(&Syntax::Json.parse(row.to_string().as_bytes()).unwrap()).unwrap();
+            let read = review(&parse(row.to_string().as_bytes()).unwrap()).unwrap();
             prop_assert_eq!(read, Review { user, item, text, title, rating: rating.map(f32::from), time });
         }
     }

@@ -1,6 +1,13 @@
-//! Reads typed fields of a row from JSON values of any type.
+//! Reads typed fields of a row from JSON values of any type. Required fields are read or refused;
+//! optional ones are read or noted as missing.
 
 use serde_json::Value;
+
+use super::nested;
+use super::notes::RowNotes;
+
+/// Numbers from this size on are not exact as `f64`, so they identify nothing.
+const INEXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Name of a value's type, for messages.
 pub(super) fn kind(value: &Value) -> &'static str {
@@ -17,7 +24,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
 /// Returns a required text, which may be empty.
 pub(super) fn text(row: &Value, name: &str) -> Result<String, String> {
     match optional(row, name) {
-        None => Err(format!("field `{name}` is missing")),
+        None => Err(format!("field `{name}` is missing{}", nested::hint(row, name))),
         Some(value) => as_text(value, name),
     }
 }
@@ -27,50 +34,59 @@ pub(super) fn text_or_empty(row: &Value, name: &str) -> Result<String, String> {
     optional(row, name).map_or(Ok(String::new()), |value| as_text(value, name))
 }
 
-/// Returns an identifier: a text or a number that must be present and not blank.
+/// Returns an optional text; a value that is none is noted.
+pub(super) fn optional_text(row: &Value, name: &str, notes: &mut RowNotes) -> String {
+    text_or_empty(row, name).unwrap_or_else(|_| {
+        notes.missing(name, "no text", optional(row, name).map(shown).unwrap_or_default());
+        String::new()
+    })
+}
+
+/// Returns an identifier: a text or a number that must be present and not blank. A whole number is the
+/// same identifier in either spelling, `17` or `17.0`.
 pub(super) fn identifier(row: &Value, name: &str) -> Result<String, String> {
-    let id = text(row, name)?;
+    if let Some(number) = optional(row, name).and_then(Value::as_number)
+        && number.is_f64()
+        && number.as_f64().is_some_and(|n| n.abs() >= INEXACT)
+    {
+        return Err(format!("field `{name}` is a number too large to be exact; quote it"));
+    }
+    let mut id = text(row, name)?;
     if id.trim().is_empty() {
         return Err(format!("field `{name}` is empty"));
+    }
+    if let Some(whole) = id.strip_suffix(".0") {
+        let digits = whole.strip_prefix('-').unwrap_or(whole);
+        if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+            id.truncate(whole.len());
+        }
     }
     Ok(id)
 }
 
-/// Returns an optional finite number; an empty text counts as missing.
-pub(super) fn number(row: &Value, name: &str) -> Result<Option<f64>, String> {
-    let number = match optional(row, name) {
-        None => return Ok(None),
-        Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        Some(Value::Number(number)) => number.as_f64(),
-        Some(other) => return Err(format!("field `{name}` is {}, expected a number", kind(other))),
+/// Returns the optional texts of a list, or a single text as a list of one. Elements that are no texts
+/// are noted and left out.
+pub(super) fn optional_texts(row: &Value, name: &str, notes: &mut RowNotes) -> Vec<String> {
+    let values = match optional(row, name) {
+        None => return Vec::new(),
+        Some(Value::Array(values)) => values.as_slice(),
+        Some(value) => std::slice::from_ref(value),
     };
-    match number.filter(|n: &f64| n.is_finite()) {
-        Some(number) => Ok(Some(number)),
-        None => Err(format!("field `{name}` is {}, expected a number", shown(&row[name]))),
-    }
-}
-
-/// Returns an optional rating.
-pub(super) fn rating(row: &Value, name: &str) -> Result<Option<f32>, String> {
-    Ok(number(row, name)?.map(|n| n as f32).filter(|n| n.is_finite()))
-}
-
-/// Returns the texts of a list, or a single text as a list of one. Blank texts are left out.
-pub(super) fn texts(row: &Value, name: &str) -> Result<Vec<String>, String> {
-    let texts = match optional(row, name) {
-        None => Vec::new(),
-        Some(Value::Array(values)) => {
-            values.iter().map(|value| as_text(value, name)).collect::<Result<_, _>>()?
+    let mut texts = Vec::with_capacity(values.len());
+    for value in values.iter().filter(|value| !value.is_null()) {
+        match as_text(value, name) {
+            Ok(text) if text.trim().is_empty() => {}
+            Ok(text) => texts.push(text),
+            Err(_) => notes.missing(name, "no text", shown(value)),
         }
-        Some(value) => vec![as_text(value, name)?],
-    };
-    Ok(texts.into_iter().filter(|text| !text.trim().is_empty()).collect())
+    }
+    texts
 }
 
-/// Returns the field, or `None` if it is missing or null.
+/// Returns the field, or `None` if it is missing or null. A name with dots that is no field itself is a
+/// path into objects.
 pub(super) fn optional<'a>(row: &'a Value, name: &str) -> Option<&'a Value> {
-    row.get(name).filter(|value| !value.is_null())
+    nested::lookup(row, name).filter(|value| !value.is_null())
 }
 
 fn as_text(value: &Value, name: &str) -> Result<String, String> {
@@ -96,19 +112,49 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::corpus::import::rating::rating;
 
     #[test]
     fn fields_are_read_leniently_and_refused_with_their_name() {
         let row = json!({"a": 5, "b": " 4.5 ", "c": null, "d": "x", "e": ["p", "", 1], "f": {}, "g": "NaN"});
         assert_eq!(text(&row, "a"), Ok("5".into()));
-        assert_eq!(number(&row, "b"), Ok(Some(4.5)));
-        assert_eq!(number(&row, "c"), Ok(None));
+        let mut notes = RowNotes::default();
+        assert_eq!(rating(&row, "b", &mut notes), Some(4.5));
+        assert_eq!(rating(&row, "c", &mut notes), None);
         assert!(text(&row, "c").is_err_and(|e| e.contains("`c` is missing")));
-        assert!(number(&row, "d").is_err_and(|e| e.contains("\"x\"")));
-        assert!(number(&row, "g").is_err());
-        assert_eq!(texts(&row, "e"), Ok(vec!["p".into(), "1".into()]));
-        assert_eq!(texts(&row, "d"), Ok(vec!["x".into()]));
+        assert_eq!(rating(&row, "d", &mut notes), None);
+        assert!(format!("{notes:?}").contains("\\\"x\\\""), "{notes:?}");
+        assert_eq!(rating(&row, "g", &mut notes), None);
+        assert_eq!(optional_texts(&row, "e", &mut notes), ["p", "1"]);
+        assert_eq!(optional_texts(&row, "d", &mut notes), ["x"]);
         assert!(text(&row, "f").is_err_and(|e| e.contains("an object")));
         assert!(identifier(&json!({"a": " "}), "a").is_err());
+    }
+
+    #[test]
+    fn a_whole_number_is_one_identifier_in_every_spelling() {
+        let id = |value: Value| identifier(&json!({ "id": value }), "id");
+        for value in [json!(12345), json!(12345.0), json!("12345"), json!("12345.0")] {
+            assert_eq!(id(value), Ok("12345".into()));
+        }
+        for text in ["1.10", "v1.0", "1.5", ".0", "1.0.0"] {
+            assert_eq!(id(json!(text)), Ok(text.into()));
+        }
+        assert_eq!(id(json!(-3.0)), Ok("-3".into()));
+        assert_eq!(id(json!(18_446_744_073_709_551_615_u64)), Ok("18446744073709551615".into()));
+        assert!(id(json!(1e22)).is_err_and(|e| e.contains("quote it")));
+    }
+
+    #[test]
+    fn optional_values_are_noted_and_cost_nothing_else() {
+        let row = json!({"title": {"x": 1}, "list": ["a", ["b"], null, "c"]});
+        let mut notes = RowNotes::default();
+        assert_eq!(optional_text(&row, "title", &mut notes), "");
+        assert_eq!(optional_texts(&row, "list", &mut notes), ["a", "c"]);
+        assert_eq!(optional_text(&row, "absent", &mut notes), "");
+        let mut counts = Vec::new();
+        super::super::notes::add_defaults(&mut counts, "f", 1, notes);
+        let fields: Vec<_> = counts.iter().map(|count| count.field.as_str()).collect();
+        assert_eq!(fields, ["title", "list"]);
     }
 }

@@ -1,5 +1,6 @@
 //! Reads bytes from a file or standard input, decompresses them and counts the bytes read.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -9,9 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::encoding::{FileEncoding, FoundEncoding, Utf8Reader};
 use crate::corpus::{Error, Result};
 
 const BUFFER: usize = 128 * 1024;
+
+/// First bytes of formats that are often taken for tables, and what to do.
+const NO_TEXT: [(&[u8], &str); 5] = [
+    (b"PK\x03\x04", "it is a zip archive, such as an Excel workbook; save the table as CSV"),
+    (b"PAR1", "it is a Parquet file; convert it to CSV or JSON lines"),
+    (b"\x28\xb5\x2f\xfd", "it is compressed with zstd; unpack it first"),
+    (b"\xfd7zXZ", "it is compressed with xz; unpack it first"),
+    (b"BZh", "it is compressed with bzip2; unpack it first"),
+];
 
 /// Source of rows to import.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +36,9 @@ pub enum ImportSource {
 impl ImportSource {
     /// Returns the source called `name`: `-` is standard input, anything else a file.
     #[must_use]
-    pub fn of(name: &str) -> Self {
-        match name {
-            "-" => ImportSource::Stdin,
+    pub fn of(name: impl AsRef<OsStr>) -> Self {
+        match name.as_ref() {
+            name if name == "-" => ImportSource::Stdin,
             name => ImportSource::File(name.into()),
         }
     }
@@ -55,15 +66,17 @@ impl fmt::Display for ImportSource {
 /// An open source.
 pub(super) struct ImportInput {
     pub(super) reader: Box<dyn BufRead>,
-    /// First bytes after decompression, up to 64; `reader` still returns them too.
+    /// First bytes after decompression and decoding, up to 64; `reader` still returns them too.
     pub(super) head: Vec<u8>,
+    /// Encoding of the file, as soon as it is known; `reader` returns UTF-8.
+    pub(super) encoding: FoundEncoding,
     /// Size of the file on disk, in bytes.
     pub(super) size: Option<u64>,
     read: Arc<AtomicU64>,
 }
 
 impl ImportInput {
-    pub(super) fn open(source: &ImportSource) -> Result<Self> {
+    pub(super) fn open(source: &ImportSource, encoding: FileEncoding) -> Result<Self> {
         let fail = |error| Error::Open { source_name: source.to_string(), source: error };
         let read = Arc::new(AtomicU64::new(0));
         let (raw, size): (Box<dyn Read>, _) = match source {
@@ -85,11 +98,14 @@ impl ImportInput {
         } else {
             Box::new(packed)
         };
-        let (head, reader) = peek(plain, 64).map_err(fail)?;
-        if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-            return Err(fail(io::Error::other("is UTF-16; convert it to UTF-8 first")));
+        let (head, plain) = peek(plain, 64).map_err(fail)?;
+        if let Some((_, what)) = NO_TEXT.iter().find(|(magic, _)| head.starts_with(magic)) {
+            return Err(fail(io::Error::other(*what)));
         }
-        Ok(Self { reader: Box::new(reader), head, size, read })
+        let decoded = Utf8Reader::new(plain, &head, encoding).map_err(fail)?;
+        let encoding = decoded.found();
+        let (head, reader) = peek(BufReader::with_capacity(BUFFER, decoded), 64).map_err(fail)?;
+        Ok(Self { reader: Box::new(reader), head, encoding, size, read })
     }
 
     /// Number of bytes read so far, before decompression.

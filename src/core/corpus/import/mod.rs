@@ -1,30 +1,44 @@
 //! Importers of review files into the store.
 //!
 //! Files are read as streams. Rows are committed in batches, so an interrupted import keeps what it
-//! committed, and a repeated import changes nothing that is already stored.
+//! committed, and a repeated import changes nothing that is already stored. A row is dropped only for
+//! want of a required field; an optional value that cannot be read counts as missing. The report
+//! counts both by reason.
 
 mod amazon_2014;
 mod amazon_2023;
 mod csv_row;
+mod dates;
+mod delimiter;
+mod encoding;
 mod entities;
 mod fields;
 mod input;
+mod json_lines;
+mod json_repair;
 mod lines;
+mod nested;
+mod notes;
 mod python_literal;
 #[cfg(test)]
 mod python_literal_tests;
+mod rating;
 mod records;
 mod run;
 mod table;
 mod time;
 
+pub use delimiter::Delimiter;
+pub use encoding::{EncodedFile, FileEncoding};
 pub use input::ImportSource;
+pub use notes::{DefaultedField, DroppedRows};
 pub use run::{Import, ImportReport, MalformedLine};
 pub use table::{ColumnMap, OPTIONAL_FIELDS};
 
 use serde_json::Value;
 
 use super::{Item, KeptReviews, SourceReview};
+use notes::RowNotes;
 
 /// Format of the files to import.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +65,10 @@ pub struct ImportOptions {
     pub kept: KeptReviews,
     /// Reaction to a malformed line.
     pub on_malformed: OnMalformed,
+    /// Encoding of the files.
+    pub encoding: FileEncoding,
+    /// Delimiter of tables.
+    pub delimiter: Delimiter,
 }
 
 /// Reaction to a malformed line.
@@ -74,21 +92,41 @@ impl ImportFormat {
         }
     }
 
-    /// Reads a review, and the item's fields if the row has any. The Amazon formats have no
-    /// identifiers of reviews.
-    fn review(&self, row: &Value) -> Result<(SourceReview, Option<Item>), String> {
+    /// Names of the columns that the format reads.
+    fn columns(&self) -> Vec<String> {
         match self {
-            ImportFormat::Amazon2014 => amazon_2014::review(row).map(|r| (r.into(), None)),
-            ImportFormat::Amazon2023 => amazon_2023::review(row).map(|r| (r.into(), None)),
-            ImportFormat::Table(map) => map.review(row),
+            ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => Vec::new(),
+            ImportFormat::Table(map) => map.columns(),
         }
     }
 
-    fn item(&self, row: &Value) -> Result<Item, String> {
+    /// Takes a row apart that holds several.
+    fn rows(&self, row: Value) -> Vec<Value> {
         match self {
-            ImportFormat::Amazon2014 => amazon_2014::item(row),
-            ImportFormat::Amazon2023 => amazon_2023::item(row),
-            ImportFormat::Table(map) => map.item(row),
+            ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => vec![row],
+            ImportFormat::Table(map) => map.rows(row),
+        }
+    }
+
+    /// Reads a review, and the item's fields if the row has any. The Amazon formats have no
+    /// identifiers of reviews.
+    fn review(
+        &self,
+        row: &Value,
+        notes: &mut RowNotes,
+    ) -> Result<(SourceReview, Option<Item>), String> {
+        match self {
+            ImportFormat::Amazon2014 => amazon_2014::review(row, notes).map(|r| (r.into(), None)),
+            ImportFormat::Amazon2023 => amazon_2023::review(row, notes).map(|r| (r.into(), None)),
+            ImportFormat::Table(map) => map.review(row, notes),
+        }
+    }
+
+    fn item(&self, row: &Value, notes: &mut RowNotes) -> Result<Item, String> {
+        match self {
+            ImportFormat::Amazon2014 => amazon_2014::item(row, notes),
+            ImportFormat::Amazon2023 => amazon_2023::item(row, notes),
+            ImportFormat::Table(map) => map.item(row, notes),
         }
     }
 }

@@ -37,14 +37,14 @@ impl fmt::Display for ParseError {
 }
 
 /// Parses one literal, surrounded by nothing but white space.
+#[cfg(test)]
 pub(super) fn parse(text: &str) -> Result<Literal, ParseError> {
-    let mut parser = Parser { text, at: 0 };
-    let literal = parser.literal(0)?;
-    parser.skip_space();
-    if parser.at < text.len() {
-        return Err(parser.error("text after the end of it"));
-    }
-    Ok(literal)
+    Parser { text, at: 0, missing_numbers: false }.whole()
+}
+
+/// Parses one literal, surrounded by nothing but white space; also `nan` and `inf`, which `repr` prints for floats and `ast.literal_eval` refuses.
+pub(super) fn parse_row(text: &str) -> Result<Literal, ParseError> {
+    Parser { text, at: 0, missing_numbers: true }.whole()
 }
 
 impl Literal {
@@ -84,9 +84,20 @@ impl Literal {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// Whether `nan` and `inf` are numbers.
+    missing_numbers: bool,
 }
 
 impl Parser<'_> {
+    fn whole(mut self) -> Result<Literal, ParseError> {
+        let literal = self.literal(0)?;
+        self.skip_space();
+        match self.at < self.text.len() {
+            true => Err(self.error("text after the end of it")),
+            false => Ok(literal),
+        }
+    }
+
     fn literal(&mut self, depth: usize) -> Result<Literal, ParseError> {
         if depth > DEEPEST {
             return Err(self.error("nested too deeply"));
@@ -172,6 +183,7 @@ impl Parser<'_> {
             "None" => Literal::None,
             "True" => Literal::Bool(true),
             "False" => Literal::Bool(false),
+            "nan" | "NaN" | "inf" | "Infinity" if self.missing_numbers => Literal::Float(f64::NAN),
             _ => return Err(self.error("an unknown word")),
         };
         self.at += word.len();

@@ -6,21 +6,24 @@ use std::io;
 use serde_json::Value;
 
 use super::csv_row::CsvRow;
+use super::delimiter::Delimiter;
+use super::encoding::{EncodedFile, FileEncoding};
 use super::input::{ImportInput, ImportSource};
+use super::json_lines::{self, invalid_utf8};
 use super::lines::{Elements, LinePiece, Lines};
-use super::python_literal;
 use crate::corpus::{Error, Result};
 
 /// Maximum length of a row of separated values over several lines, in bytes. If it is exceeded, the
 /// quote that opened the field counts as a stray one.
 const MAX_ROW_BYTES: usize = 4 << 20;
 
-/// Syntax of a line that is not separated values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Syntax {
-    Json,
-    /// JSON, or a Python literal as `repr` prints it.
-    JsonOrPython,
+/// How files are read, whatever their format.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FileSettings {
+    pub(super) encoding: FileEncoding,
+    pub(super) delimiter: Delimiter,
+    /// Names of columns by which the delimiter is found.
+    pub(super) columns: Vec<String>,
 }
 
 /// A row, or the reason why it cannot be read, and the number of the line it begins on, from 1.
@@ -35,7 +38,6 @@ pub(super) struct Records {
     source: ImportSource,
     input: ImportInput,
     shape: Shape,
-    syntax: Syntax,
 }
 
 enum Shape {
@@ -51,31 +53,53 @@ struct Separated {
     header: Vec<String>,
     /// Lines that were read in search of a closing quote and returned to be read again.
     given_back: VecDeque<LinePiece>,
+    /// Number of rows with fewer fields than the header.
+    n_short: u64,
 }
 
 impl Records {
     /// Opens a source. Its name, or else its first bytes, determine the format of the rows.
-    pub(super) fn open(source: &ImportSource, syntax: Syntax) -> Result<Self> {
-        let mut input = ImportInput::open(source)?;
-        skip_byte_order_mark(&mut input).map_err(|e| failed(source, 0, e))?;
+    pub(super) fn open(source: &ImportSource, settings: &FileSettings) -> Result<Self> {
+        let input = ImportInput::open(source, settings.encoding)?;
         let extension = source.extension();
         let first = input.head.iter().copied().find(|b| !b.is_ascii_whitespace());
         let shape = match (extension.as_str(), first) {
             ("csv", _) => Shape::Separated(Separated::new(b',')),
-            ("tsv", _) => Shape::Separated(Separated::new(b'\t')),
+            ("tsv" | "tab", _) => Shape::Separated(Separated::new(b'\t')),
             ("jsonl" | "ndjson", _) => Shape::Lines(Lines::default()),
-            (_, Some(b'[')) => {
-                let quotes: &[u8] = if syntax == Syntax::Json { b"\"" } else { b"\"'" };
-                Shape::Array(Elements::new(quotes))
-            }
+            (_, Some(b'[')) => Shape::Array(Elements::new(b"\"'")),
             ("json", _) | (_, None | Some(b'{')) => Shape::Lines(Lines::default()),
             _ => Shape::Separated(Separated::new(b',')),
         };
-        let mut records = Self { source: source.clone(), input, shape, syntax };
+        let mut records = Self { source: source.clone(), input, shape };
         if let Shape::Separated(separated) = &mut records.shape {
-            separated.read_header(&mut records.input, source)?;
+            separated.read_header(&mut records.input, source, settings)?;
         }
         Ok(records)
+    }
+
+    /// Name of the source for messages, with its encoding if that is not UTF-8.
+    pub(super) fn name(&self) -> String {
+        match self.encoded() {
+            Some(encoded) => format!("{} (read as {})", self.source, encoded.encoding),
+            None => self.source.to_string(),
+        }
+    }
+
+    /// The encoding of the file, as far as it was read; `None` for UTF-8.
+    pub(super) fn encoded(&self) -> Option<EncodedFile> {
+        let (encoding, guessed) = self.input.encoding.get()?;
+        let file = self.source.to_string();
+        let encoded = EncodedFile { file, encoding: encoding.name(), guessed: *guessed };
+        (*encoding != encoding_rs::UTF_8).then_some(encoded)
+    }
+
+    /// Number of rows so far that have fewer fields than the header.
+    pub(super) fn n_short(&self) -> u64 {
+        match &self.shape {
+            Shape::Separated(separated) => separated.n_short,
+            _ => 0,
+        }
     }
 
     /// Returns the column names if the format has a header; empty for an empty file.
@@ -106,14 +130,12 @@ impl Records {
         let at = self.shape.line();
         let read = match &mut self.shape {
             Shape::Separated(separated) => separated.next(reader),
-            Shape::Array(elements) => {
-                elements.next(reader).map(|p| p.map(|p| self.syntax.record(p)))
-            }
+            Shape::Array(elements) => elements.next(reader).map(|p| p.map(ImportRecord::of_json)),
             Shape::Lines(lines) => loop {
                 match lines.next(reader) {
                     Ok(Some(LinePiece { bytes: Ok(bytes), .. }))
                         if bytes.trim_ascii().is_empty() => {}
-                    read => break read.map(|p| p.map(|p| self.syntax.record(p))),
+                    read => break read.map(|p| p.map(ImportRecord::of_json)),
                 }
             },
         };
@@ -131,50 +153,42 @@ impl Shape {
     }
 }
 
-impl Syntax {
-    fn record(self, piece: LinePiece) -> ImportRecord {
-        ImportRecord { line: piece.line, row: piece.bytes.and_then(|bytes| self.parse(&bytes)) }
-    }
-
-    /// Parses one object.
-    pub(super) fn parse(self, bytes: &[u8]) -> Result<Value, String> {
-        let text = std::str::from_utf8(bytes).map_err(|error| invalid_utf8(&error))?;
-        let value = match serde_json::from_str::<Value>(text) {
-            Ok(value) => value,
-            Err(error) => {
-                // A JSON object begins with `{"`; `repr` prefers single quotes.
-                let json_like = text.trim_start_matches(['{', ' ']).starts_with('"');
-                let not_json = || format!("not JSON: {error}");
-                if self == Syntax::Json {
-                    return Err(not_json());
-                }
-                python_literal::parse(text)
-                    .map_err(|e| if json_like { not_json() } else { e.to_string() })?
-                    .into_json()
-            }
-        };
-        if !value.is_object() {
-            return Err(format!("{} where an object was expected", super::fields::kind(&value)));
-        }
-        Ok(value)
+impl ImportRecord {
+    fn of_json(piece: LinePiece) -> Self {
+        let row = piece.bytes.and_then(|bytes| json_lines::parse(&bytes));
+        Self { line: piece.line, row }
     }
 }
 
 impl Separated {
     fn new(delimiter: u8) -> Self {
         let (lines, header) = (Lines::default(), Vec::new());
-        Self { lines, delimiter, header, given_back: VecDeque::new() }
+        Self { lines, delimiter, header, given_back: VecDeque::new(), n_short: 0 }
     }
 
-    fn read_header(&mut self, input: &mut ImportInput, source: &ImportSource) -> Result<()> {
+    fn read_header(
+        &mut self,
+        input: &mut ImportInput,
+        source: &ImportSource,
+        settings: &FileSettings,
+    ) -> Result<()> {
         let reader = input.reader.as_mut();
-        let Some(piece) = self.visible(reader).map_err(|e| failed(source, 0, e))? else {
-            return Ok(());
+        let mut delimiter = settings.delimiter;
+        let (line, bytes) = loop {
+            let Some(piece) = self.visible(reader).map_err(|e| failed(source, 0, e))? else {
+                return Ok(());
+            };
+            match piece.bytes.as_deref().ok().and_then(Delimiter::declared) {
+                Some(_) if delimiter != Delimiter::Detected => {}
+                Some(declared) => delimiter = Delimiter::Named(declared),
+                None => break (piece.line, piece.bytes),
+            }
         };
-        let line = piece.line;
         let fail = |reason| Error::Malformed { source_name: source.to_string(), line, reason };
+        let bytes = bytes.map_err(fail)?;
+        self.delimiter = delimiter.of_header(&bytes, &settings.columns, self.delimiter);
         let mut row = CsvRow::new(self.delimiter);
-        row.take(&piece.bytes.map_err(fail)?);
+        row.take(&bytes);
         if row.is_open() {
             return Err(fail("a quote in the header is not closed".to_owned()));
         }
@@ -184,11 +198,6 @@ impl Separated {
             .map(|f| String::from_utf8(f).map(|f| f.trim().to_owned()))
             .collect();
         self.header = names.map_err(|error| fail(invalid_utf8(&error.utf8_error())))?;
-        for (n, name) in self.header.iter().enumerate() {
-            if self.header[..n].contains(name) {
-                return Err(fail(format!("the header names column `{name}` twice")));
-            }
-        }
         Ok(())
     }
 
@@ -231,16 +240,26 @@ impl Separated {
         Ok(Some(ImportRecord { line, row }))
     }
 
-    fn named(&self, fields: Vec<Vec<u8>>) -> Result<Value, String> {
-        if fields.len() != self.header.len() {
-            let (n, expected) = (fields.len(), self.header.len());
-            return Err(format!("{n} fields, the header has {expected}"));
+    /// Names the fields of a row. Missing last fields count as absent and empty ones behind the header
+    /// do no harm; of columns of one name the first counts.
+    fn named(&mut self, mut fields: Vec<Vec<u8>>) -> Result<Value, String> {
+        let (n, expected) = (fields.len(), self.header.len());
+        while fields.len() > expected && fields.last().is_some_and(|f| f.trim_ascii().is_empty()) {
+            fields.pop();
+        }
+        if fields.len() > expected {
+            return Err(format!(
+                "{n} fields, the header has {expected}: quote texts with the delimiter"
+            ));
         }
         let mut object = serde_json::Map::with_capacity(fields.len());
         for (name, field) in self.header.iter().zip(fields) {
             let field = String::from_utf8(field).map_err(|e| invalid_utf8(&e.utf8_error()))?;
-            object.insert(name.clone(), Value::String(field));
+            if !name.is_empty() {
+                object.entry(name.as_str()).or_insert(Value::String(field));
+            }
         }
+        self.n_short += u64::from(n < expected);
         Ok(Value::Object(object))
     }
 
@@ -261,19 +280,6 @@ impl Separated {
     }
 }
 
-fn skip_byte_order_mark(input: &mut ImportInput) -> io::Result<()> {
-    const MARK: &[u8] = b"\xef\xbb\xbf";
-    if input.head.starts_with(MARK) {
-        io::Read::read_exact(&mut input.reader, &mut [0; MARK.len()])?;
-        input.head.drain(..MARK.len());
-    }
-    Ok(())
-}
-
-fn invalid_utf8(error: &std::str::Utf8Error) -> String {
-    format!("invalid UTF-8 after byte {}", error.valid_up_to())
-}
-
 fn failed(source: &ImportSource, line: u64, error: io::Error) -> Error {
     Error::Read { source_name: source.to_string(), line, source: error }
 }
@@ -291,7 +297,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, contents).unwrap();
-        let mut records = Records::open(&ImportSource::File(path), Syntax::JsonOrPython).unwrap();
+        let mut records =
+            Records::open(&ImportSource::File(path), &FileSettings::default()).unwrap();
         std::iter::from_fn(|| records.next().unwrap()).map(|r| (r.line, r.row)).collect()
     }
 
@@ -346,6 +353,16 @@ mod tests {
         assert!(reasons[3].contains("Python"), "{reasons:?}");
     }
 
+    #[test]
+    fn spreadsheets_write_semicolons_empty_columns_and_short_rows() {
+        let table = "sep=;\nuser;text;;;\nann;\"a; b\";;;\nbo;c\ncy;d;;;;\ndi;e;;;f;g\n";
+        let read = records("f.csv", table.as_bytes());
+        let row = |user: &str, text: &str| Ok(json!({"user": user, "text": text}));
+        let expected = [(3, row("ann", "a; b")), (4, row("bo", "c")), (5, row("cy", "d"))];
+        assert_eq!(read[..3], expected);
+        assert!(read[3].1.as_ref().is_err_and(|reason| reason.contains("6 fields")), "{read:?}");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
@@ -356,7 +373,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(name);
             std::fs::write(&path, &bytes).unwrap();
-            if let Ok(mut records) = Records::open(&ImportSource::File(path), Syntax::JsonOrPython) {
+            if let Ok(mut records) = Records::open(&ImportSource::File(path), &FileSettings::default()) {
                 let mut n = 0;
                 while records.next().is_ok_and(|record| record.is_some()) {
                     n += 1;

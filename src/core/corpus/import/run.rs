@@ -1,11 +1,15 @@
 //! The import: reads rows, commits them in batches and counts the outcomes.
 
+use super::encoding::EncodedFile;
 use super::input::ImportSource;
-use super::records::{ImportRecord, Records, Syntax};
+use super::notes::{self, DefaultedField, DroppedRows, RowNotes};
+use super::records::{FileSettings, ImportRecord, Records};
 use super::{ImportFormat, ImportOptions, OnMalformed};
 use crate::corpus::{
     Counts, Error, ImportSession, Item, KeptReviews, Result, SourceReview, Store, UpsertOutcome,
 };
+use serde_json::Value;
+
 use idiolect_engine::progress::{Progress, ProgressStage};
 
 /// A batch is committed when it reaches this number of rows or of bytes of text: large enough that
@@ -58,6 +62,18 @@ pub struct ImportReport {
     pub malformed: u64,
     /// The first malformed lines of each file, at most ten per file.
     pub malformed_lines: Vec<MalformedLine>,
+    /// Malformed rows by file and reason.
+    pub dropped: Vec<DroppedRows>,
+    /// Optional values that count as missing, by file, field and reason.
+    pub defaulted: Vec<DefaultedField>,
+    /// Files whose encoding is not UTF-8.
+    pub encoded: Vec<EncodedFile>,
+    /// Files with malformed rows and no other ones.
+    pub unread_files: Vec<String>,
+    /// Number of rows of tables with fewer fields than the header.
+    pub short_rows: u64,
+    /// Number of items read without a description.
+    pub items_without_description: u64,
 }
 
 /// An import with open files and checked columns.
@@ -75,22 +91,25 @@ struct Batch {
     reviews: Vec<SourceReview>,
     /// Number of the line of each review.
     lines: Vec<u64>,
+    /// Optional values that could not be read, by line.
+    notes: Vec<(u64, RowNotes)>,
     bytes: usize,
 }
 
-/// Adds a row to the batch, or returns its line number and the reason why it is malformed.
-type Take = fn(&Import, ImportRecord, &mut Batch) -> Result<(), (u64, String)>;
+/// Adds one row, which stands on the given line, to the batch, or returns the reason why it is malformed.
+type Take = fn(&Import, (&Value, u64), &mut Batch) -> Result<(), String>;
 
 impl Import {
     /// Opens the files and checks the columns of tables; nothing is stored yet.
     pub fn open(options: &ImportOptions) -> Result<Self> {
         let format = options.format.clone();
-        let syntax = match format {
-            ImportFormat::Amazon2014 => Syntax::JsonOrPython,
-            ImportFormat::Amazon2023 | ImportFormat::Table(_) => Syntax::Json,
+        let settings = FileSettings {
+            encoding: options.encoding,
+            delimiter: options.delimiter,
+            columns: format.columns(),
         };
         let open = |source: &Option<ImportSource>| {
-            source.as_ref().map(|source| Records::open(source, syntax)).transpose()
+            source.as_ref().map(|source| Records::open(source, &settings)).transpose()
         };
         let (items, reviews) = (open(&options.items)?, open(&options.reviews)?);
         if let ImportFormat::Table(map) = &format {
@@ -122,6 +141,8 @@ impl Import {
             on_malformed: self.on_malformed,
             file: String::new(),
             n_shown: 0,
+            n_read: 0,
+            n_malformed: 0,
         };
         let stages: [(_, _, Take); 2] = [
             (self.items.take(), "reading items", Self::take_item),
@@ -130,8 +151,9 @@ impl Import {
         for (records, what, take) in stages {
             let Some(mut records) = records else { continue };
             let _stage = ProgressStage::begin(progress, what, records.size());
-            (target.file, target.n_shown) = (records.source().to_string(), 0);
+            target.begin(records.source().to_string());
             self.file(&mut records, take, &mut target)?;
+            target.end(&records);
             // Taken ids are found when a batch is stored, after malformed lines behind them.
             let lines = &mut target.report.malformed_lines;
             let start = lines.len() - target.n_shown;
@@ -156,11 +178,8 @@ impl Import {
                 }
             };
             let ended = record.is_none();
-            if let Some(Err((line, reason))) = record.map(|record| take(self, record, &mut batch)) {
-                if self.on_malformed == OnMalformed::Stop {
-                    target.commit(&mut batch)?;
-                }
-                target.note_malformed(line, reason)?;
+            if let Some(record) = record {
+                self.record(record, take, (&mut batch, target))?;
             }
             if ended || batch.is_full() {
                 target.commit(&mut batch)?;
@@ -173,21 +192,56 @@ impl Import {
         }
     }
 
-    fn take_item(&self, record: ImportRecord, batch: &mut Batch) -> Result<(), (u64, String)> {
-        let item = record.row.and_then(|row| self.format.item(&row));
-        batch.take_item(item.map_err(|reason| (record.line, reason))?);
+    /// Takes the rows of a record.
+    fn record(
+        &self,
+        record: ImportRecord,
+        take: Take,
+        (batch, target): (&mut Batch, &mut ImportTarget<'_>),
+    ) -> Result<()> {
+        let line = record.line;
+        let rows = match record.row {
+            Ok(row) => self.format.rows(row),
+            Err(reason) => return self.malformed(line, reason, (batch, target)),
+        };
+        for row in &rows {
+            if let Err(reason) = take(self, (row, line), batch) {
+                self.malformed(line, reason, (batch, target))?;
+            }
+        }
         Ok(())
     }
 
-    fn take_review(&self, record: ImportRecord, batch: &mut Batch) -> Result<(), (u64, String)> {
-        let read = record.row.and_then(|row| self.format.review(&row));
-        let (review, item) = read.map_err(|reason| (record.line, reason))?;
+    fn malformed(
+        &self,
+        line: u64,
+        reason: String,
+        (batch, target): (&mut Batch, &mut ImportTarget<'_>),
+    ) -> Result<()> {
+        if self.on_malformed == OnMalformed::Stop {
+            target.commit(batch)?;
+        }
+        target.note_malformed(line, None, reason)
+    }
+
+    fn take_item(&self, (row, line): (&Value, u64), batch: &mut Batch) -> Result<(), String> {
+        let mut notes = RowNotes::default();
+        let item = self.format.item(row, &mut notes)?;
+        batch.take_item(item);
+        batch.notes.push((line, notes));
+        Ok(())
+    }
+
+    fn take_review(&self, (row, line): (&Value, u64), batch: &mut Batch) -> Result<(), String> {
+        let mut notes = RowNotes::default();
+        let (review, item) = self.format.review(row, &mut notes)?;
         if let Some(item) = item {
             batch.take_item(item);
         }
         batch.bytes += review.review.text.len();
         batch.reviews.push(review);
-        batch.lines.push(record.line);
+        batch.lines.push(line);
+        batch.notes.push((line, notes));
         Ok(())
     }
 }
@@ -214,12 +268,37 @@ struct ImportTarget<'a> {
     file: String,
     /// Number of its malformed lines that are kept for display.
     n_shown: usize,
+    /// Number of its rows that were read.
+    n_read: u64,
+    /// Number of its malformed rows.
+    n_malformed: u64,
 }
 
 impl ImportTarget<'_> {
+    /// Begins a file.
+    fn begin(&mut self, file: String) {
+        (self.file, self.n_shown, self.n_read, self.n_malformed) = (file, 0, 0, 0);
+    }
+
+    /// Ends a file.
+    fn end(&mut self, records: &Records) {
+        let report = &mut self.report;
+        report.encoded.extend(records.encoded());
+        report.short_rows += records.n_short();
+        if self.n_read == 0 && self.n_malformed > 0 {
+            report.unread_files.push(self.file.clone());
+        }
+    }
+
     /// Stores a batch in one transaction, counts the outcomes and empties the batch.
     fn commit(&mut self, batch: &mut Batch) -> Result<()> {
-        let Batch { items, reviews, lines, .. } = std::mem::take(batch);
+        let Batch { items, reviews, lines, notes, .. } = std::mem::take(batch);
+        self.n_read += (items.len() + reviews.len()) as u64;
+        for (line, notes) in notes {
+            notes::add_defaults(&mut self.report.defaulted, &self.file, line, notes);
+        }
+        let undescribed = items.iter().filter(|item| item.description.is_empty()).count();
+        self.report.items_without_description += undescribed as u64;
         let upserts = self.store.put_rows(&mut self.session, &items, &reviews)?;
         self.report.items_read += items.len() as u64;
         for ((upsert, stored), line) in upserts.into_iter().zip(&reviews).zip(lines) {
@@ -229,7 +308,7 @@ impl ImportTarget<'_> {
                     "id `{id}` belongs to a review by `{user}` of `{item}`; an id must be unique in \
                      the store, or name no column for it with --map id="
                 );
-                self.note_malformed(line, reason)?;
+                self.note_malformed(line, Some("an id that belongs to another review"), reason)?;
                 continue;
             }
             let report = &mut self.report;
@@ -249,16 +328,19 @@ impl ImportTarget<'_> {
         Ok(())
     }
 
-    /// Counts a malformed line and keeps it for display.
+    /// Counts a malformed line, under `kind` or what its reason has in common with others', and keeps it
+    /// for display.
     ///
     /// # Errors
     /// [`Error::Malformed`] if the import stops at such lines.
-    fn note_malformed(&mut self, line: u64, reason: String) -> Result<()> {
+    fn note_malformed(&mut self, line: u64, kind: Option<&str>, reason: String) -> Result<()> {
         let file = self.file.clone();
         if self.on_malformed == OnMalformed::Stop {
             return Err(Error::Malformed { source_name: file, line, reason });
         }
         self.report.malformed += 1;
+        self.n_malformed += 1;
+        notes::add_drop(&mut self.report.dropped, &file, kind.unwrap_or(&reason));
         if self.n_shown < MAX_SHOWN_PER_FILE {
             self.n_shown += 1;
             self.report.malformed_lines.push(MalformedLine { file, line, reason });
@@ -270,5 +352,5 @@ impl ImportTarget<'_> {
 /// Returns the name and the columns of a source with a header; `None` for an empty file.
 fn named_header(records: &Records) -> Option<(String, &[String])> {
     let header = records.header().filter(|header| !header.is_empty())?;
-    Some((records.source().to_string(), header))
+    Some((records.name(), header))
 }

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::fields::{identifier, optional, rating, text, text_or_empty, texts};
-use super::time;
+use super::fields::{identifier, optional, optional_text, optional_texts, text, text_or_empty};
+use super::notes::RowNotes;
+use super::rating::rating;
+use super::{nested, time};
 use crate::corpus::{Error, Item, Result, Review, SourceReview};
 
 /// Fields that a map may leave out, as messages list them.
@@ -61,7 +63,8 @@ impl Default for ColumnMap {
 impl ColumnMap {
     /// Parses comma-separated `field=column` pairs. Fields are `user`, `item`, `text`, and those of
     /// [`OPTIONAL_FIELDS`]. The column of a field that is left out has the field's name; `id=` without
-    /// a column ignores one of that name.
+    /// a column ignores one of that name. In JSON a column may be a path, `author.name`; of a list of
+    /// objects, `reviews.text`, each element is a row.
     pub fn parse(map: &str) -> Result<Self> {
         let mut columns = Self::default();
         for pair in map.split(',').filter(|pair| !pair.trim().is_empty()) {
@@ -96,11 +99,13 @@ impl ColumnMap {
         header: &[String],
         items_apart: bool,
     ) -> Result<()> {
+        let is_used =
+            |column: &&Column| !column.is_none() && (column.named || header.contains(&column.name));
         let mut needed = vec![&self.user, &self.item, &self.text];
-        let own = [&self.id, &self.rating, &self.title, &self.time];
-        needed.extend(own.into_iter().filter(|c| c.named && !c.is_none()));
+        needed
+            .extend([&self.id, &self.rating, &self.title, &self.time].into_iter().filter(is_used));
         if !items_apart {
-            needed.extend(self.of_items().into_iter().filter(|c| c.named));
+            needed.extend(self.of_items().into_iter().filter(is_used));
         }
         check(source_name, header, &needed)
     }
@@ -110,17 +115,35 @@ impl ColumnMap {
         check(source_name, header, &[&self.item])
     }
 
-    pub(super) fn review(&self, row: &Value) -> Result<(SourceReview, Option<Item>), String> {
+    /// The names of all columns.
+    pub(super) fn columns(&self) -> Vec<String> {
+        let own =
+            [&self.id, &self.user, &self.item, &self.text, &self.rating, &self.title, &self.time];
+        let columns = own.into_iter().chain(self.of_items());
+        columns.filter(|column| !column.is_none()).map(|column| column.name.clone()).collect()
+    }
+
+    /// Takes a row apart where a column leads through a list of objects.
+    pub(super) fn rows(&self, row: Value) -> Vec<Value> {
+        let columns = self.columns();
+        nested::rows(row, &columns.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    pub(super) fn review(
+        &self,
+        row: &Value,
+        notes: &mut RowNotes,
+    ) -> Result<(SourceReview, Option<Item>), String> {
         let review = Review {
             user: identifier(row, &self.user.name)?,
             item: identifier(row, &self.item.name)?,
-            rating: rating(row, &self.rating.name)?,
-            title: text_or_empty(row, &self.title.name)?,
             text: text(row, &self.text.name)?,
-            time: time::seconds(row, &self.time.name)?,
+            rating: rating(row, &self.rating.name, notes),
+            title: optional_text(row, &self.title.name, notes),
+            time: time::seconds(row, &self.time.name, notes),
         };
         let names = self.of_items().map(|column| column.name.as_str());
-        let item = self.item_of(row, names)?;
+        let item = self.item_of(row, names, notes)?;
         let bare =
             item.title.is_empty() && item.description.is_empty() && item.categories.is_empty();
         Ok((SourceReview { id: self.id_of(row)?, review }, (!bare).then_some(item)))
@@ -137,23 +160,23 @@ impl ColumnMap {
 
     /// Reads a row of a file of items. If the map leaves a column out, it may also have the plain
     /// name: `title`, `description`, `categories`.
-    pub(super) fn item(&self, row: &Value) -> Result<Item, String> {
+    pub(super) fn item(&self, row: &Value, notes: &mut RowNotes) -> Result<Item, String> {
         let plain = ["title", "description", "categories"];
         let mut names = plain;
         for ((name, column), plain) in names.iter_mut().zip(self.of_items()).zip(plain) {
             let prefixed = column.named || optional(row, &column.name).is_some();
             *name = if prefixed { &column.name } else { plain };
         }
-        self.item_of(row, names)
+        self.item_of(row, names, notes)
     }
 
-    fn item_of(&self, row: &Value, names: [&str; 3]) -> Result<Item, String> {
+    fn item_of(&self, row: &Value, names: [&str; 3], notes: &mut RowNotes) -> Result<Item, String> {
         let [title, description, categories] = names;
         Ok(Item {
             id: identifier(row, &self.item.name)?,
-            title: text_or_empty(row, title)?,
-            description: texts(row, description)?.join(" "),
-            categories: texts(row, categories)?,
+            title: optional_text(row, title, notes),
+            description: optional_texts(row, description, notes).join(" "),
+            categories: optional_texts(row, categories, notes),
         })
     }
 
@@ -179,10 +202,16 @@ impl ColumnMap {
 }
 
 fn check(source_name: &str, header: &[String], needed: &[&Column]) -> Result<()> {
+    let twice = |column: &&&Column| header.iter().filter(|name| **name == column.name).count() > 1;
+    if let Some(column) = needed.iter().find(twice) {
+        let (source_name, column) = (source_name.to_owned(), column.name.clone());
+        return Err(Error::ColumnTwice { source_name, column });
+    }
     let Some(column) = needed.iter().find(|column| !header.contains(&column.name)) else {
         return Ok(());
     };
-    let present: Vec<String> = header.iter().map(|name| format!("`{name}`")).collect();
+    let named = header.iter().filter(|name| !name.is_empty());
+    let present: Vec<String> = named.map(|name| format!("`{name}`")).collect();
     Err(Error::NoColumn {
         source_name: source_name.to_owned(),
         column: column.name.clone(),
@@ -205,19 +234,24 @@ mod tests {
         let map =
             ColumnMap::parse("user=who, item=what,text=said,time=on,item_title=named").unwrap();
         let row = json!({"who": 7, "what": "x", "said": "&amp; <br>", "on": "1970-01-02", "rating": "4", "named": "X"});
-        let (SourceReview { id, review }, item) = map.review(&row).unwrap();
+        let (SourceReview { id, review }, item) =
+            map.review(&row, &mut RowNotes::default()).unwrap();
         assert_eq!(id, None);
         assert_eq!((review.user.as_str(), review.text.as_str()), ("7", "&amp; <br>"));
         assert_eq!((review.time, review.rating), (86_400, Some(4.0)));
         assert_eq!(item.unwrap().title, "X");
-        let (_, bare) =
-            ColumnMap::default().review(&json!({"user": "u", "item": "i", "text": ""})).unwrap();
+        let (_, bare) = ColumnMap::default()
+            .review(&json!({"user": "u", "item": "i", "text": ""}), &mut RowNotes::default())
+            .unwrap();
         assert_eq!(bare, None);
     }
 
     #[test]
     fn an_id_is_read_if_there_is_one() {
-        let id = |map: &str, row: Value| ColumnMap::parse(map).unwrap().review(&row).unwrap().0.id;
+        let id = |map: &str, row: Value| {
+            let map = ColumnMap::parse(map).unwrap();
+            map.review(&row, &mut RowNotes::default()).unwrap().0.id
+        };
         let row = json!({"user": "u", "item": "i", "text": "t", "id": 7, "mail": "<a@b>"});
         assert_eq!(id("", row.clone()).as_deref(), Some("7"));
         assert_eq!(id("id=mail", row.clone()).as_deref(), Some("<a@b>"));
@@ -226,7 +260,7 @@ mod tests {
             assert_eq!(id("", json!({"user": "u", "item": "i", "text": "t", "id": blank})), None);
         }
         let list = json!({"user": "u", "item": "i", "text": "t", "id": [1]});
-        let reason = ColumnMap::default().review(&list).unwrap_err();
+        let reason = ColumnMap::default().review(&list, &mut RowNotes::default()).unwrap_err();
         assert!(reason.contains("`id`"), "{reason}");
         let header = ["user", "item", "text"].map(str::to_owned);
         assert!(ColumnMap::parse("id=").unwrap().check_reviews("f", &header, false).is_ok());
@@ -239,13 +273,16 @@ mod tests {
         let plain =
             json!({"item": "i", "title": "T", "description": ["D"], "categories": ["A", "B"]});
         let prefixed = json!({"item": "i", "title": "-", "item_title": "T", "item_description": "D", "item_categories": ["A", "B"]});
-        assert_eq!(map.item(&plain), map.item(&prefixed));
-        assert_eq!(map.item(&plain).unwrap().title, "T");
+        assert_eq!(
+            map.item(&plain, &mut RowNotes::default()),
+            map.item(&prefixed, &mut RowNotes::default())
+        );
+        assert_eq!(map.item(&plain, &mut RowNotes::default()).unwrap().title, "T");
         // In a row of a review, the plain `title` is the review's title.
         let row = json!({"user": "u", "item": "i", "text": "t", "title": "T"});
-        assert_eq!(map.review(&row).unwrap().1, None);
+        assert_eq!(map.review(&row, &mut RowNotes::default()).unwrap().1, None);
         let named = ColumnMap::parse("item_title=name").unwrap();
-        assert_eq!(named.item(&plain).unwrap().title, "");
+        assert_eq!(named.item(&plain, &mut RowNotes::default()).unwrap().title, "");
     }
 
     #[test]
@@ -264,13 +301,40 @@ mod tests {
         assert!(map.check_reviews("f", &header, false).is_err());
     }
 
+    #[test]
+    fn only_used_columns_must_be_unique() {
+        let header =
+            ["user", "item", "text", "", "", "note", "note", "time", "time"].map(str::to_owned);
+        let unused = ColumnMap::parse("time=when").unwrap();
+        let header_with = [&header[..7], &["when".to_owned()]].concat();
+        assert!(unused.check_reviews("f", &header_with, false).is_ok());
+        let message =
+            ColumnMap::default().check_reviews("f", &header, false).unwrap_err().to_string();
+        assert!(message.contains("`time`") && message.contains("twice"), "{message}");
+    }
+
+    #[test]
+    fn a_row_with_a_list_of_reviews_becomes_several() {
+        let map = ColumnMap::parse("user=by.name,item=reviews.item_id,text=reviews.said").unwrap();
+        let row = json!({"by": {"name": "ann"}, "reviews": [
+            {"item_id": "x", "said": "A"}, {"item_id": "y", "said": "B"}, {"said": "C"}]});
+        let read: Vec<_> = map
+            .rows(row)
+            .iter()
+            .map(|row| map.review(row, &mut RowNotes::default()).map(|(read, _)| read.review.text))
+            .collect();
+        assert_eq!(read[..2], [Ok("A".to_owned()), Ok("B".to_owned())]);
+        assert!(read[2].as_ref().is_err_and(|reason| reason.contains("`reviews.item_id`")));
+    }
+
     proptest! {
         #[test]
         fn any_fields_are_a_row_or_a_reason(values in prop::collection::vec(any_json(), 10)) {
             let names = ["id", "user", "item", "text", "rating", "title", "time", "item_title", "item_description", "item_categories"];
             let row: Value = names.iter().map(|n| (*n).to_owned()).zip(values).collect();
             let map = ColumnMap::default();
-            let _ = (map.review(&row), map.item(&row));
+            let mut notes = RowNotes::default();
+            let _ = (map.review(&row, &mut notes), map.item(&row, &mut notes), map.rows(row));
         }
 
         #[test]

@@ -1,88 +1,91 @@
-//! Parser of the time formats of tables.
+//! Reads times: numbers in one of four units, or dates as texts.
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::fields;
+use super::notes::RowNotes;
+use super::{dates, fields, rating};
 
-/// Numbers from this on are milliseconds: as seconds they would lie after the year 5000.
-const FIRST_MILLISECOND: f64 = 1e11;
+/// Numbers from these on are milliseconds, microseconds and nanoseconds: in the unit before they would
+/// lie after the year 5000.
+const UNITS: [(i128, i128); 3] = [
+    (100_000_000_000_000_000, 1_000_000_000),
+    (100_000_000_000_000, 1_000_000),
+    (100_000_000_000, 1_000),
+];
 
-/// Returns seconds since the Unix epoch, or 0 if the field is missing or empty. A number is in
-/// seconds or milliseconds. A text is a date (`2014-07-06`) or a date and a time
-/// (`2014-07-06T12:30:00Z`), which may have a space instead of the `T`, fractions of a second, and
-/// an offset like `+02:00`. A time without an offset is UTC.
-pub(super) fn seconds(row: &Value, name: &str) -> Result<i64, String> {
-    let text = match fields::optional(row, name) {
-        None => return Ok(0),
-        Some(Value::String(text)) => text.trim(),
-        Some(_) => "",
-    };
-    if !text.is_empty() && text.parse::<f64>().is_err() {
-        return date_and_time(text).ok_or_else(|| {
-            let shown = fields::shown(&row[name]);
-            format!("field `{name}` is {shown}, expected seconds or a date like 2014-07-06")
-        });
-    }
-    let number = fields::number(row, name)?.unwrap_or(0.0);
-    Ok(if number.abs() >= FIRST_MILLISECOND { number / 1000.0 } else { number }.floor() as i64)
+/// Reason why a number is not read.
+const SENSELESS: &str = "no time between the years -9999 and 9999";
+
+/// Returns seconds since the Unix epoch. A number is in seconds, milliseconds, microseconds or
+/// nanoseconds, by its size; a text is a number or a date (see [`dates::seconds_of`]). 0 if the field is
+/// missing; a value that is no time is noted.
+pub(super) fn seconds(row: &Value, name: &str, notes: &mut RowNotes) -> i64 {
+    noted(row, name, notes, read(row, name))
 }
 
-fn date_and_time(text: &str) -> Option<i64> {
-    let (date, time) = match text.split_once(['T', ' ']) {
-        Some((date, time)) => (date, time.trim()),
-        None => (text, ""),
+/// As [`seconds`], for fields whose numbers are in milliseconds at least, however small they are.
+pub(super) fn seconds_of_milliseconds(row: &Value, name: &str, notes: &mut RowNotes) -> i64 {
+    let small = fields::optional(row, name).and_then(Value::as_number).and_then(whole);
+    let read = match small.filter(|n| n.abs() < UNITS[2].0) {
+        Some(milliseconds) => in_range(milliseconds.div_euclid(1000)),
+        None => read(row, name),
     };
-    let mut parts = date.splitn(3, '-');
-    let (year, month, day) = (parts.next()?, digits(parts.next()?)?, digits(parts.next()?)?);
-    if year.len() != 4 {
-        return None;
-    }
-    let (year, month, day) = (digits(year)? as i16, i8::try_from(month), i8::try_from(day));
-    let date = Date::new(year, month.ok()?, day.ok()?).ok()?;
-    let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
-    Some(midnight + time_of_day(time)?)
+    noted(row, name, notes, read)
 }
 
-/// Returns the time of day in seconds since midnight UTC.
-fn time_of_day(time: &str) -> Option<i64> {
-    if time.is_empty() {
-        return Some(0);
-    }
-    let (clock, offset) = match time.find(['Z', 'z', '+', '-']) {
-        Some(at) => (&time[..at], &time[at..]),
-        None => (time, ""),
-    };
-    let clock = clock.trim_end().split('.').next()?;
-    let mut parts = clock.splitn(3, ':');
-    let (hour, minute) = (digits(parts.next()?)?, digits(parts.next()?)?);
-    let second = parts.next().map_or(Some(0), digits)?;
-    // 24:00 is the midnight that ends a day, and second 60 a leap second.
-    let is_time = hour < 24 && minute < 60 && second <= 60;
-    if !is_time && (hour, minute, second) != (24, 0, 0) {
-        return None;
-    }
-    let ahead = match offset {
-        "" | "Z" | "z" => 0,
-        _ => {
-            let (sign, rest) = offset.split_at(1);
-            let (hours, minutes) = match rest.split_once(':') {
-                Some((h, m)) => (digits(h)?, digits(m)?),
-                None if rest.len() == 4 => (digits(&rest[..2])?, digits(&rest[2..])?),
-                None => (digits(rest)?, 0),
-            };
-            (hours * 60 + minutes) * if sign == "-" { -60 } else { 60 }
-        }
-    };
-    Some(hour * 3600 + minute * 60 + second - ahead)
+fn noted(row: &Value, name: &str, notes: &mut RowNotes, read: Result<i64, &'static str>) -> i64 {
+    read.unwrap_or_else(|reason| {
+        notes.missing(
+            name,
+            reason,
+            fields::optional(row, name).map(fields::shown).unwrap_or_default(),
+        );
+        0
+    })
 }
 
-fn digits(text: &str) -> Option<i64> {
-    if text.is_empty() || text.len() > 4 || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+fn read(row: &Value, name: &str) -> Result<i64, &'static str> {
+    match fields::optional(row, name) {
+        None => Ok(0),
+        Some(Value::Number(number)) => whole(number).ok_or(SENSELESS).and_then(of_number),
+        Some(Value::String(text)) => of_text(text.trim()),
+        Some(_) => Err(dates::NO_DATE),
     }
-    text.parse().ok()
+}
+
+fn of_text(text: &str) -> Result<i64, &'static str> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    // Eight digits are a date (20140706) rather than a second of 1970.
+    if text.len() == 8 && dates::seconds_of(text).is_ok() {
+        return dates::seconds_of(text);
+    }
+    if let Ok(number) = text.parse::<i128>() {
+        return of_number(number);
+    }
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => of_number(number.floor() as i128),
+        _ if rating::is_missing(text) => Err(dates::NO_DATE),
+        _ => dates::seconds_of(text),
+    }
+}
+
+fn of_number(number: i128) -> Result<i64, &'static str> {
+    let unit = UNITS.iter().find(|(first, _)| number.unsigned_abs() >= first.unsigned_abs());
+    in_range(unit.map_or(number, |(_, per_second)| number.div_euclid(*per_second)))
+}
+
+fn in_range(seconds: i128) -> Result<i64, &'static str> {
+    let seconds = i64::try_from(seconds).map_err(|_| SENSELESS)?;
+    Timestamp::from_second(seconds).map(|time| time.as_second()).map_err(|_| SENSELESS)
+}
+
+/// The whole part of a number; `None` if it is not finite.
+fn whole(number: &serde_json::Number) -> Option<i128> {
+    let exact = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    exact.or_else(|| number.as_f64().filter(|n| n.is_finite()).map(|n| n.floor() as i128))
 }
 
 #[cfg(test)]
@@ -94,8 +97,8 @@ mod tests {
 
     use super::*;
 
-    fn read(value: Value) -> Result<i64, String> {
-        seconds(&json!({ "t": value }), "t")
+    fn read(value: Value) -> Result<i64, &'static str> {
+        super::read(&json!({ "t": value }), "t")
     }
 
     #[test]
@@ -103,7 +106,12 @@ mod tests {
         for value in [
             json!(1_404_649_800),
             json!(1_404_649_800_000_i64),
+            json!(1_404_649_800_999_999_i64),
+            json!(1_404_649_800_999_999_999_i64),
+            json!(1_404_649_800.25),
             json!("1404649800"),
+            json!("1404649800000000000"),
+            json!("1404649800.5"),
             json!("2014-07-06T12:30:00Z"),
             json!("2014-07-06 12:30"),
             json!("2014-07-06 12:30:00.125 +00:00"),
@@ -128,7 +136,7 @@ mod tests {
             "2015-02-29",
             "2014-07-06T24:01",
             "2014-1",
-            "06.07.2014",
+            "31.06.2014",
             "2014-07-06T99:00",
             "2014-07-06T1",
             "NaN",
@@ -136,6 +144,19 @@ mod tests {
             assert!(read(json!(text)).is_err(), "{text}");
         }
         assert!(read(json!([1])).is_err());
+        assert_eq!(read(json!(1e30)), Err(SENSELESS));
+        assert_eq!(read(json!("9".repeat(30))), Err(SENSELESS));
+    }
+
+    #[test]
+    fn fields_in_milliseconds_stay_so_however_small() {
+        let mut notes = RowNotes::default();
+        let mut read =
+            |value: Value| seconds_of_milliseconds(&json!({ "t": value }), "t", &mut notes);
+        assert_eq!(read(json!(5999)), 5);
+        assert_eq!(read(json!(-1)), -1);
+        assert_eq!(read(json!(1_404_649_800_000_i64)), 1_404_649_800);
+        assert_eq!(read(json!(1_404_649_800_000_000_i64)), 1_404_649_800);
     }
 
     proptest! {
@@ -145,8 +166,13 @@ mod tests {
         }
 
         #[test]
-        fn any_shape_of_a_date_is_a_time_or_an_error(text in "[0-9]{1,5}-[0-9]{1,3}-[0-9]{0,3}[T ]?[0-9:.]{0,9}[Z+é-]?[0-9:é]{0,5}") {
+        fn any_shape_of_a_date_is_a_time_or_an_error(text in "[0-9]{1,5}[-./]?[0-9]{1,3}[-./]?[0-9]{0,4}[T ]?[0-9:.]{0,9}[Z+é-]?[0-9:é]{0,5}") {
             let _ = read(json!(text));
+        }
+
+        #[test]
+        fn any_number_is_a_time_or_an_error(number in any::<f64>(), whole in any::<i64>()) {
+            let _ = (read(json!(number)), read(json!(whole)), read(json!(number.to_string())));
         }
     }
 }

@@ -40,6 +40,7 @@ pub fn build_index(
     options: &BuildOptions,
     progress: &dyn Progress,
 ) -> Result<(PeerIndex, usize, usize)> {
+    store.require_writable()?;
     let folder = files::folder_of(store)?;
     let lock = files::lock(&folder)?;
     let view = View::all(store);

@@ -33,6 +33,9 @@ pub struct Entry {
     /// Longest input of an encoder in tokens.
     #[serde(default)]
     pub max_tokens: Option<usize>,
+    /// Text that an encoder needs before every input, such as `query: `, for folders that state none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// Shape of a language model, for estimates of its speed.
     #[serde(default)]
     pub shape: Option<ModelShape>,

@@ -143,6 +143,7 @@ impl Catalog {
             sha256: self.hashes.sha256(&weights, progress)?,
             dir: located.folder,
             pooling: entry.pooling,
+            prompt: entry.prompt.clone(),
             max_tokens: entry.max_tokens,
         })
     }

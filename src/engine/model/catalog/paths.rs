@@ -41,7 +41,14 @@ pub(super) fn encoder(
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let name = real.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let sha256 = hashes.sha256(&path.join("model.safetensors"), progress)?;
-    Ok(EncoderFiles { name, dir: path.to_owned(), pooling: None, max_tokens: None, sha256 })
+    Ok(EncoderFiles {
+        name,
+        dir: path.to_owned(),
+        pooling: None,
+        max_tokens: None,
+        prompt: None,
+        sha256,
+    })
 }
 
 fn is_folder(path: &Path) -> Result<bool> {

@@ -77,6 +77,15 @@ pub struct ChatTemplate {
     fingerprint: String,
 }
 
+/// Form in which a template gets the text of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ContentForm {
+    /// A string.
+    Text,
+    /// A list with one part, `{"type": "text", "text": ...}`.
+    Parts,
+}
+
 /// Reason why there is no compiled template.
 #[derive(Debug)]
 enum Unusable {
@@ -150,18 +159,28 @@ impl ChatTemplate {
     /// by [`Chat::answer_start`]. Thinking is disabled if the template supports that. The date, if
     /// the template uses one, is a constant, so that the same conversation always gives the same
     /// text. If the template rejects or drops a system message, its text is put before the first
-    /// user message.
+    /// user message. If it then still drops texts, they are offered as lists of parts, which templates of
+    /// models that also see expect.
     ///
     /// # Errors
     /// There is no template, it rejects the conversation (its own message is passed on), or its
     /// output does not contain each message exactly once.
     pub fn render(&self, chat: &Chat) -> Result<Vec<Piece>> {
-        let rendered = self.render_messages(&chat.messages);
-        let mut pieces = match (rendered, with_system_folded(&chat.messages)) {
-            (Ok(pieces), _) => pieces,
-            (Err(_), Some(folded)) => self.render_messages(&folded)?,
-            (Err(error), None) => return Err(error),
-        };
+        let folded = with_system_folded(&chat.messages);
+        let mut pieces =
+            self.render_messages(&chat.messages, ContentForm::Text).or_else(|error| {
+                let folded = folded.as_deref();
+                let others = [
+                    folded.map(|messages| (messages, ContentForm::Text)),
+                    Some((chat.messages.as_slice(), ContentForm::Parts)),
+                    folded.map(|messages| (messages, ContentForm::Parts)),
+                ];
+                let mut others = others.into_iter().flatten();
+                // If nothing helps, the error for the conversation as it is says the most.
+                others
+                    .find_map(|(messages, form)| self.render_messages(messages, form).ok())
+                    .ok_or(error)
+            })?;
         if !chat.answer_start.is_empty() {
             pieces.push(Piece::Data(chat.answer_start.clone()));
         }
@@ -175,7 +194,7 @@ impl ChatTemplate {
         &self.fingerprint
     }
 
-    fn render_messages(&self, messages: &[Message]) -> Result<Vec<Piece>> {
+    fn render_messages(&self, messages: &[Message], form: ContentForm) -> Result<Vec<Piece>> {
         let environment = self.environment.as_ref().map_err(|why| match why {
             Unusable::Missing(why) => Error::NoTemplate(why.clone()),
             Unusable::Malformed(why) => Error::Chat(why.clone()),
@@ -185,7 +204,14 @@ impl ChatTemplate {
             .iter()
             .enumerate()
             .map(|(index, message)| {
-                context! { role => message.role.name(), content => placeholders.shown(index) }
+                let text = placeholders.shown(index);
+                let content = match form {
+                    ContentForm::Text => minijinja::Value::from(text),
+                    ContentForm::Parts => {
+                        minijinja::Value::from(vec![context! { type => "text", text => text }])
+                    }
+                };
+                context! { role => message.role.name(), content => content }
             })
             .collect();
         let rendered = environment

@@ -256,3 +256,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_template_that_takes_messages_apart_gets_parts() {
+    let source = "{% for m in messages %}<{{ m['role'] }}>{% for part in m['content'] %}\
+                  {% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}<assistant>";
+    let template = ChatTemplate::from_source(source, "", "");
+    let pieces =
+        template.render(&chat(&[(Role::System, "Be brief."), (Role::User, "<x> Hi")])).unwrap();
+    assert_eq!(text(&pieces), "<system>Be brief.<user><x> Hi<assistant>");
+    assert!(pieces.contains(&Piece::Data("<x> Hi".to_owned())), "{pieces:?}");
+    // A template that drops texts either way says so.
+    let deaf = ChatTemplate::from_source("{% for m in messages %}x{% endfor %}", "", "");
+    let said = deaf.render(&chat(&[(Role::User, "Hi")])).unwrap_err().to_string();
+    assert!(said.contains("0 times, expected once"), "{said}");
+}

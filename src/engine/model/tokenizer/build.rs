@@ -29,6 +29,7 @@ impl Tokenizer {
         let vocab = Vocab::read(gguf)?;
         let (model, add_bos, pre) = match kind {
             "gpt2" => {
+                check_merges(&vocab, gguf)?;
                 let pre = pretokenizer_name(gguf)?;
                 let pretokenizer = PreTokenizer::named(pre)?;
                 let add_bos = pretokenizer.family().add_bos;
@@ -155,6 +156,22 @@ fn pretokenizer_name(gguf: &Gguf) -> Result<&str> {
 
 /// Returns the BOS token if the file, or by default its family (`by_habit`), requires one at the
 /// beginning of every prompt.
+/// Refuses a BPE vocabulary with tokens of several letters and no merges that make them: every letter
+/// would be a token of its own, and the model has hardly seen such texts.
+fn check_merges(vocab: &Vocab<'_>, gguf: &Gguf) -> Result<()> {
+    let is_merged =
+        |(_, text, used): (u32, &str, Use)| used == Use::Text && text.chars().nth(1).is_some();
+    if vocab.merges.is_empty() && vocab.tokens().any(is_merged) {
+        return Err(Error::Tokenizer(format!(
+            "{}: the vocabulary has no merges (`tokenizer.ggml.merges` is missing or empty), so that texts \
+             cannot be split into its tokens. Hint: put the model's `tokenizer.json` beside the GGUF file, \
+             or convert the model again",
+            gguf.path().display()
+        )));
+    }
+    Ok(())
+}
+
 fn bos(vocab: &Vocab<'_>, by_habit: bool) -> Result<Option<u32>> {
     if !vocab.flag("tokenizer.ggml.add_bos_token").unwrap_or(by_habit) {
         return Ok(None);

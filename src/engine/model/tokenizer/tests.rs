@@ -290,3 +290,21 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+fn a_byte_pair_vocabulary_without_merges_is_refused() {
+    let text = |text: &str| Value::String(text.to_owned());
+    let gguf = |tokens: &[&str]| {
+        let tokens = tokens.iter().map(ToString::to_string).collect();
+        let bytes = Writer::new()
+            .value("tokenizer.ggml.model", text("gpt2"))
+            .value("tokenizer.ggml.pre", text("gpt-2"))
+            .value("tokenizer.ggml.tokens", Value::Strings(tokens))
+            .finish();
+        Gguf::from_bytes(bytes, Path::new("bare.gguf")).unwrap()
+    };
+    let said = Tokenizer::from_gguf(&gguf(&["a", "b", "ab"])).err().unwrap().to_string();
+    assert!(said.contains("`tokenizer.ggml.merges`") && said.contains("tokenizer.json"), "{said}");
+    let letters = Tokenizer::from_gguf(&gguf(&["a", "b"]));
+    assert!(letters.is_ok_and(|letters| letters.encode("ab").is_ok_and(|ids| ids == [0, 1])));
+}
