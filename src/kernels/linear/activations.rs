@@ -81,10 +81,10 @@ impl Quantized {
                 unsafe { quantize(isa, x, rows, digits, &mut extra[0], offsets) };
                 // The kernel of the matrix tiles reads rows.
                 #[cfg(all(target_arch = "x86_64", not(miri)))]
-                if isa.has_tiles && rows == super::int8_tiles::ROWS {
+                if isa.has_tiles && rows == super::digits::SEPARATE_ROWS {
                     // SAFETY: this task's values, whose slice was passed on and returned.
                     let values = unsafe { values.part(from * BLOCK..to * BLOCK) };
-                    super::int8_tiles::separate_rows(values);
+                    super::digits::separate_rows(values);
                 }
             };
             // Tiles per task, so that a task takes some microseconds.

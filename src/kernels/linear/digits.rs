@@ -8,6 +8,10 @@
 
 use super::format::{BLOCK, Offset};
 
+/// Rows of a tile whose values the kernel of the matrix tiles reads row by row ([`separate_rows`]).
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(super) const SEPARATE_ROWS: usize = 8;
+
 /// Output slices for digits. Corrections are indexed by the number of their offset, and empty if it
 /// is not in use.
 pub(super) struct DigitsMut<'a> {
@@ -76,6 +80,20 @@ impl Digits {
             corrections: offset.map_or(std::ptr::null(), |offset| {
                 self.corrections[offset as usize][first * offset.sums()..].as_ptr()
             }),
+        }
+    }
+}
+
+/// Reorders the values of tiles of eight rows from `[block][group][row][4]` to
+/// `[block][row][group][4]`, for the matrix tiles.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(super) fn separate_rows(values: &mut [i8]) {
+    for block in values.as_chunks_mut::<{ BLOCK * SEPARATE_ROWS }>().0 {
+        let fours = block.as_chunks_mut::<4>().0;
+        for row in 0..SEPARATE_ROWS {
+            for group in row + 1..SEPARATE_ROWS {
+                fours.swap(8 * row + group, 8 * group + row);
+            }
         }
     }
 }

@@ -17,14 +17,13 @@ use std::arch::x86_64::{
 use std::mem::MaybeUninit;
 
 use super::activations::{Quantized, Tile};
+use super::digits::SEPARATE_ROWS as ROWS;
 use super::format::{BLOCK, Offset, PANEL, QuantFormat};
 use super::scratch::scratch;
 use super::tile::{LinearJob, add_block, extra_blocks, one_tile, panel_of, store};
 use crate::amx::{INT8_HALF_SHAPES, INT8_SHAPES, Tiles, int8_block, int8_halves};
 use crate::simd::{Avx512Vnni, Simd};
 
-/// Rows of a tile that runs on matrix tiles.
-pub(crate) const ROWS: usize = 8;
 /// Panels that run together: they share the loads of the input.
 pub(crate) const INT8_PANELS: usize = 2;
 /// Bytes of a block of a panel as signed int8.
@@ -35,7 +34,7 @@ type S = Avx512Vnni;
 /// Runs a job of one or two panels.
 ///
 /// # Safety
-/// The machine has AVX-512 and matrix tiles; the contract of [`run`](super::tile::run) holds, and the
+/// The machine has AVX-512 and matrix tiles; the contract of [`run`](super::panels::run) holds, and the
 /// input was made for matrix tiles.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
 pub(super) unsafe fn panels<Q: QuantFormat>(job: &LinearJob<'_>, input: &Quantized) {
@@ -176,19 +175,6 @@ unsafe fn eight_rows<Q: QuantFormat, const PANELS: usize>(
         extra_blocks::<S, Q, ROWS>(&of_panel, input, number, offset, &mut total[panel]);
         for row in 0..ROWS {
             store::<S>(&of_panel, at.first + row, 0, total[panel][row]);
-        }
-    }
-}
-
-/// Reorders the values of tiles of eight rows from `[block][group][row][4]` to
-/// `[block][row][group][4]`.
-pub(super) fn separate_rows(values: &mut [i8]) {
-    for block in values.as_chunks_mut::<{ BLOCK * ROWS }>().0 {
-        let fours = block.as_chunks_mut::<4>().0;
-        for row in 0..ROWS {
-            for group in row + 1..ROWS {
-                fours.swap(8 * row + group, 8 * group + row);
-            }
         }
     }
 }

@@ -22,6 +22,7 @@ mod format;
 mod int8_tiles;
 mod pack;
 mod packed;
+mod panels;
 mod product;
 mod quantize;
 #[cfg(all(target_arch = "x86_64", not(miri)))]

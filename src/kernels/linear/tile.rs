@@ -12,9 +12,6 @@ use super::format::{self, BLOCK, FloatFormat, PANEL, Packing, QuantFormat};
 use crate::Isa;
 use crate::simd::{Simd, per_isa};
 
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-use super::int8_tiles;
-
 /// Panels of float weights that a tile is multiplied with at once. Two panels give enough sums to
 /// hide the latency of a multiply-add, and two multiply-adds per loaded element of the input.
 pub(crate) const FLOAT_PANELS: usize = 2;
@@ -38,7 +35,7 @@ pub(crate) struct LinearJob<'a> {
     pub(crate) packing: Packing,
     /// The first panel: `blocks` blocks of quants, then the scales.
     pub(crate) panel: *const u8,
-    /// Number of panels from there on, at most [`max_panels`].
+    /// Number of panels from there on, at most [`max_panels`](super::panels::max_panels).
     pub(crate) panels: usize,
     pub(crate) blocks: usize,
     /// Columns of the matrix: the distance between rows of a float input.
@@ -70,48 +67,6 @@ impl LinearJob<'_> {
     }
 }
 
-/// Returns the maximum number of panels of a job.
-pub(crate) fn max_panels(packing: Packing, isa: Isa) -> usize {
-    if packing.is_float() {
-        return FLOAT_PANELS;
-    }
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if isa.has_tiles {
-        return int8_tiles::INT8_PANELS;
-    }
-    let _ = isa;
-    1
-}
-
-/// Runs a job.
-///
-/// # Safety
-/// The panels are packed as `packing` with `blocks` blocks; the tiles were cut for the instruction
-/// set, and the input was made for them; the panels' results of all tiles' rows may be written.
-pub(crate) unsafe fn run(isa: Isa, job: &LinearJob<'_>) {
-    match job.packing {
-        Packing::F32 => float_panel::<format::F32>(isa, job),
-        Packing::F16 => float_panel::<format::F16>(isa, job),
-        Packing::Bf16 => float_panel::<format::Bf16>(isa, job),
-        Packing::Q4_0 => quant_panels::<format::Q4_0>(isa, job),
-        Packing::Q4_1 => quant_panels::<format::Q4_1>(isa, job),
-        Packing::Q5_0 => quant_panels::<format::Q5_0>(isa, job),
-        Packing::Q5_1 => quant_panels::<format::Q5_1>(isa, job),
-        Packing::Q8_0 => quant_panels::<format::Q8_0>(isa, job),
-        Packing::Q4K => quant_panels::<format::Q4K>(isa, job),
-        Packing::Q5K => quant_panels::<format::Q5K>(isa, job),
-        Packing::Q6K => quant_panels::<format::Q6K>(isa, job),
-    }
-}
-
-unsafe fn quant_panels<Q: QuantFormat>(isa: Isa, job: &LinearJob<'_>) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if let (true, LinearInput::Quantized(input)) = (isa.has_tiles, job.input) {
-        return int8_tiles::panels::<Q>(job, input);
-    }
-    panel::<Q>(isa, job);
-}
-
 /// Returns the maximum number of rows of a tile on an instruction set.
 pub(crate) fn max_rows(isa: Isa) -> usize {
     // SAFETY: the kernel reads a constant.
@@ -119,8 +74,14 @@ pub(crate) fn max_rows(isa: Isa) -> usize {
 }
 
 per_isa! { unsafe fn rows_of() -> usize = rows_constant; }
-per_isa! { unsafe fn panel<Q: QuantFormat>(job: &LinearJob<'_>) = all_tiles; }
-per_isa! { unsafe fn float_panel<T: FloatFormat>(job: &LinearJob<'_>) = all_float_tiles; }
+per_isa! {
+    /// Multiplies a panel of quantized weights.
+    pub(super) unsafe fn quant_panel<Q: QuantFormat>(job: &LinearJob<'_>) = all_tiles;
+}
+per_isa! {
+    /// Multiplies panels of float weights.
+    pub(super) unsafe fn float_panels<T: FloatFormat>(job: &LinearJob<'_>) = all_float_tiles;
+}
 
 #[inline(always)]
 unsafe fn rows_constant<S: Simd>() -> usize {
