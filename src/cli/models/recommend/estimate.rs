@@ -217,12 +217,19 @@ impl Correction {
     pub(super) const NONE: Self = Self { prompt: 1.0, step: 1.0 };
 }
 
+/// Largest ratio of the sizes of two files of which one corrects the other. What a small model spends
+/// on the steps of its layers says little about a large one.
+const SIMILAR: f64 = 4.0;
+
 /// Returns the correction by the measured model whose file has the most similar size; none if no
-/// model was measured. Of several, `measured` has size and correction.
+/// model of similar size was measured. Of several, `measured` has size and correction.
 pub(super) fn nearest(measured: &[(u64, Correction)], file_bytes: u64) -> Option<Correction> {
     let ratio = |bytes: u64| (bytes.max(1) as f64 / file_bytes.max(1) as f64).ln().abs();
-    let nearest = measured.iter().min_by(|a, b| ratio(a.0).total_cmp(&ratio(b.0)));
-    nearest.map(|(_, correction)| *correction)
+    measured
+        .iter()
+        .filter(|(bytes, _)| ratio(*bytes) <= SIMILAR.ln())
+        .min_by(|a, b| ratio(a.0).total_cmp(&ratio(b.0)))
+        .map(|(_, correction)| *correction)
 }
 
 #[cfg(test)]
@@ -341,8 +348,11 @@ mod tests {
     fn the_model_of_the_nearest_size_corrects() {
         let correction = |factor| Correction { prompt: factor, step: factor };
         let measured = [(100, correction(1.0)), (1000, correction(2.0))];
-        for (bytes, factor) in [(50, 1.0), (300, 1.0), (330, 2.0), (9000, 2.0)] {
+        for (bytes, factor) in [(50, 1.0), (300, 1.0), (330, 2.0), (3900, 2.0)] {
             assert_eq!(nearest(&measured, bytes), Some(correction(factor)), "{bytes}");
+        }
+        for bytes in [20, 9000] {
+            assert_eq!(nearest(&measured, bytes), None, "{bytes}");
         }
         assert_eq!(nearest(&[], 5), None);
     }

@@ -12,7 +12,7 @@ use crate::cli::bench::decoding::{prefill, write_one};
 use crate::cli::context::Context;
 
 /// Tokens of the measured prompt.
-const PROMPT: usize = 512;
+const PROMPT: usize = 256;
 /// Tokens that are decoded between two looks at the clock.
 const STEPS: usize = 8;
 

@@ -33,7 +33,8 @@ use probe::ProbeOptions;
         models folder, and the seconds that a text is expected to take with `idiolect` and with \
         `dpl`, without loading the model. No model is needed: the kernels run on random weights. \
         Models that are on this machine are measured themselves, the largest first, while time is \
-        left, and correct the estimates of the others.\n\n\
+        left, and correct the estimates of others with files from a quarter to four times as \
+        large.\n\n\
         The recommended model is the largest one under an open licence that fits and writes a text \
         with `idiolect` within --within seconds; if none is fast enough, the fastest that fits. \
         Memory is the file, the limit of the KV caches (--kv-budget) and 250 MB. A text is a review \

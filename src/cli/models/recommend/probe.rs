@@ -7,6 +7,7 @@ use candle_core::{Device, Module, Tensor};
 use idiolect::kernels::attention::{
     AttentionSequence, AttentionSettings, KV_BLOCK_SIZE, KvPrecision, KvShape, attend,
 };
+use idiolect::kernels::linear::{ProductRows, forward_many};
 use idiolect::kernels::{Isa, PackedLinear, Pool};
 use idiolect::progress::Progress;
 
@@ -173,7 +174,7 @@ enum ProbeMatrix {
 
 /// Rows that matrices are multiplied with, `[rows, width]`.
 enum ProbeInput {
-    Rows(Vec<f32>, usize),
+    Rows(Vec<f32>, ProductRows),
     Tensor(Tensor),
 }
 
@@ -196,7 +197,10 @@ impl ProbeKernels {
     fn input(&self, rows: usize, width: usize) -> anyhow::Result<ProbeInput> {
         let values: Vec<f32> = (0..rows * width).map(|i| (i % 17) as f32 / 17.0 - 0.5).collect();
         Ok(match self {
-            Self::Cpu(..) => ProbeInput::Rows(values, rows),
+            Self::Cpu(..) => {
+                let n_prompt = if rows == MANY { rows } else { 0 };
+                ProbeInput::Rows(values, ProductRows { n: rows, n_prompt })
+            }
             Self::Candle(device) => {
                 ProbeInput::Tensor(Tensor::from_vec(values, (rows, width), device)?)
             }
@@ -206,8 +210,8 @@ impl ProbeKernels {
     fn product(&self, matrix: &ProbeMatrix, input: &ProbeInput) -> anyhow::Result<()> {
         match (self, matrix, input) {
             (Self::Cpu(_, pool), ProbeMatrix::Packed(matrix), ProbeInput::Rows(x, rows)) => {
-                let mut y = vec![0.0; rows * matrix.rows()];
-                matrix.forward(x, *rows, &mut y, pool)?;
+                let mut y = vec![0.0; rows.n * matrix.rows()];
+                forward_many(&[matrix], x, *rows, &mut [&mut y], pool)?;
                 std::hint::black_box(&y);
             }
             (Self::Candle(_), ProbeMatrix::Candle(matrix), ProbeInput::Tensor(x)) => {
