@@ -102,7 +102,7 @@ fn instructions() -> Vec<&'static str> {
                 .collect()
         };
     }
-    let mut names = found!(
+    let mut names: Vec<_> = found!(
         "sse4.1",
         "fma",
         "f16c",
