@@ -13,7 +13,8 @@ use candle_core::Device;
 use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::decoder::{
-    BatchRows, CandleDecoder, CpuDecoder, Decoder, DecoderOptions, KvCache, WeightPrecision,
+    BatchRows, CandleDecoder, CpuDecoder, Decoder, DecoderOptions, KvCache, RowKind,
+    WeightPrecision,
 };
 use idiolect::model::gguf::Gguf;
 
@@ -85,8 +86,8 @@ fn prefill<D: Decoder>(decoder: &D, n: usize) -> KvCache<D::Layout> {
     let tokens: Vec<u32> = (0..n as u32).map(|i| (i * i * 31 + i * 7) % 40_000).collect();
     let mut cache = decoder.empty_cache();
     for chunk in tokens.chunks(256) {
-        let hidden =
-            decoder.forward(&mut [BatchRows { tokens: chunk, cache: &mut cache }]).unwrap();
+        let rows = BatchRows { tokens: chunk, kind: RowKind::Prompt, cache: &mut cache };
+        let hidden = decoder.forward(&mut [rows]).unwrap();
         if cache.len() == n {
             let last = chunk.len() as u32 - 1;
             decoder.logits(&hidden, &[last], &mut Vec::new()).unwrap();
@@ -97,8 +98,10 @@ fn prefill<D: Decoder>(decoder: &D, n: usize) -> KvCache<D::Layout> {
 
 fn decode<D: Decoder>(decoder: &D, caches: &mut [KvCache<D::Layout>]) {
     let rows: Vec<u32> = (0..caches.len() as u32).collect();
-    let mut batch: Vec<BatchRows<'_, D::Layout>> =
-        caches.iter_mut().map(|cache| BatchRows { tokens: &[17], cache }).collect();
+    let mut batch: Vec<BatchRows<'_, D::Layout>> = caches
+        .iter_mut()
+        .map(|cache| BatchRows { tokens: &[17], kind: RowKind::Text, cache })
+        .collect();
     let hidden = decoder.forward(&mut batch).unwrap();
     decoder.logits(&hidden, &rows, &mut Vec::new()).unwrap();
 }

@@ -1,7 +1,7 @@
 //! Compares every format on every instruction set of this machine with the plain one, bit for bit,
 //! and with candle's dequantized weights within the error bound of int8 activations.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
