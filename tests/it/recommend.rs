@@ -116,18 +116,21 @@ fn if_nothing_is_fast_enough_the_fastest_is_named() {
 }
 
 #[test]
-fn an_installed_model_is_measured_and_corrects_the_others() {
+fn an_installed_model_is_measured_and_corrects_those_of_similar_size() {
     let sandbox = sandbox();
     let gguf = Tiny::new("llama").bytes();
     sandbox.write("models/mine.toml", entry("mine", "0.1M", gguf.len(), TINY));
+    sandbox.write("models/thrice.toml", entry("thrice", "0.3M", 3 * gguf.len(), TINY));
     sandbox.write("models/mine.gguf", gguf);
     let asked = ["--device", "cpu", "--quiet", "--kv-budget", "1", "models", "recommend"];
     let report = run(&sandbox, &[&asked[..], &["--seconds", "1.9", "--json"]].concat()).json();
     let mine = row(&report, "mine");
     assert_eq!((&mine["installed"], &mine["fits"]), (&true.into(), &true.into()), "{mine}");
     assert_eq!(mine["seconds"]["basis"], "measured", "{mine}");
-    let other = row(&report, "smollm2-135m-instruct");
-    assert_eq!(other["seconds"]["basis"], "corrected", "{other}");
+    for (name, basis) in [("thrice", "corrected"), ("smollm2-135m-instruct", "estimated")] {
+        let other = row(&report, name);
+        assert_eq!(other["seconds"]["basis"], basis, "{other}");
+    }
 }
 
 #[test]
