@@ -107,7 +107,12 @@ pub(crate) async fn score(
 ) -> Result<(), ApiError> {
     let lm = &app.models()?.lm;
     let asked = prompts.iter().map(|prompt| {
-        let mut scores = app.scores.known(&prompt.ids, n_top);
+        // Scores after a shorter prompt are those of this text only if it does not matter where the
+        // prompt ends.
+        let mut scores = match lm.separates_prompts() {
+            true => Vec::new(),
+            false => app.scores.known(&prompt.ids, n_top),
+        };
         let (known, others) = prompt.ids.split_at(scores.len() + 1);
         let request = ScoreRequest {
             top: Some(n_top),

@@ -14,8 +14,8 @@ use idiolect_core::corpus::{Item, Review, Store};
 use idiolect_core::methods::MethodOptions;
 use idiolect_core::task::Task;
 use idiolect_engine::encoder::testing::tiny_encoder;
-use idiolect_engine::lm::Lm;
 use idiolect_engine::lm::tiny::Tiny;
+use idiolect_engine::lm::{Isa, Lm};
 use serde_json::{Value, json};
 
 use crate::{PersonalSettings, ServedModels, Server, ServerOptions};
@@ -30,9 +30,11 @@ struct World {
     _folder: tempfile::TempDir,
 }
 
-/// A model whose window has room for the prompts of methods; each byte is a token.
+/// A model whose window has room for the prompts of methods; each byte is a token. Its scores do not
+/// depend on where a prompt ends.
 fn tiny_lm() -> Lm {
-    Tiny { context: 16_384, ..Tiny::new("llama") }.lm()
+    let isa = Isa::available().into_iter().find(|isa| !isa.has_prompt_products());
+    Tiny { context: 16_384, ..Tiny::new("llama") }.lm_on(isa.unwrap())
 }
 
 fn personal_settings(store: &std::path::Path) -> PersonalSettings {

@@ -76,6 +76,7 @@ pub(super) struct LmShared {
     pub(super) context: usize,
     /// Instruction set of the kernels.
     pub(super) isa: Isa,
+    separates_prompts: bool,
     n_weights: u64,
     /// Token that replaces an empty prompt.
     start_token: Option<u32>,
@@ -157,6 +158,7 @@ impl Lm {
         let end_token = named("tokenizer.ggml.eos_token_id");
         let start_token = named("tokenizer.ggml.bos_token_id").or(end_token);
         let context = decoder.config().context;
+        let separates_prompts = decoder.separates_prompts();
         let fingerprint = {
             let mut hash = Sha256::new();
             hash.update(files.sha256.as_bytes());
@@ -167,7 +169,7 @@ impl Lm {
             }
             // Prompts have other bits with matrix tiles; else all instruction sets of the CPU give
             // the same. A GPU gives others.
-            if decoder.separates_prompts() {
+            if separates_prompts {
                 hash.update(b"prompts in bf16");
             }
             if !options.device.is_cpu() {
@@ -204,6 +206,7 @@ impl Lm {
                 path: files.gguf.clone(),
                 context,
                 isa: options.isa,
+                separates_prompts,
                 n_weights: gguf.n_weights(),
                 start_token,
                 end_token,
@@ -240,6 +243,13 @@ impl Lm {
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.shared.fingerprint
+    }
+
+    /// Whether the score of a text's token depends on where the prompt before it ends, in the last
+    /// digits: prompts are computed otherwise than texts (matrix tiles).
+    #[must_use]
+    pub fn separates_prompts(&self) -> bool {
+        self.shared.separates_prompts
     }
 
     /// Maximum number of tokens of a sequence.

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::decoder::{DecoderFamily, NormPlacement, QueryKeyNorm};
-use super::{Lm, LoadOptions};
+use super::{Isa, Lm, LoadOptions};
 use crate::model::LmFiles;
 use crate::model::gguf::Gguf;
 use crate::model::gguf::Value;
@@ -80,11 +80,16 @@ impl Tiny {
 
     /// Starts the model.
     pub fn lm(&self) -> Lm {
+        self.lm_on(Isa::detect())
+    }
+
+    /// Starts the model on an instruction set.
+    pub fn lm_on(&self, isa: Isa) -> Lm {
         let folder = tempfile::tempdir().unwrap();
         let gguf = folder.path().join("tiny.gguf");
         std::fs::write(&gguf, self.bytes()).unwrap();
         let files = LmFiles { name: "tiny".into(), gguf, tokenizer: None, sha256: "0".repeat(64) };
-        Lm::load(&files, &LoadOptions { threads: 1, ..LoadOptions::default() }).unwrap()
+        Lm::load(&files, &LoadOptions { threads: 1, isa, ..LoadOptions::default() }).unwrap()
     }
 
     pub fn gguf(&self) -> Gguf {
