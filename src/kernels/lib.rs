@@ -2,7 +2,8 @@
 //!
 //! Every kernel is written once over vectors of sixteen lanes (`simd`) and compiled for each
 //! [`Isa`]; the plain one uses ordinary arrays as vectors. The order of a sum is the same on all
-//! instruction sets, so all give the same bits. An element of a result depends neither on the other
+//! instruction sets, so all give the same bits, but for products of prompts with matrix tiles
+//! ([`linear::ProductRows`]). An element of a result depends neither on the other
 //! rows of a batch nor on the number of threads.
 //!
 //! | what | where |

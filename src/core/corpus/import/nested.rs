@@ -74,7 +74,7 @@ fn pointer(path: &str) -> String {
     path.split('.').map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect()
 }
 
-/// Where else the field `name` is in a row, for the message that it is missing; empty if nowhere.
+/// The other place of the field `name` in a row, for the message that it is missing; empty if nowhere.
 pub(super) fn hint(row: &Value, name: &str) -> String {
     let within = |value: &Value| match value {
         Value::Object(object) => object.contains_key(name),
