@@ -17,6 +17,7 @@ mod generated;
 mod method;
 mod negative_examples;
 mod options;
+mod portable;
 mod prepared;
 mod retrieval;
 mod run;
@@ -71,6 +72,7 @@ pub use idiolect::{
 pub use idiolect_metrics::Bm25;
 pub use method::Method;
 pub use options::{History, MethodOptions, SamplingOverrides, ScpOptions};
+pub use portable::{PortableProfile, portable_bias, portable_profile};
 pub use prepared::{Given, PreparedPrompt};
 pub use run::{stages, table};
 pub use settings::SettingsError;

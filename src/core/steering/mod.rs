@@ -21,7 +21,7 @@ pub use length_prior::{LengthBackground, LengthPrior};
 pub use ngram_blocklist::NgramBlocklist;
 pub use ngram_cache::{CACHE_PRIOR, NgramCache};
 pub use observed::{DistributionRecorder, ObservedPosition, ObservedPositions, POWERS};
-pub use unigrams::{LogitBias, UnigramCounts, bias_of_counts};
+pub use unigrams::{LogitBias, SparseBias, UnigramCounts, bias_of_counts};
 pub use vocabulary::Vocabulary;
 
 use std::sync::Arc;

@@ -121,3 +121,38 @@ fn a_steering_reads_back_as_it_was_written() {
         assert_eq!(serde_json::from_str::<Contrast>(&text).unwrap(), contrast, "{text}");
     }
 }
+
+#[test]
+fn a_sparse_bias_changes_probabilities_as_the_whole_one_does() {
+    let mut own = UnigramCounts::new(6);
+    let mut others = UnigramCounts::new(6);
+    for (id, n) in [(0, 9), (1, 1), (4, 2)] {
+        own.add(id, n);
+    }
+    for (id, n) in [(0, 20), (1, 40), (2, 30), (3, 5), (5, 1)] {
+        others.add(id, n);
+    }
+    let bias = own.against(&others, 50.0);
+    let sparse = bias.sparse(0.5, 9);
+    // Tokens that the user never wrote need no entry.
+    let mut ids: Vec<u32> = sparse.entries.iter().map(|(id, _)| *id).collect();
+    assert!(sparse.entries.is_sorted_by(|(_, a), (_, b)| a >= b), "{sparse:?}");
+    ids.sort_unstable();
+    assert_eq!((ids, sparse.n_left_out), (vec![0, 1, 4], 0));
+
+    let logits = [1.0_f32, 0.5, -2.0, 0.0, 3.0, -1.0];
+    let softmax = |scores: [f32; 6]| {
+        let total: f32 = scores.iter().map(|score| score.exp()).sum();
+        scores.map(|score| score.exp() / total)
+    };
+    let mut whole = logits;
+    whole.iter_mut().zip(&*bias.values()).for_each(|(score, x)| *score += 0.5 * x);
+    let mut few = logits;
+    sparse.entries.iter().for_each(|(id, x)| few[*id as usize] += x);
+    for (a, b) in softmax(whole).into_iter().zip(softmax(few)) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
+    let cut = bias.sparse(0.5, 1);
+    assert_eq!((cut.entries[..].to_vec(), cut.n_left_out), (vec![sparse.entries[0]], 2));
+    assert_eq!(bias.sparse(1e6, 1).entries[0].1, 100.0);
+}
