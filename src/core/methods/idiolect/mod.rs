@@ -42,7 +42,7 @@ pub use statements::{measured_differences, stated_profile};
 pub use strengths::CorpusStrengths;
 
 use super::{MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result};
-use super::{completion, intsum, rag};
+use super::{completion, intsum, rag, summaries};
 use crate::client::Steered;
 use crate::corpus::ReviewId;
 use crate::difference::statements::{StatementProfile, StatementStatus, revisions};
