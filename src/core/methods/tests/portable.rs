@@ -53,6 +53,6 @@ fn a_portable_profile_without_texts_or_statements_has_the_instructions() {
     assert_eq!((made.n_texts, made.messages.len()), (0, 1));
     assert!(!made.system_prompt.contains("text-ann") && !made.system_prompt.contains("\n-"));
     assert_eq!(made.system_prompt, made.messages[0].content);
-    let unknown = portable_profile(&world.inputs(), "nobody", &world.options(), &[]);
-    assert!(block_on(unknown).is_err());
+    let (inputs, options) = (world.inputs(), world.options());
+    assert!(block_on(portable_profile(&inputs, "nobody", &options, &[])).is_err());
 }
