@@ -156,3 +156,36 @@ fn a_sparse_bias_changes_probabilities_as_the_whole_one_does() {
     assert_eq!((cut.entries[..].to_vec(), cut.n_left_out), (vec![sparse.entries[0]], 2));
     assert_eq!(bias.sparse(1e6, 1).entries[0].1, 100.0);
 }
+
+#[test]
+fn a_scaled_steering_goes_from_the_users_prompt_to_the_steering_and_beyond() {
+    let (u, z, p) = (logs(U), logs(Z), logs(P));
+    let prompts: [&[f32]; 3] = [&u, &z, &p];
+    let peers = PeerContrast { a: 1.2, b: 0.5, plausible: 0.0, divergence: 0.0, ramp: 0 };
+    for contrast in [
+        Contrast::None,
+        Contrast::ContextSteering { strength: 0.5 },
+        Contrast::Plausible { strength: 0.1, plausible: 0.25, outside: None },
+        Contrast::TopK { k: 2, weight: 0.8, outside: None },
+        Contrast::Peers(peers),
+    ] {
+        let (mut own, mut others) = (UnigramCounts::new(4), UnigramCounts::new(4));
+        own.add(0, 6);
+        others.add(1, 7);
+        let steering = Steering {
+            contrast,
+            power: Some(0.5),
+            lexical: Some((0.5, own.against(&others, 20.0))),
+            phrases: Some((0.4, NgramCache::of_tokens(&[vec![0, 1]]))),
+            ..Steering::default()
+        };
+        assert_eq!(steering.scaled(1.0), steering);
+        let none = combined(&steering.scaled(0.0), &prompts, 1);
+        let shift = none[0] - u[0];
+        assert!(near(none.map(|x| x - shift), u), "{contrast:?}: {none:?}");
+        assert_ne!(steering.scaled(2.0).key(), steering.key());
+        let most = steering.scaled(3.0);
+        assert!(most.phrases.is_some_and(|(share, _)| share == MAX_SHARE));
+        assert!(combined(&most, &prompts, 1).iter().all(|score| !score.is_nan()));
+    }
+}
