@@ -4,6 +4,7 @@
 
 mod attacks;
 mod client;
+mod page;
 mod personal;
 mod plain;
 mod responses;
