@@ -11,7 +11,7 @@ const en = {
   nothingLeaves: 'Nothing leaves this machine.',
   nothingLeavesMore:
     'The page, the models and the texts are all here: the page asks only the server that it came from, and the server opens no connection.',
-  served: (lm: string, store: string) => `${lm} · ${store}`,
+  held: (users: string, items: string, reviews: string) => `${users} people, ${items} items, ${reviews} texts`,
   noStore: 'no store',
   readOnly: 'read only',
 
@@ -70,7 +70,7 @@ const en = {
     export: 'Export',
     forget: 'Forget …',
     apart: 'Apart from others',
-    apartLead: (n: string) => `Counted in their texts and in those of ${n} others about the same items.`,
+    apartLead: (n: string) => `Counted in their texts and in ${n} texts of others about the same items.`,
     apartLeadPlain: 'Counted in their texts and in those of others about the same items.',
     shown: 'Shown to the model',
     unverified: 'Measured, not verified',
@@ -126,7 +126,7 @@ const en = {
     kinds: {
       reviews: 'texts', vectors: 'vectors', derived: 'texts and profiles made from them', answers: 'answers of the model',
       index: 'entry in the index', profile_edits: 'edits of the profile', edits: 'edits of the profile', users: 'name',
-      splits: 'held-out marks', items: 'items nobody else wrote about', messages: 'messages', layouts: 'place on the map', map: 'place on the map',
+      splits: 'held-out marks', split_rows: 'held-out marks', profile_versions: 'versions of the profile', items: 'items nobody else wrote about', messages: 'messages', layouts: 'place on the map', map: 'place on the map',
     } as Record<string, string>,
     type: (user: string) => `Type ${user} to confirm`,
     do: 'Forget for good',
@@ -158,7 +158,7 @@ const en = {
     alone: 'stands for nobody else',
     similarity: 'similarity to the person',
     noClusters: 'Nobody else wrote about this item, so there is nobody to compare with.',
-    dropped: (n: number) => (n === 1 ? 'One person in this person’s own group was left out.' : `${n} people in this person’s own group were left out.`),
+    dropped: (n: number) => (n === 1 ? 'one person in this person’s own group was left out' : `${n} people in this person’s own group were left out`),
     anchor: { 'own-review': 'measured from their own text on this item', 'own-mean': 'measured from the mean of their texts', candidates: 'measured from the middle of all texts' } as Record<string, string>,
   },
 
@@ -286,7 +286,7 @@ const de: Strings = {
   nothingLeaves: 'Nichts verlässt diesen Rechner.',
   nothingLeavesMore:
     'Seite, Modelle und Texte sind alle hier: Die Seite fragt nur den Server, von dem sie kommt, und der Server öffnet keine Verbindung.',
-  served: (lm, store) => `${lm} · ${store}`,
+  held: (users, items, reviews) => `${users} Menschen, ${items} Dinge, ${reviews} Texte`,
   noStore: 'kein Speicher',
   readOnly: 'nur lesbar',
 
@@ -345,7 +345,7 @@ const de: Strings = {
     export: 'Ausgeben',
     forget: 'Vergessen …',
     apart: 'Anders als andere',
-    apartLead: (n) => `Gezählt in ihren Texten und denen von ${n} anderen über dieselben Dinge.`,
+    apartLead: (n) => `Gezählt in ihren Texten und in ${n} Texten anderer über dieselben Dinge.`,
     apartLeadPlain: 'Gezählt in ihren Texten und denen von anderen über dieselben Dinge.',
     shown: 'Sieht das Modell',
     unverified: 'Gemessen, nicht geprüft',
@@ -401,7 +401,7 @@ const de: Strings = {
     kinds: {
       reviews: 'Texte', vectors: 'Vektoren', derived: 'daraus gemachte Texte und Profile', answers: 'Antworten des Modells',
       index: 'Eintrag im Index', profile_edits: 'Änderungen am Profil', edits: 'Änderungen am Profil', users: 'Name',
-      splits: 'Zurückhaltungen', items: 'Dinge, über die sonst niemand schrieb', messages: 'Nachrichten', layouts: 'Ort auf der Karte', map: 'Ort auf der Karte',
+      splits: 'Zurückhaltungen', split_rows: 'Zurückhaltungen', profile_versions: 'Versionen des Profils', items: 'Dinge, über die sonst niemand schrieb', messages: 'Nachrichten', layouts: 'Ort auf der Karte', map: 'Ort auf der Karte',
     } as Record<string, string>,
     type: (user) => `Zur Bestätigung ${user} eintippen`,
     do: 'Endgültig vergessen',
@@ -433,7 +433,7 @@ const de: Strings = {
     alone: 'steht für niemand anderen',
     similarity: 'Ähnlichkeit zum Menschen',
     noClusters: 'Niemand sonst schrieb über dieses Ding, also gibt es niemanden zum Vergleichen.',
-    dropped: (n) => (n === 1 ? 'Ein Mensch aus der eigenen Gruppe dieses Menschen blieb außen vor.' : `${n} Menschen aus der eigenen Gruppe dieses Menschen blieben außen vor.`),
+    dropped: (n) => (n === 1 ? 'ein Mensch aus der eigenen Gruppe blieb außen vor' : `${n} Menschen aus der eigenen Gruppe blieben außen vor`),
     anchor: { 'own-review': 'gemessen vom eigenen Text über dieses Ding', 'own-mean': 'gemessen vom Mittel der eigenen Texte', candidates: 'gemessen von der Mitte aller Texte' } as Record<string, string>,
   },
 

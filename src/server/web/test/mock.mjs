@@ -48,7 +48,7 @@ export function hostileCorpus() {
     'line\nline\n\n\n  indented\ttab \u0000\u0007\u001b[31m red',
     '\ud83d\udc69\u200d\ud83d\udc69\u200d\ud83d\udc67 emoji \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 \u4f60\u597d',
   ];
-  const users = [name, '..', 'a b/c?d#e', '\u202Enimda', 'x'.repeat(200), 'constructor'];
+  const users = [name, '...', 'a b/c?d#e', '\u202Enimda', 'x'.repeat(200), 'constructor'];
   const reviews = users.flatMap((user, u) => texts.map((text, i) => ({
     id: u * 10 + i + 1, user, item: ids[(u + i) % 2], rating: (i % 5) + 1, title: i % 2 ? '<h1>title</h1>' : '', text, time: i === 0 ? 0 : 1.6e9 + i * 1e7,
   })));
@@ -201,6 +201,7 @@ export async function startMock(options = {}) {
     }
     if (kind === 'users') {
       const own = reviewsOf(id);
+      if (part === 'neighbours' && plane) return { user: id, neighbours: plane.users.slice(0, 8) };
       if (own.length === 0) return failure(404, 'the user is not in the store', 'user_unknown');
       if (!part && method === 'GET') return { user: id, reviews: own.map((r) => ({ ...r, item_title: item(r.item)?.title ?? '' })) };
       if (!part && method === 'DELETE') {
@@ -208,7 +209,7 @@ export async function startMock(options = {}) {
         await sleep(300);
         return { user: id, removed: { reviews: own.length, vectors: own.length, derived: 14, index: 1 }, remains: ['reports of evaluations that were written to files', 'exports that were saved'], took_s: 0.34 };
       }
-      if (part === 'forget') return { user: id, counts: { reviews: own.length, vectors: own.length, derived: 14, profile_edits: (edits.get(id) ?? []).length, index: 1 } };
+      if (part === 'forget') return { user: id, would_remove: { reviews: own.length, vectors: own.length, derived: 14, split_rows: 0, profile_versions: (edits.get(id) ?? []).length, items: 0, index: 1 }, remains: [] };
       if (part === 'neighbours') return { user: id, neighbours: near(id, Number(q.get('k') ?? 10)) };
       if (part === 'export') return { user: id, reviews: own };
       if (part === 'profile' && method === 'GET') return profile(id);
@@ -254,7 +255,7 @@ export async function startMock(options = {}) {
       const others = live().filter((r) => r.item === key && r.user !== user);
       const k = Math.min(4, others.length);
       const groups = Array.from({ length: k }, (_, c) => others.filter((_, i) => i % k === c));
-      return { user, item: key, k: 4, seed: 42, compared_with: 'own-review', candidates: others.length, dropped: 1, representatives: groups.map((g, c) => ({ ...g[0], cluster: c, cluster_size: g.length, similarity: 0.35 + 0.6 * draw(g[0].user + user) })), clusters: groups.map((g) => ({ size: g.length, members: g.map((r) => r.user), representative: g[0].user })) };
+      return { user, item: key, k: 4, seed: 42, compared_with: 'own-review', candidates: others.length, dropped: 1, representatives: groups.map((g, c) => ({ ...g[0], cluster: c, cluster_size: g.length, similarity: 0.35 + 0.6 * draw(g[0].user + user) })), clusters: [...groups.map((g) => ({ size: g.length, members: g.map((r) => r.user), representative: g[0].user, own: false })), { size: 1, members: [user], representative: null, own: true }] };
     }
     if (kind === 'write') {
       if (body.user === 'nobody') return failure(400, 'there is no user `nobody`', 'user_unknown', 'user');
@@ -284,7 +285,7 @@ export async function startMock(options = {}) {
       return null;
     }
     if (kind === 'guess' && method === 'GET') {
-      if (names().length < 2) return failure(404, 'fewer than two users have four texts');
+      if (names().length < 2) return failure(404, 'no two users have four texts of 40 characters', 'no_question');
       const seed = Number(q.get('seed') ?? 1);
       const all = names();
       const [a, b] = [all[seed % all.length], all[(seed + 1 + (seed % (all.length - 1))) % all.length]];

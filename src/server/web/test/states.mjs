@@ -96,13 +96,13 @@ export async function checkStates(browser, findings, out) {
     await pinned.getByRole('button', { name: 'Reword' }).click();
     await page.getByLabel('Statement in your words').fill('Measures everything twice.');
     await page.getByRole('button', { name: 'Save' }).click();
-    await sees(page, 'Measures everything twice.');
+    await page.getByRole('heading', { name: 'Measures everything twice.' }).waitFor();
     await page.getByRole('button', { name: /Add a statement/ }).click();
     await page.getByLabel('What is true of this person').fill('Writes to water companies.');
     await page.screenshot({ path: join(out, 'state-adding.png'), fullPage: true });
     await checkAxe(page, findings, 'state-adding');
     await page.getByRole('button', { name: 'Add a statement' }).click();
-    await sees(page, 'Writes to water companies.');
+    await page.getByRole('heading', { name: 'Writes to water companies.' }).waitFor();
     await page.getByText('version 3').click();
     await sees(page, 'reworded: Measures everything twice.');
     await page.getByRole('button', { name: 'Undo' }).click();

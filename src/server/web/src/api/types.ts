@@ -153,7 +153,9 @@ export interface Representative extends Review {
 export interface Cluster {
   size: number;
   members: string[];
-  representative: string;
+  /** `null` for the person's own group. */
+  representative: string | null;
+  own?: boolean;
 }
 
 export interface Representatives {

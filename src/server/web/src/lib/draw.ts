@@ -1,6 +1,7 @@
 /** Draws the map on a canvas. */
 
 import { Boxes, type Points } from './layout';
+import { Raster, rgb } from './raster';
 
 /** Colours of the page, read from its style sheet. */
 export interface Colours {
@@ -34,6 +35,9 @@ export interface Scene {
 const NAMES = 60;
 const CONSIDERED = 600;
 const PALE = 0.16;
+/** Number of points from which they are drawn as pixels instead of paths. */
+const DENSE = 1500;
+const raster = new Raster();
 
 /** Draws a scene; `scale` is the number of device pixels of a pixel. */
 export function draw(context: CanvasRenderingContext2D, scene: Scene, scale: number): void {
@@ -46,30 +50,36 @@ export function draw(context: CanvasRenderingContext2D, scene: Scene, scale: num
     (points.x[i] ?? 0) * zoom.k + zoom.x,
     (points.y[i] ?? 0) * zoom.k + zoom.y,
   ];
-  const isDimmed = lit !== null;
   const visible: number[] = [];
-  // The largest are drawn first, so that small ones lie above them.
+  const isDense = count > DENSE;
+  const strong = (lit === null ? 1 : 0.25) * (isDense ? 0.6 : 0.78);
+  const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
+  if (isDense) raster.begin(wide, high);
   context.fillStyle = colours.accent;
   context.strokeStyle = colours.paper;
-  const isDense = count > 3000;
-  const strong = (isDimmed ? 0.25 : 1) * (isDense ? 0.55 : 0.78);
-  context.globalAlpha = strong;
   context.lineWidth = 1;
+  // The largest are drawn first, so that small ones lie above them.
   for (let rank = 0; rank < count; rank += 1) {
     const i = points.order[rank] ?? 0;
     const [x, y] = at(i);
     const r = (points.radius[i] ?? 1) * grow;
     if (x < -r || y < -r || x > width + r || y > height + r) continue;
     if (visible.length < CONSIDERED) visible.push(i);
-    if (found) context.globalAlpha = found[i] ? strong : strong * PALE;
-    if (r < 2.6) {
-      context.fillRect(x - r, y - r, 2 * r, 2 * r);
+    const opacity = found && !found[i] ? strong * PALE : strong;
+    if (isDense) {
+      raster.dot(x * scale, y * scale, r * scale, opacity);
       continue;
     }
+    context.globalAlpha = opacity;
     context.beginPath();
     context.arc(x, y, r, 0, 2 * Math.PI);
     context.fill();
     context.stroke();
+  }
+  if (isDense && wide > 0 && high > 0) {
+    const image = context.createImageData(wide, high);
+    raster.into(image, rgb(colours.accent));
+    context.putImageData(image, 0, 0);
   }
   context.globalAlpha = 1;
   if (lit !== null) drawLit(context, scene, at, grow);
@@ -131,6 +141,7 @@ function drawNames(
     const [x, y] = at(i);
     const r = (points.radius[i] ?? 1) * grow;
     const length = context.measureText(name).width;
+    if (isCells && length > 2 * r - 4) continue;
     let left = isCells ? x - length / 2 : x + r + 4;
     if (!isCells && left + length > width - 2) left = x - r - 4 - length;
     if (left < 0 || y < 8 || y > height - 8) continue;

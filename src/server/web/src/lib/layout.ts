@@ -16,7 +16,7 @@ export interface Points {
 const MARGIN = 28;
 
 /** Places points in a rectangle, with one scale for both directions, in its middle. */
-export function place(x: number[], y: number[], n: number[], width: number, height: number): Points {
+export function place(x: number[], y: number[], n: number[], width: number, height: number, isCells = false): Points {
   const count = x.length;
   const [left, right] = extent(x);
   const [top, bottom] = extent(y);
@@ -25,8 +25,8 @@ export function place(x: number[], y: number[], n: number[], width: number, heig
   const down = Math.max(bottom - top, 1e-9);
   const scale = Math.min((width - 2 * margin) / across, (height - 2 * margin) / down);
   const most = Math.max(1, extent(n)[1]);
-  const least = count > 20000 ? 1.1 : count > 2000 ? 1.8 : count > 300 ? 3 : 4.5;
-  const size = scaleSqrt().domain([1, Math.max(most, 2)]).range([least, least * 2.6]);
+  const [least, largest] = radii(count, isCells, width * height);
+  const size = scaleSqrt().domain([isCells ? 0 : 1, Math.max(most, 2)]).range([least, largest]);
   const points: Points = {
     x: new Float64Array(count),
     y: new Float64Array(count),
@@ -41,6 +41,13 @@ export function place(x: number[], y: number[], n: number[], width: number, heig
   }
   points.order.sort((a, b) => (n[b] ?? 0) - (n[a] ?? 0) || a - b);
   return points;
+}
+
+/** Smallest and largest radius, pixels: dots are smaller the more there are, and cells share the room. */
+function radii(count: number, isCells: boolean, area: number): [number, number] {
+  if (isCells) return [3, Math.min(42, 0.75 * Math.sqrt(area / Math.max(1, count) / Math.PI))];
+  const least = count > 20000 ? 1.1 : count > 2000 ? 1.8 : count > 300 ? 3 : 4.5;
+  return [least, least * 2.6];
 }
 
 export function extent(values: ArrayLike<number>): [number, number] {
