@@ -3,7 +3,6 @@
 export type Language = 'en' | 'de';
 
 const en = {
-  languageName: 'English',
   skip: 'Skip to the content',
   navigation: 'Views',
   nav: { people: 'People', items: 'Items', write: 'Write', compare: 'Side by side', guess: 'Guess who', figures: 'Figures' },
@@ -208,7 +207,6 @@ const en = {
     },
     textLabel: 'The written text, word by word',
     stopped: 'Stopped.',
-    readPast: 'Past texts that the model read',
   },
 
   compare: {
@@ -278,7 +276,6 @@ const en = {
 export type Strings = typeof en;
 
 const de: Strings = {
-  languageName: 'Deutsch',
   skip: 'Zum Inhalt',
   navigation: 'Ansichten',
   nav: { people: 'Menschen', items: 'Dinge', write: 'Schreiben', compare: 'Vergleich', guess: 'Wer war’s', figures: 'Zahlen' },
@@ -483,7 +480,6 @@ const de: Strings = {
     },
     textLabel: 'Der geschriebene Text, Wort für Wort',
     stopped: 'Angehalten.',
-    readPast: 'Frühere Texte, die das Modell las',
   },
 
   compare: {

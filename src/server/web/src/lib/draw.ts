@@ -31,8 +31,9 @@ export interface Scene {
   isCells: boolean;
 }
 
-/** Maximum number of names on the map, and of points that are considered for one. */
+/** Maximum number of names on the map, on one with very many points, and of points considered for one. */
 const NAMES = 60;
+const FEW_NAMES = 24;
 const CONSIDERED = 600;
 const PALE = 0.16;
 /** Number of points from which they are drawn as pixels instead of paths. */
@@ -52,7 +53,7 @@ export function draw(context: CanvasRenderingContext2D, scene: Scene, scale: num
   ];
   const visible: number[] = [];
   const isDense = count > DENSE;
-  const strong = (lit === null ? 1 : 0.25) * (isDense ? 0.6 : 0.78);
+  const strong = (lit === null ? 1 : 0.25) * (count > 10 * DENSE ? 0.4 : isDense ? 0.6 : 0.78);
   const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
   if (isDense) raster.begin(wide, high);
   context.fillStyle = colours.accent;
@@ -132,9 +133,10 @@ function drawNames(
   const rest = lit === null ? visible.filter((i) => !found || found[i]) : [];
   context.textBaseline = 'middle';
   context.lineJoin = 'round';
+  const most = points.x.length > DENSE && scene.zoom.k < 4 ? FEW_NAMES : NAMES;
   let drawn = 0;
   for (const i of [...first, ...rest]) {
-    if (drawn >= NAMES) break;
+    if (drawn >= most) break;
     const name = short(names[i] ?? '');
     const isStrong = i === lit;
     context.font = isStrong ? `600 ${scene.font}` : scene.font;

@@ -46,7 +46,7 @@ export function place(x: number[], y: number[], n: number[], width: number, heig
 /** Smallest and largest radius, pixels: dots are smaller the more there are, and cells share the room. */
 function radii(count: number, isCells: boolean, area: number): [number, number] {
   if (isCells) return [3, Math.min(42, 0.75 * Math.sqrt(area / Math.max(1, count) / Math.PI))];
-  const least = count > 20000 ? 1.1 : count > 2000 ? 1.8 : count > 300 ? 3 : 4.5;
+  const least = count > 20000 ? 0.9 : count > 2000 ? 1.8 : count > 300 ? 3 : 4.5;
   return [least, least * 2.6];
 }
 
