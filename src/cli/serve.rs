@@ -19,6 +19,8 @@ use super::{output, values};
         --lm) is the language model alone. NAME+METHOD, e.g. NAME+idiolect, writes as a user of the \
         store: the request names the user in `user`, or in the model, NAME+idiolect@marta. The text \
         is that of `idiolect write` with the same seed.\n\n\
+        A browser shows the page at http://127.0.0.1:8080/: the people and what sets them apart, \
+        texts as they are written and why, methods side by side.\n\n\
         Only programs of this machine reach the server, unless --host says otherwise; then clients \
         need a key (--api-key-file). Texts are not logged. Ctrl-C stops it after running answers \
         have ended.",
@@ -135,5 +137,5 @@ fn announce(server: &Server, name: &str, has_store: bool, context: &Context) -> 
             &serde_json::json!({ "url": url, "model": name, "personal": has_store }),
         );
     }
-    output::line(&format!("listening on {url}/v1, model {name}"))
+    output::line(&format!("listening on {url}/v1, model {name}\nthe page: {url}/"))
 }

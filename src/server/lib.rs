@@ -46,6 +46,7 @@ mod model_names;
 mod models;
 mod openapi;
 mod options;
+mod page;
 mod path_name;
 mod personal;
 mod plain;

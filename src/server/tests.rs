@@ -6,6 +6,7 @@ mod attacks;
 mod client;
 mod forget;
 mod own_routes;
+mod page;
 mod personal;
 mod plain;
 mod responses;
