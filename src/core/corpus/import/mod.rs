@@ -17,6 +17,7 @@ mod input;
 mod json_lines;
 mod json_repair;
 mod lines;
+mod messages;
 mod nested;
 mod notes;
 mod python_literal;
