@@ -20,6 +20,13 @@ use crate::corpus::{Error, Result};
 /// Name of the author of an export that does not name its owner.
 pub(super) const OWNER_UNNAMED: &str = "me";
 
+/// Whether `path` is a folder or an archive in which a file has a name, in lower case, that `is_wanted`
+/// picks. `head` has the first bytes of a file.
+pub(super) fn holds(path: &Path, head: &[u8], is_wanted: impl Fn(&str) -> bool) -> bool {
+    (path.is_dir() || head.starts_with(ZIP))
+        && ExportFiles::open(path).is_ok_and(|files| !files.named(is_wanted).is_empty())
+}
+
 /// Depth of folders from which on nothing is read.
 const MAX_DEPTH: usize = 16;
 /// First bytes of a zip archive.

@@ -1,6 +1,7 @@
 //! Rows of a file of an export: JSON values of a list or of lines, or rows of a table with a header. Errors of
 //! reading become reasons, so that a damaged file costs itself only.
 
+use std::io::Read;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -9,10 +10,13 @@ use super::Found;
 use super::archive::ExportFiles;
 use super::json_stream::{self, JsonVisitor};
 use crate::corpus::Result;
-use crate::corpus::import::input::ImportSource;
+use crate::corpus::import::input::{ImportInput, ImportSource};
 use crate::corpus::import::notes::RowNotes;
 use crate::corpus::import::records::{FileSettings, Records};
-use crate::corpus::import::{fields, time};
+use crate::corpus::import::{fields, json_lines, time};
+
+/// Number of bytes of a small file that are read.
+const MAX_SMALL_BYTES: u64 = 16 << 20;
 
 /// Takes a row that begins on a line, or the reason why it cannot be read; returns whether to go on.
 pub(super) type OnRow<'a> = dyn FnMut(u64, Result<Value, String>) -> Result<bool> + 'a;
@@ -66,6 +70,13 @@ pub(super) fn document(
         Ok(mut input) => json_stream::walk(input.reader.as_mut(), visitor),
         Err(error) => visitor.take("", 1, Err(error.to_string())),
     }
+}
+
+/// Parses a small file that is one JSON document, such as a profile; `None` if it cannot be read.
+pub(super) fn small_document(input: Option<ImportInput>) -> Option<Value> {
+    let mut bytes = Vec::new();
+    input?.reader.take(MAX_SMALL_BYTES).read_to_end(&mut bytes).ok()?;
+    json_lines::value(&bytes).ok()
 }
 
 /// What is found where a row cannot be read.

@@ -7,11 +7,13 @@
 
 mod archive;
 mod chat_text;
+mod discord;
 mod export_rows;
 mod html;
 mod json_stream;
 #[cfg(test)]
 mod testing;
+mod slack;
 mod telegram;
 mod whatsapp;
 

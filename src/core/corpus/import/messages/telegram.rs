@@ -313,7 +313,7 @@ mod tests {
                 {"id": 11, "type": "message", "from": "Anna", "text": {"x": 1}},
                 {"id": 12, "type": "message", "from": "Anna", "text": 5},
                 null,
-                {"id": 13, "type": "message", "from": "Anna", "from_id": "user18", "date_unixtime": "99999999999999999999",
+                {"id": 13, "type": "message", "from": "Anna", "from_id": "user18", "date_unixtime": "never",
                  "date": "31.31.3131", "text": "Late"},
             ]
         })
