@@ -130,10 +130,10 @@ impl DiscordReader {
         for name in &self.own {
             let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
             let about = match folder {
-                "" => "channel.json".to_owned(),
-                folder => format!("{}/channel.json", folder.to_lowercase()),
+                "" => self.files.companion(|name| name == "channel.json"),
+                folder => self.files.input(&format!("{folder}/channel.json")).ok(),
             };
-            let about = small_document(self.files.companion(|name| name == about)).unwrap_or_default();
+            let about = small_document(about).unwrap_or_default();
             let channel = channel_of_package(&about, &titles, folder);
             let file = self.files.shown(name);
             let columns = ["ID", "Timestamp", "Contents", "Attachments"];

@@ -9,10 +9,13 @@ mod archive;
 mod chat_text;
 mod discord;
 mod export_rows;
+mod front_matter;
 mod html;
 mod json_stream;
 #[cfg(test)]
 mod testing;
+mod markdown;
+mod markdown_text;
 mod slack;
 mod telegram;
 mod whatsapp;
