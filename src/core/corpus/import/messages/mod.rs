@@ -10,12 +10,17 @@ mod chat_text;
 mod discord;
 mod export_rows;
 mod front_matter;
+mod goodreads;
+mod google;
 mod html;
 mod json_stream;
 #[cfg(test)]
 mod testing;
+mod letterboxd;
 mod markdown;
 mod markdown_text;
+mod mastodon;
+mod reddit;
 mod slack;
 mod telegram;
 mod whatsapp;
