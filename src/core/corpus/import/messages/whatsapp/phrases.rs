@@ -1,9 +1,13 @@
 //! Texts that WhatsApp puts into exports in the place of a message, or behind it, in the languages of the
 //! program.
 
+use super::head::MARKS;
+
 /// Android: in the place of a file that was not exported. Lower case, without brackets.
 const OMITTED: &[&str] = &[
     "media omitted",
+    "media skipped",
+    "multimedia omitted",
     "media weggelaat",
     "تم استبعاد الوسائط",
     "media buraxıldı",
@@ -69,7 +73,8 @@ const OMITTED: &[&str] = &[
     "媒體檔案已省略",
 ];
 
-/// iOS: words that stand behind the kind of a file that was not exported, as in `image omitted`.
+/// iOS: words that stand behind the kind of a file that was not exported, as in `image omitted` or, in older
+/// exports, `<image omitted>`.
 const OMITTED_ENDS: &[&str] = &[
     " omitted",
     " weggelassen",
@@ -247,7 +252,9 @@ const CALLS: &[&str] = &[
 /// Text of a message that can be viewed once, in exports of Android.
 const VIEW_ONCE: &str = "null";
 
+/// A text in the form of the lists: without marks, white space around it and a final point, in lower case.
 fn normal(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !MARKS.contains(c)).collect();
     text.trim().trim_end_matches(['.', '。', '।']).to_lowercase()
 }
 
@@ -262,9 +269,13 @@ pub(super) fn is_media(line: &str, by_program: bool) -> bool {
     if let Some(inner) = inner {
         // `<attached: 00000012-PHOTO.jpg>`, whatever the language.
         let is_file = inner.split_once(": ").is_some_and(|(_, name)| has_extension(name));
-        return OMITTED.contains(&inner) || is_file;
+        return OMITTED.contains(&inner) || is_file || is_omitted(inner);
     }
-    by_program && OMITTED_ENDS.iter().any(|end| line.ends_with(end)) || is_attachment(&line)
+    by_program && is_omitted(&line) || is_attachment(&line)
+}
+
+fn is_omitted(line: &str) -> bool {
+    OMITTED_ENDS.iter().any(|end| line.ends_with(end))
 }
 
 /// Whether a line is the name of an exported file, followed by a remark in brackets.
@@ -274,7 +285,7 @@ fn is_attachment(line: &str) -> bool {
     };
     // Files of WhatsApp have names of a fixed form, so that the remark may be in any language.
     let is_own = name.contains("-wa") && name.bytes().filter(u8::is_ascii_digit).count() >= 8;
-    has_extension(name) && (is_own || ATTACHED.contains(&remark))
+    is_own || has_extension(name) && ATTACHED.contains(&remark)
 }
 
 /// Whether a text ends with a point and two to five letters or digits, like the name of a file.
@@ -338,6 +349,9 @@ mod tests {
             "Lease 2021.pdf (file attached)",
             "<attached: 00000012-PHOTO-2021-03-04-10-11-12.jpg>",
             "<Anhang: 00000012-AUDIO.opus>",
+            "<image omitted>",
+            "\u{200f}<المُرفق: 00000042-TR.vcf>",
+            "DOC-20220831-WA0001. (file attached)",
             "null",
         ] {
             assert!(is_media(line, false), "{line}");
