@@ -5,9 +5,23 @@
 //! what it answers. What is common to all formats is done once: persons with several names
 //! (`people`), short messages that belong together (`turns`), reviews of messages (`reviews`).
 
+mod attribution;
+mod files;
+mod flowed;
+mod html;
+mod mail;
+mod mail_files;
+#[cfg(test)]
+mod mail_tests;
+mod mbox;
+mod quotes;
+mod signatures;
+mod threads;
+
 use std::path::Path;
 
 use crate::corpus::Result;
+use files::ByteCount;
 
 /// The person who wrote a message, as the export names them. At least one of the two is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,7 +68,8 @@ pub(super) enum Answered {
 /// A text that a person wrote in a conversation, as a reader of a format finds it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Message {
-    /// Identity in the export, unique within it and the same in a later export.
+    /// Identity, the same in a later export. Unique within the format: where ids count within a chat, the
+    /// reader puts the chat's own before it.
     pub(super) id: Option<String>,
     /// Who wrote it.
     pub(super) author: Author,
@@ -104,9 +119,10 @@ pub(super) trait Reader {
     /// A file cannot be read, or an error of `on`.
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()>;
 
-    /// Number of bytes that were read so far, before decompression.
-    fn bytes_read(&self) -> u64 {
-        0
+    /// Count of the bytes that are read, before decompression, for progress; it goes on while
+    /// [`Reader::read`] works.
+    fn bytes_read(&self) -> Option<ByteCount> {
+        None
     }
 
     /// Number of bytes to read, if known.
