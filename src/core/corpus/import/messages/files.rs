@@ -17,11 +17,11 @@ const MAX_DEPTH: usize = 32;
 
 /// Number of bytes read so far, before decompression, shared with who shows it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ByteCount(Arc<AtomicU64>);
+pub(in crate::corpus::import) struct ByteCount(Arc<AtomicU64>);
 
 impl ByteCount {
     /// The number so far.
-    pub(super) fn get(&self) -> u64 {
+    pub(in crate::corpus::import) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 

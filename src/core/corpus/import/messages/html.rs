@@ -142,7 +142,7 @@ impl TextWriter {
         match tag.name.as_str() {
             "br" => self.end_line(),
             "blockquote" => {
-                self.close_block(true);
+                self.close_block(!tag.is_end);
                 self.quotes = match tag.is_end {
                     true => self.quotes.saturating_sub(1),
                     false => self.quotes + 1,

@@ -1,10 +1,10 @@
 //! One mail (RFC 5322, MIME): its author, its thread, and what the author wrote in it.
 
-use mail_parser::{Addr, Address, HeaderValue, Message as Mail, MessageParser, MimeHeaders, PartType};
+use mail_parser::{Addr, Address, HeaderValue, Message as Mail, MessageParser, MimeHeaders};
 
 use super::quotes::{self, Parts};
 use super::threads::{MailIds, Threads};
-use super::{Answered, Author, Conversation, Found, Message, flowed, html};
+use super::{Answered, Author, Conversation, Found, Message, mail_text};
 use idiolect_engine::key::Key;
 
 /// Maximum size of a mail that is read, in bytes: of a larger one the text comes first and the rest is
@@ -253,11 +253,11 @@ fn is_kind(part: &mail_parser::MessagePart<'_>, kind: &str, subtypes: &[&str]) -
 
 /// The parts of the mail's text.
 fn parts(mail: &Mail<'_>) -> Result<Parts, Refused> {
-    let text = plain_text(mail);
+    let text = mail_text::text_of(mail);
     if text.contains("-----BEGIN PGP MESSAGE-----") {
         return Err(Refused::Left("encrypted mails"));
     }
-    let mut parts = quotes::separate(&unsigned(&text));
+    let mut parts = quotes::separate(&text);
     if parts.own.is_empty() {
         return Err(Refused::Left(match (parts.forwards, parts.quoted.is_empty()) {
             (true, _) => "mails passed on without own text",
@@ -267,79 +267,6 @@ fn parts(mail: &Mail<'_>) -> Result<Parts, Refused> {
     }
     quotes::truncate(&mut parts.own, MAX_TEXT_BYTES);
     Ok(parts)
-}
-
-/// The text of a mail: its plain parts, else the text of its HTML parts.
-fn plain_text(mail: &Mail<'_>) -> String {
-    let mut text = String::new();
-    for part in mail.text_bodies() {
-        let piece = match &part.body {
-            PartType::Text(_) => {
-                let piece = decoded(mail, part).replace("\r\n", "\n").replace('\r', "\n");
-                let parameter = |name: &str| {
-                    part.content_type().and_then(|kind| kind.attribute(name)).unwrap_or_default()
-                };
-                match parameter("format").eq_ignore_ascii_case("flowed") {
-                    true => flowed::joined(&piece, parameter("delsp").eq_ignore_ascii_case("yes")),
-                    false => piece,
-                }
-            }
-            PartType::Html(_) => html::text_of(&decoded(mail, part)),
-            _ => continue,
-        };
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&piece);
-    }
-    if text.trim().is_empty() {
-        // Some programs write an empty plain part beside the HTML.
-        for part in mail.html_bodies() {
-            if let PartType::Html(_) = &part.body {
-                text.push_str(&html::text_of(&decoded(mail, part)));
-            }
-        }
-    }
-    text.retain(|c| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{feff}'));
-    text.replace('\u{a0}', " ")
-}
-
-/// The text of a part. If its bytes are not in the encoding that it names, the encoding is guessed.
-fn decoded<'a>(mail: &'a Mail<'_>, part: &'a mail_parser::MessagePart<'_>) -> std::borrow::Cow<'a, str> {
-    let (PartType::Text(text) | PartType::Html(text)) = &part.body else { return "".into() };
-    let range = part.raw_body_offset() as usize..part.raw_end_offset() as usize;
-    let Some(raw) = mail.raw_message().get(range).filter(|_| text.contains('\u{fffd}')) else {
-        return text.as_ref().into();
-    };
-    let bytes = match part.encoding {
-        mail_parser::Encoding::None => Some(raw.to_vec()),
-        mail_parser::Encoding::QuotedPrintable => {
-            mail_parser::decoders::quoted_printable::quoted_printable_decode(raw)
-        }
-        mail_parser::Encoding::Base64 => mail_parser::decoders::base64::base64_decode(raw),
-    };
-    let Some(bytes) = bytes else { return text.as_ref().into() };
-    match String::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(error) => {
-            let mut detector = chardetng::EncodingDetector::new();
-            detector.feed(error.as_bytes(), true);
-            detector.guess(None, false).decode_without_bom_handling(error.as_bytes()).0.into_owned().into()
-        }
-    }
-}
-
-/// The text without the marks of a signature by PGP.
-fn unsigned(text: &str) -> String {
-    let Some((before, signed)) = text.split_once("-----BEGIN PGP SIGNED MESSAGE-----") else {
-        return text.to_owned();
-    };
-    let body = signed.trim_start_matches('\n');
-    let body = body.split_once("\n\n").map_or(body, |(_hash, body)| body);
-    let end = body.find("-----BEGIN PGP SIGNATURE-----").unwrap_or(body.len());
-    let body: Vec<&str> =
-        body[..end].lines().map(|line| line.strip_prefix("- ").unwrap_or(line)).collect();
-    format!("{before}{}", body.join("\n"))
 }
 
 /// What a mail answers: the mail that it names, with the text quoted from it. The author of the quotation,

@@ -13,15 +13,23 @@ mod mail;
 mod mail_files;
 #[cfg(test)]
 mod mail_tests;
+mod mail_text;
 mod mbox;
+mod people;
 mod quotes;
+mod reviews;
 mod signatures;
 mod threads;
+mod turns;
 
 use std::path::Path;
 
 use crate::corpus::Result;
 use files::ByteCount;
+
+pub use people::{MergedPerson, PersonNames};
+pub(super) use people::People;
+pub(super) use reviews::MessageReviews;
 
 /// The person who wrote a message, as the export names them. At least one of the two is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -131,6 +139,93 @@ pub(super) trait Reader {
     }
 }
 
-/// Tells whether a file or folder is an export of one format. `head` has the first 4096 bytes of the file,
-/// after decompression; it is empty for a folder.
-pub(super) type LooksLike = fn(path: &Path, head: &[u8]) -> bool;
+/// A format of messages. A new one is a file of this folder, a variant here, and a line in
+/// [`MessageFormat::ALL`] and [`MessageFormat::facts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageFormat {
+    /// Mails in one file (Thunderbird, Apple Mail, mutt, Google Takeout, archives of mailing lists).
+    Mbox,
+    /// Mails in a folder with `cur` and `new`.
+    Maildir,
+    /// A mail, or a folder of mails, in files `.eml`.
+    Eml,
+}
+
+/// What there is to know about a format.
+struct FormatFacts {
+    /// Name on the command line.
+    name: &'static str,
+    /// Prefix of identifiers; formats of the same messages share it.
+    family: &'static str,
+    /// Whether short messages of a person are joined, see [`turns`].
+    is_chat: bool,
+    /// Opens an export.
+    open: fn(&Path) -> Result<Box<dyn Reader>>,
+    /// Whether a file or folder is an export of the format, by its first bytes (up to
+    /// [`HEAD_BYTES`], after decompression; none of a folder).
+    looks_like: fn(&Path, &[u8]) -> bool,
+}
+
+/// Number of bytes of a file by which its format is told.
+pub(super) const HEAD_BYTES: usize = 4096;
+
+impl MessageFormat {
+    /// All formats, in the order in which [`MessageFormat::detect`] asks them.
+    pub const ALL: &[Self] = &[Self::Mbox, Self::Maildir, Self::Eml];
+
+    fn facts(self) -> FormatFacts {
+        match self {
+            Self::Mbox => FormatFacts {
+                name: "mbox",
+                family: "mail",
+                is_chat: false,
+                open: |path| Ok(Box::new(mbox::open(path)?)),
+                looks_like: mbox::looks_like,
+            },
+            Self::Maildir => FormatFacts {
+                name: "maildir",
+                family: "mail",
+                is_chat: false,
+                open: |path| Ok(Box::new(mail_files::open_maildir(path)?)),
+                looks_like: mail_files::looks_like_maildir,
+            },
+            Self::Eml => FormatFacts {
+                name: "eml",
+                family: "mail",
+                is_chat: false,
+                open: |path| Ok(Box::new(mail_files::open_eml(path)?)),
+                looks_like: mail_files::looks_like_eml,
+            },
+        }
+    }
+
+    /// Name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Returns the format of a file or folder by its content; `None` if it is no export of messages.
+    #[must_use]
+    pub fn detect(path: &Path) -> Option<Self> {
+        let head = files::head(path, HEAD_BYTES);
+        Self::ALL.iter().copied().find(|format| (format.facts().looks_like)(path, &head))
+    }
+
+    /// Opens an export.
+    pub(super) fn open(self, path: &Path) -> Result<Box<dyn Reader>> {
+        (self.facts().open)(path)
+    }
+
+    fn family(self) -> &'static str {
+        self.facts().family
+    }
+
+    fn is_chat(self) -> bool {
+        self.facts().is_chat
+    }
+
+    fn is_mail(self) -> bool {
+        self.family() == "mail"
+    }
+}
