@@ -79,17 +79,20 @@ pub enum Field {
     Text,
     /// Negative example for the text, e.g. what another user wrote about the item.
     Other,
+    /// Text that the text answers. Tasks that give it no name do without it.
+    Context,
 }
 
 impl Field {
     /// All fields, in the order in which templates show them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ItemTitle,
         Self::ItemDescription,
         Self::Rating,
         Self::Title,
         Self::Text,
         Self::Other,
+        Self::Context,
     ];
 
     /// Name in templates and task files.
@@ -102,6 +105,7 @@ impl Field {
             Self::Title => "title",
             Self::Text => "text",
             Self::Other => "other",
+            Self::Context => "context",
         }
     }
 }
@@ -138,6 +142,8 @@ pub struct Block {
     pub text: String,
     /// See [`Field::Other`].
     pub other: String,
+    /// See [`Field::Context`].
+    pub context: String,
 }
 
 impl Block {
@@ -152,6 +158,7 @@ impl Block {
             },
             rating: target.rating.map(rating).unwrap_or_default(),
             title: target.title.clone().unwrap_or_default(),
+            context: target.context.clone().unwrap_or_default(),
             ..Self::of_item(&target.item)
         }
     }
@@ -176,6 +183,7 @@ impl Block {
             rating: stored.review.rating.map(rating).unwrap_or_default(),
             title: title.clone(),
             text: text.clone(),
+            context: stored.context.as_ref().map(|c| c.text.clone()).unwrap_or_default(),
             ..Self::default()
         }
     }
@@ -223,6 +231,7 @@ impl Block {
             Field::Title => &self.title,
             Field::Text => &self.text,
             Field::Other => &self.other,
+            Field::Context => &self.context,
         }
     }
 
@@ -235,6 +244,7 @@ impl Block {
             Field::Title => &mut self.title,
             Field::Text => &mut self.text,
             Field::Other => &mut self.other,
+            Field::Context => &mut self.context,
         }
     }
 }
@@ -320,6 +330,12 @@ impl Draft {
         Self { difference_format, ..self }
     }
 
+    /// Returns the draft without the texts that its texts answer.
+    pub(super) fn without_context(mut self) -> Self {
+        self.blocks.iter_mut().for_each(|placed| placed.block.context.clear());
+        self
+    }
+
     /// Blocks of one part that are not dropped.
     pub(super) fn part(&self, part: Part) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(move |p| p.part == part && !p.dropped).map(|p| &p.block)
@@ -348,7 +364,7 @@ mod tests {
             description: String::new(),
             categories: Vec::new(),
         };
-        let target = Target { user: "u".into(), item, rating: None, title: None };
+        let target = Target { user: "u".into(), item, rating: None, title: None, context: None };
         assert_eq!(Block::of_target(&target).item_title, "B01");
         assert_eq!(Block::of_target(&target).rating, "");
     }

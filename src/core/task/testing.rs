@@ -102,5 +102,6 @@ pub fn block(name: &str, words: usize) -> Block {
         title: format!("{name}-title"),
         text: format!("{name}-text {}", "and so on. ".repeat(words / 3)).trim_end().to_owned(),
         other: format!("{name}-other"),
+        context: format!("{name}-context"),
     }
 }

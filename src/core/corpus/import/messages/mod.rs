@@ -25,8 +25,8 @@ mod turns;
 use std::path::Path;
 
 use crate::corpus::Result;
-use files::ByteCount;
 
+pub(super) use files::ByteCount;
 pub use people::{MergedPerson, PersonNames};
 pub(super) use people::People;
 pub(super) use reviews::MessageReviews;

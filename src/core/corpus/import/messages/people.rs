@@ -107,6 +107,11 @@ impl People {
         }
     }
 
+    /// Whether a message was by the user.
+    pub(in crate::corpus::import) fn knows(&self, user: &str) -> bool {
+        self.known_as.contains_key(user)
+    }
+
     /// Persons with several names or addresses.
     pub(in crate::corpus::import) fn merged(&self) -> Vec<MergedPerson> {
         let several = self.known_as.iter().filter(|(_, known_as)| known_as.len() > 1);
