@@ -107,7 +107,7 @@ impl StoredReview {
             item,
             rating: self.review.rating,
             title: Some(self.review.title.clone()).filter(|title| !title.is_empty()),
-            context: self.context.as_ref().map(|context| context.text.clone()),
+            context: self.context.clone(),
         }
     }
 }
@@ -125,5 +125,5 @@ pub struct Target {
     pub title: Option<String>,
     /// Text that the text to write answers, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub context: Option<String>,
+    pub context: Option<ReviewContext>,
 }

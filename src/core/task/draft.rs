@@ -122,6 +122,9 @@ pub struct BlockSource {
     /// Row id of the review.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<ReviewId>,
+    /// Row id of the review that the text answers.
+    #[serde(skip)]
+    pub context: Option<ReviewId>,
 }
 
 /// Fields that belong together. A missing field is an empty string.
@@ -155,10 +158,11 @@ impl Block {
                 user: Some(target.user.clone()),
                 item: Some(target.item.id.clone()),
                 review: None,
+                context: target.context.as_ref().and_then(|context| context.review),
             },
             rating: target.rating.map(rating).unwrap_or_default(),
             title: target.title.clone().unwrap_or_default(),
-            context: target.context.clone().unwrap_or_default(),
+            context: target.context.as_ref().map(|c| c.text.clone()).unwrap_or_default(),
             ..Self::of_item(&target.item)
         }
     }
@@ -179,6 +183,7 @@ impl Block {
                 user: Some(user.clone()),
                 item: Some(item.clone()),
                 review: Some(stored.id),
+                context: stored.context.as_ref().and_then(|context| context.review),
             },
             rating: stored.review.rating.map(rating).unwrap_or_default(),
             title: title.clone(),
@@ -191,7 +196,8 @@ impl Block {
     /// Returns an item and the difference extracted on it.
     #[must_use]
     pub fn of_difference(item: &Item, text: &str, review: ReviewId) -> Self {
-        let source = BlockSource { user: None, item: Some(item.id.clone()), review: Some(review) };
+        let (item_id, review) = (Some(item.id.clone()), Some(review));
+        let source = BlockSource { item: item_id, review, ..BlockSource::default() };
         Self { source, text: text.to_owned(), ..Self::of_item(item) }
     }
 
@@ -330,9 +336,21 @@ impl Draft {
         Self { difference_format, ..self }
     }
 
+    /// Returns `sources` and the reviews whose texts the blocks show as what they answer, each once.
+    pub(crate) fn with_answered(&self, sources: &[ReviewId]) -> Vec<ReviewId> {
+        let mut all = sources.to_vec();
+        all.extend(self.blocks.iter().filter_map(|placed| placed.block.source.context));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Returns the draft without the texts that its texts answer.
     pub(super) fn without_context(mut self) -> Self {
-        self.blocks.iter_mut().for_each(|placed| placed.block.context.clear());
+        for placed in &mut self.blocks {
+            placed.block.context.clear();
+            placed.block.source.context = None;
+        }
         self
     }
 

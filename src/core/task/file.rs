@@ -277,7 +277,9 @@ fn task_of(table: TaskTable, sources: Sources) -> Result<Task> {
         Some(name) => Ok((field.name(), name)),
         None => Err(required(&format!("fields.{}", field.name()))),
     });
-    let context = names.context.map(|name| Ok((Field::Context.name(), name)));
+    // An empty name takes an inherited one back.
+    let context = names.context.filter(|name| !name.is_empty());
+    let context = context.map(|name| Ok((Field::Context.name(), name)));
     let mut macros = table.inherited_macros;
     macros.extend(table.shared);
     let shared: Vec<&str> = macros.iter().map(|text| text.get_ref().as_str()).collect();

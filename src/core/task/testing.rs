@@ -95,6 +95,7 @@ pub fn block(name: &str, words: usize) -> Block {
             user: Some(format!("{name}-user")),
             item: Some(format!("{name}-item")),
             review: Some(ReviewId(1)),
+            context: None,
         },
         item_title: format!("{name}-item"),
         item_description: format!("{name}-description"),

@@ -33,7 +33,7 @@ mod time;
 pub use delimiter::Delimiter;
 pub use encoding::{EncodedFile, FileEncoding};
 pub use input::ImportSource;
-pub use messages::{MergedPerson, MessageFormat, PersonNames};
+pub use messages::{GivenMessage, MergedPerson, MessageFormat, PersonNames};
 pub use notes::{DefaultedField, DroppedRows};
 pub use run::{Import, ImportReport, MalformedLine};
 pub use table::{ColumnMap, OPTIONAL_FIELDS};

@@ -8,6 +8,7 @@
 mod attribution;
 mod files;
 mod flowed;
+mod given;
 mod html;
 mod mail;
 mod mail_files;
@@ -27,6 +28,7 @@ use std::path::Path;
 use crate::corpus::Result;
 
 pub(super) use files::ByteCount;
+pub use given::GivenMessage;
 pub use people::{MergedPerson, PersonNames};
 pub(super) use people::People;
 pub(super) use reviews::MessageReviews;
