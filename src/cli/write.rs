@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Item to write about, of the store: a product, a thread. Without it give --about or --context
     #[arg(long, value_name = "ITEM", allow_hyphen_values = true, required_unless_present_any = ["about", "context"])]
     item: Option<String>,
-    /// What to write about, if it is not in the store: the subject of a mail, the title of a product
+    /// Subject to write about, if it is not in the store: the subject of a mail, the title of a product
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "item")]
     about: Option<String>,
     /// File with the message to answer, a text or a mail with its headers; `-` is standard input. For

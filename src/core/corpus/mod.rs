@@ -79,7 +79,7 @@ pub struct StoredReview {
     /// The review.
     #[serde(flatten)]
     pub review: Review,
-    /// What the review answers, if it is a message that answers one.
+    /// The text that the review answers, if it is a message that answers one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<ReviewContext>,
 }

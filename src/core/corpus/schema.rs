@@ -142,7 +142,7 @@ CREATE TRIGGER review_takes_derived BEFORE DELETE ON review BEGIN
 END;
 ";
 
-/// What a review answers: the review with the identifier `name`, and a text of which that review is not
+/// Texts that reviews answer: the review with the identifier `name`, and a text of which that review is not
 /// in the store, with the user who wrote it, if known. A text in the store is referred to and not copied, so
 /// that it is gone from everywhere when it is deleted. Values derived from an answer were made from what it
 /// answers, too.

@@ -19,11 +19,11 @@ pub struct SourceReview {
     pub id: Option<String>,
     /// The review.
     pub review: Review,
-    /// What it answers.
+    /// The text that it answers.
     pub context: SourceContext,
 }
 
-/// What a review answers, as its source tells it. All fields may be empty.
+/// The text that a review answers, as its source tells it. All fields may be empty.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SourceContext {
     /// Identifier of the review that is answered, see [`SourceReview::id`].

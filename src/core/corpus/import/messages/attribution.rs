@@ -1,6 +1,6 @@
 //! Lines by which mail programs introduce a quoted mail, in the languages that they speak.
 
-use super::Author;
+use super::MessageAuthor;
 
 /// Longest attribution, in characters; it may be wrapped over several lines.
 const MAX_CHARACTERS: usize = 300;
@@ -143,11 +143,11 @@ const OTHER_HEADERS: [&str; 64] = [
     "主题",
 ];
 
-/// What a line begins.
+/// A kind of quotation that a line begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Introduction {
     /// A quotation, by this author if the line tells.
-    Quotation(Option<Author>),
+    Quotation(Option<MessageAuthor>),
     /// A mail that is passed on.
     Forwarded,
 }
@@ -185,7 +185,7 @@ fn separator(line: &str) -> Option<Introduction> {
 
 /// At least three copied headers, the first of which is `From` or its translation, as Outlook writes them
 /// before a quoted mail. Returns their number of lines and the author.
-fn copied_headers(lines: &[&str], at: usize) -> Option<(usize, Option<Author>)> {
+fn copied_headers(lines: &[&str], at: usize) -> Option<(usize, Option<MessageAuthor>)> {
     // Outlook draws a line before them, and leaves empty lines out or in.
     let start = (at..lines.len().min(at + 3)).find(|&i| {
         let line = lines[i].trim();
@@ -306,7 +306,7 @@ fn has_time_or_address(line: &str) -> bool {
 }
 
 /// The author that an attribution names: an address, and the name before it.
-fn author_of(line: &str) -> Option<Author> {
+fn author_of(line: &str) -> Option<MessageAuthor> {
     let at = line.find('@')?;
     let is_part = |c: char| c.is_alphanumeric() || "._%+-=/'".contains(c);
     let start = line[..at].rfind(|c| !is_part(c)).map_or(0, |i| {
@@ -319,7 +319,7 @@ fn author_of(line: &str) -> Option<Author> {
         return None;
     }
     let address = format!("{}@{domain}", &line[start..at]).to_lowercase();
-    Some(Author { name: None, address: Some(address) })
+    Some(MessageAuthor { name: None, address: Some(address) })
 }
 
 #[cfg(test)]
@@ -356,7 +356,7 @@ mod tests {
             assert!(matches!(found, Some((Introduction::Quotation(_), 1))), "{line}: {found:?}");
         }
         let wrapped = "On Mon, 3 May 2021 at 10:12, Ann Example\n<ann@example.org> wrote:\ntext";
-        let author = Author { name: None, address: Some("ann@example.org".to_owned()) };
+        let author = MessageAuthor { name: None, address: Some("ann@example.org".to_owned()) };
         assert_eq!(introduces(wrapped), Some((Introduction::Quotation(Some(author)), 2)));
     }
 

@@ -2,7 +2,8 @@
 
 use mail_parser::MessageParser;
 
-use super::mail::{MAX_MAIL_BYTES, without_prefixes};
+use super::mail::MAX_MAIL_BYTES;
+use super::subject::without_prefixes;
 use super::{mail_files, mail_text, quotes};
 
 /// A message to answer.

@@ -2,9 +2,10 @@
 
 use mail_parser::{Addr, Address, HeaderValue, Message as Mail, MessageParser, MimeHeaders};
 
-use super::quotes::{self, Parts};
+use super::quotes::{self, MailParts};
+use super::subject::without_prefixes;
 use super::threads::{MailIds, Threads};
-use super::{Answered, Author, Conversation, Found, Message, mail_text};
+use super::{Answered, MessageAuthor, Conversation, Found, ExportMessage, mail_text};
 use idiolect_engine::key::Key;
 
 /// Maximum size of a mail that is read, in bytes: of a larger one the text comes first and the rest is
@@ -52,7 +53,7 @@ impl Mails {
         }
     }
 
-    fn read(&mut self, bytes: &[u8], context: &MailContext<'_>) -> Result<Message, Refused> {
+    fn read(&mut self, bytes: &[u8], context: &MailContext<'_>) -> Result<ExportMessage, Refused> {
         let malformed = |reason: &str| Err(Refused::Malformed(reason.to_owned()));
         if context.is_stray {
             return malformed("text before the first line `From ` of an mbox");
@@ -86,7 +87,7 @@ impl Mails {
             text.finish().as_str().to_owned()
         });
         let title = Some(without_prefixes(subject)).filter(|title| !title.is_empty());
-        Ok(Message {
+        Ok(ExportMessage {
             id: Some(id),
             author,
             conversation: Conversation { id: thread, title, description: None },
@@ -143,12 +144,12 @@ fn ids_of(mail: &Mail<'_>) -> MailIds {
 }
 
 /// The people of a mail: author and recipients, by address.
-fn people(mail: &Mail<'_>) -> Vec<Author> {
+fn people(mail: &Mail<'_>) -> Vec<MessageAuthor> {
     let lists = [mail.from(), mail.to(), mail.cc()];
     lists.into_iter().flatten().flat_map(Address::iter).filter_map(person).collect()
 }
 
-fn person(address: &Addr<'_>) -> Option<Author> {
+fn person(address: &Addr<'_>) -> Option<MessageAuthor> {
     let clean = |text: &str| {
         let text = text.trim().trim_matches(['"', '\'']).trim();
         (!text.is_empty()).then(|| text.to_owned())
@@ -157,11 +158,11 @@ fn person(address: &Addr<'_>) -> Option<Author> {
     let address = address.address.as_deref().and_then(clean).map(|address| address.to_lowercase());
     // A name that repeats the address is none.
     let name = name.filter(|name| Some(name.to_lowercase()) != address);
-    (name.is_some() || address.is_some()).then_some(Author { name, address })
+    (name.is_some() || address.is_some()).then_some(MessageAuthor { name, address })
 }
 
 /// The author: `From`, or whom a mailing list names in its place (`Ann via list`).
-fn author(mail: &Mail<'_>) -> Option<Author> {
+fn author(mail: &Mail<'_>) -> Option<MessageAuthor> {
     let first = |list: Option<&Address<'_>>| list.and_then(Address::first).and_then(person);
     let from = first(mail.from()).or_else(|| first(mail.sender()))?;
     let Some((name, _list)) = from.name.as_deref().and_then(|name| name.rsplit_once(" via ")) else {
@@ -171,7 +172,7 @@ fn author(mail: &Mail<'_>) -> Option<Author> {
     let original = mail.header_raw("X-Original-From").and_then(address_in);
     let reply = first(mail.reply_to()).and_then(|reply| reply.address);
     let address = original.or(reply.filter(|address| from.address.as_ref() != Some(address)));
-    Some(Author { name: Some(name), address })
+    Some(MessageAuthor { name: Some(name), address })
 }
 
 /// The address in a raw header.
@@ -191,7 +192,7 @@ const NO_PERSON: [&str; 14] = [
 fn reason_to_leave(
     mail: &Mail<'_>,
     ids: &MailIds,
-    author: &Author,
+    author: &MessageAuthor,
     flags: &str,
 ) -> Option<&'static str> {
     let header = |name: &'static str| mail.header_raw(name).map(|value| value.trim().to_lowercase());
@@ -252,7 +253,7 @@ fn is_kind(part: &mail_parser::MessagePart<'_>, kind: &str, subtypes: &[&str]) -
 }
 
 /// The parts of the mail's text.
-fn parts(mail: &Mail<'_>) -> Result<Parts, Refused> {
+fn parts(mail: &Mail<'_>) -> Result<MailParts, Refused> {
     let text = mail_text::text_of(mail);
     if text.contains("-----BEGIN PGP MESSAGE-----") {
         return Err(Refused::Left("encrypted mails"));
@@ -269,9 +270,9 @@ fn parts(mail: &Mail<'_>) -> Result<Parts, Refused> {
     Ok(parts)
 }
 
-/// What a mail answers: the mail that it names, with the text quoted from it. The author of the quotation,
+/// The mail that a mail answers: the one that it names, with the text quoted from it. The author of the quotation,
 /// if it does not say, is the only recipient.
-fn answered(parent: Option<String>, parts: &Parts, mail: &Mail<'_>) -> Answered {
+fn answered(parent: Option<String>, parts: &MailParts, mail: &Mail<'_>) -> Answered {
     let text = parts.quoted.clone();
     let Some(id) = parent else {
         return if text.is_empty() { Answered::Nothing } else { Answered::Text(text) };
@@ -286,51 +287,4 @@ fn answered(parent: Option<String>, parts: &Parts, mail: &Mail<'_>) -> Answered 
     };
     let author = parts.quoted_author.clone().or_else(only_recipient);
     Answered::Quoted { id, text, author }
-}
-
-/// Prefixes of answers, and of mails passed on, in lower case.
-const PREFIXES: [&str; 22] = [
-    "re", "aw", "antw", "antwort", "sv", "vs", "rv", "res", "rif", "odp", "ynt", "回复", "答复", "回覆", "fw",
-    "fwd", "wg", "tr", "enc", "doorst", "vb", "转发",
-];
-
-/// A subject without `Re:`, `AW:`, `Fwd:` and the like, in any number, and without `[list]` before or
-/// between them.
-pub(super) fn without_prefixes(subject: &str) -> String {
-    let mut rest = subject.trim();
-    let mut list = "";
-    loop {
-        if let Some((inside, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'))
-            && has_prefix(after.trim_start()).is_some()
-        {
-            list = inside;
-            rest = after.trim_start();
-        }
-        match has_prefix(rest) {
-            Some(after) => rest = after.trim_start(),
-            None => break,
-        }
-    }
-    let title = rest.split_whitespace().collect::<Vec<_>>().join(" ");
-    match list.is_empty() || title.starts_with('[') {
-        true => title,
-        false => format!("[{list}] {title}"),
-    }
-}
-
-/// Whether a subject begins as an answer to another.
-pub(super) fn is_answer(subject: &str) -> bool {
-    let subject = subject.trim();
-    let after_list = subject.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    has_prefix(subject).is_some() || after_list.is_some_and(|(_, rest)| has_prefix(rest.trim()).is_some())
-}
-
-/// What follows a prefix: `Re: x`, `RE[2]: x`, `AW : x`.
-fn has_prefix(subject: &str) -> Option<&str> {
-    let colon = subject.find([':', '：'])?;
-    let name = subject[..colon].trim();
-    let name = name.split(['[', '(', '^']).next().unwrap_or(name).trim().to_lowercase();
-    let after = &subject[colon..];
-    let length = after.chars().next().map_or(1, char::len_utf8);
-    PREFIXES.contains(&name.as_str()).then(|| &after[length..])
 }

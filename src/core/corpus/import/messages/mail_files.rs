@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::files::{ByteCount, files_below, open_plain};
 use super::mail::{MAX_MAIL_BYTES, MailContext, Mails};
-use super::{Found, OnFound, Reader};
+use super::{Found, OnFound, ExportReader};
 use crate::corpus::{Error, Result};
 
-/// Reader of mails in a file each.
+/// ExportReader of mails in a file each.
 pub(super) struct MailFilesReader {
     files: Vec<PathBuf>,
     size: u64,
@@ -97,7 +97,7 @@ fn reader_of(path: &Path, files: Vec<PathBuf>, otherwise: &str) -> Result<MailFi
     Ok(MailFilesReader { files, size, bytes: ByteCount::default(), mails: Mails::default() })
 }
 
-impl Reader for MailFilesReader {
+impl ExportReader for MailFilesReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         for (at, file) in self.files.iter().enumerate() {
             let place = file.display().to_string();

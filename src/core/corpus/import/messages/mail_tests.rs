@@ -6,8 +6,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::mail::{MailContext, Mails, without_prefixes};
-use super::{Answered, Found, Message, Reader, mail_files, mbox};
+use super::mail::{MailContext, Mails};
+use super::subject::without_prefixes;
+use super::{Answered, Found, ExportMessage, ExportReader, mail_files, mbox};
 
 /// Reads one mail.
 fn found(mail: &str) -> Found {
@@ -19,7 +20,7 @@ fn found_bytes(mail: &[u8]) -> Found {
     Mails::default().found(mail, &context)
 }
 
-fn message(mail: &str) -> Message {
+fn message(mail: &str) -> ExportMessage {
     match found(mail) {
         Found::Message(message) => message,
         other => panic!("{other:?}"),
@@ -42,7 +43,7 @@ fn mail(headers: &str, body: &str) -> String {
 }
 
 /// Everything that a reader finds.
-fn all(reader: &mut dyn Reader) -> Vec<Found> {
+fn all(reader: &mut dyn ExportReader) -> Vec<Found> {
     let mut found = Vec::new();
     reader
         .read(&mut |one| {

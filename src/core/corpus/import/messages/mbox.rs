@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use super::files::{ByteCount, open_plain};
 use super::mail::{MAX_MAIL_BYTES, MailContext, Mails};
-use super::{OnFound, Reader};
+use super::{OnFound, ExportReader};
 use crate::corpus::{Error, Result};
 
-/// Reader of an mbox file, plain or gzipped.
+/// ExportReader of an mbox file, plain or gzipped.
 pub(super) struct MboxReader {
     path: PathBuf,
     input: Box<dyn BufRead>,
@@ -36,7 +36,7 @@ pub(super) fn looks_like(_path: &Path, head: &[u8]) -> bool {
     first.starts_with(b"From ") && (has_date(first) || lines.next().is_some_and(is_header))
 }
 
-impl Reader for MboxReader {
+impl ExportReader for MboxReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         let source_name = self.path.display().to_string();
         let fail = |source, line| Error::Read { source_name: source_name.clone(), line, source };

@@ -1,7 +1,7 @@
 //! Importers of messages: mails, chats, posts and notes, in the formats in which programs and services
 //! export them.
 //!
-//! A reader takes one format apart and finds [`Message`]s, each with its author, its conversation and
+//! A reader takes one format apart and finds [`ExportMessage`]s, each with its author, its conversation and
 //! what it answers. What is common to all formats is done once: persons with several names
 //! (`people`), short messages that belong together (`turns`), reviews of messages (`reviews`).
 
@@ -20,6 +20,7 @@ mod people;
 mod quotes;
 mod reviews;
 mod signatures;
+mod subject;
 mod threads;
 mod turns;
 
@@ -35,7 +36,7 @@ pub(super) use reviews::MessageReviews;
 
 /// The person who wrote a message, as the export names them. At least one of the two is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Author {
+pub(super) struct MessageAuthor {
     /// Name for people to read.
     pub(super) name: Option<String>,
     /// Mail address, user id, handle or phone number: what is unique in the export.
@@ -53,13 +54,13 @@ pub(super) struct Conversation {
     pub(super) description: Option<String>,
 }
 
-/// What a message answers.
+/// The message that a message answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Answered {
     /// Nothing that the export tells.
     #[default]
     Nothing,
-    /// The message with this [`Message::id`], before or after it in the export, or in another one.
+    /// The message with this [`ExportMessage::id`], before or after it in the export, or in another one.
     Id(String),
     /// A message of which the export has only the text.
     Text(String),
@@ -71,25 +72,25 @@ pub(super) enum Answered {
         /// The quoted text.
         text: String,
         /// Who wrote it, if the export says so.
-        author: Option<Author>,
+        author: Option<MessageAuthor>,
     },
 }
 
 /// A text that a person wrote in a conversation, as a reader of a format finds it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Message {
+pub(super) struct ExportMessage {
     /// Identity, the same in a later export. Unique within the format: where ids count within a chat, the
     /// reader puts the chat's own before it.
     pub(super) id: Option<String>,
     /// Who wrote it.
-    pub(super) author: Author,
+    pub(super) author: MessageAuthor,
     /// Where it was written.
     pub(super) conversation: Conversation,
     /// Seconds since the Unix epoch, in UTC.
     pub(super) time: Option<i64>,
     /// The person's own words: no quoted text, no signature, no line of the system.
     pub(super) text: String,
-    /// What it answers.
+    /// The message that it answers.
     pub(super) answers: Answered,
     /// Its own title.
     pub(super) title: Option<String>,
@@ -101,7 +102,7 @@ pub(super) struct Message {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Found {
     /// A message.
-    Message(Message),
+    Message(ExportMessage),
     /// Something that is no text of a person, left out on purpose. The reason is a plural for reports:
     /// `messages without text`, `automatic mails`, `lines of the system`.
     Left {
@@ -121,7 +122,7 @@ pub(super) enum Found {
 pub(super) type OnFound<'a> = dyn FnMut(Found) -> Result<bool> + 'a;
 
 /// A reader of one export.
-pub(super) trait Reader {
+pub(super) trait ExportReader {
     /// Hands everything found to `on`, in the order of the export, until the end or until `on` returns
     /// false.
     ///
@@ -130,7 +131,7 @@ pub(super) trait Reader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()>;
 
     /// Count of the bytes that are read, before decompression, for progress; it goes on while
-    /// [`Reader::read`] works.
+    /// [`ExportReader::read`] works.
     fn bytes_read(&self) -> Option<ByteCount> {
         None
     }
@@ -153,7 +154,7 @@ pub enum MessageFormat {
     Eml,
 }
 
-/// What there is to know about a format.
+/// Facts of a format.
 struct FormatFacts {
     /// Name on the command line.
     name: &'static str,
@@ -162,7 +163,7 @@ struct FormatFacts {
     /// Whether short messages of a person are joined, see [`turns`].
     is_chat: bool,
     /// Opens an export.
-    open: fn(&Path) -> Result<Box<dyn Reader>>,
+    open: fn(&Path) -> Result<Box<dyn ExportReader>>,
     /// Whether a file or folder is an export of the format, by its first bytes (up to
     /// [`HEAD_BYTES`], after decompression; none of a folder).
     looks_like: fn(&Path, &[u8]) -> bool,
@@ -215,7 +216,7 @@ impl MessageFormat {
     }
 
     /// Opens an export.
-    pub(super) fn open(self, path: &Path) -> Result<Box<dyn Reader>> {
+    pub(super) fn open(self, path: &Path) -> Result<Box<dyn ExportReader>> {
         (self.facts().open)(path)
     }
 

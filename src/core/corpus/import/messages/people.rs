@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Author;
+use super::MessageAuthor;
 
-/// Author of messages whose export does not name its owner.
+/// MessageAuthor of messages whose export does not name its owner.
 const OWNER_UNNAMED: &str = "me";
 
-/// What the user of the program says about people.
+/// Names of people, as the user of the program tells them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PersonNames {
     /// Names and addresses of the user of the program. The first one names the user.
@@ -62,7 +62,7 @@ impl People {
     /// In this order: the user whom the user of the program named for the address or the name; the user of
     /// an earlier message with the address; with a full name, that of an earlier message with the name. A
     /// new user is named by a mail address, else by the name, else by what the export has.
-    pub(in crate::corpus::import) fn user(&mut self, author: &Author) -> Option<String> {
+    pub(in crate::corpus::import) fn user(&mut self, author: &MessageAuthor) -> Option<String> {
         let some = |text: &Option<String>| {
             text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
         };
@@ -157,9 +157,9 @@ mod tests {
 
     use super::*;
 
-    fn author(name: &str, address: &str) -> Author {
+    fn author(name: &str, address: &str) -> MessageAuthor {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        Author { name: some(name), address: some(address) }
+        MessageAuthor { name: some(name), address: some(address) }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Separates what the author of a mail wrote from what the mail quotes, signs and appends.
 
-use super::Author;
+use super::MessageAuthor;
 use super::attribution::{Introduction, introduction};
 use super::signatures;
 
@@ -9,22 +9,22 @@ const MAX_QUOTED_BYTES: usize = 8 << 10;
 
 /// The parts of a mail's text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Parts {
+pub(super) struct MailParts {
     /// The author's own words, without surrounding empty lines.
     pub(super) own: String,
-    /// What is quoted of the mail answered, without what that one quotes; empty if nothing is.
+    /// The text that is quoted of the mail answered, without what that one quotes; empty if nothing is.
     pub(super) quoted: String,
     /// Who wrote the quoted text, if the mail says so.
-    pub(super) quoted_author: Option<Author>,
+    pub(super) quoted_author: Option<MessageAuthor>,
     /// Whether another mail is passed on in it.
     pub(super) forwards: bool,
 }
 
 /// Takes the text of a mail apart. Lines that begin with `>` are quoted, and so is everything after a
 /// line such as `On Monday, Ann wrote:` or `-----Original Message-----` if no such lines follow it.
-pub(super) fn separate(text: &str) -> Parts {
+pub(super) fn separate(text: &str) -> MailParts {
     let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end()).collect();
-    let mut parts = Parts::default();
+    let mut parts = MailParts::default();
     let mut own: Vec<&str> = Vec::new();
     let mut quoted: Vec<&str> = Vec::new();
     let mut at = 0;
@@ -76,7 +76,7 @@ pub(super) fn separate(text: &str) -> Parts {
     parts
 }
 
-/// What a quoted line has after its mark: `> text`, or initials and the mark, as in `AB> text`.
+/// Text of a quoted line after its mark: `> text`, or initials and the mark, as in `AB> text`.
 fn quoted_line(line: &str) -> Option<&str> {
     let line = line.strip_prefix(' ').unwrap_or(line);
     if let Some(content) = line.strip_prefix('>') {

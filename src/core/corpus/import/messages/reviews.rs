@@ -4,7 +4,7 @@ use idiolect_engine::key::Key;
 
 use super::people::People;
 use super::turns::Turns;
-use super::{Answered, Author, Conversation, Message, MessageFormat};
+use super::{Answered, MessageAuthor, Conversation, ExportMessage, MessageFormat};
 use crate::corpus::{Item, Review, SourceContext, SourceReview};
 
 /// Number of letters of an item's identifier that is made of a hash.
@@ -29,11 +29,11 @@ impl MessageReviews {
 
     /// Takes a message. Returns the reviews, with their items, that are complete by now; an error is the
     /// reason why the message gives none.
-    pub(in crate::corpus::import) fn take(&mut self, message: Message) -> Result<Vec<(SourceReview, Item)>, String> {
+    pub(in crate::corpus::import) fn take(&mut self, message: ExportMessage) -> Result<Vec<(SourceReview, Item)>, String> {
         if message.text.trim().is_empty() {
             return Err("a message without text".to_owned());
         }
-        let Author { name, address } = &message.author;
+        let MessageAuthor { name, address } = &message.author;
         if [name, address].into_iter().flatten().all(|text| text.trim().is_empty()) {
             return Err("a message without author".to_owned());
         }
@@ -56,7 +56,7 @@ impl MessageReviews {
         &self.people
     }
 
-    fn review(&mut self, message: Message) -> Option<(SourceReview, Item)> {
+    fn review(&mut self, message: ExportMessage) -> Option<(SourceReview, Item)> {
         let user = self.people.user(&message.author)?;
         let item = self.item(message.conversation);
         let context = match message.answers {
@@ -107,9 +107,9 @@ impl MessageReviews {
 }
 
 /// The message with an identifier: without one, that of its author, conversation, time and text.
-fn identified(mut message: Message) -> Message {
+fn identified(mut message: ExportMessage) -> ExportMessage {
     if message.id.is_none() {
-        let Author { name, address } = &message.author;
+        let MessageAuthor { name, address } = &message.author;
         let author = address.as_deref().or(name.as_deref()).unwrap_or_default();
         let key = Key::of("message")
             .with("by", author)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use idiolect_engine::key::Key;
 
-use super::mail::{is_answer, without_prefixes};
+use super::subject::{is_answer, without_prefixes};
 
 /// Number of letters of a thread's identifier; with twelve, two of a million threads get one identifier at
 /// odds of 1 to 500.

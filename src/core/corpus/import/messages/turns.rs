@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{Answered, Author, Message};
+use super::{Answered, MessageAuthor, ExportMessage};
 use crate::corpus::date;
 
 /// Longest pause between two messages of one turn, in seconds. People write a thought in messages that
@@ -26,7 +26,7 @@ const MAX_REMEMBERED: usize = 100_000;
 /// Joins messages of chats to turns. Messages of a chat come in the order in which they were written.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    chats: HashMap<String, Chat>,
+    chats: HashMap<String, OpenChat>,
     /// Chats in the order in which they began.
     begun: VecDeque<String>,
     /// First message of the turn, by later messages of it.
@@ -37,10 +37,10 @@ pub(super) struct Turns {
 
 /// A chat being read.
 #[derive(Debug)]
-struct Chat {
+struct OpenChat {
     /// Time of the first message of the conversation.
     started: Option<i64>,
-    turn: Message,
+    turn: ExportMessage,
     /// Time of the last message of the turn.
     last: Option<i64>,
     /// Number of messages of the turn.
@@ -51,7 +51,7 @@ struct Chat {
 
 impl Turns {
     /// Takes the next message, which has an id. Returns a turn if one has ended.
-    pub(super) fn take(&mut self, message: Message) -> Vec<Message> {
+    pub(super) fn take(&mut self, message: ExportMessage) -> Vec<ExportMessage> {
         let mut ended = Vec::new();
         let chat_id = message.conversation.id.clone();
         let Some(mut chat) = self.chats.remove(&chat_id) else {
@@ -102,14 +102,14 @@ impl Turns {
     }
 
     /// Ends all turns, in the order in which their chats began.
-    pub(super) fn finish(&mut self) -> Vec<Message> {
+    pub(super) fn finish(&mut self) -> Vec<ExportMessage> {
         let begun = std::mem::take(&mut self.begun);
         begun.into_iter().filter_map(|id| self.chats.remove(&id)).map(|chat| chat.turn).collect()
     }
 
     /// Begins a turn. `started` is the time of the conversation that it goes on, `before` the turn of
     /// another person that it answers if it does not say.
-    fn begin(&self, mut turn: Message, started: Option<i64>, before: Option<String>) -> Chat {
+    fn begin(&self, mut turn: ExportMessage, started: Option<i64>, before: Option<String>) -> OpenChat {
         let started = started.or(turn.time);
         let last = turn.time;
         turn.answers = match turn.answers {
@@ -126,7 +126,7 @@ impl Turns {
             });
             conversation.id = format!("{} from {started}", conversation.id);
         }
-        Chat { started, turn, last, n: 1, before }
+        OpenChat { started, turn, last, n: 1, before }
     }
 
     fn remember(&mut self, id: String, first: String) {
@@ -141,7 +141,7 @@ impl Turns {
 }
 
 /// Whether two authors are the same person of the export.
-fn is_same(a: &Author, b: &Author) -> bool {
+fn is_same(a: &MessageAuthor, b: &MessageAuthor) -> bool {
     match (&a.address, &b.address) {
         (Some(a), Some(b)) => a == b,
         _ => a.name == b.name,
@@ -153,10 +153,10 @@ mod tests {
     use super::*;
     use crate::corpus::import::messages::Conversation;
 
-    fn message(chat: &str, author: &str, time: i64, text: &str) -> Message {
-        Message {
+    fn message(chat: &str, author: &str, time: i64, text: &str) -> ExportMessage {
+        ExportMessage {
             id: Some(format!("{chat}/{text}")),
-            author: Author { name: Some(author.to_owned()), address: None },
+            author: MessageAuthor { name: Some(author.to_owned()), address: None },
             conversation: Conversation {
                 id: chat.to_owned(),
                 title: Some("Tea".to_owned()),
@@ -164,13 +164,13 @@ mod tests {
             },
             time: Some(time),
             text: text.to_owned(),
-            ..Message::default()
+            ..ExportMessage::default()
         }
     }
 
-    fn turns(messages: Vec<Message>) -> Vec<Message> {
+    fn turns(messages: Vec<ExportMessage>) -> Vec<ExportMessage> {
         let mut turns = Turns::default();
-        let mut ended: Vec<Message> =
+        let mut ended: Vec<ExportMessage> =
             messages.into_iter().flat_map(|message| turns.take(message)).collect();
         ended.extend(turns.finish());
         ended

@@ -8,7 +8,7 @@ use std::path::Path;
 use idiolect_engine::progress::ProgressStage;
 
 use super::{Batch, ImportTarget};
-use crate::corpus::import::messages::{ByteCount, Found, MessageReviews, People, Reader};
+use crate::corpus::import::messages::{ByteCount, Found, MessageReviews, People, ExportReader};
 use crate::corpus::import::notes;
 use crate::corpus::import::{ImportFormat, ImportOptions, ImportSource};
 use crate::corpus::{Error, Item, Result, SourceReview};
@@ -16,7 +16,7 @@ use crate::corpus::{Error, Item, Result, SourceReview};
 /// An export of messages, opened.
 pub(super) struct OpenExport {
     name: String,
-    reader: Box<dyn Reader>,
+    reader: Box<dyn ExportReader>,
     reviews: MessageReviews,
     /// How the user of the program is named.
     me: Option<String>,
