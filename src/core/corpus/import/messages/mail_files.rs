@@ -8,7 +8,7 @@ use super::mail::{MAX_MAIL_BYTES, MailContext, Mails};
 use super::{Found, OnFound, ExportReader};
 use crate::corpus::{Error, Result};
 
-/// ExportReader of mails in a file each.
+/// Reader of mails in a file each.
 pub(super) struct MailFilesReader {
     files: Vec<PathBuf>,
     size: u64,

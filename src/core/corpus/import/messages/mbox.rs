@@ -13,7 +13,7 @@ use super::mail::{MAX_MAIL_BYTES, MailContext, Mails};
 use super::{OnFound, ExportReader};
 use crate::corpus::{Error, Result};
 
-/// ExportReader of an mbox file, plain or gzipped.
+/// Reader of an mbox file, plain or gzipped.
 pub(super) struct MboxReader {
     path: PathBuf,
     input: Box<dyn BufRead>,

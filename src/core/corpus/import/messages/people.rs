@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::MessageAuthor;
 
-/// MessageAuthor of messages whose export does not name its owner.
+/// Author of messages whose export does not name its owner.
 const OWNER_UNNAMED: &str = "me";
 
 /// Names of people, as the user of the program tells them.
