@@ -22,6 +22,7 @@ mod lenient_import;
 mod lm_batches;
 mod lm_commands;
 mod lm_golden;
+mod messages;
 mod metrics;
 mod models;
 mod no_sockets;

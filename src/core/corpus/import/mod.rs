@@ -1,4 +1,4 @@
-//! Importers of review files into the store.
+//! Importers of review files, and of mails and other messages, into the store.
 //!
 //! Files are read as streams. Rows are committed in batches, so an interrupted import keeps what it
 //! committed, and a repeated import changes nothing that is already stored. A row is dropped only for
@@ -10,6 +10,7 @@ mod amazon_2023;
 mod csv_row;
 mod dates;
 mod delimiter;
+mod detect;
 mod encoding;
 mod entities;
 mod fields;
@@ -32,9 +33,12 @@ mod time;
 pub use delimiter::Delimiter;
 pub use encoding::{EncodedFile, FileEncoding};
 pub use input::ImportSource;
+pub use messages::{GivenMessage, MergedPerson, MessageFormat, PersonNames};
 pub use notes::{DefaultedField, DroppedRows};
 pub use run::{Import, ImportReport, MalformedLine};
 pub use table::{ColumnMap, OPTIONAL_FIELDS};
+
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -51,6 +55,8 @@ pub enum ImportFormat {
     Amazon2023,
     /// Any table or JSON lines; the map names the columns.
     Table(Box<ColumnMap>),
+    /// Mails, chats, posts and notes: a person is a user, a thread or chat an item, a message a review.
+    Messages(MessageFormat),
 }
 
 /// Options of an import.
@@ -58,7 +64,7 @@ pub enum ImportFormat {
 pub struct ImportOptions {
     /// Format of the files.
     pub format: ImportFormat,
-    /// Source of the reviews.
+    /// Source of the reviews; of messages a file or a folder.
     pub reviews: Option<ImportSource>,
     /// Source of the items' titles, descriptions and categories.
     pub items: Option<ImportSource>,
@@ -70,6 +76,8 @@ pub struct ImportOptions {
     pub encoding: FileEncoding,
     /// Delimiter of tables.
     pub delimiter: Delimiter,
+    /// Who the authors of messages are.
+    pub people: PersonNames,
 }
 
 /// Reaction to a malformed line.
@@ -89,23 +97,30 @@ impl ImportFormat {
     pub fn kept_by_default(&self) -> KeptReviews {
         match self {
             ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => KeptReviews::Newest,
-            ImportFormat::Table(_) => KeptReviews::All,
+            ImportFormat::Table(_) | ImportFormat::Messages(_) => KeptReviews::All,
         }
+    }
+
+    /// Returns the format of a file or folder by its content. `None` if it is none of those that can be
+    /// read, or cannot be opened.
+    #[must_use]
+    pub fn detect(path: &Path) -> Option<Self> {
+        MessageFormat::detect(path).map(Self::Messages).or_else(|| detect::format_of_rows(path))
     }
 
     /// Names of the columns that the format reads.
     fn columns(&self) -> Vec<String> {
         match self {
-            ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => Vec::new(),
             ImportFormat::Table(map) => map.columns(),
+            _ => Vec::new(),
         }
     }
 
     /// Takes a row apart that holds several.
     fn rows(&self, row: Value) -> Vec<Value> {
         match self {
-            ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => vec![row],
             ImportFormat::Table(map) => map.rows(row),
+            _ => vec![row],
         }
     }
 
@@ -120,6 +135,7 @@ impl ImportFormat {
             ImportFormat::Amazon2014 => amazon_2014::review(row, notes).map(|r| (r.into(), None)),
             ImportFormat::Amazon2023 => amazon_2023::review(row, notes).map(|r| (r.into(), None)),
             ImportFormat::Table(map) => map.review(row, notes),
+            ImportFormat::Messages(_) => Err("messages have no rows".to_owned()),
         }
     }
 
@@ -128,6 +144,7 @@ impl ImportFormat {
             ImportFormat::Amazon2014 => amazon_2014::item(row, notes),
             ImportFormat::Amazon2023 => amazon_2023::item(row, notes),
             ImportFormat::Table(map) => map.item(row, notes),
+            ImportFormat::Messages(_) => Err("messages have no rows".to_owned()),
         }
     }
 }

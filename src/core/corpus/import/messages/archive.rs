@@ -6,13 +6,12 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use zip::{CompressionMethod, ZipArchive};
 
+use super::files::{ByteCount, CountedReader};
 use crate::corpus::import::encoding::FileEncoding;
 use crate::corpus::import::input::ImportInput;
 use crate::corpus::{Error, Result};
@@ -37,7 +36,7 @@ pub(super) struct ExportFiles {
     root: PathBuf,
     files: Vec<ExportFile>,
     /// Number of bytes read so far, before decompression.
-    read: Arc<AtomicU64>,
+    read: ByteCount,
 }
 
 struct ExportFile {
@@ -80,7 +79,7 @@ impl ExportFiles {
             }
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { root: path.to_owned(), files, read: Arc::default() })
+        Ok(Self { root: path.to_owned(), files, read: ByteCount::default() })
     }
 
     /// The path that was opened.
@@ -142,9 +141,9 @@ impl ExportFiles {
         ImportInput::of_reader(&path.display().to_string(), raw, FileEncoding::Detected).ok()
     }
 
-    /// Number of bytes read so far, before decompression.
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+    /// Count of the bytes read so far, before decompression.
+    pub(super) fn bytes_read(&self) -> ByteCount {
+        self.read.clone()
     }
 
     /// Number of bytes of some files, before decompression.
@@ -154,9 +153,11 @@ impl ExportFiles {
     }
 
     fn raw(&self, place: &FilePlace) -> io::Result<Box<dyn Read>> {
-        let counted = |inner| CountedFile { inner, read: Arc::clone(&self.read) };
+        let counted = |inner| CountedReader { inner, count: self.read.clone() };
         let (start, method, size, crc) = match place {
-            FilePlace::Disk(path) => return Ok(Box::new(counted(File::open(path)?.take(u64::MAX)))),
+            FilePlace::Disk(path) => {
+                return Ok(Box::new(counted(File::open(path)?.take(u64::MAX))));
+            }
             FilePlace::Packed { encrypted: true, .. } => {
                 return Err(io::Error::other("it is encrypted; unpack it first"));
             }
@@ -233,20 +234,6 @@ fn is_tar(path: &Path, head: &[u8]) -> bool {
     head.get(257..262) == Some(b"ustar") || name.ends_with(".tar.gz") || name.ends_with(".tgz")
 }
 
-/// Counts the bytes that are read.
-struct CountedFile<R> {
-    inner: R,
-    read: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for CountedFile<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.read.fetch_add(n as u64, Ordering::Relaxed);
-        Ok(n)
-    }
-}
-
 /// Compares the checksum at the end of a file of an archive.
 struct CheckedEntry {
     inner: Box<dyn Read>,
@@ -310,7 +297,7 @@ mod tests {
             assert_eq!(files.names().collect::<Vec<_>>(), ["b/two.txt", "one.txt"]);
             assert_eq!(text(&files, "one.txt").unwrap(), "eins");
             assert_eq!(text(&files, "b/two.txt").unwrap().len(), 5000);
-            assert!(files.bytes_read() > 4);
+            assert!(files.bytes_read().get() > 4);
             assert!(text(&files, "three.txt").is_err());
         }
         let files = ExportFiles::open(&root.join("one.txt")).unwrap();

@@ -25,9 +25,9 @@ pub(super) fn is_only_links(text: &str) -> bool {
 
 fn is_link(word: &str) -> bool {
     let word = word.trim_start_matches(['<', '(', '[']);
-    ["https://", "http://", "www."].iter().any(|start| {
-        word.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
-    })
+    ["https://", "http://", "www."]
+        .iter()
+        .any(|start| word.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start)))
 }
 
 /// Returns the person's own words of a text with the markup of chats: without quoted lines (`> ...`; from

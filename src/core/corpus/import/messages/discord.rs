@@ -14,7 +14,9 @@ use super::chat_text::{
 };
 use super::export_rows::{self, document, is_true, malformed, rows, small_document};
 use super::json_stream::{JsonVisitor, JsonWant};
-use super::{Answered, Author, Conversation, Found, Message, OnFound, Reader};
+use super::{
+    Answered, ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound,
+};
 use crate::corpus::Result;
 
 /// Kinds of messages that people write, by name or by number; all others are lines of the system.
@@ -34,9 +36,8 @@ pub(super) fn looks_like(path: &Path, head: &[u8]) -> bool {
 pub(super) fn open(path: &Path) -> Result<DiscordReader> {
     let files = ExportFiles::open(path)?;
     let is_single = path.is_file() && files.names().count() == 1;
-    let own = files.named(|name| {
-        is_of_package(name) || name == "messages.json" || name == "messages.csv"
-    });
+    let own = files
+        .named(|name| is_of_package(name) || name == "messages.json" || name == "messages.csv");
     let mut exported = Vec::new();
     if own.is_empty() {
         for name in files.named(|name| name.ends_with(".json")) {
@@ -50,7 +51,8 @@ pub(super) fn open(path: &Path) -> Result<DiscordReader> {
 
 fn begins(reader: &mut dyn std::io::BufRead) -> bool {
     let mut head = Vec::new();
-    let read = std::io::Read::read_to_end(&mut std::io::Read::take(reader, HEAD_BYTES as u64), &mut head);
+    let read =
+        std::io::Read::read_to_end(&mut std::io::Read::take(reader, HEAD_BYTES as u64), &mut head);
     read.is_ok() && is_exported(&head)
 }
 
@@ -78,11 +80,12 @@ pub(super) struct DiscordReader {
     exported: Vec<String>,
 }
 
-impl Reader for DiscordReader {
+impl ExportReader for DiscordReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         if self.own.is_empty() && self.exported.is_empty() {
             let place = self.files.root().display().to_string();
-            let reason = "neither messages/c.../messages.json nor a file of DiscordChatExporter".to_owned();
+            let reason =
+                "neither messages/c.../messages.json nor a file of DiscordChatExporter".to_owned();
             on(Found::Malformed { place, reason })?;
         }
         if !self.own.is_empty() && !self.read_package(on)? {
@@ -95,7 +98,8 @@ impl Reader for DiscordReader {
                 break;
             }
             if !visitor.has_list && !visitor.is_bad {
-                let reason = "no list `messages`; expected a file of DiscordChatExporter".to_owned();
+                let reason =
+                    "no list `messages`; expected a file of DiscordChatExporter".to_owned();
                 if !on(malformed(&file, 1, reason))? {
                     break;
                 }
@@ -104,8 +108,8 @@ impl Reader for DiscordReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -117,13 +121,14 @@ impl DiscordReader {
     fn read_package(&self, on: &mut OnFound<'_>) -> Result<bool> {
         let account = |name: &str| name == "user.json" || name.ends_with("/user.json");
         let account = small_document(self.files.companion(account)).unwrap_or_default();
-        let author = Author {
+        let author = MessageAuthor {
             name: ["global_name", "username"].iter().find_map(|n| export_rows::text(&account, n)),
-            address: export_rows::text(&account, "username").or_else(|| export_rows::text(&account, "id")),
+            address: export_rows::text(&account, "username")
+                .or_else(|| export_rows::text(&account, "id")),
         };
         let author = match author.name {
             Some(_) => author,
-            None => Author { name: Some(OWNER_UNNAMED.to_owned()), address: author.address },
+            None => MessageAuthor { name: Some(OWNER_UNNAMED.to_owned()), address: author.address },
         };
         let index = |name: &str| name.ends_with("messages/index.json");
         let titles = small_document(self.files.companion(index)).unwrap_or_default();
@@ -169,9 +174,9 @@ fn channel_of_package(about: &Value, titles: &Value, folder: &str) -> Conversati
 
 fn own_message(
     row: &Value,
-    author: &Author,
+    author: &MessageAuthor,
     channel: &Conversation,
-) -> Result<Result<Message, &'static str>, String> {
+) -> Result<Result<ExportMessage, &'static str>, String> {
     let field = |name: &str| export_rows::text(row, name);
     if row.get("Contents").is_none() {
         return Err("field `Contents` is missing".to_owned());
@@ -181,13 +186,13 @@ fn own_message(
         Ok(text) => text,
         Err(reason) => return Ok(Err(reason)),
     };
-    Ok(Ok(Message {
+    Ok(Ok(ExportMessage {
         id: field("ID"),
         author: author.clone(),
         conversation: channel.clone(),
         time: export_rows::seconds(row, "Timestamp"),
         text,
-        ..Message::default()
+        ..ExportMessage::default()
     }))
 }
 
@@ -270,7 +275,7 @@ impl<'a, 'b> ExporterVisitor<'a, 'b> {
         Self { file, server: None, channel, has_list: false, is_bad: false, on }
     }
 
-    fn read(&self, message: &Value) -> Result<Result<Message, &'static str>, String> {
+    fn read(&self, message: &Value) -> Result<Result<ExportMessage, &'static str>, String> {
         let field = |name: &str| export_rows::text(message, name);
         if !message.is_object() {
             return Err("no object where a message was expected".to_owned());
@@ -286,21 +291,22 @@ impl<'a, 'b> ExporterVisitor<'a, 'b> {
         {
             return Ok(Err(FORWARDED));
         }
-        let has = |name: &str| message.get(name).and_then(Value::as_array).is_some_and(|l| !l.is_empty());
+        let has =
+            |name: &str| message.get(name).and_then(Value::as_array).is_some_and(|l| !l.is_empty());
         let has_file = has("attachments") || has("stickers") || has("embeds");
         let text = match own_text(&field("content").unwrap_or_default(), has_file) {
             Ok(text) => text,
             Err(reason) => return Ok(Err(reason)),
         };
         let names = ["author.nickname", "author.name"];
-        let author = Author {
+        let author = MessageAuthor {
             name: names.iter().find_map(|name| field(name)),
             address: field("author.name").or_else(|| field("author.id")),
         };
-        if author == Author::default() {
+        if author == MessageAuthor::default() {
             return Err("field `author` is missing".to_owned());
         }
-        Ok(Ok(Message {
+        Ok(Ok(ExportMessage {
             id: field("id"),
             author,
             conversation: self.channel.clone(),
@@ -375,9 +381,13 @@ mod tests {
     }
 
     fn texts(summary: &Summary) -> Vec<(&str, &str)> {
-        let name = |m: &'_ Message| m.author.name.as_deref().map(str::to_owned);
+        let name = |m: &'_ ExportMessage| m.author.name.as_deref().map(str::to_owned);
         assert!(summary.messages.iter().all(|m| name(m).is_some()));
-        summary.messages.iter().map(|m| (m.author.name.as_deref().unwrap(), m.text.as_str())).collect()
+        summary
+            .messages
+            .iter()
+            .map(|m| (m.author.name.as_deref().unwrap(), m.text.as_str()))
+            .collect()
     }
 
     #[test]
@@ -388,28 +398,50 @@ mod tests {
             fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             fs::write(root.join(name), text).unwrap();
         };
-        write("Account/user.json", r#"{"id": "80351110224678912", "username": "anna.h", "global_name": "Anna"}"#);
-        write("Messages/index.json", r#"{"11111": "general in Lake", "22222": "Direct Message with bo#0"}"#);
-        write("Messages/c11111/channel.json", r#"{"id": "11111", "type": "GUILD_TEXT", "name": "general", "guild": {"id": "5", "name": "Lake"}}"#);
-        write("Messages/c11111/messages.json", r#"[
+        write(
+            "Account/user.json",
+            r#"{"id": "80351110224678912", "username": "anna.h", "global_name": "Anna"}"#,
+        );
+        write(
+            "Messages/index.json",
+            r#"{"11111": "general in Lake", "22222": "Direct ExportMessage with bo#0"}"#,
+        );
+        write(
+            "Messages/c11111/channel.json",
+            r#"{"id": "11111", "type": "GUILD_TEXT", "name": "general", "guild": {"id": "5", "name": "Lake"}}"#,
+        );
+        write(
+            "Messages/c11111/messages.json",
+            r#"[
             {"ID": 1062345678901234567, "Timestamp": "2023-01-13 09:01:00", "Contents": "<@80351110224678912> who has the <:tent:99999> ?", "Attachments": ""},
             {"ID": 1062345678901234568, "Timestamp": "2023-01-13 09:02:00", "Contents": "", "Attachments": "https://cdn.example/a.png"},
             {"ID": 1062345678901234569, "Timestamp": "soon", "Contents": "> quote\nYes <3", "Attachments": ""},
             {"ID": 5}
-        ]"#);
-        write("Messages/c22222/channel.json", r#"{"id": "22222", "type": 1, "recipients": ["1", "2"]}"#);
-        write("Messages/c22222/messages.csv", "ID,Timestamp,Contents,Attachments\n7,2021-03-01 12:00:00.123000+00:00,\"Two\nlines\",\n8,2021-03-01 12:01:00+00:00,https://a.example,\n");
+        ]"#,
+        );
+        write(
+            "Messages/c22222/channel.json",
+            r#"{"id": "22222", "type": 1, "recipients": ["1", "2"]}"#,
+        );
+        write(
+            "Messages/c22222/messages.csv",
+            "ID,Timestamp,Contents,Attachments\n7,2021-03-01 12:00:00.123000+00:00,\"Two\nlines\",\n8,2021-03-01 12:01:00+00:00,https://a.example,\n",
+        );
         write("Activity/reporting/events.json", "{}");
         assert!(looks_like(root, b""));
         let read = read(root);
-        let expected = [("Anna", "who has the :tent: ?"), ("Anna", "Yes <3"), ("Anna", "Two\nlines")];
+        let expected =
+            [("Anna", "who has the :tent: ?"), ("Anna", "Yes <3"), ("Anna", "Two\nlines")];
         assert_eq!(texts(&read), expected);
         let [first, second, direct] = &read.messages[..] else { unreachable!() };
         assert_eq!(first.id.as_deref(), Some("1062345678901234567"));
         assert_eq!(first.conversation.title.as_deref(), Some("#general (Lake)"));
         assert_eq!(first.author.address.as_deref(), Some("anna.h"));
-        assert_eq!((first.time, second.time, direct.time), (Some(1_673_600_460), None, Some(1_614_600_000)));
-        assert_eq!(direct.conversation.title.as_deref(), Some("Direct Message with bo#0"));
+        assert_eq!(
+            (first.time, second.time, direct.time),
+            (Some(1_673_600_460), None, Some(1_614_600_000))
+        );
+        assert_eq!(direct.conversation.title.as_deref(), Some("Direct ExportMessage with bo#0"));
         assert_eq!(read.left, [(ONLY_MEDIA, 1), (ONLY_LINKS, 1)].into());
         assert_eq!(read.malformed.len(), 1, "{:?}", read.malformed);
         let channel = super::tests::read(&root.join("Messages/c22222"));
@@ -419,7 +451,8 @@ mod tests {
     fn exported() -> Value {
         let author = |id: &str, name: &str, nickname: &str, bot: bool| json!({"id": id, "name": name, "discriminator": "0000", "nickname": nickname, "isBot": bot, "roles": []});
         let message = |id: &str, kind: &str, content: &str, author: &Value| json!({"id": id, "type": kind, "timestamp": "2023-01-13T10:01:00.123+01:00", "timestampEdited": null, "isPinned": false, "content": content, "author": author, "attachments": [], "embeds": [], "stickers": [], "reactions": [], "mentions": []});
-        let (anna, bot) = (author("1", "anna.h", "Anna", false), author("2", "helper", "Helper", true));
+        let (anna, bot) =
+            (author("1", "anna.h", "Anna", false), author("2", "helper", "Helper", true));
         let mut reply = message("102", "Reply", "Me.", &anna);
         reply["reference"] = json!({"messageId": "101", "channelId": "9", "guildId": "5"});
         let mut picture = message("105", "Default", "", &anna);
@@ -451,7 +484,10 @@ mod tests {
         assert!(looks_like(&path, &text[..1000]));
         for path in [folder.path(), &path] {
             let read = read(path);
-            assert_eq!(texts(&read), [("bo", "Who has the tent? https://tamsel.example"), ("Anna", "Me.")]);
+            assert_eq!(
+                texts(&read),
+                [("bo", "Who has the tent? https://tamsel.example"), ("Anna", "Me.")]
+            );
             let reply = &read.messages[1];
             assert_eq!(reply.answers, Answered::Id("101".to_owned()));
             assert_eq!(reply.time, Some(1_673_600_460));
@@ -482,7 +518,7 @@ mod tests {
             for (name, value) in names.iter().zip(&values) {
                 row[*name] = value.clone();
             }
-            let _ = own_message(&row, &Author::default(), &Conversation::default());
+            let _ = own_message(&row, &MessageAuthor::default(), &Conversation::default());
             let mut n = 0;
             let on: &mut OnFound<'_> = &mut |_| { n += 1; Ok(true) };
             let mut visitor = ExporterVisitor::new("f", on);

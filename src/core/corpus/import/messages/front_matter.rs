@@ -154,7 +154,9 @@ mod tests {
             "about": "First\nsecond", "long": "a text that goes on", "draft": "true",
         });
         assert_eq!((Value::Object(fields), rest), (expected, "Body\n---\n"));
-        let (fields, rest) = split("+++\ntitle = 'A day'\ndate = 2023-01-13T10:00:00Z\ntags = ['x']\n[extra]\na = 1\n+++\nBody");
+        let (fields, rest) = split(
+            "+++\ntitle = 'A day'\ndate = 2023-01-13T10:00:00Z\ntags = ['x']\n[extra]\na = 1\n+++\nBody",
+        );
         let expected = json!({"title": "A day", "date": "2023-01-13T10:00:00Z", "tags": ["x"], "extra": {"a": "1"}});
         assert_eq!((Value::Object(fields), rest), (expected, "Body"));
         let (fields, rest) = split("{\n \"title\": \"A day\"\n}\nBody");
@@ -163,7 +165,16 @@ mod tests {
 
     #[test]
     fn other_texts_have_none() {
-        for text in ["", "Body", "---", "---\ntitle: x\nno end", "+++\nx", "{\"a\": ", "--- \ntext", "----\nx\n---\n"] {
+        for text in [
+            "",
+            "Body",
+            "---",
+            "---\ntitle: x\nno end",
+            "+++\nx",
+            "{\"a\": ",
+            "--- \ntext",
+            "----\nx\n---\n",
+        ] {
             let (fields, rest) = split(text);
             assert_eq!((fields.len(), rest), (0, text), "{text}");
         }

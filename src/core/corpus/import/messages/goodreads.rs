@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::archive::{self, ExportFiles, OWNER_UNNAMED};
 use super::export_rows::{self, malformed, rows};
-use super::{Author, Conversation, Found, Message, OnFound, Reader, html};
+use super::{
+    ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound, html,
+};
 use crate::corpus::Result;
 
 /// Columns by which the table is recognized.
@@ -40,11 +42,14 @@ pub(super) struct GoodreadsReader {
     tables: Vec<String>,
 }
 
-impl Reader for GoodreadsReader {
+impl ExportReader for GoodreadsReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         if self.tables.is_empty() {
             let place = self.files.root().display().to_string();
-            on(Found::Malformed { place, reason: "no file goodreads_library_export.csv".to_owned() })?;
+            on(Found::Malformed {
+                place,
+                reason: "no file goodreads_library_export.csv".to_owned(),
+            })?;
         }
         for name in &self.tables {
             let file = self.files.shown(name);
@@ -62,8 +67,8 @@ impl Reader for GoodreadsReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -71,7 +76,7 @@ impl Reader for GoodreadsReader {
     }
 }
 
-fn review(row: &Value) -> Result<Option<Message>, String> {
+fn review(row: &Value) -> Result<Option<ExportMessage>, String> {
     let field = |name: &str| export_rows::text(row, name);
     if row.get("My Review").is_none() {
         return Err("column `My Review` is missing; expected a library of Goodreads".to_owned());
@@ -81,12 +86,13 @@ fn review(row: &Value) -> Result<Option<Message>, String> {
         return Ok(None);
     }
     let title = field("Title");
-    let id = field("Book Id").or_else(|| title.clone()).ok_or("`Book Id` and `Title` are missing")?;
+    let id =
+        field("Book Id").or_else(|| title.clone()).ok_or("`Book Id` and `Title` are missing")?;
     // 0 stands for no rating.
     let rating = field("My Rating").and_then(|rating| rating.trim().parse().ok());
-    Ok(Some(Message {
+    Ok(Some(ExportMessage {
         id: Some(id.clone()),
-        author: Author { name: Some(OWNER_UNNAMED.to_owned()), address: None },
+        author: MessageAuthor { name: Some(OWNER_UNNAMED.to_owned()), address: None },
         conversation: Conversation {
             id,
             title,
@@ -95,7 +101,7 @@ fn review(row: &Value) -> Result<Option<Message>, String> {
         time: ["Date Read", "Date Added"].iter().find_map(|name| export_rows::seconds(row, name)),
         text,
         rating: rating.filter(|rating| (1.0..=5.0).contains(rating)),
-        ..Message::default()
+        ..ExportMessage::default()
     }))
 }
 
@@ -135,7 +141,10 @@ mod tests {
         assert_eq!((lake.rating, lake.time), (Some(4.0), Some(1_673_568_000)));
         assert_eq!(lake.conversation.title.as_deref(), Some("The Cold Lake (Tamsel, #1)"));
         assert_eq!(lake.conversation.description.as_deref(), Some("by Mira Stenmark"));
-        assert_eq!((lake.conversation.id.as_str(), lake.author.name.as_deref()), ("77", Some("me")));
+        assert_eq!(
+            (lake.conversation.id.as_str(), lake.author.name.as_deref()),
+            ("77", Some("me"))
+        );
         assert_eq!((poles.rating, poles.time), (None, None));
         assert_eq!(read.left, [(NO_REVIEW, 1)].into());
         assert_eq!(read.malformed.len(), 2, "{:?}", read.malformed);
@@ -147,7 +156,10 @@ mod tests {
         let path = folder.path().join("x.csv");
         fs::write(&path, "a,b\n1,2\n").unwrap();
         let read = testing::summary(&mut open(&path).unwrap());
-        assert!(read.malformed[0].1.contains("`My Review` is missing") && read.malformed[0].0.ends_with("line 2"));
+        assert!(
+            read.malformed[0].1.contains("`My Review` is missing")
+                && read.malformed[0].0.ends_with("line 2")
+        );
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::archive::{self, ExportFiles, OWNER_UNNAMED};
 use super::export_rows::{self, document, malformed};
 use super::json_stream::{JsonVisitor, JsonWant};
-use super::{Author, Conversation, Found, Message, OnFound, Reader};
+use super::{ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound};
 use crate::corpus::Result;
 
 /// Reason for leaving out ratings without a text.
@@ -37,7 +37,8 @@ fn is_reviews(name: &str) -> bool {
     let mut parts = name.rsplit('/');
     let is_named = parts.next() == Some("reviews.json");
     // The folders have names in the language of the account, but for Maps and Play.
-    is_named && parts.next().is_some_and(|folder| folder.contains("maps") || folder.contains("play"))
+    is_named
+        && parts.next().is_some_and(|folder| folder.contains("maps") || folder.contains("play"))
 }
 
 /// Opens a file of reviews, or a Takeout with such files.
@@ -57,7 +58,7 @@ pub(super) struct GoogleReader {
     documents: Vec<String>,
 }
 
-impl Reader for GoogleReader {
+impl ExportReader for GoogleReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         if self.documents.is_empty() {
             let place = self.files.root().display().to_string();
@@ -71,7 +72,8 @@ impl Reader for GoogleReader {
                 break;
             }
             if visitor.n == 0 {
-                let reason = "no list of reviews; expected Reviews.json of Google Takeout".to_owned();
+                let reason =
+                    "no list of reviews; expected Reviews.json of Google Takeout".to_owned();
                 if !on(malformed(&file, 1, reason))? {
                     break;
                 }
@@ -80,8 +82,8 @@ impl Reader for GoogleReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -120,7 +122,7 @@ impl JsonVisitor for ReviewsVisitor<'_, '_> {
     }
 }
 
-fn review(value: &Value) -> Result<Result<Message, &'static str>, String> {
+fn review(value: &Value) -> Result<Result<ExportMessage, &'static str>, String> {
     match (value.get("properties"), value.get("review")) {
         (Some(place), _) if place.is_object() => of_place(place),
         (_, Some(app)) if app.is_object() => of_app(app),
@@ -140,17 +142,19 @@ fn stars(text: Option<String>) -> Option<f64> {
     rating.filter(|rating| (1.0..=5.0).contains(rating))
 }
 
-fn of_place(place: &Value) -> Result<Result<Message, &'static str>, String> {
+fn of_place(place: &Value) -> Result<Result<ExportMessage, &'static str>, String> {
     let rating = first(place, &RATINGS);
     let Some(text) = first(place, &TEXTS) else {
         return Ok(Err(if rating.is_some() { NO_REVIEW } else { SAVED }));
     };
-    let (name, address, link) = (first(place, &NAMES), first(place, &ADDRESSES), first(place, &LINKS));
-    let known = [name.clone(), address.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let (name, address, link) =
+        (first(place, &NAMES), first(place, &ADDRESSES), first(place, &LINKS));
+    let known =
+        [name.clone(), address.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let id = Some(known).filter(|known| !known.is_empty()).or_else(|| link.clone());
-    Ok(Ok(Message {
+    Ok(Ok(ExportMessage {
         id: link,
-        author: Author { name: Some(OWNER_UNNAMED.to_owned()), address: None },
+        author: MessageAuthor { name: Some(OWNER_UNNAMED.to_owned()), address: None },
         conversation: Conversation {
             id: id.ok_or("the place has neither a name nor an address nor a link")?,
             title: name,
@@ -159,16 +163,16 @@ fn of_place(place: &Value) -> Result<Result<Message, &'static str>, String> {
         time: DATES.iter().find_map(|name| export_rows::seconds(place, name)),
         text: text.trim().to_owned(),
         rating: stars(rating),
-        ..Message::default()
+        ..ExportMessage::default()
     }))
 }
 
-fn of_app(app: &Value) -> Result<Result<Message, &'static str>, String> {
+fn of_app(app: &Value) -> Result<Result<ExportMessage, &'static str>, String> {
     let field = |name: &str| export_rows::text(app, name);
     let Some(text) = field("comment") else { return Ok(Err(NO_REVIEW)) };
     let title = field("title").ok_or("the app has no `title`")?;
-    Ok(Ok(Message {
-        author: Author { name: Some(OWNER_UNNAMED.to_owned()), address: None },
+    Ok(Ok(ExportMessage {
+        author: MessageAuthor { name: Some(OWNER_UNNAMED.to_owned()), address: None },
         conversation: Conversation {
             id: title.clone(),
             title: Some(title),
@@ -178,7 +182,7 @@ fn of_app(app: &Value) -> Result<Result<Message, &'static str>, String> {
         text: text.trim().to_owned(),
         title: field("reviewTitle"),
         rating: stars(field("starRating")),
-        ..Message::default()
+        ..ExportMessage::default()
     }))
 }
 
@@ -221,18 +225,30 @@ mod tests {
             fs::write(root.join(name), serde_json::to_vec_pretty(value).unwrap()).unwrap();
         };
         write("Takeout/Maps (your places)/Reviews.json", &places());
-        write("Takeout/Maps (your places)/Saved Places.json", &json!({"features": [{"properties": {}}]}));
-        write("Takeout/Google Play Store/Reviews.json", &json!([
-            {"review": {"documentType": "Android Apps", "title": "Lake Maps", "creationTime": "2023-01-13T09:01:00Z", "starRating": 2, "comment": "Lost me."}},
-            {"review": {"title": "Silent", "starRating": 5}}, 5,
-        ]));
+        write(
+            "Takeout/Maps (your places)/Saved Places.json",
+            &json!({"features": [{"properties": {}}]}),
+        );
+        write(
+            "Takeout/Google Play Store/Reviews.json",
+            &json!([
+                {"review": {"documentType": "Android Apps", "title": "Lake Maps", "creationTime": "2023-01-13T09:01:00Z", "starRating": 2, "comment": "Lost me."}},
+                {"review": {"title": "Silent", "starRating": 5}}, 5,
+            ]),
+        );
         assert!(looks_like(root, b""));
         let read = testing::summary(&mut open(root).unwrap());
         let [app, boat, tent] = &read.messages[..] else { panic!("{read:?}") };
         assert_eq!((app.conversation.id.as_str(), app.rating), ("Lake Maps", Some(2.0)));
         assert_eq!((boat.text.as_str(), boat.rating), ("Good tea.\nCold feet.", Some(4.0)));
-        assert_eq!((boat.conversation.id.as_str(), boat.time), ("Boat House, Pier 1, Tamsel", Some(1_673_600_460)));
-        assert_eq!((tent.conversation.title.as_deref(), tent.rating), (Some("Tent Shop"), Some(5.0)));
+        assert_eq!(
+            (boat.conversation.id.as_str(), boat.time),
+            ("Boat House, Pier 1, Tamsel", Some(1_673_600_460))
+        );
+        assert_eq!(
+            (tent.conversation.title.as_deref(), tent.rating),
+            (Some("Tent Shop"), Some(5.0))
+        );
         assert_eq!(read.left, [(NO_REVIEW, 2), (SAVED, 1)].into());
         assert_eq!(read.malformed.len(), 3, "{:?}", read.malformed);
     }

@@ -55,7 +55,7 @@ pub(super) fn text_of(html: &str) -> String {
 }
 
 /// Name of a tag in lower case.
-struct Tag {
+struct HtmlTag {
     name: String,
     is_end: bool,
     /// Whether it ends with `/>`.
@@ -63,8 +63,8 @@ struct Tag {
 }
 
 /// Reads the tag, comment or declaration at the start of `text`, with its length in bytes.
-fn tag_of(text: &str) -> Option<(Tag, usize)> {
-    let nameless = || Tag { name: String::new(), is_end: false, is_empty: true };
+fn tag_of(text: &str) -> Option<(HtmlTag, usize)> {
+    let nameless = || HtmlTag { name: String::new(), is_end: false, is_empty: true };
     if let Some(comment) = text.strip_prefix("<!--") {
         // An open comment hides the rest, as in browsers.
         let length = comment.find("-->").map_or(text.len(), |end| end + 7);
@@ -97,7 +97,7 @@ fn tag_of(text: &str) -> Option<(Tag, usize)> {
     let end = end.map(|(end, _)| end).or_else(|| bytes.iter().position(|b| *b == b'>'))?;
     let name = bytes[start..end].iter().take_while(|b| b.is_ascii_alphanumeric());
     let name = name.map(|b| char::from(b.to_ascii_lowercase())).collect();
-    Some((Tag { name, is_end: first == b'/', is_empty: bytes[end - 1] == b'/' }, end + 1))
+    Some((HtmlTag { name, is_end: first == b'/', is_empty: bytes[end - 1] == b'/' }, end + 1))
 }
 
 /// Builds lines of text. White space is joined as browsers join it.
@@ -138,11 +138,11 @@ impl TextWriter {
         }
     }
 
-    fn tag(&mut self, tag: &Tag) {
+    fn tag(&mut self, tag: &HtmlTag) {
         match tag.name.as_str() {
             "br" => self.end_line(),
             "blockquote" => {
-                self.close_block(true);
+                self.close_block(!tag.is_end);
                 self.quotes = match tag.is_end {
                     true => self.quotes.saturating_sub(1),
                     false => self.quotes + 1,

@@ -298,8 +298,7 @@ mod tests {
 
     fn walked(text: &[u8], capacity: usize, most: Option<usize>) -> (Taken, bool) {
         let mut taken = Taken { most, ..Taken::default() };
-        let goes_on =
-            walk(&mut BufReader::with_capacity(capacity, text), &mut taken).unwrap();
+        let goes_on = walk(&mut BufReader::with_capacity(capacity, text), &mut taken).unwrap();
         (taken, goes_on)
     }
 
@@ -319,7 +318,8 @@ mod tests {
                 value("chats[].messages[]", 5, json!(true)),
             ];
             assert_eq!(taken.values, expected);
-            let entered = ["", "chats", "chats[]", "chats[].messages", "chats[]", "chats[].messages"];
+            let entered =
+                ["", "chats", "chats[]", "chats[].messages", "chats[]", "chats[].messages"];
             assert_eq!(taken.entered, entered);
         }
         let (taken, goes_on) = walked(TEXT.as_bytes(), 16, Some(2));

@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::archive::{self, ExportFiles, OWNER_UNNAMED};
 use super::chat_text::{self, NO_OWN_WORDS};
 use super::export_rows::{self, malformed, rows};
-use super::{Author, Conversation, Found, Message, OnFound, Reader, html};
+use super::{
+    ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound, html,
+};
 use crate::corpus::Result;
 
 /// Columns by which the table is recognized.
@@ -21,8 +23,11 @@ pub(super) fn looks_like(path: &Path, head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     let first = text.lines().next().unwrap_or_default();
     let is_table = first.contains("Letterboxd URI") && first.contains("Review");
-    is_table || archive::holds(path, head, |name| name.ends_with("reviews.csv"))
-        && archive::holds(path, head, |name| name.ends_with("watched.csv") || name.ends_with("diary.csv"))
+    is_table
+        || archive::holds(path, head, |name| name.ends_with("reviews.csv"))
+            && archive::holds(path, head, |name| {
+                name.ends_with("watched.csv") || name.ends_with("diary.csv")
+            })
 }
 
 /// Opens the table, or a folder or an archive with it.
@@ -47,7 +52,7 @@ pub(super) struct LetterboxdReader {
     tables: Vec<String>,
 }
 
-impl Reader for LetterboxdReader {
+impl ExportReader for LetterboxdReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         if self.tables.is_empty() {
             let place = self.files.root().display().to_string();
@@ -70,8 +75,8 @@ impl Reader for LetterboxdReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -81,8 +86,8 @@ impl Reader for LetterboxdReader {
 
 impl LetterboxdReader {
     /// The account, from `profile.csv`.
-    fn owner(&self) -> Author {
-        let mut owner = Author { name: Some(OWNER_UNNAMED.to_owned()), address: None };
+    fn owner(&self) -> MessageAuthor {
+        let mut owner = MessageAuthor { name: Some(OWNER_UNNAMED.to_owned()), address: None };
         let is_profile = |name: &str| name == "profile.csv" || name.ends_with("/profile.csv");
         for name in self.files.named(is_profile) {
             let _ = rows(&self.files, &name, &["Username"], &mut |_, row| {
@@ -92,7 +97,7 @@ impl LetterboxdReader {
                     let names = [field("Given Name"), field("Family Name")];
                     let full = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
                     let name = if full.is_empty() { username.clone() } else { full };
-                    owner = Author { name: Some(name), address: Some(username) };
+                    owner = MessageAuthor { name: Some(name), address: Some(username) };
                 }
                 Ok(false)
             });
@@ -101,7 +106,10 @@ impl LetterboxdReader {
     }
 }
 
-fn review(row: &Value, author: &Author) -> Result<Result<Message, &'static str>, String> {
+fn review(
+    row: &Value,
+    author: &MessageAuthor,
+) -> Result<Result<ExportMessage, &'static str>, String> {
     let field = |name: &str| export_rows::text(row, name);
     if row.get("Review").is_none() {
         return Err("column `Review` is missing; expected reviews.csv of Letterboxd".to_owned());
@@ -117,7 +125,7 @@ fn review(row: &Value, author: &Author) -> Result<Result<Message, &'static str>,
         None => name,
     };
     let rating = field("Rating").and_then(|rating| rating.trim().parse().ok());
-    Ok(Ok(Message {
+    Ok(Ok(ExportMessage {
         // The address is that of the review; a film that was seen again has several.
         id: field("Letterboxd URI"),
         author: author.clone(),
@@ -125,7 +133,7 @@ fn review(row: &Value, author: &Author) -> Result<Result<Message, &'static str>,
         time: ["Date", "Watched Date"].iter().find_map(|name| export_rows::seconds(row, name)),
         text,
         rating: rating.filter(|rating| (0.5..=5.0).contains(rating)),
-        ..Message::default()
+        ..ExportMessage::default()
     }))
 }
 
@@ -161,7 +169,10 @@ Date,Name,Year,Letterboxd URI,Rating,Rewatch,Review,Tags,Watched Date\r
             ("reviews.csv", REVIEWS),
             ("deleted/reviews.csv", REVIEWS),
             ("watched.csv", "Date,Name,Year,Letterboxd URI\r\n"),
-            ("profile.csv", "Date Joined,Username,Given Name,Family Name,Email Address\r\n2020-01-01,anna_h,Anna,Horvat,a@x.example\r\n"),
+            (
+                "profile.csv",
+                "Date Joined,Username,Given Name,Family Name,Email Address\r\n2020-01-01,anna_h,Anna,Horvat,a@x.example\r\n",
+            ),
         ] {
             writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
             writer.write_all(text.as_bytes()).unwrap();
@@ -174,7 +185,8 @@ Date,Name,Year,Letterboxd URI,Rating,Rewatch,Review,Tags,Watched Date\r
         assert_eq!((lake.rating, lake.time), (Some(4.5), Some(1_673_568_000)));
         assert_eq!(lake.conversation.id, "Lake, Cold (2009)");
         assert_eq!(lake.id.as_deref(), Some("https://boxd.it/aaaaa"));
-        let anna = Author { name: Some("Anna Horvat".into()), address: Some("anna_h".into()) };
+        let anna =
+            MessageAuthor { name: Some("Anna Horvat".into()), address: Some("anna_h".into()) };
         assert_eq!(lake.author, anna);
         assert_eq!((poles.rating, poles.conversation.id.as_str()), (None, "Poles"));
         assert_eq!(read.left, [(NO_REVIEW, 1)].into());
@@ -193,7 +205,7 @@ Date,Name,Year,Letterboxd URI,Rating,Rewatch,Review,Tags,Watched Date\r
             for (name, value) in ["Review", "Name", "Year", "Rating", "Date", "Letterboxd URI"].iter().zip(&values) {
                 row[*name] = value.clone();
             }
-            if let Ok(Ok(message)) = review(&row, &Author::default()) {
+            if let Ok(Ok(message)) = review(&row, &MessageAuthor::default()) {
                 prop_assert!(!message.text.trim().is_empty());
             }
         }

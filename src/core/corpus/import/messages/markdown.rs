@@ -11,7 +11,10 @@ use serde_json::{Map, Value};
 
 use super::archive::{self, ExportFiles, OWNER_UNNAMED};
 use super::chat_text::NO_OWN_WORDS;
-use super::{Author, Conversation, Found, Message, OnFound, Reader, front_matter, markdown_text};
+use super::{
+    ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound,
+    front_matter, markdown_text,
+};
 use crate::corpus::Result;
 use crate::corpus::import::dates;
 use crate::corpus::import::lines::MAX_LINE_BYTES;
@@ -23,8 +26,15 @@ const TEMPLATES: &str = "templates";
 
 const EXTENSIONS: [&str; 5] = [".md", ".markdown", ".mdown", ".mkd", ".mdx"];
 const DATES: [&str; 9] = [
-    "date", "created", "published", "publishdate", "pubdate", "date_created", "datecreated",
-    "created_at", "creation date",
+    "date",
+    "created",
+    "published",
+    "publishdate",
+    "pubdate",
+    "date_created",
+    "datecreated",
+    "created_at",
+    "creation date",
 ];
 const TAGS: [&str; 5] = ["tags", "tag", "categories", "category", "keywords"];
 
@@ -55,7 +65,7 @@ pub(super) struct MarkdownReader {
     notes: Vec<String>,
 }
 
-impl Reader for MarkdownReader {
+impl ExportReader for MarkdownReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         for name in &self.notes {
             let found = match self.text(name) {
@@ -69,8 +79,8 @@ impl Reader for MarkdownReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -95,7 +105,13 @@ impl MarkdownReader {
 }
 
 fn note(name: &str, text: &str) -> Found {
-    if name.to_lowercase().split('/').rev().skip(1).any(|folder| folder.trim_matches('_') == "templates") {
+    if name
+        .to_lowercase()
+        .split('/')
+        .rev()
+        .skip(1)
+        .any(|folder| folder.trim_matches('_') == "templates")
+    {
         return Found::Left { reason: TEMPLATES };
     }
     let (fields, body) = front_matter::split(text);
@@ -112,9 +128,12 @@ fn note(name: &str, text: &str) -> Found {
     let time = DATES.iter().find_map(|name| dates::seconds_of(&text_of(&fields, name)?).ok());
     let author = ["author", "authors"].iter().find_map(|name| text_of(&fields, name));
     let tags: Vec<String> = TAGS.iter().flat_map(|name| tags(fields.get(*name))).collect();
-    Found::Message(Message {
+    Found::Message(ExportMessage {
         id: Some(name.to_owned()),
-        author: Author { name: Some(author.unwrap_or_else(|| OWNER_UNNAMED.to_owned())), address: None },
+        author: MessageAuthor {
+            name: Some(author.unwrap_or_else(|| OWNER_UNNAMED.to_owned())),
+            address: None,
+        },
         conversation: Conversation {
             id: file.id,
             title: Some(title.clone()),
@@ -123,7 +142,7 @@ fn note(name: &str, text: &str) -> Found {
         time: time.or(file.time),
         text: own,
         title: Some(title),
-        ..Message::default()
+        ..ExportMessage::default()
     })
 }
 
@@ -201,7 +220,10 @@ fn dated(stem: &str) -> (Option<String>, &str) {
         return (Some(date.to_owned()), stem[10..].trim_start_matches(['-', '_', ' ', '.']));
     }
     if matches!(digits, 8 | 12 | 14) && dates::seconds_of(&stem[..8]).is_ok() {
-        return (Some(stem[..8].to_owned()), stem[digits..].trim_start_matches(['-', '_', ' ', '.']));
+        return (
+            Some(stem[..8].to_owned()),
+            stem[digits..].trim_start_matches(['-', '_', ' ', '.']),
+        );
     }
     (None, stem)
 }

@@ -113,11 +113,14 @@ fn prose(line: &str) -> Option<String> {
         return Some(String::new());
     }
     // Underlines of headings and rules.
-    if ["=", "-", "*", "_"].iter().any(|sign| consists_of(sign) && line.matches(sign).count() >= 2) {
+    if ["=", "-", "*", "_"].iter().any(|sign| consists_of(sign) && line.matches(sign).count() >= 2)
+    {
         return None;
     }
     // Rows of tables.
-    if line.len() > 1 && line.starts_with('|') && line.ends_with('|') || line.contains('|') && consists_of("|-:") {
+    if line.len() > 1 && line.starts_with('|') && line.ends_with('|')
+        || line.contains('|') && consists_of("|-:")
+    {
         return None;
     }
     if line.starts_with('>') && !line.starts_with(">!") {
@@ -143,7 +146,8 @@ fn prose(line: &str) -> Option<String> {
 
 /// Whether a word is a tag, `#travel/lakes`.
 fn is_tag(word: &str) -> bool {
-    word.strip_prefix('#').is_some_and(|tag| tag.starts_with(|c: char| c.is_alphabetic() || c == '_'))
+    word.strip_prefix('#')
+        .is_some_and(|tag| tag.starts_with(|c: char| c.is_alphabetic() || c == '_'))
 }
 
 /// A line without the id that Obsidian gives a paragraph: `Text. ^a1b2c3`.
@@ -158,7 +162,10 @@ fn without_block_id(line: &str) -> &str {
 enum LinePart {
     Text(String),
     /// A run of signs that may be emphasis.
-    Run { sign: char, length: usize },
+    Run {
+        sign: char,
+        length: usize,
+    },
     /// A run that is emphasis.
     Gone,
 }
@@ -195,9 +202,7 @@ fn inline(line: &str) -> String {
         let can_close = is_sign && !is_space(before) && (c != '_' || !is_word(after));
         parts.push(LinePart::Text(std::mem::take(&mut text)));
         parts.push(LinePart::Run { sign: c, length });
-        let same = |at: &usize| {
-            matches!(parts[*at], LinePart::Run { sign, length: n } if sign == c && n == length)
-        };
+        let same = |at: &usize| matches!(parts[*at], LinePart::Run { sign, length: n } if sign == c && n == length);
         if let Some(opened) = open.iter().rposition(same).filter(|_| can_close) {
             let begin = open[opened];
             open.truncate(opened);
@@ -235,7 +240,9 @@ fn replaced(rest: &str, first: char) -> Option<(String, usize)> {
             let end = within(rest, "]]")?;
             Some((String::new(), end + 2))
         }
-        '!' if rest.starts_with("![") => link(&rest[1..]).map(|(_, length)| (String::new(), length + 1)),
+        '!' if rest.starts_with("![") => {
+            link(&rest[1..]).map(|(_, length)| (String::new(), length + 1))
+        }
         '!' if rest.starts_with("!<") => Some((String::new(), 2)),
         '>' if rest.starts_with(">!") => Some((String::new(), 2)),
         '[' if rest.starts_with("[[") => {
@@ -243,7 +250,8 @@ fn replaced(rest: &str, first: char) -> Option<(String, usize)> {
             let inner = &rest[2..end];
             let (target, alias) = inner.split_once('|').unwrap_or((inner, ""));
             let target = target.split('#').next().filter(|page| !page.is_empty()).unwrap_or(target);
-            let shown = if alias.trim().is_empty() { target.trim_start_matches('#') } else { alias };
+            let shown =
+                if alias.trim().is_empty() { target.trim_start_matches('#') } else { alias };
             Some((shown.to_owned(), end + 2))
         }
         '[' => link(rest),
@@ -347,9 +355,18 @@ mod tests {
             ("a ***very* odd**", "a ***very* odd**"),
             ("[the lake](https://x.example/a_(b) \"Title\") and [ref][1]", "the lake and ref"),
             ("see ![map](map.png) [![badge](b.svg)](https://x.example)", "see"),
-            ("[[Lake Tamsel]], [[Lake Tamsel#North|the north]], ![[map.png]]", "Lake Tamsel, the north,"),
-            ("a[^1] \\*not\\* `x *= 5` ``a`b`` <https://x.example>", "a *not* x *= 5 a`b https://x.example"),
-            ("one<br/>two <b>three</b> 1 < 2 &amp; &eacute; [left]", "one\ntwo three 1 < 2 & é [left]"),
+            (
+                "[[Lake Tamsel]], [[Lake Tamsel#North|the north]], ![[map.png]]",
+                "Lake Tamsel, the north,",
+            ),
+            (
+                "a[^1] \\*not\\* `x *= 5` ``a`b`` <https://x.example>",
+                "a *not* x *= 5 a`b https://x.example",
+            ),
+            (
+                "one<br/>two <b>three</b> 1 < 2 &amp; &eacute; [left]",
+                "one\ntwo three 1 < 2 & é [left]",
+            ),
             (">!the end!< is sad", "the end is sad"),
             ("`open and **b**", "`open and b"),
         ] {

@@ -9,7 +9,10 @@ use super::archive::{self, ExportFiles, OWNER_UNNAMED};
 use super::chat_text::{self, EMPTY, NO_OWN_WORDS, ONLY_LINKS, ONLY_MEDIA};
 use super::export_rows::{self, document, malformed, small_document};
 use super::json_stream::{JsonVisitor, JsonWant};
-use super::{Answered, Author, Conversation, Found, Message, OnFound, Reader, html};
+use super::{
+    Answered, ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound,
+    html,
+};
 use crate::corpus::Result;
 
 /// Reason for leaving out posts of others that were shared.
@@ -45,7 +48,7 @@ pub(super) struct MastodonReader {
     outboxes: Vec<String>,
 }
 
-impl Reader for MastodonReader {
+impl ExportReader for MastodonReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         if self.outboxes.is_empty() {
             let place = self.files.root().display().to_string();
@@ -70,8 +73,8 @@ impl Reader for MastodonReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -114,7 +117,7 @@ impl JsonVisitor for OutboxVisitor<'_, '_> {
 }
 
 /// Returns the post of an activity, or the reason to leave it out, or the reason why it cannot be read.
-fn post(activity: &Value, actor: &Value) -> Result<Result<Message, &'static str>, String> {
+fn post(activity: &Value, actor: &Value) -> Result<Result<ExportMessage, &'static str>, String> {
     if !activity.is_object() {
         return Err("no object where an activity was expected".to_owned());
     }
@@ -146,7 +149,7 @@ fn post(activity: &Value, actor: &Value) -> Result<Result<Message, &'static str>
     let (id, answered) = (field("id"), field("inReplyTo"));
     let thread = field("conversation").or_else(|| field("context"));
     let conversation = thread.or_else(|| answered.clone()).or_else(|| id.clone());
-    Ok(Ok(Message {
+    Ok(Ok(ExportMessage {
         author: author(activity, actor),
         conversation: Conversation {
             id: conversation.ok_or("field `object.id` is missing")?,
@@ -175,7 +178,7 @@ fn first_of_map(activity: &Value) -> Option<String> {
     map.values().find_map(Value::as_str).map(str::to_owned)
 }
 
-fn author(activity: &Value, actor: &Value) -> Author {
+fn author(activity: &Value, actor: &Value) -> MessageAuthor {
     let address = ["id", "url"].iter().find_map(|name| export_rows::text(actor, name));
     let address = address
         .or_else(|| export_rows::text(activity, "actor"))
@@ -189,7 +192,10 @@ fn author(activity: &Value, actor: &Value) -> Author {
         _ => None,
     };
     let name = export_rows::text(actor, "name").or(user);
-    Author { name: Some(name.unwrap_or_else(|| OWNER_UNNAMED.to_owned())), address: handle.or(address) }
+    MessageAuthor {
+        name: Some(name.unwrap_or_else(|| OWNER_UNNAMED.to_owned())),
+        address: handle.or(address),
+    }
 }
 
 #[cfg(test)]
@@ -215,20 +221,27 @@ mod tests {
     }
 
     fn outbox() -> Value {
-        let note = |id: u64, content: &str| json!({
-            "id": format!("https://lake.example/users/anna/statuses/{id}/activity"), "type": "Create",
-            "actor": "https://lake.example/users/anna", "published": "2023-01-13T09:01:00Z", "to": ["https://www.w3.org/ns/activitystreams#Public"],
-            "object": {
-                "id": format!("https://lake.example/users/anna/statuses/{id}"), "type": "Note", "summary": null, "inReplyTo": null,
-                "published": "2023-01-13T09:01:00Z", "attributedTo": "https://lake.example/users/anna", "sensitive": false,
-                "conversation": format!("tag:lake.example,2023-01-13:objectId={id}:objectType=Conversation"),
-                "content": content, "contentMap": {"en": content}, "attachment": [], "tag": [],
-            }
-        });
-        let mut reply = note(2, "<p><span class=\"h-card\"><a href=\"https://other.example/@bo\" class=\"u-url mention\">@<span>bo</span></a></span> Yes &amp; no.<br />See <a href=\"https://x.example/a\"><span class=\"invisible\">https://</span><span class=\"\">x.example/a</span><span class=\"invisible\"></span></a></p>");
+        let note = |id: u64, content: &str| {
+            json!({
+                "id": format!("https://lake.example/users/anna/statuses/{id}/activity"), "type": "Create",
+                "actor": "https://lake.example/users/anna", "published": "2023-01-13T09:01:00Z", "to": ["https://www.w3.org/ns/activitystreams#Public"],
+                "object": {
+                    "id": format!("https://lake.example/users/anna/statuses/{id}"), "type": "Note", "summary": null, "inReplyTo": null,
+                    "published": "2023-01-13T09:01:00Z", "attributedTo": "https://lake.example/users/anna", "sensitive": false,
+                    "conversation": format!("tag:lake.example,2023-01-13:objectId={id}:objectType=Conversation"),
+                    "content": content, "contentMap": {"en": content}, "attachment": [], "tag": [],
+                }
+            })
+        };
+        let mut reply = note(
+            2,
+            "<p><span class=\"h-card\"><a href=\"https://other.example/@bo\" class=\"u-url mention\">@<span>bo</span></a></span> Yes &amp; no.<br />See <a href=\"https://x.example/a\"><span class=\"invisible\">https://</span><span class=\"\">x.example/a</span><span class=\"invisible\"></span></a></p>",
+        );
         reply["object"]["inReplyTo"] = json!("https://other.example/users/bo/statuses/9");
-        reply["object"]["conversation"] = json!("tag:other.example,2023:objectId=1:objectType=Conversation");
-        let mut warned = note(3, "<p>It ends well.</p><blockquote><p>a quote</p></blockquote><p>Really.</p>");
+        reply["object"]["conversation"] =
+            json!("tag:other.example,2023:objectId=1:objectType=Conversation");
+        let mut warned =
+            note(3, "<p>It ends well.</p><blockquote><p>a quote</p></blockquote><p>Really.</p>");
         warned["object"]["summary"] = json!("Film &amp; plot");
         let mut picture = note(4, "");
         picture["object"]["attachment"] = json!([{"type": "Document", "mediaType": "image/png"}]);
@@ -251,11 +264,17 @@ mod tests {
         let actor = r#"{"id": "https://lake.example/users/anna", "type": "Person", "preferredUsername": "anna", "name": "Anna Horvat"}"#;
         let read = read(&serde_json::to_vec_pretty(&outbox()).unwrap(), Some(actor));
         let texts: Vec<&str> = read.messages.iter().map(|m| m.text.as_str()).collect();
-        let expected =
-            ["First <post>\n\non the lake", "Yes & no.\nSee https://x.example/a", "It ends well.\n\nReally."];
+        let expected = [
+            "First <post>\n\non the lake",
+            "Yes & no.\nSee https://x.example/a",
+            "It ends well.\n\nReally.",
+        ];
         assert_eq!(texts, expected);
         let [first, reply, warned] = &read.messages[..] else { unreachable!() };
-        assert_eq!(reply.answers, Answered::Id("https://other.example/users/bo/statuses/9".to_owned()));
+        assert_eq!(
+            reply.answers,
+            Answered::Id("https://other.example/users/bo/statuses/9".to_owned())
+        );
         assert!(reply.conversation.id.starts_with("tag:other.example"));
         assert_eq!(first.id.as_deref(), Some("https://lake.example/users/anna/statuses/1"));
         assert_eq!(first.time, Some(1_673_600_460));
@@ -263,7 +282,12 @@ mod tests {
         assert_eq!(first.author.address.as_deref(), Some("@anna@lake.example"));
         assert_eq!(warned.title.as_deref(), Some("Film & plot"));
         let left = [
-            (BOOSTS, 1), (ONLY_MEDIA, 1), (ONLY_LINKS, 1), (NO_OWN_WORDS, 1), (EMPTY, 1), (NO_POST, 1),
+            (BOOSTS, 1),
+            (ONLY_MEDIA, 1),
+            (ONLY_LINKS, 1),
+            (NO_OWN_WORDS, 1),
+            (EMPTY, 1),
+            (NO_POST, 1),
         ];
         assert_eq!(read.left, left.into());
         assert_eq!(read.malformed.len(), 3, "{:?}", read.malformed);

@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::archive::{self, ExportFiles, OWNER_UNNAMED};
 use super::chat_text::{self, BOTS, DELETED, EMPTY, NO_OWN_WORDS, ONLY_LINKS};
 use super::export_rows::{self, malformed, rows};
-use super::{Answered, Author, Conversation, Found, Message, OnFound, Reader, markdown_text};
+use super::{
+    Answered, ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound,
+    markdown_text,
+};
 use crate::corpus::Result;
 
 /// First columns of both tables.
@@ -23,12 +26,15 @@ const PROGRAMS: [&str; 2] = ["AutoModerator", "RemindMeBot"];
 pub(super) fn looks_like(path: &Path, head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let is_table = first.starts_with(HEADER) && first.contains("subreddit") && first.contains("body");
+    let is_table =
+        first.starts_with(HEADER) && first.contains("subreddit") && first.contains("body");
     let is_json = first.starts_with(['{', '['])
         && text.contains("\"subreddit\"")
         && ["\"body\"", "\"selftext\""].iter().any(|name| text.contains(name));
-    is_table || is_json || archive::holds(path, head, |name| base(name) == "comments.csv")
-        && archive::holds(path, head, |name| base(name) == "posts.csv")
+    is_table
+        || is_json
+        || archive::holds(path, head, |name| base(name) == "comments.csv")
+            && archive::holds(path, head, |name| base(name) == "posts.csv")
 }
 
 fn base(name: &str) -> &str {
@@ -53,7 +59,7 @@ pub(super) struct RedditReader {
     tables: Vec<String>,
 }
 
-impl Reader for RedditReader {
+impl ExportReader for RedditReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         if self.tables.is_empty() {
             let place = self.files.root().display().to_string();
@@ -63,13 +69,14 @@ impl Reader for RedditReader {
         let owner = self.owner().unwrap_or_else(|| OWNER_UNNAMED.to_owned());
         for name in &self.tables {
             let file = self.files.shown(name);
-            let goes_on = rows(&self.files, name, &["id", "subreddit", "body"], &mut |line, row| {
-                on(match row.and_then(|row| read(&row, &owner)) {
-                    Ok(Ok(message)) => Found::Message(message),
-                    Ok(Err(reason)) => Found::Left { reason },
-                    Err(reason) => malformed(&file, line, reason),
-                })
-            })?;
+            let goes_on =
+                rows(&self.files, name, &["id", "subreddit", "body"], &mut |line, row| {
+                    on(match row.and_then(|row| read(&row, &owner)) {
+                        Ok(Ok(message)) => Found::Message(message),
+                        Ok(Err(reason)) => Found::Left { reason },
+                        Err(reason) => malformed(&file, line, reason),
+                    })
+                })?;
             if !goes_on {
                 break;
             }
@@ -77,8 +84,8 @@ impl Reader for RedditReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -104,7 +111,7 @@ impl RedditReader {
 }
 
 /// Returns the message of a row, or the reason to leave it out, or the reason why it cannot be read.
-fn read(row: &Value, owner: &str) -> Result<Result<Message, &'static str>, String> {
+fn read(row: &Value, owner: &str) -> Result<Result<ExportMessage, &'static str>, String> {
     let field = |name: &str| export_rows::text(row, name);
     let has = |name: &str| row.get(name).is_some();
     let is_post = has("title") || has("selftext");
@@ -131,7 +138,8 @@ fn read(row: &Value, owner: &str) -> Result<Result<Message, &'static str>, Strin
         return Ok(Err(ONLY_LINKS));
     }
     let id = field("id").map(|id| bare(&id).to_owned());
-    let links = ["link", "permalink", "link_permalink", "url"].iter().filter_map(|name| field(name));
+    let links =
+        ["link", "permalink", "link_permalink", "url"].iter().filter_map(|name| field(name));
     let (post, slug) = links.filter_map(|link| of_link(&link)).next().unwrap_or_default();
     let post = match is_post {
         true => id.clone().or(Some(post).filter(|post| !post.is_empty())),
@@ -141,20 +149,23 @@ fn read(row: &Value, owner: &str) -> Result<Result<Message, &'static str>, Strin
     let own_title = if is_post { field("title") } else { None };
     let title = own_title.clone().or_else(|| field("link_title")).or(Some(slug));
     // In the data of an account the parent of a comment has no prefix, and is empty below a post.
-    let parent = field("parent_id").or_else(|| field("parent").map(|id| format!("t1_{}", bare(&id))));
+    let parent =
+        field("parent_id").or_else(|| field("parent").map(|id| format!("t1_{}", bare(&id))));
     let answers = match is_post {
         true => Answered::Nothing,
         false => Answered::Id(parent.unwrap_or_else(|| format!("t3_{post}"))),
     };
-    Ok(Ok(Message {
+    Ok(Ok(ExportMessage {
         id: id.map(|id| format!("{}_{id}", if is_post { "t3" } else { "t1" })),
-        author: Author { name: Some(name), address: None },
+        author: MessageAuthor { name: Some(name), address: None },
         conversation: Conversation {
             id: post,
             title: title.filter(|title| !title.is_empty()),
-            description: field("subreddit").map(|name| format!("r/{}", name.trim_start_matches("r/"))),
+            description: field("subreddit")
+                .map(|name| format!("r/{}", name.trim_start_matches("r/"))),
         },
-        time: export_rows::seconds(row, "created_utc").or_else(|| export_rows::seconds(row, "date")),
+        time: export_rows::seconds(row, "created_utc")
+            .or_else(|| export_rows::seconds(row, "date")),
         text,
         answers,
         title: own_title,
@@ -227,7 +238,10 @@ p3,https://www.reddit.com/r/lakes/comments/p3/photo/,2023-01-14 09:02:00 UTC,,la
         let statistics = "statistic,value\naccount name,anna_h\nemail verified,true\n";
         let votes = "id,permalink,direction\nx,y,up\n";
         let read = read_files(&[
-            ("comments.csv", COMMENTS), ("posts.csv", POSTS), ("statistics.csv", statistics), ("post_votes.csv", votes),
+            ("comments.csv", COMMENTS),
+            ("posts.csv", POSTS),
+            ("statistics.csv", statistics),
+            ("post_votes.csv", votes),
         ]);
         let found: Vec<(&str, &str, Option<&str>)> = read
             .messages
@@ -251,7 +265,10 @@ p3,https://www.reddit.com/r/lakes/comments/p3/photo/,2023-01-14 09:02:00 UTC,,la
         assert_eq!(read.left, [(DELETED, 1), (ONLY_LINKS, 1), (EMPTY, 1)].into());
         assert_eq!(read.malformed.len(), 2, "{:?}", read.malformed);
         assert!(looks_like(Path::new("comments.csv"), COMMENTS.as_bytes()));
-        assert_eq!(read_files(&[("posts.csv", POSTS)]).messages[0].author.name.as_deref(), Some("me"));
+        assert_eq!(
+            read_files(&[("posts.csv", POSTS)]).messages[0].author.name.as_deref(),
+            Some("me")
+        );
     }
 
     #[test]
@@ -267,11 +284,17 @@ p3,https://www.reddit.com/r/lakes/comments/p3/photo/,2023-01-14 09:02:00 UTC,,la
         let text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n{\"auth";
         assert!(looks_like(Path::new("x.jsonl"), text.as_bytes()));
         let read = read_files(&[("RC_2023-01.jsonl", &text)]);
-        let found: Vec<(&str, &str)> =
-            read.messages.iter().map(|m| (m.author.name.as_deref().unwrap(), m.text.as_str())).collect();
+        let found: Vec<(&str, &str)> = read
+            .messages
+            .iter()
+            .map(|m| (m.author.name.as_deref().unwrap(), m.text.as_str()))
+            .collect();
         assert_eq!(found, [("anna_h", "Me & you"), ("bo", "Buy none.")]);
         assert_eq!(read.messages[0].answers, Answered::Id("t1_c9".to_owned()));
-        assert_eq!((read.messages[1].time, read.messages[1].conversation.id.as_str()), (Some(1_673_600_460), "p2"));
+        assert_eq!(
+            (read.messages[1].time, read.messages[1].conversation.id.as_str()),
+            (Some(1_673_600_460), "p2")
+        );
         assert_eq!(read.left, [(DELETED, 1), (BOTS, 1), (EMPTY, 1)].into());
         assert_eq!(read.malformed.len(), 2, "{:?}", read.malformed);
     }

@@ -10,12 +10,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::archive::{self, ExportFiles};
-use super::chat_text::{
-    self, BOTS, DELETED, EMPTY, NO_OWN_WORDS, ONLY_LINKS, ONLY_MEDIA, SYSTEM,
-};
+use super::chat_text::{self, BOTS, DELETED, EMPTY, NO_OWN_WORDS, ONLY_LINKS, ONLY_MEDIA, SYSTEM};
 use super::export_rows::{self, document, is_true, malformed, rows};
 use super::json_stream::{JsonVisitor, JsonWant};
-use super::{Answered, Author, Conversation, Found, Message, OnFound, Reader};
+use super::{
+    Answered, ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound,
+};
 use crate::corpus::Result;
 use crate::corpus::import::entities;
 
@@ -32,8 +32,11 @@ pub(super) fn looks_like(path: &Path, head: &[u8]) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let text = String::from_utf8_lossy(head);
     let is_day = is_day(&name) && text.contains("\"ts\"");
-    is_day || archive::holds(path, head, is_day_of_channel)
-        && archive::holds(path, head, |name| LISTS.contains(&base(name)) || base(name) == "users.json")
+    is_day
+        || archive::holds(path, head, is_day_of_channel)
+            && archive::holds(path, head, |name| {
+                LISTS.contains(&base(name)) || base(name) == "users.json"
+            })
 }
 
 /// Opens an export, the folder of a channel, or the file of a day.
@@ -60,17 +63,18 @@ fn base(name: &str) -> &str {
 /// Whether a name is that of a day, `2023-01-13.json`.
 fn is_day(name: &str) -> bool {
     let Some(day) = name.strip_suffix(".json") else { return false };
-    day.len() == 10 && day.char_indices().all(|(at, c)| match at {
-        4 | 7 => c == '-',
-        _ => c.is_ascii_digit(),
-    })
+    day.len() == 10
+        && day.char_indices().all(|(at, c)| match at {
+            4 | 7 => c == '-',
+            _ => c.is_ascii_digit(),
+        })
 }
 
 fn is_day_of_channel(name: &str) -> bool {
     name.contains('/') && is_day(base(name))
 }
 
-impl Reader for SlackReader {
+impl ExportReader for SlackReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         if self.days.is_empty() {
             let place = self.files.root().display().to_string();
@@ -97,8 +101,8 @@ impl Reader for SlackReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -159,8 +163,12 @@ impl Workspace {
         let about: Vec<String> =
             about.iter().filter_map(|name| export_rows::text(channel, name)).collect();
         let members = channel.get("members").and_then(Value::as_array);
-        let names: Vec<String> =
-            members.into_iter().flatten().filter_map(Value::as_str).map(|id| self.name(id)).collect();
+        let names: Vec<String> = members
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(|id| self.name(id))
+            .collect();
         // Groups have names made of handles, `mpdm-ann--bo--cy-1`; direct messages have none.
         let title = match &name {
             Some(name) if !name.starts_with("mpdm-") => Some(format!("#{name}")),
@@ -191,7 +199,8 @@ impl Workspace {
         while let Some(at) = rest.find('<') {
             plain.push_str(&rest[..at]);
             let inner = &rest[at + 1..];
-            let Some(end) = inner.find(['>', '<', '\n']).filter(|end| inner[*end..].starts_with('>'))
+            let Some(end) =
+                inner.find(['>', '<', '\n']).filter(|end| inner[*end..].starts_with('>'))
             else {
                 plain.push('<');
                 rest = inner;
@@ -257,7 +266,7 @@ impl JsonVisitor for DayVisitor<'_, '_> {
 
 impl DayVisitor<'_, '_> {
     /// Returns the message, or the reason to leave it out, or the reason why it cannot be read.
-    fn read(&self, message: &Value) -> Result<Result<Message, &'static str>, String> {
+    fn read(&self, message: &Value) -> Result<Result<ExportMessage, &'static str>, String> {
         if !message.is_object() {
             return Err("no object where a message was expected".to_owned());
         }
@@ -306,9 +315,9 @@ impl DayVisitor<'_, '_> {
                 answers = Answered::Id(within(thread));
             }
         }
-        Ok(Ok(Message {
+        Ok(Ok(ExportMessage {
             id: time.as_deref().map(within),
-            author: Author { name, address: mail.or(Some(user)) },
+            author: MessageAuthor { name, address: mail.or(Some(user)) },
             conversation,
             time: export_rows::seconds(message, "ts"),
             text,
@@ -337,37 +346,53 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, serde_json::to_vec_pretty(value).unwrap()).unwrap();
         };
-        write("users.json", &json!([
-            {"id": "U1", "name": "anna", "real_name": "Anna Horvat",
-             "profile": {"display_name": "", "real_name": "Anna Horvat", "email": "anna@tamsel.example"}},
-            {"id": "U2", "name": "bo", "profile": {"display_name": "bo"}},
-            {"id": "U3", "name": "helper", "is_bot": true, "profile": {"display_name": "Helper"}},
-            null, {"name": "no id"},
-        ]));
-        write("channels.json", &json!([
-            {"id": "C1", "name": "lake", "topic": {"value": "Trips &amp; tents"}, "purpose": {"value": ""}},
-        ]));
+        write(
+            "users.json",
+            &json!([
+                {"id": "U1", "name": "anna", "real_name": "Anna Horvat",
+                 "profile": {"display_name": "", "real_name": "Anna Horvat", "email": "anna@tamsel.example"}},
+                {"id": "U2", "name": "bo", "profile": {"display_name": "bo"}},
+                {"id": "U3", "name": "helper", "is_bot": true, "profile": {"display_name": "Helper"}},
+                null, {"name": "no id"},
+            ]),
+        );
+        write(
+            "channels.json",
+            &json!([
+                {"id": "C1", "name": "lake", "topic": {"value": "Trips &amp; tents"}, "purpose": {"value": ""}},
+            ]),
+        );
         write("dms.json", &json!([{"id": "D1", "members": ["U1", "U2"]}]));
-        write("lake/2023-01-13.json", &json!([
-            {"type": "message", "subtype": "channel_join", "user": "U1", "text": "<@U1> has joined the channel", "ts": "1673600400.000100"},
-            {"type": "message", "user": "U2", "text": "Who has the <https://tamsel.example/tent|big tent>? &lt;3 <!here> <#C2|food>",
-             "ts": "1673600460.000200", "thread_ts": "1673600460.000200", "reply_count": 1, "client_msg_id": "x"},
-            {"type": "message", "user": "U1", "text": "&gt; big tent\nMe, ask <@U2> or <@U9>\n```\nlet x = 5;\n```", "ts": "1673600520.000300",
-             "thread_ts": "1673600460.000200", "parent_user_id": "U2"},
-            {"type": "message", "subtype": "bot_message", "bot_id": "B1", "text": "beep", "ts": "1673600530.000100"},
-            {"type": "message", "user": "U3", "text": "I am a bot", "ts": "1673600530.000200"},
-            {"type": "message", "user": "U1", "text": "", "files": [{"id": "F1"}], "ts": "1673600540.000100"},
-            {"type": "message", "user": "U1", "text": "<https://tamsel.example>", "ts": "1673600550.000100"},
-            {"type": "message", "user": "U1", "text": "&gt; only a quote", "ts": "1673600560.000100"},
-            {"type": "message", "subtype": "tombstone", "user": "USLACKBOT", "text": "This message was deleted.", "ts": "1673600570.000100"},
-            {"type": "message", "text": "nobody", "ts": "1673600580.000100"},
-            {"type": "message", "user": "U8", "user_profile": {"display_name": "Guest"}, "text": "Hi all", "ts": "yesterday"},
-            7,
-        ]));
-        write("D1/2023-01-14.json", &json!([
-            {"type": "message", "user": "U1", "text": "Just us", "ts": "1673690000.000100"},
-        ]));
-        fs::write(folder.join("lake/2023-01-15.json"), "[{\"type\": \"message\", \"user\": \"U1\", \"te").unwrap();
+        write(
+            "lake/2023-01-13.json",
+            &json!([
+                {"type": "message", "subtype": "channel_join", "user": "U1", "text": "<@U1> has joined the channel", "ts": "1673600400.000100"},
+                {"type": "message", "user": "U2", "text": "Who has the <https://tamsel.example/tent|big tent>? &lt;3 <!here> <#C2|food>",
+                 "ts": "1673600460.000200", "thread_ts": "1673600460.000200", "reply_count": 1, "client_msg_id": "x"},
+                {"type": "message", "user": "U1", "text": "&gt; big tent\nMe, ask <@U2> or <@U9>\n```\nlet x = 5;\n```", "ts": "1673600520.000300",
+                 "thread_ts": "1673600460.000200", "parent_user_id": "U2"},
+                {"type": "message", "subtype": "bot_message", "bot_id": "B1", "text": "beep", "ts": "1673600530.000100"},
+                {"type": "message", "user": "U3", "text": "I am a bot", "ts": "1673600530.000200"},
+                {"type": "message", "user": "U1", "text": "", "files": [{"id": "F1"}], "ts": "1673600540.000100"},
+                {"type": "message", "user": "U1", "text": "<https://tamsel.example>", "ts": "1673600550.000100"},
+                {"type": "message", "user": "U1", "text": "&gt; only a quote", "ts": "1673600560.000100"},
+                {"type": "message", "subtype": "tombstone", "user": "USLACKBOT", "text": "This message was deleted.", "ts": "1673600570.000100"},
+                {"type": "message", "text": "nobody", "ts": "1673600580.000100"},
+                {"type": "message", "user": "U8", "user_profile": {"display_name": "Guest"}, "text": "Hi all", "ts": "yesterday"},
+                7,
+            ]),
+        );
+        write(
+            "D1/2023-01-14.json",
+            &json!([
+                {"type": "message", "user": "U1", "text": "Just us", "ts": "1673690000.000100"},
+            ]),
+        );
+        fs::write(
+            folder.join("lake/2023-01-15.json"),
+            "[{\"type\": \"message\", \"user\": \"U1\", \"te",
+        )
+        .unwrap();
     }
 
     fn read(path: &Path) -> Summary {
@@ -383,7 +408,9 @@ mod tests {
         let found: Vec<(&str, &str, &str)> = read
             .messages
             .iter()
-            .map(|m| (m.author.name.as_deref().unwrap(), m.conversation.id.as_str(), m.text.as_str()))
+            .map(|m| {
+                (m.author.name.as_deref().unwrap(), m.conversation.id.as_str(), m.text.as_str())
+            })
             .collect();
         let expected = [
             ("Anna Horvat", "D1", "Just us"),
@@ -402,7 +429,12 @@ mod tests {
         assert_eq!(read.messages[0].conversation.title.as_deref(), Some("Anna Horvat, bo"));
         assert_eq!(read.messages[3].time, None);
         let left = [
-            (SYSTEM, 1), (BOTS, 2), (ONLY_MEDIA, 1), (ONLY_LINKS, 1), (NO_OWN_WORDS, 1), (DELETED, 1),
+            (SYSTEM, 1),
+            (BOTS, 2),
+            (ONLY_MEDIA, 1),
+            (ONLY_LINKS, 1),
+            (NO_OWN_WORDS, 1),
+            (DELETED, 1),
         ];
         assert_eq!(read.left, left.into());
         assert_eq!(read.malformed.len(), 3, "{:?}", read.malformed);

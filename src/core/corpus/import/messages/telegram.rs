@@ -11,13 +11,24 @@ use super::archive::ExportFiles;
 use super::chat_text::{self, BOTS, EMPTY, FORWARDED, ONLY_LINKS, ONLY_MEDIA, SYSTEM};
 use super::export_rows::{self, document, malformed};
 use super::json_stream::{JsonVisitor, JsonWant};
-use super::{Answered, Author, Conversation, Found, Message, OnFound, Reader};
+use super::{
+    Answered, ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound,
+};
 use crate::corpus::Result;
 
 /// Members of a message that say that it has a file, a place, a contact or a poll.
 const MEDIA: [&str; 11] = [
-    "media_type", "file", "photo", "location_information", "place_name", "contact_information", "poll",
-    "game_title", "invoice_information", "sticker_emoji", "todo_list",
+    "media_type",
+    "file",
+    "photo",
+    "location_information",
+    "place_name",
+    "contact_information",
+    "poll",
+    "game_title",
+    "invoice_information",
+    "sticker_emoji",
+    "todo_list",
 ];
 /// Kinds of a part of a text that are not the author's own prose.
 const NOT_OWN: [&str; 2] = ["blockquote", "pre"];
@@ -50,7 +61,7 @@ pub(super) struct TelegramReader {
     documents: Vec<String>,
 }
 
-impl Reader for TelegramReader {
+impl ExportReader for TelegramReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         if self.documents.is_empty() {
             let place = self.files.root().display().to_string();
@@ -59,13 +70,19 @@ impl Reader for TelegramReader {
         }
         for name in &self.documents {
             let file = self.files.shown(name);
-            let mut visitor =
-                ExportVisitor { file: &file, chat: TelegramChat::default(), n_lists: 0, n_bad: 0, on };
+            let mut visitor = ExportVisitor {
+                file: &file,
+                chat: TelegramChat::default(),
+                n_lists: 0,
+                n_bad: 0,
+                on,
+            };
             if !document(&self.files, name, &mut visitor)? {
                 break;
             }
             if visitor.n_lists == 0 && visitor.n_bad == 0 {
-                let reason = "no list `messages`; expected result.json of Telegram Desktop".to_owned();
+                let reason =
+                    "no list `messages`; expected result.json of Telegram Desktop".to_owned();
                 if !on(malformed(&file, 1, reason))? {
                     break;
                 }
@@ -74,8 +91,8 @@ impl Reader for TelegramReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -167,7 +184,7 @@ impl ExportVisitor<'_, '_> {
     }
 
     /// Returns the message, or the reason to leave it out, or the reason why it cannot be read.
-    fn read(&self, message: &Value) -> Result<Result<Message, &'static str>, String> {
+    fn read(&self, message: &Value) -> Result<Result<ExportMessage, &'static str>, String> {
         let has = |name: &str| message.get(name).is_some_and(|value| !value.is_null());
         if export_rows::text(message, "type").is_some_and(|kind| kind != "message") {
             return Ok(Err(SYSTEM));
@@ -191,24 +208,26 @@ impl ExportVisitor<'_, '_> {
         if chat_text::is_only_links(&text.own) {
             return Ok(Err(ONLY_LINKS));
         }
-        let author = Author {
+        let author = MessageAuthor {
             name: export_rows::text(message, "from"),
             address: export_rows::text(message, "from_id"),
         };
-        if author == Author::default() {
+        if author == MessageAuthor::default() {
             return Err("fields `from` and `from_id` are missing".to_owned());
         }
         let name = self.chat.name.clone();
-        let chat = self.chat.id.clone().or_else(|| name.clone()).unwrap_or_else(|| "chat".to_owned());
+        let chat =
+            self.chat.id.clone().or_else(|| name.clone()).unwrap_or_else(|| "chat".to_owned());
         let within = |id: String| format!("{chat}/{id}");
         // An answer to a message of another chat has that chat's id, `channel1234` or `user1234`.
         let answered = export_rows::text(message, "reply_to_message_id").map(|id| {
             let peer = export_rows::text(message, "reply_to_peer_id");
-            let peer = peer.map(|peer| peer.trim_start_matches(|c: char| !c.is_ascii_digit()).to_owned());
+            let peer =
+                peer.map(|peer| peer.trim_start_matches(|c: char| !c.is_ascii_digit()).to_owned());
             format!("{}/{id}", peer.unwrap_or_else(|| chat.clone()))
         });
         let time = export_rows::seconds(message, "date_unixtime");
-        Ok(Ok(Message {
+        Ok(Ok(ExportMessage {
             id: export_rows::text(message, "id").map(within),
             author,
             time: time.or_else(|| export_rows::seconds(message, "date")),
@@ -339,9 +358,8 @@ mod tests {
         assert_eq!(read.messages[3].author.address.as_deref(), Some("user20"));
         assert_eq!(read.messages[3].time, Some(1_673_600_700));
         assert_eq!(read.messages[4].time, None);
-        let left = [
-            (SYSTEM, 1), (ONLY_MEDIA, 1), (FORWARDED, 1), (BOTS, 1), (ONLY_LINKS, 1), (EMPTY, 1),
-        ];
+        let left =
+            [(SYSTEM, 1), (ONLY_MEDIA, 1), (FORWARDED, 1), (BOTS, 1), (ONLY_LINKS, 1), (EMPTY, 1)];
         assert_eq!(read.left, left.into());
         assert_eq!(read.malformed.len(), 3, "{:?}", read.malformed);
     }
@@ -361,7 +379,10 @@ mod tests {
                 {"id": 1, "type": "message", "from": "Anna", "from_id": "user18", "text": "Bye"}]}]},
         });
         let text = serde_json::to_vec(&account).unwrap();
-        assert!(looks_like(Path::new("result.json"), br#"{"about": "Here is the data from Telegram"#));
+        assert!(looks_like(
+            Path::new("result.json"),
+            br#"{"about": "Here is the data from Telegram"#
+        ));
         let read = read(&text);
         let last: Vec<(&str, &str, Option<&str>)> = read.messages[5..]
             .iter()

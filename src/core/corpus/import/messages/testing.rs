@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Found, Message, Reader};
+use super::{ExportMessage, ExportReader, Found};
 
 /// Everything found in an export.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
-    pub(super) messages: Vec<Message>,
+    pub(super) messages: Vec<ExportMessage>,
     /// Number of things left out, by reason.
     pub(super) left: BTreeMap<&'static str, u64>,
     /// Place and reason of what cannot be read.
@@ -15,7 +15,7 @@ pub(super) struct Summary {
 }
 
 /// Reads everything, and checks that the reader stops if it is told to.
-pub(super) fn summary(reader: &mut dyn Reader) -> Summary {
+pub(super) fn summary(reader: &mut dyn ExportReader) -> Summary {
     let mut summary = Summary::default();
     let read = reader.read(&mut |found| {
         match found {

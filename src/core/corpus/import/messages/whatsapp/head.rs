@@ -17,13 +17,51 @@ const TOLERANCE: i64 = 36 * 3600;
 
 /// Words for the first half of the day, without points, in lower case.
 const FIRST_HALF: &[&str] = &[
-    "am", "a", "上午", "凌晨", "早上", "清晨", "오전", "午前", "πμ", "ص", "öö", "de", "sa", "ق", "قظ",
-    "дп", "vm", "fm", "पूर्वाह्न", "পূর্বাহ্ণ", "morning",
+    "am",
+    "a",
+    "上午",
+    "凌晨",
+    "早上",
+    "清晨",
+    "오전",
+    "午前",
+    "πμ",
+    "ص",
+    "öö",
+    "de",
+    "sa",
+    "ق",
+    "قظ",
+    "дп",
+    "vm",
+    "fm",
+    "पूर्वाह्न",
+    "পূর্বাহ্ণ",
+    "morning",
 ];
 /// Words for the second half of the day.
 const SECOND_HALF: &[&str] = &[
-    "pm", "p", "下午", "中午", "晚上", "오후", "午後", "μμ", "م", "ös", "du", "ch", "بظ", "пп", "nm",
-    "em", "अपराह्न", "অপরাহ্ণ", "afternoon", "evening", "night",
+    "pm",
+    "p",
+    "下午",
+    "中午",
+    "晚上",
+    "오후",
+    "午後",
+    "μμ",
+    "م",
+    "ös",
+    "du",
+    "ch",
+    "بظ",
+    "пп",
+    "nm",
+    "em",
+    "अपराह्न",
+    "অপরাহ্ণ",
+    "afternoon",
+    "evening",
+    "night",
 ];
 /// Signs behind numbers in Chinese, Japanese and Korean: `2023年12月31日`.
 const UNITS: &str = "年月日년월일時时分秒시분초";
@@ -250,7 +288,8 @@ impl OrderEvidence {
             DateOrder::YearFirst => 2,
         };
         let evidence = ORDERS.into_iter().zip(&self.orders);
-        let best = evidence.min_by_key(|(order, (n_invalid, n_back, _))| (n_invalid, n_back, rank(*order)));
+        let best = evidence
+            .min_by_key(|(order, (n_invalid, n_back, _))| (n_invalid, n_back, rank(*order)));
         best.map_or(DateOrder::DayFirst, |(order, _)| order)
     }
 }
@@ -295,7 +334,11 @@ mod tests {
             assert_eq!(time.seconds(order), Some(MOMENT), "{line}");
             assert_eq!(rest, "Ann: x", "{line}");
         }
-        for (line, hour) in [("1/1/24, 12:05 AM - A: x", 0), ("1/1/24, 12:05 PM - A: x", 12), ("1/1/24, 0:05 PM - A: x", 12)] {
+        for (line, hour) in [
+            ("1/1/24, 12:05 AM - A: x", 0),
+            ("1/1/24, 12:05 PM - A: x", 12),
+            ("1/1/24, 0:05 PM - A: x", 12),
+        ] {
             assert_eq!(split(line).unwrap().0.of_day, hour * 3600 + 300, "{line}");
         }
     }
@@ -303,9 +346,17 @@ mod tests {
     #[test]
     fn other_lines_are_no_heads() {
         for line in [
-            "", "[", "Ann: x", "12 - 5", "1. Milk 2. Eggs 3. Bread 4 - 5: x", "[12:00] later",
-            "we meet 31.12.23, 21:41 - ok", "31.12.23 - Ann: x", "99/99/99, 99:99 - A: x",
-            "https://a.example/2023/12/31/21:41 - x", "+49 151 2345678 - x",
+            "",
+            "[",
+            "Ann: x",
+            "12 - 5",
+            "1. Milk 2. Eggs 3. Bread 4 - 5: x",
+            "[12:00] later",
+            "we meet 31.12.23, 21:41 - ok",
+            "31.12.23 - Ann: x",
+            "99/99/99, 99:99 - A: x",
+            "https://a.example/2023/12/31/21:41 - x",
+            "+49 151 2345678 - x",
         ] {
             assert!(split(line).is_none(), "{line}");
         }
@@ -324,15 +375,27 @@ mod tests {
         assert_eq!(order(&["3/2/22, 10:00", "3/13/22, 10:00"]), DateOrder::MonthFirst);
         assert_eq!(order(&["03/02/22, 10:00", "13/02/22, 10:00"]), DateOrder::DayFirst);
         // No value is above 12: days go on within a month.
-        assert_eq!(order(&["3/2/22, 10:00", "4/2/22, 10:00", "1/3/22, 10:00"]), DateOrder::DayFirst);
-        assert_eq!(order(&["2/3/22, 10:00", "2/4/22, 10:00", "3/1/22, 10:00"]), DateOrder::MonthFirst);
-        assert_eq!(order(&["22/03/02, 10:00", "22/04/01, 10:00", "23/01/05, 10:00"]), DateOrder::YearFirst);
+        assert_eq!(
+            order(&["3/2/22, 10:00", "4/2/22, 10:00", "1/3/22, 10:00"]),
+            DateOrder::DayFirst
+        );
+        assert_eq!(
+            order(&["2/3/22, 10:00", "2/4/22, 10:00", "3/1/22, 10:00"]),
+            DateOrder::MonthFirst
+        );
+        assert_eq!(
+            order(&["22/03/02, 10:00", "22/04/01, 10:00", "23/01/05, 10:00"]),
+            DateOrder::YearFirst
+        );
         // Nothing decides.
         assert_eq!(order(&["3/2/22, 9:00 AM"]), DateOrder::MonthFirst);
         assert_eq!(order(&["03/02/22, 9:00 am"]), DateOrder::DayFirst);
         assert_eq!(order(&["03.02.22, 09:00"]), DateOrder::DayFirst);
         // One damaged date does not outvote the others.
-        assert_eq!(order(&["3/13/22, 10:00", "31/1/22, 10:00", "3/14/22, 10:00", "3/15/22, 10:00"]), DateOrder::MonthFirst);
+        assert_eq!(
+            order(&["3/13/22, 10:00", "31/1/22, 10:00", "3/14/22, 10:00", "3/15/22, 10:00"]),
+            DateOrder::MonthFirst
+        );
     }
 
     proptest! {

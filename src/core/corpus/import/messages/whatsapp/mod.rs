@@ -15,7 +15,7 @@ use head::{DateOrder, HeadTime, MARKS, OrderEvidence};
 
 use super::archive::ExportFiles;
 use super::chat_text::{self, DELETED, EMPTY, ONLY_LINKS, ONLY_MEDIA, SYSTEM};
-use super::{Author, Conversation, Found, Message, OnFound, Reader};
+use super::{ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound};
 use crate::corpus::Result;
 use crate::corpus::import::lines::Lines;
 
@@ -79,7 +79,7 @@ pub(super) struct WhatsAppReader {
     chats: Vec<String>,
 }
 
-impl Reader for WhatsAppReader {
+impl ExportReader for WhatsAppReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
         for name in &self.chats {
             let survey = ChatSurvey::of(&self.files, name)?;
@@ -87,7 +87,8 @@ impl Reader for WhatsAppReader {
                 // A folder may hold other texts, such as documents that were sent.
                 if self.chats.len() == 1 {
                     let place = format!("{} line 1", self.files.shown(name));
-                    let reason = "no line begins with a date and a time as WhatsApp writes them".to_owned();
+                    let reason =
+                        "no line begins with a date and a time as WhatsApp writes them".to_owned();
                     on(Found::Malformed { place, reason })?;
                 }
                 continue;
@@ -100,8 +101,8 @@ impl Reader for WhatsAppReader {
         Ok(())
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.files.bytes_read()
+    fn bytes_read(&self) -> Option<ByteCount> {
+        Some(self.files.bytes_read())
     }
 
     fn size(&self) -> Option<u64> {
@@ -263,12 +264,12 @@ impl ChatReading {
             title: Some(self.title.clone()),
             description: None,
         };
-        Found::Message(Message {
-            author: Author { address: phone_number(&author), name: Some(author) },
+        Found::Message(ExportMessage {
+            author: MessageAuthor { address: phone_number(&author), name: Some(author) },
             conversation,
             time: open.time.seconds(self.order),
             text,
-            ..Message::default()
+            ..ExportMessage::default()
         })
     }
 }
@@ -364,7 +365,8 @@ fn title_of(files: &ExportFiles, name: &str) -> String {
     let lower = spaced.to_lowercase();
     let lead = FILE_NAMES.iter().find(|lead| lower.starts_with(*lead));
     let is_same_length = lower.len() == spaced.len();
-    let title = lead.filter(|_| is_same_length).map_or(title, |lead| spaced[lead.len()..].to_owned());
+    let title =
+        lead.filter(|_| is_same_length).map_or(title, |lead| spaced[lead.len()..].to_owned());
     match title.trim() {
         "" => "chat".to_owned(),
         title => title.to_owned(),

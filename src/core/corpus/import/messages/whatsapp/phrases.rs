@@ -280,7 +280,8 @@ fn is_omitted(line: &str) -> bool {
 
 /// Whether a line is the name of an exported file, followed by a remark in brackets.
 fn is_attachment(line: &str) -> bool {
-    let Some((name, remark)) = line.strip_suffix(')').and_then(|line| line.rsplit_once(" (")) else {
+    let Some((name, remark)) = line.strip_suffix(')').and_then(|line| line.rsplit_once(" ("))
+    else {
         return false;
     };
     // Files of WhatsApp have names of a fixed form, so that the remark may be in any language.
@@ -317,7 +318,8 @@ pub(super) fn without_edited(text: &str) -> &str {
         return text;
     };
     // Exports of iOS mark it as written by the program.
-    let is_marked = before.ends_with('\u{200e}') && !before.trim().is_empty() && !remark.contains(": ");
+    let is_marked =
+        before.ends_with('\u{200e}') && !before.trim().is_empty() && !remark.contains(": ");
     match is_marked || EDITED.contains(&normal(remark).as_str()) {
         true => before.trim_end_matches(|c: char| c.is_whitespace() || c == '\u{200e}'),
         false => text,
@@ -371,7 +373,9 @@ mod tests {
 
     #[test]
     fn deleted_and_edited_messages() {
-        assert!(is_deleted("Diese Nachricht wurde gelöscht.") && is_deleted("You deleted this message"));
+        assert!(
+            is_deleted("Diese Nachricht wurde gelöscht.") && is_deleted("You deleted this message")
+        );
         assert!(!is_deleted("This message was deleted, you said"));
         assert_eq!(without_edited("Yes <This message was edited>"), "Yes");
         assert_eq!(without_edited("Ja \u{200e}<Nějaký jiný jazyk>"), "Ja");

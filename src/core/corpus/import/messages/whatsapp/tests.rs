@@ -73,13 +73,7 @@ fn a_chat_of_android() {
     assert_eq!(read.messages[0].time, Some(1_673_600_460));
     assert_eq!(read.messages[0].conversation.id, "Trip");
     assert_eq!(read.messages[3].author.address.as_deref(), Some("+491512345678"));
-    let left = [
-        (SYSTEM, 5),
-        (ONLY_MEDIA, 4),
-        (DELETED, 1),
-        (ONLY_LINKS, 1),
-        (EMPTY, 1),
-    ];
+    let left = [(SYSTEM, 5), (ONLY_MEDIA, 4), (DELETED, 1), (ONLY_LINKS, 1), (EMPTY, 1)];
     assert_eq!(read.left, left.into());
     assert_eq!(read.malformed, []);
 }
@@ -97,8 +91,12 @@ fn a_chat_of_ios_in_its_archive() {
     writer.finish().unwrap();
     assert!(looks_like(&path, b"PK\x03\x04"));
     let read = testing::summary(&mut open(&path).unwrap());
-    let expected =
-        [("Anna", "Gleich!"), ("Bo", "Das Feuerwerk"), ("Cy", "Frohes neues\nJahr!"), ("Anna", "Danke")];
+    let expected = [
+        ("Anna", "Gleich!"),
+        ("Bo", "Das Feuerwerk"),
+        ("Cy", "Frohes neues\nJahr!"),
+        ("Anna", "Danke"),
+    ];
     assert_eq!(texts(&read), expected);
     assert_eq!(read.messages[0].time, Some(1_672_531_199));
     assert_eq!(read.messages[0].conversation.title.as_deref(), Some("Reisegruppe"));
@@ -111,7 +109,9 @@ fn other_encodings_and_damage() {
         format!("\u{feff}{IOS}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(read("chat.txt", &utf_16).messages.len(), 4);
     let latin = encoding_rs::WINDOWS_1252
-        .encode("13.01.23, 09:00 - Jörg: Größe und Länge prüfen, später\n").0.into_owned();
+        .encode("13.01.23, 09:00 - Jörg: Größe und Länge prüfen, später\n")
+        .0
+        .into_owned();
     assert_eq!(texts(&read("chat.txt", &latin)), [("Jörg", "Größe und Länge prüfen, später")]);
     let cut = read("chat.txt", &ANDROID.as_bytes()[ANDROID.find("gone").unwrap() - 40..]);
     assert_eq!(cut.malformed.len(), 3, "{:?}", cut.malformed);
@@ -122,7 +122,10 @@ fn other_encodings_and_damage() {
     let none = read("notes.txt", b"Milk\nEggs\n");
     assert!(none.malformed[0].1.contains("as WhatsApp writes them"), "{none:?}");
     assert!(!looks_like(Path::new("notes.txt"), b"Milk\nEggs\n"));
-    let long = format!("13/01/2023, 09:00 - A: x\n{}13/01/2023, 09:01 - A: z\n", "word word\n".repeat(200_000));
+    let long = format!(
+        "13/01/2023, 09:00 - A: x\n{}13/01/2023, 09:01 - A: z\n",
+        "word word\n".repeat(200_000)
+    );
     let long = read("chat.txt", long.as_bytes());
     assert_eq!((long.messages.len(), long.malformed.len()), (1, 1));
 }
