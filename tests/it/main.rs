@@ -8,6 +8,7 @@ mod documents;
 mod arguments;
 mod bad_input;
 mod bench;
+mod chats;
 mod damaged_store;
 mod demo;
 mod encoder_int8;

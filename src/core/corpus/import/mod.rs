@@ -91,12 +91,15 @@ pub enum OnMalformed {
 
 impl ImportFormat {
     /// Reviews to keep unless the user of the program decides otherwise: the newest of the Amazon
-    /// formats, because the shop has one review per user and product, which its author may edit;
-    /// all of tables.
+    /// formats, of Goodreads and of Google, because a user has one review of a product, book or place
+    /// there, which may be edited; all of tables and of other messages.
     #[must_use]
     pub fn kept_by_default(&self) -> KeptReviews {
         match self {
             ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => KeptReviews::Newest,
+            ImportFormat::Messages(MessageFormat::Goodreads | MessageFormat::GoogleReviews) => {
+                KeptReviews::Newest
+            }
             ImportFormat::Table(_) | ImportFormat::Messages(_) => KeptReviews::All,
         }
     }

@@ -1,4 +1,4 @@
-//! What texts of chats and posts have in common: links, quoted lines, blocks of code, mentions.
+//! Parts of texts of chats and posts, whatever the service: links, quoted lines, blocks of code, mentions.
 
 /// Reason for leaving a text out that consists of links.
 pub(super) const ONLY_LINKS: &str = "messages of links only";

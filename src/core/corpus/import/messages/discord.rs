@@ -237,7 +237,7 @@ fn plain(content: &str) -> String {
     plain
 }
 
-/// What a reference shows; `None` if it is none.
+/// Returns the text that a reference shows; `None` if it is none.
 fn reference(inner: &str) -> Option<String> {
     let is_id = |id: &str| id.len() >= 5 && id.bytes().all(|b| b.is_ascii_digit());
     if let Some(emoji) = inner.strip_prefix(':').or_else(|| inner.strip_prefix("a:")) {

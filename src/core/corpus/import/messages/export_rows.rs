@@ -79,7 +79,7 @@ pub(super) fn small_document(input: Option<ImportInput>) -> Option<Value> {
     json_lines::value(&bytes).ok()
 }
 
-/// What is found where a row cannot be read.
+/// The finding where a row cannot be read.
 pub(super) fn malformed(file: &str, line: u64, reason: String) -> Found {
     Found::Malformed { place: format!("{file} line {line}"), reason }
 }

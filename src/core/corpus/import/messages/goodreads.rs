@@ -90,8 +90,8 @@ fn review(row: &Value) -> Result<Option<ExportMessage>, String> {
         field("Book Id").or_else(|| title.clone()).ok_or("`Book Id` and `Title` are missing")?;
     // 0 stands for no rating.
     let rating = field("My Rating").and_then(|rating| rating.trim().parse().ok());
+    // Without an id: books have the same ones in the libraries of other people.
     Ok(Some(ExportMessage {
-        id: Some(id.clone()),
         author: MessageAuthor { name: Some(OWNER_UNNAMED.to_owned()), address: None },
         conversation: Conversation {
             id,

@@ -151,9 +151,8 @@ fn of_place(place: &Value) -> Result<Result<ExportMessage, &'static str>, String
         (first(place, &NAMES), first(place, &ADDRESSES), first(place, &LINKS));
     let known =
         [name.clone(), address.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let id = Some(known).filter(|known| !known.is_empty()).or_else(|| link.clone());
+    let id = Some(known).filter(|known| !known.is_empty()).or(link);
     Ok(Ok(ExportMessage {
-        id: link,
         author: MessageAuthor { name: Some(OWNER_UNNAMED.to_owned()), address: None },
         conversation: Conversation {
             id: id.ok_or("the place has neither a name nor an address nor a link")?,

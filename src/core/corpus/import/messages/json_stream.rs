@@ -12,7 +12,7 @@ use crate::corpus::import::json_lines;
 use crate::corpus::import::lines::MAX_LINE_BYTES;
 use crate::corpus::{Error, Result};
 
-/// What to do with a value.
+/// Treatment of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JsonWant {
     /// Pass over it.

@@ -67,9 +67,10 @@ pub(super) struct MarkdownReader {
 
 impl ExportReader for MarkdownReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
+        let root = root_name(&self.files);
         for name in &self.notes {
             let found = match self.text(name) {
-                Ok(text) => note(name, &text),
+                Ok(text) => note(&format!("{root}{name}"), &text),
                 Err(reason) => Found::Malformed { place: self.files.shown(name), reason },
             };
             if !on(found)? {
@@ -104,6 +105,19 @@ impl MarkdownReader {
     }
 }
 
+/// Name of the folder of notes, with `/` behind: paths within several folders may be the same.
+fn root_name(files: &ExportFiles) -> String {
+    let path = files.root().canonicalize().unwrap_or_else(|_| files.root().to_owned());
+    let is_archive = !path.is_dir() && files.names().any(|name| !path.ends_with(name));
+    let name = match (path.is_dir(), is_archive) {
+        (true, _) => path.file_name(),
+        (false, true) => path.file_stem(),
+        (false, false) => path.parent().and_then(Path::file_name),
+    };
+    name.map_or(String::new(), |name| format!("{}/", name.to_string_lossy()))
+}
+
+/// Takes a note apart whose path begins with the name of the folder.
 fn note(name: &str, text: &str) -> Found {
     if name
         .to_lowercase()
@@ -181,7 +195,7 @@ fn heading(body: &str, own: &mut String) -> Option<String> {
     (!title.is_empty()).then_some(title)
 }
 
-/// What the path of a note tells.
+/// Title and date that the path of a note tells.
 struct FileName {
     /// The path without its ending.
     id: String,
@@ -284,11 +298,26 @@ mod tests {
         let authors: Vec<&str> =
             read.messages.iter().map(|m| m.author.name.as_deref().unwrap()).collect();
         assert_eq!(authors, ["me", "Anna Horvat", "me", "Bo Lind", "me", "me"]);
-        assert_eq!(read.messages[0].conversation.id, "_posts/2023-01-13-the-cold-lake");
+        let (first, id) = (&read.messages[0], "/_posts/2023-01-13-the-cold-lake");
+        assert!(first.conversation.id.ends_with(id), "{first:?}");
+        assert!(!first.conversation.id.starts_with('/'), "{first:?}");
+        assert_eq!(first.id, Some(format!("{}.md", first.conversation.id)));
         assert_eq!(read.messages[0].conversation.description.as_deref(), Some("lake, winter"));
         assert_eq!(read.messages[1].conversation.description.as_deref(), Some("gear, tents"));
         assert_eq!(read.left, [(EMPTY, 1), (NO_OWN_WORDS, 1), (TEMPLATES, 1)].into());
         assert_eq!(read.malformed.len(), 1, "{:?}", read.malformed);
+    }
+
+    #[test]
+    fn a_note_alone_is_the_one_of_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("vault");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("Note.md"), "Text").unwrap();
+        for path in [root.clone(), root.join("Note.md")] {
+            let read = testing::summary(&mut open(&path).unwrap());
+            assert_eq!(read.messages[0].id.as_deref(), Some("vault/Note.md"));
+        }
     }
 
     #[test]

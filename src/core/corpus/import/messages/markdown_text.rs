@@ -105,7 +105,7 @@ fn list_item(line: &str) -> Option<(&str, &str)> {
     rest.strip_prefix(' ').filter(|_| is_sign).map(|rest| (&line[..=digits], rest))
 }
 
-/// What of a line is prose; `None` if nothing, an empty text for an empty line.
+/// The prose of a line; `None` if nothing, an empty text for an empty line.
 fn prose(line: &str) -> Option<String> {
     let line = line.trim();
     let consists_of = |signs: &str| line.chars().all(|c| signs.contains(c) || c == ' ');
@@ -226,7 +226,7 @@ fn inline(line: &str) -> String {
     plain
 }
 
-/// What the markup at the start of `rest` shows, and its length; `None` if there is none.
+/// Returns the text that the markup at the start of `rest` shows, and its length; `None` if there is none.
 fn replaced(rest: &str, first: char) -> Option<(String, usize)> {
     match first {
         '\\' => {

@@ -1,4 +1,4 @@
-//! What tests of readers share.
+//! Helpers that tests of readers share.
 
 use std::collections::BTreeMap;
 

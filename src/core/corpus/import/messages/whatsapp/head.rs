@@ -243,11 +243,28 @@ impl HeadTime {
     }
 }
 
+/// Evidence against an order.
+#[derive(Debug, Default)]
+struct OrderTrial {
+    /// Number of dates that do not exist.
+    n_invalid: u64,
+    /// Number of steps back in time.
+    n_back: u64,
+    first: Option<i64>,
+    last: Option<i64>,
+}
+
+impl OrderTrial {
+    /// Seconds from the first to the last message.
+    fn span(&self) -> i64 {
+        self.last.unwrap_or(0) - self.first.unwrap_or(0)
+    }
+}
+
 /// Finds the order of dates in a chat: one in which every date exists, and in which time goes forward.
 #[derive(Debug, Default)]
 pub(super) struct OrderEvidence {
-    /// For each order: dates that do not exist, steps back in time, the last time.
-    orders: [(u64, u64, Option<i64>); 3],
+    orders: [OrderTrial; 3],
     /// Number of times.
     n: u64,
     /// Number of times in the form of the United States.
@@ -261,12 +278,13 @@ impl OrderEvidence {
         self.n += 1;
         self.n_american += u64::from(time.capitals && time.slashes);
         self.n_short += u64::from(time.date[..2].iter().any(|part| part.digits == 1));
-        for (order, (n_invalid, n_back, last)) in ORDERS.into_iter().zip(&mut self.orders) {
+        for (order, trial) in ORDERS.into_iter().zip(&mut self.orders) {
             match time.seconds(order) {
-                None => *n_invalid += 1,
+                None => trial.n_invalid += 1,
                 Some(seconds) => {
-                    *n_back += u64::from(last.is_some_and(|last| seconds < last - TOLERANCE));
-                    *last = Some(seconds);
+                    let last = trial.last.replace(seconds);
+                    trial.first = trial.first.or(trial.last);
+                    trial.n_back += u64::from(last.is_some_and(|last| seconds < last - TOLERANCE));
                 }
             }
         }
@@ -278,8 +296,9 @@ impl OrderEvidence {
     }
 
     /// The order with the fewest dates that do not exist, then with the fewest steps back in time. If that
-    /// leaves several, as in a chat of one day: month first with capitals `AM` or `PM` and days of one
-    /// digit, which only the United States write, else day first.
+    /// leaves several, those in which the chat takes more than twice as long are given up: days that go on
+    /// would be months. If there are still several, as in a chat of one day: month first with capitals `AM`
+    /// or `PM` and days of one digit, which only the United States write, else day first.
     pub(super) fn order(&self) -> DateOrder {
         let is_american = self.n_american * 2 > self.n && self.n_short > 0;
         let rank = |order: DateOrder| match order {
@@ -287,10 +306,16 @@ impl OrderEvidence {
             DateOrder::DayFirst => i32::from(is_american),
             DateOrder::YearFirst => 2,
         };
-        let evidence = ORDERS.into_iter().zip(&self.orders);
-        let best = evidence
-            .min_by_key(|(order, (n_invalid, n_back, _))| (n_invalid, n_back, rank(*order)));
-        best.map_or(DateOrder::DayFirst, |(order, _)| order)
+        let against = |trial: &OrderTrial| (trial.n_invalid, trial.n_back);
+        let least = self.orders.iter().map(against).min();
+        let left = ORDERS.into_iter().zip(&self.orders);
+        let left: Vec<_> = left.filter(|(_, trial)| Some(against(trial)) == least).collect();
+        let shortest = left.iter().map(|(_, trial)| trial.span()).min().unwrap_or(0);
+        let is_short = |trial: &OrderTrial| {
+            trial.span() <= shortest.saturating_mul(2).saturating_add(TOLERANCE)
+        };
+        let best = left.into_iter().filter(|(_, trial)| is_short(trial));
+        best.min_by_key(|(order, _)| rank(*order)).map_or(DateOrder::DayFirst, |(order, _)| order)
     }
 }
 
@@ -386,6 +411,15 @@ mod tests {
         assert_eq!(
             order(&["22/03/02, 10:00", "22/04/01, 10:00", "23/01/05, 10:00"]),
             DateOrder::YearFirst
+        );
+        // Days go on, not months.
+        assert_eq!(
+            order(&["1/2/22, 10:00", "2/2/22, 10:00", "3/2/22, 10:00", "4/2/22, 10:00"]),
+            DateOrder::DayFirst
+        );
+        assert_eq!(
+            order(&["2/1/22, 10:00", "2/2/22, 10:00", "2/3/22, 10:00", "2/4/22, 10:00"]),
+            DateOrder::MonthFirst
         );
         // Nothing decides.
         assert_eq!(order(&["3/2/22, 9:00 AM"]), DateOrder::MonthFirst);

@@ -54,7 +54,9 @@ const LOCATION: &str = "://maps.google.com/?q=";
 /// Whether a file begins like a chat, or a folder or an archive has the name of one.
 pub(super) fn looks_like(path: &Path, head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
-    if text.lines().take(LINES_TO_RECOGNIZE).any(|line| head::split(line).is_some()) {
+    let is_message =
+        |line: &str| head::split(line).is_some_and(|(_, rest)| author_of(rest).is_some());
+    if text.lines().take(LINES_TO_RECOGNIZE).any(is_message) {
         return true;
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -243,7 +245,7 @@ fn read_chat(
     }
 }
 
-/// What the messages of a chat share.
+/// Facts that the messages of a chat share.
 struct ChatReading {
     order: DateOrder,
     title: String,
