@@ -146,9 +146,9 @@ impl ExportFiles {
         self.read.clone()
     }
 
-    /// Number of bytes of some files, before decompression.
+    /// Number of bytes of some files, before decompression. `names` are sorted.
     pub(super) fn size_of(&self, names: &[String]) -> u64 {
-        let is_named = |file: &&ExportFile| names.iter().any(|name| *name == file.name);
+        let is_named = |file: &&ExportFile| names.binary_search(&file.name).is_ok();
         self.files.iter().filter(is_named).map(|file| file.size).sum()
     }
 

@@ -75,14 +75,15 @@ const FILLERS: &[&str] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DateOrder {
     /// `31/12/2023`.
-    DayFirst,
+    DayMonthYear,
     /// `12/31/2023`.
-    MonthFirst,
+    MonthDayYear,
     /// `2023-12-31`.
-    YearFirst,
+    YearMonthDay,
 }
 
-const ORDERS: [DateOrder; 3] = [DateOrder::DayFirst, DateOrder::MonthFirst, DateOrder::YearFirst];
+const ORDERS: [DateOrder; 3] =
+    [DateOrder::DayMonthYear, DateOrder::MonthDayYear, DateOrder::YearMonthDay];
 
 /// A date of three numbers in unknown order, and a time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,9 +226,9 @@ impl HeadTime {
     pub(super) fn seconds(&self, order: DateOrder) -> Option<i64> {
         let [a, b, c] = self.date;
         let (year, month, day) = match order {
-            DateOrder::DayFirst => (c, b, a),
-            DateOrder::MonthFirst => (c, a, b),
-            DateOrder::YearFirst => (a, b, c),
+            DateOrder::DayMonthYear => (c, b, a),
+            DateOrder::MonthDayYear => (c, a, b),
+            DateOrder::YearMonthDay => (a, b, c),
         };
         let value = match (year.digits, year.value) {
             (4, 2400..) => year.value - 543, // Thai years
@@ -302,9 +303,9 @@ impl OrderEvidence {
     pub(super) fn order(&self) -> DateOrder {
         let is_american = self.n_american * 2 > self.n && self.n_short > 0;
         let rank = |order: DateOrder| match order {
-            DateOrder::MonthFirst => i32::from(!is_american),
-            DateOrder::DayFirst => i32::from(is_american),
-            DateOrder::YearFirst => 2,
+            DateOrder::MonthDayYear => i32::from(!is_american),
+            DateOrder::DayMonthYear => i32::from(is_american),
+            DateOrder::YearMonthDay => 2,
         };
         let against = |trial: &OrderTrial| (trial.n_invalid, trial.n_back);
         let least = self.orders.iter().map(against).min();
@@ -315,7 +316,8 @@ impl OrderEvidence {
             trial.span() <= shortest.saturating_mul(2).saturating_add(TOLERANCE)
         };
         let best = left.into_iter().filter(|(_, trial)| is_short(trial));
-        best.min_by_key(|(order, _)| rank(*order)).map_or(DateOrder::DayFirst, |(order, _)| order)
+        best.min_by_key(|(order, _)| rank(*order))
+            .map_or(DateOrder::DayMonthYear, |(order, _)| order)
     }
 }
 
@@ -332,28 +334,28 @@ mod tests {
     #[test]
     fn heads_of_many_regions_are_one_moment() {
         for (line, order) in [
-            ("12/31/23, 9:41\u{202f}PM - Ann: x", DateOrder::MonthFirst),
-            ("31/12/2023, 21:41 - Ann: x", DateOrder::DayFirst),
-            ("31.12.23, 21:41 - Ann: x", DateOrder::DayFirst),
-            ("31-12-2023 21:41 - Ann: x", DateOrder::DayFirst),
-            ("2023-12-31, 21:41 - Ann: x", DateOrder::YearFirst),
-            ("2023/12/31 21:41 - Ann: x", DateOrder::YearFirst),
-            ("31/12/23 9:41 p. m. - Ann: x", DateOrder::DayFirst),
-            ("31/12/23, 9:41 p.\u{a0}m. - Ann: x", DateOrder::DayFirst),
-            ("2023. 12. 31. 오후 9:41 - Ann: x", DateOrder::YearFirst),
-            ("2023/12/31 下午9:41 - Ann: x", DateOrder::YearFirst),
-            ("31.12.23 г., 21:41 ч. - Ann: x", DateOrder::DayFirst),
-            ("[31.12.23, 21:41:00] Ann: x", DateOrder::DayFirst),
-            ("\u{200e}[31/12/2023, 9:41:00 pm] Ann: x", DateOrder::DayFirst),
-            ("[31.12.2023 klo 21.41.00] Ann: x", DateOrder::DayFirst),
-            ("[2023/12/31 午後9:41:00] Ann: x", DateOrder::YearFirst),
-            ("[23/12/31 下午9:41:00] Ann: x", DateOrder::YearFirst),
-            ("[31/12/2566 21:41:00] Ann: x", DateOrder::DayFirst),
-            ("\u{200f}٣١\u{200f}/١٢\u{200f}/٢٠٢٣، ٩:٤١ م - Ann: x", DateOrder::DayFirst),
-            ("[21:41, 31/12/2023] Ann: x", DateOrder::DayFirst),
-            ("31.12.23 21:41:00: Ann: x", DateOrder::DayFirst),
-            ("31. 12. 2023. 21:41 - Ann: x", DateOrder::DayFirst),
-            ("2023年12月31日 21:41 - Ann: x", DateOrder::YearFirst),
+            ("12/31/23, 9:41\u{202f}PM - Ann: x", DateOrder::MonthDayYear),
+            ("31/12/2023, 21:41 - Ann: x", DateOrder::DayMonthYear),
+            ("31.12.23, 21:41 - Ann: x", DateOrder::DayMonthYear),
+            ("31-12-2023 21:41 - Ann: x", DateOrder::DayMonthYear),
+            ("2023-12-31, 21:41 - Ann: x", DateOrder::YearMonthDay),
+            ("2023/12/31 21:41 - Ann: x", DateOrder::YearMonthDay),
+            ("31/12/23 9:41 p. m. - Ann: x", DateOrder::DayMonthYear),
+            ("31/12/23, 9:41 p.\u{a0}m. - Ann: x", DateOrder::DayMonthYear),
+            ("2023. 12. 31. 오후 9:41 - Ann: x", DateOrder::YearMonthDay),
+            ("2023/12/31 下午9:41 - Ann: x", DateOrder::YearMonthDay),
+            ("31.12.23 г., 21:41 ч. - Ann: x", DateOrder::DayMonthYear),
+            ("[31.12.23, 21:41:00] Ann: x", DateOrder::DayMonthYear),
+            ("\u{200e}[31/12/2023, 9:41:00 pm] Ann: x", DateOrder::DayMonthYear),
+            ("[31.12.2023 klo 21.41.00] Ann: x", DateOrder::DayMonthYear),
+            ("[2023/12/31 午後9:41:00] Ann: x", DateOrder::YearMonthDay),
+            ("[23/12/31 下午9:41:00] Ann: x", DateOrder::YearMonthDay),
+            ("[31/12/2566 21:41:00] Ann: x", DateOrder::DayMonthYear),
+            ("\u{200f}٣١\u{200f}/١٢\u{200f}/٢٠٢٣، ٩:٤١ م - Ann: x", DateOrder::DayMonthYear),
+            ("[21:41, 31/12/2023] Ann: x", DateOrder::DayMonthYear),
+            ("31.12.23 21:41:00: Ann: x", DateOrder::DayMonthYear),
+            ("31. 12. 2023. 21:41 - Ann: x", DateOrder::DayMonthYear),
+            ("2023年12月31日 21:41 - Ann: x", DateOrder::YearMonthDay),
         ] {
             let (time, rest) = split(line).unwrap_or_else(|| panic!("{line}"));
             assert_eq!(time.seconds(order), Some(MOMENT), "{line}");
@@ -397,38 +399,38 @@ mod tests {
 
     #[test]
     fn the_whole_chat_decides_the_order() {
-        assert_eq!(order(&["3/2/22, 10:00", "3/13/22, 10:00"]), DateOrder::MonthFirst);
-        assert_eq!(order(&["03/02/22, 10:00", "13/02/22, 10:00"]), DateOrder::DayFirst);
+        assert_eq!(order(&["3/2/22, 10:00", "3/13/22, 10:00"]), DateOrder::MonthDayYear);
+        assert_eq!(order(&["03/02/22, 10:00", "13/02/22, 10:00"]), DateOrder::DayMonthYear);
         // No value is above 12: days go on within a month.
         assert_eq!(
             order(&["3/2/22, 10:00", "4/2/22, 10:00", "1/3/22, 10:00"]),
-            DateOrder::DayFirst
+            DateOrder::DayMonthYear
         );
         assert_eq!(
             order(&["2/3/22, 10:00", "2/4/22, 10:00", "3/1/22, 10:00"]),
-            DateOrder::MonthFirst
+            DateOrder::MonthDayYear
         );
         assert_eq!(
             order(&["22/03/02, 10:00", "22/04/01, 10:00", "23/01/05, 10:00"]),
-            DateOrder::YearFirst
+            DateOrder::YearMonthDay
         );
         // Days go on, not months.
         assert_eq!(
             order(&["1/2/22, 10:00", "2/2/22, 10:00", "3/2/22, 10:00", "4/2/22, 10:00"]),
-            DateOrder::DayFirst
+            DateOrder::DayMonthYear
         );
         assert_eq!(
             order(&["2/1/22, 10:00", "2/2/22, 10:00", "2/3/22, 10:00", "2/4/22, 10:00"]),
-            DateOrder::MonthFirst
+            DateOrder::MonthDayYear
         );
         // Nothing decides.
-        assert_eq!(order(&["3/2/22, 9:00 AM"]), DateOrder::MonthFirst);
-        assert_eq!(order(&["03/02/22, 9:00 am"]), DateOrder::DayFirst);
-        assert_eq!(order(&["03.02.22, 09:00"]), DateOrder::DayFirst);
+        assert_eq!(order(&["3/2/22, 9:00 AM"]), DateOrder::MonthDayYear);
+        assert_eq!(order(&["03/02/22, 9:00 am"]), DateOrder::DayMonthYear);
+        assert_eq!(order(&["03.02.22, 09:00"]), DateOrder::DayMonthYear);
         // One damaged date does not outvote the others.
         assert_eq!(
             order(&["3/13/22, 10:00", "31/1/22, 10:00", "3/14/22, 10:00", "3/15/22, 10:00"]),
-            DateOrder::MonthFirst
+            DateOrder::MonthDayYear
         );
     }
 
