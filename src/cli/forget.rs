@@ -133,6 +133,8 @@ fn print_summary(done: &ForgetJson<'_>) -> anyhow::Result<()> {
         split_rows,
         profile_versions,
         items,
+        item_names,
+        contexts,
         mentions_by_others,
     } = done.forgotten;
     output::line(match done.dry_run {
@@ -149,6 +151,8 @@ fn print_summary(done: &ForgetJson<'_>) -> anyhow::Result<()> {
         (profile_versions, "versions of the profile"),
         (split_rows, "rows of splits; a split that lost texts must be made again"),
         (items, "items that nobody else wrote about"),
+        (item_names, "titles of items with the name in them"),
+        (contexts, "quotations of them, or of nobody known, that came with answers by others"),
     ] {
         if n > 0 {
             output::line(&format!("  {n} {what}"))?;

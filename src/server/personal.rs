@@ -277,6 +277,7 @@ impl PersonalText {
             item,
             rating: self.rating,
             title: self.title.clone(),
+            context: None,
         };
         let needs_peers = self.method.needs_peers(&self.options);
         let peers = models.encoder.as_ref().filter(|_| needs_peers).map(|encoder| encoder as _);

@@ -169,6 +169,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         item,
         rating: None,
         title: args.title.clone(),
+        context: None,
     });
     let options = options(&args, &task)?;
     let (lm, encoder) = (context.lm()?, context.encoder()?);

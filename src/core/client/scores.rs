@@ -153,10 +153,11 @@ impl CachedLm<'_> {
             let scores = self.model.score(request).await?;
             let prompt_tokens = fitted.prompt_tokens();
             self.count_computed(prompt_tokens, text.n_tokens);
+            let sources = self.sources(&draft, sources);
             for (index, score) in missing.iter().zip(scores) {
                 let score = text.stored(prompt_tokens, &score);
                 let value = serde_json::to_string(&score).unwrap_or_default();
-                self.store.put_derived(KIND, &entries[*index].key, &value, sources)?;
+                self.store.put_derived(KIND, &entries[*index].key, &value, &sources)?;
                 entries[*index].score = Some(score);
             }
         }

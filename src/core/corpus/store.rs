@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior};
 
 use super::memory_overlay::MemoryOverlay;
 use super::schema::{self, sqlite_error};
-use super::{Error, Item, Result, Review, ReviewId, StoredReview, suggest};
+use super::{Error, Item, Result, Review, ReviewContext, ReviewId, StoredReview, suggest};
 
 /// An open store. Several processes may have the same store open; writers wait for each other.
 pub struct Store {
@@ -339,8 +339,12 @@ fn unchanging_uri(path: &Path) -> String {
 /// SQL query for complete reviews; `rest` is the part after the joins.
 pub(super) fn select_reviews(rest: &str) -> String {
     format!(
-        "SELECT review.id, user.name, item.name, review.rating, review.title, review.text, review.time
-         FROM review JOIN user ON user.id = review.user JOIN item ON item.id = review.item {rest}"
+        "SELECT review.id, user.name, item.name, review.rating, review.title, review.text, review.time,
+                source.id, coalesce(source.text, answered.text), coalesce(writer.name, answered.author)
+         FROM review JOIN user ON user.id = review.user JOIN item ON item.id = review.item
+         LEFT JOIN answered ON answered.review = review.id
+         LEFT JOIN review AS source ON source.name = answered.name
+         LEFT JOIN user AS writer ON writer.id = source.user {rest}"
     )
 }
 
@@ -353,7 +357,11 @@ pub(super) fn review_of_row(row: &Row<'_>) -> rusqlite::Result<StoredReview> {
         text: row.get(5)?,
         time: row.get(6)?,
     };
-    Ok(StoredReview { id: ReviewId(row.get(0)?), review })
+    let context = row.get::<_, Option<String>>(8)?.map(|text| {
+        let review = row.get::<_, Option<i64>>(7)?.map(ReviewId);
+        rusqlite::Result::Ok(ReviewContext { text, review, user: row.get(9)? })
+    });
+    Ok(StoredReview { id: ReviewId(row.get(0)?), review, context: context.transpose()? })
 }
 
 pub(super) fn item_of_row(row: &Row<'_>) -> rusqlite::Result<Item> {

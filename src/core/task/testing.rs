@@ -96,6 +96,7 @@ pub fn block(name: &str, words: usize) -> Block {
             user: Some(format!("{name}-user")),
             item: Some(format!("{name}-item")),
             review: Some(ReviewId(1)),
+            context: None,
         },
         item_title: format!("{name}-item"),
         item_description: format!("{name}-description"),
@@ -103,5 +104,6 @@ pub fn block(name: &str, words: usize) -> Block {
         title: format!("{name}-title"),
         text: format!("{name}-text {}", "and so on. ".repeat(words / 3)).trim_end().to_owned(),
         other: format!("{name}-other"),
+        context: format!("{name}-context"),
     }
 }
