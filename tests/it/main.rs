@@ -36,6 +36,7 @@ mod recommend;
 mod serve;
 mod snapshots;
 mod split;
+mod start;
 mod switches;
 mod tokenizer;
 mod write;
