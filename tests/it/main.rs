@@ -36,6 +36,7 @@ mod recommend;
 mod serve;
 mod snapshots;
 mod split;
+#[cfg(feature = "serve")]
 mod start;
 mod switches;
 mod tokenizer;
