@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
-use idiolect_core::corpus::{Store, View};
+use idiolect_core::corpus::{ReviewId, Store, View};
 use idiolect_core::difference::statements::{
     Change, Edit, ProfileStatement, StatementProfile, next_undo, revise, revisions,
 };
@@ -29,14 +29,46 @@ pub(super) async fn profile(
 ) -> Result<Json<Value>, ApiError> {
     on_store(app, caller, move |work| {
         work.check_user(&id)?;
-        let made = made(work, &work.store()?, &id)?;
+        let store = work.store()?;
+        let made = made(work, &store, &id)?;
         let mut profile = serde_json::to_value(&made)
             .map_err(|error| ApiError::internal("tell the profile", &error))?;
         profile["abstains"] = json!(made.abstains());
         profile["abstention"] = json!(made.abstention());
+        let versions = revisions(&store, &id);
+        let versions = versions.map_err(|error| ApiError::internal("read the profile", &error))?;
+        profile["versions"] = json!(versions);
+        name_sources(work, &store, &mut profile)?;
         Ok(Json(profile))
     })
     .await
+}
+
+/// Adds user, item and title of the item to each quote of a profile.
+fn name_sources(work: &StoreWork, store: &Store, profile: &mut Value) -> Result<(), ApiError> {
+    let statements = profile["statements"].as_array_mut().into_iter().flatten();
+    for quote in
+        statements.flat_map(|stated| stated["evidence"].as_array_mut().into_iter().flatten())
+    {
+        name_source(work, store, quote)?;
+        if let Some(other) = quote.get_mut("other") {
+            name_source(work, store, other)?;
+        }
+    }
+    Ok(())
+}
+
+fn name_source(work: &StoreWork, store: &Store, quote: &mut Value) -> Result<(), ApiError> {
+    let of_store = |error| work.of_store(&error);
+    let id = quote.get("review").and_then(Value::as_i64).map(ReviewId);
+    let found = store.reviews(id.as_slice()).map_err(of_store)?;
+    if let Some(stored) = found.first() {
+        let item = store.item(&stored.review.item).map_err(of_store)?;
+        quote["user"] = json!(stored.review.user);
+        quote["item"] = json!(item.id);
+        quote["item_title"] = json!(item.title);
+    }
+    Ok(())
 }
 
 /// Makes a new version of the profile of a user.
