@@ -28,7 +28,7 @@ pub fn announced<T>(
         methods: methods.iter().map(|method| method.name().to_owned()).collect(),
         started: started as i64,
     };
-    let told = Told {
+    let told = CountedProgress {
         progress,
         done: AtomicU64::new(0),
         of: AtomicU64::new(0),
@@ -61,14 +61,14 @@ pub fn announced<T>(
 }
 
 /// A progress that counts cases.
-struct Told<'a> {
+struct CountedProgress<'a> {
     progress: &'a dyn Progress,
     done: AtomicU64,
     of: AtomicU64,
     is_begun: AtomicBool,
 }
 
-impl Progress for Told<'_> {
+impl Progress for CountedProgress<'_> {
     fn begin(&self, what: &str, total: Option<u64>) {
         if let Some(total) = total
             && !self.is_begun.swap(true, SeqCst)

@@ -11,11 +11,11 @@ use super::{Error, Result};
 /// Handle of the engine thread. The thread ends after this is dropped and all requests are answered
 /// or cancelled.
 pub(super) struct Engine {
-    orders: Sender<Order>,
+    orders: Sender<EngineOrder>,
 }
 
-/// Order to the engine thread.
-enum Order {
+/// EngineOrder to the engine thread.
+enum EngineOrder {
     /// A request.
     Run(Box<SequenceGroup>),
     /// Empty the prefix cache.
@@ -50,19 +50,19 @@ impl Engine {
 
     /// Sends a request to the engine; its work holds the channel for the answer.
     pub(super) fn send(&self, group: SequenceGroup) -> Result<()> {
-        let order = Order::Run(Box::new(group));
+        let order = EngineOrder::Run(Box::new(group));
         self.orders.send(order).map_err(|_| Error::Engine("has ended".to_owned()))
     }
 
     /// Empties the prefix cache. Sequences that took blocks of it keep them.
     pub(super) fn drop_prefixes(&self) {
         // An engine that has ended has no cache.
-        drop(self.orders.send(Order::DropPrefixes));
+        drop(self.orders.send(EngineOrder::DropPrefixes));
     }
 }
 
 #[allow(clippy::needless_pass_by_value)] // The thread owns both.
-fn serve<D: Decoder>(inbox: Receiver<Order>, mut scheduler: Scheduler<D>) {
+fn serve<D: Decoder>(inbox: Receiver<EngineOrder>, mut scheduler: Scheduler<D>) {
     loop {
         if scheduler.is_idle() {
             let Ok(order) = inbox.recv() else { return };
@@ -75,9 +75,9 @@ fn serve<D: Decoder>(inbox: Receiver<Order>, mut scheduler: Scheduler<D>) {
     }
 }
 
-fn follow<D: Decoder>(order: Order, scheduler: &mut Scheduler<D>) {
+fn follow<D: Decoder>(order: EngineOrder, scheduler: &mut Scheduler<D>) {
     match order {
-        Order::Run(group) => scheduler.add(*group),
-        Order::DropPrefixes => scheduler.drop_prefixes(),
+        EngineOrder::Run(group) => scheduler.add(*group),
+        EngineOrder::DropPrefixes => scheduler.drop_prefixes(),
     }
 }

@@ -1,4 +1,4 @@
-//! What is held about a user, as a file, and its deletion.
+//! Export and deletion of everything that is held about a user.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::path_name::PathName;
 /// Number of tries to rewrite the file of the store, which waits for other programs.
 const TRIES: usize = 3;
 
-/// What would be deleted with the user.
+/// Numbers of what would be deleted with the user.
 pub(super) async fn preview(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,

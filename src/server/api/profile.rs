@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use idiolect_core::corpus::{Store, View};
+use idiolect_core::corpus::{ReviewId, Store, View};
 use idiolect_core::difference::statements::{
     Change, Edit, ProfileStatement, Revision, StatementProfile, next_undo, revise, revisions,
 };
@@ -42,7 +42,7 @@ pub(super) async fn profile(
         work.check_user(&id)?;
         let store = work.store()?;
         match format.as_deref() {
-            None | Some("json") => told(&made(work, &store, &id)?),
+            None | Some("json") => told(work, &store, &made(work, &store, &id)?),
             Some("markdown") => {
                 let task = &settings(&work.app)?.task;
                 Ok(as_text("text/markdown", made(work, &store, &id)?.to_markdown(task)))
@@ -65,11 +65,16 @@ pub(super) async fn profile(
     .await
 }
 
-fn told(made: &StatementProfile) -> Result<Response, ApiError> {
+/// The profile as JSON, with its versions, and with user and item of each quote.
+fn told(work: &StoreWork, store: &Store, made: &StatementProfile) -> Result<Response, ApiError> {
     let mut profile = serde_json::to_value(made)
         .map_err(|error| ApiError::internal("tell the profile", &error))?;
     profile["abstains"] = json!(made.abstains());
     profile["abstention"] = json!(made.abstention());
+    let versions = revisions(store, &made.user);
+    let versions = versions.map_err(|error| ApiError::internal("read the profile", &error))?;
+    profile["versions"] = json!(versions);
+    name_sources(work, store, &mut profile)?;
     Ok(Json(profile).into_response())
 }
 
@@ -77,6 +82,33 @@ fn as_text(media_type: &'static str, text: String) -> Response {
     let media_type = HeaderValue::try_from(format!("{media_type}; charset=utf-8"));
     let fallback = HeaderValue::from_static("text/plain");
     ([(header::CONTENT_TYPE, media_type.unwrap_or(fallback))], text).into_response()
+}
+
+/// Adds user, item and title of the item to each quote of a profile.
+fn name_sources(work: &StoreWork, store: &Store, profile: &mut Value) -> Result<(), ApiError> {
+    let statements = profile["statements"].as_array_mut().into_iter().flatten();
+    for quote in
+        statements.flat_map(|stated| stated["evidence"].as_array_mut().into_iter().flatten())
+    {
+        name_source(work, store, quote)?;
+        if let Some(other) = quote.get_mut("other") {
+            name_source(work, store, other)?;
+        }
+    }
+    Ok(())
+}
+
+fn name_source(work: &StoreWork, store: &Store, quote: &mut Value) -> Result<(), ApiError> {
+    let of_store = |error| work.of_store(&error);
+    let id = quote.get("review").and_then(Value::as_i64).map(ReviewId);
+    let found = store.reviews(id.as_slice()).map_err(of_store)?;
+    if let Some(stored) = found.first() {
+        let item = store.item(&stored.review.item).map_err(of_store)?;
+        quote["user"] = json!(stored.review.user);
+        quote["item"] = json!(item.id);
+        quote["item_title"] = json!(item.title);
+    }
+    Ok(())
 }
 
 /// Makes a new version of the profile of a user.

@@ -225,6 +225,20 @@ fn a_full_queue_answers_429_and_empties() {
 }
 
 #[test]
+fn hanging_up_ends_all_columns_of_a_comparison() {
+    let world = World::new();
+    let columns = json!([{ "method": "scp", "user": "marta" }, { "method": "scp", "user": "bob" }]);
+    let body = json!({ "columns": columns, "item": "kettle", "max_tokens": 15_000 });
+    let mut stream = world.client.connect();
+    let request = world.client.request("POST", "/api/compare", &[], &body.to_string());
+    stream.write_all(request.as_bytes()).unwrap();
+    eventually("both are written", || world.lm.stats().running == 2);
+    drop(stream);
+    eventually("the rows are free", || world.lm.stats().running == 0);
+    eventually("there is room", || world.post(CHAT, &chat_body(&json!({}))).status == 200);
+}
+
+#[test]
 fn an_answer_that_takes_too_long_ends() {
     let timeout = Duration::from_millis(300);
     let world = World::with(ServerOptions { timeout, ..ServerOptions::default() });

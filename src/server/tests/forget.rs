@@ -1,4 +1,4 @@
-//! What is held about a user, and its deletion.
+//! Export and deletion of everything that is held about a user.
 
 use idiolect_core::corpus::{Key, Store};
 use idiolect_core::peers::{BuildOptions, build_index, index_folder};

@@ -72,7 +72,10 @@ fn users_and_items_are_found_by_a_part_of_the_name() {
     assert_eq!(names("/api/users?query=", "users", "user").len(), 3);
     assert!(names("/api/users?query=%25", "users", "user").is_empty());
     assert_eq!(names("/api/items?query=a%20lam", "items", "item"), ["lamp"]);
-    assert_eq!(world.client.get("/api/users?query=a&limit=1").ok()["users"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        world.client.get("/api/users?query=a&limit=1").ok()["users"].as_array().unwrap().len(),
+        1
+    );
     let marta = world.client.get("/api/users/marta").ok();
     assert_eq!(marta["reviews"][0]["item_title"], "A kettle");
 }
@@ -198,7 +201,10 @@ fn columns_are_the_texts_of_write_and_the_real_text_is_held_out() {
         assert_eq!(text.trim(), alone.as_str().unwrap().trim());
     }
     let real = &messages.iter().find(|(name, _)| name == "real").unwrap().1;
-    assert_eq!((&real["user"], &real["text"]), (&json!("marta"), &json!("Fine!! LOVE it. The kettle is fine, people!!")));
+    assert_eq!(
+        (&real["user"], &real["text"]),
+        (&json!("marta"), &json!("Fine!! LOVE it. The kettle is fine, people!!"))
+    );
     let scores = real["columns"].as_array().unwrap();
     assert_eq!(scores.len(), 2);
     // The first column's prompt is that of a score of the same text.
@@ -219,7 +225,8 @@ fn columns_are_the_texts_of_write_and_the_real_text_is_held_out() {
         time: 1,
     };
     store.put_reviews(&[review]).unwrap();
-    let messages = world.post("/api/compare", &merged(body.clone(), &json!({ "item": item }))).messages();
+    let messages =
+        world.post("/api/compare", &merged(body.clone(), &json!({ "item": item }))).messages();
     assert!(messages.iter().all(|(name, _)| name != "real" && name != "error"));
     for (more, param) in [
         (json!({ "columns": [{ "user": "bob" }] }), "columns"),
@@ -237,24 +244,23 @@ fn columns_are_the_texts_of_write_and_the_real_text_is_held_out() {
 fn a_guess_is_judged_once_and_its_id_tells_nothing() {
     let world = talkative();
     let asked = |seed: u64| world.client.get(&format!("/api/guess?seed={seed}")).ok();
-    let (mut rights, mut places) = (0, Vec::new());
-    for seed in 0..12 {
+    let store = Store::open_existing(&world.store()).unwrap();
+    let mut places = Vec::new();
+    for seed in 0..24 {
         let question = asked(seed);
         let again = asked(seed);
         assert_ne!(question["id"], again["id"]);
         assert_eq!((&question["texts"], &question["people"]), (&again["texts"], &again["people"]));
         let people = question["people"].as_array().unwrap();
         assert!(people.iter().all(|person| person["texts"].as_array().unwrap().len() == 3));
-        // Each text names its writer here.
-        let first = people[0]["user"].as_str().unwrap();
-        let texts = question["texts"].as_array().unwrap();
-        let place = texts.iter().position(|text| text["text"].as_str().unwrap().contains(first));
+        let own = store.history(people[0]["user"].as_str().unwrap()).unwrap();
+        let is_own = |text: &Value| own.iter().any(|stored| text["text"] == stored.review.text);
+        let place = question["texts"].as_array().unwrap().iter().position(is_own);
         places.push(place.unwrap());
         let answer = json!({ "id": question["id"], "answer": place.unwrap() });
         let judged = world.ask("/api/guess", &answer);
         assert_eq!((&judged["right"], &judged["truth"]), (&json!(true), &json!(place.unwrap())));
         let figure = &judged["machine_figure"];
-        rights += u64::from(judged["machine"]["right"] == json!(true));
         assert!(figure["right"].as_u64().unwrap() <= figure["of"].as_u64().unwrap());
         let (low, high) = (figure["low"].as_f64().unwrap(), figure["high"].as_f64().unwrap());
         let share = figure["right"].as_f64().unwrap() / figure["of"].as_f64().unwrap().max(1.0);
@@ -266,7 +272,7 @@ fn a_guess_is_judged_once_and_its_id_tells_nothing() {
         assert_eq!(judged_again["right"], false);
         assert_eq!(judged_again["machine_figure"], judged["machine_figure"]);
     }
-    assert!(places.contains(&0) && places.contains(&1), "{places:?} {rights}");
+    assert!(places.contains(&0) && places.contains(&1), "{places:?}");
     for wrong in [json!({ "id": "x", "answer": 0 }), json!({ "id": "x", "answer": 2 }), json!({})] {
         world.post("/api/guess", &wrong).error(400);
     }

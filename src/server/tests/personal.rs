@@ -202,6 +202,18 @@ fn own_routes_tell_users_items_and_what_sets_them_apart() {
     assert!(chosen["candidates"].as_u64().unwrap() >= 2, "{chosen}");
     let profile = world.client.get("/api/users/marta/profile").ok();
     assert!(profile["statements"].is_array() && profile["abstains"].is_boolean(), "{profile}");
+    assert_eq!(profile["versions"], json!([]));
+    let quotes: Vec<&Value> = profile["statements"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|stated| stated["evidence"].as_array().unwrap())
+        .collect();
+    assert!(!quotes.is_empty(), "{profile}");
+    for quote in quotes {
+        assert!(quote["user"] == "marta" && quote["item_title"].is_string(), "{quote}");
+        assert!(quote.get("other").is_none_or(|other| other["user"] != "marta"), "{quote}");
+    }
     world.client.get("/api/users/nobody").error(404);
     world.client.get("/api/items/nothing").error(404);
     world.client.get("/api/users?bogus=1").error(400);
@@ -256,6 +268,7 @@ fn a_profile_is_edited_and_each_edit_undone() {
     // The version that the edit was made from is no longer the newest.
     let late = patch(&json!({ "add": [added], "version": version }));
     assert_eq!(late.error(400)["code"], "version_outdated");
+    assert_eq!(after["versions"][0]["version"], 1);
     patch(&json!({ "undo": true })).ok();
     assert_eq!(texts(&world.client.get(path).ok()), texts(&before));
     for (wrong, param) in [

@@ -20,6 +20,9 @@ const MAX_RATIO: f64 = 2.0;
 /// Maximum number of users who are tried as the first person.
 const MAX_TRIED: usize = 200;
 
+/// Maximum number of texts of a person, and of other texts on an item, that are tried.
+const MAX_TEXTS: usize = 20;
+
 /// Chooses two people who wrote about one item, or, if there are no such two, about different ones;
 /// `None` if no two users have enough texts. `may` says whose texts may be shown. The same store and
 /// seed give the same question.
@@ -44,14 +47,14 @@ pub(super) fn choose(
     for first in &users {
         let mut own = texts_of(store, &mut histories, first)?;
         shuffle(&mut own, &mut random);
-        for text in own {
+        for text in own.into_iter().take(MAX_TEXTS) {
             let mut others = store.reviews_of(&text.review.item)?;
             others.retain(|other| {
                 let user = &other.review.user;
                 user != first && may(user) && is_long(other)
             });
             shuffle(&mut others, &mut random);
-            for other in others {
+            for other in others.into_iter().take(MAX_TEXTS) {
                 let Some(question) = question(store, &mut histories, [&text, &other], &mut random)?
                 else {
                     continue;
