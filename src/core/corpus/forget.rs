@@ -645,8 +645,11 @@ mod tests {
     fn an_edited_text_takes_what_was_made_from_its_answers() {
         let store = answers();
         let edited = Review { time: 2, ..review("ann", "x", "It hums, I hear.") };
-        let edited =
-            SourceReview { id: Some("a1".to_owned()), review: edited, context: SourceContext::default() };
+        let edited = SourceReview {
+            id: Some("a1".to_owned()),
+            review: edited,
+            context: SourceContext::default(),
+        };
         store.put_source_reviews(&[edited], KeptReviews::All).unwrap();
         assert_eq!(contexts(&store, "bob"), [Some("It hums, I hear.".to_owned())]);
         assert_eq!(store.derived_values("answer").unwrap(), ["2", "3", "4", "5"]);

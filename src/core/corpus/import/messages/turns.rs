@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{Answered, MessageAuthor, ExportMessage};
+use super::{Answered, ExportMessage, MessageAuthor};
 use crate::corpus::date;
 
 /// Longest pause between two messages of one turn, in seconds. People write a thought in messages that
@@ -43,8 +43,6 @@ struct OpenChat {
     turn: ExportMessage,
     /// Time of the last message of the turn.
     last: Option<i64>,
-    /// Number of messages of the turn.
-    n: usize,
     /// The turn before, by another person, if it is in the conversation.
     before: Option<String>,
 }
@@ -83,7 +81,6 @@ impl Turns {
             chat.turn.text.push('\n');
             chat.turn.text.push_str(&message.text);
             chat.last = message.time.or(chat.last);
-            chat.n += 1;
             if let (Some(id), Some(first)) = (message.id, &chat.turn.id) {
                 self.remember(id, first.clone());
             }
@@ -109,7 +106,12 @@ impl Turns {
 
     /// Begins a turn. `started` is the time of the conversation that it goes on, `before` the turn of
     /// another person that it answers if it does not say.
-    fn begin(&self, mut turn: ExportMessage, started: Option<i64>, before: Option<String>) -> OpenChat {
+    fn begin(
+        &self,
+        mut turn: ExportMessage,
+        started: Option<i64>,
+        before: Option<String>,
+    ) -> OpenChat {
         let started = started.or(turn.time);
         let last = turn.time;
         turn.answers = match turn.answers {
@@ -126,7 +128,7 @@ impl Turns {
             });
             conversation.id = format!("{} from {started}", conversation.id);
         }
-        OpenChat { started, turn, last, n: 1, before }
+        OpenChat { started, turn, last, before }
     }
 
     fn remember(&mut self, id: String, first: String) {
