@@ -327,7 +327,9 @@ fn note_losses(report: &ImportReport) {
         ));
     }
     if report.me_missing {
-        output::note("no message is by the names and addresses of --me; `idiolect users` lists authors");
+        output::note(
+            "no message is by the names and addresses of --me; `idiolect users` lists authors",
+        );
     }
     if report.reviews_read + report.items_read == 0 && report.malformed == 0 {
         output::note(match report.left_out.is_empty() {

@@ -104,7 +104,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     options.sampling.over(&task.stage(args.method.stage())?.sampling).check()?;
     let given = args.context.as_deref().map(given_message).transpose()?;
     if given.is_some() && !task.shows_context() {
-        bail!("the prompts of the task `{}` show no message to answer; add --task reply", task.name);
+        bail!(
+            "the prompts of the task `{}` show no message to answer; add --task reply",
+            task.name
+        );
     }
     let store = context.store()?;
     let item = match &args.item {

@@ -51,7 +51,10 @@ fn store(sandbox: &Sandbox) -> Store {
         row.as_object_mut().unwrap().extend(answer.as_object().unwrap().clone());
         rows.push_str(&format!("{row}\n"));
     }
-    rows.push_str(&format!("{}\n", json!({"user": CANARIES[0], "item": "i5", "text": CANARIES[1], "id": "z1"})));
+    rows.push_str(&format!(
+        "{}\n",
+        json!({"user": CANARIES[0], "item": "i5", "text": CANARIES[1], "id": "z1"})
+    ));
     // An item that only the user wrote about, named after a text of theirs.
     rows.push_str(&json!({"user": "zephyrine-q7", "item": "wobbled when quaffled", "text": "x", "item_title": "Samovärkritik"}).to_string());
     sandbox.write("import/r.jsonl", rows);
@@ -140,7 +143,10 @@ fn nothing_of_a_forgotten_user_is_in_any_file() {
     let user = CANARIES[0];
     let dry = run(&sandbox, &["forget", user, "--dry-run", "--json"]).json();
     assert_eq!(dry["forgotten"]["reviews"], 7);
-    assert_eq!((&dry["forgotten"]["contexts"], &dry["forgotten"]["item_names"]), (&json!(4), &json!(1)));
+    assert_eq!(
+        (&dry["forgotten"]["contexts"], &dry["forgotten"]["item_names"]),
+        (&json!(4), &json!(1))
+    );
     assert_eq!(found(&folder).len(), before.len(), "a dry run changes nothing");
     let unasked = run(&sandbox, &["forget", user]).fails_with(1);
     assert!(unasked.contains("--yes") && found(&folder).len() == before.len(), "{unasked}");

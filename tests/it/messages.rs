@@ -77,7 +77,8 @@ fn texts(history: &[StoredReview]) -> Vec<(&str, Option<&str>)> {
 
 fn reasons(read: &Value) -> Vec<(String, u64)> {
     let rows = read["left_out"].as_array().unwrap().iter();
-    rows.map(|row| (row["reason"].as_str().unwrap().to_owned(), row["rows"].as_u64().unwrap())).collect()
+    rows.map(|row| (row["reason"].as_str().unwrap().to_owned(), row["rows"].as_u64().unwrap()))
+        .collect()
 }
 
 #[test]
@@ -85,9 +86,13 @@ fn a_mail_folder_becomes_threads_of_people_and_the_rest_is_counted() {
     let sandbox = Sandbox::new();
     sandbox.write("m.mbox", mbox());
     let read = import(&sandbox, &["--format", "mbox", "m.mbox"]);
-    assert_eq!((&read["read"], &read["new"], &read["malformed"]), (&json!(5), &json!(5), &json!(2)));
+    assert_eq!(
+        (&read["read"], &read["new"], &read["malformed"]),
+        (&json!(5), &json!(5), &json!(2))
+    );
     assert_eq!((&read["users"], &read["items"]), (&json!(2), &json!(2)));
-    let left = [("automatic mails", 1), ("newsletters", 1), ("mails with nothing but quoted text", 1)];
+    let left =
+        [("automatic mails", 1), ("newsletters", 1), ("mails with nothing but quoted text", 1)];
     assert_eq!(reasons(&read), left.map(|(reason, n)| (reason.to_owned(), n)));
     assert_eq!(read["merged"][0]["known_as"], json!(["ann@example.org", "ann@work.example"]));
 
@@ -111,10 +116,19 @@ fn a_mail_folder_becomes_threads_of_people_and_the_rest_is_counted() {
     drop(store);
 
     let again = import(&sandbox, &["m.mbox"]);
-    assert_eq!((&again["unchanged"], &again["new"], &again["reviews"]), (&json!(5), &json!(0), &json!(5)));
+    assert_eq!(
+        (&again["unchanged"], &again["new"], &again["reviews"]),
+        (&json!(5), &json!(0), &json!(5))
+    );
     // With a name for oneself the texts are the same ones, of another user.
-    let renamed = import(&sandbox, &["m.mbox", "--me", "me", "--me", "ann@example.org", "--alias", "bo=Bo Other"]);
-    assert_eq!((&renamed["reviews"], &renamed["users"], &renamed["malformed"]), (&json!(5), &json!(2), &json!(2)));
+    let renamed = import(
+        &sandbox,
+        &["m.mbox", "--me", "me", "--me", "ann@example.org", "--alias", "bo=Bo Other"],
+    );
+    assert_eq!(
+        (&renamed["reviews"], &renamed["users"], &renamed["malformed"]),
+        (&json!(5), &json!(2), &json!(2))
+    );
     assert_eq!(history(&sandbox, "me").len(), 3);
     assert_eq!(history(&sandbox, "bo").len(), 2);
     assert_eq!(texts(&history(&sandbox, "me"))[0].1, Some("Can you come on Friday?"));
@@ -126,7 +140,11 @@ fn each_address_can_be_a_person_and_a_wrong_name_of_oneself_is_told() {
     let sandbox = Sandbox::new();
     sandbox.write("m.mbox", mbox());
     let run = sandbox.run(&["import", "m.mbox", "--by-address", "--me", "nobody@example.org"]).ok();
-    assert!(run.stderr.contains("no message is by the names and addresses of --me"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("no message is by the names and addresses of --me"),
+        "{}",
+        run.stderr
+    );
     assert!(run.stdout.contains("left out: 1 newsletters"), "{}", run.stdout);
     assert_eq!(history(&sandbox, "ann@work.example").len(), 1);
 }
@@ -136,7 +154,11 @@ fn what_cannot_be_read_is_told_with_its_place() {
     let sandbox = Sandbox::new();
     sandbox.write("m.mbox", mbox());
     let run = sandbox.run(&["import", "m.mbox"]).ok();
-    assert!(run.stderr.contains("m.mbox, line") && run.stderr.contains("no sender"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("m.mbox, line") && run.stderr.contains("no sender"),
+        "{}",
+        run.stderr
+    );
     let said = sandbox.run(&["--store", "s.sqlite", "import", "m.mbox", "--strict"]).fails_with(1);
     assert!(said.contains("no sender"), "{said}");
 
@@ -177,7 +199,10 @@ fn maildir_and_eml_are_told_by_their_content() {
         assert_eq!(ImportFormat::detect(&sandbox.path(path)), Some(ImportFormat::Messages(format)));
     }
     let read = import(&sandbox, &["dir"]);
-    assert_eq!((&read["new"], &read["users"], &read["items"], &read["malformed"]), (&json!(5), &json!(2), &json!(2), &json!(2)));
+    assert_eq!(
+        (&read["new"], &read["users"], &read["items"], &read["malformed"]),
+        (&json!(5), &json!(2), &json!(2), &json!(2))
+    );
     // The same mails in another form are the same messages.
     let read = import(&sandbox, &["--format", "eml", "eml"]);
     assert_eq!((&read["unchanged"], &read["reviews"]), (&json!(5), &json!(5)));
@@ -198,7 +223,10 @@ fn a_large_folder_is_read_in_batches_and_twice_without_doubles() {
     }
     sandbox.write("m.mbox", file);
     let read = import(&sandbox, &["m.mbox"]);
-    assert_eq!((&read["new"], &read["users"], &read["items"]), (&json!(6000), &json!(7), &json!(600)));
+    assert_eq!(
+        (&read["new"], &read["users"], &read["items"]),
+        (&json!(6000), &json!(7), &json!(600))
+    );
     assert_eq!(import(&sandbox, &["m.mbox"])["unchanged"], 6000);
 }
 

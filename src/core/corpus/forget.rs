@@ -451,7 +451,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::corpus::{Key, KeptReviews, Review, SourceContext, SourceReview};
+    use crate::corpus::{KeptReviews, Key, Review, SourceContext, SourceReview};
 
     fn review(user: &str, item: &str, text: &str) -> Review {
         let (user, item, text) = (user.to_owned(), item.to_owned(), text.to_owned());
@@ -619,8 +619,11 @@ mod tests {
     fn an_edited_text_takes_what_was_made_from_its_answers() {
         let store = answers();
         let edited = Review { time: 2, ..review("ann", "x", "It hums, I hear.") };
-        let edited =
-            SourceReview { id: Some("a1".to_owned()), review: edited, context: SourceContext::default() };
+        let edited = SourceReview {
+            id: Some("a1".to_owned()),
+            review: edited,
+            context: SourceContext::default(),
+        };
         store.put_source_reviews(&[edited], KeptReviews::All).unwrap();
         assert_eq!(contexts(&store, "bob"), [Some("It hums, I hear.".to_owned())]);
         assert_eq!(store.derived_values("answer").unwrap(), ["2", "3", "4", "5"]);

@@ -324,11 +324,14 @@ pub(super) fn review_of_row(row: &Row<'_>) -> rusqlite::Result<StoredReview> {
         text: row.get(5)?,
         time: row.get(6)?,
     };
-    let context = row.get::<_, Option<String>>(8)?.map(|text| {
-        let review = row.get::<_, Option<i64>>(7)?.map(ReviewId);
-        rusqlite::Result::Ok(ReviewContext { text, review, user: row.get(9)? })
-    });
-    Ok(StoredReview { id: ReviewId(row.get(0)?), review, context: context.transpose()? })
+    let context = match row.get::<_, Option<String>>(8)? {
+        Some(text) => {
+            let review = row.get::<_, Option<i64>>(7)?.map(ReviewId);
+            Some(ReviewContext { text, review, user: row.get(9)? })
+        }
+        None => None,
+    };
+    Ok(StoredReview { id: ReviewId(row.get(0)?), review, context })
 }
 
 pub(super) fn item_of_row(row: &Row<'_>) -> rusqlite::Result<Item> {

@@ -214,7 +214,10 @@ impl PlainRow {
         let mut review = review(&format!("u{user}"), &format!("i{item}"), "", self.time);
         review.text = format!("text {}", self.text);
         review.title = format!("title {}", self.title);
-        SourceReview { id: (identity == Identity::Id).then(|| self.id.to_string()), ..review.into() }
+        SourceReview {
+            id: (identity == Identity::Id).then(|| self.id.to_string()),
+            ..review.into()
+        }
     }
 
     fn key(&self, identity: Identity) -> Vec<i64> {

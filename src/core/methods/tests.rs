@@ -86,7 +86,13 @@ impl World {
 
     fn target(&self, user: &str) -> Target {
         let item = self.store.item("i6").unwrap();
-        Target { user: user.into(), item, rating: Some(2.0), title: Some("given-title".into()), context: None }
+        Target {
+            user: user.into(),
+            item,
+            rating: Some(2.0),
+            title: Some("given-title".into()),
+            context: None,
+        }
     }
 
     fn write(&self, method: Method, options: &MethodOptions) -> Result<Generated> {

@@ -74,8 +74,16 @@ fn replies_and_posts_speak_of_no_reviews() {
                 assert!(!text.contains(word), "{name} {}: {text}", stage.name());
             }
             let shows_context = text.contains("-context");
-            let has_texts = stage.parts().iter().any(|part| matches!(part, Part::Target | Part::Past | Part::Own));
-            assert_eq!(shows_context, name == "reply" && has_texts, "{name} {}: {text}", stage.name());
+            let has_texts = stage
+                .parts()
+                .iter()
+                .any(|part| matches!(part, Part::Target | Part::Past | Part::Own));
+            assert_eq!(
+                shows_context,
+                name == "reply" && has_texts,
+                "{name} {}: {text}",
+                stage.name()
+            );
         }
     }
 }
@@ -83,12 +91,18 @@ fn replies_and_posts_speak_of_no_reviews() {
 #[test]
 fn a_reply_is_asked_for_with_the_message_that_it_answers() {
     let task = Task::load("reply").unwrap();
-    let mut draft = draft(Stage::new("idiolect", &[Part::Target, Part::Past, Part::Notes]), Order::UserFirst);
-    draft.blocks.iter_mut().filter(|p| p.block.text.starts_with("past2")).for_each(|p| p.block.context.clear());
+    let mut draft =
+        draft(Stage::new("idiolect", &[Part::Target, Part::Past, Part::Notes]), Order::UserFirst);
+    draft
+        .blocks
+        .iter_mut()
+        .filter(|p| p.block.text.starts_with("past2"))
+        .for_each(|p| p.block.context.clear());
     let stage = Stage::new("idiolect", &[Part::Target, Part::Past, Part::Notes]);
     draft.blocks.iter_mut().filter(|p| p.part == Part::Target).for_each(|p| p.block.text.clear());
     let chat = conversation(&task, stage, &draft);
-    let asked: Vec<&str> = chat.messages.iter().filter(|m| m.role == Role::User).map(|m| m.content.as_str()).collect();
+    let asked: Vec<&str> =
+        chat.messages.iter().filter(|m| m.role == Role::User).map(|m| m.content.as_str()).collect();
     assert_eq!(
         asked[0],
         "Now your reply to this message, please.\n\n[Subject]: past1-item\n[About]: past1-description\n\
@@ -96,8 +110,16 @@ fn a_reply_is_asked_for_with_the_message_that_it_answers() {
     );
     assert!(asked[1].starts_with("Good, that is yours. Now a message of yours on this subject, please.\n\n[Subject]: past2-item"));
     assert!(!asked[1].contains("[Message]"));
-    assert!(asked[2].contains("What sets your messages apart from other people's:\n- notes1-text"), "{}", asked[2]);
-    assert!(asked[2].ends_with("[Title]: target1-title\n[Message]: target1-context"), "{}", asked[2]);
+    assert!(
+        asked[2].contains("What sets your messages apart from other people's:\n- notes1-text"),
+        "{}",
+        asked[2]
+    );
+    assert!(
+        asked[2].ends_with("[Title]: target1-title\n[Message]: target1-context"),
+        "{}",
+        asked[2]
+    );
 }
 
 #[test]

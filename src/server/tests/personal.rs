@@ -25,8 +25,13 @@ fn written(world: &World, user: &str, item: Option<&str>, seed: u64) -> Generate
         },
     };
     let view = View::all(&store).without_text(user, &item.id).unwrap();
-    let target =
-        Target { user: user.to_owned(), item, rating: Some(2.0), title: Some("Flat".to_owned()), context: None };
+    let target = Target {
+        user: user.to_owned(),
+        item,
+        rating: Some(2.0),
+        title: Some("Flat".to_owned()),
+        context: None,
+    };
     let encoder = tiny_encoder();
     let inputs = MethodInputs {
         view,

@@ -9,8 +9,7 @@ use super::{nested, time};
 use crate::corpus::{Error, Item, Result, Review, SourceContext, SourceReview};
 
 /// Fields that a map may leave out, as messages list them.
-pub const OPTIONAL_FIELDS: &str =
-    "id|rating|title|time|item_title|item_description|item_categories|answers|answered_text|\
+pub const OPTIONAL_FIELDS: &str = "id|rating|title|time|item_title|item_description|item_categories|answers|answered_text|\
      answered_user";
 
 /// Map from the fields to the columns of a table.

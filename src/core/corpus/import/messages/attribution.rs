@@ -7,8 +7,9 @@ const MAX_CHARACTERS: usize = 300;
 
 /// Endings of a line that introduces a quotation, before its colon, in lower case. Some languages put the
 /// verb before the name: then [`VERB_INSIDE`] applies.
-const VERBS: [&str; 42] = [
+const VERBS: [&str; 43] = [
     "wrote",
+    "sent",
     "writes",
     "said",
     "schrieb",
@@ -128,18 +129,89 @@ const FORWARDED: [&str; 18] = [
 
 /// Names of the header `From` in copied headers, in lower case.
 const FROM: [&str; 16] = [
-    "from", "von", "de", "da", "van", "fra", "från", "lähettäjä", "od", "от", "feladó", "kimden", "差出人",
-    "发件人", "寄件者", "보낸 사람",
+    "from",
+    "von",
+    "de",
+    "da",
+    "van",
+    "fra",
+    "från",
+    "lähettäjä",
+    "od",
+    "от",
+    "feladó",
+    "kimden",
+    "差出人",
+    "发件人",
+    "寄件者",
+    "보낸 사람",
 ];
 
 /// Names of other headers in copied headers, in lower case.
 const OTHER_HEADERS: [&str; 64] = [
-    "sent", "date", "to", "cc", "subject", "reply-to", "importance", "bcc", "gesendet", "datum", "an",
-    "betreff", "kopie", "envoyé", "envoye", "à", "objet", "enviado", "enviado el", "enviada em", "fecha",
-    "data", "para", "asunto", "assunto", "inviato", "a", "oggetto", "verzonden", "aan", "onderwerp",
-    "sendt", "til", "emne", "skickat", "till", "ämne", "dato", "lähetetty", "vastaanottaja", "aihe",
-    "wysłano", "do", "dw", "temat", "отправлено", "дата", "кому", "тема", "копия", "odesláno", "komu",
-    "předmět", "küldve", "címzett", "tárgy", "tarih", "kime", "konu", "送信日時", "宛先", "件名", "发送时间",
+    "sent",
+    "date",
+    "to",
+    "cc",
+    "subject",
+    "reply-to",
+    "importance",
+    "bcc",
+    "gesendet",
+    "datum",
+    "an",
+    "betreff",
+    "kopie",
+    "envoyé",
+    "envoye",
+    "à",
+    "objet",
+    "enviado",
+    "enviado el",
+    "enviada em",
+    "fecha",
+    "data",
+    "para",
+    "asunto",
+    "assunto",
+    "inviato",
+    "a",
+    "oggetto",
+    "verzonden",
+    "aan",
+    "onderwerp",
+    "sendt",
+    "til",
+    "emne",
+    "skickat",
+    "till",
+    "ämne",
+    "dato",
+    "lähetetty",
+    "vastaanottaja",
+    "aihe",
+    "wysłano",
+    "do",
+    "dw",
+    "temat",
+    "отправлено",
+    "дата",
+    "кому",
+    "тема",
+    "копия",
+    "odesláno",
+    "komu",
+    "předmět",
+    "küldve",
+    "címzett",
+    "tárgy",
+    "tarih",
+    "kime",
+    "konu",
+    "送信日時",
+    "宛先",
+    "件名",
+    "发送时间",
     "主题",
 ];
 
@@ -179,35 +251,40 @@ fn separator(line: &str) -> Option<Introduction> {
     if FORWARDED.iter().any(|words| bare.contains(words)) {
         return Some(Introduction::Forwarded);
     }
-    (is_ruled && ORIGINAL.iter().any(|words| bare.contains(words)))
-        .then_some(Introduction::Quotation(None))
+    let is_original = ORIGINAL.iter().any(|words| bare.contains(words))
+        // Some web mails write `---- Ann Example wrote ----`.
+        || (line.ends_with("--") && VERBS.iter().any(|verb| bare.ends_with(&format!(" {verb}"))));
+    (is_ruled && is_original).then_some(Introduction::Quotation(None))
 }
 
-/// At least three copied headers, the first of which is `From` or its translation, as Outlook writes them
-/// before a quoted mail. Returns their number of lines and the author.
+/// Copied headers before a quoted mail, as Outlook writes them: at least three that begin with `From` or its
+/// translation, or at least four with it. Returns their number of lines and the author.
 fn copied_headers(lines: &[&str], at: usize) -> Option<(usize, Option<MessageAuthor>)> {
     // Outlook draws a line before them, and leaves empty lines out or in.
     let start = (at..lines.len().min(at + 3)).find(|&i| {
         let line = lines[i].trim();
         !line.is_empty() && !line.chars().all(|c| c == '_' || c == '-')
     })?;
-    let (name, value) = header(lines[start])?;
-    if !FROM.contains(&name.as_str()) {
-        return None;
-    }
-    let (mut n_headers, mut end) = (1, start + 1);
-    for (i, line) in lines.iter().enumerate().skip(start + 1).take(8) {
-        match header(line) {
-            Some((name, _)) if OTHER_HEADERS.contains(&name.as_str()) => {
+    let (mut n_headers, mut end, mut from) = (0, start, None);
+    for (i, line) in lines.iter().enumerate().skip(start).take(9) {
+        let found = header(line);
+        let is_from = found.as_ref().is_some_and(|(name, _)| FROM.contains(&name.as_str()));
+        match found {
+            Some((name, value)) if is_from || OTHER_HEADERS.contains(&name.as_str()) => {
                 n_headers += 1;
                 end = i + 1;
+                if is_from && from.is_none() {
+                    from = Some((i, value));
+                }
             }
             // The value of the header before may be wrapped.
-            _ if n_headers >= 3 || line.trim().is_empty() => break,
+            _ if i == start || n_headers >= 3 || line.trim().is_empty() => break,
             _ => {}
         }
     }
-    (n_headers >= 3).then(|| (end - at, author_of(value)))
+    let (from_at, value) = from?;
+    let needed = if from_at == start { 3 } else { 4 };
+    (n_headers >= needed).then(|| (end - at, author_of(value)))
 }
 
 /// Name, in lower case, and value of a line like `From: Ann`.
@@ -241,17 +318,39 @@ fn wrapped_attribution(lines: &[&str], at: usize) -> Option<(Introduction, usize
             .find(|&i| !lines[i].trim().is_empty())
             .is_some_and(|i| lines[i].trim_start().starts_with('>'));
         if is_attribution(&joined, is_quoted) {
+            // Own words directly before the attribution are no part of it.
+            if n > 1 && !begins_attribution(lines[at].trim(), &lines[at + 1..at + n]) {
+                return None;
+            }
             return Some((Introduction::Quotation(author_of(&joined)), n));
         }
     }
     None
 }
 
+/// Beginnings of attributions, in lower case.
+const STARTS: [&str; 13] = [
+    "on ", "am ", "le ", "el ", "il ", "op ", "den ", "em ", "w dniu ", "dnia ", "dne ", "på ",
+    "a(z) ",
+];
+
+/// Whether `first` is the first line of a wrapped attribution that goes on with `rest`: it has the date, or
+/// begins as attributions do.
+fn begins_attribution(first: &str, rest: &[&str]) -> bool {
+    let rest_has_date = rest.iter().any(|line| has_date(line));
+    let lower = first.to_lowercase();
+    let starts = STARTS.iter().any(|start| lower.starts_with(start));
+    (has_date(first) && !rest_has_date) || (starts && first.contains(|c: char| c.is_ascii_digit()))
+}
+
 /// Whether a line introduces a quotation. `is_quoted`: whether quoted lines follow; without them the line
 /// needs a date or an address.
 fn is_attribution(line: &str, is_quoted: bool) -> bool {
     let Some(body) = line.strip_suffix([':', '：', '…']).map(str::trim_end) else {
-        return EAST_ASIAN.iter().any(|end| line.ends_with(end)) && (is_quoted || has_date(line));
+        // Old web mails have neither verb nor colon: `2011/4/7 Ann Example <ann@example.org>`.
+        let is_bare = line.ends_with('>') && line.contains('@') && has_date(line);
+        return (is_quoted && is_bare)
+            || EAST_ASIAN.iter().any(|end| line.ends_with(end)) && (is_quoted || has_date(line));
     };
     let lower = body.to_lowercase();
     // A closing `<address>` or a comma may follow the verb: `Ann wrote on 3 May:`.
@@ -281,7 +380,8 @@ fn has_date(line: &str) -> bool {
             true => run += 1,
             false => {
                 let next_is_digit = bytes.get(i + 1).is_some_and(u8::is_ascii_digit);
-                if run == 4 || (matches!(run, 1 | 2) && matches!(byte, b'.' | b'/' | b'-') && next_is_digit)
+                if run == 4
+                    || (matches!(run, 1 | 2) && matches!(byte, b'.' | b'/' | b'-') && next_is_digit)
                 {
                     return true;
                 }
@@ -309,9 +409,9 @@ fn has_time_or_address(line: &str) -> bool {
 fn author_of(line: &str) -> Option<MessageAuthor> {
     let at = line.find('@')?;
     let is_part = |c: char| c.is_alphanumeric() || "._%+-=/'".contains(c);
-    let start = line[..at].rfind(|c| !is_part(c)).map_or(0, |i| {
-        i + line[i..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = line[..at]
+        .rfind(|c| !is_part(c))
+        .map_or(0, |i| i + line[i..].chars().next().map_or(1, char::len_utf8));
     let domain = &line[at + 1..];
     let end = domain.find(|c: char| !(c.is_alphanumeric() || c == '.' || c == '-'));
     let domain = domain[..end.unwrap_or(domain.len())].trim_end_matches(['.', '-']);
@@ -361,17 +461,40 @@ mod tests {
     }
 
     #[test]
+    fn own_words_before_a_wrapped_attribution_stay() {
+        let wrapped =
+            "Hello\n02.05.2021 14:20 user \"bo@example.org\" <\nbo@example.org> написал:\n\n> Hi";
+        assert_eq!(introduces(wrapped), None);
+        let lines: Vec<&str> = wrapped.split('\n').collect();
+        assert!(matches!(introduction(&lines, 1), Some((Introduction::Quotation(Some(_)), 2))));
+        let bare = introduces("2011/4/7 Ann Example <ann@example.org>\n\n> Hi");
+        assert!(matches!(bare, Some((Introduction::Quotation(Some(_)), 1))));
+        assert!(matches!(
+            introduces("---- Ann Example wrote ----\nHi"),
+            Some((Introduction::Quotation(_), 1))
+        ));
+        let split = "On Monday, May 3,\n2021, Ann Example wrote:\n> Hi";
+        assert!(matches!(introduces(split), Some((Introduction::Quotation(_), 2))));
+    }
+
+    #[test]
     fn separators_and_copied_headers() {
         let original = "-----Original Message-----\nFrom: Ann <ann@example.org>\nSent: Monday\nTo: Bo\n\
                         Subject: tea\n\nDear Bo";
         assert_eq!(introduces(original), Some((Introduction::Quotation(None), 5)));
-        let german = "Von: Ann <ann@example.org>\nGesendet: Montag, 3. Mai 2021\nAn: Bo\nBetreff: Tee\n\nHi";
+        let german =
+            "Von: Ann <ann@example.org>\nGesendet: Montag, 3. Mai 2021\nAn: Bo\nBetreff: Tee\n\nHi";
         assert!(matches!(introduces(german), Some((Introduction::Quotation(Some(_)), 4))));
-        let ruled = "________________________________\nDe : Ann\nEnvoyé : lundi\nÀ : Bo\nObjet : thé";
+        let ruled =
+            "________________________________\nDe : Ann\nEnvoyé : lundi\nÀ : Bo\nObjet : thé";
         assert!(matches!(introduces(ruled), Some((Introduction::Quotation(None), 5))));
-        let passed_on = "---------- Forwarded message ---------\nFrom: Ann\nDate: Mon\nSubject: x\n";
+        let passed_on =
+            "---------- Forwarded message ---------\nFrom: Ann\nDate: Mon\nSubject: x\n";
         assert!(matches!(introduces(passed_on), Some((Introduction::Forwarded, _))));
-        assert!(matches!(introduces("Begin forwarded message:"), Some((Introduction::Forwarded, 1))));
+        assert!(matches!(
+            introduces("Begin forwarded message:"),
+            Some((Introduction::Forwarded, 1))
+        ));
     }
 
     #[test]

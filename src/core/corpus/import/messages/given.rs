@@ -26,7 +26,8 @@ impl GivenMessage {
         {
             let whole = mail_text::text_of(&mail);
             let own = quotes::separate(&whole).own;
-            let subject = mail.subject().map(without_prefixes).filter(|subject| !subject.is_empty());
+            let subject =
+                mail.subject().map(without_prefixes).filter(|subject| !subject.is_empty());
             let text = if own.is_empty() { whole.trim().to_owned() } else { own };
             return Self { subject, text };
         }

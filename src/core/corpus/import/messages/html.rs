@@ -13,8 +13,8 @@ const HIDDEN: [&str; 7] = ["head", "style", "script", "title", "template", "nosc
 
 /// Elements that begin a new line.
 const LINES: [&str; 16] = [
-    "div", "li", "tr", "ul", "ol", "dl", "dt", "dd", "table", "section", "article", "header", "footer",
-    "address", "form", "center",
+    "div", "li", "tr", "ul", "ol", "dl", "dt", "dd", "table", "section", "article", "header",
+    "footer", "address", "form", "center",
 ];
 
 /// Elements that stand apart as paragraphs.

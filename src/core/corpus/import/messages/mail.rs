@@ -5,7 +5,7 @@ use mail_parser::{Addr, Address, HeaderValue, Message as Mail, MessageParser, Mi
 use super::quotes::{self, MailParts};
 use super::subject::without_prefixes;
 use super::threads::{MailIds, Threads};
-use super::{Answered, MessageAuthor, Conversation, Found, ExportMessage, mail_text};
+use super::{Answered, Conversation, ExportMessage, Found, MessageAuthor, mail_text};
 use idiolect_engine::key::Key;
 
 /// Maximum size of a mail that is read, in bytes: of a larger one the text comes first and the rest is
@@ -114,14 +114,15 @@ fn header_length(bytes: &[u8]) -> usize {
 
 /// Number of parts that may nest, by what their headers say.
 fn nested(bytes: &[u8]) -> usize {
-    let count = |what: &[u8]| {
-        let first = what[0];
-        bytes
-            .windows(what.len())
-            .filter(|window| window[0].eq_ignore_ascii_case(&first) && window.eq_ignore_ascii_case(what))
-            .count()
+    let slashes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    let nests = |at: &usize| {
+        let begins = |name: &[u8]| {
+            let start = at.checked_sub(name.len());
+            start.is_some_and(|start| bytes[start..*at].eq_ignore_ascii_case(name))
+        };
+        begins(b"multipart") || begins(b"message")
     };
-    count(b"message/rfc822") + count(b"message/global") + count(b"multipart/")
+    slashes.filter(nests).count()
 }
 
 /// Identifiers by which a mail refers to others.
@@ -165,7 +166,8 @@ fn person(address: &Addr<'_>) -> Option<MessageAuthor> {
 fn author(mail: &Mail<'_>) -> Option<MessageAuthor> {
     let first = |list: Option<&Address<'_>>| list.and_then(Address::first).and_then(person);
     let from = first(mail.from()).or_else(|| first(mail.sender()))?;
-    let Some((name, _list)) = from.name.as_deref().and_then(|name| name.rsplit_once(" via ")) else {
+    let Some((name, _list)) = from.name.as_deref().and_then(|name| name.rsplit_once(" via "))
+    else {
         return Some(from);
     };
     let name = name.trim_matches(['"', '\'', ' ']).to_owned();
@@ -184,8 +186,20 @@ fn address_in(raw: &str) -> Option<String> {
 
 /// Local parts of addresses that no person writes from.
 const NO_PERSON: [&str; 14] = [
-    "noreply", "no-reply", "no_reply", "donotreply", "do-not-reply", "nicht-antworten", "ne-pas-repondre",
-    "mailer-daemon", "postmaster", "bounce", "bounces", "notification", "notifications", "newsletter",
+    "noreply",
+    "no-reply",
+    "no_reply",
+    "donotreply",
+    "do-not-reply",
+    "nicht-antworten",
+    "ne-pas-repondre",
+    "mailer-daemon",
+    "postmaster",
+    "bounce",
+    "bounces",
+    "notification",
+    "notifications",
+    "newsletter",
 ];
 
 /// Why a mail is no text of a person, if it is none.
@@ -195,13 +209,18 @@ fn reason_to_leave(
     author: &MessageAuthor,
     flags: &str,
 ) -> Option<&'static str> {
-    let header = |name: &'static str| mail.header_raw(name).map(|value| value.trim().to_lowercase());
+    let header =
+        |name: &'static str| mail.header_raw(name).map(|value| value.trim().to_lowercase());
     let labels = header("X-Gmail-Labels").unwrap_or_default();
     let labels: Vec<&str> = labels.split(',').map(str::trim).collect();
     let is_labelled = |names: &[&str]| labels.iter().any(|label| names.contains(label));
-    let status = header("X-Mozilla-Status").and_then(|status| u32::from_str_radix(&status, 16).ok());
+    let status =
+        header("X-Mozilla-Status").and_then(|status| u32::from_str_radix(&status, 16).ok());
     // 0x0008: the mail is deleted, and the folder is not compacted yet.
-    if flags.contains('T') || status.is_some_and(|status| status & 8 != 0) || is_labelled(&["trash"]) {
+    if flags.contains('T')
+        || status.is_some_and(|status| status & 8 != 0)
+        || is_labelled(&["trash"])
+    {
         return Some("deleted mails");
     }
     if flags.contains('D') || is_labelled(&["draft", "drafts"]) {
@@ -214,7 +233,8 @@ fn reason_to_leave(
     let is_no_person = local.is_some_and(|local| {
         let local = local.split('+').next().unwrap_or(local);
         NO_PERSON.iter().any(|name| {
-            local == *name || local.strip_prefix(name).is_some_and(|rest| rest.starts_with(['-', '.', '_']))
+            local == *name
+                || local.strip_prefix(name).is_some_and(|rest| rest.starts_with(['-', '.', '_']))
         })
     });
     let root = mail.content_type();
@@ -281,7 +301,8 @@ fn answered(parent: Option<String>, parts: &MailParts, mail: &Mail<'_>) -> Answe
         return Answered::Id(id);
     }
     let only_recipient = || {
-        let mut to = mail.to().into_iter().chain(mail.cc()).flat_map(Address::iter).filter_map(person);
+        let mut to =
+            mail.to().into_iter().chain(mail.cc()).flat_map(Address::iter).filter_map(person);
         let first = to.next()?;
         to.next().is_none().then_some(first)
     };

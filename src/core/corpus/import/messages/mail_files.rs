@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{ByteCount, files_below, open_plain};
 use super::mail::{MAX_MAIL_BYTES, MailContext, Mails};
-use super::{Found, OnFound, ExportReader};
+use super::{ExportReader, Found, OnFound};
 use crate::corpus::{Error, Result};
 
 /// Reader of mails in a file each.
@@ -60,7 +60,14 @@ pub(super) fn looks_like_eml(path: &Path, head: &[u8]) -> bool {
 /// Whether bytes begin with headers of a mail, two of those that mails have.
 pub(in crate::corpus::import) fn has_mail_headers(head: &[u8]) -> bool {
     const NAMES: [&str; 9] = [
-        "from", "to", "subject", "date", "message-id", "received", "return-path", "mime-version",
+        "from",
+        "to",
+        "subject",
+        "date",
+        "message-id",
+        "received",
+        "return-path",
+        "mime-version",
         "delivered-to",
     ];
     let mut n_known = 0;
@@ -104,9 +111,11 @@ impl ExportReader for MailFilesReader {
             let mut bytes = Vec::new();
             let read = open_plain(file).and_then(|(input, ..)| {
                 let mut input = input.take(MAX_MAIL_BYTES as u64);
-                input
-                    .read_to_end(&mut bytes)
-                    .map_err(|source| Error::Read { source_name: place.clone(), line: 0, source })
+                input.read_to_end(&mut bytes).map_err(|source| Error::Read {
+                    source_name: place.clone(),
+                    line: 0,
+                    source,
+                })
             });
             self.bytes.add(std::fs::metadata(file).map_or(0, |metadata| metadata.len()));
             let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -114,7 +123,8 @@ impl ExportReader for MailFilesReader {
             let flags = name.rsplit_once(":2,").map_or("", |(_, flags)| flags);
             let found = match read {
                 Ok(_) => {
-                    let context = MailContext { place, number: at as u64 + 1, is_stray: false, flags };
+                    let context =
+                        MailContext { place, number: at as u64 + 1, is_stray: false, flags };
                     self.mails.found(without_length(file, &bytes), &context)
                 }
                 Err(error) => Found::Malformed { place, reason: error.to_string() },
@@ -141,7 +151,8 @@ fn without_length<'a>(file: &Path, bytes: &'a [u8]) -> &'a [u8] {
         return bytes;
     }
     let Some(end) = bytes.iter().position(|b| *b == b'\n') else { return bytes };
-    let length = std::str::from_utf8(&bytes[..end]).ok().and_then(|n| n.trim().parse::<usize>().ok());
+    let length =
+        std::str::from_utf8(&bytes[..end]).ok().and_then(|n| n.trim().parse::<usize>().ok());
     let Some(length) = length else { return bytes };
     let rest = &bytes[end + 1..];
     &rest[..length.min(rest.len())]

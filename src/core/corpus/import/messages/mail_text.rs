@@ -11,13 +11,19 @@ pub(super) fn text_of(mail: &Mail<'_>) -> String {
     let mut text = joined(mail, mail.text_bodies());
     if text.trim().is_empty() {
         // Some programs write an empty plain part beside the HTML.
-        text = joined(mail, mail.html_bodies().filter(|part| matches!(part.body, PartType::Html(_))));
+        text =
+            joined(mail, mail.html_bodies().filter(|part| matches!(part.body, PartType::Html(_))));
     }
     if text.trim().is_empty() {
         // A part whose end is missing, in a mail that was cut off.
-        text = joined(mail, mail.parts.iter().filter(|part| part.is_encoding_problem && is_shown(part)));
+        text = joined(
+            mail,
+            mail.parts.iter().filter(|part| part.is_encoding_problem && is_shown(part)),
+        );
     }
-    text.retain(|c| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{feff}'));
+    text.retain(
+        |c| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{feff}'),
+    );
     unsigned(&text.replace('\u{a0}', " "))
 }
 

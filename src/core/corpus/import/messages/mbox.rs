@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{ByteCount, open_plain};
 use super::mail::{MAX_MAIL_BYTES, MailContext, Mails};
-use super::{OnFound, ExportReader};
+use super::{ExportReader, OnFound};
 use crate::corpus::{Error, Result};
 
 /// Reader of an mbox file, plain or gzipped.
@@ -43,9 +43,8 @@ impl ExportReader for MboxReader {
         let mut splitter = Splitter::default();
         let mut number = 0_u64;
         loop {
-            let mail = splitter
-                .next(&mut self.input)
-                .map_err(|source| fail(source, splitter.line))?;
+            let mail =
+                splitter.next(&mut self.input).map_err(|source| fail(source, splitter.line))?;
             let Some(RawMail { bytes, line, is_stray }) = mail else { return Ok(()) };
             number += 1;
             let place = format!("{source_name}, line {line}");
@@ -233,7 +232,8 @@ mod tests {
         assert_eq!(split(b""), []);
         assert_eq!(split(b"no mail\n").len(), 1);
         assert_eq!(split(format!("stray\n\n{FROM}").as_bytes()).len(), 2);
-        let long = [FROM.as_bytes(), &vec![b'x'; 2 * MAX_MAIL_BYTES], b"\n\n", FROM.as_bytes()].concat();
+        let long =
+            [FROM.as_bytes(), &vec![b'x'; 2 * MAX_MAIL_BYTES], b"\n\n", FROM.as_bytes()].concat();
         let mails = split(&long);
         assert_eq!(mails.len(), 2);
         assert!(mails[0].1.len() <= 2 * MAX_MAIL_BYTES);

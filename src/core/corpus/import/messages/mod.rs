@@ -48,8 +48,8 @@ use crate::corpus::Result;
 
 pub(super) use files::ByteCount;
 pub use given::GivenMessage;
-pub use people::{MergedPerson, PersonNames};
 pub(super) use people::People;
+pub use people::{MergedPerson, PersonNames};
 pub(super) use reviews::MessageReviews;
 
 /// The person who wrote a message, as the export names them. At least one of the two is given.

@@ -71,7 +71,8 @@ impl People {
             true => address.to_lowercase(),
             false => address,
         });
-        let told = [&address, &name].into_iter().flatten().find_map(|text| self.told.get(&key(text)));
+        let told =
+            [&address, &name].into_iter().flatten().find_map(|text| self.told.get(&key(text)));
         let user = match told {
             Some(user) => user.clone(),
             None => self.found(address.as_deref(), name.as_deref())?,
@@ -180,7 +181,8 @@ mod tests {
     #[test]
     fn names_that_are_told_win() {
         let me = ["me".to_owned(), "ann@example.org".to_owned(), "Ann".to_owned()].to_vec();
-        let aliases = vec![("bo".to_owned(), "Bo Other".to_owned()), ("bo".to_owned(), "+44 1".to_owned())];
+        let aliases =
+            vec![("bo".to_owned(), "Bo Other".to_owned()), ("bo".to_owned(), "+44 1".to_owned())];
         let mut people = People::new(&PersonNames { me, aliases, by_address: false });
         let mut user = |name, address| people.user(&author(name, address)).unwrap();
         assert_eq!(user("x", "ANN@example.org"), "me");

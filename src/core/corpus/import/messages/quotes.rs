@@ -70,6 +70,14 @@ pub(super) fn separate(text: &str) -> MailParts {
     }
     signatures::strip(&mut own);
     parts.own = joined(&own);
+    // Some programs put the line that introduces a quotation into it.
+    while let Some(at) = quoted.iter().position(|line| !line.is_empty())
+        && let Some((Introduction::Quotation(author), n)) = introduction(&quoted, at)
+    {
+        parts.quoted_author = parts.quoted_author.or(author);
+        quoted.drain(..at + n);
+    }
+    let mut quoted = first_level(&quoted);
     signatures::strip(&mut quoted);
     parts.quoted = joined(&quoted);
     truncate(&mut parts.quoted, MAX_QUOTED_BYTES);
@@ -180,14 +188,16 @@ mod tests {
 
     #[test]
     fn a_signature_above_the_quotation_goes() {
-        let text = "Fine.\n-- \nAnn Example\nTel 123\n\nAm 03.05.2021 um 10:12 schrieb Bo:\n> Gut?\n";
+        let text =
+            "Fine.\n-- \nAnn Example\nTel 123\n\nAm 03.05.2021 um 10:12 schrieb Bo:\n> Gut?\n";
         let parts = separate(text);
         assert_eq!((parts.own.as_str(), parts.quoted.as_str()), ("Fine.", "Gut?"));
     }
 
     #[test]
     fn a_mail_that_is_passed_on_is_no_text_of_its_sender() {
-        let text = "FYI\n\n---------- Forwarded message ---------\nFrom: Bo\nDate: x\nTo: Ann\n\nSecret";
+        let text =
+            "FYI\n\n---------- Forwarded message ---------\nFrom: Bo\nDate: x\nTo: Ann\n\nSecret";
         let parts = separate(text);
         assert_eq!((parts.own.as_str(), parts.forwards, parts.quoted.as_str()), ("FYI", true, ""));
     }

@@ -4,7 +4,7 @@ use idiolect_engine::key::Key;
 
 use super::people::People;
 use super::turns::Turns;
-use super::{Answered, MessageAuthor, Conversation, ExportMessage, MessageFormat};
+use super::{Answered, Conversation, ExportMessage, MessageAuthor, MessageFormat};
 use crate::corpus::{Item, Review, SourceContext, SourceReview};
 
 /// Number of letters of an item's identifier that is made of a hash.
@@ -29,7 +29,10 @@ impl MessageReviews {
 
     /// Takes a message. Returns the reviews, with their items, that are complete by now; an error is the
     /// reason why the message gives none.
-    pub(in crate::corpus::import) fn take(&mut self, message: ExportMessage) -> Result<Vec<(SourceReview, Item)>, String> {
+    pub(in crate::corpus::import) fn take(
+        &mut self,
+        message: ExportMessage,
+    ) -> Result<Vec<(SourceReview, Item)>, String> {
         if message.text.trim().is_empty() {
             return Err("a message without text".to_owned());
         }
@@ -61,7 +64,9 @@ impl MessageReviews {
         let item = self.item(message.conversation);
         let context = match message.answers {
             Answered::Nothing => SourceContext::default(),
-            Answered::Id(id) => SourceContext { id: Some(self.name(&id)), ..SourceContext::default() },
+            Answered::Id(id) => {
+                SourceContext { id: Some(self.name(&id)), ..SourceContext::default() }
+            }
             Answered::Text(text) => SourceContext { text, ..SourceContext::default() },
             Answered::Quoted { id, text, author } => SourceContext {
                 id: Some(self.name(&id)),

@@ -71,11 +71,13 @@ pub(super) fn begins(lines: &[&str], at: usize) -> bool {
     if line == "--" {
         return true;
     }
-    let is_rule = line.len() >= 8 && (is_made_of(line, '_') || is_made_of(line, '-') || is_made_of(line, '='));
-    is_rule && lines[at + 1..].iter().take(4).any(|line| {
-        let lower = line.to_lowercase();
-        LIST_WORDS.iter().any(|words| lower.contains(words))
-    })
+    let is_rule = line.len() >= 8
+        && (is_made_of(line, '_') || is_made_of(line, '-') || is_made_of(line, '='));
+    is_rule
+        && lines[at + 1..].iter().take(4).any(|line| {
+            let lower = line.to_lowercase();
+            LIST_WORDS.iter().any(|words| lower.contains(words))
+        })
 }
 
 fn is_made_of(line: &str, mark: char) -> bool {

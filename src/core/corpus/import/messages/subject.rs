@@ -2,8 +2,8 @@
 
 /// Prefixes of answers, and of mails passed on, in lower case.
 const PREFIXES: [&str; 22] = [
-    "re", "aw", "antw", "antwort", "sv", "vs", "rv", "res", "rif", "odp", "ynt", "回复", "答复", "回覆", "fw",
-    "fwd", "wg", "tr", "enc", "doorst", "vb", "转发",
+    "re", "aw", "antw", "antwort", "sv", "vs", "rv", "res", "rif", "odp", "ynt", "回复", "答复",
+    "回覆", "fw", "fwd", "wg", "tr", "enc", "doorst", "vb", "转发",
 ];
 
 /// A subject without `Re:`, `AW:`, `Fwd:` and the like, in any number, and without `[list]` before or
@@ -34,7 +34,8 @@ pub(super) fn without_prefixes(subject: &str) -> String {
 pub(super) fn is_answer(subject: &str) -> bool {
     let subject = subject.trim();
     let after_list = subject.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    has_prefix(subject).is_some() || after_list.is_some_and(|(_, rest)| has_prefix(rest.trim()).is_some())
+    has_prefix(subject).is_some()
+        || after_list.is_some_and(|(_, rest)| has_prefix(rest.trim()).is_some())
 }
 
 /// Rest of a subject after a prefix: `Re: x`, `RE[2]: x`, `AW : x`.

@@ -88,7 +88,8 @@ mod tests {
         let mails = [ids("a", "", ""), ids("b", "a", "a"), ids("c", "b", "a")];
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
             let mut threads = Threads::default();
-            let of: Vec<String> = order.iter().map(|&i| threads.of(&mails[i], "tea", &[])).collect();
+            let of: Vec<String> =
+                order.iter().map(|&i| threads.of(&mails[i], "tea", &[])).collect();
             assert!(of.iter().all(|thread| *thread == of[0]), "{order:?}");
         }
         let mut threads = Threads::default();
@@ -98,7 +99,8 @@ mod tests {
     #[test]
     fn answers_without_references_are_found_by_subject_and_people() {
         let mut threads = Threads::default();
-        let people = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let people =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let first = threads.of(&ids("a", "", ""), "Tea on Friday", &people(&["ann", "bo"]));
         let answer = threads.of(&ids("b", "", ""), "AW: tea on friday", &people(&["bo", "ann"]));
         assert_eq!(first, answer);

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{Answered, MessageAuthor, ExportMessage};
+use super::{Answered, ExportMessage, MessageAuthor};
 use crate::corpus::date;
 
 /// Longest pause between two messages of one turn, in seconds. People write a thought in messages that
@@ -109,7 +109,12 @@ impl Turns {
 
     /// Begins a turn. `started` is the time of the conversation that it goes on, `before` the turn of
     /// another person that it answers if it does not say.
-    fn begin(&self, mut turn: ExportMessage, started: Option<i64>, before: Option<String>) -> OpenChat {
+    fn begin(
+        &self,
+        mut turn: ExportMessage,
+        started: Option<i64>,
+        before: Option<String>,
+    ) -> OpenChat {
         let started = started.or(turn.time);
         let last = turn.time;
         turn.answers = match turn.answers {

@@ -8,7 +8,7 @@ use std::path::Path;
 use idiolect_engine::progress::ProgressStage;
 
 use super::{Batch, ImportTarget};
-use crate::corpus::import::messages::{ByteCount, Found, MessageReviews, People, ExportReader};
+use crate::corpus::import::messages::{ByteCount, ExportReader, Found, MessageReviews, People};
 use crate::corpus::import::notes;
 use crate::corpus::import::{ImportFormat, ImportOptions, ImportSource};
 use crate::corpus::{Error, Item, Result, SourceReview};
@@ -55,8 +55,7 @@ impl OpenExport {
     /// # Errors
     /// As [`super::Import::run`].
     pub(super) fn read(mut self, target: &mut ImportTarget<'_>) -> Result<()> {
-        let _stage =
-            ProgressStage::begin(target.progress, "reading messages", self.reader.size());
+        let _stage = ProgressStage::begin(target.progress, "reading messages", self.reader.size());
         target.begin(self.name);
         let bytes = self.reader.bytes_read();
         let mut rows = MessageBatch::default();
