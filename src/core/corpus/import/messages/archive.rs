@@ -63,6 +63,11 @@ impl ExportFiles {
         let fail = |source| Error::Open { source_name: path.display().to_string(), source };
         let metadata = fs::metadata(path).map_err(fail)?;
         let mut files = Vec::new();
+        if !metadata.is_dir() && !metadata.is_file() {
+            // It is read more than once.
+            let what = "it is neither a file nor a folder; save what it gives in a file first";
+            return Err(fail(io::Error::other(what)));
+        }
         if metadata.is_dir() {
             list_folder(path, "", MAX_DEPTH, &mut files).map_err(fail)?;
         } else {
@@ -100,7 +105,7 @@ impl ExportFiles {
 
     /// Name of a file for messages.
     pub(super) fn shown(&self, name: &str) -> String {
-        match self.files.iter().find(|file| file.name == name).map(|file| &file.place) {
+        match self.found(name).map(|file| &file.place) {
             Some(FilePlace::Disk(path)) => path.display().to_string(),
             _ => self.root.join(name).display().to_string(),
         }
@@ -112,10 +117,9 @@ impl ExportFiles {
     /// [`Error::Open`].
     pub(super) fn input(&self, name: &str) -> Result<ImportInput> {
         let fail = |source| Error::Open { source_name: self.shown(name), source };
-        let Ok(at) = self.files.binary_search_by(|file| file.name.as_str().cmp(name)) else {
-            return Err(fail(io::Error::from(io::ErrorKind::NotFound)));
-        };
-        let raw = self.raw(&self.files[at].place).map_err(fail)?;
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let file = self.found(name).ok_or_else(missing).map_err(fail)?;
+        let raw = self.raw(&file.place).map_err(fail)?;
         ImportInput::of_reader(&self.shown(name), raw, FileEncoding::Detected)
     }
 
@@ -150,6 +154,11 @@ impl ExportFiles {
     pub(super) fn size_of(&self, names: &[String]) -> u64 {
         let is_named = |file: &&ExportFile| names.binary_search(&file.name).is_ok();
         self.files.iter().filter(is_named).map(|file| file.size).sum()
+    }
+
+    fn found(&self, name: &str) -> Option<&ExportFile> {
+        let at = self.files.binary_search_by(|file| file.name.as_str().cmp(name)).ok()?;
+        Some(&self.files[at])
     }
 
     fn raw(&self, place: &FilePlace) -> io::Result<Box<dyn Read>> {

@@ -130,8 +130,10 @@ impl DiscordReader {
             Some(_) => author,
             None => MessageAuthor { name: Some(OWNER_UNNAMED.to_owned()), address: author.address },
         };
-        let index = |name: &str| name.ends_with("messages/index.json");
-        let titles = small_document(self.files.companion(index)).unwrap_or_default();
+        let titles = self.own.iter().filter_map(|name| name.rsplitn(3, '/').nth(2));
+        let mut titles =
+            titles.filter_map(|folder| self.files.input(&format!("{folder}/index.json")).ok());
+        let titles = small_document(titles.next()).unwrap_or_default();
         for name in &self.own {
             let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
             let about = match folder {

@@ -17,6 +17,8 @@ use crate::corpus::import::{fields, json_lines, time};
 
 /// Number of bytes of a small file that are read.
 const MAX_SMALL_BYTES: u64 = 16 << 20;
+/// Seconds from the epoch to the year 2200.
+const YEAR_2200: i64 = 7_258_118_400;
 
 /// Takes a row that begins on a line, or the reason why it cannot be read; returns whether to go on.
 pub(super) type OnRow<'a> = dyn FnMut(u64, Result<Value, String>) -> Result<bool> + 'a;
@@ -98,8 +100,40 @@ pub(super) fn is_true(row: &Value, name: &str) -> bool {
     fields::optional(row, name) == Some(&Value::Bool(true))
 }
 
-/// Returns the seconds since the epoch that a field tells, as a number or as a date; `None` if it tells none.
+/// Returns the seconds since the epoch that a field tells, as a number or as a date; `None` if it tells none
+/// or one that is not plausible.
 pub(super) fn seconds(row: &Value, name: &str) -> Option<i64> {
     let seconds = time::seconds(row, name, &mut RowNotes::default());
-    Some(seconds).filter(|seconds| *seconds != 0)
+    Some(seconds).filter(|seconds| is_plausible(*seconds))
+}
+
+/// Whether something can have been written at a time: after 1970 and before 2200. Other times are slips and
+/// stand-ins for a time that is missing.
+pub(super) fn is_plausible(seconds: i64) -> bool {
+    (1..YEAR_2200).contains(&seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_that_can_be_used_and_times_that_can_be_right() {
+        let row = json!({"a": " ", "b": 7, "c": null, "d": {"e": "x"}, "f": [1]});
+        let read = ["a", "b", "c", "d", "d.e", "f", "g"].map(|name| text(&row, name));
+        assert_eq!(read, [None, Some("7".into()), None, None, Some("x".into()), None, None]);
+        for (time, expected) in [
+            (json!("2023-01-13"), Some(1_673_568_000)),
+            (json!(1_673_568_000_000_u64), Some(1_673_568_000)),
+            (json!("0023-01-13"), None),
+            (json!("9999-12-31"), None),
+            (json!(0), None),
+            (json!("soon"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(seconds(&json!({"t": time}), "t"), expected, "{time}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::archive::{self, ExportFiles, OWNER_UNNAMED};
 use super::chat_text::NO_OWN_WORDS;
+use super::export_rows::is_plausible;
 use super::{
     ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound,
     front_matter, markdown_text,
@@ -153,7 +154,7 @@ fn note(name: &str, text: &str) -> Found {
             title: Some(title.clone()),
             description: Some(tags.join(", ")).filter(|tags| !tags.is_empty()),
         },
-        time: time.or(file.time),
+        time: time.or(file.time).filter(|time| is_plausible(*time)),
         text: own,
         title: Some(title),
         ..ExportMessage::default()

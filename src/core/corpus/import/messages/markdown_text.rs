@@ -229,12 +229,18 @@ fn inline(line: &str) -> String {
 /// Returns the text that the markup at the start of `rest` shows, and its length; `None` if there is none.
 fn replaced(rest: &str, first: char) -> Option<(String, usize)> {
     match first {
+        // A line break.
+        '\\' if rest.len() == 1 => Some((String::new(), 1)),
         '\\' => {
             let escaped = rest[1..].chars().next().filter(char::is_ascii_punctuation)?;
             Some((escaped.to_string(), 2))
         }
         '`' => code(rest),
-        '&' => entities::reference(rest).map(|(c, length)| (c.to_string(), length)),
+        '&' => entities::reference(rest).map(|(c, length)| match c {
+            // Reddit's editor keeps empty lines with spaces of no width.
+            '\u{200b}' => (String::new(), length),
+            c => (c.to_string(), length),
+        }),
         '<' => tag(rest),
         '!' if rest.starts_with("![[") => {
             let end = within(rest, "]]")?;
@@ -368,6 +374,7 @@ mod tests {
                 "one\ntwo three 1 < 2 & é [left]",
             ),
             (">!the end!< is sad", "the end is sad"),
+            ("one\\\n&#x200B;\ntwo", "one\n\ntwo"),
             ("`open and **b**", "`open and b"),
         ] {
             assert_eq!(plain(markdown), expected, "{markdown}");

@@ -287,7 +287,7 @@ fn own_text(text: &str) -> std::result::Result<String, &'static str> {
     if phrases::is_deleted(&whole) {
         return Err(DELETED);
     }
-    if phrases::is_call(&whole) {
+    if phrases::is_remark(&whole) {
         return Err(SYSTEM);
     }
     let (mut lines, mut n_media) = (Vec::new(), 0);

@@ -229,8 +229,12 @@ const EDITED: &[&str] = &[
     "此消息已编辑",
 ];
 
-/// Android: calls, with a name before them.
-const CALLS: &[&str] = &[
+/// Android: calls and other remarks of the program, with a name before them.
+const REMARKS: &[&str] = &[
+    "waiting for this message",
+    "waiting for this message. this may take a while",
+    "warte auf diese nachricht",
+    "esperando el mensaje",
     "missed voice call",
     "missed video call",
     "missed group voice call",
@@ -304,9 +308,9 @@ pub(super) fn is_deleted(text: &str) -> bool {
     DELETED.contains(&normal(text).as_str())
 }
 
-/// Whether a message is the record of a call that was missed.
-pub(super) fn is_call(text: &str) -> bool {
-    CALLS.contains(&normal(text).as_str())
+/// Whether a message is a remark of the program, such as a call that was missed.
+pub(super) fn is_remark(text: &str) -> bool {
+    REMARKS.contains(&normal(text).as_str())
 }
 
 /// Returns a text without the remark at its end that it was edited.
@@ -332,7 +336,7 @@ mod tests {
 
     #[test]
     fn the_lists_are_in_the_form_in_which_they_are_compared() {
-        for phrase in [OMITTED, ATTACHED, DELETED, EDITED, CALLS].concat() {
+        for phrase in [OMITTED, ATTACHED, DELETED, EDITED, REMARKS].concat() {
             assert_eq!(normal(phrase), phrase);
         }
     }
