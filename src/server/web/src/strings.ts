@@ -67,6 +67,11 @@ const en = {
     write: 'Write as them',
     compare: 'Side by side',
     export: 'Export',
+    exportAll: 'Everything held about them (JSON)',
+    formats: {
+      markdown: 'Profile as text (Markdown)', 'system-prompt': 'Profile as a system prompt', openai: 'Profile as messages (OpenAI)', 'logit-bias': 'Word choice as logit bias',
+    },
+    near: 'Writes most like',
     forget: 'Forget …',
     apart: 'Apart from others',
     apartLead: (n: string) => `Counted in their texts and in ${n} texts of others about the same items.`,
@@ -340,6 +345,11 @@ const de: Strings = {
     write: 'Schreiben wie sie',
     compare: 'Vergleich',
     export: 'Ausgeben',
+    exportAll: 'Alles über sie Gespeicherte (JSON)',
+    formats: {
+      markdown: 'Profil als Text (Markdown)', 'system-prompt': 'Profil als Systemprompt', openai: 'Profil als Nachrichten (OpenAI)', 'logit-bias': 'Wortwahl als Logit-Bias',
+    },
+    near: 'Schreibt am ähnlichsten wie',
     forget: 'Vergessen …',
     apart: 'Anders als andere',
     apartLead: (n) => `Gezählt in ihren Texten und in ${n} Texten anderer über dieselben Dinge.`,

@@ -212,6 +212,7 @@ export async function startMock(options = {}) {
       if (part === 'forget') return { user: id, would_remove: { reviews: own.length, vectors: own.length, derived: 14, split_rows: 0, profile_versions: (edits.get(id) ?? []).length, items: 0, index: 1 }, remains: [] };
       if (part === 'neighbours') return { user: id, neighbours: near(id, Number(q.get('k') ?? 10)) };
       if (part === 'export') return { user: id, reviews: own };
+      if (part === 'profile' && method === 'GET' && q.get('format')) return { format: q.get('format') };
       if (part === 'profile' && method === 'GET') return profile(id);
       if (part === 'profile') {
         const before = profile(id);

@@ -75,6 +75,13 @@ function firstLanguage(): Language {
 
 export const app = new AppState();
 
+/** Ratings to choose from, the best first; none if texts have no ratings. */
+export function ratings(): number[] {
+  const { min, max } = app.about?.rating ?? { min: 0, max: 0 };
+  const steps = max - min;
+  return steps > 0 && steps <= 20 ? Array.from({ length: Math.floor(steps) + 1 }, (_, i) => max - i) : [];
+}
+
 /** Numbers and dates in the page's language. */
 export const say = {
   number(value: number, digits = 0): string {
