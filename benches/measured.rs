@@ -21,7 +21,7 @@ fn main() {
     let reviews: Vec<StoredReview> = REVIEWS
         .lines()
         .enumerate()
-        .map(|(line, text)| StoredReview { id: ReviewId(line as i64 + 1), review: review(text) })
+        .map(|(line, text)| StoredReview { id: ReviewId(line as i64 + 1), review: review(text), context: None })
         .collect();
     let mut users: BTreeMap<&str, Vec<Compared>> = BTreeMap::new();
     for own in &reviews {

@@ -35,6 +35,7 @@
 //!     item: store.item("kettle-02")?,
 //!     rating: Some(2.0),
 //!     title: Some("Whistles, but flat".to_owned()),
+//!     context: None,
 //! };
 //! let material = MethodInputs {
 //!     view: View::all(&store),

@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::corpus::import::{
     ColumnMap, DefaultedField, Delimiter, DroppedRows, EncodedFile, FileEncoding, Import,
-    ImportFormat, ImportOptions, ImportReport, ImportSource, OnMalformed,
+    ImportFormat, ImportOptions, ImportReport, ImportSource, MergedPerson, MessageFormat,
+    OnMalformed, PersonNames,
 };
 use idiolect::corpus::{Counts, KeptReviews, Store};
 
@@ -15,20 +17,24 @@ use super::{output, values};
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Format of the files: Amazon reviews of 2014 (amazon-2014) or 2023 (amazon-2023), or any CSV or
-    /// JSON lines (table, see --map)
-    #[arg(long, value_name = "NAME", value_parser = values::named::<FormatName>())]
-    format: FormatName,
-    /// File of reviews: .json, .jsonl, .csv or .tsv, plain or .gz; `-` is standard input
-    #[arg(long, value_name = "FILE", required_unless_present = "items")]
+    /// File or folder of messages, or file of reviews: .json, .jsonl, .csv or .tsv, plain or .gz; `-` is
+    /// standard input
+    #[arg(value_name = "PATH", conflicts_with = "reviews", required_unless_present_any = ["reviews", "items"])]
+    path: Option<OsString>,
+    /// Format: reviews of Amazon (amazon-2014, amazon-2023), any CSV or JSON lines (table, see --map), or
+    /// messages, as IMPORT.md describes [default: told by the content]
+    #[arg(long, value_name = "NAME", value_parser = format_parser())]
+    format: Option<FormatName>,
+    /// File of reviews, as PATH
+    #[arg(long, value_name = "FILE")]
     reviews: Option<OsString>,
     /// File of items with titles, descriptions and categories; without it, they are taken from the
     /// file of reviews if it has them
     #[arg(long, value_name = "FILE")]
     items: Option<OsString>,
     /// Columns of a table, if their names differ from the fields. Fields: user, item, text, id,
-    /// rating, title, time, item_title, item_description, item_categories; in the file of items also
-    /// title, description, categories. In JSON a column may be a path (`author.name`); of a list
+    /// rating, title, time, item_title, item_description, item_categories; answers (id of the text that is
+    /// answered), answered_text, answered_user; in the file of items also title, description, categories. In JSON a column may be a path (`author.name`); of a list
     /// (`reviews.text`) each element is a row. Times are numbers (seconds to nanoseconds) or dates as
     /// in tables, mails and web services; ratings are numbers, or fractions (`8/10` is 4 of 5). `id=`
     /// ignores a column named id
@@ -46,6 +52,17 @@ pub(crate) struct Args {
     /// header
     #[arg(long, value_name = "CHAR", default_value = "auto", value_parser = Delimiter::of)]
     delimiter: Delimiter,
+    /// Who you are in messages: names and addresses, one each. Your texts get the first one as user;
+    /// without it, authors keep their own names and addresses
+    #[arg(long, value_name = "NAME|ADDRESS", allow_hyphen_values = true)]
+    me: Vec<String>,
+    /// Further names or addresses of other authors of messages
+    #[arg(long, value_name = "USER=NAME|ADDRESS,...", value_delimiter = ',', value_parser = alias)]
+    alias: Vec<(String, String)>,
+    /// Take each address for a person of its own; otherwise addresses with the same full name are one
+    /// person
+    #[arg(long)]
+    by_address: bool,
     /// Stop at the first malformed line instead of skipping it; use it to check a new file
     #[arg(long)]
     strict: bool,
@@ -58,21 +75,54 @@ user on the same item at the same time is stored. A row is dropped only if user,
 cannot be read; other values then count as missing. Both are counted by reason. A file with rows
 of which none could be read is a failure (exit code 1).
 
+Of messages, threads and chats are the items. What no person wrote is left out (automatic mails,
+newsletters, lines of the system), and so is quoted text; it is kept as what a mail answers, for
+`write --task reply`. IMPORT.md has a section for each format.
+
 Examples:
   idiolect import --format amazon-2023 --reviews Books.jsonl.gz --items meta_Books.jsonl.gz
   idiolect import --format amazon-2014 --reviews reviews_Music_5.json.gz --items meta_Music.json.gz
   idiolect import --format table --reviews mails.csv --map user=from,item=thread,text=body,time=date
-  idiolect import --format table --reviews ratings.csv --keep newest";
+  idiolect import --format table --reviews ratings.csv --keep newest
+  idiolect import --format mbox Sent.mbox --me me --me ann@example.org --me ann@work.example
+  idiolect import --format maildir ~/Maildir --me ann@example.org --alias bo=bo@example.org";
 
 /// Value of `--format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FormatName {
-    #[serde(rename = "amazon-2014")]
     Amazon2014,
-    #[serde(rename = "amazon-2023")]
     Amazon2023,
     Table,
+    Messages(MessageFormat),
+}
+
+/// Formats of rows by their names.
+const OF_ROWS: [(&str, FormatName); 3] = [
+    ("amazon-2014", FormatName::Amazon2014),
+    ("amazon-2023", FormatName::Amazon2023),
+    ("table", FormatName::Table),
+];
+
+fn format_parser() -> impl TypedValueParser<Value = FormatName> {
+    let of_messages = MessageFormat::ALL.iter().map(|format| format.name());
+    let names = OF_ROWS.iter().map(|(name, _)| *name).chain(of_messages);
+    PossibleValuesParser::new(names).try_map(|name| {
+        let of_rows = OF_ROWS.iter().find(|(known, _)| *known == name).map(|(_, format)| *format);
+        let of_messages = || MessageFormat::ALL.iter().find(|format| format.name() == name);
+        of_rows
+            .or_else(|| of_messages().copied().map(FormatName::Messages))
+            .ok_or("there is no such format")
+    })
+}
+
+/// Parses USER=NAME.
+fn alias(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((user, name)) if !user.trim().is_empty() && !name.trim().is_empty() => {
+            Ok((user.trim().to_owned(), name.trim().to_owned()))
+        }
+        _ => Err(format!("`{text}` is not USER=NAME")),
+    }
 }
 
 /// JSON object that the command prints: contents of the store, then counts of the rows read.
@@ -95,20 +145,18 @@ struct ImportJson<'a> {
     encodings: &'a [EncodedFile],
     short_rows: u64,
     items_without_description: u64,
+    left_out: &'a [DroppedRows],
+    merged: &'a [MergedPerson],
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let format = match (args.format, &args.map) {
-        (FormatName::Amazon2014, None) => ImportFormat::Amazon2014,
-        (FormatName::Amazon2023, None) => ImportFormat::Amazon2023,
-        (FormatName::Table, None) => ImportFormat::Table(Box::default()),
-        (FormatName::Table, Some(map)) => ImportFormat::Table(Box::new(ColumnMap::parse(map)?)),
-        (_, Some(_)) => {
-            bail!("--map needs --format table; the other formats have fixed fields")
-        }
-    };
     let source = |name: &Option<OsString>| name.as_ref().map(ImportSource::of);
-    let (reviews, items) = (source(&args.reviews), source(&args.items));
+    let (reviews, items) = (source(&args.path).or(source(&args.reviews)), source(&args.items));
+    let format = format(&args, reviews.as_ref().or(items.as_ref()))?;
+    let names_people = !args.me.is_empty() || !args.alias.is_empty() || args.by_address;
+    if names_people && !matches!(format, ImportFormat::Messages(_)) {
+        bail!("--me, --alias and --by-address are for formats of messages; a table has its users");
+    }
     if reviews == Some(ImportSource::Stdin) && items == Some(ImportSource::Stdin) {
         bail!("--reviews and --items cannot both be standard input");
     }
@@ -120,6 +168,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         on_malformed: if args.strict { OnMalformed::Stop } else { OnMalformed::Skip },
         encoding: args.encoding,
         delimiter: args.delimiter,
+        people: PersonNames { me: args.me, aliases: args.alias, by_address: args.by_address },
     };
     // Open the files first, so that a wrong name does not create an empty store.
     let import = Import::open(&options)?;
@@ -136,6 +185,33 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         [] => Ok(()),
         files => bail!("no row could be read of {}", files.join(" and of ")),
     }
+}
+
+/// The format that the command line names, or that of the first file.
+fn format(args: &Args, source: Option<&ImportSource>) -> anyhow::Result<ImportFormat> {
+    let named = match (args.format, &args.map) {
+        (Some(FormatName::Amazon2014), None) => ImportFormat::Amazon2014,
+        (Some(FormatName::Amazon2023), None) => ImportFormat::Amazon2023,
+        (Some(FormatName::Table), None) => ImportFormat::Table(Box::default()),
+        (Some(FormatName::Messages(format)), None) => ImportFormat::Messages(format),
+        (Some(FormatName::Table) | None, Some(map)) => {
+            ImportFormat::Table(Box::new(ColumnMap::parse(map)?))
+        }
+        (Some(_), Some(_)) => {
+            bail!("--map needs --format table; the other formats have fixed fields")
+        }
+        (None, None) => match source {
+            Some(ImportSource::File(path)) => {
+                // A file that cannot be opened is told as such.
+                std::fs::metadata(path).with_context(|| format!("open {}", path.display()))?;
+                ImportFormat::detect(path).with_context(|| {
+                    format!("the format of {} is not known; name it with --format", path.display())
+                })?
+            }
+            _ => bail!("standard input has no name and no beginning to look at; add --format NAME"),
+        },
+    };
+    Ok(named)
 }
 
 fn json_of<'a>(report: &'a ImportReport, counts: &Counts) -> ImportJson<'a> {
@@ -157,10 +233,18 @@ fn json_of<'a>(report: &'a ImportReport, counts: &Counts) -> ImportJson<'a> {
         encodings: &report.encoded,
         short_rows: report.short_rows,
         items_without_description: report.items_without_description,
+        left_out: &report.left_out,
+        merged: &report.merged,
     }
 }
 
 fn print_summary(report: &ImportReport, counts: &Counts, store: &Store) -> anyhow::Result<()> {
+    for DroppedRows { reason, rows, .. } in &report.left_out {
+        output::line(&format!("left out: {rows} {reason}"))?;
+    }
+    for MergedPerson { user, known_as } in &report.merged {
+        output::line(&format!("one person: `{user}` is {}", known_as.join(", ")))?;
+    }
     output::line(&format!(
         "read: {} reviews ({} new, {} updated, {} unchanged, {} outdated, {} duplicates), {} items, {} \
          malformed lines",
@@ -207,7 +291,10 @@ fn note_losses(report: &ImportReport) {
         });
     }
     for line in &report.malformed_lines {
-        output::note(&format!("{}, line {}: {}", line.file, line.line, line.reason));
+        output::note(&match line.line {
+            0 => format!("{}: {}", line.file, line.reason),
+            n => format!("{}, line {n}: {}", line.file, line.reason),
+        });
     }
     let shown = report.malformed_lines.len() as u64;
     if report.malformed > shown {
@@ -239,8 +326,14 @@ fn note_losses(report: &ImportReport) {
             report.items_without_description, report.items_read
         ));
     }
+    if report.me_missing {
+        output::note("no message is by the names and addresses of --me; `idiolect users` lists authors");
+    }
     if report.reviews_read + report.items_read == 0 && report.malformed == 0 {
-        output::note("the files have no rows");
+        output::note(match report.left_out.is_empty() {
+            true => "the files have no rows",
+            false => "no message is a text that a person wrote",
+        });
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use idiolect::corpus::import::{
     ColumnMap, Delimiter, FileEncoding, Import, ImportFormat, ImportOptions, ImportSource,
-    OnMalformed,
+    OnMalformed, PersonNames,
 };
 use idiolect::corpus::{Counts, KeptReviews, Store, StoredReview, Target};
 use idiolect::progress::Progress;
@@ -35,17 +35,12 @@ pub(crate) fn import(store: &Store, progress: &dyn Progress) -> anyhow::Result<C
         on_malformed: OnMalformed::Stop,
         encoding: FileEncoding::default(),
         delimiter: Delimiter::default(),
+        people: PersonNames::default(),
     })?;
     Ok(import.run(store, progress)?.1)
 }
 
 /// Target of a held-out review: user, item, rating and title, as DPL gets them.
 pub(crate) fn target(store: &Store, held_out: &StoredReview) -> anyhow::Result<Target> {
-    let review = &held_out.review;
-    Ok(Target {
-        user: review.user.clone(),
-        item: store.item(&review.item)?,
-        rating: review.rating,
-        title: Some(review.title.clone()).filter(|title| !title.is_empty()),
-    })
+    Ok(held_out.as_target(store.item(&held_out.review.item)?))
 }

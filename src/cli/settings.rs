@@ -18,8 +18,8 @@ use super::output;
 /// Options for the task and the settings of the methods. `SAMPLING` adds the flags of sampling.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MethodArgs<const SAMPLING: bool> {
-    /// Kind of text to write: a built-in task (review, headline) or the path of a task file; change
-    /// it to write something other than reviews
+    /// Kind of text to write: a built-in task (review, headline, reply, post) or the path of a task file;
+    /// change it to write something other than reviews
     #[arg(long, env = "IDIOLECT_TASK", value_name = "NAME|PATH", default_value = Task::DEFAULT)]
     task: String,
     /// Change settings of the methods by their keys, e.g. `--set idiolect.lexical=0.8,n=4`; can be

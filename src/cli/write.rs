@@ -1,8 +1,12 @@
 //! `idiolect write`.
 
 use std::fmt::Write as _;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use idiolect::corpus::Target;
+use anyhow::{Context as _, bail};
+use idiolect::corpus::import::GivenMessage;
+use idiolect::corpus::{Item, ReviewContext, Target, View, date};
 use idiolect::lm::Finish;
 use idiolect::methods::{Generated, Method, MethodInputs, MethodOptions, TokenAttribution};
 use serde::Serialize;
@@ -26,9 +30,16 @@ pub(crate) struct Args {
     /// User to write as
     #[arg(long, value_name = "USER", allow_hyphen_values = true)]
     user: String,
-    /// Item to write about
-    #[arg(long, value_name = "ITEM", allow_hyphen_values = true)]
-    item: String,
+    /// Item to write about, of the store: a product, a thread. Without it give --about or --context
+    #[arg(long, value_name = "ITEM", allow_hyphen_values = true, required_unless_present_any = ["about", "context"])]
+    item: Option<String>,
+    /// Subject to write about, if it is not in the store: the subject of a mail, the title of a product
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "item")]
+    about: Option<String>,
+    /// File with the message to answer, a text or a mail with its headers; `-` is standard input. For
+    /// --task reply; without it, the newest text on the item by another person is answered
+    #[arg(long, value_name = "FILE")]
+    context: Option<PathBuf>,
     // The help lists the methods from their specs.
     #[arg(
         long,
@@ -64,6 +75,8 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   idiolect write --user marta --item kettle-02
+  idiolect write --user marta --task reply --context mail.eml
+  idiolect write --user marta --task post --about 'The garden in May'
   idiolect write --user marta --item kettle-02 --rating 2 --title 'Whistles, but flat' --seed 7
   idiolect --lm qwen2.5-1.5b-instruct write --user marta --item kettle-02 --method dpl --json";
 
@@ -73,6 +86,7 @@ struct WriteJson<'a> {
     #[serde(flatten)]
     written: &'a Generated,
     user: &'a str,
+    /// Empty if the item is not in the store.
     item: &'a str,
     seed: u64,
     /// Settings that differ from the task's defaults.
@@ -88,11 +102,28 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     options.max_tokens = args.max_tokens.or(options.max_tokens);
     // Check before anything is loaded.
     options.sampling.over(&task.stage(args.method.stage())?.sampling).check()?;
+    let given = args.context.as_deref().map(given_message).transpose()?;
+    if given.is_some() && !task.shows_context() {
+        bail!("the prompts of the task `{}` show no message to answer; add --task reply", task.name);
+    }
     let store = context.store()?;
-    let item = store.item(&args.item)?;
+    let item = match &args.item {
+        Some(id) => store.item(id)?,
+        None => unlisted(&args, given.as_ref()),
+    };
     let view = args.visibility.view(&store, &args.user, Some(&item))?;
-    let target =
-        Target { user: args.user.clone(), item, rating: args.rating, title: args.title.clone() };
+    let answered = match given {
+        Some(given) => Some(ReviewContext { text: given.text, review: None, user: None }),
+        None if task.shows_context() => newest_by_another(&view, &item, &args.user)?,
+        None => None,
+    };
+    let target = Target {
+        user: args.user.clone(),
+        item,
+        rating: args.rating,
+        title: args.title.clone(),
+        context: answered,
+    };
     let lm = context.lm()?;
     context.note_small_model(&lm);
     let encoder = args.method.needs_peers(&options).then(|| context.encoder()).transpose()?;
@@ -113,7 +144,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         return output::json(&WriteJson {
             written: &written,
             user: &args.user,
-            item: &args.item,
+            item: &target.item.id,
             seed: options.seed,
             settings: &options.changed_from(&MethodOptions::of(&task)),
             why,
@@ -133,6 +164,45 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Reads the message to answer.
+fn given_message(path: &Path) -> anyhow::Result<GivenMessage> {
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().read_to_end(&mut bytes).map(drop),
+        false => std::fs::read(path).map(|read| bytes = read),
+    };
+    read.with_context(|| format!("read the message to answer from {}", path.display()))?;
+    let given = GivenMessage::of_bytes(&bytes);
+    match given.text.is_empty() {
+        true => bail!("{} has no text to answer", path.display()),
+        false => Ok(given),
+    }
+}
+
+/// An item that is not in the store.
+fn unlisted(args: &Args, given: Option<&GivenMessage>) -> Item {
+    let subject = given.and_then(|given| given.subject.clone());
+    let title = args.about.clone().or(subject).unwrap_or_default();
+    Item { id: String::new(), title, description: String::new(), categories: Vec::new() }
+}
+
+/// The newest visible text on the item by another user, as the text to answer.
+fn newest_by_another(
+    view: &View<'_>,
+    item: &Item,
+    user: &str,
+) -> anyhow::Result<Option<ReviewContext>> {
+    let others = view.reviews_of(&item.id)?.into_iter().filter(|stored| stored.review.user != user);
+    let Some(newest) = others.last() else { return Ok(None) };
+    let day = date::of_seconds(newest.review.time);
+    output::note(&format!("this answers the text by `{}` of {day}", newest.review.user));
+    Ok(Some(ReviewContext {
+        text: newest.review.text,
+        review: Some(newest.id),
+        user: Some(newest.review.user),
+    }))
+}
+
 /// Attributes each token of the text to the user's texts and to steering. Everything but the scores
 /// is in the store by now.
 async fn reasons(
@@ -146,11 +216,12 @@ async fn reasons(
 }
 
 /// Formats one token per line: log-probability added by the user's texts, log-probability added by
-/// steering, token.
+/// steering, token. A dash stands for what the method does not have.
 fn in_columns(why: &[TokenAttribution]) -> String {
     let mut out = String::from("\n  user  steer  token (nats)\n");
-    for TokenAttribution { piece, user, contrast } in why {
-        let _ = writeln!(out, "{user:+6.2} {contrast:+6.2}  {piece:?}");
+    let number = |x: Option<f32>| x.map_or("     -".to_owned(), |x| format!("{x:+6.2}"));
+    for TokenAttribution { text, user, steer, .. } in why {
+        let _ = writeln!(out, "{} {}  {text:?}", number(*user), number(*steer));
     }
     out
 }

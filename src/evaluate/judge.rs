@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::seed::seed_for;
 use super::{Error, Result};
 use idiolect_core::client::{CachedLm, LmAnswer, LmCall};
-use idiolect_core::corpus::{Item, ReviewId, StoredReview, Target};
+use idiolect_core::corpus::{Item, ReviewId, StoredReview};
 use idiolect_core::methods;
 use idiolect_core::task::{Block, Cut, Draft, Part, Stage};
 use idiolect_engine::lm::{Constraint, Sampling};
@@ -156,13 +156,7 @@ async fn ask(
     reference: &Reference<'_>,
     texts: &[&JudgedText<'_>],
 ) -> Result<LmAnswer> {
-    let review = &reference.review.review;
-    let target = Target {
-        user: review.user.clone(),
-        item: reference.item.clone(),
-        rating: review.rating,
-        title: Some(review.title.clone()),
-    };
+    let target = reference.review.as_target(reference.item.clone());
     let judged = texts
         .iter()
         .map(|judged| Block { text: judged.text.trim().to_owned(), ..Block::default() });

@@ -25,7 +25,7 @@ fn compared(world: &World, author: &Author, seed: u64) -> Vec<Compared> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let stored: Vec<StoredReview> = (0..)
         .zip(&world.reviews)
-        .map(|(id, review)| StoredReview { id: ReviewId(id), review: review.clone() })
+        .map(|(id, review)| StoredReview { id: ReviewId(id), review: review.clone(), context: None })
         .collect();
     let own = stored.iter().filter(|stored| stored.review.user == author.name);
     own.map(|own| {

@@ -36,6 +36,7 @@ mod embeddings;
 mod error;
 mod fields;
 mod guard;
+mod guesses;
 mod ids;
 mod keys;
 mod logprobs;

@@ -36,6 +36,22 @@ fn store(sandbox: &Sandbox) -> Store {
             rows.push('\n');
         }
     }
+    // Others answer the user: a stored text, a text that only the answer has, and one by nobody known; the
+    // chat is titled by the user's name.
+    for (n, answer) in [
+        json!({"answers": "z1"}),
+        json!({"answered_text": CANARIES[3], "answered_user": CANARIES[0]}),
+        json!({"answered_text": format!("she said it {}", CANARIES[3])}),
+        json!({"answers": "gone", "answered_text": format!("{} wrote", CANARIES[0]), "answered_user": "di"}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut row = json!({"user": "bo", "item": "i5", "text": format!("an answer {n}"), "id": format!("b{n}"), "item_title": format!("{}, May", CANARIES[0])});
+        row.as_object_mut().unwrap().extend(answer.as_object().unwrap().clone());
+        rows.push_str(&format!("{row}\n"));
+    }
+    rows.push_str(&format!("{}\n", json!({"user": CANARIES[0], "item": "i5", "text": CANARIES[1], "id": "z1"})));
     // An item that only the user wrote about, named after a text of theirs.
     rows.push_str(&json!({"user": "zephyrine-q7", "item": "wobbled when quaffled", "text": "x", "item_title": "Samovärkritik"}).to_string());
     sandbox.write("import/r.jsonl", rows);
@@ -123,7 +139,8 @@ fn nothing_of_a_forgotten_user_is_in_any_file() {
 
     let user = CANARIES[0];
     let dry = run(&sandbox, &["forget", user, "--dry-run", "--json"]).json();
-    assert_eq!(dry["forgotten"]["reviews"], 6);
+    assert_eq!(dry["forgotten"]["reviews"], 7);
+    assert_eq!((&dry["forgotten"]["contexts"], &dry["forgotten"]["item_names"]), (&json!(4), &json!(1)));
     assert_eq!(found(&folder).len(), before.len(), "a dry run changes nothing");
     let unasked = run(&sandbox, &["forget", user]).fails_with(1);
     assert!(unasked.contains("--yes") && found(&folder).len() == before.len(), "{unasked}");
@@ -133,7 +150,7 @@ fn nothing_of_a_forgotten_user_is_in_any_file() {
     let mut told = done["forgotten"].clone();
     assert_eq!(told["derived"], 3, "{told}");
     assert_eq!((&told["profile_versions"], &told["items"]), (&json!(1), &json!(1)));
-    assert!(told["split_rows"].as_u64() > Some(0) && told["vectors"] == 6, "{told}");
+    assert!(told["split_rows"].as_u64() > Some(0) && told["vectors"] == 7, "{told}");
     assert_eq!(done["index_removed"], true);
     assert!(done["not_reached"].as_array().is_some_and(|places| places.len() > 3));
     assert!(!sandbox.path("notes.txt").exists());
@@ -143,7 +160,7 @@ fn nothing_of_a_forgotten_user_is_in_any_file() {
 
     // The others are whole, and the store works.
     let store = Store::open_existing(&sandbox.path("store/s.sqlite")).unwrap();
-    assert_eq!(store.counts().unwrap().reviews, 15);
+    assert_eq!(store.counts().unwrap().reviews, 19);
     assert_eq!(store.derived_values("answer").unwrap(), ["\"kettle\""]);
     assert!(!store.needs_scrub().unwrap());
     drop(store);
@@ -170,13 +187,14 @@ fn one_item_goes_and_the_rest_stays() {
     let sandbox = sandbox();
     drop(store(&sandbox));
     let exported = run(&sandbox, &["export", CANARIES[0]]).json();
-    assert_eq!(exported["reviews"].as_array().unwrap().len(), 6);
+    assert_eq!(exported["reviews"].as_array().unwrap().len(), 7);
+    assert_eq!(exported["quoted"][0]["text"], CANARIES[3]);
     assert_eq!(exported["derived"].as_array().unwrap().len(), 1);
     run(&sandbox, &["forget", CANARIES[0], "--item", "i0", "--yes"]).ok();
     let id = run(&sandbox, &["export", CANARIES[0]]).json()["reviews"][0]["id"].to_string();
     run(&sandbox, &["forget", CANARIES[0], "--review", &id, "--yes"]).ok();
     let left: Value = run(&sandbox, &["export", CANARIES[0]]).json();
-    assert_eq!(left["reviews"].as_array().unwrap().len(), 4);
+    assert_eq!(left["reviews"].as_array().unwrap().len(), 5);
     assert_eq!(left["profile_versions"].as_array().unwrap().len(), 1);
     let said = run(&sandbox, &["forget", CANARIES[0], "--item", "i0", "--yes"]).fails_with(1);
     assert!(said.contains("has no such text"), "{said}");

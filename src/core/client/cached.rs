@@ -198,9 +198,19 @@ impl<'a> CachedLm<'a> {
             stripped.finish();
         }
         let value = serde_json::to_string(&completion).unwrap_or_default();
-        self.store.put_derived(stage.name(), &key, &value, sources)?;
+        let sources = self.sources(&draft, sources);
+        self.store.put_derived(stage.name(), &key, &value, &sources)?;
         self.count_computed(completion.prompt_tokens, completion.completion_tokens);
         Ok(finished(completion, false))
+    }
+
+    /// The reviews from which a value is derived: those of the caller, and those that the prompt shows as
+    /// what texts answer.
+    pub(super) fn sources(&self, draft: &Draft, of_caller: &[ReviewId]) -> Vec<ReviewId> {
+        match self.task.shows_context() {
+            true => draft.with_answered(of_caller),
+            false => of_caller.to_vec(),
+        }
     }
 
     /// Fits the user's prompt and the contrast prompts that a steering reads, each separately, so

@@ -195,6 +195,14 @@ pub enum Error {
         /// The problem.
         reason: String,
     },
+    /// A message could not be read, and the import stops at such messages.
+    #[error("{place}: {reason}")]
+    MalformedMessage {
+        /// The file, and the line or the number of the message.
+        place: String,
+        /// The problem.
+        reason: String,
+    },
     /// A column of the column map is not in the file.
     #[error(
         "{source_name} has no column `{column}` (it has {present}); name the columns with --map \

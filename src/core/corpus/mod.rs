@@ -4,6 +4,7 @@ mod cache;
 pub mod date;
 mod edits;
 mod error;
+mod evaluations;
 mod forget;
 pub mod import;
 mod memory_overlay;
@@ -22,12 +23,13 @@ mod view;
 
 pub use edits::ProfileEdit;
 pub use error::Error;
-pub use forget::{ForgetScope, Forgotten};
+pub use evaluations::{EvaluationSummary, RunningEvaluation};
+pub use forget::{ForgetScope, Forgotten, NOT_REACHED};
 pub use idiolect_engine::key::{Key, KeyBuilder};
 pub use stats::VectorCount;
-pub use store::{Counts, Store, UserSummary};
+pub use store::{Counts, ItemSummary, Store, UserSummary};
 pub(crate) use upsert::ImportSession;
-pub use upsert::{KeptReviews, SourceReview, UpsertOutcome};
+pub use upsert::{KeptReviews, SourceContext, SourceReview, UpsertOutcome};
 pub use view::View;
 
 /// This module's `Result`.
@@ -79,6 +81,37 @@ pub struct StoredReview {
     /// The review.
     #[serde(flatten)]
     pub review: Review,
+    /// The text that the review answers, if it is a message that answers one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<ReviewContext>,
+}
+
+/// The text that a review answers, like the mail to which it is the reply.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ReviewContext {
+    /// The text.
+    pub text: String,
+    /// The stored review that it is the text of. `None` if the text came with the answer, as a quotation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewId>,
+    /// Who wrote it, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+impl StoredReview {
+    /// Returns the target for which this text would be written: its user, rating, title, and the text that
+    /// it answers.
+    #[must_use]
+    pub fn as_target(&self, item: Item) -> Target {
+        Target {
+            user: self.review.user.clone(),
+            item,
+            rating: self.review.rating,
+            title: Some(self.review.title.clone()).filter(|title| !title.is_empty()),
+            context: self.context.clone(),
+        }
+    }
 }
 
 /// A text to write: the user, the item, and the given parts of the text.
@@ -92,4 +125,7 @@ pub struct Target {
     pub rating: Option<f32>,
     /// Title of the review to write, if given.
     pub title: Option<String>,
+    /// Text that the text to write answers, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<ReviewContext>,
 }

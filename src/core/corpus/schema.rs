@@ -15,7 +15,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Migrations: step `i` takes a store from version `i` to version `i + 1`. A released step is never
 /// edited, because stores written by it exist.
-const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS, MANY_REVIEWS];
+const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS, MANY_REVIEWS, ANSWERED];
 
 /// Reviews are immutable: a changed review is deleted and inserted under a new id. AUTOINCREMENT
 /// never reuses an id, so a vector or a derived value can never be attributed to another text.
@@ -139,6 +139,26 @@ CREATE UNIQUE INDEX review_by_name ON review(name) WHERE name IS NOT NULL;
 CREATE TRIGGER review_takes_derived BEFORE DELETE ON review BEGIN
     DELETE FROM derived
     WHERE id IN (SELECT derived FROM derived_source WHERE review = OLD.id);
+END;
+";
+
+/// Texts that reviews answer: the review with the identifier `name`, and a text of which that review is not
+/// in the store, with the user who wrote it, if known. A text in the store is referred to and not copied, so
+/// that it is gone from everywhere when it is deleted. Values derived from an answer were made from what it
+/// answers, too.
+const ANSWERED: &str = "
+CREATE TABLE answered(
+    review INTEGER PRIMARY KEY REFERENCES review(id) ON DELETE CASCADE,
+    name TEXT,
+    text TEXT,
+    author TEXT
+) STRICT;
+CREATE INDEX answered_by_name ON answered(name) WHERE name IS NOT NULL;
+CREATE INDEX answered_by_author ON answered(author) WHERE author IS NOT NULL;
+CREATE TRIGGER answered_takes_derived BEFORE DELETE ON review WHEN OLD.name IS NOT NULL BEGIN
+    DELETE FROM derived
+    WHERE id IN (SELECT derived FROM derived_source JOIN answered USING (review)
+                 WHERE answered.name = OLD.name);
 END;
 ";
 
@@ -382,7 +402,7 @@ mod tests {
         assert_eq!(number("SELECT count(*) FROM pragma_foreign_key_check"), 0);
         drop(new);
         let older = open(&path, &STEPS[..4]);
-        assert!(matches!(older, Err(Error::NewerSchema { found: 5, known: 4, .. })));
+        assert!(matches!(older, Err(Error::NewerSchema { found: 6, known: 4, .. })));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior};
 
 use super::memory_overlay::MemoryOverlay;
 use super::schema::{self, sqlite_error};
-use super::{Error, Item, Result, Review, ReviewId, StoredReview, suggest};
+use super::{Error, Item, Result, Review, ReviewContext, ReviewId, StoredReview, suggest};
 
 /// An open store. Several processes may have the same store open; writers wait for each other.
 pub struct Store {
@@ -40,6 +40,17 @@ pub struct UserSummary {
     pub first: i64,
     /// Time of the newest review, seconds since the epoch.
     pub last: i64,
+}
+
+/// An item with the number of its reviews.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ItemSummary {
+    /// Identifier.
+    pub item: String,
+    /// Title; empty when the source has none.
+    pub title: String,
+    /// Number of reviews.
+    pub reviews: u64,
 }
 
 impl Store {
@@ -192,6 +203,28 @@ impl Store {
         self.list("SELECT name FROM item ORDER BY name", [], |row| row.get(0))
     }
 
+    /// Returns all items with the numbers of their reviews, most reviews first; ties are sorted by the
+    /// bytes of their ids.
+    pub fn items(&self) -> Result<Vec<ItemSummary>> {
+        let sql = "SELECT item.name, item.title, count(review.id) AS n
+                   FROM item LEFT JOIN review ON review.item = item.id
+                   GROUP BY item.id ORDER BY n DESC, item.name";
+        self.list(sql, [], |row| {
+            let reviews = row.get::<_, i64>(2)? as u64;
+            Ok(ItemSummary { item: row.get(0)?, title: row.get(1)?, reviews })
+        })
+    }
+
+    /// Returns the least and the greatest rating of the first ten thousand reviews; `None` if none of
+    /// them has a rating.
+    pub fn rating_range(&self) -> Result<Option<(f32, f32)>> {
+        let sql = "SELECT min(rating), max(rating) FROM (SELECT rating FROM review LIMIT 10000)";
+        let ends = self.read(|connection| {
+            connection.query_row(sql, [], |row| Ok((row.get::<_, Option<f32>>(0)?, row.get(1)?)))
+        })?;
+        Ok(ends.0.zip(ends.1))
+    }
+
     /// Returns the users with at least `at_least` reviews, most reviews first; ties are sorted by
     /// name.
     pub fn users(&self, at_least: u64) -> Result<Vec<UserSummary>> {
@@ -306,8 +339,12 @@ fn unchanging_uri(path: &Path) -> String {
 /// SQL query for complete reviews; `rest` is the part after the joins.
 pub(super) fn select_reviews(rest: &str) -> String {
     format!(
-        "SELECT review.id, user.name, item.name, review.rating, review.title, review.text, review.time
-         FROM review JOIN user ON user.id = review.user JOIN item ON item.id = review.item {rest}"
+        "SELECT review.id, user.name, item.name, review.rating, review.title, review.text, review.time,
+                source.id, coalesce(source.text, answered.text), coalesce(writer.name, answered.author)
+         FROM review JOIN user ON user.id = review.user JOIN item ON item.id = review.item
+         LEFT JOIN answered ON answered.review = review.id
+         LEFT JOIN review AS source ON source.name = answered.name
+         LEFT JOIN user AS writer ON writer.id = source.user {rest}"
     )
 }
 
@@ -320,7 +357,11 @@ pub(super) fn review_of_row(row: &Row<'_>) -> rusqlite::Result<StoredReview> {
         text: row.get(5)?,
         time: row.get(6)?,
     };
-    Ok(StoredReview { id: ReviewId(row.get(0)?), review })
+    let context = row.get::<_, Option<String>>(8)?.map(|text| {
+        let review = row.get::<_, Option<i64>>(7)?.map(ReviewId);
+        rusqlite::Result::Ok(ReviewContext { text, review, user: row.get(9)? })
+    });
+    Ok(StoredReview { id: ReviewId(row.get(0)?), review, context: context.transpose()? })
 }
 
 pub(super) fn item_of_row(row: &Row<'_>) -> rusqlite::Result<Item> {

@@ -19,11 +19,24 @@ pub struct SourceReview {
     pub id: Option<String>,
     /// The review.
     pub review: Review,
+    /// The text that it answers.
+    pub context: SourceContext,
+}
+
+/// The text that a review answers, as its source tells it. All fields may be empty.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SourceContext {
+    /// Identifier of the review that is answered, see [`SourceReview::id`].
+    pub id: Option<String>,
+    /// Its text, which counts as long as no review with that identifier is stored.
+    pub text: String,
+    /// The user who wrote that text, if known.
+    pub user: Option<String>,
 }
 
 impl From<Review> for SourceReview {
     fn from(review: Review) -> Self {
-        Self { id: None, review }
+        Self { id: None, review, context: SourceContext::default() }
     }
 }
 
@@ -66,6 +79,8 @@ pub(crate) struct ImportSession {
     kept: KeptReviews,
     /// Whether a batch ends at the first review whose identifier is taken.
     stops: bool,
+    /// Whether a review with the identifier and the text of a stored one may have another user.
+    renames: bool,
     /// Highest review id in the store before the session; higher ids were inserted by it.
     started_at: Option<i64>,
     /// Rows of which the session has seen any version.
@@ -170,7 +185,7 @@ fn put_review(
     stored: &SourceReview,
 ) -> rusqlite::Result<Upsert> {
     session.start(connection)?;
-    let SourceReview { id, review } = stored;
+    let SourceReview { id, review, context } = stored;
     let of_id = match id {
         Some(id) => Rival::read(connection, "review.name = ?4", review, &[id])?.pop(),
         None => None,
@@ -187,6 +202,7 @@ fn put_review(
     };
     let Some(best) = rivals.iter().max_by_key(|rival| (rival.time, rival.id)) else {
         let further = insert_review(connection, id.as_deref(), review)?;
+        put_context(connection, connection.last_insert_rowid(), context)?;
         return Ok(Upsert { further, ..Upsert::of(UpsertOutcome::New) });
     };
     let inserted = session.inserted(best.id);
@@ -195,7 +211,7 @@ fn put_review(
         Ordering::Less => UpsertOutcome::Older,
         Ordering::Equal => {
             let matched = !session.matched.insert(best.id) || inserted;
-            match best.is_same(review) {
+            match best.is_same(review) && best.user == review.user {
                 true => UpsertOutcome::Same,
                 false if matched => UpsertOutcome::Tied,
                 false => UpsertOutcome::Replaced,
@@ -212,11 +228,16 @@ fn put_review(
             // A row without an identifier keeps that of the text it repeats.
             let name = id.as_ref().or(name.as_ref().filter(|_| best.is_version_of(review)));
             insert_review(connection, name.map(String::as_str), review)?;
+            put_context(connection, connection.last_insert_rowid(), context)?;
         }
-        (UpsertOutcome::Same, None) if id.is_some() => {
-            connection
-                .prepare_cached("UPDATE review SET name = ?2 WHERE id = ?1")?
-                .execute(params![best.id, id])?;
+        (UpsertOutcome::Same, name) => {
+            if let (None, Some(id)) = (name, id) {
+                connection
+                    .prepare_cached("UPDATE review SET name = ?2 WHERE id = ?1")?
+                    .execute(params![best.id, id])?;
+                drop_copies(connection, id)?;
+            }
+            put_context(connection, best.id, context)?;
         }
         _ => {}
     }
@@ -299,7 +320,8 @@ impl Rival {
     /// same item, or with the same text where a later import puts it under another item.
     fn may_become(&self, review: &Review, session: &ImportSession) -> bool {
         let is_moved = self.has_same_text && !session.has_seen(self.id);
-        self.user == review.user && (self.item == review.item || is_moved)
+        let is_theirs = self.user == review.user || (session.renames && is_moved);
+        is_theirs && (self.item == review.item || is_moved)
     }
 
     /// Whether it has the item, time and text of `review`.
@@ -340,7 +362,44 @@ fn insert_review(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![user, item, rating, title, text, time, name])?;
+    // An update, which leaves the row id of this insertion as the last one.
+    if let Some(name) = name {
+        drop_copies(connection, name)?;
+    }
     Ok(further)
+}
+
+/// Removes the copies of a review's text that came with answers to it: from now on they refer to it.
+fn drop_copies(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE answered SET text = NULL, author = NULL WHERE name = ?1 AND text IS NOT NULL",
+        )?
+        .execute([name])
+        .map(drop)
+}
+
+/// Stores what a review answers; nothing if it answers nothing. The text is stored if the review that is
+/// answered is not.
+fn put_context(connection: &Connection, id: i64, context: &SourceContext) -> rusqlite::Result<()> {
+    let SourceContext { id: name, text, user } = context;
+    if name.is_none() && text.is_empty() {
+        return Ok(());
+    }
+    let is_stored = match name {
+        Some(name) => {
+            connection.prepare_cached("SELECT 1 FROM review WHERE name = ?1")?.exists([name])?
+        }
+        None => false,
+    };
+    let copy = Some(text).filter(|text| !is_stored && !text.is_empty());
+    let author = user.as_ref().filter(|_| copy.is_some());
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO answered(review, name, text, author) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![id, name, copy, author])
+        .map(drop)
 }
 
 fn row_named(
@@ -371,6 +430,12 @@ impl ImportSession {
     /// Ends each batch at the first review whose identifier is taken, without those after it.
     pub(crate) fn stopping_at_taken_ids(self) -> Self {
         Self { stops: true, ..self }
+    }
+
+    /// Lets a later import give a review with the same identifier and text to another user, because its
+    /// author is named otherwise.
+    pub(crate) fn renaming_users(self) -> Self {
+        Self { renames: true, ..self }
     }
 
     fn start(&mut self, connection: &Connection) -> rusqlite::Result<()> {

@@ -15,7 +15,7 @@ fn review(user: &str, item: &str, text: &str, time: i64) -> Review {
 }
 
 fn with_id(id: &str, review: Review) -> SourceReview {
-    SourceReview { id: Some(id.to_owned()), review }
+    SourceReview { id: Some(id.to_owned()), ..review.into() }
 }
 
 /// Stores rows in one session and returns the outcomes.
@@ -214,7 +214,7 @@ impl PlainRow {
         let mut review = review(&format!("u{user}"), &format!("i{item}"), "", self.time);
         review.text = format!("text {}", self.text);
         review.title = format!("title {}", self.title);
-        SourceReview { id: (identity == Identity::Id).then(|| self.id.to_string()), review }
+        SourceReview { id: (identity == Identity::Id).then(|| self.id.to_string()), ..review.into() }
     }
 
     fn key(&self, identity: Identity) -> Vec<i64> {

@@ -1,6 +1,12 @@
 //! The part of the store that a method may read.
 
-use super::{Item, Result, ReviewId, Store, StoredReview};
+use std::sync::{Arc, OnceLock};
+
+use super::{Item, Result, ReviewContext, ReviewId, Store, StoredReview};
+
+/// Minimum number of characters of a held-out text that is searched in texts answered; shorter ones occur
+/// by chance.
+const MIN_SEARCHED: usize = 8;
 
 /// The store without the held-out reviews and, optionally, without reviews after a given time.
 ///
@@ -10,6 +16,8 @@ pub struct View<'a> {
     store: &'a Store,
     /// Ascending.
     held_out: Vec<ReviewId>,
+    /// Texts of the held-out reviews, read at their first use.
+    held_out_texts: Arc<OnceLock<Vec<String>>>,
     before: Option<i64>,
     /// Users whose reviews `before` does not hide.
     timeless: Vec<String>,
@@ -19,7 +27,8 @@ impl<'a> View<'a> {
     /// A view of the whole store.
     #[must_use]
     pub fn all(store: &'a Store) -> Self {
-        Self { store, held_out: Vec::new(), before: None, timeless: Vec::new() }
+        let held_out_texts = Arc::default();
+        Self { store, held_out: Vec::new(), held_out_texts, before: None, timeless: Vec::new() }
     }
 
     /// Also hides the review `held_out`.
@@ -34,6 +43,7 @@ impl<'a> View<'a> {
         self.held_out.extend(held_out);
         self.held_out.sort_unstable();
         self.held_out.dedup();
+        self.held_out_texts = Arc::default();
         self
     }
 
@@ -84,7 +94,7 @@ impl<'a> View<'a> {
 
     /// The user's visible reviews, oldest first; may be empty for a user who is in the store.
     pub fn history(&self, user: &str) -> Result<Vec<StoredReview>> {
-        Ok(self.visible(self.store.history(user)?))
+        self.visible(self.store.history(user)?)
     }
 
     /// Visible reviews of an item, oldest first; none of an item with an empty id, which is not in
@@ -93,12 +103,12 @@ impl<'a> View<'a> {
         if item.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.visible(self.store.reviews_of(item)?))
+        self.visible(self.store.reviews_of(item)?)
     }
 
     /// See [`Store::reviews`]; hidden reviews are left out.
     pub fn reviews(&self, ids: &[ReviewId]) -> Result<Vec<StoredReview>> {
-        Ok(self.visible(self.store.reviews(ids)?))
+        self.visible(self.store.reviews(ids)?)
     }
 
     /// Whether the view hides no reviews.
@@ -107,12 +117,37 @@ impl<'a> View<'a> {
         self.held_out.is_empty() && self.before.is_none()
     }
 
-    fn visible(&self, mut reviews: Vec<StoredReview>) -> Vec<StoredReview> {
+    fn visible(&self, mut reviews: Vec<StoredReview>) -> Result<Vec<StoredReview>> {
         reviews.retain(|r| {
             self.held_out.binary_search(&r.id).is_err()
                 && (self.before.is_none_or(|t| r.review.time < t)
                     || self.timeless.contains(&r.review.user))
         });
-        reviews
+        if !self.held_out.is_empty() {
+            for review in &mut reviews {
+                if let Some(context) = &review.context
+                    && self.hides(context)?
+                {
+                    review.context = None;
+                }
+            }
+        }
+        Ok(reviews)
+    }
+
+    /// Whether a text that is answered is a held-out review, or quotes one.
+    fn hides(&self, context: &ReviewContext) -> Result<bool> {
+        if let Some(id) = context.review {
+            return Ok(self.held_out.binary_search(&id).is_ok());
+        }
+        if self.held_out_texts.get().is_none() {
+            let held_out = self.store.reviews(&self.held_out)?;
+            let texts = held_out.into_iter().map(|stored| stored.review.text.trim().to_owned());
+            let searched = texts.filter(|text| text.chars().count() >= MIN_SEARCHED).collect();
+            // If another thread was first, it found the same texts.
+            let _ = self.held_out_texts.set(searched);
+        }
+        let texts = self.held_out_texts.get().map_or(&[][..], Vec::as_slice);
+        Ok(texts.iter().any(|text| context.text.contains(text)))
     }
 }

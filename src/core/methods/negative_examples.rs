@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 
 use super::{MethodContext, PastReview, Result, non_perso};
 use crate::client::LmCall;
-use crate::corpus::{ReviewId, StoredReview, Target};
+use crate::corpus::{ReviewId, StoredReview};
 use crate::peers::{ChoiceOptions, Origin};
 use crate::task::{Block, Cut, Draft, Part};
 
@@ -83,9 +83,7 @@ async fn non_personalized(
     (own, item): &PastReview,
 ) -> Result<(String, Vec<Cut>)> {
     let stage = non_perso::STAGE;
-    let title = Some(own.review.title.clone()).filter(|title| !title.is_empty());
-    let (user, rating) = (own.review.user.clone(), own.review.rating);
-    let target = Target { user, item: item.clone(), rating, title };
+    let target = own.as_target(item.clone());
     let call = LmCall {
         stage,
         draft: Draft::new().with(Part::Target, Block::of_target(&target)),

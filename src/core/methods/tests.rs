@@ -6,6 +6,7 @@ mod baselines;
 mod completion;
 mod idiolect;
 mod many_texts;
+mod portable;
 mod scores;
 mod specs;
 
@@ -86,7 +87,7 @@ impl World {
 
     fn target(&self, user: &str) -> Target {
         let item = self.store.item("i6").unwrap();
-        Target { user: user.into(), item, rating: Some(2.0), title: Some("given-title".into()) }
+        Target { user: user.into(), item, rating: Some(2.0), title: Some("given-title".into()), context: None }
     }
 
     fn write(&self, method: Method, options: &MethodOptions) -> Result<Generated> {
@@ -270,6 +271,7 @@ fn what_is_held_out_is_in_no_prompt() {
             item: world.store.item("i0").unwrap(),
             rating: None,
             title: None,
+            context: None,
         };
         block_on(method.write(&inputs, &target, &world.options(), None)).unwrap();
         for i in 0..world.model.n_requests() {

@@ -180,7 +180,7 @@ fn an_item_nobody_reviewed_takes_its_text_for_its_mean() {
 fn of_several_texts_of_a_user_the_nearest_in_time_is_kept() {
     let stored = |id, user: &str, text: &str, time| {
         let review = review(user, "x", text, time);
-        StoredReview { id: ReviewId(id), review }
+        StoredReview { id: ReviewId(id), review, context: None }
     };
     let rows = vec![
         stored(1, "a", "early", 1),

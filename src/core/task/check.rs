@@ -92,6 +92,7 @@ pub(super) fn samples(stage: Stage) -> Vec<Draft> {
         title: "h".into(),
         text: "x".into(),
         other: "y".into(),
+        context: "c".into(),
         ..Block::default()
     };
     let fill = |block: &Block, n: usize, order| {

@@ -79,17 +79,20 @@ pub enum Field {
     Text,
     /// Negative example for the text, e.g. what another user wrote about the item.
     Other,
+    /// Text that the text answers. Tasks that give it no name do without it.
+    Context,
 }
 
 impl Field {
     /// All fields, in the order in which templates show them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ItemTitle,
         Self::ItemDescription,
         Self::Rating,
         Self::Title,
         Self::Text,
         Self::Other,
+        Self::Context,
     ];
 
     /// Name in templates and task files.
@@ -102,6 +105,7 @@ impl Field {
             Self::Title => "title",
             Self::Text => "text",
             Self::Other => "other",
+            Self::Context => "context",
         }
     }
 }
@@ -118,6 +122,9 @@ pub struct BlockSource {
     /// Row id of the review.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<ReviewId>,
+    /// Row id of the review that the text answers.
+    #[serde(skip)]
+    pub context: Option<ReviewId>,
 }
 
 /// Fields that belong together. A missing field is an empty string.
@@ -138,6 +145,8 @@ pub struct Block {
     pub text: String,
     /// See [`Field::Other`].
     pub other: String,
+    /// See [`Field::Context`].
+    pub context: String,
 }
 
 impl Block {
@@ -149,9 +158,11 @@ impl Block {
                 user: Some(target.user.clone()),
                 item: Some(target.item.id.clone()),
                 review: None,
+                context: target.context.as_ref().and_then(|context| context.review),
             },
             rating: target.rating.map(rating).unwrap_or_default(),
             title: target.title.clone().unwrap_or_default(),
+            context: target.context.as_ref().map(|c| c.text.clone()).unwrap_or_default(),
             ..Self::of_item(&target.item)
         }
     }
@@ -172,10 +183,12 @@ impl Block {
                 user: Some(user.clone()),
                 item: Some(item.clone()),
                 review: Some(stored.id),
+                context: stored.context.as_ref().and_then(|context| context.review),
             },
             rating: stored.review.rating.map(rating).unwrap_or_default(),
             title: title.clone(),
             text: text.clone(),
+            context: stored.context.as_ref().map(|c| c.text.clone()).unwrap_or_default(),
             ..Self::default()
         }
     }
@@ -183,7 +196,8 @@ impl Block {
     /// Returns an item and the difference extracted on it.
     #[must_use]
     pub fn of_difference(item: &Item, text: &str, review: ReviewId) -> Self {
-        let source = BlockSource { user: None, item: Some(item.id.clone()), review: Some(review) };
+        let (item_id, review) = (Some(item.id.clone()), Some(review));
+        let source = BlockSource { item: item_id, review, ..BlockSource::default() };
         Self { source, text: text.to_owned(), ..Self::of_item(item) }
     }
 
@@ -223,6 +237,7 @@ impl Block {
             Field::Title => &self.title,
             Field::Text => &self.text,
             Field::Other => &self.other,
+            Field::Context => &self.context,
         }
     }
 
@@ -235,6 +250,7 @@ impl Block {
             Field::Title => &mut self.title,
             Field::Text => &mut self.text,
             Field::Other => &mut self.other,
+            Field::Context => &mut self.context,
         }
     }
 }
@@ -320,6 +336,24 @@ impl Draft {
         Self { difference_format, ..self }
     }
 
+    /// Returns `sources` and the reviews whose texts the blocks show as what they answer, each once.
+    pub(crate) fn with_answered(&self, sources: &[ReviewId]) -> Vec<ReviewId> {
+        let mut all = sources.to_vec();
+        all.extend(self.blocks.iter().filter_map(|placed| placed.block.source.context));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Returns the draft without the texts that its texts answer.
+    pub(super) fn without_context(mut self) -> Self {
+        for placed in &mut self.blocks {
+            placed.block.context.clear();
+            placed.block.source.context = None;
+        }
+        self
+    }
+
     /// Blocks of one part that are not dropped.
     pub(super) fn part(&self, part: Part) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(move |p| p.part == part && !p.dropped).map(|p| &p.block)
@@ -348,7 +382,7 @@ mod tests {
             description: String::new(),
             categories: Vec::new(),
         };
-        let target = Target { user: "u".into(), item, rating: None, title: None };
+        let target = Target { user: "u".into(), item, rating: None, title: None, context: None };
         assert_eq!(Block::of_target(&target).item_title, "B01");
         assert_eq!(Block::of_target(&target).rating, "");
     }

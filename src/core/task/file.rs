@@ -92,6 +92,7 @@ struct FieldNames {
     rating: Option<String>,
     title: Option<String>,
     text: Option<String>,
+    context: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -150,6 +151,7 @@ impl TaskTable {
                 rating: self.fields.rating.or(base.fields.rating),
                 title: self.fields.title.or(base.fields.title),
                 text: self.fields.text.or(base.fields.text),
+                context: self.fields.context.or(base.fields.context),
             },
             standard: self.standard.or(base.standard),
             statement_characters: self.statement_characters.or(base.statement_characters),
@@ -275,6 +277,9 @@ fn task_of(table: TaskTable, sources: Sources) -> Result<Task> {
         Some(name) => Ok((field.name(), name)),
         None => Err(required(&format!("fields.{}", field.name()))),
     });
+    // An empty name takes an inherited one back.
+    let context = names.context.filter(|name| !name.is_empty());
+    let context = context.map(|name| Ok((Field::Context.name(), name)));
     let mut macros = table.inherited_macros;
     macros.extend(table.shared);
     let shared: Vec<&str> = macros.iter().map(|text| text.get_ref().as_str()).collect();
@@ -288,7 +293,7 @@ fn task_of(table: TaskTable, sources: Sources) -> Result<Task> {
         statement_characters,
         retrieval: retrieval.into_inner(),
         hash: Key::of("task").with("file", sources.text()).finish(),
-        fields: fields.into_iter().collect::<Result<_>>()?,
+        fields: fields.into_iter().chain(context).collect::<Result<_>>()?,
         shared: shared.join("\n"),
         macro_places: macros.iter().map(|text| (text.span(), n_lines(text.get_ref()))).collect(),
         stages,

@@ -78,6 +78,10 @@ pub fn fit(
     window: &dyn Window,
     max_tokens: usize,
 ) -> Result<Fitted> {
+    let draft = &match task.shows_context() {
+        true => draft.clone(),
+        false => draft.clone().without_context(),
+    };
     let count = |text: &str| window.count_text(text);
     let mut words = WordCounter::new(&count);
     let mut short = draft.clone();

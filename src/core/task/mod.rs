@@ -219,6 +219,12 @@ impl Task {
         Ok(task)
     }
 
+    /// Whether prompts show the text that a text answers: whether the task names the field.
+    #[must_use]
+    pub fn shows_context(&self) -> bool {
+        self.fields.contains_key(Field::Context.name())
+    }
+
     /// Returns the text by which retrieval compares a past text or a target: its retrieval fields,
     /// joined by spaces.
     #[must_use]

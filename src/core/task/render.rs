@@ -38,6 +38,8 @@ impl Task {
         spec: &StageSpec,
         draft: &Draft,
     ) -> Result<Rendered, TemplateError> {
+        let shown = (!self.shows_context()).then(|| draft.clone().without_context());
+        let draft = shown.as_ref().unwrap_or(draft);
         let mut chat = Chat::default();
         let context = |turn| self.context(stage, &spec.label, draft, turn);
         if let Some(system) = &spec.system {

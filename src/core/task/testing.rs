@@ -16,7 +16,7 @@ pub const SCP: Stage = Stage::new("scp", &[Target, Past]);
 pub const COMPLETION: Stage = Stage::new("completion", &[Target, Past, Notes]);
 
 /// The stages of the built-in tasks. The modules that make the calls declare the same ones.
-pub const STAGES: [Stage; 24] = [
+pub const STAGES: [Stage; 25] = [
     DIFFERENCE,
     SUMMARY,
     GENERATION,
@@ -39,6 +39,7 @@ pub const STAGES: [Stage; 24] = [
     Stage::new("drp-validation", &[Own, Others, Notes]),
     Stage::new("hyperalign-hypotheses", &[Past]),
     Stage::new("hyperalign", &[Target, Past, Notes]),
+    Stage::new("portable", &[Past, Notes]),
     Stage::new("judge", &[Target, Own, Judged]),
     Stage::new("judge-pair", &[Target, Own, Judged]),
 ];
@@ -95,6 +96,7 @@ pub fn block(name: &str, words: usize) -> Block {
             user: Some(format!("{name}-user")),
             item: Some(format!("{name}-item")),
             review: Some(ReviewId(1)),
+            context: None,
         },
         item_title: format!("{name}-item"),
         item_description: format!("{name}-description"),
@@ -102,5 +104,6 @@ pub fn block(name: &str, words: usize) -> Block {
         title: format!("{name}-title"),
         text: format!("{name}-text {}", "and so on. ".repeat(words / 3)).trim_end().to_owned(),
         other: format!("{name}-other"),
+        context: format!("{name}-context"),
     }
 }

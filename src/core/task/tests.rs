@@ -63,6 +63,62 @@ fn every_task_renders_every_prompt() {
 }
 
 #[test]
+fn replies_and_posts_speak_of_no_reviews() {
+    for name in ["reply", "post"] {
+        let task = Task::load(name).unwrap();
+        for stage in STAGES {
+            let draft = draft(stage, Order::UserFirst);
+            let prompt = task.render(stage, &draft).unwrap().prompt;
+            let text = super::testing::text_of(&prompt).to_lowercase();
+            for word in ["review", "item to", "an item", "bought"] {
+                assert!(!text.contains(word), "{name} {}: {text}", stage.name());
+            }
+            let shows_context = text.contains("-context");
+            let has_texts = stage.parts().iter().any(|part| matches!(part, Part::Target | Part::Past | Part::Own));
+            assert_eq!(shows_context, name == "reply" && has_texts, "{name} {}: {text}", stage.name());
+        }
+    }
+}
+
+#[test]
+fn a_reply_is_asked_for_with_the_message_that_it_answers() {
+    let task = Task::load("reply").unwrap();
+    let mut draft = draft(Stage::new("idiolect", &[Part::Target, Part::Past, Part::Notes]), Order::UserFirst);
+    draft.blocks.iter_mut().filter(|p| p.block.text.starts_with("past2")).for_each(|p| p.block.context.clear());
+    let stage = Stage::new("idiolect", &[Part::Target, Part::Past, Part::Notes]);
+    draft.blocks.iter_mut().filter(|p| p.part == Part::Target).for_each(|p| p.block.text.clear());
+    let chat = conversation(&task, stage, &draft);
+    let asked: Vec<&str> = chat.messages.iter().filter(|m| m.role == Role::User).map(|m| m.content.as_str()).collect();
+    assert_eq!(
+        asked[0],
+        "Now your reply to this message, please.\n\n[Subject]: past1-item\n[About]: past1-description\n\
+         [Title]: past1-title\n[Message]: past1-context"
+    );
+    assert!(asked[1].starts_with("Good, that is yours. Now a message of yours on this subject, please.\n\n[Subject]: past2-item"));
+    assert!(!asked[1].contains("[Message]"));
+    assert!(asked[2].contains("What sets your messages apart from other people's:\n- notes1-text"), "{}", asked[2]);
+    assert!(asked[2].ends_with("[Title]: target1-title\n[Message]: target1-context"), "{}", asked[2]);
+}
+
+#[test]
+fn texts_answered_change_no_prompt_of_a_task_that_does_not_name_them() {
+    let task = Task::load("review").unwrap();
+    for stage in STAGES {
+        let with = draft(stage, Order::UserFirst);
+        let without = with.clone().without_context();
+        assert_eq!(task.render(stage, &with).unwrap(), task.render(stage, &without).unwrap());
+        let long = {
+            let mut long = with.clone();
+            long.blocks.iter_mut().for_each(|placed| placed.block.context = "word ".repeat(9000));
+            long
+        };
+        let window = super::testing::ByWords(4000);
+        let fitted = |draft| fit(&task, stage, draft, &window, 10).unwrap();
+        assert_eq!(fitted(&long), fitted(&without));
+    }
+}
+
+#[test]
 fn the_difference_shows_item_then_user_then_peers() {
     let task = Task::load("review").unwrap();
     let chat = render(&task, DIFFERENCE);

@@ -103,14 +103,9 @@ impl CaseRun<'_, '_> {
     }
 
     fn target(&self, with_title: bool) -> Target {
-        let review = &self.case.review.review;
-        let title = (with_title && !review.title.is_empty()).then(|| review.title.clone());
-        Target {
-            user: review.user.clone(),
-            item: self.case.item.clone(),
-            rating: review.rating,
-            title,
-        }
+        let mut target = self.case.review.as_target(self.case.item.clone());
+        target.title = target.title.filter(|_| with_title);
+        target
     }
 
     fn material(&self, history: &History) -> MethodInputs<'_> {

@@ -115,7 +115,7 @@ impl<'a> EvalContext<'a> {
 
 /// Target without rating and title, which would reveal the user.
 fn neutral(user: &str, swap: &SwapCase) -> Target {
-    Target { user: user.to_owned(), item: swap.item.clone(), rating: None, title: None }
+    Target { user: user.to_owned(), item: swap.item.clone(), rating: None, title: None, context: None }
 }
 
 fn own_texts<'p>(plan: &'p Plan, user: &str) -> &'p [StoredReview] {

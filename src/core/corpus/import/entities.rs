@@ -23,7 +23,7 @@ pub(super) fn clean(text: &str) -> String {
 
 /// Returns the character that a reference at the start of `text` denotes, and the length of the
 /// reference in bytes.
-fn reference(text: &str) -> Option<(char, usize)> {
+pub(super) fn reference(text: &str) -> Option<(char, usize)> {
     let text = text.strip_prefix('&')?;
     // The longest name has eight letters; a number may have leading zeros.
     let end = text.bytes().take(12).position(|b| b == b';')?;

@@ -1,4 +1,4 @@
-//! Importers of review files into the store.
+//! Importers of review files, and of mails and other messages, into the store.
 //!
 //! Files are read as streams. Rows are committed in batches, so an interrupted import keeps what it
 //! committed, and a repeated import changes nothing that is already stored. A row is dropped only for
@@ -10,6 +10,7 @@ mod amazon_2023;
 mod csv_row;
 mod dates;
 mod delimiter;
+mod detect;
 mod encoding;
 mod entities;
 mod fields;
@@ -17,6 +18,7 @@ mod input;
 mod json_lines;
 mod json_repair;
 mod lines;
+mod messages;
 mod nested;
 mod notes;
 mod python_literal;
@@ -31,9 +33,12 @@ mod time;
 pub use delimiter::Delimiter;
 pub use encoding::{EncodedFile, FileEncoding};
 pub use input::ImportSource;
+pub use messages::{GivenMessage, MergedPerson, MessageFormat, PersonNames};
 pub use notes::{DefaultedField, DroppedRows};
 pub use run::{Import, ImportReport, MalformedLine};
 pub use table::{ColumnMap, OPTIONAL_FIELDS};
+
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -50,6 +55,8 @@ pub enum ImportFormat {
     Amazon2023,
     /// Any table or JSON lines; the map names the columns.
     Table(Box<ColumnMap>),
+    /// Mails, chats, posts and notes: a person is a user, a thread or chat an item, a message a review.
+    Messages(MessageFormat),
 }
 
 /// Options of an import.
@@ -57,7 +64,7 @@ pub enum ImportFormat {
 pub struct ImportOptions {
     /// Format of the files.
     pub format: ImportFormat,
-    /// Source of the reviews.
+    /// Source of the reviews; of messages a file or a folder.
     pub reviews: Option<ImportSource>,
     /// Source of the items' titles, descriptions and categories.
     pub items: Option<ImportSource>,
@@ -69,6 +76,8 @@ pub struct ImportOptions {
     pub encoding: FileEncoding,
     /// Delimiter of tables.
     pub delimiter: Delimiter,
+    /// Who the authors of messages are.
+    pub people: PersonNames,
 }
 
 /// Reaction to a malformed line.
@@ -82,29 +91,39 @@ pub enum OnMalformed {
 
 impl ImportFormat {
     /// Reviews to keep unless the user of the program decides otherwise: the newest of the Amazon
-    /// formats, because the shop has one review per user and product, which its author may edit;
-    /// all of tables.
+    /// formats, of Goodreads and of Google, because a user has one review of a product, book or place
+    /// there, which may be edited; all of tables and of other messages.
     #[must_use]
     pub fn kept_by_default(&self) -> KeptReviews {
         match self {
             ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => KeptReviews::Newest,
-            ImportFormat::Table(_) => KeptReviews::All,
+            ImportFormat::Messages(MessageFormat::Goodreads | MessageFormat::GoogleReviews) => {
+                KeptReviews::Newest
+            }
+            ImportFormat::Table(_) | ImportFormat::Messages(_) => KeptReviews::All,
         }
+    }
+
+    /// Returns the format of a file or folder by its content. `None` if it is none of those that can be
+    /// read, or cannot be opened.
+    #[must_use]
+    pub fn detect(path: &Path) -> Option<Self> {
+        MessageFormat::detect(path).map(Self::Messages).or_else(|| detect::format_of_rows(path))
     }
 
     /// Names of the columns that the format reads.
     fn columns(&self) -> Vec<String> {
         match self {
-            ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => Vec::new(),
             ImportFormat::Table(map) => map.columns(),
+            _ => Vec::new(),
         }
     }
 
     /// Takes a row apart that holds several.
     fn rows(&self, row: Value) -> Vec<Value> {
         match self {
-            ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => vec![row],
             ImportFormat::Table(map) => map.rows(row),
+            _ => vec![row],
         }
     }
 
@@ -119,6 +138,7 @@ impl ImportFormat {
             ImportFormat::Amazon2014 => amazon_2014::review(row, notes).map(|r| (r.into(), None)),
             ImportFormat::Amazon2023 => amazon_2023::review(row, notes).map(|r| (r.into(), None)),
             ImportFormat::Table(map) => map.review(row, notes),
+            ImportFormat::Messages(_) => Err("messages have no rows".to_owned()),
         }
     }
 
@@ -127,6 +147,7 @@ impl ImportFormat {
             ImportFormat::Amazon2014 => amazon_2014::item(row, notes),
             ImportFormat::Amazon2023 => amazon_2023::item(row, notes),
             ImportFormat::Table(map) => map.item(row, notes),
+            ImportFormat::Messages(_) => Err("messages have no rows".to_owned()),
         }
     }
 }

@@ -1,10 +1,12 @@
-//! The import: reads rows, commits them in batches and counts the outcomes.
+//! The import: reads rows or messages, commits them in batches and counts the outcomes.
+
+mod messages_run;
 
 use super::encoding::EncodedFile;
 use super::input::ImportSource;
 use super::notes::{self, DefaultedField, DroppedRows, RowNotes};
 use super::records::{FileSettings, ImportRecord, Records};
-use super::{ImportFormat, ImportOptions, OnMalformed};
+use super::{ImportFormat, ImportOptions, MergedPerson, OnMalformed};
 use crate::corpus::{
     Counts, Error, ImportSession, Item, KeptReviews, Result, SourceReview, Store, UpsertOutcome,
 };
@@ -20,12 +22,12 @@ const BYTES_IN_BATCH: usize = 4 << 20;
 /// Number of malformed lines per file that are kept for display; all are counted.
 const MAX_SHOWN_PER_FILE: usize = 10;
 
-/// A line that could not be read.
+/// A line, or a message, that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct MalformedLine {
-    /// The file.
+    /// The file; of a message also its place in the file.
     pub file: String,
-    /// Number of the line, from 1.
+    /// Number of the line, from 1; 0 of a message.
     pub line: u64,
     /// Reason why it could not be read.
     pub reason: String,
@@ -74,6 +76,12 @@ pub struct ImportReport {
     pub short_rows: u64,
     /// Number of items read without a description.
     pub items_without_description: u64,
+    /// Messages that are no texts of persons, by file and reason.
+    pub left_out: Vec<DroppedRows>,
+    /// Authors of messages with several names or addresses.
+    pub merged: Vec<MergedPerson>,
+    /// Whether the user of the program named themself and no message is theirs.
+    pub me_missing: bool,
 }
 
 /// An import with open files and checked columns.
@@ -83,6 +91,7 @@ pub struct Import {
     on_malformed: OnMalformed,
     items: Option<Records>,
     reviews: Option<Records>,
+    messages: Option<messages_run::OpenExport>,
 }
 
 #[derive(Default)]
@@ -103,6 +112,11 @@ impl Import {
     /// Opens the files and checks the columns of tables; nothing is stored yet.
     pub fn open(options: &ImportOptions) -> Result<Self> {
         let format = options.format.clone();
+        let (kept, on_malformed) = (options.kept, options.on_malformed);
+        if let ImportFormat::Messages(_) = format {
+            let messages = Some(messages_run::OpenExport::open(options)?);
+            return Ok(Self { format, kept, on_malformed, items: None, reviews: None, messages });
+        }
         let settings = FileSettings {
             encoding: options.encoding,
             delimiter: options.delimiter,
@@ -120,8 +134,7 @@ impl Import {
                 map.check_items(&name, header)?;
             }
         }
-        let (kept, on_malformed) = (options.kept, options.on_malformed);
-        Ok(Self { format, kept, on_malformed, items, reviews })
+        Ok(Self { format, kept, on_malformed, items, reviews, messages: None })
     }
 
     /// Imports the items, then the reviews. Rows are committed in batches. Progress counts the
@@ -144,6 +157,11 @@ impl Import {
             n_read: 0,
             n_malformed: 0,
         };
+        if let Some(messages) = self.messages.take() {
+            // Authors may be named otherwise than in an earlier import.
+            target.session = target.session.renaming_users();
+            messages.read(&mut target)?;
+        }
         let stages: [(_, _, Take); 2] = [
             (self.items.take(), "reading items", Self::take_item),
             (self.reviews.take(), "reading reviews", Self::take_review),
@@ -221,7 +239,7 @@ impl Import {
         if self.on_malformed == OnMalformed::Stop {
             target.commit(batch)?;
         }
-        target.note_malformed(line, None, reason)
+        target.note_malformed((target.file.clone(), line), None, reason)
     }
 
     fn take_item(&self, (row, line): (&Value, u64), batch: &mut Batch) -> Result<(), String> {
@@ -282,9 +300,14 @@ impl ImportTarget<'_> {
 
     /// Ends a file.
     fn end(&mut self, records: &Records) {
+        self.report.encoded.extend(records.encoded());
+        self.report.short_rows += records.n_short();
+        self.end_counts();
+    }
+
+    /// Notes a file of which nothing could be read.
+    fn end_counts(&mut self) {
         let report = &mut self.report;
-        report.encoded.extend(records.encoded());
-        report.short_rows += records.n_short();
         if self.n_read == 0 && self.n_malformed > 0 {
             report.unread_files.push(self.file.clone());
         }
@@ -308,7 +331,8 @@ impl ImportTarget<'_> {
                     "id `{id}` belongs to a review by `{user}` of `{item}`; an id must be unique in \
                      the store, or name no column for it with --map id="
                 );
-                self.note_malformed(line, Some("an id that belongs to another review"), reason)?;
+                let place = (self.file.clone(), line);
+                self.note_malformed(place, Some("an id that belongs to another review"), reason)?;
                 continue;
             }
             let report = &mut self.report;
@@ -328,19 +352,26 @@ impl ImportTarget<'_> {
         Ok(())
     }
 
-    /// Counts a malformed line, under `kind` or what its reason has in common with others', and keeps it
-    /// for display.
+    /// Counts a malformed line or message, under `kind` or what its reason has in common with others', and
+    /// keeps it for display. Of a message the number of the line is 0.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if the import stops at such lines.
-    fn note_malformed(&mut self, line: u64, kind: Option<&str>, reason: String) -> Result<()> {
-        let file = self.file.clone();
+    /// [`Error::Malformed`] or [`Error::MalformedMessage`] if the import stops at such lines.
+    fn note_malformed(
+        &mut self,
+        (file, line): (String, u64),
+        kind: Option<&str>,
+        reason: String,
+    ) -> Result<()> {
         if self.on_malformed == OnMalformed::Stop {
-            return Err(Error::Malformed { source_name: file, line, reason });
+            return Err(match line {
+                0 => Error::MalformedMessage { place: file, reason },
+                line => Error::Malformed { source_name: file, line, reason },
+            });
         }
         self.report.malformed += 1;
         self.n_malformed += 1;
-        notes::add_drop(&mut self.report.dropped, &file, kind.unwrap_or(&reason));
+        notes::add_drop(&mut self.report.dropped, &self.file, kind.unwrap_or(&reason));
         if self.n_shown < MAX_SHOWN_PER_FILE {
             self.n_shown += 1;
             self.report.malformed_lines.push(MalformedLine { file, line, reason });

@@ -6,11 +6,12 @@ use super::fields::{identifier, optional, optional_text, optional_texts, text, t
 use super::notes::RowNotes;
 use super::rating::rating;
 use super::{nested, time};
-use crate::corpus::{Error, Item, Result, Review, SourceReview};
+use crate::corpus::{Error, Item, Result, Review, SourceContext, SourceReview};
 
 /// Fields that a map may leave out, as messages list them.
 pub const OPTIONAL_FIELDS: &str =
-    "id|rating|title|time|item_title|item_description|item_categories";
+    "id|rating|title|time|item_title|item_description|item_categories|answers|answered_text|\
+     answered_user";
 
 /// Map from the fields to the columns of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct ColumnMap {
     item_title: Column,
     item_description: Column,
     item_categories: Column,
+    /// Identifier of the review that is answered.
+    answers: Column,
+    answered_text: Column,
+    answered_user: Column,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +61,9 @@ impl Default for ColumnMap {
             item_title: column("item_title"),
             item_description: column("item_description"),
             item_categories: column("item_categories"),
+            answers: column("answers"),
+            answered_text: column("answered_text"),
+            answered_user: column("answered_user"),
         }
     }
 }
@@ -102,8 +110,8 @@ impl ColumnMap {
         let is_used =
             |column: &&Column| !column.is_none() && (column.named || header.contains(&column.name));
         let mut needed = vec![&self.user, &self.item, &self.text];
-        needed
-            .extend([&self.id, &self.rating, &self.title, &self.time].into_iter().filter(is_used));
+        let optional = [&self.id, &self.rating, &self.title, &self.time];
+        needed.extend(optional.into_iter().chain(self.of_context()).filter(is_used));
         if !items_apart {
             needed.extend(self.of_items().into_iter().filter(is_used));
         }
@@ -119,7 +127,7 @@ impl ColumnMap {
     pub(super) fn columns(&self) -> Vec<String> {
         let own =
             [&self.id, &self.user, &self.item, &self.text, &self.rating, &self.title, &self.time];
-        let columns = own.into_iter().chain(self.of_items());
+        let columns = own.into_iter().chain(self.of_items()).chain(self.of_context());
         columns.filter(|column| !column.is_none()).map(|column| column.name.clone()).collect()
     }
 
@@ -146,7 +154,16 @@ impl ColumnMap {
         let item = self.item_of(row, names, notes)?;
         let bare =
             item.title.is_empty() && item.description.is_empty() && item.categories.is_empty();
-        Ok((SourceReview { id: self.id_of(row)?, review }, (!bare).then_some(item)))
+        let context = self.context_of(row, notes);
+        Ok((SourceReview { id: self.id_of(row)?, review, context }, (!bare).then_some(item)))
+    }
+
+    /// Returns what the review answers.
+    fn context_of(&self, row: &Value, notes: &mut RowNotes) -> SourceContext {
+        let [id, text, user] =
+            self.of_context().map(|column| optional_text(row, &column.name, notes));
+        let some = |text: String| Some(text).filter(|text| !text.trim().is_empty());
+        SourceContext { id: some(id), text, user: some(user) }
     }
 
     /// Returns the review's identifier; `None` if the row has none or a blank one.
@@ -180,6 +197,10 @@ impl ColumnMap {
         })
     }
 
+    fn of_context(&self) -> [&Column; 3] {
+        [&self.answers, &self.answered_text, &self.answered_user]
+    }
+
     fn of_items(&self) -> [&Column; 3] {
         [&self.item_title, &self.item_description, &self.item_categories]
     }
@@ -196,6 +217,9 @@ impl ColumnMap {
             "item_title" => Some(&mut self.item_title),
             "item_description" => Some(&mut self.item_description),
             "item_categories" => Some(&mut self.item_categories),
+            "answers" => Some(&mut self.answers),
+            "answered_text" => Some(&mut self.answered_text),
+            "answered_user" => Some(&mut self.answered_user),
             _ => None,
         }
     }
@@ -234,9 +258,9 @@ mod tests {
         let map =
             ColumnMap::parse("user=who, item=what,text=said,time=on,item_title=named").unwrap();
         let row = json!({"who": 7, "what": "x", "said": "&amp; <br>", "on": "1970-01-02", "rating": "4", "named": "X"});
-        let (SourceReview { id, review }, item) =
+        let (SourceReview { id, review, context }, item) =
             map.review(&row, &mut RowNotes::default()).unwrap();
-        assert_eq!(id, None);
+        assert_eq!((id, context), (None, SourceContext::default()));
         assert_eq!((review.user.as_str(), review.text.as_str()), ("7", "&amp; <br>"));
         assert_eq!((review.time, review.rating), (86_400, Some(4.0)));
         assert_eq!(item.unwrap().title, "X");
@@ -244,6 +268,18 @@ mod tests {
             .review(&json!({"user": "u", "item": "i", "text": ""}), &mut RowNotes::default())
             .unwrap();
         assert_eq!(bare, None);
+    }
+
+    #[test]
+    fn what_a_row_answers_is_read() {
+        let row = json!({"user": "u", "item": "i", "text": "t", "parent": "m1", "answered_text": "Tea?", "answered_user": "bo"});
+        let map = ColumnMap::parse("answers=parent").unwrap();
+        let read = map.review(&row, &mut RowNotes::default()).unwrap().0;
+        let some = |text: &str| Some(text.to_owned());
+        let expected = SourceContext { id: some("m1"), text: "Tea?".to_owned(), user: some("bo") };
+        assert_eq!(read.context, expected);
+        let header = ["user", "item", "text"].map(str::to_owned);
+        assert!(map.check_reviews("f", &header, false).is_err());
     }
 
     #[test]
@@ -329,8 +365,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_fields_are_a_row_or_a_reason(values in prop::collection::vec(any_json(), 10)) {
-            let names = ["id", "user", "item", "text", "rating", "title", "time", "item_title", "item_description", "item_categories"];
+        fn any_fields_are_a_row_or_a_reason(values in prop::collection::vec(any_json(), 13)) {
+            let names = ["id", "user", "item", "text", "rating", "title", "time", "item_title", "item_description", "item_categories", "answers", "answered_text", "answered_user"];
             let row: Value = names.iter().map(|n| (*n).to_owned()).zip(values).collect();
             let map = ColumnMap::default();
             let mut notes = RowNotes::default();

@@ -11,7 +11,7 @@ fn stored(id: i64, user: &str, text: &str, rating: Option<f32>) -> StoredReview 
     let [user, text] = [user, text].map(str::to_owned);
     let item = "i".to_owned();
     let review = Review { user, item, rating, title: String::new(), text, time: 0 };
-    StoredReview { id: ReviewId(id), review }
+    StoredReview { id: ReviewId(id), review, context: None }
 }
 
 /// Comparisons of one text each with the texts of others.

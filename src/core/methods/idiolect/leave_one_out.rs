@@ -26,9 +26,7 @@ pub(super) fn without(history: &[PastReview], own: &PastReview) -> (Target, Vec<
         .filter(|(past, about)| past.id != review.id && (about.id != item.id || !is_later(past)))
         .cloned()
         .collect();
-    let title = Some(review.review.title.clone()).filter(|title| !title.is_empty());
-    let (user, rating) = (review.review.user.clone(), review.review.rating);
-    (Target { user, item: item.clone(), rating, title }, rest)
+    (review.as_target(item.clone()), rest)
 }
 
 /// Makes a held-out example of each text of `held_out`, whose prompt shows the rest of the history

@@ -101,7 +101,7 @@ fn another_users_past_is_without_all_texts_on_the_targets_item() {
     for method in Method::all() {
         let world = threads();
         let item = world.store.item("i0").unwrap();
-        let target = Target { user: "ann".into(), item, rating: None, title: None };
+        let target = Target { user: "ann".into(), item, rating: None, title: None, context: None };
         let options = MethodOptions { history: History::Of("b".into()), ..world.options() };
         block_on(method.write(&world.inputs(), &target, &options, None)).unwrap();
         for call in 0..world.model.n_requests() {
@@ -118,7 +118,7 @@ fn what_a_view_hides_of_an_item_is_in_no_prompt() {
         let item = world.store.item("i3").unwrap();
         let view = View::all(&world.store).without_text("ann", "i3").unwrap();
         let inputs = MethodInputs { view, ..world.inputs() };
-        let target = Target { user: "ann".into(), item, rating: None, title: None };
+        let target = Target { user: "ann".into(), item, rating: None, title: None, context: None };
         block_on(method.write(&inputs, &target, &world.options(), None)).unwrap();
         for call in 0..world.model.n_requests() {
             let prompt = world.model.prompt(call);
