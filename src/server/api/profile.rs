@@ -1,10 +1,11 @@
 //! `/api/users/{id}/profile`: the statements that set a user apart, and edits of them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
-use idiolect_core::corpus::{Store, View};
+use idiolect_core::corpus::{ReviewId, Store, View};
 use idiolect_core::difference::statements::{
     Change, Edit, ProfileStatement, StatementProfile, next_undo, revise, revisions,
 };
@@ -29,14 +30,47 @@ pub(super) async fn profile(
 ) -> Result<Json<Value>, ApiError> {
     on_store(app, caller, move |work| {
         work.check_user(&id)?;
-        let made = made(work, &work.store()?, &id)?;
+        let store = work.store()?;
+        let made = made(work, &store, &id)?;
         let mut profile = serde_json::to_value(&made)
             .map_err(|error| ApiError::internal("tell the profile", &error))?;
+        name_sources(work, &store, &mut profile)?;
+        let versions = revisions(&store, &id);
+        let versions = versions.map_err(|error| ApiError::internal("read the profile", &error))?;
+        profile["versions"] = json!(versions);
         profile["abstains"] = json!(made.abstains());
         profile["abstention"] = json!(made.abstention());
         Ok(Json(profile))
     })
     .await
+}
+
+/// Adds to each quote the item that it is about, and to those of others, who wrote it, if the key may
+/// know.
+fn name_sources(work: &StoreWork, store: &Store, profile: &mut Value) -> Result<(), ApiError> {
+    let mut titles: HashMap<String, String> = HashMap::new();
+    let statements = profile["statements"].as_array_mut();
+    let quotes = statements.into_iter().flatten().filter_map(|one| one["evidence"].as_array_mut());
+    for quote in quotes.flatten() {
+        let id = |value: &Value| value["review"].as_i64().map(ReviewId);
+        let of = |value: &Value| store.reviews(id(value).as_slice());
+        let (own, other) = (of(quote), of(&quote["other"]));
+        let own = own.map_err(|error| work.of_store(&error))?;
+        let other = other.map_err(|error| work.of_store(&error))?;
+        if let Some(own) = own.first() {
+            let item = &own.review.item;
+            if !titles.contains_key(item) {
+                let found = store.item(item).map_err(|error| work.of_store(&error))?;
+                titles.insert(item.clone(), found.title);
+            }
+            quote["item"] = json!(item);
+            quote["item_title"] = json!(titles.get(item));
+        }
+        if let Some(other) = other.first().filter(|other| work.caller.may(&other.review.user)) {
+            quote["other"]["user"] = json!(other.review.user);
+        }
+    }
+    Ok(())
 }
 
 /// Makes a new version of the profile of a user.

@@ -292,7 +292,7 @@ export async function startMock(options = {}) {
       const [a, b] = [all[seed % all.length], all[(seed + 1 + (seed % (all.length - 1))) % all.length]];
       const shared = reviewsOf(a).find((r) => reviewsOf(b).some((o) => o.item === r.item));
       const target = (user) => reviewsOf(user).find((r) => r.item === shared?.item) ?? reviewsOf(user)[0];
-      const known = (user) => reviewsOf(user).filter((r) => r !== target(user)).slice(0, 3).map((r) => ({ text: r.text, title: r.title }));
+      const known = (user) => reviewsOf(user).filter((r) => r !== target(user)).slice(0, 3).map((r) => r.text);
       const truth = seed % 2;
       const two = truth === 0 ? [target(a), target(b)] : [target(b), target(a)];
       return { id: Buffer.from(String(seed)).toString('base64url'), item: shared ? { item: shared.item, title: item(shared.item)?.title ?? '' } : null, texts: two.map((r) => ({ text: r.text })), people: [{ user: a, texts: known(a) }, { user: b, texts: known(b) }] };
