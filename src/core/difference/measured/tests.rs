@@ -100,7 +100,8 @@ fn what_sets_a_user_apart_is_said_with_quotes() {
     assert!(runs.effect.unwrap() > 1.0);
     let figures = runs.figures.unwrap();
     assert!(figures.own > figures.others && figures.low > 0.0, "{figures:?}");
-    assert!(figures.low <= figures.own - figures.others && figures.own - figures.others <= figures.high);
+    let apart = figures.own - figures.others;
+    assert!(figures.low <= apart && apart <= figures.high, "{figures:?}");
     assert!(
         measured.statements.iter().any(|s| s.key.starts_with("opening:wow")),
         "{:?}",
