@@ -52,6 +52,12 @@ pub(crate) const QUERIES: &[QueryParameter] = &[
     query("/api/users", "min_reviews", "integer", "minimum number of texts [default: 1]"),
     query("/api/users", "query", "string", "part of the name, in any case"),
     query("/api/users", "limit", "integer", "maximum number of users [default: 1000]"),
+    query(
+        "/api/users/{id}/profile",
+        "format",
+        "string",
+        "json, markdown, system-prompt, messages or logit-bias [default: json]",
+    ),
     query("/api/users/{id}/neighbours", "k", "integer", "number of users, up to 100 [default: 10]"),
     query("/api/items", "query", "string", "part of the id or the title, in any case"),
     query("/api/items", "limit", "integer", "maximum number of items [default: 1000]"),

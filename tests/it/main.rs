@@ -36,6 +36,8 @@ mod recommend;
 mod serve;
 mod snapshots;
 mod split;
+#[cfg(feature = "serve")]
+mod start;
 mod switches;
 mod tokenizer;
 mod write;

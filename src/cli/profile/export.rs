@@ -2,7 +2,7 @@
 
 use idiolect::difference::statements::Revision;
 use idiolect::methods::{self, MethodInputs, MethodOptions};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::cli::block_on::block_on;
 use crate::cli::context::Context;
@@ -55,12 +55,6 @@ pub(super) fn print_bias(
         "model": model,
         "vocabulary": inputs.model.vocabulary()?.n_tokens(),
         "left_out": bias.n_left_out,
-        "logit_bias": by_id(&bias.entries),
+        "logit_bias": bias.by_id(),
     }))
-}
-
-/// A JSON object of token ids and their bias, rounded to a thousandth.
-fn by_id(entries: &[(u32, f32)]) -> Map<String, Value> {
-    let rounded = |x: f32| (f64::from(x) * 1000.0).round() / 1000.0;
-    entries.iter().map(|(id, bias)| (id.to_string(), json!(rounded(*bias)))).collect()
 }

@@ -122,6 +122,15 @@ pub struct SparseBias {
     pub n_left_out: usize,
 }
 
+impl SparseBias {
+    /// The bias as `logit_bias` of OpenAI's API: an object of token ids, rounded to a thousandth.
+    #[must_use]
+    pub fn by_id(&self) -> serde_json::Map<String, serde_json::Value> {
+        let rounded = |x: f32| (f64::from(x) * 1000.0).round() / 1000.0;
+        self.entries.iter().map(|(id, x)| (id.to_string(), rounded(*x).into())).collect()
+    }
+}
+
 /// A score for each token of a vocabulary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogitBias {

@@ -125,6 +125,8 @@ fn removed(forgotten: &Forgotten, index: bool) -> Value {
         "split_rows": forgotten.split_rows,
         "profile_versions": forgotten.profile_versions,
         "items": forgotten.items,
+        "contexts": forgotten.contexts,
+        "item_names": forgotten.item_names,
         "index": u64::from(index),
     })
 }

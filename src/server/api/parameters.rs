@@ -19,6 +19,7 @@ pub(super) struct Parameters {
     pub(super) item: Option<String>,
     pub(super) query: Option<String>,
     pub(super) cell: Option<usize>,
+    pub(super) format: Option<String>,
 }
 
 /// Parameters of an address, or the reason why they cannot be read.
@@ -38,6 +39,7 @@ pub(super) fn parameters(path: &str, given: GivenParameters) -> Result<Parameter
         ("item", given.item.is_some()),
         ("query", given.query.is_some()),
         ("cell", given.cell.is_some()),
+        ("format", given.format.is_some()),
     ];
     let knows = |name: &str| QUERIES.iter().any(|query| query.path == path && query.name == name);
     match names.iter().find(|(name, is_given)| *is_given && !knows(name)) {

@@ -202,7 +202,6 @@ fn own_routes_tell_users_items_and_what_sets_them_apart() {
     assert!(chosen["candidates"].as_u64().unwrap() >= 2, "{chosen}");
     let profile = world.client.get("/api/users/marta/profile").ok();
     assert!(profile["statements"].is_array() && profile["abstains"].is_boolean(), "{profile}");
-    assert_eq!(profile["versions"], json!([]));
     world.client.get("/api/users/nobody").error(404);
     world.client.get("/api/items/nothing").error(404);
     world.client.get("/api/users?bogus=1").error(400);
@@ -253,7 +252,6 @@ fn a_profile_is_edited_and_each_edit_undone() {
         statements.map(|stated| stated.to_string()).collect()
     };
     let after = world.client.get(path).ok();
-    assert_eq!(after["versions"][0]["edits"][0]["text"], "never uses a semicolon");
     assert!(texts(&after).iter().any(|text| text.contains("never uses a semicolon")), "{after}");
     // The version that the edit was made from is no longer the newest.
     let late = patch(&json!({ "add": [added], "version": version }));

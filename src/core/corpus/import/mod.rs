@@ -111,6 +111,15 @@ impl ImportFormat {
         MessageFormat::detect(path).map(Self::Messages).or_else(|| detect::format_of_rows(path))
     }
 
+    /// Name of the built-in task that writes texts like those of the format.
+    #[must_use]
+    pub fn task(&self) -> &'static str {
+        match self {
+            ImportFormat::Messages(format) => format.task(),
+            _ => "review",
+        }
+    }
+
     /// Names of the columns that the format reads.
     fn columns(&self) -> Vec<String> {
         match self {

@@ -69,7 +69,7 @@ const en = {
     export: 'Export',
     exportAll: 'Everything held about them (JSON)',
     formats: {
-      markdown: 'Profile as text (Markdown)', 'system-prompt': 'Profile as a system prompt', openai: 'Profile as messages (OpenAI)', 'logit-bias': 'Word choice as logit bias',
+      markdown: 'Profile as text (Markdown)', 'system-prompt': 'Profile as a system prompt', messages: 'Profile as messages (OpenAI)', 'logit-bias': 'Word choice as logit bias',
     },
     near: 'Writes most like',
     forget: 'Forget …',
@@ -130,7 +130,7 @@ const en = {
     kinds: {
       reviews: 'texts', vectors: 'vectors', derived: 'texts and profiles made from them', answers: 'answers of the model',
       index: 'entry in the index', profile_edits: 'edits of the profile', edits: 'edits of the profile', users: 'name',
-      splits: 'held-out marks', split_rows: 'held-out marks', profile_versions: 'versions of the profile', items: 'items nobody else wrote about', messages: 'messages', layouts: 'place on the map', map: 'place on the map',
+      splits: 'held-out marks', split_rows: 'held-out marks', profile_versions: 'versions of the profile', items: 'items nobody else wrote about', contexts: 'quotations in others’ texts', item_names: 'titles with the name', messages: 'messages', layouts: 'place on the map', map: 'place on the map',
     } as Record<string, string>,
     type: (user: string) => `Type ${user} to confirm`,
     do: 'Forget for good',
@@ -347,7 +347,7 @@ const de: Strings = {
     export: 'Ausgeben',
     exportAll: 'Alles über sie Gespeicherte (JSON)',
     formats: {
-      markdown: 'Profil als Text (Markdown)', 'system-prompt': 'Profil als Systemprompt', openai: 'Profil als Nachrichten (OpenAI)', 'logit-bias': 'Wortwahl als Logit-Bias',
+      markdown: 'Profil als Text (Markdown)', 'system-prompt': 'Profil als Systemprompt', messages: 'Profil als Nachrichten (OpenAI)', 'logit-bias': 'Wortwahl als Logit-Bias',
     },
     near: 'Schreibt am ähnlichsten wie',
     forget: 'Vergessen …',
@@ -408,7 +408,7 @@ const de: Strings = {
     kinds: {
       reviews: 'Texte', vectors: 'Vektoren', derived: 'daraus gemachte Texte und Profile', answers: 'Antworten des Modells',
       index: 'Eintrag im Index', profile_edits: 'Änderungen am Profil', edits: 'Änderungen am Profil', users: 'Name',
-      splits: 'Zurückhaltungen', split_rows: 'Zurückhaltungen', profile_versions: 'Versionen des Profils', items: 'Dinge, über die sonst niemand schrieb', messages: 'Nachrichten', layouts: 'Ort auf der Karte', map: 'Ort auf der Karte',
+      splits: 'Zurückhaltungen', split_rows: 'Zurückhaltungen', profile_versions: 'Versionen des Profils', items: 'Dinge, über die sonst niemand schrieb', contexts: 'Zitate in Texten anderer', item_names: 'Titel mit dem Namen', messages: 'Nachrichten', layouts: 'Ort auf der Karte', map: 'Ort auf der Karte',
     } as Record<string, string>,
     type: (user) => `Zur Bestätigung ${user} eintippen`,
     do: 'Endgültig vergessen',

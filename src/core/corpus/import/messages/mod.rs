@@ -351,6 +351,15 @@ impl MessageFormat {
         self.facts().is_chat
     }
 
+    /// Name of the built-in task that writes such texts.
+    pub(super) fn task(self) -> &'static str {
+        match self {
+            Self::Mastodon | Self::Markdown => "post",
+            Self::Goodreads | Self::Letterboxd | Self::GoogleReviews => "review",
+            _ => "reply",
+        }
+    }
+
     fn is_mail(self) -> bool {
         self.family() == "mail"
     }
