@@ -17,10 +17,10 @@ mod validation;
 
 pub use drp::extract_validated;
 pub use extract::{Compared, Difference, Peers, Representing, extract_difference};
-pub use measured::{MeasuredDifferences, SentenceVectors, measure};
+pub use measured::{FeatureUnit, MeasuredDifferences, SentenceVectors, measure};
 pub use profile::{Profile, summarize};
 pub use stages::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION, STAGES, SUMMARY};
-pub use statement::{Evidence, PeerQuote, Statement, StatementSource};
+pub use statement::{ComparedMeans, Evidence, PeerQuote, Statement, StatementSource};
 pub use validation::{HeldOutExample, ValidationSettings, gain, validate};
 
 use crate::{client, corpus, peers, task};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::measured::FeatureUnit;
 use crate::corpus::ReviewId;
 
 /// Origin of a statement.
@@ -38,6 +39,21 @@ pub struct PeerQuote {
     pub quote: String,
 }
 
+/// Means of a counted measure over the items that a user and others wrote about.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ComparedMeans {
+    /// Mean of the user's values.
+    pub own: f64,
+    /// Mean over items of the others' means.
+    pub others: f64,
+    /// Lower end of the 95 % interval of `own - others` (Student's t over items).
+    pub low: f64,
+    /// Upper end of that interval.
+    pub high: f64,
+    /// Unit of all of them. In [`FeatureUnit::Log`] they are logarithms.
+    pub unit: FeatureUnit,
+}
+
 /// One difference between a user and others who wrote about the same items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
@@ -54,6 +70,9 @@ pub struct Statement {
     /// the number of reviews; positive if the user has more of it. `None` if nothing was counted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub effect: Option<f64>,
+    /// The counted means; `None` if nothing was counted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub figures: Option<ComparedMeans>,
     /// Reviews of the user that it was made from.
     pub reviews: Vec<ReviewId>,
     /// Reviews of others that it was made from.

@@ -3,7 +3,7 @@
 use super::features::FeatureUnit;
 use super::paired_test::PairedDifference;
 use crate::corpus::ReviewId;
-use crate::difference::{Evidence, Result, Statement, StatementSource};
+use crate::difference::{ComparedMeans, Evidence, Result, Statement, StatementSource};
 use crate::task::{Figures, Measure, Task};
 
 /// A measured difference to report.
@@ -65,11 +65,19 @@ impl StatementWording<'_> {
             text,
             source: StatementSource::Measured,
             effect: Some(difference.effect),
+            figures: Some(means(&difference, unit)),
             reviews: self.reviews.clone(),
             against: self.against.clone(),
             evidence,
         }))
     }
+}
+
+/// The means of a comparison with the interval of their difference.
+fn means(difference: &PairedDifference, unit: FeatureUnit) -> ComparedMeans {
+    let &PairedDifference { own, others, margin, .. } = difference;
+    let (low, high) = (own - others - margin, own - others + margin);
+    ComparedMeans { own, others, low, high, unit }
 }
 
 /// Key of a statement: the name of the measure, with its phrase if it has one.

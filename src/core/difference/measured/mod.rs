@@ -27,12 +27,13 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 pub use aspects::SentenceVectors;
+pub use features::FeatureUnit;
 
 use analyzed_text::{AnalyzedText, RatedText};
 use aspects::Sentences;
 use distinctive_phrases::DistinctivePhrases;
 use evidence::Quoted;
-use features::{FeatureUnit, Needs};
+use features::Needs;
 use finding::{Finding, StatementWording};
 use lexicon::StyleLexicon;
 use paired_test::{PairedDifference, compare, compare_rates};

@@ -24,6 +24,8 @@ pub(super) struct PairedDifference {
     pub(super) own: f64,
     /// Mean over items of the others' means.
     pub(super) others: f64,
+    /// Half of the 95 % interval of `own - others`.
+    pub(super) margin: f64,
 }
 
 impl PairedDifference {
@@ -34,23 +36,26 @@ impl PairedDifference {
 }
 
 /// Compares like [`compare`], but by `ln(1 + value)`, so that a few texts with very high counts do
-/// not dominate. The means `own` and `others` are those of the values themselves.
+/// not dominate. The means `own` and `others` and the margin are those of the values themselves.
 pub(super) fn compare_rates(values: &[f64], groups: &[Range<usize>]) -> Option<PairedDifference> {
     let logarithms: Vec<f64> = values.iter().map(|value| value.ln_1p()).collect();
     let difference = compare(&logarithms, groups)?;
-    let (mut own, mut others, mut n) = (0.0, 0.0, 0.0);
+    let (mut own, mut others, mut squares, mut n) = (0.0, 0.0, 0.0, 0.0);
     for group in groups {
         let Some((first, rest)) = values.get(group.clone()).and_then(<[f64]>::split_first) else {
             continue;
         };
         let finite: Vec<f64> = rest.iter().copied().filter(|v| v.is_finite()).collect();
         if first.is_finite() && !finite.is_empty() {
+            let mean = finite.iter().sum::<f64>() / finite.len() as f64;
             own += first;
-            others += finite.iter().sum::<f64>() / finite.len() as f64;
+            others += mean;
+            squares += (first - mean).powi(2);
             n += 1.0;
         }
     }
-    Some(PairedDifference { own: own / n, others: others / n, ..difference })
+    let margin = margin(n, own - others, squares);
+    Some(PairedDifference { own: own / n, others: others / n, margin, ..difference })
 }
 
 /// Compares values of texts in groups about the same item: the first of each group is the user's,
@@ -69,6 +74,7 @@ pub(super) fn compare(values: &[f64], groups: &[Range<usize>]) -> Option<PairedD
     let mut ends: Vec<usize> = Vec::with_capacity(groups.len());
     let (mut sum, mut own, mut others, mut mean_difference) = (0.0, 0.0, 0.0, 0.0);
     let (mut squares, mut freedom, mut inverse) = (0.0, 0.0, 0.0);
+    let mut difference_squares = 0.0;
     for group in groups {
         let Some((first, rest)) = values.get(group.clone()).and_then(<[f64]>::split_first) else {
             continue;
@@ -92,6 +98,7 @@ pub(super) fn compare(values: &[f64], groups: &[Range<usize>]) -> Option<PairedD
         own += first;
         others += sum_others / n_others;
         mean_difference += first - sum_others / n_others;
+        difference_squares += (first - sum_others / n_others).powi(2);
         freedom += n_others;
         inverse += 1.0 / n_others;
     }
@@ -105,7 +112,28 @@ pub(super) fn compare(values: &[f64], groups: &[Range<usize>]) -> Option<PairedD
     let few = 1.0 - 3.0 / (4.0 * freedom - 1.0);
     let prior_reviews = (1.0 + inverse / n) / (PRIOR_DEVIATION * PRIOR_DEVIATION);
     let effect = few * (mean_difference / n) / deviation * n / (n + prior_reviews);
-    Some(PairedDifference { effect, p: two_sided(&items, sum), own: own / n, others: others / n })
+    let p = two_sided(&items, sum);
+    let margin = margin(n, mean_difference, difference_squares);
+    Some(PairedDifference { effect, p, own: own / n, others: others / n, margin })
+}
+
+/// Half of the 95 % interval of the mean of `n` values, at least [`MIN_ITEMS`], by Student's t.
+fn margin(n: f64, sum: f64, squares: f64) -> f64 {
+    let variance = ((squares - sum * sum / n) / (n - 1.0)).max(0.0);
+    student_quantile(n - 1.0) * (variance / n).sqrt()
+}
+
+/// The 97.5 % quantile of Student's t, to 1 % from 3 degrees of freedom on (Abramowitz and Stegun,
+/// "Handbook of mathematical functions", 26.7.5).
+fn student_quantile(freedom: f64) -> f64 {
+    let z: f64 = 1.959_964;
+    let terms = [
+        (z.powi(3) + z) / 4.0,
+        (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0,
+        (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0,
+    ];
+    let add = |sum: f64, term: &f64| (sum + term) / freedom;
+    z + terms.iter().rev().fold(0.0, add)
 }
 
 #[cfg(test)]
@@ -129,6 +157,28 @@ mod tests {
         assert!((difference.effect - expected).abs() < 1e-12);
         let fewer = compare(&values, &groups(4, 5)).unwrap();
         assert!(fewer.effect < difference.effect && fewer.p > difference.p);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_tables() {
+        for (freedom, expected) in [(3.0, 3.182), (5.0, 2.571), (10.0, 2.228), (30.0, 2.042)] {
+            let quantile = student_quantile(freedom);
+            assert!((quantile / expected - 1.0).abs() < 0.01, "{freedom}: {quantile}");
+        }
+    }
+
+    #[test]
+    fn the_interval_is_that_of_the_differences() {
+        // Differences of 1, 2, 3, 4 and 5 to one other text each: standard error sqrt(0.5).
+        let values: Vec<f64> = (1..=5).flat_map(|i| [10.0 + f64::from(i), 10.0]).collect();
+        let difference = compare(&values, &groups(5, 2)).unwrap();
+        assert!((difference.own - difference.others - 3.0).abs() < 1e-12);
+        assert!((difference.margin / (2.776 * 0.5_f64.sqrt()) - 1.0).abs() < 0.01);
+        let rates = compare_rates(&values, &groups(5, 2)).unwrap();
+        assert!((rates.margin - difference.margin).abs() < 1e-12);
+        // No spread, no margin.
+        let same: Vec<f64> = (0..5).flat_map(|_| [3.0, 1.0]).collect();
+        assert!(compare(&same, &groups(5, 2)).unwrap().margin.abs() < 1e-9);
     }
 
     #[test]

@@ -98,6 +98,10 @@ fn what_sets_a_user_apart_is_said_with_quotes() {
     assert_eq!(opening.evidence[0].other.as_ref().unwrap().quote, "The thing is quiet.");
     assert_eq!((runs.reviews.len(), runs.against.len()), (8, 32));
     assert!(runs.effect.unwrap() > 1.0);
+    let figures = runs.figures.unwrap();
+    assert!(figures.own > figures.others && figures.low > 0.0, "{figures:?}");
+    let apart = figures.own - figures.others;
+    assert!(figures.low <= apart && apart <= figures.high, "{figures:?}");
     assert!(
         measured.statements.iter().any(|s| s.key.starts_with("opening:wow")),
         "{:?}",

@@ -72,6 +72,7 @@ impl StatementSnapshot {
             text: self.text.clone(),
             source: self.source,
             effect: None,
+            figures: None,
             reviews: Vec::new(),
             against: Vec::new(),
             evidence: Vec::new(),

@@ -20,6 +20,7 @@ fn statement(key: &str, dimension: &str, text: &str) -> Statement {
         text: text.to_owned(),
         source: StatementSource::Measured,
         effect: Some(1.25),
+        figures: None,
         reviews: vec![ReviewId(3), ReviewId(5)],
         against: vec![ReviewId(4)],
         evidence: vec![Evidence {

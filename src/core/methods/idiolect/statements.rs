@@ -157,6 +157,7 @@ async fn extracted(context: &MethodContext<'_>, compared: &[Compared]) -> Result
             text,
             source: StatementSource::Told,
             effect: None,
+            figures: None,
             reviews: own.into_iter().collect(),
             against: against.to_vec(),
             evidence: Vec::new(),

@@ -212,6 +212,7 @@ export async function startMock(options = {}) {
       if (part === 'forget') return { user: id, would_remove: { reviews: own.length, vectors: own.length, derived: 14, split_rows: 0, profile_versions: (edits.get(id) ?? []).length, items: 0, index: 1 }, remains: [] };
       if (part === 'neighbours') return { user: id, neighbours: near(id, Number(q.get('k') ?? 10)) };
       if (part === 'export') return { user: id, reviews: own };
+      if (part === 'profile' && method === 'GET' && q.get('format')) return { format: q.get('format') };
       if (part === 'profile' && method === 'GET') return profile(id);
       if (part === 'profile') {
         const before = profile(id);
@@ -291,7 +292,7 @@ export async function startMock(options = {}) {
       const [a, b] = [all[seed % all.length], all[(seed + 1 + (seed % (all.length - 1))) % all.length]];
       const shared = reviewsOf(a).find((r) => reviewsOf(b).some((o) => o.item === r.item));
       const target = (user) => reviewsOf(user).find((r) => r.item === shared?.item) ?? reviewsOf(user)[0];
-      const known = (user) => reviewsOf(user).filter((r) => r !== target(user)).slice(0, 3).map((r) => ({ text: r.text, title: r.title }));
+      const known = (user) => reviewsOf(user).filter((r) => r !== target(user)).slice(0, 3).map((r) => r.text);
       const truth = seed % 2;
       const two = truth === 0 ? [target(a), target(b)] : [target(b), target(a)];
       return { id: Buffer.from(String(seed)).toString('base64url'), item: shared ? { item: shared.item, title: item(shared.item)?.title ?? '' } : null, texts: two.map((r) => ({ text: r.text })), people: [{ user: a, texts: known(a) }, { user: b, texts: known(b) }] };

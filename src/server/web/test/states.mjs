@@ -87,6 +87,18 @@ export async function checkStates(browser, findings, out) {
     await page.waitForSelector('tbody tr');
     findings.check('forget: gone from the people', (await page.getByRole('link', { name: 'mina', exact: true }).count()) === 0);
   });
+  await state('export', {}, '#/people/harold', async (page) => {
+    await page.waitForSelector('#apart');
+    await page.getByText('Export', { exact: true }).click();
+    await page.screenshot({ path: join(out, 'state-exporting.png') });
+    await checkAxe(page, findings, 'state-exporting');
+    for (const [what, file] of [['Everything held', 'harold.json'], ['as a system prompt', 'harold-system-prompt.txt']]) {
+      const button = page.getByRole('button', { name: what });
+      if (!(await button.isVisible())) await page.getByText('Export', { exact: true }).click();
+      const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
+      findings.check(`export: ${what}`, download.suggestedFilename() === file, download.suggestedFilename());
+    }
+  });
   await state('edits', {}, '#/people/harold', async (page) => {
     const row = page.locator('article').filter({ hasText: 'not verified' }).first();
     const text = await row.locator('h4').innerText();

@@ -6,12 +6,15 @@ mod writing;
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::analyzed_text::{AnalyzedText, Mark, RatedText};
 use crate::task::Measure;
 
 /// Unit of a feature, which determines how the mean of its values is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FeatureUnit {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeatureUnit {
     /// Shown as it is.
     Plain,
     /// Count in 100 words or in a text, compared by logarithms.

@@ -224,7 +224,7 @@ export interface Puzzle {
 
 export interface PuzzlePerson {
   user: string;
-  texts: { text: string; title?: string }[];
+  texts: string[];
 }
 
 export interface PuzzleAnswer {

@@ -75,17 +75,29 @@ function firstLanguage(): Language {
 
 export const app = new AppState();
 
+/** Ratings to choose from, the best first; none if texts have no ratings. */
+export function ratings(): number[] {
+  const { min, max } = app.about?.rating ?? { min: 0, max: 0 };
+  const steps = max - min;
+  return steps > 0 && steps <= 20 ? Array.from({ length: Math.floor(steps) + 1 }, (_, i) => max - i) : [];
+}
+
+/** The visitor's own kind of the page's language, e.g. British English. */
+function locale(): string {
+  return navigator.languages.find((one) => one.toLowerCase().startsWith(app.language)) ?? app.language;
+}
+
 /** Numbers and dates in the page's language. */
 export const say = {
   number(value: number, digits = 0): string {
-    return new Intl.NumberFormat(app.language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+    return new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
   },
   /** With two or three significant digits. */
   figure(value: number): string {
-    return new Intl.NumberFormat(app.language, { maximumSignificantDigits: Math.abs(value) >= 100 ? 3 : 2 }).format(value);
+    return new Intl.NumberFormat(locale(), { maximumSignificantDigits: Math.abs(value) >= 100 ? 3 : 2 }).format(value);
   },
   signed(value: number, digits = 2): string {
-    const text = new Intl.NumberFormat(app.language, {
+    const text = new Intl.NumberFormat(locale(), {
       minimumFractionDigits: digits,
       maximumFractionDigits: digits,
       signDisplay: 'exceptZero',
@@ -93,11 +105,11 @@ export const say = {
     return text.replace('-', '\u2212');
   },
   percent(share: number, digits = 0): string {
-    return new Intl.NumberFormat(app.language, { style: 'percent', maximumFractionDigits: digits }).format(share);
+    return new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: digits }).format(share);
   },
   /** A time in seconds since 1970. */
   date(seconds: number): string {
-    return new Intl.DateTimeFormat(app.language, { dateStyle: 'medium' }).format(seconds * 1000);
+    return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium' }).format(seconds * 1000);
   },
   year(seconds: number): string {
     return String(new Date(seconds * 1000).getUTCFullYear());
