@@ -269,7 +269,7 @@ fn a_reply_is_written_to_a_mail_that_is_not_in_the_store() {
     let said = write(&sandbox, &["--context", "new.eml", "--item", &thread]).fails_with(1);
     assert!(said.contains("--task reply"), "{said}");
     let said = write(&sandbox, &["--task", "reply"]).fails_with(2);
-    assert!(said.contains("--context") && said.contains("--about"), "{said}");
+    assert!(said.contains("--item"), "{said}");
     sandbox.write("empty.txt", "\n");
     let said = write(&sandbox, &["--task", "reply", "--context", "empty.txt"]).fails_with(1);
     assert!(said.contains("no text to answer"), "{said}");

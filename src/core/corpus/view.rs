@@ -151,3 +151,50 @@ impl<'a> View<'a> {
         Ok(texts.iter().any(|text| context.text.contains(text)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::corpus::{KeptReviews, Review, SourceContext, SourceReview};
+
+    #[test]
+    fn no_answer_shows_a_hidden_text() {
+        let store = Store::in_memory().unwrap();
+        let row = |id: &str, user: &str, text: &str, answers: Option<&str>, quoted: &str| {
+            let (user, item, text) = (user.to_owned(), "x".to_owned(), text.to_owned());
+            let review = Review { user, item, rating: None, title: String::new(), text, time: 1 };
+            let context = SourceContext {
+                id: answers.map(str::to_owned),
+                text: quoted.to_owned(),
+                user: None,
+            };
+            SourceReview { id: Some(id.to_owned()), review, context }
+        };
+        let rows = [
+            row("1", "ann", "Is the kettle hot?", None, ""),
+            row("2", "bob", "Yes.", Some("1"), ""),
+            row("3", "cyd", "No.", None, "she asks: Is the kettle hot?"),
+            row("4", "dan", "Tea.", None, "Tea or coffee?"),
+        ];
+        store.put_source_reviews(&rows, KeptReviews::All).unwrap();
+        let contexts = |view: &View<'_>| -> Vec<Option<String>> {
+            let visible = view.reviews_of("x").unwrap().into_iter();
+            visible.map(|stored| stored.context.map(|context| context.text)).collect()
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let all = View::all(&store);
+        let hot = "Is the kettle hot?";
+        let expected =
+            [None, some(hot), some("she asks: Is the kettle hot?"), some("Tea or coffee?")];
+        assert_eq!(contexts(&all), expected);
+        let anns = store.history("ann").unwrap()[0].id;
+        let without = all.clone().without(anns);
+        assert_eq!(contexts(&without), [None, None, some("Tea or coffee?")]);
+        // A view that hides more searches these texts, too.
+        let dans = store.history("dan").unwrap()[0].id;
+        assert_eq!(contexts(&without.without(dans)), [None, None]);
+        assert_eq!(contexts(&View::all(&store).without(dans)), expected[..3]);
+    }
+}

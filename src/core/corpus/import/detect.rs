@@ -28,15 +28,13 @@ fn format_of(head: &str, extension: &str) -> Option<ImportFormat> {
     let has_field =
         |name: &str| head.contains(&format!("\"{name}\"")) || head.contains(&format!("'{name}'"));
     if head.starts_with('{') || head.starts_with('[') {
-        return match () {
-            () if has_field("reviewerID") && has_field("reviewText") => {
-                Some(ImportFormat::Amazon2014)
-            }
-            () if has_field("user_id") && has_field("parent_asin") => {
-                Some(ImportFormat::Amazon2023)
-            }
-            () => table(),
-        };
+        if has_field("reviewerID") && has_field("reviewText") {
+            return Some(ImportFormat::Amazon2014);
+        }
+        if has_field("user_id") && has_field("parent_asin") {
+            return Some(ImportFormat::Amazon2023);
+        }
+        return table();
     }
     let header = head.lines().next().unwrap_or_default();
     let has_columns = header.contains(DELIMITERS) && !header.contains('\0');

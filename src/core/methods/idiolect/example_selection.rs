@@ -3,7 +3,7 @@
 use super::{Form, Texts};
 use crate::corpus::Target;
 use crate::difference::Profile;
-use crate::methods::retrieval::{most_recent, most_relevant};
+use crate::methods::retrieval::{most_recent, most_relevant, of_kind};
 use crate::methods::{MethodContext, PastReview, summaries};
 use crate::task::{Block, Draft, Part};
 
@@ -38,7 +38,7 @@ impl ExampleSelection {
         let n = if self.half { n.div_ceil(2) } else { n };
         let mut past = match self.relevant {
             true => most_relevant(context.task, target, history, n),
-            false => most_recent(history, n),
+            false => most_recent(&of_kind(context.task, target, history, n), n),
         };
         let last_counts_most = context.options.idiolect.form != Form::Flat;
         if last_counts_most != self.reversed {

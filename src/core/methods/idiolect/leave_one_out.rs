@@ -25,6 +25,11 @@ pub(super) fn without(history: &[PastReview], own: &PastReview) -> (Target, Vec<
         .iter()
         .filter(|(past, about)| past.id != review.id && (about.id != item.id || !is_later(past)))
         .cloned()
+        .map(|(mut past, about)| {
+            // An own text that answers it would show it.
+            past.context = past.context.filter(|context| context.review != Some(review.id));
+            (past, about)
+        })
         .collect();
     (review.as_target(item.clone()), rest)
 }

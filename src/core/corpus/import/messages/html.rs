@@ -26,12 +26,19 @@ pub(super) fn text_of(html: &str) -> String {
     let mut writer = TextWriter::default();
     let mut hidden: Option<String> = None;
     let mut rest = html;
+    // Length of `rest` from the next `>` on, so that many `<` without an end are not searched again.
+    let mut from_end = rest.find('>').map(|at| rest.len() - at);
     while let Some(at) = rest.find('<') {
         let (text, from) = rest.split_at(at);
         if hidden.is_none() {
             writer.text(text);
         }
-        let Some((tag, length)) = tag_of(from) else {
+        if from_end.is_some_and(|length| length > from.len()) {
+            from_end = from.find('>').map(|at| from.len() - at);
+        }
+        let ends = from_end.is_some_and(|length| from.len() - length < MAX_TAG_BYTES);
+        let may_be_tag = ends || from.starts_with("<!--");
+        let Some((tag, length)) = may_be_tag.then(|| tag_of(from)).flatten() else {
             if hidden.is_none() {
                 writer.text("<");
             }
@@ -233,6 +240,14 @@ mod tests {
         assert_eq!(text_of("<script>x < y</script>z"), "z");
         assert_eq!(text_of("<pre>a\n  b</pre>"), "a\n  b");
         assert_eq!(text_of("&#8217;&unknown;&"), "\u{2019}&unknown;&");
+    }
+
+    #[test]
+    fn many_tags_without_an_end_are_read_in_one_pass() {
+        let open = "<a \"".repeat(500_000);
+        assert_eq!(text_of(&open), open);
+        let closed = format!("{open}>x");
+        assert!(text_of(&closed).ends_with('x'));
     }
 
     proptest! {

@@ -244,7 +244,6 @@ fn reason_to_leave(
     let is_automatic = header("Auto-Submitted").is_some_and(|value| !value.starts_with("no"))
         || header("X-Autoreply").is_some()
         || header("X-Autorespond").is_some()
-        || header("X-Auto-Response-Suppress").is_some_and(|_| is_report)
         || precedence == "auto_reply"
         || precedence == "junk";
     if is_no_person || is_report || is_automatic {

@@ -45,11 +45,11 @@ impl People {
     pub(in crate::corpus::import) fn new(names: &PersonNames) -> Self {
         let mut told = HashMap::new();
         for (user, alias) in &names.aliases {
-            told.insert(key(alias), user.clone());
+            told.insert(key(&in_order(alias)), user.clone());
         }
         if let Some(user) = names.me.first() {
             for name in names.me.iter().map(String::as_str).chain([OWNER_UNNAMED]) {
-                told.insert(key(name), user.clone());
+                told.insert(key(&in_order(name)), user.clone());
             }
         }
         let (of_address, of_name) = (HashMap::new(), HashMap::new());
@@ -59,8 +59,8 @@ impl People {
 
     /// Returns the user who is the author; `None` if the author has neither a name nor an address.
     ///
-    /// In this order: the user whom the user of the program named for the address or the name; the user of
-    /// an earlier message with the address; with a full name, that of an earlier message with the name. A
+    /// In this order: the user whom the user of the program named for the address or the name (beside a mail
+    /// address only a full name counts, since many people are called Ann); the user of an earlier message with the address; with a full name, that of an earlier message with the name. A
     /// new user is named by a mail address, else by the name, else by what the export has.
     pub(in crate::corpus::import) fn user(&mut self, author: &MessageAuthor) -> Option<String> {
         let some = |text: &Option<String>| {
@@ -71,8 +71,9 @@ impl People {
             true => address.to_lowercase(),
             false => address,
         });
-        let told =
-            [&address, &name].into_iter().flatten().find_map(|text| self.told.get(&key(text)));
+        let has_mail = address.as_deref().is_some_and(is_mail_address);
+        let telling = name.as_ref().filter(|name| !has_mail || is_full_name(name));
+        let told = address.iter().chain(telling).find_map(|text| self.told.get(&key(text)));
         let user = match told {
             Some(user) => user.clone(),
             None => self.found(address.as_deref(), name.as_deref())?,
@@ -191,6 +192,7 @@ mod tests {
         assert_eq!(user("", "bo@example.org"), "bo");
         assert_eq!(user("", "+44 1"), "bo");
         assert_eq!(user("me", ""), "me");
+        assert_eq!(user("Ann", "another.ann@example.org"), "another.ann@example.org");
     }
 
     #[test]

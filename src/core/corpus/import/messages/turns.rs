@@ -43,8 +43,6 @@ struct OpenChat {
     turn: ExportMessage,
     /// Time of the last message of the turn.
     last: Option<i64>,
-    /// Number of messages of the turn.
-    n: usize,
     /// The turn before, by another person, if it is in the conversation.
     before: Option<String>,
 }
@@ -83,7 +81,6 @@ impl Turns {
             chat.turn.text.push('\n');
             chat.turn.text.push_str(&message.text);
             chat.last = message.time.or(chat.last);
-            chat.n += 1;
             if let (Some(id), Some(first)) = (message.id, &chat.turn.id) {
                 self.remember(id, first.clone());
             }
@@ -131,7 +128,7 @@ impl Turns {
             });
             conversation.id = format!("{} from {started}", conversation.id);
         }
-        OpenChat { started, turn, last, n: 1, before }
+        OpenChat { started, turn, last, before }
     }
 
     fn remember(&mut self, id: String, first: String) {
