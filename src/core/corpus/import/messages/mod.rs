@@ -117,6 +117,7 @@ pub(super) struct ExportMessage {
 }
 
 /// One thing found in an export.
+#[allow(clippy::large_enum_variant)] // There is one at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Found {
     /// A message.
