@@ -93,8 +93,8 @@ pub(crate) struct Globals {
         value_parser = values::threads
     )]
     pub(crate) threads: usize,
-    /// Instruction set of the CPU kernels: auto (the widest that this machine has), avx512vnni,
-    /// avxvnni, avx2, neon or plain; change it to compare or debug kernels
+    /// Instruction set of the CPU kernels: auto (the widest that this machine has), amx,
+    /// avx512vnni, avxvnni, avx2, neon or plain; change it to compare or debug kernels
     #[arg(
         long,
         alias = "tier",

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use idiolect::corpus::{Store, StoredReview, Target, View};
-use idiolect::difference::{Evidence, MeasuredDifferences, Statement};
+use idiolect::difference::{MeasuredDifferences, Statement};
 use idiolect::encoder::Encoder;
 use idiolect::lm::{Finish, Lm};
 use idiolect::methods::{Generated, Method, MethodInputs, MethodOptions, measured_differences};
@@ -17,15 +17,13 @@ use super::block_on::block_on;
 use super::context::{Context, DEFAULT_STORE};
 use super::stream::streamed;
 use super::wrap::{self, Wrapped};
-use super::{output, profile, sample, values};
+use super::{measured, output, profile, sample, values};
 
 /// Store of the demo, so that trying the program does not touch the store of the user.
 const DEMO_STORE: &str = "idiolect-demo.sqlite";
 /// Default of `--user`: a person whose habits are easy to see. Nothing else was chosen or tuned for
 /// this person.
 const USER: &str = "angus";
-/// Maximum number of measured statements shown.
-const STATEMENTS: usize = 5;
 /// Maximum number of tokens per text, about the length of the longest sample text.
 const TEXT_TOKENS: usize = 240;
 
@@ -189,53 +187,9 @@ impl DemoPrinter<'_> {
     }
 
     fn measured(&self, user: &str, measured: &MeasuredDifferences) -> anyhow::Result<()> {
-        let MeasuredDifferences { statements, n_reviews, n_others, n_measures, .. } = measured;
-        let compared = format!(
-            "{n_reviews} of {user}'s reviews were compared with {n_others} reviews of the same items by \
-             others; {n_measures} habits were counted"
-        );
-        let heading = "WHAT SETS THEM APART, counted without the language model";
-        if statements.is_empty() {
-            let found = format!("{compared}, and none differs by more than chance explains.");
-            return self.heading(heading, &found);
-        }
-        let explanation = format!(
-            "{compared}, and {} differ by more than chance explains. The clearest, each with {user}'s \
-             words and somebody else's on the same item:",
-            statements.len()
-        );
-        self.heading(heading, &explanation)?;
-        let mut quoted: Vec<&str> = Vec::new();
-        for statement in statements.iter().take(STATEMENTS) {
-            self.text(&wrap::hanging(&statement.text, "  - "))?;
-            // A sentence may show several habits; prefer a quote that was not shown yet.
-            let fresh = statement.evidence.iter().find(|e| !quoted.contains(&e.quote.as_str()));
-            if let Some(evidence) = fresh.or(statement.evidence.first()) {
-                quoted.push(&evidence.quote);
-                self.quotes(user, evidence)?;
-            }
-        }
+        self.text("WHAT SETS THEM APART, counted without the language model")?;
+        self.text(measured::in_words(self.store, user, "reviews", measured)?.trim_end())?;
         self.text("")
-    }
-
-    /// Prints the quote of the user, and below it the quote of another person, if there is one.
-    fn quotes(&self, user: &str, evidence: &Evidence) -> anyhow::Result<()> {
-        let other = match &evidence.other {
-            Some(other) => self.store.reviews(&[other.review])?.pop().zip(Some(other)),
-            None => None,
-        };
-        let name = other.as_ref().map_or("", |(found, _)| &found.review.user);
-        let width = wrap::columns(name).max(wrap::columns(user));
-        let quote = |name: &str, quote: &str| {
-            let quote = quote.split_whitespace().collect::<Vec<_>>().join(" ");
-            let name = wrap::padded(name, width);
-            wrap::hanging(&format!("\"{quote}\""), &format!("      {name}  "))
-        };
-        self.text(&quote(user, &evidence.quote))?;
-        match &other {
-            Some((_, other)) => self.text(&quote(name, &other.quote)),
-            None => Ok(()),
-        }
     }
 
     fn representatives(

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use idiolect::corpus::{ForgetScope, Forgotten, ReviewId};
-use idiolect::peers::index_folder;
+use idiolect::corpus::{ForgetScope, Forgotten, NOT_REACHED, ReviewId};
+use idiolect::peers::{index_folder, remove_index};
 
 use super::context::Context;
 use super::output;
@@ -65,16 +65,6 @@ struct ForgetJson<'a> {
     not_reached: &'a [&'a str],
 }
 
-/// Places that may hold texts of the user and that the command does not reach.
-const NOT_REACHED: [&str; 6] = [
-    "copies and backups of the store",
-    "reports and figures written elsewhere (--html, --csv, --json)",
-    "recorded requests (--record-requests), unless named with --also",
-    "profiles exported or edited outside the store",
-    "the files that were imported",
-    "blocks that the file system or the disk keeps after they were overwritten",
-];
-
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let store = context.store()?;
     let Some(user) = args.user.as_deref() else {
@@ -92,15 +82,12 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
             bail!("--also {}: there is no such file; nothing was deleted", path.display());
         }
     }
-    let index = index_folder(store.path());
     let mut forgotten = store.would_forget(user, &scope)?;
-    let index_removed = index.is_dir();
+    let index_removed = index_folder(store.path()).is_dir();
     if !args.dry_run {
         confirm(user, &args, &forgotten)?;
         // First, since after an interruption the user may be gone, and a rerun would not get here.
-        if index_removed {
-            remove_folder(&index)?;
-        }
+        remove_index(&store)?;
         args.also.iter().try_for_each(|path| remove_file(path))?;
         forgotten = store.forget(user, &scope)?;
     }
@@ -160,7 +147,7 @@ fn print_summary(done: &ForgetJson<'_>) -> anyhow::Result<()> {
     for (n, what) in [
         (reviews, "texts"),
         (vectors, "vectors"),
-        (derived, "stored answers, scores and profiles"),
+        (derived, "stored answers, scores, profiles and reports"),
         (profile_versions, "versions of the profile"),
         (split_rows, "rows of splits; a split that lost texts must be made again"),
         (items, "items that nobody else wrote about"),
@@ -187,18 +174,6 @@ fn print_summary(done: &ForgetJson<'_>) -> anyhow::Result<()> {
         ))?;
     }
     done.not_reached.iter().try_for_each(|place| output::line(&format!("  {place}")))
-}
-
-/// Overwrites and deletes the files of a folder, then the folder.
-fn remove_folder(folder: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
-        let path = entry.with_context(|| format!("list {}", folder.display()))?.path();
-        match path.is_dir() && !path.is_symlink() {
-            true => remove_folder(&path)?,
-            false => remove_file(&path)?,
-        }
-    }
-    fs::remove_dir(folder).with_context(|| format!("remove {}", folder.display()))
 }
 
 /// Overwrites a file with zeros and deletes it. Of a link only the link is deleted.

@@ -1,6 +1,6 @@
 //! `idiolect import`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use anyhow::{Context as _, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -89,7 +89,7 @@ Examples:
 
 /// Value of `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FormatName {
+pub(super) enum FormatName {
     Amazon2014,
     Amazon2023,
     Table,
@@ -103,7 +103,8 @@ const OF_ROWS: [(&str, FormatName); 3] = [
     ("table", FormatName::Table),
 ];
 
-fn format_parser() -> impl TypedValueParser<Value = FormatName> {
+/// Parser of the name of a format.
+pub(super) fn format_parser() -> impl TypedValueParser<Value = FormatName> {
     let of_messages = MessageFormat::ALL.iter().map(|format| format.name());
     let names = OF_ROWS.iter().map(|(name, _)| *name).chain(of_messages);
     PossibleValuesParser::new(names).try_map(|name| {
@@ -149,10 +150,48 @@ struct ImportJson<'a> {
     merged: &'a [MergedPerson],
 }
 
+impl Args {
+    /// The arguments of an import of one's own texts. Names of oneself count for messages only.
+    pub(super) fn of_export(path: &OsStr, format: Option<FormatName>, me: &[String]) -> Self {
+        Self {
+            path: Some(path.to_owned()),
+            format,
+            reviews: None,
+            items: None,
+            map: None,
+            keep: None,
+            encoding: FileEncoding::default(),
+            delimiter: Delimiter::default(),
+            me: me.to_vec(),
+            alias: Vec::new(),
+            by_address: false,
+            strict: false,
+        }
+    }
+}
+
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let Imported { report, counts, .. } = import(args, context)?;
+    match context.globals.json {
+        true => output::json(&json_of(&report, &counts)),
+        false => Ok(()),
+    }
+}
+
+/// What was imported.
+pub(super) struct Imported {
+    /// Name of the built-in task that writes such texts.
+    pub(super) task: &'static str,
+    report: ImportReport,
+    counts: Counts,
+}
+
+/// Imports, and prints what was read unless `--json` is given.
+pub(super) fn import(args: Args, context: &Context) -> anyhow::Result<Imported> {
     let source = |name: &Option<OsString>| name.as_ref().map(ImportSource::of);
     let (reviews, items) = (source(&args.path).or(source(&args.reviews)), source(&args.items));
     let format = format(&args, reviews.as_ref().or(items.as_ref()))?;
+    let task = format.task();
     let names_people = !args.me.is_empty() || !args.alias.is_empty() || args.by_address;
     if names_people && !matches!(format, ImportFormat::Messages(_)) {
         bail!("--me, --alias and --by-address are for formats of messages; a table has its users");
@@ -176,13 +215,11 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let (report, counts) = import.run(&store, context)?;
     note_losses(&report);
     note_mismatch(&report, &store)?;
-    if context.globals.json {
-        output::json(&json_of(&report, &counts))?;
-    } else {
+    if !context.globals.json {
         print_summary(&report, &counts, &store)?;
     }
     match &report.unread_files[..] {
-        [] => Ok(()),
+        [] => Ok(Imported { task, report, counts }),
         files => bail!("no row could be read of {}", files.join(" and of ")),
     }
 }

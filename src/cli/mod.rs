@@ -15,6 +15,7 @@ mod help;
 mod import;
 mod index;
 mod lm;
+mod measured;
 mod memory;
 mod metrics;
 mod models;
@@ -26,6 +27,8 @@ mod sample;
 mod serve;
 mod settings;
 mod split;
+#[cfg(feature = "serve")]
+mod start;
 mod stream;
 mod users;
 mod values;
@@ -53,7 +56,8 @@ const AFTER_HELP: &str = "\
 First steps:
   idiolect models fetch qwen2.5-coder-1.5b-instruct all-minilm-l6-v2
   idiolect demo                         the whole flow, on a sample corpus
-  idiolect import --help                read your own texts; then `index`, `users` and `write`
+  idiolect start mail.mbox --me ADDRESS  your own texts: what sets you apart, and the page
+  idiolect import --help                the same step by step: then `index`, `users` and `write`
 
 Data goes to stdout, progress and messages to stderr. Exit codes: 0 success, 1 failure, 2 wrong
 command line, 130 stopped by Ctrl-C (finished work is kept).";
@@ -63,6 +67,9 @@ command line, 130 stopped by Ctrl-C (finished work is kept).";
 enum Command {
     #[command(about = "Show the whole flow on a sample corpus")]
     Demo(demo::Args),
+    #[cfg(feature = "serve")]
+    #[command(about = "Read your own texts, show what sets you apart, and open the page")]
+    Start(start::Args),
     #[command(about = "List, download, verify and locate models")]
     Models(models::Args),
     #[command(about = "Read reviews and items from files into the store")]
@@ -118,6 +125,8 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Demo(args) => demo::run(args, &context),
+        #[cfg(feature = "serve")]
+        Command::Start(args) => start::run(args, &context),
         Command::Models(args) => models::run(args, &context),
         Command::Import(args) => import::run(args, &context),
         Command::Split(args) => split::run(args, &context),

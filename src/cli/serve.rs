@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::FromArgMatches as _;
+use idiolect::encoder::Encoder;
+use idiolect::lm::Lm;
 use idiolect::methods::Method;
 use idiolect::progress::Progress as _;
 use idiolect::server::{ApiKeys, PersonalSettings, ServedModels, Server, ServerOptions};
@@ -19,6 +22,8 @@ use super::{output, values};
         --lm) is the language model alone. NAME+METHOD, e.g. NAME+idiolect, writes as a user of the \
         store: the request names the user in `user`, or in the model, NAME+idiolect@marta. The text \
         is that of `idiolect write` with the same seed.\n\n\
+        A browser shows the page at http://127.0.0.1:8080/: the people and what sets them apart, \
+        texts as they are written and why, methods side by side.\n\n\
         Only programs of this machine reach the server, unless --host says otherwise; then clients \
         need a key (--api-key-file). Texts are not logged. Ctrl-C stops it after running answers \
         have ended.",
@@ -72,41 +77,69 @@ Examples:
   curl http://127.0.0.1:8080/v1/chat/completions -d '{\"model\": \"NAME+idiolect\", \"user\": \"marta\",
     \"messages\": [{\"role\": \"user\", \"content\": \"A kettle with a whistle\"}]}'";
 
+impl Args {
+    /// The arguments that a command line has, without the name of the command.
+    pub(super) fn of(arguments: &[&str]) -> anyhow::Result<Self> {
+        let command = <Self as clap::Args>::augment_args(clap::Command::new("serve"));
+        let matches = command.no_binary_name(true).try_get_matches_from(arguments)?;
+        Ok(Self::from_arg_matches(&matches)?)
+    }
+}
+
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    listen(&args, context, None, &|url| format!("{url}/"))
+}
+
+/// Serves until Ctrl-C, with models that are loaded already, if given. `page` gets the address of the
+/// server and returns that of the page to print.
+pub(super) fn listen(
+    args: &Args,
+    context: &Context,
+    loaded: Option<(Lm, Encoder)>,
+    page: &dyn Fn(&str) -> String,
+) -> anyhow::Result<()> {
     let keys = match &args.api_key_file {
         Some(path) => ApiKeys::read(path)?,
         None => ApiKeys::default(),
     };
-    let personal = personal(&args, context)?;
+    let personal = personal(args, context)?;
     let options = ServerOptions {
         keys,
-        allowed_hosts: args.allow_host,
-        cors_origins: args.cors_origin,
-        user_header: args.user_header,
+        allowed_hosts: args.allow_host.clone(),
+        cors_origins: args.cors_origin.clone(),
+        user_header: args.user_header.clone(),
         max_queue: args.max_queue,
         timeout: Duration::from_secs(args.timeout as u64),
         default_max_tokens: args.default_max_tokens,
     };
     // Listen first: an address in use is told before anything is loaded.
     let server = Server::bind(SocketAddr::new(args.host, args.port), options)?;
-    let lm = context.lm()?;
-    context.note_small_model(&lm);
-    let name = lm.name().to_owned();
-    let encoder = match args.no_encoder {
-        true => None,
-        false => match context.encoder() {
-            Ok(encoder) => Some(encoder),
-            Err(error) => {
-                output::note(&format!("no embeddings, no methods that compare users: {error}"));
-                None
-            }
-        },
+    let (lm, encoder) = match loaded {
+        Some((lm, encoder)) => (lm, Some(encoder)),
+        None => load(args, context)?,
     };
+    let name = lm.name().to_owned();
     let has_store = personal.is_some();
     server.serve(ServedModels { lm, encoder, personal });
-    announce(&server, &name, has_store, context)?;
+    announce(&server, &name, has_store, page, context)?;
     server.wait(|| context.stop_requested());
     Ok(())
+}
+
+/// Loads the language model, and the sentence encoder unless it is not wanted or not there.
+fn load(args: &Args, context: &Context) -> anyhow::Result<(Lm, Option<Encoder>)> {
+    let lm = context.lm()?;
+    context.note_small_model(&lm);
+    if args.no_encoder {
+        return Ok((lm, None));
+    }
+    match context.encoder() {
+        Ok(encoder) => Ok((lm, Some(encoder))),
+        Err(error) => {
+            output::note(&format!("no embeddings, no methods that compare users: {error}"));
+            Ok((lm, None))
+        }
+    }
 }
 
 /// The settings of personal models; `None`, with a note, if there is no store.
@@ -128,12 +161,18 @@ fn personal(args: &Args, context: &Context) -> anyhow::Result<Option<PersonalSet
 }
 
 /// Prints where the server listens: with `--json` as JSON on stdout.
-fn announce(server: &Server, name: &str, has_store: bool, context: &Context) -> anyhow::Result<()> {
+fn announce(
+    server: &Server,
+    name: &str,
+    has_store: bool,
+    page: &dyn Fn(&str) -> String,
+    context: &Context,
+) -> anyhow::Result<()> {
     let url = format!("http://{}", server.address());
     if context.globals.json {
         return output::json(
             &serde_json::json!({ "url": url, "model": name, "personal": has_store }),
         );
     }
-    output::line(&format!("listening on {url}/v1, model {name}"))
+    output::line(&format!("listening on {url}/v1, model {name}\nthe page: {}", page(&url)))
 }

@@ -219,11 +219,12 @@ async fn reasons(
 }
 
 /// Formats one token per line: log-probability added by the user's texts, log-probability added by
-/// steering, token.
+/// steering, token. A dash stands for what the method does not have.
 fn in_columns(why: &[TokenAttribution]) -> String {
     let mut out = String::from("\n  user  steer  token (nats)\n");
-    for TokenAttribution { piece, user, contrast } in why {
-        let _ = writeln!(out, "{user:+6.2} {contrast:+6.2}  {piece:?}");
+    let number = |x: Option<f32>| x.map_or("     -".to_owned(), |x| format!("{x:+6.2}"));
+    for TokenAttribution { text, user, steer, .. } in why {
+        let _ = writeln!(out, "{} {}  {text:?}", number(*user), number(*steer));
     }
     out
 }

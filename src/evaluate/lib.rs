@@ -52,6 +52,7 @@
 //! # }
 //! ```
 
+mod announce;
 #[cfg(test)]
 mod authorship_tests;
 mod cases;
@@ -79,6 +80,7 @@ mod swap;
 pub mod synthetic;
 mod wrong_users;
 
+pub use announce::announced;
 pub use cases::EvalContext;
 pub use error::Error;
 pub use judge::stages;

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
+use crate::guesses::Guesses;
 use crate::ids;
 use crate::metrics::Metrics;
 use crate::score_memo::ScoreMemo;
@@ -16,10 +17,13 @@ pub(crate) struct App {
     pub(crate) options: ServerOptions,
     pub(crate) metrics: Metrics,
     pub(crate) scores: ScoreMemo,
+    pub(crate) guesses: Guesses,
     /// Seconds since 1970 at which the server started.
     pub(crate) started: u64,
     /// Whether only programs of this machine reach the server, so that answers may help with names.
     pub(crate) on_loopback: bool,
+    /// Held by the request that lays out the users, so that no two do it at once.
+    pub(crate) map_turn: Mutex<()>,
     models: OnceLock<ServedModels>,
     queue: Arc<Semaphore>,
 }
@@ -36,8 +40,10 @@ impl App {
             options,
             metrics: Metrics::new(),
             scores: ScoreMemo::default(),
+            guesses: Guesses::new(),
             started: ids::now(),
             on_loopback: address.ip().is_loopback(),
+            map_turn: Mutex::new(()),
             models: OnceLock::new(),
             queue,
         }

@@ -157,11 +157,22 @@ impl ApiError {
         Self { code: Some("timeout"), retry_after: Some(10), ..error }
     }
 
+    /// 503: something outside of the server keeps it from answering.
+    pub(crate) fn unavailable(message: impl Into<String>, code: &'static str) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", message);
+        Self { code: Some(code), ..error }
+    }
+
     /// 500: a fault of the server. The cause is logged and not told.
     pub(crate) fn internal(what: &str, cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(what, %cause, "request failed");
         let message = format!("the server failed to {what}; its log has the cause");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", message)
+    }
+
+    /// Whether the request, and not the server, is at fault.
+    pub(crate) fn is_of_client(&self) -> bool {
+        self.status.is_client_error()
     }
 
     pub(crate) fn with_code(self, code: &'static str) -> Self {

@@ -23,11 +23,14 @@ pub(crate) enum BodyRoute {
     Tokenize,
     Detokenize,
     Write,
+    Score,
+    Compare,
+    Guess,
     Profile,
 }
 
 impl BodyRoute {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Chat,
         Self::Completions,
         Self::Responses,
@@ -35,6 +38,9 @@ impl BodyRoute {
         Self::Tokenize,
         Self::Detokenize,
         Self::Write,
+        Self::Score,
+        Self::Compare,
+        Self::Guess,
         Self::Profile,
     ];
 
@@ -48,6 +54,9 @@ impl BodyRoute {
             Self::Tokenize => "/tokenize",
             Self::Detokenize => "/detokenize",
             Self::Write => "/api/write",
+            Self::Score => "/api/score",
+            Self::Compare => "/api/compare",
+            Self::Guess => "/api/guess",
             Self::Profile => "/api/users/{id}/profile",
         }
     }

@@ -16,8 +16,9 @@ use crate::app::App;
 use crate::body::discard;
 use crate::error::ApiError;
 use crate::keys::Caller;
+use crate::page;
 
-/// The route that needs no key.
+/// The route that needs no key, besides the files of the page.
 pub(crate) const HEALTH: &str = "/health";
 
 /// Checks a request, passes it on, and adds the CORS and safety headers to its answer.
@@ -96,7 +97,9 @@ fn is_preflight(request: &Request) -> bool {
 
 /// The sender of the request by its key.
 fn caller(app: &App, request: &Request, origin: Option<&HeaderValue>) -> Result<Caller, ApiError> {
-    let is_open = request.uri().path() == HEALTH || (origin.is_some() && is_preflight(request));
+    let path = request.uri().path();
+    let is_open =
+        path == HEALTH || page::is_file(path) || (origin.is_some() && is_preflight(request));
     if app.options.keys.is_empty() || is_open {
         return Ok(Caller::default());
     }
@@ -114,7 +117,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 fn with_headers(mut response: Response, origin: Option<HeaderValue>) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let no_store = HeaderValue::from_static("no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(no_store);
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));

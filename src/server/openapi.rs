@@ -30,7 +30,7 @@ pub(crate) fn document() -> Value {
             "responses": answers(route.path()),
         });
         let mut operation = operation;
-        let parameters = parameters(route.path());
+        let parameters = path_parameters(route.path());
         if !parameters.is_empty() {
             operation["parameters"] = Value::Array(parameters);
         }
@@ -63,6 +63,9 @@ fn summary(route: BodyRoute) -> &'static str {
         BodyRoute::Tokenize => "token ids of a text or a conversation",
         BodyRoute::Detokenize => "text of token ids",
         BodyRoute::Write => "writes a text as a user, as server-sent events",
+        BodyRoute::Score => "log-probabilities of a text, as if a user wrote it",
+        BodyRoute::Compare => "writes texts side by side, as server-sent events",
+        BodyRoute::Guess => "answers a question of GET /api/guess",
         BodyRoute::Profile => "edits the profile of a user",
     }
 }
@@ -101,11 +104,17 @@ fn body_schema(route: BodyRoute) -> Value {
     })
 }
 
-fn parameters(path: &str) -> Vec<Value> {
+/// The variable parts of a path.
+fn path_parameters(path: &str) -> Vec<Value> {
     let parts = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let in_path = parts.map(|name| {
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
     });
+    in_path.collect()
+}
+
+/// The variable parts of a path and the parameters of its address, which routes without a body have.
+fn parameters(path: &str) -> Vec<Value> {
     let of_query = QUERIES.iter().filter(|query| query.path == path);
     let in_query = of_query.map(|query| {
         json!({
@@ -116,14 +125,15 @@ fn parameters(path: &str) -> Vec<Value> {
             "schema": { "type": query.kind },
         })
     });
-    in_path.chain(in_query).collect()
+    path_parameters(path).into_iter().chain(in_query).collect()
 }
 
 fn answers(path: &str) -> Value {
     let mut answers = Map::new();
     let content = match path {
         "/metrics" => json!({ "application/openmetrics-text": {} }),
-        "/api/write" => json!({ "text/event-stream": {} }),
+        "/api/write" | "/api/compare" => json!({ "text/event-stream": {} }),
+        "/api/evaluations/{id}/report" => json!({ "text/html": {} }),
         "/v1/chat/completions" | "/v1/completions" | "/v1/responses" => {
             json!({ "application/json": {}, "text/event-stream": {} })
         }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::http::HeaderMap;
 use idiolect_core::client::OnText;
 use idiolect_core::corpus::{Item, Store, Target, View};
-use idiolect_core::methods::{Generated, Method, MethodInputs, MethodOptions, TokenAttribution};
+use idiolect_core::methods::{
+    self, Generated, Method, MethodInputs, MethodOptions, PreparedPrompt, TokenAttribution,
+};
 use idiolect_engine::progress::{self, Progress};
 use serde_json::Value;
 
@@ -28,6 +30,10 @@ pub(crate) struct PersonalText {
     pub(crate) rating: Option<f32>,
     pub(crate) title: Option<String>,
     pub(crate) options: MethodOptions,
+    /// Factor of the strengths of steering; 1 leaves them as they are.
+    pub(crate) strength: f32,
+    /// Users and items whose texts the prompt must not hold, besides the user's own on the subject.
+    pub(crate) also_hidden: Vec<(String, String)>,
     /// Whether an error may suggest names of users and items.
     pub(crate) tells_names: bool,
 }
@@ -123,8 +129,18 @@ impl PersonalText {
         };
         let options = personal_options(fields, &settings(app)?.options);
         let (rating, title) = (own.rating, own.title);
-        Self { method, user, subject, rating, title, options, tells_names: false }
-            .allowed(app, sender.caller)
+        let text = Self {
+            method,
+            user,
+            subject,
+            rating,
+            title,
+            options,
+            strength: 1.0,
+            also_hidden: Vec::new(),
+            tells_names: false,
+        };
+        text.allowed(app, sender.caller)
     }
 
     /// The text, if the key may write as its user.
@@ -183,20 +199,15 @@ impl PersonalText {
         Ok(answer)
     }
 
-    /// Writes the text, and attributes its tokens if `why` asks for it.
+    /// Writes the text, and attributes its tokens if `why` asks for it. Dropping the future stops the
+    /// work.
     pub(crate) async fn write(
         self,
         app: &Arc<App>,
         on_text: OnText,
         why: bool,
     ) -> Result<PersonalResult, ApiError> {
-        let stop = Arc::new(StopFlag::default());
-        let guard = StopOnDrop(Arc::clone(&stop));
-        let app = Arc::clone(app);
-        let work = tokio::task::spawn_blocking(move || self.write_now(&app, &stop, on_text, why));
-        let written = work.await;
-        drop(guard);
-        written.unwrap_or_else(|error| Err(ApiError::internal("write the text", &error)))
+        on_thread(app, move |app, stop| self.write_now(app, stop, on_text, why)).await
     }
 
     fn write_now(
@@ -206,6 +217,45 @@ impl PersonalText {
         on_text: OnText,
         why: bool,
     ) -> Result<PersonalResult, ApiError> {
+        self.prepared(app, stop, async |prepared, inputs, options| {
+            let again = why.then(|| prepared.clone());
+            let generated = prepared.write(inputs, options, Some(on_text)).await?;
+            let why = match again {
+                Some(prepared) => {
+                    Some(prepared.attribute(inputs, options, generated.text.as_str()).await?)
+                }
+                None => None,
+            };
+            Ok(PersonalResult { generated, why })
+        })
+    }
+
+    /// Attributes the tokens of a given text on a thread of its own, as if it had been written.
+    /// Dropping the future stops the work.
+    pub(crate) async fn attribute(
+        self,
+        app: &Arc<App>,
+        given: String,
+    ) -> Result<Vec<TokenAttribution>, ApiError> {
+        on_thread(app, move |app, stop| {
+            self.prepared(app, stop, async |prepared, inputs, options| {
+                prepared.attribute(inputs, options, given.as_str()).await
+            })
+        })
+        .await
+    }
+
+    /// Prepares the prompt and passes it on with what it was made from.
+    pub(crate) fn prepared<T>(
+        &self,
+        app: &App,
+        stop: &StopFlag,
+        last: impl AsyncFnOnce(
+            PreparedPrompt,
+            &MethodInputs<'_>,
+            &MethodOptions,
+        ) -> Result<T, methods::Error>,
+    ) -> Result<T, ApiError> {
         let (models, personal) = (app.models()?, settings(app)?);
         let of_store = |error| ApiError::of_store(&error, self.tells_names);
         let store = Store::open_existing(&personal.store).map_err(of_store)?;
@@ -218,7 +268,10 @@ impl PersonalText {
                 categories: Vec::new(),
             },
         };
-        let view = View::all(&store).without_text(&self.user, &item.id).map_err(of_store)?;
+        let mut view = View::all(&store).without_text(&self.user, &item.id).map_err(of_store)?;
+        for (user, item) in &self.also_hidden {
+            view = view.without_text(user, item).map_err(of_store)?;
+        }
         let target = Target {
             user: self.user.clone(),
             item,
@@ -236,24 +289,28 @@ impl PersonalText {
             progress: stop,
             held_out: &[],
         };
-        let (method, options) = (self.method, &self.options);
         let work = async {
-            let generated = method.write(&inputs, &target, options, Some(on_text)).await?;
-            let why = match why {
-                true => {
-                    // Everything but the scores is in the store by now.
-                    let prepared = method.prepare(&inputs, &target, options).await?;
-                    Some(prepared.attribute(&inputs, options, generated.text.as_str()).await?)
-                }
-                false => None,
-            };
-            Ok(PersonalResult { generated, why })
+            let prepared = self.method.prepare(&inputs, &target, &self.options).await?;
+            last(prepared.with_strength(self.strength), &inputs, &self.options).await
         };
         match progress::block_on(stop, work) {
             Some(result) => result.map_err(|error| ApiError::of_method(&error, self.tells_names)),
             None => Err(ApiError::timeout()),
         }
     }
+}
+
+/// Runs work on a thread of its own. Dropping the future sets the work's flag.
+pub(crate) async fn on_thread<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce(&App, &StopFlag) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let stop = Arc::new(StopFlag::default());
+    let guard = StopOnDrop(Arc::clone(&stop));
+    let app = Arc::clone(app);
+    let done = tokio::task::spawn_blocking(move || work(&app, &stop)).await;
+    drop(guard);
+    done.unwrap_or_else(|error| Err(ApiError::internal("write the text", &error)))
 }
 
 /// The object `idiolect` of a request.

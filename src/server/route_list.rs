@@ -11,12 +11,20 @@ pub(crate) const PLAIN_ROUTES: &[PlainRoute] = &[
     ("get", "/v1/models/{id}", "one model"),
     ("get", "/v1/openapi.json", "this document"),
     ("get", "/tokenizer_info", "special tokens and size of the vocabulary"),
+    ("get", "/api/about", "version, models, store, task and methods"),
     ("get", "/api/users", "the users, those with the most texts first"),
     ("get", "/api/users/{id}", "one user with their texts, oldest first"),
+    ("delete", "/api/users/{id}", "deletes the user and everything derived from their texts"),
+    ("get", "/api/users/{id}/forget", "what would be deleted with the user"),
+    ("get", "/api/users/{id}/export", "everything that is held about the user, as a file"),
     ("get", "/api/users/{id}/profile", "statements of what sets the user apart"),
     ("get", "/api/users/{id}/neighbours", "the users who write most alike, nearest first"),
-    ("get", "/api/items", "ids of the items"),
+    ("get", "/api/items", "the items, those with the most texts first"),
     ("get", "/api/items/{id}", "one item with the texts on it, oldest first"),
+    ("get", "/api/map", "the users in the plane, or cells of them"),
+    ("get", "/api/evaluations", "reports of evaluations, and evaluations that run"),
+    ("get", "/api/evaluations/{id}/report", "one report, as HTML"),
+    ("get", "/api/guess", "two texts on one item and two people: who wrote which"),
     ("get", "/api/representatives", "the peers that a user is compared with on an item"),
 ];
 
@@ -42,9 +50,19 @@ const fn query(
 /// The parameters of addresses.
 pub(crate) const QUERIES: &[QueryParameter] = &[
     query("/api/users", "min_reviews", "integer", "minimum number of texts [default: 1]"),
+    query("/api/users", "query", "string", "part of the name, in any case"),
     query("/api/users", "limit", "integer", "maximum number of users [default: 1000]"),
+    query(
+        "/api/users/{id}/profile",
+        "format",
+        "string",
+        "json, markdown, system-prompt, messages or logit-bias [default: json]",
+    ),
     query("/api/users/{id}/neighbours", "k", "integer", "number of users, up to 100 [default: 10]"),
+    query("/api/items", "query", "string", "part of the id or the title, in any case"),
     query("/api/items", "limit", "integer", "maximum number of items [default: 1000]"),
+    query("/api/map", "cell", "integer", "cell whose users are told"),
+    query("/api/guess", "seed", "integer", "seed of the question [default: a random one]"),
     QueryParameter {
         is_required: true,
         ..query("/api/representatives", "user", "string", "the user")

@@ -17,7 +17,7 @@ use crate::fields::BodyRoute;
 use crate::guard::{HEALTH, guard};
 use crate::model_names::{describe, names};
 use crate::path_name::PathName;
-use crate::{api, chat, completions, embeddings, openapi, responses, tokens};
+use crate::{api, chat, completions, embeddings, openapi, page, responses, tokens};
 
 /// All routes behind the guard.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -35,6 +35,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(BodyRoute::Tokenize.path(), post(tokens::tokenize))
         .route(BodyRoute::Detokenize.path(), post(tokens::detokenize))
         .merge(api::routes())
+        .merge(page::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), count))

@@ -19,7 +19,7 @@ use crate::plain::PlainText;
 use crate::sse::{AnswerFormat, SseMessage};
 
 /// Time between comments that keep a silent stream open.
-const PING: Duration = Duration::from_secs(10);
+pub(crate) const PING: Duration = Duration::from_secs(10);
 
 /// One text to generate.
 pub(crate) enum TextWork {

@@ -46,6 +46,11 @@ impl ScoreMemo {
         cut.collect()
     }
 
+    /// Forgets all prompts.
+    pub(crate) fn clear(&self) {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Keeps the scores of a prompt, and forgets the oldest if they become too many.
     pub(crate) fn put(&self, ids: &[u32], n_top: usize, scores: &[TokenLogprob]) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,9 @@
 
 mod attacks;
 mod client;
+mod forget;
+mod own_routes;
+mod page;
 mod personal;
 mod plain;
 mod responses;
@@ -27,7 +30,7 @@ struct World {
     lm: Lm,
     server: Option<Server>,
     /// Holds the store until the end.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A model whose window has room for the prompts of methods; each byte is a token. Its scores do not
@@ -84,7 +87,12 @@ impl World {
         let encoder = Some(tiny_encoder());
         server.serve(ServedModels { lm: lm.clone(), encoder, personal });
         let client = Client::new(server.address());
-        Self { client, lm, server: Some(server), _folder: folder }
+        Self { client, lm, server: Some(server), folder }
+    }
+
+    /// File of the store.
+    fn store(&self) -> std::path::PathBuf {
+        self.folder.path().join("store.sqlite")
     }
 
     fn post(&self, path: &str, body: &Value) -> Answer {

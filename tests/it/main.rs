@@ -8,6 +8,7 @@ mod documents;
 mod arguments;
 mod bad_input;
 mod bench;
+mod chats;
 mod damaged_store;
 mod demo;
 mod encoder_int8;
@@ -35,6 +36,8 @@ mod recommend;
 mod serve;
 mod snapshots;
 mod split;
+#[cfg(feature = "serve")]
+mod start;
 mod switches;
 mod tokenizer;
 mod write;

@@ -242,3 +242,40 @@ fn mistakes_are_told() {
     assert!(error.contains("`minna`") && error.contains("`mina`"), "{error}");
     assert_eq!(json_of(&sandbox, &[])["version"], 0);
 }
+
+#[test]
+fn a_profile_is_exported_for_other_programs() {
+    let Some(sandbox) = sample() else { return };
+    let key = text(&statements(&json_of(&sandbox, &[]))[0], "key").to_owned();
+    profile(&sandbox, &["--pin", &key]).ok();
+    let pinned = json_of(&sandbox, &[]);
+    let pinned = statements(&pinned).iter().find(|s| s["key"] == key.as_str()).unwrap();
+    let stated = format!("- {}", text(pinned, "text"));
+
+    let prompt = profile(&sandbox, &["--export", "system-prompt", "--n", "2"]).ok().stdout;
+    assert!(prompt.contains(&stated), "{prompt}");
+    let store = idiolect::corpus::Store::open_existing(&sandbox.path("idiolect.sqlite")).unwrap();
+    let history = store.history(USER).unwrap();
+    let newest: Vec<&str> = history.iter().rev().take(2).map(|s| s.review.text.trim()).collect();
+    for own in &newest {
+        assert!(prompt.contains(own), "{prompt}");
+    }
+
+    let exported = profile(&sandbox, &["--export", "messages", "--n", "2"]).json();
+    let messages = exported["messages"].as_array().unwrap();
+    let roles: Vec<&str> = messages.iter().map(|message| text(message, "role")).collect();
+    assert_eq!(roles, ["system", "user", "assistant", "user", "assistant"]);
+    assert!(text(&messages[0], "content").contains(&stated));
+    assert_eq!(text(&messages[4], "content").trim(), newest[0]);
+
+    let exported = profile(&sandbox, &["--export", "logit-bias"]).json();
+    let bias = exported["logit_bias"].as_object().unwrap();
+    let size = exported["vocabulary"].as_u64().unwrap();
+    assert!((20..=1024).contains(&bias.len()), "{}", bias.len());
+    for (id, value) in bias {
+        assert!(id.parse::<u64>().unwrap() < size, "{id}");
+        assert!((0.0..=100.0).contains(&value.as_f64().unwrap()), "{id}: {value}");
+    }
+    let both = profile(&sandbox, &["--export", "messages", "--markdown"]);
+    assert_ne!(both.code, Some(0));
+}

@@ -6,16 +6,20 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use idiolect::client::Model;
+use idiolect::corpus::{EvaluationSummary, Key};
 use idiolect::difference::SentenceVectors;
 use idiolect::encoder::Encoder;
 use idiolect::evaluate::metrics::Meteor;
 use idiolect::evaluate::report::{
     EvalReport, Provenance, ReportInputs, build_report, to_csv, to_html,
 };
-use idiolect::evaluate::{EvalContext, MetricGroup, MetricSet, Shard, run as run_plan, statistics};
+use idiolect::evaluate::{
+    EvalContext, MetricGroup, MetricSet, Shard, announced, run as run_plan, statistics,
+};
 use idiolect::lm::Lm;
 use idiolect::methods::{Method, MethodOptions};
 
@@ -30,7 +34,8 @@ use super::{output, values};
     long_about = "Evaluate methods on held-out texts, with controls\n\n\
         The methods write or score the held-out texts of a split, which `idiolect split` makes. \
         Every answer and every score is stored as soon as it is computed: after an interruption, \
-        run the same command again; it continues and gives the same figures.",
+        run the same command again; it continues and gives the same figures. The store keeps the \
+        newest reports, which `idiolect serve` shows.",
     after_help = AFTER_HELP
 )]
 pub(crate) struct Args {
@@ -193,7 +198,9 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         held_out: &held_out,
     };
     let shard = args.shard.unwrap_or(Shard::WHOLE);
-    let results = block_on(context, run_plan(&eval, &plan, &args.methods, shard, context))??;
+    let results = announced(&store, &args.methods, context, |progress| {
+        block_on(context, run_plan(&eval, &plan, &args.methods, shard, progress))
+    })??;
     if !context.globals.quiet {
         for of_method in &results.methods {
             output::note(&format!("{}: {:.1} s", of_method.method.name(), of_method.seconds));
@@ -227,19 +234,35 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         encoder,
     };
     let report = build_report(&inputs, provenance)?;
-    write_files(args, &report)?;
+    let html = to_html(&report);
+    store.put_evaluation(&summary(&report, &html), &html, &held_out)?;
+    write_files(args, &report, &html)?;
     match context.globals.json {
         true => output::json(&report),
         false => table::print(&report),
     }
 }
 
-fn write_files(args: &RunArgs, report: &EvalReport) -> anyhow::Result<()> {
+/// Summary under which the store keeps the report; the same report has the same one but for its time.
+fn summary(report: &EvalReport, html: &str) -> EvaluationSummary {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let key = Key::of("evaluation").with("html", html).finish();
+    EvaluationSummary {
+        id: key.as_str().chars().take(16).collect(),
+        name: format!("Evaluation of {}", report.order.join(", ")),
+        time: time as i64,
+        methods: report.order.iter().map(|name| (*name).to_owned()).collect(),
+        users: report.users,
+        texts: report.texts,
+    }
+}
+
+fn write_files(args: &RunArgs, report: &EvalReport, html: &str) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
         write(path, &to_csv(report))?;
     }
     if let Some(path) = &args.html {
-        write(path, &to_html(report))?;
+        write(path, html)?;
     }
     Ok(())
 }

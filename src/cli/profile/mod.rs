@@ -3,6 +3,7 @@
 mod change;
 mod dpl;
 mod editor;
+mod export;
 mod statements;
 
 use anyhow::bail;
@@ -13,6 +14,7 @@ use idiolect::task::Task;
 use super::context::Context;
 use super::settings::{MethodArgs, VisibilityArgs};
 use super::values;
+use export::ExportFormat;
 
 pub(super) use dpl::in_words;
 
@@ -75,6 +77,12 @@ struct StatementArgs {
     /// Print the profile as Markdown; edit it anywhere and read it back with --apply
     #[arg(long, conflicts_with = "changing")]
     markdown: bool,
+    /// Print the profile for another program: system-prompt (a text), messages (JSON with the
+    /// messages that begin a conversation of OpenAI's API), or logit-bias (JSON with a `logit_bias`
+    /// of the user's choice of words, for servers of this model)
+    #[arg(long, value_name = "FORMAT", value_parser = values::named::<ExportFormat>(),
+          conflicts_with_all = ["changing", "markdown", "versions"])]
+    export: Option<ExportFormat>,
     /// Show version N of the profile; 0 is the profile without changes
     #[arg(long, value_name = "N", conflicts_with_all = ["changing", "versions"])]
     version: Option<u32>,
@@ -139,6 +147,7 @@ Examples:
   idiolect profile marta --drop sentence-length --add 'writing=never uses a semicolon'
   idiolect profile marta --versions
   idiolect profile marta --version 0 --markdown
+  idiolect profile marta --export system-prompt > marta.txt
   idiolect --lm qwen2.5-1.5b-instruct profile marta --method dpl --item kettle-02 --json";
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -167,6 +176,9 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let (model, peers) = (&lm, Some(&encoder as _));
     let material =
         MethodInputs { view, model, peers, task: &task, progress: context, held_out: &[] };
+    if args.statements.export == Some(ExportFormat::LogitBias) {
+        return export::print_bias(lm.name(), &material, &args.user, &options, context);
+    }
     match args.method {
         ProfileKind::Idiolect => statements::run(&args, &material, &options, context),
         ProfileKind::Dpl => dpl::show(&material, &args.user, target.as_ref(), &options, context),
@@ -175,7 +187,11 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 
 impl StatementArgs {
     fn is_asked(&self) -> bool {
-        self.markdown || self.version.is_some() || self.versions || self.changes.is_asked()
+        self.markdown
+            || self.export.is_some()
+            || self.version.is_some()
+            || self.versions
+            || self.changes.is_asked()
     }
 }
 

@@ -8,7 +8,7 @@ use idiolect::methods::{self, MethodInputs, MethodOptions};
 use idiolect::task::Task;
 use serde::Serialize;
 
-use super::{Args, change};
+use super::{Args, change, export};
 use crate::cli::block_on::block_on;
 use crate::cli::context::Context;
 use crate::cli::{output, wrap};
@@ -39,6 +39,9 @@ pub(super) fn run(
             format!("the profile of `{user}` has versions 0 to {}, not {n}", revisions.len())
         })?,
     };
+    if let Some(format) = args.statements.export {
+        return export::print(format, material, user, options, revisions, context);
+    }
     let made = methods::stated_profile(material, user, options, revisions);
     let profile = block_on(context, made)??;
     let changes = &args.statements.changes;

@@ -33,6 +33,8 @@ pub struct ScoreCall<'a> {
     /// Maximum number of completion tokens that the prompt leaves free; `None` takes the task's
     /// limit.
     pub max_tokens: Option<usize>,
+    /// Number of likeliest tokens told beside each counted token; 0 tells none.
+    pub top: usize,
 }
 
 /// Log-probability of a given text under a prompt.
@@ -45,6 +47,10 @@ pub struct Scored {
     pub log_probability: f64,
     /// Natural log-probability of each counted token given all tokens before it, `[n_tokens]`.
     pub logprobs: Vec<f32>,
+    /// The likeliest tokens at each counted token and their log-probabilities, likeliest first,
+    /// `[n_tokens][top]`; empty unless [`ScoreCall::top`] asks for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub top: Vec<Vec<(u32, f32)>>,
     /// Parts left out of the prompt.
     pub cut: Vec<Cut>,
     /// Whether the score was in the store.
@@ -52,9 +58,10 @@ pub struct Scored {
 }
 
 impl Scored {
-    fn of(logprobs: Vec<f32>, cut: Vec<Cut>, reused: bool) -> Self {
+    fn of(score: Option<StoredScore>, cut: Vec<Cut>, reused: bool) -> Self {
+        let (logprobs, top) = score.map(|score| (score.logprobs, score.top)).unwrap_or_default();
         let log_probability = logprobs.iter().map(|logprob| f64::from(*logprob)).sum();
-        Self { n_tokens: logprobs.len(), log_probability, logprobs, cut, reused }
+        Self { n_tokens: logprobs.len(), log_probability, logprobs, top, cut, reused }
     }
 
     /// Total number of bits of the counted tokens.
@@ -70,12 +77,15 @@ impl Scored {
     }
 }
 
-/// Stored form of a score. It holds no tokens, so the text cannot be read from it.
+/// Stored form of a score. It holds no tokens, so the text cannot be read from it, unless likeliest
+/// tokens were asked for.
 #[derive(Serialize, Deserialize)]
 struct StoredScore {
     prompt_tokens: usize,
     continuation_tokens: usize,
     logprobs: Vec<f32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    top: Vec<Vec<(u32, f32)>>,
 }
 
 impl CachedLm<'_> {
@@ -137,7 +147,7 @@ impl CachedLm<'_> {
                 prompts: fitted.prompts(),
                 combine: steerings.iter().map(|steering| combine(steering)).collect(),
                 continuation: text.whole.clone().into(),
-                top: None,
+                top: (text.top > 0).then_some(text.top),
                 reused: ReusedTokens::default(),
             };
             let scores = self.model.score(request).await?;
@@ -159,9 +169,9 @@ impl CachedLm<'_> {
                 true => self.count_reused(0, 0),
             }
         }
-        let scored = entries.into_iter().map(|ScoreEntry { cut, reused, score, .. }| {
-            Scored::of(score.map(|score| score.logprobs).unwrap_or_default(), cut, reused)
-        });
+        let scored = entries
+            .into_iter()
+            .map(|ScoreEntry { cut, reused, score, .. }| Scored::of(score, cut, reused));
         Ok(scored.collect())
     }
 }
@@ -225,6 +235,8 @@ struct Continuation<'t> {
     n_tokens: usize,
     /// Number of tokens that the prompt leaves free.
     room: usize,
+    /// Number of likeliest tokens beside each counted token.
+    top: usize,
 }
 
 impl<'t> Continuation<'t> {
@@ -240,7 +252,8 @@ impl<'t> Continuation<'t> {
         let n_opening = model.count_text(opening)?;
         let n_tokens = model.count_text(&whole)?;
         let room = call.max_tokens.unwrap_or_else(|| spec.max_tokens(model.context()));
-        Ok(Self { opening, n_opening, text, limit, whole, n_tokens, room: room.max(n_tokens) })
+        let (room, top) = (room.max(n_tokens), call.top);
+        Ok(Self { opening, n_opening, text, limit, whole, n_tokens, room, top })
     }
 
     /// Key of its score under a steering. Without steering the score is an ordinary one.
@@ -251,6 +264,11 @@ impl<'t> Continuation<'t> {
             .with("opening", self.opening)
             .with("text", self.text)
             .with("limit", self.limit.unwrap_or(usize::MAX).to_le_bytes());
+        // Absent if it is 0, so that keys of scores without likeliest tokens stay valid.
+        let key = match self.top {
+            0 => key,
+            top => key.with("top", top.to_le_bytes()),
+        };
         match *steering == Steering::default() {
             true => key.finish(),
             false => others.iter().fold(key.with("steering", steering.key()), with_prompt).finish(),
@@ -259,9 +277,16 @@ impl<'t> Continuation<'t> {
 
     /// The stored part of its score: the counted tokens, without the label's.
     fn stored(&self, prompt_tokens: usize, score: &Score) -> StoredScore {
+        let limit = self.limit.unwrap_or(usize::MAX);
         let counted = score.logprobs.iter().skip(self.n_opening);
-        let logprobs = counted.take(self.limit.unwrap_or(usize::MAX)).copied().collect();
-        StoredScore { prompt_tokens, continuation_tokens: self.n_tokens, logprobs }
+        let logprobs = counted.take(limit).copied().collect();
+        let top = score.details.iter().skip(self.n_opening).take(limit);
+        // JSON has no minus infinity: forbidden tokens are not told.
+        let possible = |top: &[(u32, f32)]| -> Vec<(u32, f32)> {
+            top.iter().copied().filter(|(_, logprob)| logprob.is_finite()).collect()
+        };
+        let top = top.map(|token| possible(&token.top)).collect();
+        StoredScore { prompt_tokens, continuation_tokens: self.n_tokens, logprobs, top }
     }
 }
 

@@ -215,8 +215,8 @@ impl Vocabulary for Scripted {
         Ok(text.split_whitespace().map(|word| u32::from(word != "the") * u32::MAX).collect())
     }
 
-    fn token_text(&self, id: u32) -> String {
-        if id == 0 { "the".to_owned() } else { String::new() }
+    fn token_bytes(&self, id: u32) -> Vec<u8> {
+        if id == 0 { b"the".to_vec() } else { Vec::new() }
     }
 
     fn token_counts(&self, text: &str) -> lm::Result<TokenCounts> {

@@ -38,6 +38,20 @@ impl Store {
         Ok(values)
     }
 
+    /// Deletes all derived values of a kind.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn drop_derived(&self, kind: &str) -> Result<()> {
+        if let Some(overlay) = self.overlay() {
+            overlay.with(|kept| kept.derived.retain(|(of, ..)| of != kind));
+            return Ok(());
+        }
+        self.write(|transaction| {
+            transaction.execute("DELETE FROM derived WHERE kind = ?1", [kind]).map(drop)
+        })
+    }
+
     /// Stores a derived value and the reviews it was computed from. The value is deleted when one
     /// of these reviews is deleted. If one of them no longer exists, nothing is stored, because the
     /// value is already out of date.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Error, Result, ReviewId, Store, StoredReview};
+use super::{Error, Result, ReviewId, Store, StoredReview, evaluations};
 
 /// Minimum number of characters of a title by which derived values are searched; shorter ones occur by
 /// chance.
@@ -13,6 +13,17 @@ const MIN_SEARCHED: usize = 8;
 
 /// Kind of the derived value that says that the file is still to be rewritten.
 const PENDING: &str = "scrub-pending";
+
+/// Places that may hold texts of a user and that [`Store::forget`] does not reach, because it does not
+/// know where they are.
+pub const NOT_REACHED: [&str; 6] = [
+    "copies and backups of the store",
+    "reports and figures written elsewhere (--html, --csv, --json)",
+    "recorded requests (--record-requests), unless named with --also",
+    "profiles exported or edited outside the store",
+    "the files that were imported",
+    "blocks that the file system or the disk keeps after they were overwritten",
+];
 
 /// The part of a user's data to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +46,8 @@ pub struct Forgotten {
     /// Vectors of these reviews.
     pub vectors: u64,
     /// Derived values (answers, scores, differences, profiles, strengths) made from these reviews or
-    /// naming the user, and those without sources, whose prompts could have held a title of the user's.
+    /// naming the user; all reports of evaluations; and those without sources, whose prompts could
+    /// have held a title of the user's.
     pub derived: u64,
     /// Rows of splits, i.e. of evaluations, that name these reviews.
     pub split_rows: u64,
@@ -193,7 +205,8 @@ impl Store {
         self.read(|connection| {
             let mut of_review = connection.prepare(
                 "SELECT DISTINCT derived.id, kind, key, value, made FROM derived_source
-                 JOIN derived ON derived.id = derived_source.derived WHERE review = ?1",
+                 JOIN derived ON derived.id = derived_source.derived
+                 WHERE review = ?1 AND kind != ?2",
             )?;
             let mut vectors_of = connection.prepare(
                 "SELECT stamp.name, hex(value) FROM vector JOIN stamp ON stamp.id = vector.stamp
@@ -205,7 +218,8 @@ impl Store {
             )?;
             let mut seen = std::collections::HashSet::new();
             for id in &ids {
-                let mut rows = of_review.query([id])?;
+                // A report has the texts of many users.
+                let mut rows = of_review.query(params![id, evaluations::REPORT])?;
                 while let Some(row) = rows.next()? {
                     if seen.insert(row.get::<_, i64>(0)?) {
                         let value: String = row.get(3)?;
@@ -393,8 +407,8 @@ fn empty_items_named(
 }
 
 /// Ids of the derived values to delete: those made from the reviews, those made from others' reviews whose
-/// context goes (`contexts`), those without sources, and those
-/// that contain the user's name as a word, or a title or text of the reviews.
+/// context goes (`contexts`), those without sources, reports of evaluations, which were made from
+/// everybody's, and those that contain the user's name as a word, or a title or text of the reviews.
 fn derived_of(
     connection: &Connection,
     user: &str,
@@ -415,10 +429,11 @@ fn derived_of(
         .collect();
     let name = in_json(user);
     let mut all = connection.prepare(
-        "SELECT id, value, NOT EXISTS (SELECT 1 FROM derived_source WHERE derived = derived.id)
+        "SELECT id, value, kind IN (?1, ?2)
+            OR NOT EXISTS (SELECT 1 FROM derived_source WHERE derived = derived.id)
          FROM derived",
     )?;
-    let mut rows = all.query([])?;
+    let mut rows = all.query([evaluations::SUMMARY, evaluations::REPORT])?;
     while let Some(row) = rows.next()? {
         let (value, is_free) = (row.get_ref(1)?.as_str()?, row.get::<_, bool>(2)?);
         let is_theirs =
@@ -451,7 +466,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::corpus::{KeptReviews, Key, Review, SourceContext, SourceReview};
+    use crate::corpus::{
+        EvaluationSummary, KeptReviews, Key, Review, SourceContext, SourceReview,
+    };
 
     fn review(user: &str, item: &str, text: &str) -> Review {
         let (user, item, text) = (user.to_owned(), item.to_owned(), text.to_owned());
@@ -483,6 +500,15 @@ mod tests {
         put("nothing", "4", &[]);
         put("names ann", "\"as ann writes\"", &ids[2..]);
         put("annex", "\"the annex\"", &ids[2..]);
+        let summary = EvaluationSummary {
+            id: "1f".to_owned(),
+            name: "Evaluation of rag".to_owned(),
+            time: 1,
+            methods: vec!["rag".to_owned()],
+            users: 2,
+            texts: 2,
+        };
+        store.put_evaluation(&summary, "<p>of &quot;ann&quot; and bob", &ids[2..]).unwrap();
         store.put_profile_edit("ann", 0, "{}").unwrap();
         store
     }
@@ -498,7 +524,7 @@ mod tests {
             user: true,
             reviews: 2,
             vectors: 2,
-            derived: 4,
+            derived: 6,
             split_rows: 0,
             profile_versions: 1,
             items: 1,
@@ -649,7 +675,9 @@ mod tests {
         let all = store.export_user("ann").unwrap();
         assert_eq!(all["reviews"].as_array().unwrap().len(), 2);
         assert_eq!(all["reviews"][0]["text"], "It sings.");
+        // A report of an evaluation is not part of it: it has the texts of others.
         assert_eq!(all["derived"].as_array().unwrap().len(), 2);
+        assert_eq!(store.export_user("bob").unwrap()["derived"].as_array().unwrap().len(), 5);
         assert_eq!(all["vectors"][0]["f32_little_endian_hex"], "0000803F");
         assert_eq!(all["profile_versions"][0]["version"], 1);
         assert!(matches!(store.export_user("cyd"), Err(Error::UnknownUser { .. })));

@@ -42,6 +42,17 @@ pub struct UserSummary {
     pub last: i64,
 }
 
+/// An item with the number of its reviews.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ItemSummary {
+    /// Identifier.
+    pub item: String,
+    /// Title; empty when the source has none.
+    pub title: String,
+    /// Number of reviews.
+    pub reviews: u64,
+}
+
 impl Store {
     /// Opens the store at `path`. Creates the file or migrates its schema if necessary.
     ///
@@ -190,6 +201,28 @@ impl Store {
     /// Returns all item ids, sorted by bytes.
     pub fn item_ids(&self) -> Result<Vec<String>> {
         self.list("SELECT name FROM item ORDER BY name", [], |row| row.get(0))
+    }
+
+    /// Returns all items with the numbers of their reviews, most reviews first; ties are sorted by the
+    /// bytes of their ids.
+    pub fn items(&self) -> Result<Vec<ItemSummary>> {
+        let sql = "SELECT item.name, item.title, count(review.id) AS n
+                   FROM item LEFT JOIN review ON review.item = item.id
+                   GROUP BY item.id ORDER BY n DESC, item.name";
+        self.list(sql, [], |row| {
+            let reviews = row.get::<_, i64>(2)? as u64;
+            Ok(ItemSummary { item: row.get(0)?, title: row.get(1)?, reviews })
+        })
+    }
+
+    /// Returns the least and the greatest rating of the first ten thousand reviews; `None` if none of
+    /// them has a rating.
+    pub fn rating_range(&self) -> Result<Option<(f32, f32)>> {
+        let sql = "SELECT min(rating), max(rating) FROM (SELECT rating FROM review LIMIT 10000)";
+        let ends = self.read(|connection| {
+            connection.query_row(sql, [], |row| Ok((row.get::<_, Option<f32>>(0)?, row.get(1)?)))
+        })?;
+        Ok(ends.0.zip(ends.1))
     }
 
     /// Returns the users with at least `at_least` reviews, most reviews first; ties are sorted by

@@ -179,6 +179,7 @@ async fn scores(
                 text: &stored.review.text,
                 limit: Some(settings.tokens),
                 max_tokens: settings.max_tokens,
+                top: 0,
             };
             let scored: Scored = calls.score(call).await?;
             Ok(scored.bits_per_token().unwrap_or(0.0))

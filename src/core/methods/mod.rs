@@ -17,6 +17,8 @@ mod generated;
 mod method;
 mod negative_examples;
 mod options;
+mod portable;
+mod phrase_source;
 mod prepared;
 mod retrieval;
 mod run;
@@ -59,7 +61,7 @@ methods! {
     idiolect: IDIOLECT;
 }
 
-pub use attribution::TokenAttribution;
+pub use attribution::{AlternativeToken, TokenAttribution};
 pub use context::MethodInputs;
 pub use dpl::{Profiled, profile};
 pub use error::Error;
@@ -71,6 +73,8 @@ pub use idiolect::{
 pub use idiolect_metrics::Bm25;
 pub use method::Method;
 pub use options::{History, MethodOptions, SamplingOverrides, ScpOptions};
+pub use portable::{PortableProfile, portable_bias, portable_profile};
+pub use phrase_source::PhraseSource;
 pub use prepared::{Given, PreparedPrompt};
 pub use run::{stages, table};
 pub use settings::SettingsError;

@@ -15,6 +15,8 @@ use idiolect_engine::lm::Sampling;
 pub struct PreparedPrompt {
     /// The method.
     pub method: Method,
+    /// The user whose past texts are used.
+    pub author: String,
     /// The stage of the last call.
     pub stage: Stage,
     /// The fields of its prompt.
@@ -66,6 +68,7 @@ impl PreparedPrompt {
     ) -> Self {
         Self {
             method: context.method,
+            author: context.author.to_owned(),
             stage,
             draft,
             sources: ids(past),
@@ -98,6 +101,16 @@ impl PreparedPrompt {
         self.sources.sort_unstable();
         self.sources.dedup();
         Self { steered: Some(steered), ..self }
+    }
+
+    /// Multiplies the strengths of the steering by `strength`, from 0: at 0 the text is written after
+    /// the user's prompt alone, 1 changes nothing. Methods that do not steer are unchanged.
+    #[must_use]
+    pub fn with_strength(mut self, strength: f32) -> Self {
+        if let Some(steered) = &mut self.steered {
+            steered.steering = steered.steering.scaled(strength);
+        }
+        self
     }
 
     /// Adds the negative examples: their reviews, and the parts left out of their prompts.
@@ -190,6 +203,7 @@ impl PreparedPrompt {
             text,
             limit: options.score_limit,
             max_tokens: options.max_tokens,
+            top: 0,
         };
         let calls = inputs.calls(options);
         let Some(steered) = &self.steered else { return Ok(calls.score(call).await?) };

@@ -4,6 +4,7 @@ use super::idiolect::best_of_n;
 use super::spec::MethodSpec;
 use super::{
     Generated, Method, MethodContext, MethodInputs, MethodOptions, PreparedPrompt, Result, SPECS,
+    portable,
 };
 use crate::client::OnText;
 use crate::corpus::Target;
@@ -80,7 +81,8 @@ impl PreparedPrompt {
     }
 }
 
-/// Stages of all methods' prompts, each once: first those of extracted differences.
+/// Stages of all methods' prompts, each once: first those of extracted differences, last that of
+/// [`portable_profile`](super::portable_profile).
 /// [`Task::check`](crate::task::Task::check) needs them.
 #[must_use]
 pub fn stages() -> Vec<Stage> {
@@ -90,6 +92,7 @@ pub fn stages() -> Vec<Stage> {
             stages.push(*stage);
         }
     }
+    stages.push(portable::STAGE);
     stages
 }
 

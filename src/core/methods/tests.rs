@@ -6,6 +6,7 @@ mod baselines;
 mod completion;
 mod idiolect;
 mod many_texts;
+mod portable;
 mod scores;
 mod specs;
 

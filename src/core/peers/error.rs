@@ -73,6 +73,12 @@ pub enum Error {
         /// Folder of the index.
         path: PathBuf,
     },
+    /// The users cannot be laid out in the plane.
+    #[error("lay out the users: {what}")]
+    Layout {
+        /// The cause.
+        what: String,
+    },
     /// The store is in memory, so it has no folder for an index.
     #[error("a store in memory has no folder for an index; open one from a file")]
     NoFolder,

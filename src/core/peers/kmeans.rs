@@ -43,6 +43,19 @@ pub(super) fn kmeans(points: &[&[f32]], k: usize, seed: u64) -> Clustering {
     best
 }
 
+/// As [`kmeans`], but from one initialization and with at most `max_iterations` iterations, for many
+/// points of which a rough grouping is enough. `points` are not empty and `k` is not 0.
+pub(super) fn rough_kmeans(
+    points: &[&[f32]],
+    k: usize,
+    seed: u64,
+    max_iterations: usize,
+) -> Clustering {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let start = start(points, k, &mut random);
+    lloyd(points, start, max_iterations, |_| {})
+}
+
 /// Returns the cluster of each point; see [`kmeans`].
 pub(crate) fn cluster(points: &[&[f32]], k: usize, seed: u64) -> Vec<usize> {
     kmeans(points, k, seed).assignment
@@ -54,14 +67,19 @@ pub(super) fn squared_distance(point: &[f32], centre: &[f64]) -> f64 {
 }
 
 fn one_start(points: &[&[f32]], k: usize, random: &mut ChaCha8Rng) -> Clustering {
-    lloyd(points, start(points, k, random), |_| {})
+    lloyd(points, start(points, k, random), MAX_ITERATIONS, |_| {})
 }
 
 /// Iterates until no point changes its cluster. `watch` receives the inertia after each assignment.
-fn lloyd(points: &[&[f32]], mut centres: Vec<Vec<f64>>, mut watch: impl FnMut(f64)) -> Clustering {
+fn lloyd(
+    points: &[&[f32]],
+    mut centres: Vec<Vec<f64>>,
+    max_iterations: usize,
+    mut watch: impl FnMut(f64),
+) -> Clustering {
     let mut assignment = vec![usize::MAX; points.len()];
     let mut inertia = f64::INFINITY;
-    for _ in 0..MAX_ITERATIONS {
+    for _ in 0..max_iterations {
         let (mut next, distances) = assign(points, &centres);
         inertia = distances.iter().sum();
         watch(inertia);
@@ -247,7 +265,8 @@ mod tests {
             let refs: Vec<&[f32]> = points.iter().map(Vec::as_slice).collect();
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             let mut seen = Vec::new();
-            lloyd(&refs, start(&refs, k, &mut random), |inertia| seen.push(inertia));
+            let first = start(&refs, k, &mut random);
+            lloyd(&refs, first, MAX_ITERATIONS, |inertia| seen.push(inertia));
             prop_assert!(seen.windows(2).all(|w| w[1] <= w[0] + 1e-9), "{seen:?}");
         }
 

@@ -6,7 +6,7 @@
 //! Representatives are selected among the other users who reviewed an item (`representatives`,
 //! `selection`, `kmeans`) or, if these are too few, among reviewers of similar items
 //! (`candidates`). `nearness` computes similarities between users, and `distinctness` how well a
-//! user can be told apart from others.
+//! user can be told apart from others. `map` lays the users out in the plane.
 
 mod candidates;
 mod distinctness;
@@ -14,6 +14,7 @@ mod error;
 mod index;
 mod kmeans;
 mod linear;
+mod map;
 mod nearness;
 mod representatives;
 mod selection;
@@ -30,9 +31,10 @@ pub use distinctness::{OnItem, distinctness};
 pub use error::Error;
 pub use index::{
     BuildOptions, DEFAULT_EXACT_BELOW, IndexKind, IndexManifest, PeerIndex, build_index,
-    index_folder,
+    index_folder, remove_index,
 };
 pub(crate) use kmeans::cluster;
+pub use map::{MAX_POINTS, MapCell, UserMap, user_map};
 pub use nearness::nearest_users;
 pub use representatives::{choose, choose_for};
 pub use user_embedding::{EmbeddingKind, ItemMeans, UserEmbedding, user_embedding};
@@ -117,6 +119,19 @@ pub enum Anchor {
     Candidates,
 }
 
+/// A cluster of the candidates.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct PeerCluster {
+    /// Number of members.
+    pub size: usize,
+    /// The candidates' users, sorted by the bytes of their ids.
+    pub members: Vec<String>,
+    /// The member who stands for the cluster; `None` for the user's own cluster, which is dropped.
+    pub representative: Option<String>,
+    /// Whether the user's own review is in it.
+    pub own: bool,
+}
+
 /// Result of a selection.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Choice {
@@ -128,4 +143,6 @@ pub struct Choice {
     pub n_dropped: usize,
     /// Vector that similarities are measured against.
     pub compared_with: Anchor,
+    /// All clusters with members, in their order; none if the selector does not cluster.
+    pub clusters: Vec<PeerCluster>,
 }

@@ -8,7 +8,7 @@ use super::nearness::Nearness;
 use super::selection::{Chosen, select};
 use super::user_embedding::ItemMeans;
 use super::vectors::{ensure_all, vectors_of};
-use super::{Anchor, Choice, ChoiceOptions, Representative, Result, Selector};
+use super::{Anchor, Choice, ChoiceOptions, PeerCluster, Representative, Result, Selector};
 use crate::corpus::{ReviewId, StoredReview, View};
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::progress::Silent;
@@ -90,7 +90,16 @@ fn choose_among(
         similarity: cosine(&anchor, points[chosen.candidate]),
         origin: candidates[chosen.candidate].origin.clone(),
     };
+    let user_of = |at: usize| candidates[at].review.review.user.clone();
+    let clusters = selection.clusters.iter().filter(|cluster| !cluster.candidates.is_empty());
+    let clusters = clusters.map(|cluster| PeerCluster {
+        size: cluster.candidates.len(),
+        members: cluster.candidates.iter().map(|at| user_of(*at)).collect(),
+        representative: cluster.representative.map(user_of),
+        own: cluster.is_own,
+    });
     Ok(Choice {
+        clusters: clusters.collect(),
         representatives: selection.chosen.into_iter().map(representative).collect(),
         n_candidates: candidates.len(),
         n_dropped: selection.n_dropped,

@@ -23,6 +23,19 @@ pub(super) struct Chosen {
 pub(super) struct Selection {
     pub(super) chosen: Vec<Chosen>,
     pub(super) n_dropped: usize,
+    /// All clusters; none if the selector does not cluster.
+    pub(super) clusters: Vec<Members>,
+}
+
+/// Candidates in one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Members {
+    /// Indices among the candidates, ascending.
+    pub(super) candidates: Vec<usize>,
+    /// The one that stands for them; `None` for the user's own cluster and for an empty one.
+    pub(super) representative: Option<usize>,
+    /// Whether the user's own text is in it.
+    pub(super) is_own: bool,
 }
 
 /// Selects among `candidates` (vectors of the same dimension). The result depends on their order.
@@ -79,7 +92,10 @@ fn of_clusters(
     for (cluster, centre) in clustering.centres.iter().enumerate() {
         let members: Vec<usize> =
             (n_own..points.len()).filter(|&i| clustering.assignment[i] == cluster).collect();
-        if own_cluster == Some(cluster) {
+        let is_own = own_cluster == Some(cluster);
+        let candidates = members.iter().map(|i| i - n_own).collect();
+        selection.clusters.push(Members { candidates, representative: None, is_own });
+        if is_own {
             selection.n_dropped = members.len();
             continue;
         }
@@ -91,8 +107,12 @@ fn of_clusters(
             ClusterMember::Random if members.is_empty() => None,
             ClusterMember::Random => Some(members[random.random_range(0..members.len())]),
         };
-        selection.chosen.extend(chosen.map(|i| Chosen {
-            candidate: i - n_own,
+        let chosen = chosen.map(|i| i - n_own);
+        if let Some(last) = selection.clusters.last_mut() {
+            last.representative = chosen;
+        }
+        selection.chosen.extend(chosen.map(|candidate| Chosen {
+            candidate,
             cluster: Some(cluster),
             cluster_size: members.len(),
         }));
@@ -119,7 +139,7 @@ fn unclustered(candidates: Vec<usize>) -> Selection {
         .into_iter()
         .map(|candidate| Chosen { candidate, cluster: None, cluster_size: 1 })
         .collect();
-    Selection { chosen, n_dropped: 0 }
+    Selection { chosen, ..Selection::default() }
 }
 
 /// Draws K of `n` indices without repetition; returns them in ascending order.
@@ -208,7 +228,7 @@ mod tests {
         {
             for own in [None, Some(&[1.0_f32, 0.0][..])] {
                 let got = select(own, &[1.0, 0.0], &[], &[], &options(4, selector, 1));
-                assert_eq!(got, Selection::default());
+                assert_eq!((got.chosen, got.n_dropped), (Vec::new(), 0));
                 let none = select(own, &[1.0, 0.0], &[&[0.0, 1.0]], &[], &options(0, selector, 1));
                 assert!(none.chosen.is_empty());
             }
@@ -250,6 +270,15 @@ mod tests {
                 });
                 if own.is_none() {
                     prop_assert_eq!(got.n_dropped, 0);
+                }
+                let standing: Vec<usize> =
+                    got.clusters.iter().filter_map(|c| c.representative).collect();
+                let chosen: Vec<usize> = got.chosen.iter().map(|c| c.candidate).collect();
+                prop_assert_eq!(standing, chosen);
+                let n_members: usize = got.clusters.iter().map(|c| c.candidates.len()).sum();
+                prop_assert_eq!(n_members, members + got.n_dropped);
+                for cluster in got.clusters.iter().filter(|cluster| cluster.is_own) {
+                    prop_assert_eq!(cluster.candidates.len(), got.n_dropped);
                 }
             }
             prop_assert_eq!(&got, &select(own.as_deref(), &anchor, &refs(&points), &[], &settings));

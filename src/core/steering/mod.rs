@@ -21,7 +21,7 @@ pub use length_prior::{LengthBackground, LengthPrior};
 pub use ngram_blocklist::NgramBlocklist;
 pub use ngram_cache::{CACHE_PRIOR, NgramCache};
 pub use observed::{DistributionRecorder, ObservedPosition, ObservedPositions, POWERS};
-pub use unigrams::{LogitBias, UnigramCounts, bias_of_counts};
+pub use unigrams::{LogitBias, SparseBias, UnigramCounts, bias_of_counts};
 pub use vocabulary::Vocabulary;
 
 use std::sync::Arc;
@@ -34,6 +34,9 @@ use ngram_cache::Mixed;
 use peer_contrast::PeerContrastRule;
 use plausible::PlausibleContrast;
 use top_k::TopKReward;
+
+/// Greatest weight of an n-gram cache in a mixture that [`Steering::scaled`] raises.
+const MAX_SHARE: f32 = 0.9;
 
 /// The formula by which prompts are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -124,6 +127,51 @@ impl Steering {
             Contrast::None => NeededPrompts { unconditional: false, peers: false },
             Contrast::Peers(_) => NeededPrompts { unconditional: true, peers: true },
             _ => NeededPrompts { unconditional: true, peers: false },
+        }
+    }
+
+    /// The steering with its effect multiplied by `strength`, from 0: at 0 the distribution is that
+    /// after the user's prompt, at 1 the steering is unchanged. Weights of mixtures stay below 1.
+    #[must_use]
+    pub fn scaled(&self, strength: f32) -> Self {
+        if strength == 1.0 {
+            return self.clone();
+        }
+        // Ordinary prompting has the value 1 in these.
+        let from_one = |value: f32| 1.0 + (value - 1.0) * strength;
+        let contrast = match self.contrast {
+            Contrast::None => Contrast::None,
+            Contrast::ContextSteering { strength: given } => {
+                Contrast::ContextSteering { strength: given * strength }
+            }
+            Contrast::Plausible { .. } | Contrast::TopK { .. } if strength == 0.0 => Contrast::None,
+            Contrast::Plausible { strength: given, plausible, outside } => {
+                Contrast::Plausible { strength: given * strength, plausible, outside }
+            }
+            Contrast::TopK { k, weight, outside } => {
+                Contrast::TopK { k, weight: from_one(weight), outside }
+            }
+            Contrast::Peers(peers) => Contrast::Peers(PeerContrast {
+                a: from_one(peers.a),
+                b: peers.b * strength,
+                ..peers
+            }),
+        };
+        let bias = |part: &Option<(f32, LogitBias)>| {
+            part.as_ref().map(|(given, bias)| (given * strength, bias.clone()))
+        };
+        let mixed = |part: &Option<(f32, NgramCache)>| {
+            let share = |given: f32| (given * strength).min(given.max(MAX_SHARE));
+            part.as_ref().map(|(given, cache)| (share(*given), cache.clone()))
+        };
+        Self {
+            contrast,
+            // A power of 0 or below would turn the distribution round.
+            power: self.power.map(|power| from_one(power).max(0.05)),
+            lexical: bias(&self.lexical),
+            item: bias(&self.item),
+            phrases: mixed(&self.phrases),
+            item_phrases: mixed(&self.item_phrases),
         }
     }
 

@@ -121,3 +121,71 @@ fn a_steering_reads_back_as_it_was_written() {
         assert_eq!(serde_json::from_str::<Contrast>(&text).unwrap(), contrast, "{text}");
     }
 }
+
+#[test]
+fn a_sparse_bias_changes_probabilities_as_the_whole_one_does() {
+    let mut own = UnigramCounts::new(6);
+    let mut others = UnigramCounts::new(6);
+    for (id, n) in [(0, 9), (1, 1), (4, 2)] {
+        own.add(id, n);
+    }
+    for (id, n) in [(0, 20), (1, 40), (2, 30), (3, 5), (5, 1)] {
+        others.add(id, n);
+    }
+    let bias = own.against(&others, 50.0);
+    let sparse = bias.sparse(0.5, 9);
+    // Tokens that the user never wrote need no entry.
+    let mut ids: Vec<u32> = sparse.entries.iter().map(|(id, _)| *id).collect();
+    assert!(sparse.entries.is_sorted_by(|(_, a), (_, b)| a >= b), "{sparse:?}");
+    ids.sort_unstable();
+    assert_eq!((ids, sparse.n_left_out), (vec![0, 1, 4], 0));
+
+    let logits = [1.0_f32, 0.5, -2.0, 0.0, 3.0, -1.0];
+    let softmax = |scores: [f32; 6]| {
+        let total: f32 = scores.iter().map(|score| score.exp()).sum();
+        scores.map(|score| score.exp() / total)
+    };
+    let mut whole = logits;
+    whole.iter_mut().zip(&*bias.values()).for_each(|(score, x)| *score += 0.5 * x);
+    let mut few = logits;
+    sparse.entries.iter().for_each(|(id, x)| few[*id as usize] += x);
+    for (a, b) in softmax(whole).into_iter().zip(softmax(few)) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
+    let cut = bias.sparse(0.5, 1);
+    assert_eq!((cut.entries[..].to_vec(), cut.n_left_out), (vec![sparse.entries[0]], 2));
+    assert_eq!(bias.sparse(1e6, 1).entries[0].1, 100.0);
+}
+
+#[test]
+fn a_scaled_steering_goes_from_the_users_prompt_to_the_steering_and_beyond() {
+    let (u, z, p) = (logs(U), logs(Z), logs(P));
+    let prompts: [&[f32]; 3] = [&u, &z, &p];
+    let peers = PeerContrast { a: 1.2, b: 0.5, plausible: 0.0, divergence: 0.0, ramp: 0 };
+    for contrast in [
+        Contrast::None,
+        Contrast::ContextSteering { strength: 0.5 },
+        Contrast::Plausible { strength: 0.1, plausible: 0.25, outside: None },
+        Contrast::TopK { k: 2, weight: 0.8, outside: None },
+        Contrast::Peers(peers),
+    ] {
+        let (mut own, mut others) = (UnigramCounts::new(4), UnigramCounts::new(4));
+        own.add(0, 6);
+        others.add(1, 7);
+        let steering = Steering {
+            contrast,
+            power: Some(0.5),
+            lexical: Some((0.5, own.against(&others, 20.0))),
+            phrases: Some((0.4, NgramCache::of_tokens(&[vec![0, 1]]))),
+            ..Steering::default()
+        };
+        assert_eq!(steering.scaled(1.0), steering);
+        let none = combined(&steering.scaled(0.0), &prompts, 1);
+        let shift = none[0] - u[0];
+        assert!(near(none.map(|x| x - shift), u), "{contrast:?}: {none:?}");
+        assert_ne!(steering.scaled(2.0).key(), steering.key());
+        let most = steering.scaled(3.0);
+        assert!(most.phrases.is_some_and(|(share, _)| share == MAX_SHARE));
+        assert!(combined(&most, &prompts, 1).iter().all(|score| !score.is_nan()));
+    }
+}

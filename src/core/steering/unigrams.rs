@@ -113,6 +113,24 @@ pub fn bias_of_counts(n: f64, total: f64, background: f64, prior: f64) -> f64 {
     (shrunk / background).ln().max(MIN_SCORE)
 }
 
+/// A bias of some tokens; that of all others is 0.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SparseBias {
+    /// Token ids and their bias, nats, the largest first.
+    pub entries: Vec<(u32, f32)>,
+    /// Number of tokens whose bias is left out.
+    pub n_left_out: usize,
+}
+
+impl SparseBias {
+    /// The bias as `logit_bias` of OpenAI's API: an object of token ids, rounded to a thousandth.
+    #[must_use]
+    pub fn by_id(&self) -> serde_json::Map<String, serde_json::Value> {
+        let rounded = |x: f32| (f64::from(x) * 1000.0).round() / 1000.0;
+        self.entries.iter().map(|(id, x)| (id.to_string(), rounded(*x).into())).collect()
+    }
+}
+
 /// A score for each token of a vocabulary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogitBias {
@@ -132,6 +150,21 @@ impl LogitBias {
     #[must_use]
     pub fn values(&self) -> Arc<[f32]> {
         Arc::clone(&self.values)
+    }
+
+    /// The scores times `strength`, above the lowest one, of at most `limit` tokens: a shift of all
+    /// logits by the same amount changes no probability, and the tokens that a user never wrote
+    /// share the lowest score. Sizes above 100 become 100, the limit of OpenAI's `logit_bias`.
+    #[must_use]
+    pub fn sparse(&self, strength: f32, limit: usize) -> SparseBias {
+        let lowest = self.values.iter().copied().fold(f32::INFINITY, f32::min);
+        let above = self.values.iter().map(|value| strength * (value - lowest));
+        let mut entries: Vec<(u32, f32)> = (0..).zip(above).filter(|(_, x)| *x != 0.0).collect();
+        entries.sort_by(|(i, a), (j, b)| b.abs().total_cmp(&a.abs()).then(i.cmp(j)));
+        let n_left_out = entries.len().saturating_sub(limit);
+        entries.truncate(limit);
+        entries.iter_mut().for_each(|(_, x)| *x = x.clamp(-100.0, 100.0));
+        SparseBias { entries, n_left_out }
     }
 
     /// Hash of the scores.

@@ -13,8 +13,8 @@ pub trait Vocabulary {
     /// # Errors
     /// The text cannot be tokenized.
     fn tokenize(&self, text: &str) -> lm::Result<Vec<u32>>;
-    /// Text of a token; bytes that are not a whole character become U+FFFD.
-    fn token_text(&self, id: u32) -> String;
+    /// Bytes of a token's text, which may be part of a character.
+    fn token_bytes(&self, id: u32) -> Vec<u8>;
     /// Each distinct token of a text inside another one, and its count; see [`Lm::token_counts`].
     ///
     /// # Errors
@@ -35,8 +35,8 @@ impl Vocabulary for Lm {
         Lm::tokenize(self, text)
     }
 
-    fn token_text(&self, id: u32) -> String {
-        String::from_utf8_lossy(self.tokenizer().bytes(id)).into_owned()
+    fn token_bytes(&self, id: u32) -> Vec<u8> {
+        self.tokenizer().bytes(id).to_vec()
     }
 
     fn token_counts(&self, text: &str) -> lm::Result<TokenCounts> {

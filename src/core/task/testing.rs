@@ -16,7 +16,7 @@ pub const SCP: Stage = Stage::new("scp", &[Target, Past]);
 pub const COMPLETION: Stage = Stage::new("completion", &[Target, Past, Notes]);
 
 /// The stages of the built-in tasks. The modules that make the calls declare the same ones.
-pub const STAGES: [Stage; 24] = [
+pub const STAGES: [Stage; 25] = [
     DIFFERENCE,
     SUMMARY,
     GENERATION,
@@ -39,6 +39,7 @@ pub const STAGES: [Stage; 24] = [
     Stage::new("drp-validation", &[Own, Others, Notes]),
     Stage::new("hyperalign-hypotheses", &[Past]),
     Stage::new("hyperalign", &[Target, Past, Notes]),
+    Stage::new("portable", &[Past, Notes]),
     Stage::new("judge", &[Target, Own, Judged]),
     Stage::new("judge-pair", &[Target, Own, Judged]),
 ];

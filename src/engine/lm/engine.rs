@@ -11,7 +11,15 @@ use super::{Error, Result};
 /// Handle of the engine thread. The thread ends after this is dropped and all requests are answered
 /// or cancelled.
 pub(super) struct Engine {
-    requests: Sender<SequenceGroup>,
+    orders: Sender<Order>,
+}
+
+/// Order to the engine thread.
+enum Order {
+    /// A request.
+    Run(Box<SequenceGroup>),
+    /// Empty the prefix cache.
+    DropPrefixes,
 }
 
 impl Engine {
@@ -29,7 +37,7 @@ impl Engine {
                     .map_err(|error| cannot(&error))?,
             ),
         };
-        let (requests, inbox) = mpsc::channel();
+        let (orders, inbox) = mpsc::channel();
         thread::Builder::new()
             .name("lm-engine".to_owned())
             .spawn(move || match pool {
@@ -37,25 +45,39 @@ impl Engine {
                 None => serve(inbox, scheduler),
             })
             .map_err(|error| cannot(&error))?;
-        Ok(Self { requests })
+        Ok(Self { orders })
     }
 
     /// Sends a request to the engine; its work holds the channel for the answer.
     pub(super) fn send(&self, group: SequenceGroup) -> Result<()> {
-        self.requests.send(group).map_err(|_| Error::Engine("has ended".to_owned()))
+        let order = Order::Run(Box::new(group));
+        self.orders.send(order).map_err(|_| Error::Engine("has ended".to_owned()))
+    }
+
+    /// Empties the prefix cache. Sequences that took blocks of it keep them.
+    pub(super) fn drop_prefixes(&self) {
+        // An engine that has ended has no cache.
+        drop(self.orders.send(Order::DropPrefixes));
     }
 }
 
 #[allow(clippy::needless_pass_by_value)] // The thread owns both.
-fn serve<D: Decoder>(inbox: Receiver<SequenceGroup>, mut scheduler: Scheduler<D>) {
+fn serve<D: Decoder>(inbox: Receiver<Order>, mut scheduler: Scheduler<D>) {
     loop {
         if scheduler.is_idle() {
-            let Ok(group) = inbox.recv() else { return };
-            scheduler.add(group);
+            let Ok(order) = inbox.recv() else { return };
+            follow(order, &mut scheduler);
         }
-        while let Ok(group) = inbox.try_recv() {
-            scheduler.add(group);
+        while let Ok(order) = inbox.try_recv() {
+            follow(order, &mut scheduler);
         }
         scheduler.step();
+    }
+}
+
+fn follow<D: Decoder>(order: Order, scheduler: &mut Scheduler<D>) {
+    match order {
+        Order::Run(group) => scheduler.add(*group),
+        Order::DropPrefixes => scheduler.drop_prefixes(),
     }
 }

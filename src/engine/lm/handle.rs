@@ -285,6 +285,13 @@ impl Lm {
         self.tokenize_prompt(prompt)
     }
 
+    /// Forgets earlier prompts: empties the prefix cache and the memo of token counts. Running
+    /// requests keep their own prompts until they end.
+    pub fn drop_caches(&self) {
+        self.shared.counted.clear();
+        self.shared.engine.drop_prefixes();
+    }
+
     /// Counts of the engine's work since it was loaded.
     #[must_use]
     pub fn stats(&self) -> Stats {

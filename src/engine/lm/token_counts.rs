@@ -20,6 +20,11 @@ pub(super) struct CountedTexts {
 }
 
 impl CountedTexts {
+    /// Forgets all texts.
+    pub(super) fn clear(&self) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
+    }
+
     /// Counts of a text; `tokenize` is called if they are not known.
     pub(super) fn counts(
         &self,

@@ -4,6 +4,7 @@
 //! ([`PerUser`]), and each resample draws whole users. Methods are compared pairwise on the same
 //! users ([`compare`]).
 
+mod binomial;
 mod bootstrap;
 mod comparison;
 mod dyadic;
@@ -14,6 +15,7 @@ mod permutation;
 #[cfg(test)]
 mod tests;
 
+pub use binomial::binomial_interval;
 pub use bootstrap::bootstrap;
 pub use comparison::{Comparison, Verdict, compare};
 pub use dyadic::mean_of_pairs;

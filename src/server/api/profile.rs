@@ -1,17 +1,23 @@
-//! `/api/users/{id}/profile`: the statements that set a user apart, and edits of them.
+//! `/api/users/{id}/profile`: the statements that set a user apart, edits of them, and the profile for
+//! other programs.
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use idiolect_core::corpus::{Store, View};
 use idiolect_core::difference::statements::{
-    Change, Edit, ProfileStatement, StatementProfile, next_undo, revise, revisions,
+    Change, Edit, ProfileStatement, Revision, StatementProfile, next_undo, revise, revisions,
 };
-use idiolect_core::methods::{self, MethodInputs, MethodOptions, Statements};
+use idiolect_core::methods::{
+    self, MethodInputs, MethodOptions, PortableProfile, Statements,
+};
 use idiolect_engine::progress;
 use serde_json::{Map, Value, json};
 
+use super::parameters::{GivenParameters, parameters};
 use super::{StoreWork, not_found, on_store};
 use crate::app::App;
 use crate::body::read_object;
@@ -21,22 +27,56 @@ use crate::keys::Caller;
 use crate::path_name::PathName;
 use crate::personal::settings;
 
-/// The profile of a user.
+/// Maximum number of tokens of a logit bias: vLLM takes no more on a GPU.
+const MAX_BIASED: usize = 1024;
+
+/// The profile of a user, as JSON or in the form that `format` names.
 pub(super) async fn profile(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathName(id): PathName,
-) -> Result<Json<Value>, ApiError> {
+    given: GivenParameters,
+) -> Result<Response, ApiError> {
+    let format = parameters(BodyRoute::Profile.path(), given)?.format;
     on_store(app, caller, move |work| {
         work.check_user(&id)?;
-        let made = made(work, &work.store()?, &id)?;
-        let mut profile = serde_json::to_value(&made)
-            .map_err(|error| ApiError::internal("tell the profile", &error))?;
-        profile["abstains"] = json!(made.abstains());
-        profile["abstention"] = json!(made.abstention());
-        Ok(Json(profile))
+        let store = work.store()?;
+        match format.as_deref() {
+            None | Some("json") => told(&made(work, &store, &id)?),
+            Some("markdown") => {
+                let task = &settings(&work.app)?.task;
+                Ok(as_text("text/markdown", made(work, &store, &id)?.to_markdown(task)))
+            }
+            Some("system-prompt") => {
+                let portable = Sources::of(work, &store, &id)?.portable(work, &id)?;
+                Ok(as_text("text/plain", portable.system_prompt))
+            }
+            Some("messages") => {
+                let portable = Sources::of(work, &store, &id)?.portable(work, &id)?;
+                Ok(Json(json!({ "messages": portable.messages })).into_response())
+            }
+            Some("logit-bias") => Sources::of(work, &store, &id)?.bias(work, &id),
+            Some(_) => {
+                let known = "json, markdown, system-prompt, messages and logit-bias";
+                Err(ApiError::field("format", format!("the formats are {known}")))
+            }
+        }
     })
     .await
+}
+
+fn told(made: &StatementProfile) -> Result<Response, ApiError> {
+    let mut profile = serde_json::to_value(made)
+        .map_err(|error| ApiError::internal("tell the profile", &error))?;
+    profile["abstains"] = json!(made.abstains());
+    profile["abstention"] = json!(made.abstention());
+    Ok(Json(profile).into_response())
+}
+
+fn as_text(media_type: &'static str, text: String) -> Response {
+    let media_type = HeaderValue::try_from(format!("{media_type}; charset=utf-8"));
+    let fallback = HeaderValue::from_static("text/plain");
+    ([(header::CONTENT_TYPE, media_type.unwrap_or(fallback))], text).into_response()
 }
 
 /// Makes a new version of the profile of a user.
@@ -71,31 +111,70 @@ pub(super) async fn edit(
     .await
 }
 
-/// The profile with its edits. It is computed unless the store has it.
-fn made(work: &StoreWork, store: &Store, user: &str) -> Result<StatementProfile, ApiError> {
-    let (models, personal) = (work.app.models()?, settings(&work.app)?);
-    let view = View::all(store);
-    view.history(user).map_err(|error| not_found(work, &error))?;
-    let mut options: MethodOptions = personal.options.clone();
-    if options.idiolect.statements == Statements::None {
-        // A text may be written without statements; a profile consists of them.
-        options.idiolect.statements = Statements::Measured;
+/// Everything that a profile is made from.
+struct Sources<'a> {
+    inputs: MethodInputs<'a>,
+    options: MethodOptions,
+    edits: Vec<Revision>,
+}
+
+impl<'a> Sources<'a> {
+    fn of(work: &'a StoreWork, store: &'a Store, user: &str) -> Result<Self, ApiError> {
+        let (models, personal) = (work.app.models()?, settings(&work.app)?);
+        let view = View::all(store);
+        view.history(user).map_err(|error| not_found(work, &error))?;
+        let mut options: MethodOptions = personal.options.clone();
+        if options.idiolect.statements == Statements::None {
+            // A text may be written without statements; a profile consists of them.
+            options.idiolect.statements = Statements::Measured;
+        }
+        let inputs = MethodInputs {
+            view,
+            model: &models.lm,
+            peers: Some(work.encoder()?),
+            task: &personal.task,
+            progress: &*work.stop,
+            held_out: &[],
+        };
+        let edits = revisions(store, user);
+        let edits = edits.map_err(|error| ApiError::internal("read the profile", &error))?;
+        Ok(Self { inputs, options, edits })
     }
-    let inputs = MethodInputs {
-        view,
-        model: &models.lm,
-        peers: Some(work.encoder()?),
-        task: &personal.task,
-        progress: &*work.stop,
-        held_out: &[],
-    };
-    let edits = revisions(store, user);
-    let edits = edits.map_err(|error| ApiError::internal("read the profile", &error))?;
-    let made = methods::stated_profile(&inputs, user, &options, &edits);
+
+    fn portable(&self, work: &StoreWork, user: &str) -> Result<PortableProfile, ApiError> {
+        let made = methods::portable_profile(&self.inputs, user, &self.options, &self.edits);
+        wait(work, made)
+    }
+
+    fn bias(&self, work: &StoreWork, user: &str) -> Result<Response, ApiError> {
+        let made = methods::portable_bias(&self.inputs, user, &self.options, MAX_BIASED);
+        let bias = wait(work, made)?;
+        let lm = &work.app.models()?.lm;
+        let told = json!({
+            "model": lm.name(),
+            "vocabulary": lm.tokenizer().n_vocab(),
+            "left_out": bias.n_left_out,
+            "logit_bias": bias.by_id(),
+        });
+        Ok(Json(told).into_response())
+    }
+}
+
+/// Waits for a method, unless the client hangs up or the time is over.
+fn wait<T>(
+    work: &StoreWork,
+    made: impl Future<Output = methods::Result<T>>,
+) -> Result<T, ApiError> {
     match progress::block_on(&*work.stop, made) {
         Some(made) => made.map_err(|error| ApiError::of_method(&error, work.tells_names())),
         None => Err(ApiError::timeout()),
     }
+}
+
+/// The profile with its edits. It is computed unless the store has it.
+fn made(work: &StoreWork, store: &Store, user: &str) -> Result<StatementProfile, ApiError> {
+    let Sources { inputs, options, edits } = Sources::of(work, store, user)?;
+    wait(work, methods::stated_profile(&inputs, user, &options, &edits))
 }
 
 fn undo(store: &Store, user: &str, body: &Map<String, Value>) -> Result<(u32, Change), ApiError> {

@@ -1,14 +1,18 @@
 //! The fields, route by route.
 
 use super::BodyRoute::{
-    Chat, Completions, Detokenize, Embeddings, Profile, Responses, Tokenize, Write,
+    Chat, Compare, Completions, Detokenize, Embeddings, Guess, Profile, Responses, Score, Tokenize,
+    Write,
 };
 use super::Treatment::{Applied, Only, PlainOnly, Refused, Required, Unused};
 use super::{BodyField, BodyRoute, FieldKind, Treatment};
 
 const TEXTS: &[BodyRoute] = &[Chat, Completions];
 const ANSWERS: &[BodyRoute] = &[Chat, Completions, Responses];
-const SAMPLED: &[BodyRoute] = &[Chat, Completions, Write];
+const SAMPLED: &[BodyRoute] = &[Chat, Completions, Write, Compare];
+/// Routes that write as a user, and those that write or score as one.
+const WRITTEN: &[BodyRoute] = &[Write, Compare];
+const PERSONAL: &[BodyRoute] = &[Write, Score, Compare];
 const CHATS: &[BodyRoute] = &[Chat, Responses];
 
 const fn field(
@@ -98,14 +102,14 @@ pub(crate) const TABLE: &[BodyField] = &[
     ),
     field(
         "temperature",
-        &[Write],
+        WRITTEN,
         Number(0.0, 2.0),
         Applied,
         "0 takes the likeliest token [default: the task's]",
     ),
     field(
         "top_p",
-        &[Chat, Completions, Responses, Write],
+        &[Chat, Completions, Responses, Write, Compare],
         Number(0.0, 1.0),
         Applied,
         "keeps the likeliest tokens whose probability reaches this",
@@ -169,7 +173,7 @@ pub(crate) const TABLE: &[BodyField] = &[
     ),
     field(
         "seed",
-        &[Chat, Completions, Responses, Write],
+        &[Chat, Completions, Responses, Write, Compare],
         Integer(i64::MIN, i64::MAX),
         Applied,
         "seed of the sampling; the same request and seed give the same bytes. Absent: a random one, \
@@ -201,7 +205,7 @@ pub(crate) const TABLE: &[BodyField] = &[
     ),
     field(
         "max_tokens",
-        &[Write],
+        WRITTEN,
         Integer(1, MAX_TOKENS),
         Applied,
         "maximum number of tokens of the text [default: the task's]",
@@ -331,11 +335,34 @@ pub(crate) const TABLE: &[BodyField] = &[
          the last message. Plain models refuse it",
     ),
     field("user", &[Embeddings], Text, Unused, "not used"),
-    field("user", &[Write], Text, Required, "user to write as"),
-    field("item", &[Write], Text, Required, "item to write about"),
-    field("rating", &[Write], Number(-1e6, 1e6), Applied, "rating that the text gives the item"),
-    field("title", &[Write], Text, Applied, "title of the text"),
-    field("method", &[Write], Text, Applied, "method [default: idiolect]"),
+    field("user", &[Write, Score], Text, Required, "user to write as"),
+    field("item", PERSONAL, Text, Required, "item to write about"),
+    field("rating", PERSONAL, Number(-1e6, 1e6), Applied, "rating that the text gives the item"),
+    field("title", PERSONAL, Text, Applied, "title of the text"),
+    field("method", &[Write, Score], Text, Applied, "method [default: idiolect]"),
+    field(
+        "strength",
+        PERSONAL,
+        Number(0.0, 3.0),
+        Applied,
+        "factor of the strengths of steering; 0 writes after the user's texts alone [default: 1]",
+    ),
+    field("text", &[Score], Text, Required, "text to score"),
+    field(
+        "columns",
+        &[Compare],
+        List,
+        Required,
+        "2 to 4 objects with `method` and `user`: texts to write side by side",
+    ),
+    field("id", &[Guess], Text, Required, "the question's `id`, from GET"),
+    field(
+        "answer",
+        &[Guess],
+        Integer(0, 1),
+        Required,
+        "number of the text that the first person wrote",
+    ),
     field(
         "why",
         &[Write],

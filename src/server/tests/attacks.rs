@@ -272,11 +272,12 @@ fn many_connections_and_slow_readers_stop_nobody() {
 #[test]
 fn many_requests_of_which_some_are_cut_off_leave_nothing() {
     let world = World::new();
+    let before = world.chat(&json!({ "max_tokens": 40 }))["choices"].clone();
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let (client, world) = (&world.client, &world);
             scope.spawn(move || {
-                for index in 0..40 {
+                for index in 0..125 {
                     if (thread + index) % 4 == 0 {
                         let mut stream = client.connect();
                         stream.write_all(long_stream(client).as_bytes()).unwrap();
@@ -294,6 +295,7 @@ fn many_requests_of_which_some_are_cut_off_leave_nothing() {
     let stats = world.lm.stats();
     assert_eq!(stats.waiting, 0);
     assert!(stats.kv_bytes <= world.lm.kv_budget());
+    assert_eq!(world.chat(&json!({ "max_tokens": 40 }))["choices"], before);
     // The queue has all its places again: as many requests as it has, at once.
     std::thread::scope(|scope| {
         for index in 0..64 {

@@ -128,6 +128,8 @@ fn time_of_day(time: &str) -> Option<i64> {
     if time.is_empty() {
         return Some(0);
     }
+    let zones = [" UTC", " GMT"];
+    let time = zones.iter().find_map(|zone| time.strip_suffix(zone)).unwrap_or(time);
     let (clock, offset) = match time.find(['Z', 'z', '+', '-']) {
         Some(at) => (&time[..at], &time[at..]),
         None => (time, ""),
@@ -202,6 +204,7 @@ mod tests {
             "Sun Jul 06 12:30:00 UTC 2014",
             "Sun Jul  6 12:30:00 2014",
             "20140706T123000Z",
+            "2014-07-06 12:30:00 UTC",
             "2014/07/06 12:30",
             "2014-07-06 12:30 PM",
             "06.07.2014 12:30",

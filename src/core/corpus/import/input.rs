@@ -92,7 +92,25 @@ impl ImportInput {
             }
         };
         let counted = Counted { inner: raw, read: Arc::clone(&read) };
-        let (magic, packed) = peek(BufReader::with_capacity(BUFFER, counted), 2).map_err(fail)?;
+        let mut input = Self::decoded(&source.to_string(), counted, encoding)?;
+        input.size = size;
+        input.read = read;
+        Ok(input)
+    }
+
+    /// Opens what `raw` reads, which messages call `name`.
+    pub(super) fn of_reader(
+        name: &str,
+        raw: Box<dyn Read>,
+        encoding: FileEncoding,
+    ) -> Result<Self> {
+        Self::decoded(name, raw, encoding)
+    }
+
+    /// Decompresses and decodes; the number of bytes read is not counted.
+    fn decoded(name: &str, raw: impl Read + 'static, encoding: FileEncoding) -> Result<Self> {
+        let fail = |error| Error::Open { source_name: name.to_owned(), source: error };
+        let (magic, packed) = peek(BufReader::with_capacity(BUFFER, raw), 2).map_err(fail)?;
         let plain: Box<dyn BufRead> = if magic == [0x1f, 0x8b] {
             Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(packed)))
         } else {
@@ -105,7 +123,8 @@ impl ImportInput {
         let decoded = Utf8Reader::new(plain, &head, encoding).map_err(fail)?;
         let encoding = decoded.found();
         let (head, reader) = peek(BufReader::with_capacity(BUFFER, decoded), 64).map_err(fail)?;
-        Ok(Self { reader: Box::new(reader), head, encoding, size, read })
+        let read = Arc::default();
+        Ok(Self { reader: Box::new(reader), head, encoding, size: None, read })
     }
 
     /// Number of bytes read so far, before decompression.

@@ -18,6 +18,15 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     Ok(value)
 }
 
+/// Parses any value: JSON, or JSON with what programs write beside it.
+pub(super) fn value(bytes: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| invalid_utf8(&error))?;
+    serde_json::from_str(text).or_else(|error| {
+        let fixed = json_repair::repaired(text).and_then(|fixed| serde_json::from_str(&fixed).ok());
+        fixed.ok_or_else(|| not_json(&error))
+    })
+}
+
 fn repaired(text: &str, error: &serde_json::Error) -> Result<Value, String> {
     if let Some(fixed) = json_repair::repaired(text)
         && let Ok(value) = serde_json::from_str(&fixed)

@@ -91,12 +91,15 @@ pub enum OnMalformed {
 
 impl ImportFormat {
     /// Reviews to keep unless the user of the program decides otherwise: the newest of the Amazon
-    /// formats, because the shop has one review per user and product, which its author may edit;
-    /// all of tables.
+    /// formats, of Goodreads and of Google, because a user has one review of a product, book or place
+    /// there, which may be edited; all of tables and of other messages.
     #[must_use]
     pub fn kept_by_default(&self) -> KeptReviews {
         match self {
             ImportFormat::Amazon2014 | ImportFormat::Amazon2023 => KeptReviews::Newest,
+            ImportFormat::Messages(MessageFormat::Goodreads | MessageFormat::GoogleReviews) => {
+                KeptReviews::Newest
+            }
             ImportFormat::Table(_) | ImportFormat::Messages(_) => KeptReviews::All,
         }
     }
@@ -106,6 +109,15 @@ impl ImportFormat {
     #[must_use]
     pub fn detect(path: &Path) -> Option<Self> {
         MessageFormat::detect(path).map(Self::Messages).or_else(|| detect::format_of_rows(path))
+    }
+
+    /// Name of the built-in task that writes texts like those of the format.
+    #[must_use]
+    pub fn task(&self) -> &'static str {
+        match self {
+            ImportFormat::Messages(format) => format.task(),
+            _ => "review",
+        }
     }
 
     /// Names of the columns that the format reads.

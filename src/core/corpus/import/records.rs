@@ -61,6 +61,15 @@ impl Records {
     /// Opens a source. Its name, or else its first bytes, determine the format of the rows.
     pub(super) fn open(source: &ImportSource, settings: &FileSettings) -> Result<Self> {
         let input = ImportInput::open(source, settings.encoding)?;
+        Self::of_input(source, input, settings)
+    }
+
+    /// Reads the rows of an open input, which comes from `source`.
+    pub(super) fn of_input(
+        source: &ImportSource,
+        input: ImportInput,
+        settings: &FileSettings,
+    ) -> Result<Self> {
         let extension = source.extension();
         let first = input.head.iter().copied().find(|b| !b.is_ascii_whitespace());
         let shape = match (extension.as_str(), first) {

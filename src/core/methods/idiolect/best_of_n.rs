@@ -61,6 +61,7 @@ async fn margin(
             text,
             limit: options.score_limit,
             max_tokens: options.max_tokens,
+            top: 0,
         };
         Ok(calls.score(call).await?.bits_per_token().unwrap_or(0.0))
     };

@@ -169,6 +169,7 @@ impl HeldOutText<'_, '_> {
             text,
             limit: Some(TOKENS),
             max_tokens: options.max_tokens,
+            top: 0,
         };
         let scores = self.context.calls.score_steered(call, contrast, steerings).await?;
         Ok(scores.iter().filter_map(Scored::bits_per_token).collect())

@@ -42,13 +42,15 @@ pub use statements::{measured_differences, stated_profile};
 pub use strengths::CorpusStrengths;
 
 use super::{MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result};
-use super::{completion, intsum, rag};
+use super::{completion, intsum, rag, summaries};
 use crate::client::Steered;
 use crate::corpus::ReviewId;
 use crate::difference::statements::{StatementProfile, StatementStatus, revisions};
 use crate::difference::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION};
-use crate::steering::{LengthBackground, LengthPrior, NeededPrompts, NgramBlocklist, Steering};
-use crate::task::{Block, Part};
+use crate::steering::{
+    LengthBackground, LengthPrior, LogitBias, NeededPrompts, NgramBlocklist, Steering,
+};
+use crate::task::{Block, Part, Stage};
 use contrast_prompts::PeerPrompts;
 use example_selection::ExampleSelection;
 use fit::Strengths;
@@ -97,6 +99,28 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
     };
     steered.sources.extend(sources(&history, &profile));
     Ok(assemble_prompt(context, selection, &past, profile, steered))
+}
+
+/// What a profile for other programs shows of a user's past.
+pub(super) struct PortableParts {
+    /// The past texts of a prompt without a target, in its order.
+    pub(super) past: Vec<Block>,
+    /// The stage whose prompt has past texts as answers.
+    pub(super) conversation: Stage,
+}
+
+/// Selects the user's newest texts for another program.
+pub(super) fn portable_parts(context: &MethodContext<'_>) -> Result<PortableParts> {
+    let history = context.author_history()?;
+    let past = ExampleSelection::of(Texts::Newest).past(context, None, &history);
+    Ok(PortableParts { past: summaries::blocks(&past).collect(), conversation: stage::STAGE })
+}
+
+/// Strength and bias of the user's choice of words; `None` if the strength is 0.
+pub(super) async fn lexical_bias(context: &MethodContext<'_>) -> Result<Option<(f32, LogitBias)>> {
+    let history = context.author_history()?;
+    let strengths = strengths::of_corpus(context).await?;
+    Ok(count_words(context)?.steering(&history, &[], &strengths.rule)?.lexical)
 }
 
 /// Step 1: the selection of past texts.

@@ -240,17 +240,55 @@ fn reasons_add_up_to_what_the_text_was_chosen_by() {
     let prepared = block_on(Method::IDIOLECT.prepare(&inputs, &target, &options)).unwrap();
     let text = "It whistles and boils.";
     let why = block_on(prepared.attribute(&inputs, &options, text)).unwrap();
-    let pieces: String = why.iter().map(|reason| reason.piece.as_str()).collect();
+    let pieces: String = why.iter().map(|reason| reason.text.as_str()).collect();
     assert_eq!(pieces.trim(), text);
     let steered = block_on(prepared.score(&inputs, &options, text)).unwrap();
     let none = MethodOptions { history: History::None, ..options };
     let nobody = block_on(Method::IDIOLECT.prepare(&inputs, &target, &none)).unwrap();
     let nobody = block_on(nobody.score(&inputs, &none, text)).unwrap();
     for (i, reason) in why.iter().enumerate() {
-        let sum = reason.user + reason.contrast;
+        let sum = reason.user.unwrap() + reason.steer.unwrap();
         assert!((sum - (steered.logprobs[i] - nobody.logprobs[i])).abs() < 1e-3, "{reason:?}");
+        assert_eq!(reason.logprob, steered.logprobs[i]);
+        assert_eq!(reason.alternatives.len(), 3);
+        let falling = reason.alternatives.windows(2).all(|two| two[0].logprob >= two[1].logprob);
+        assert!(falling && reason.alternatives.iter().all(|other| other.text != reason.text));
     }
-    assert!(why.iter().any(|reason| reason.contrast != 0.0));
+    assert!(why.iter().any(|reason| reason.steer != Some(0.0)));
+    // Once more from the store.
+    assert_eq!(block_on(prepared.attribute(&inputs, &options, text)).unwrap(), why);
+    let plain = prepared.clone().with_strength(0.0);
+    for reason in block_on(plain.attribute(&inputs, &options, text)).unwrap() {
+        assert!(reason.steer.is_none_or(|steer| steer.abs() < 1e-3), "{reason:?}");
+    }
+    assert_eq!(prepared.clone().with_strength(1.0), prepared);
+    let nobody = block_on(Method::NON_PERSO.prepare(&inputs, &target, &options)).unwrap();
+    for reason in block_on(nobody.attribute(&inputs, &options, text)).unwrap() {
+        assert_eq!((reason.user, reason.steer, reason.source), (None, None, None));
+    }
+}
+
+#[test]
+fn a_phrase_of_a_past_text_is_named_where_it_ends() {
+    let (_folder, lm) = tiny();
+    let world = World::new();
+    let inputs = MethodInputs { model: &lm, ..world.inputs() };
+    let options = world.idiolect(|_| {});
+    let target = world.target("ann");
+    let prepared = block_on(Method::IDIOLECT.prepare(&inputs, &target, &options)).unwrap();
+    let past = &inputs.view.history("ann").unwrap()[0];
+    let words: Vec<&str> = past.review.text.split_whitespace().collect();
+    let text = format!("So: {}.", words[..3].join(" "));
+    let why = block_on(prepared.attribute(&inputs, &options, text.as_str())).unwrap();
+    let mut before = String::new();
+    let mut found = Vec::new();
+    for reason in &why {
+        before.push_str(&reason.text);
+        found.extend(reason.source.as_ref().map(|source| (before.clone(), source)));
+    }
+    let last = found.last().unwrap();
+    assert!(last.0.trim().len() >= text.len() - 1, "{found:?}");
+    assert!(past.review.text.contains(&last.1.phrase));
 }
 
 #[test]

@@ -80,6 +80,41 @@ pub fn build_index(
     Ok((index, n_embedded, n_truncated))
 }
 
+/// Users and their embeddings.
+pub(in crate::peers) struct UserEmbeddings {
+    /// Users with an embedding, sorted by the bytes of their ids.
+    pub(in crate::peers) users: Vec<String>,
+    /// Dimension of the embeddings.
+    pub(in crate::peers) dimension: usize,
+    /// Unit vectors, `[n_users][dimension]`.
+    pub(in crate::peers) embeddings: Vec<f32>,
+}
+
+impl UserEmbeddings {
+    /// Averages the vectors of the visible reviews; reviews without a vector do not count.
+    pub(in crate::peers) fn of_view(
+        view: &View<'_>,
+        encoder: &Encoder,
+        kind: EmbeddingKind,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let (users, embeddings) = embed_users(view, encoder, kind, progress)?;
+        let users = users.into_iter().map(|indexed| indexed.user).collect();
+        Ok(Self { users, dimension: encoder.dimension(), embeddings })
+    }
+
+    /// The users at `rows`.
+    pub(in crate::peers) fn of_rows(&self, rows: &[usize]) -> Self {
+        let dimension = self.dimension;
+        let row = |at: usize| &self.embeddings[at * dimension..(at + 1) * dimension];
+        Self {
+            users: rows.iter().map(|&at| self.users[at].clone()).collect(),
+            dimension,
+            embeddings: rows.iter().flat_map(|&at| row(at)).copied().collect(),
+        }
+    }
+}
+
 /// Returns the users with an embedding, sorted by the bytes of their ids, and their embeddings.
 fn embed_users(
     view: &View<'_>,

@@ -217,6 +217,44 @@ fn remove_others(folder: &Path, current: &str) -> Result<()> {
     Ok(())
 }
 
+/// Removes the store's index; its files are overwritten with zeros first, since they name users and
+/// hold their embeddings. Returns whether there was one.
+///
+/// # Errors
+/// A file cannot be overwritten or removed.
+pub fn remove_index(store: &Store) -> Result<bool> {
+    let folder = match folder_of(store) {
+        Err(Error::NoFolder) => return Ok(false),
+        folder => folder?,
+    };
+    match folder.is_dir() {
+        true => remove_folder(&folder).map(|()| true),
+        false => Ok(false),
+    }
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(io("list", folder))? {
+        let path = entry.map_err(io("list", folder))?.path();
+        match path.is_dir() && !path.is_symlink() {
+            true => remove_folder(&path)?,
+            false => remove_file(&path)?,
+        }
+    }
+    fs::remove_dir(folder).map_err(io("remove", folder))
+}
+
+/// Overwrites a file with zeros and deletes it. Of a link only the link is deleted.
+fn remove_file(path: &Path) -> Result<()> {
+    if !path.is_symlink() {
+        let file = File::options().write(true).open(path).map_err(io("overwrite", path))?;
+        let size = file.metadata().map_err(io("overwrite", path))?.len();
+        let zeros = std::io::copy(&mut std::io::Read::take(std::io::repeat(0), size), &mut &file);
+        zeros.and_then(|_| file.sync_all()).map_err(io("overwrite", path))?;
+    }
+    fs::remove_file(path).map_err(io("remove", path))
+}
+
 fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create(path).map_err(io("create", path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("write", path))

@@ -16,8 +16,9 @@ use crate::corpus::{Key, Store};
 use graph::Graph;
 use idiolect_engine::encoder::Encoder;
 
+pub(super) use build::UserEmbeddings;
 pub use build::{BuildOptions, build_index};
-pub use files::IndexManifest;
+pub use files::{IndexManifest, remove_index};
 
 /// Default number of users below which the index is an exact scan.
 pub const DEFAULT_EXACT_BELOW: usize = 20_000;
@@ -68,6 +69,16 @@ impl PeerIndex {
     /// is damaged; [`Error::NoFolder`] if the store is in memory. Error messages name the command
     /// that repairs the index.
     pub fn open(store: &Store, encoder: &Encoder) -> Result<Self> {
+        let manifest = Self::manifest_of(store, encoder)?;
+        files::read_index(&files::folder_of(store)?, manifest)
+    }
+
+    /// Returns the metadata of the store's index, without reading the index.
+    ///
+    /// # Errors
+    ///
+    /// As [`PeerIndex::open`], except for damage of other files.
+    pub(super) fn manifest_of(store: &Store, encoder: &Encoder) -> Result<IndexManifest> {
         let folder = files::folder_of(store)?;
         let manifest = files::read_manifest(&folder)?;
         let mismatch = |what, got: &str, expected: &str| Error::IndexMismatch {
@@ -94,7 +105,16 @@ impl PeerIndex {
                 &format!("today's ({n_reviews} reviews)"),
             ));
         }
-        files::read_index(&folder, manifest)
+        Ok(manifest)
+    }
+
+    /// The users and their embeddings.
+    pub(super) fn into_embeddings(self) -> UserEmbeddings {
+        UserEmbeddings {
+            users: self.users.into_iter().map(|indexed| indexed.user).collect(),
+            dimension: self.manifest.dimension,
+            embeddings: self.embeddings,
+        }
     }
 
     /// Returns the metadata of the index.
@@ -157,7 +177,7 @@ impl PeerIndex {
 
 /// Returns the number of reviews in the store and a hash of their ids. Reviews are immutable and
 /// ids are never reused, so the ids identify the content.
-fn content_of(store: &Store) -> Result<(usize, String)> {
+pub(super) fn content_of(store: &Store) -> Result<(usize, String)> {
     let ids = store.review_ids()?;
     let bytes: Vec<u8> = ids.iter().flat_map(|id| id.0.to_le_bytes()).collect();
     Ok((ids.len(), Key::of("reviews").with("ids", bytes).finish().as_str().to_owned()))

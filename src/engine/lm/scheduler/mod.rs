@@ -72,6 +72,11 @@ impl<D: Decoder> Scheduler<D> {
         self.waiting.push_back(group);
     }
 
+    /// Empties the prefix cache.
+    pub(super) fn drop_prefixes(&mut self) {
+        self.prefixes = PrefixCache::new();
+    }
+
     /// Runs one forward step over the next rows of the running requests.
     pub(super) fn step(&mut self) {
         self.waiting.retain(|group| !group.is_cancelled());

@@ -32,9 +32,9 @@ impl ByteCount {
 }
 
 /// A reader that counts what passes it.
-struct CountedReader<R> {
-    inner: R,
-    count: ByteCount,
+pub(super) struct CountedReader<R> {
+    pub(super) inner: R,
+    pub(super) count: ByteCount,
 }
 
 impl<R: Read> Read for CountedReader<R> {

@@ -5,24 +5,42 @@
 //! what it answers. What is common to all formats is done once: persons with several names
 //! (`people`), short messages that belong together (`turns`), reviews of messages (`reviews`).
 
+mod archive;
 mod attribution;
+mod chat_text;
+mod discord;
+mod export_rows;
 mod files;
 mod flowed;
+mod front_matter;
 mod given;
+mod goodreads;
+mod google;
 mod html;
+mod json_stream;
+mod letterboxd;
 mod mail;
 mod mail_files;
 #[cfg(test)]
 mod mail_tests;
 mod mail_text;
+mod markdown;
+mod markdown_text;
+mod mastodon;
 mod mbox;
 mod people;
 mod quotes;
+mod reddit;
 mod reviews;
 mod signatures;
+mod slack;
 mod subject;
+mod telegram;
+#[cfg(test)]
+mod testing;
 mod threads;
 mod turns;
+mod whatsapp;
 
 use std::path::Path;
 
@@ -152,6 +170,26 @@ pub enum MessageFormat {
     Maildir,
     /// A mail, or a folder of mails, in files `.eml`.
     Eml,
+    /// Chats of WhatsApp, text files or the zip archives of them.
+    WhatsApp,
+    /// Chats of Telegram Desktop in JSON, one or those of an account.
+    Telegram,
+    /// A workspace of Slack.
+    Slack,
+    /// A data package of Discord, or files of DiscordChatExporter in JSON.
+    Discord,
+    /// Posts and comments of Reddit, the data of an account or JSON lines.
+    Reddit,
+    /// The archive of a Mastodon account.
+    Mastodon,
+    /// The library of Goodreads, for its reviews.
+    Goodreads,
+    /// The reviews of Letterboxd.
+    Letterboxd,
+    /// Reviews of Google Maps and the Play Store in a Takeout.
+    GoogleReviews,
+    /// Notes and posts in Markdown.
+    Markdown,
 }
 
 /// Facts of a format.
@@ -174,7 +212,22 @@ pub(super) const HEAD_BYTES: usize = 4096;
 
 impl MessageFormat {
     /// All formats, in the order in which [`MessageFormat::detect`] asks them.
-    pub const ALL: &[Self] = &[Self::Mbox, Self::Maildir, Self::Eml];
+    pub const ALL: &[Self] = &[
+        Self::Mbox,
+        Self::Maildir,
+        Self::Eml,
+        Self::WhatsApp,
+        Self::Telegram,
+        Self::Slack,
+        Self::Discord,
+        Self::Reddit,
+        Self::Mastodon,
+        Self::Goodreads,
+        Self::Letterboxd,
+        Self::GoogleReviews,
+        // Many folders have such files beside others.
+        Self::Markdown,
+    ];
 
     fn facts(self) -> FormatFacts {
         match self {
@@ -198,6 +251,76 @@ impl MessageFormat {
                 is_chat: false,
                 open: |path| Ok(Box::new(mail_files::open_eml(path)?)),
                 looks_like: mail_files::looks_like_eml,
+            },
+            Self::WhatsApp => FormatFacts {
+                name: "whatsapp",
+                family: "whatsapp",
+                is_chat: true,
+                open: |path| Ok(Box::new(whatsapp::open(path)?)),
+                looks_like: whatsapp::looks_like,
+            },
+            Self::Telegram => FormatFacts {
+                name: "telegram",
+                family: "telegram",
+                is_chat: true,
+                open: |path| Ok(Box::new(telegram::open(path)?)),
+                looks_like: telegram::looks_like,
+            },
+            Self::Slack => FormatFacts {
+                name: "slack",
+                family: "slack",
+                is_chat: true,
+                open: |path| Ok(Box::new(slack::open(path)?)),
+                looks_like: slack::looks_like,
+            },
+            Self::Discord => FormatFacts {
+                name: "discord",
+                family: "discord",
+                is_chat: true,
+                open: |path| Ok(Box::new(discord::open(path)?)),
+                looks_like: discord::looks_like,
+            },
+            Self::Reddit => FormatFacts {
+                name: "reddit",
+                family: "reddit",
+                is_chat: false,
+                open: |path| Ok(Box::new(reddit::open(path)?)),
+                looks_like: reddit::looks_like,
+            },
+            Self::Mastodon => FormatFacts {
+                name: "mastodon",
+                family: "mastodon",
+                is_chat: false,
+                open: |path| Ok(Box::new(mastodon::open(path)?)),
+                looks_like: mastodon::looks_like,
+            },
+            Self::Goodreads => FormatFacts {
+                name: "goodreads",
+                family: "goodreads",
+                is_chat: false,
+                open: |path| Ok(Box::new(goodreads::open(path)?)),
+                looks_like: goodreads::looks_like,
+            },
+            Self::Letterboxd => FormatFacts {
+                name: "letterboxd",
+                family: "letterboxd",
+                is_chat: false,
+                open: |path| Ok(Box::new(letterboxd::open(path)?)),
+                looks_like: letterboxd::looks_like,
+            },
+            Self::GoogleReviews => FormatFacts {
+                name: "google-reviews",
+                family: "google",
+                is_chat: false,
+                open: |path| Ok(Box::new(google::open(path)?)),
+                looks_like: google::looks_like,
+            },
+            Self::Markdown => FormatFacts {
+                name: "markdown",
+                family: "markdown",
+                is_chat: false,
+                open: |path| Ok(Box::new(markdown::open(path)?)),
+                looks_like: markdown::looks_like,
             },
         }
     }
@@ -226,6 +349,15 @@ impl MessageFormat {
 
     fn is_chat(self) -> bool {
         self.facts().is_chat
+    }
+
+    /// Name of the built-in task that writes such texts.
+    pub(super) fn task(self) -> &'static str {
+        match self {
+            Self::Mastodon | Self::Markdown => "post",
+            Self::Goodreads | Self::Letterboxd | Self::GoogleReviews => "review",
+            _ => "reply",
+        }
     }
 
     fn is_mail(self) -> bool {

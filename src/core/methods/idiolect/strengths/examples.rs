@@ -67,6 +67,7 @@ impl StrengthExample {
             limit: Some(TOKENS),
             // The task's limit, so that the prompts do not depend on a caller's.
             max_tokens: None,
+            top: 0,
         }
     }
 }

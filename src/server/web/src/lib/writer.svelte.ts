@@ -1,0 +1,66 @@
+import { RequestError, isAbort } from '../api/error';
+import { stream } from '../api/request';
+import type { Token, Written } from '../api/types';
+import { asRequestError } from './resource.svelte';
+import { type Span, spans } from './tokens';
+
+export type Phase = 'idle' | 'reading' | 'writing' | 'explaining' | 'done' | 'stopped' | 'failed';
+
+/** A text while it is written: its pieces, then its tokens with their numbers, then its cost. */
+export class Writer {
+  phase = $state<Phase>('idle');
+  text = $state('');
+  written = $state.raw<Written | null>(null);
+  error = $state.raw<RequestError | null>(null);
+  private tokens: Token[] = $state.raw([]);
+  private control: AbortController | null = null;
+
+  get spans(): Span[] {
+    return spans(this.tokens);
+  }
+
+  get isRunning(): boolean {
+    return ['reading', 'writing', 'explaining'].includes(this.phase);
+  }
+
+  /** Writes a text; one that is being written is given up. */
+  async write(body: Record<string, unknown>): Promise<void> {
+    this.control?.abort();
+    const control = new AbortController();
+    this.control = control;
+    [this.phase, this.text, this.tokens, this.written, this.error] = ['reading', '', [], null, null];
+    try {
+      for await (const { event, data } of stream('/api/write', { ...body, why: true }, control.signal)) {
+        if (control.signal.aborted) return;
+        this.take(event, data);
+      }
+      if (this.isRunning) throw new RequestError(0, '', 'unreachable');
+    } catch (reason) {
+      if (control.signal.aborted || isAbort(reason)) return;
+      this.error = asRequestError(reason);
+      this.phase = 'failed';
+    }
+  }
+
+  stop(): void {
+    this.control?.abort();
+    if (this.isRunning) this.phase = 'stopped';
+  }
+
+  private take(event: string, data: unknown): void {
+    const told = data as Record<string, unknown>;
+    if (event === 'text') {
+      this.phase = 'writing';
+      this.text += String(told.piece ?? '');
+    } else if (event === 'why') {
+      this.phase = 'explaining';
+      this.tokens = [...this.tokens, ...((told.tokens as Token[] | undefined) ?? [])];
+    } else if (event === 'done') {
+      this.written = told as unknown as Written;
+      this.text = this.written.text;
+      this.phase = 'done';
+    } else if (event === 'error') {
+      throw RequestError.of(500, data);
+    }
+  }
+}
