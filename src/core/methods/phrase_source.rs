@@ -79,7 +79,7 @@ pub(super) fn phrase_sources(
         let last = best.1 + MIN_WORDS - 1;
         let spans = &past_words[review].spans;
         let bytes = spans[last + 1 - n_words].start..spans[last].end;
-        let StoredReview { id, review } = &past[review];
+        let StoredReview { id, review, .. } = &past[review];
         let start = review.text[..bytes.start].chars().count();
         let phrase = &review.text[bytes];
         let source = PhraseSource {
@@ -113,6 +113,7 @@ mod tests {
                 text: (*text).to_owned(),
                 time: 0,
             },
+            context: None,
         };
         texts.iter().enumerate().map(stored).collect()
     }
