@@ -99,7 +99,9 @@ fn person(args: &Args, store: &Store) -> anyhow::Result<String> {
     let authors = authors.collect::<String>() + &more;
     match args.me.first() {
         Some(name) => bail!("no text is by `{name}`; the texts are by{authors}"),
-        None => bail!("who of them are you? Run it again with --me NAME; the texts are by{authors}"),
+        None => {
+            bail!("who of them are you? Run it again with --me NAME; the texts are by{authors}")
+        }
     }
 }
 

@@ -134,6 +134,7 @@ mod tests {
                 text: "it sings".to_owned(),
                 time: 0,
             },
+            context: None,
         };
         let studied = [vec![stored(first)], vec![stored(second)]];
         Question { texts: [stored(first), stored(second)], studied }

@@ -18,7 +18,8 @@ fn mails() -> Option<Sandbox> {
     }
     let sandbox = Sandbox::new();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/make-sample-mail");
-    let made = Command::new("python3").arg(script).arg(sandbox.path("mails.mbox")).status().unwrap();
+    let made =
+        Command::new("python3").arg(script).arg(sandbox.path("mails.mbox")).status().unwrap();
     assert!(made.success());
     Some(sandbox)
 }
@@ -56,7 +57,10 @@ fn notes_of_one_person_need_no_name_and_the_page_is_served() {
     let Some(sandbox) = mails() else { return };
     std::fs::create_dir(sandbox.path("notes")).unwrap();
     for (name, text) in [("a", "The beans are in."), ("b", "Rain again. Mended the fence.")] {
-        let note = format!("---\ntitle: Day {name}\nauthor: Ann\ndate: 2024-05-0{}\n---\n\n{text}\n", name.len());
+        let note = format!(
+            "---\ntitle: Day {name}\nauthor: Ann\ndate: 2024-05-0{}\n---\n\n{text}\n",
+            name.len()
+        );
         sandbox.write(&format!("notes/{name}.md"), note);
     }
     let notes = sandbox.path("notes");

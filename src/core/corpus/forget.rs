@@ -466,9 +466,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::corpus::{
-        EvaluationSummary, KeptReviews, Key, Review, SourceContext, SourceReview,
-    };
+    use crate::corpus::{EvaluationSummary, KeptReviews, Key, Review, SourceContext, SourceReview};
 
     fn review(user: &str, item: &str, text: &str) -> Review {
         let (user, item, text) = (user.to_owned(), item.to_owned(), text.to_owned());

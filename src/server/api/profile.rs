@@ -11,9 +11,7 @@ use idiolect_core::corpus::{ReviewId, Store, View};
 use idiolect_core::difference::statements::{
     Change, Edit, ProfileStatement, Revision, StatementProfile, next_undo, revise, revisions,
 };
-use idiolect_core::methods::{
-    self, MethodInputs, MethodOptions, PortableProfile, Statements,
-};
+use idiolect_core::methods::{self, MethodInputs, MethodOptions, PortableProfile, Statements};
 use idiolect_engine::progress;
 use serde_json::{Map, Value, json};
 
