@@ -178,7 +178,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-/// What was imported.
+/// Outcome of an import.
 pub(super) struct Imported {
     /// Name of the built-in task that writes such texts.
     pub(super) task: &'static str,
