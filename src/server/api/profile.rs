@@ -46,14 +46,14 @@ pub(super) async fn profile(
                 Ok(as_text("text/markdown", made(work, &store, &id)?.to_markdown(task)))
             }
             Some("system-prompt") => {
-                let portable = Sources::of(work, &store, &id)?.portable(work, &id)?;
+                let portable = ProfileSources::of(work, &store, &id)?.portable(work, &id)?;
                 Ok(as_text("text/plain", portable.system_prompt))
             }
             Some("messages") => {
-                let portable = Sources::of(work, &store, &id)?.portable(work, &id)?;
+                let portable = ProfileSources::of(work, &store, &id)?.portable(work, &id)?;
                 Ok(Json(json!({ "messages": portable.messages })).into_response())
             }
-            Some("logit-bias") => Sources::of(work, &store, &id)?.bias(work, &id),
+            Some("logit-bias") => ProfileSources::of(work, &store, &id)?.bias(work, &id),
             Some(_) => {
                 let known = "json, markdown, system-prompt, messages and logit-bias";
                 Err(ApiError::field("format", format!("the formats are {known}")))
@@ -142,13 +142,13 @@ pub(super) async fn edit(
 }
 
 /// Everything that a profile is made from.
-struct Sources<'a> {
+struct ProfileSources<'a> {
     inputs: MethodInputs<'a>,
     options: MethodOptions,
     edits: Vec<Revision>,
 }
 
-impl<'a> Sources<'a> {
+impl<'a> ProfileSources<'a> {
     fn of(work: &'a StoreWork, store: &'a Store, user: &str) -> Result<Self, ApiError> {
         let (models, personal) = (work.app.models()?, settings(&work.app)?);
         let view = View::all(store);
@@ -203,7 +203,7 @@ fn wait<T>(
 
 /// The profile with its edits. It is computed unless the store has it.
 fn made(work: &StoreWork, store: &Store, user: &str) -> Result<StatementProfile, ApiError> {
-    let Sources { inputs, options, edits } = Sources::of(work, store, user)?;
+    let ProfileSources { inputs, options, edits } = ProfileSources::of(work, store, user)?;
     wait(work, methods::stated_profile(&inputs, user, &options, &edits))
 }
 

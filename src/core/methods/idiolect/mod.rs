@@ -101,7 +101,7 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
     Ok(assemble_prompt(context, selection, &past, profile, steered))
 }
 
-/// What a profile for other programs shows of a user's past.
+/// The past texts that a profile for other programs shows.
 pub(super) struct PortableParts {
     /// The past texts of a prompt without a target, in its order.
     pub(super) past: Vec<Block>,
