@@ -74,5 +74,11 @@ fn first_others(
             origin: Origin::SameItem,
         })
         .collect();
-    Ok(Choice { representatives, n_candidates, n_dropped: 0, compared_with: Anchor::OwnReview })
+    Ok(Choice {
+        clusters: Vec::new(),
+        representatives,
+        n_candidates,
+        n_dropped: 0,
+        compared_with: Anchor::OwnReview,
+    })
 }

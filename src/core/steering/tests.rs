@@ -150,7 +150,7 @@ fn a_scaled_steering_goes_from_the_users_prompt_to_the_steering_and_beyond() {
         assert!(near(none.map(|x| x - shift), u), "{contrast:?}: {none:?}");
         assert_ne!(steering.scaled(2.0).key(), steering.key());
         let most = steering.scaled(3.0);
-        assert!(most.phrases.is_some_and(|(share, _)| share == MAX_SHARE));
+        assert!(most.phrases.as_ref().is_some_and(|(share, _)| *share == MAX_SHARE));
         assert!(combined(&most, &prompts, 1).iter().all(|score| !score.is_nan()));
     }
 }

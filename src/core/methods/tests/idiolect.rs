@@ -243,7 +243,7 @@ fn reasons_add_up_to_what_the_text_was_chosen_by() {
     let pieces: String = why.iter().map(|reason| reason.text.as_str()).collect();
     assert_eq!(pieces.trim(), text);
     let steered = block_on(prepared.score(&inputs, &options, text)).unwrap();
-    let none = MethodOptions { history: History::None, ..options };
+    let none = MethodOptions { history: History::None, ..options.clone() };
     let nobody = block_on(Method::IDIOLECT.prepare(&inputs, &target, &none)).unwrap();
     let nobody = block_on(nobody.score(&inputs, &none, text)).unwrap();
     for (i, reason) in why.iter().enumerate() {
