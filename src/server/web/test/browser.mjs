@@ -35,10 +35,10 @@ export class Findings {
 /**
  * Opens a page on a server. It counts as failed: an error or a warning on the console, an exception, a violation
  * of the policy, a request to anywhere else, a page wider than its window. `mayFail`: answers with an error
- * status, which browsers report on the console, are expected.
+ * status, which browsers report on the console, are expected. `random`: what Math.random gives.
  */
 export async function openPage(browser, url, findings, name, options = {}) {
-  const { mayFail = false, ...settings } = options;
+  const { mayFail = false, random, ...settings } = options;
   const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 860 }, ...settings });
   const page = await context.newPage();
   const origin = new URL(url).origin;
@@ -58,6 +58,7 @@ export async function openPage(browser, url, findings, name, options = {}) {
     wrong.push(`dialog: ${dialog.message()}`);
     void dialog.dismiss();
   });
+  if (random !== undefined) await page.addInitScript((value) => { Math.random = () => value; }, random);
   await page.addInitScript(() => {
     window.violations = [];
     window.shift = 0;

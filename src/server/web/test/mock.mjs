@@ -176,6 +176,8 @@ export async function startMock(options = {}) {
     return (text.match(/\s?[\p{L}\p{N}'’]{1,7}|\s?[^\p{L}\p{N}]/gu) ?? [text]).flatMap((piece, i) => {
       const x = draw(`${user}${piece}${i % 7}`);
       const bytes = [...new TextEncoder().encode(piece)];
+      // Of a very long text only the numbers are told.
+      if (text.length > 20_000) return [{ text: piece, logprob: -1, user: 3.2 * (x - 0.42), steer: 0 }];
       const base = { text: piece, logprob: -0.05 - 3 * draw(`p${piece}${i}`), user: 3.2 * (x - 0.42), steer: strength * 0.9 * (draw(`s${piece}`) - 0.3), alternatives: [' the', ' a', ' it'].map((text, j) => ({ text, logprob: -1.2 - j - draw(piece + j) })), source: x > 0.8 && past.some((t) => t.includes(piece.trim().toLowerCase())) ? { item: corpus.reviews[0].item, title: corpus.items.get(corpus.reviews[0].item)?.title, phrase: text.slice(Math.max(0, text.indexOf(piece) - 12), text.indexOf(piece) + piece.length).trim() } : null };
       // An emoji comes as two tokens that are no whole character each.
       if (bytes.length >= 4 && /\p{Extended_Pictographic}/u.test(piece)) return [{ ...base, text: '\ufffd', bytes: bytes.slice(0, 2) }, { ...base, text: '\ufffd', bytes: bytes.slice(2) }];

@@ -1,8 +1,9 @@
 // Runs the tests of the page in a browser; scripts/test-page says how.
 //
-//   node test/run.mjs --out FOLDER [--url URL] [--only NAME,...]
+//   node test/run.mjs --out FOLDER [--url URL] [--only NAME,...] [--kinds 1280-light,360-dark,...]
 //
-// With --url the views are also those of a running `idiolect serve`; all else runs on mocks.
+// With --url the views are also those of a running `idiolect serve`; all else runs on mocks. --kinds
+// limits the views to some widths and schemes.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,10 +17,11 @@ import { startMock } from './mock.mjs';
 import { checkStates } from './states.mjs';
 import { checkTightViews, checkViews } from './views.mjs';
 
-const { values } = parseArgs({ options: { out: { type: 'string' }, url: { type: 'string' }, only: { type: 'string' } } });
+const { values } = parseArgs({ options: { out: { type: 'string' }, url: { type: 'string' }, only: { type: 'string' }, kinds: { type: 'string' } } });
 if (!values.out) throw new Error('--out FOLDER is missing');
 mkdirSync(values.out, { recursive: true });
 const only = values.only?.split(',');
+const kinds = values.kinds?.split(',');
 const findings = new Findings();
 const browser = await openBrowser();
 
@@ -29,13 +31,13 @@ const onMock = async (work) => {
   await mock.close();
 };
 const parts = {
-  views: () => onMock((url) => checkViews(browser, url, findings, values.out, 'mock')),
+  views: () => onMock((url) => checkViews(browser, url, findings, values.out, 'mock', kinds)),
   tight: () => onMock((url) => checkTightViews(browser, url, findings, values.out, 'mock')),
   states: () => checkStates(browser, findings, values.out),
   keyboard: () => checkKeyboard(browser, findings),
   hostile: () => checkHostile(browser, findings, values.out),
   many: () => checkMany(browser, findings, values.out),
-  real: () => values.url && checkViews(browser, values.url, findings, values.out, 'real'),
+  real: () => values.url && checkViews(browser, values.url, findings, values.out, 'real', kinds),
 };
 for (const [name, part] of Object.entries(parts)) {
   if (only && !only.includes(name)) continue;

@@ -56,10 +56,12 @@ export async function viewSteps(url) {
   };
 }
 
-export async function checkViews(browser, url, findings, out, label) {
+/** `kinds`: widths and schemes, e.g. `1280-light`; all if absent. */
+export async function checkViews(browser, url, findings, out, label, kinds) {
   const steps = await viewSteps(url);
   for (const viewport of SIZES) {
     for (const colorScheme of ['light', 'dark']) {
+      if (kinds && !kinds.includes(`${viewport.width}-${colorScheme}`)) continue;
       for (const [view, [hash, act]] of Object.entries(steps)) {
         const name = `${label}-${view}-${viewport.width}-${colorScheme}`;
         const { page, close } = await openPage(browser, url, findings, name, { viewport, colorScheme });

@@ -4,6 +4,9 @@ import type { Token, Written } from '../api/types';
 import { asRequestError } from './resource.svelte';
 import { type Span, spans } from './tokens';
 
+/** Time for which pieces are collected, ms. */
+const FRAME = 16;
+
 export type Phase = 'idle' | 'reading' | 'writing' | 'explaining' | 'done' | 'stopped' | 'failed';
 
 /** A text while it is written: its pieces, then its tokens with their numbers, then its cost. */
@@ -14,6 +17,9 @@ export class Writer {
   error = $state.raw<RequestError | null>(null);
   private tokens: Token[] = $state.raw([]);
   private control: AbortController | null = null;
+  /** Pieces that are not shown yet: fast models send many within a frame. */
+  private pending = '';
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   get spans(): Span[] {
     return spans(this.tokens);
@@ -29,6 +35,7 @@ export class Writer {
     const control = new AbortController();
     this.control = control;
     [this.phase, this.text, this.tokens, this.written, this.error] = ['reading', '', [], null, null];
+    this.pending = '';
     try {
       for await (const { event, data } of stream('/api/write', { ...body, why: true }, control.signal)) {
         if (control.signal.aborted) return;
@@ -47,15 +54,26 @@ export class Writer {
     if (this.isRunning) this.phase = 'stopped';
   }
 
+  private show(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (!this.pending || !this.isRunning) return;
+    this.phase = 'writing';
+    this.text += this.pending;
+    this.pending = '';
+  }
+
   private take(event: string, data: unknown): void {
     const told = data as Record<string, unknown>;
     if (event === 'text') {
-      this.phase = 'writing';
-      this.text += String(told.piece ?? '');
+      this.pending += String(told.piece ?? '');
+      this.timer ??= setTimeout(() => this.show(), FRAME);
     } else if (event === 'why') {
+      this.show();
       this.phase = 'explaining';
       this.tokens = [...this.tokens, ...((told.tokens as Token[] | undefined) ?? [])];
     } else if (event === 'done') {
+      this.pending = '';
       this.written = told as unknown as Written;
       this.text = this.written.text;
       this.phase = 'done';
