@@ -171,11 +171,11 @@ impl Args {
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let Imported { report, counts, .. } = import(args, context)?;
-    match context.globals.json {
-        true => output::json(&json_of(&report, &counts)),
-        false => Ok(()),
+    let imported = import(args, context)?;
+    if context.globals.json {
+        output::json(&json_of(&imported.report, &imported.counts))?;
     }
+    imported.check()
 }
 
 /// Outcome of an import.
@@ -184,6 +184,16 @@ pub(super) struct Imported {
     pub(super) task: &'static str,
     report: ImportReport,
     counts: Counts,
+}
+
+impl Imported {
+    /// Fails if no row could be read of a file.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        match &self.report.unread_files[..] {
+            [] => Ok(()),
+            files => bail!("no row could be read of {}", files.join(" and of ")),
+        }
+    }
 }
 
 /// Imports, and prints what was read unless `--json` is given.
@@ -218,10 +228,7 @@ pub(super) fn import(args: Args, context: &Context) -> anyhow::Result<Imported> 
     if !context.globals.json {
         print_summary(&report, &counts, &store)?;
     }
-    match &report.unread_files[..] {
-        [] => Ok(Imported { task, report, counts }),
-        files => bail!("no row could be read of {}", files.join(" and of ")),
-    }
+    Ok(Imported { task, report, counts })
 }
 
 /// The format that the command line names, or that of the first file.

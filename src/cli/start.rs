@@ -61,6 +61,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let (lm, encoder) = (context.lm()?, context.encoder()?);
     let options = import::Args::of_export(&args.path, args.format, &args.me);
     let imported = import::import(options, context)?;
+    imported.check()?;
     let store = context.store()?;
     let user = person(&args, &store)?;
     let task = Task::load(imported.task)?;

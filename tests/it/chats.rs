@@ -211,7 +211,8 @@ fn each_format_is_told_by_its_content_and_read_twice_without_doubles() {
 fn what_chats_of_several_formats_become_in_one_store() {
     let sandbox = Sandbox::new();
     for (format, name, _) in exports(&sandbox) {
-        import(&sandbox, &["--format", format.name(), name, "--me", "Anna"]);
+        let me = ["--me", "Anna", "--me", "anna@lake.example"];
+        import(&sandbox, &[&["--format", format.name(), name][..], &me].concat());
     }
     let anna = history(&sandbox, "idiolect.sqlite", "Anna");
     let by_text: BTreeMap<&str, &StoredReview> =

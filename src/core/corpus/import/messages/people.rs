@@ -60,8 +60,9 @@ impl People {
     /// Returns the user who is the author; `None` if the author has neither a name nor an address.
     ///
     /// In this order: the user whom the user of the program named for the address or the name (beside a mail
-    /// address only a full name counts, since many people are called Ann); the user of an earlier message with the address; with a full name, that of an earlier message with the name. A
-    /// new user is named by a mail address, else by the name, else by what the export has.
+    /// address only a full name counts, since many people are called Ann); the user of an earlier message
+    /// with the address; with a full name, that of an earlier message with the name. A new user is named by
+    /// a mail address, else by the name, else by what the export has.
     pub(in crate::corpus::import) fn user(&mut self, author: &MessageAuthor) -> Option<String> {
         let some = |text: &Option<String>| {
             text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
