@@ -195,8 +195,9 @@ fn newest_by_another(
     item: &Item,
     user: &str,
 ) -> anyhow::Result<Option<ReviewContext>> {
-    let others = view.reviews_of(&item.id)?.into_iter().filter(|stored| stored.review.user != user);
-    let Some(newest) = others.last() else { return Ok(None) };
+    let mut others = view.reviews_of(&item.id)?;
+    others.retain(|stored| stored.review.user != user);
+    let Some(newest) = others.pop() else { return Ok(None) };
     let day = date::of_seconds(newest.review.time);
     output::note(&format!("this answers the text by `{}` of {day}", newest.review.user));
     Ok(Some(ReviewContext {
