@@ -287,7 +287,8 @@ fn a_phrase_of_a_past_text_is_named_where_it_ends() {
         found.extend(reason.source.as_ref().map(|source| (before.clone(), source)));
     }
     let last = found.last().unwrap();
-    assert!(last.0.trim().len() >= text.len() - 1, "{found:?}");
+    let rest = &text[last.0.trim_start().len()..];
+    assert!(!rest.contains(char::is_alphanumeric), "{rest}: {found:?}");
     assert!(past.review.text.contains(&last.1.phrase));
 }
 

@@ -71,8 +71,7 @@ impl Layout {
             return Ok(Self { points: in_unit_square(&points), kept_neighbours: None });
         }
         let perplexity = PERPLEXITY.min((rows.len() - 1) as f32 / 3.0);
-        let n_neighbours = ((3.0 * perplexity) as usize).clamp(10, rows.len() - 1);
-        let n_neighbours = n_neighbours.min(rows.len() - 1);
+        let n_neighbours = ((3.0 * perplexity) as usize).max(10).min(rows.len() - 1);
         let near = nearest_rows(vectors, dimension, n_neighbours, progress)?;
         points = attract(&rows, &points, &near, perplexity, progress)?;
         let points = in_unit_square(&points);
