@@ -162,7 +162,7 @@ pub(super) trait ExportReader {
 }
 
 /// A format of messages. A new one is a file of this folder, a variant here, and a line in
-/// [`MessageFormat::ALL`] and [`MessageFormat::facts`].
+/// [`MessageFormat::ALL`] and in `facts`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageFormat {
     /// Mails in one file (Thunderbird, Apple Mail, mutt, Google Takeout, archives of mailing lists).
