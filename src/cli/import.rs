@@ -151,22 +151,32 @@ struct ImportJson<'a> {
 }
 
 impl Args {
-    /// The arguments of an import of one's own texts. Names of oneself count for messages only.
-    pub(super) fn of_export(path: &OsStr, format: Option<FormatName>, me: &[String]) -> Self {
-        Self {
+    /// The arguments of an import of one's own texts. Names of oneself are for messages; the rows of
+    /// other formats name their users themselves.
+    pub(super) fn of_export(
+        path: &OsStr,
+        named: Option<FormatName>,
+        me: &[String],
+    ) -> anyhow::Result<Self> {
+        let mut args = Self {
             path: Some(path.to_owned()),
-            format,
+            format: named,
             reviews: None,
             items: None,
             map: None,
             keep: None,
             encoding: FileEncoding::default(),
             delimiter: Delimiter::default(),
-            me: me.to_vec(),
+            me: Vec::new(),
             alias: Vec::new(),
             by_address: false,
             strict: false,
+        };
+        let of_content = format(&args, Some(&ImportSource::of(path)))?;
+        if matches!(of_content, ImportFormat::Messages(_)) {
+            args.me = me.to_vec();
         }
+        Ok(args)
     }
 }
 

@@ -59,7 +59,7 @@ Examples:
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     // Missing models are told before anything is read.
     let (lm, encoder) = (context.lm()?, context.encoder()?);
-    let options = import::Args::of_export(&args.path, args.format, &args.me);
+    let options = import::Args::of_export(&args.path, args.format, &args.me)?;
     let imported = import::import(options, context)?;
     imported.check()?;
     let store = context.store()?;

@@ -45,6 +45,12 @@ fn mails_become_a_profile() {
     assert_eq!((told["user"].as_str(), told["task"].as_str()), (Some(ME), Some("reply")));
     assert!(!told["measured"].as_array().unwrap().is_empty(), "{told}");
 
+    // A table names its users itself, so that --me only says which one is meant.
+    let table = concat!(env!("CARGO_MANIFEST_DIR"), "/data/sample/reviews.jsonl");
+    let start = ["--json", "--store", "table.sqlite", "start", table, "--no-page", "--me", "mina"];
+    let told = sandbox.run(&start).json();
+    assert_eq!((told["user"].as_str(), told["task"].as_str()), (Some("mina"), Some("review")));
+
     let said = sandbox.run(&["start", "missing.mbox"]).fails_with(1);
     assert!(said.contains("missing.mbox"), "{said}");
     let nothing = sandbox.write("empty.bin", [0_u8, 1, 2, 3]);

@@ -8,9 +8,6 @@ use crate::cli::block_on::block_on;
 use crate::cli::context::Context;
 use crate::cli::output;
 
-/// Maximum number of tokens of a logit bias: vLLM takes no more on a GPU.
-const MAX_TOKENS: usize = 1024;
-
 /// Form of a profile for another program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,7 +42,7 @@ pub(super) fn print_bias(
     options: &MethodOptions,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let made = methods::portable_bias(inputs, user, options, MAX_TOKENS);
+    let made = methods::portable_bias(inputs, user, options);
     let bias = block_on(context, made)??;
     if bias.n_left_out > 0 {
         let (all, left) = (bias.entries.len() + bias.n_left_out, bias.n_left_out);

@@ -12,6 +12,9 @@ use crate::task::{Block, Draft, Part, Stage};
 /// The profile as a system prompt. It is rendered, and never sent to the language model.
 pub(super) const STAGE: Stage = Stage::new("portable", &[Part::Past, Part::Notes]);
 
+/// Maximum number of tokens of a bias for other programs: vLLM takes no more on a GPU.
+const MAX_BIASED: usize = 1024;
+
 /// A user's profile for programs that take a prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PortableProfile {
@@ -61,7 +64,7 @@ pub async fn portable_profile(
 }
 
 /// Makes the bias of a user's choice of words, as `idiolect` adds it to the logits, with at most
-/// `limit` tokens: those whose bias is largest.
+/// 1,024 tokens: those whose bias is largest.
 ///
 /// # Errors
 /// [`Error::NoHistory`](super::Error::NoHistory) if the view shows no text of the user; otherwise
@@ -70,13 +73,12 @@ pub async fn portable_bias(
     inputs: &MethodInputs<'_>,
     user: &str,
     options: &MethodOptions,
-    limit: usize,
 ) -> Result<SparseBias> {
     let task = options.task(inputs.task)?;
     let inputs = inputs.with_task(&task);
     let context = MethodContext::of_user(Method::IDIOLECT, &inputs, user, options);
     let lexical = super::idiolect::lexical_bias(&context).await?;
-    Ok(lexical.map(|(strength, bias)| bias.sparse(strength, limit)).unwrap_or_default())
+    Ok(lexical.map(|(strength, bias)| bias.sparse(strength, MAX_BIASED)).unwrap_or_default())
 }
 
 /// The text of the system message.

@@ -25,9 +25,6 @@ use crate::keys::Caller;
 use crate::path_name::PathName;
 use crate::personal::settings;
 
-/// Maximum number of tokens of a logit bias: vLLM takes no more on a GPU.
-const MAX_BIASED: usize = 1024;
-
 /// The profile of a user, as JSON or in the form that `format` names.
 pub(super) async fn profile(
     State(app): State<Arc<App>>,
@@ -177,7 +174,7 @@ impl<'a> ProfileSources<'a> {
     }
 
     fn bias(&self, work: &StoreWork, user: &str) -> Result<Response, ApiError> {
-        let made = methods::portable_bias(&self.inputs, user, &self.options, MAX_BIASED);
+        let made = methods::portable_bias(&self.inputs, user, &self.options);
         let bias = wait(work, made)?;
         let lm = &work.app.models()?.lm;
         let told = json!({

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::Found;
 use super::archive::ExportFiles;
 use super::json_stream::{self, JsonVisitor};
+use super::{ExportMessage, Found, OnFound};
 use crate::corpus::Result;
 use crate::corpus::import::input::{ImportInput, ImportSource};
 use crate::corpus::import::notes::RowNotes;
@@ -27,7 +27,7 @@ pub(super) type OnRow<'a> = dyn FnMut(u64, Result<Value, String>) -> Result<bool
 /// of a table is found. Returns false if `on` asked to stop.
 ///
 /// # Errors
-/// Those of `on`.
+/// An error of `on`.
 pub(super) fn rows(
     files: &ExportFiles,
     name: &str,
@@ -59,10 +59,44 @@ pub(super) fn rows(
     }
 }
 
+/// A message of a row, or the reason for which the row is left out, or the reason why it cannot be read.
+pub(super) type OfRow = Result<Result<ExportMessage, &'static str>, String>;
+
+/// Hands the rows of all `tables` to `on` as `read` reads them, until `on` asks to stop. `missing` is the
+/// reason that is told if there are no tables.
+///
+/// # Errors
+/// An error of `on`.
+pub(super) fn read_tables(
+    files: &ExportFiles,
+    (tables, columns, missing): (&[String], &[&str], &str),
+    on: &mut OnFound<'_>,
+    read: &dyn Fn(&Value) -> OfRow,
+) -> Result<()> {
+    if tables.is_empty() {
+        let place = files.root().display().to_string();
+        on(Found::Malformed { place, reason: missing.to_owned() })?;
+    }
+    for name in tables {
+        let file = files.shown(name);
+        let goes_on = rows(files, name, columns, &mut |line, row| {
+            on(match row.and_then(|row| read(&row)) {
+                Ok(Ok(message)) => Found::Message(message),
+                Ok(Err(reason)) => Found::Left { reason },
+                Err(reason) => malformed(&file, line, reason),
+            })
+        })?;
+        if !goes_on {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Walks through a file that is one JSON document. Returns false if the visitor asked to stop.
 ///
 /// # Errors
-/// Those of the visitor.
+/// An error of the visitor.
 pub(super) fn document(
     files: &ExportFiles,
     name: &str,

@@ -5,10 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::archive::{self, ExportFiles, OWNER_UNNAMED};
-use super::export_rows::{self, malformed, rows};
-use super::{
-    ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound, html,
-};
+use super::export_rows::{self, OfRow, read_tables};
+use super::{ByteCount, Conversation, ExportMessage, ExportReader, MessageAuthor, OnFound, html};
 use crate::corpus::Result;
 
 /// Columns by which the table is recognized.
@@ -44,27 +42,8 @@ pub(super) struct GoodreadsReader {
 
 impl ExportReader for GoodreadsReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
-        if self.tables.is_empty() {
-            let place = self.files.root().display().to_string();
-            on(Found::Malformed {
-                place,
-                reason: "no file goodreads_library_export.csv".to_owned(),
-            })?;
-        }
-        for name in &self.tables {
-            let file = self.files.shown(name);
-            let goes_on = rows(&self.files, name, &COLUMNS, &mut |line, row| {
-                on(match row.and_then(|row| review(&row)) {
-                    Ok(Some(message)) => Found::Message(message),
-                    Ok(None) => Found::Left { reason: NO_REVIEW },
-                    Err(reason) => malformed(&file, line, reason),
-                })
-            })?;
-            if !goes_on {
-                break;
-            }
-        }
-        Ok(())
+        let missing = "no file goodreads_library_export.csv";
+        read_tables(&self.files, (&self.tables, &COLUMNS, missing), on, &review)
     }
 
     fn bytes_read(&self) -> Option<ByteCount> {
@@ -76,14 +55,14 @@ impl ExportReader for GoodreadsReader {
     }
 }
 
-fn review(row: &Value) -> Result<Option<ExportMessage>, String> {
+fn review(row: &Value) -> OfRow {
     let field = |name: &str| export_rows::text(row, name);
     if row.get("My Review").is_none() {
         return Err("column `My Review` is missing; expected a library of Goodreads".to_owned());
     }
     let text = html::text_of(&field("My Review").unwrap_or_default().replace('\n', "<br>"));
     if text.is_empty() {
-        return Ok(None);
+        return Ok(Err(NO_REVIEW));
     }
     let title = field("Title");
     let id =
@@ -91,7 +70,7 @@ fn review(row: &Value) -> Result<Option<ExportMessage>, String> {
     // 0 stands for no rating.
     let rating = field("My Rating").and_then(|rating| rating.trim().parse().ok());
     // Without an id: books have the same ones in the libraries of other people.
-    Ok(Some(ExportMessage {
+    Ok(Ok(ExportMessage {
         author: MessageAuthor { name: Some(OWNER_UNNAMED.to_owned()), address: None },
         conversation: Conversation {
             id,
@@ -169,7 +148,7 @@ mod tests {
             for (name, value) in ["My Review", "Book Id", "Title", "My Rating", "Date Read", "Author"].iter().zip(&values) {
                 row[*name] = value.clone();
             }
-            if let Ok(Some(message)) = review(&row) {
+            if let Ok(Ok(message)) = review(&row) {
                 prop_assert!(!message.text.trim().is_empty());
             }
         }

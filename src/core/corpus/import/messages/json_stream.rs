@@ -43,7 +43,7 @@ pub(super) trait JsonVisitor {
 /// Walks through the document that `reader` reads. Returns false if the visitor asked to stop.
 ///
 /// # Errors
-/// Those of the visitor.
+/// An error of the visitor.
 pub(super) fn walk(reader: &mut dyn BufRead, visitor: &mut dyn JsonVisitor) -> Result<bool> {
     let mut walk = JsonWalk { reader, line: 1, visitor, path: String::new() };
     let reason = match walk.value() {

@@ -6,10 +6,8 @@ use serde_json::Value;
 
 use super::archive::{self, ExportFiles, OWNER_UNNAMED};
 use super::chat_text::{self, NO_OWN_WORDS};
-use super::export_rows::{self, malformed, rows};
-use super::{
-    ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound, html,
-};
+use super::export_rows::{self, OfRow, read_tables, rows};
+use super::{ByteCount, Conversation, ExportMessage, ExportReader, MessageAuthor, OnFound, html};
 use crate::corpus::Result;
 
 /// Columns by which the table is recognized.
@@ -54,25 +52,9 @@ pub(super) struct LetterboxdReader {
 
 impl ExportReader for LetterboxdReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
-        if self.tables.is_empty() {
-            let place = self.files.root().display().to_string();
-            on(Found::Malformed { place, reason: "no file reviews.csv".to_owned() })?;
-        }
         let author = self.owner();
-        for name in &self.tables {
-            let file = self.files.shown(name);
-            let goes_on = rows(&self.files, name, &COLUMNS, &mut |line, row| {
-                on(match row.and_then(|row| review(&row, &author)) {
-                    Ok(Ok(message)) => Found::Message(message),
-                    Ok(Err(reason)) => Found::Left { reason },
-                    Err(reason) => malformed(&file, line, reason),
-                })
-            })?;
-            if !goes_on {
-                break;
-            }
-        }
-        Ok(())
+        let tables = (&self.tables[..], &COLUMNS[..], "no file reviews.csv");
+        read_tables(&self.files, tables, on, &|row| review(row, &author))
     }
 
     fn bytes_read(&self) -> Option<ByteCount> {
@@ -106,10 +88,7 @@ impl LetterboxdReader {
     }
 }
 
-fn review(
-    row: &Value,
-    author: &MessageAuthor,
-) -> Result<Result<ExportMessage, &'static str>, String> {
+fn review(row: &Value, author: &MessageAuthor) -> OfRow {
     let field = |name: &str| export_rows::text(row, name);
     if row.get("Review").is_none() {
         return Err("column `Review` is missing; expected reviews.csv of Letterboxd".to_owned());

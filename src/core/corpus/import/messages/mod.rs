@@ -102,7 +102,7 @@ pub(super) struct ExportMessage {
     pub(super) id: Option<String>,
     /// Who wrote it.
     pub(super) author: MessageAuthor,
-    /// Where it was written.
+    /// The conversation that it belongs to.
     pub(super) conversation: Conversation,
     /// Seconds since the Unix epoch, in UTC.
     pub(super) time: Option<i64>,

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::archive::{self, ExportFiles, OWNER_UNNAMED};
 use super::chat_text::{self, BOTS, DELETED, EMPTY, NO_OWN_WORDS, ONLY_LINKS};
-use super::export_rows::{self, malformed, rows};
+use super::export_rows::{self, OfRow, read_tables, rows};
 use super::{
-    Answered, ByteCount, Conversation, ExportMessage, ExportReader, Found, MessageAuthor, OnFound,
+    Answered, ByteCount, Conversation, ExportMessage, ExportReader, MessageAuthor, OnFound,
     markdown_text,
 };
 use crate::corpus::Result;
@@ -61,27 +61,10 @@ pub(super) struct RedditReader {
 
 impl ExportReader for RedditReader {
     fn read(&mut self, on: &mut OnFound<'_>) -> Result<()> {
-        if self.tables.is_empty() {
-            let place = self.files.root().display().to_string();
-            let reason = "neither comments.csv nor posts.csv".to_owned();
-            on(Found::Malformed { place, reason })?;
-        }
         let owner = self.owner().unwrap_or_else(|| OWNER_UNNAMED.to_owned());
-        for name in &self.tables {
-            let file = self.files.shown(name);
-            let goes_on =
-                rows(&self.files, name, &["id", "subreddit", "body"], &mut |line, row| {
-                    on(match row.and_then(|row| read(&row, &owner)) {
-                        Ok(Ok(message)) => Found::Message(message),
-                        Ok(Err(reason)) => Found::Left { reason },
-                        Err(reason) => malformed(&file, line, reason),
-                    })
-                })?;
-            if !goes_on {
-                break;
-            }
-        }
-        Ok(())
+        let columns = ["id", "subreddit", "body"];
+        let tables = (&self.tables[..], &columns[..], "neither comments.csv nor posts.csv");
+        read_tables(&self.files, tables, on, &|row| read(row, &owner))
     }
 
     fn bytes_read(&self) -> Option<ByteCount> {
@@ -111,7 +94,7 @@ impl RedditReader {
 }
 
 /// Returns the message of a row, or the reason to leave it out, or the reason why it cannot be read.
-fn read(row: &Value, owner: &str) -> Result<Result<ExportMessage, &'static str>, String> {
+fn read(row: &Value, owner: &str) -> OfRow {
     let field = |name: &str| export_rows::text(row, name);
     let has = |name: &str| row.get(name).is_some();
     let is_post = has("title") || has("selftext");
