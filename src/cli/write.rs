@@ -51,7 +51,7 @@ pub(crate) struct Args {
     )]
     method: Method,
     /// Rating that the text gives the item; set it to decide on praise or blame
-    #[arg(long, value_name = "R", value_parser = finite)]
+    #[arg(long, value_name = "R", value_parser = finite, allow_negative_numbers = true)]
     rating: Option<f32>,
     /// Title of the text; some methods also use it to find relevant past texts
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -102,6 +102,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     options.max_tokens = args.max_tokens.or(options.max_tokens);
     // Check before anything is loaded.
     options.sampling.over(&task.stage(args.method.stage())?.sampling).check()?;
+    args.settings.check_peer_text(&[args.method], &options)?;
     let given = args.context.as_deref().map(given_message).transpose()?;
     if given.is_some() && !task.shows_context() {
         bail!(
@@ -115,8 +116,13 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         None => unlisted(&args, given.as_ref()),
     };
     let view = args.visibility.view(&store, &args.user, Some(&item))?;
+    let no_peer_text = args.settings.no_peer_text;
+    let view = if no_peer_text { view.without_contexts() } else { view };
     let answered = match given {
-        Some(given) => Some(ReviewContext { text: given.text, review: None, user: None }),
+        Some(given) => Some(ReviewContext::given(given.text)),
+        None if task.shows_context() && no_peer_text => {
+            bail!("--no-peer-text: give the message to answer with --context")
+        }
         None if task.shows_context() => newest_by_another(&view, &item, &args.user)?,
         None => None,
     };
@@ -189,22 +195,16 @@ fn unlisted(args: &Args, given: Option<&GivenMessage>) -> Item {
     Item { id: String::new(), title, description: String::new(), categories: Vec::new() }
 }
 
-/// The newest visible text on the item by another user, as the text to answer.
+/// The text to answer if none is given: the newest visible one on the item by another user.
 fn newest_by_another(
     view: &View<'_>,
     item: &Item,
     user: &str,
 ) -> anyhow::Result<Option<ReviewContext>> {
-    let mut others = view.reviews_of(&item.id)?;
-    others.retain(|stored| stored.review.user != user);
-    let Some(newest) = others.pop() else { return Ok(None) };
+    let Some(newest) = view.newest_by_another(&item.id, user)? else { return Ok(None) };
     let day = date::of_seconds(newest.review.time);
     output::note(&format!("this answers the text by `{}` of {day}", newest.review.user));
-    Ok(Some(ReviewContext {
-        text: newest.review.text,
-        review: Some(newest.id),
-        user: Some(newest.review.user),
-    }))
+    Ok(Some(newest.into()))
 }
 
 /// Attributes each token of the text to the user's texts and to steering. Everything but the scores

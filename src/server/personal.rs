@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::HeaderMap;
 use idiolect_core::client::OnText;
-use idiolect_core::corpus::{Item, Store, Target, View};
+use idiolect_core::corpus::import::GivenMessage;
+use idiolect_core::corpus::{Item, ReviewContext, Store, Target, View};
 use idiolect_core::methods::{
-    self, Generated, Method, MethodInputs, MethodOptions, PreparedPrompt, TokenAttribution,
+    self, Generated, LiveAttribution, Method, MethodInputs, MethodOptions, PreparedPrompt,
+    TokenAttribution,
 };
+use idiolect_core::steering::Vocabulary;
 use idiolect_engine::progress::{self, Progress};
 use serde_json::Value;
 
@@ -29,6 +32,7 @@ pub(crate) struct PersonalText {
     pub(crate) subject: Subject,
     pub(crate) rating: Option<f32>,
     pub(crate) title: Option<String>,
+    pub(crate) answers: Answers,
     pub(crate) options: MethodOptions,
     /// Factor of the strengths of steering; 1 leaves them as they are.
     pub(crate) strength: f32,
@@ -47,6 +51,17 @@ pub(crate) enum Subject {
     Titled(String),
 }
 
+/// The message that a text answers, if the task shows one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// The newest text on the item by somebody else.
+    Newest,
+    /// This message.
+    Given(String),
+    /// No message.
+    Nothing,
+}
+
 /// The sender of a request, as far as it says whom to write as.
 pub(crate) struct Sender<'a> {
     pub(crate) caller: &'a Caller,
@@ -58,6 +73,9 @@ pub(crate) struct PersonalResult {
     pub(crate) generated: Generated,
     pub(crate) why: Option<Vec<TokenAttribution>>,
 }
+
+/// Receiver of the attributions of a text's tokens while it is written.
+pub(crate) type OnTokens = Box<dyn FnMut(Vec<TokenAttribution>) + Send>;
 
 /// A flag by which a dropped request stops its work.
 #[derive(Default)]
@@ -93,7 +111,9 @@ pub(crate) fn settings(app: &App) -> Result<&PersonalSettings, ApiError> {
 impl PersonalText {
     /// The text that a request to a personal model asks for. The user is `idiolect.user`, else
     /// `user`, else `safety_identifier`, else the header of --user-header, else `of_name`, the part
-    /// of the model's name after `@`. Without `idiolect.item` the text is about `message`.
+    /// of the model's name after `@`. If the task shows a message to answer, `message` is that one,
+    /// unless `idiolect.context` gives another; else, without `idiolect.item`, the text is about
+    /// `message`.
     ///
     /// # Errors
     /// 400 if a field is not applied by personal models or malformed, or no user is named; 403 if the
@@ -117,17 +137,24 @@ impl PersonalText {
                 "a personal model needs a user: give `user`, or name it after `@` in `model`";
             return Err(ApiError::unknown_user(message, true));
         };
-        let subject = match (own.item, message) {
-            (Some(item), _) => Subject::Item(item),
-            (None, Some(message)) if !message.trim().is_empty() => {
-                Subject::Titled(message.trim().to_owned())
-            }
+        let settings = settings(app)?;
+        let message = message.filter(|message| !message.trim().is_empty());
+        let given = match (own.context, &message) {
+            (Some(given), _) => Some(given),
+            (None, Some(message)) if settings.task.shows_context() => Some(message.clone()),
+            _ => None,
+        };
+        let (answers, titled) = answers(settings, given.as_deref(), "idiolect.context")?;
+        let subject = match (own.item, titled, message) {
+            (Some(item), ..) => Subject::Item(item),
+            (None, Some(title), _) => Subject::Titled(title),
+            (None, None, Some(message)) => Subject::Titled(message.trim().to_owned()),
             _ => {
                 let message = "there is nothing to write about: give `idiolect.item` or a message";
                 return Err(ApiError::field("idiolect.item", message));
             }
         };
-        let options = personal_options(fields, &settings(app)?.options);
+        let options = personal_options(fields, &settings.options);
         let (rating, title) = (own.rating, own.title);
         let text = Self {
             method,
@@ -135,6 +162,7 @@ impl PersonalText {
             subject,
             rating,
             title,
+            answers,
             options,
             strength: 1.0,
             also_hidden: Vec::new(),
@@ -181,7 +209,7 @@ impl PersonalText {
                 drop(sink.send(AnswerEvent::Piece { index, text, tokens }));
             }
         });
-        let result = self.write(app, on_text, false).await?;
+        let result = self.write(app, on_text, None).await?;
         let generated = result.generated;
         let usage = generated.usage();
         let (prompt, completion) = usage.tokens_when_cold();
@@ -199,13 +227,13 @@ impl PersonalText {
         Ok(answer)
     }
 
-    /// Writes the text, and attributes its tokens if `why` asks for it. Dropping the future stops the
-    /// work.
+    /// Writes the text. If there is a receiver `why`, it gets the tokens' attributions while the text
+    /// is written, and the result has those of the whole text. Dropping the future stops the work.
     pub(crate) async fn write(
         self,
         app: &Arc<App>,
         on_text: OnText,
-        why: bool,
+        why: Option<OnTokens>,
     ) -> Result<PersonalResult, ApiError> {
         on_thread(app, move |app, stop| self.write_now(app, stop, on_text, why)).await
     }
@@ -215,11 +243,15 @@ impl PersonalText {
         app: &App,
         stop: &StopFlag,
         on_text: OnText,
-        why: bool,
+        why: Option<OnTokens>,
     ) -> Result<PersonalResult, ApiError> {
+        let lm = app.models()?.lm.clone();
         self.prepared(app, stop, async |prepared, inputs, options| {
-            let again = why.then(|| prepared.clone());
-            let generated = prepared.write(inputs, options, Some(on_text)).await?;
+            let again = why.is_some().then(|| prepared.clone());
+            let token_bytes = Box::new(move |id| lm.token_bytes(id));
+            let live = why.map(|on_tokens| LiveAttribution { token_bytes, on_tokens });
+            let generated =
+                prepared.write_attributed(inputs, options, Some(on_text), live).await?;
             let why = match again {
                 Some(prepared) => {
                     Some(prepared.attribute(inputs, options, generated.text.as_str()).await?)
@@ -272,12 +304,20 @@ impl PersonalText {
         for (user, item) in &self.also_hidden {
             view = view.without_text(user, item).map_err(of_store)?;
         }
+        let context = match &self.answers {
+            Answers::Newest if personal.task.shows_context() => {
+                let newest = view.newest_by_another(&item.id, &self.user).map_err(of_store)?;
+                newest.map(ReviewContext::from)
+            }
+            Answers::Given(text) => Some(ReviewContext::given(text.clone())),
+            Answers::Newest | Answers::Nothing => None,
+        };
         let target = Target {
             user: self.user.clone(),
             item,
             rating: self.rating,
             title: self.title.clone(),
-            context: None,
+            context,
         };
         let needs_peers = self.method.needs_peers(&self.options);
         let peers = models.encoder.as_ref().filter(|_| needs_peers).map(|encoder| encoder as _);
@@ -300,6 +340,34 @@ impl PersonalText {
     }
 }
 
+/// The message to answer that a request gives, a text or a mail with its headers, and the title of an
+/// unlisted item that it is about: the mail's subject. Without a message the newest text is answered.
+///
+/// # Errors
+/// 400 for the field `param` if the server's task shows no message.
+pub(crate) fn answers(
+    settings: &PersonalSettings,
+    given: Option<&str>,
+    param: &str,
+) -> Result<(Answers, Option<String>), ApiError> {
+    let Some(given) = given.filter(|given| !given.trim().is_empty()) else {
+        return Ok((Answers::Newest, None));
+    };
+    if !settings.task.shows_context() {
+        let name = &settings.task.name;
+        let message = format!(
+            "`{param}` is not applied: the prompts of the task `{name}` show no message to answer; \
+             start the server with --task reply"
+        );
+        return Err(ApiError::field(param, message));
+    }
+    let GivenMessage { subject, text } = GivenMessage::of_bytes(given.as_bytes());
+    if text.is_empty() {
+        return Err(ApiError::field(param, format!("`{param}` has no text to answer")));
+    }
+    Ok((Answers::Given(text), Some(subject.unwrap_or_default())))
+}
+
 /// Runs work on a thread of its own. Dropping the future sets the work's flag.
 pub(crate) async fn on_thread<T: Send + 'static>(
     app: &Arc<App>,
@@ -320,6 +388,7 @@ struct PersonalFields {
     item: Option<String>,
     rating: Option<f32>,
     title: Option<String>,
+    context: Option<String>,
 }
 
 impl PersonalFields {
@@ -335,6 +404,7 @@ impl PersonalFields {
                 ("user", Some(text), _) => own.user = Some(text),
                 ("item", Some(text), _) => own.item = Some(text),
                 ("title", Some(text), _) => own.title = Some(text),
+                ("context", Some(text), _) => own.context = Some(text),
                 ("rating", None, Value::Number(rating)) => {
                     own.rating = rating.as_f64().map(|rating| rating as f32);
                 }

@@ -41,7 +41,11 @@ fn tiny_lm() -> Lm {
 }
 
 fn personal_settings(store: &std::path::Path) -> PersonalSettings {
-    let task = Task::load(Task::DEFAULT).unwrap();
+    settings_of_task(store, Task::DEFAULT)
+}
+
+fn settings_of_task(store: &std::path::Path, task: &str) -> PersonalSettings {
+    let task = Task::load(task).unwrap();
     let options = MethodOptions { max_tokens: Some(24), ..MethodOptions::of(&task) };
     PersonalSettings { store: store.to_owned(), task, options }
 }
@@ -78,12 +82,16 @@ impl World {
     }
 
     fn with(options: ServerOptions) -> Self {
+        Self::with_task(options, Task::DEFAULT)
+    }
+
+    fn with_task(options: ServerOptions, task: &str) -> Self {
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), options).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.sqlite");
         fill(&Store::open(&path).unwrap());
         let lm = tiny_lm();
-        let personal = Some(personal_settings(&path));
+        let personal = Some(settings_of_task(&path, task));
         let encoder = Some(tiny_encoder());
         server.serve(ServedModels { lm: lm.clone(), encoder, personal });
         let client = Client::new(server.address());

@@ -7,7 +7,9 @@ mod error;
 mod evaluations;
 mod forget;
 pub mod import;
+mod log_check;
 mod memory_overlay;
+mod recover;
 mod schema;
 pub mod split;
 mod stats;
@@ -15,6 +17,7 @@ mod store;
 #[cfg(test)]
 mod store_tests;
 mod suggest;
+mod sums;
 mod upsert;
 #[cfg(test)]
 mod upsert_tests;
@@ -26,6 +29,8 @@ pub use error::Error;
 pub use evaluations::{EvaluationSummary, RunningEvaluation};
 pub use forget::{ForgetScope, Forgotten, NOT_REACHED};
 pub use idiolect_engine::key::{Key, KeyBuilder};
+pub use log_check::LogDamage;
+pub use recover::RecoveredTable;
 pub use stats::VectorCount;
 pub use store::{Counts, ItemSummary, Store, UserSummary};
 pub(crate) use upsert::ImportSession;
@@ -97,6 +102,21 @@ pub struct ReviewContext {
     /// Who wrote it, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+}
+
+impl ReviewContext {
+    /// A message that is not in the store, by nobody known.
+    #[must_use]
+    pub fn given(text: String) -> Self {
+        Self { text, review: None, user: None }
+    }
+}
+
+impl From<StoredReview> for ReviewContext {
+    fn from(stored: StoredReview) -> Self {
+        let StoredReview { id, review, .. } = stored;
+        Self { text: review.text, review: Some(id), user: Some(review.user) }
+    }
 }
 
 impl StoredReview {

@@ -21,6 +21,8 @@ pub struct View<'a> {
     before: Option<i64>,
     /// Users whose reviews `before` does not hide.
     timeless: Vec<String>,
+    /// Whether the texts that reviews answer are hidden.
+    hides_contexts: bool,
 }
 
 impl<'a> View<'a> {
@@ -28,7 +30,14 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn all(store: &'a Store) -> Self {
         let held_out_texts = Arc::default();
-        Self { store, held_out: Vec::new(), held_out_texts, before: None, timeless: Vec::new() }
+        let (held_out, timeless) = (Vec::new(), Vec::new());
+        Self { store, held_out, held_out_texts, before: None, timeless, hides_contexts: false }
+    }
+
+    /// Also hides the texts that reviews answer, which others wrote.
+    #[must_use]
+    pub fn without_contexts(self) -> Self {
+        Self { hides_contexts: true, ..self }
     }
 
     /// Also hides the review `held_out`.
@@ -106,6 +115,14 @@ impl<'a> View<'a> {
         self.visible(self.store.reviews_of(item)?)
     }
 
+    /// The newest visible review of the item by somebody other than the user, which a new text of the
+    /// user answers if no other message is given.
+    pub fn newest_by_another(&self, item: &str, user: &str) -> Result<Option<StoredReview>> {
+        let mut reviews = self.reviews_of(item)?;
+        reviews.retain(|stored| stored.review.user != user);
+        Ok(reviews.pop())
+    }
+
     /// See [`Store::reviews`]; hidden reviews are left out.
     pub fn reviews(&self, ids: &[ReviewId]) -> Result<Vec<StoredReview>> {
         self.visible(self.store.reviews(ids)?)
@@ -123,7 +140,9 @@ impl<'a> View<'a> {
                 && (self.before.is_none_or(|t| r.review.time < t)
                     || self.timeless.contains(&r.review.user))
         });
-        if !self.held_out.is_empty() {
+        if self.hides_contexts {
+            reviews.iter_mut().for_each(|review| review.context = None);
+        } else if !self.held_out.is_empty() {
             for review in &mut reviews {
                 if let Some(context) = &review.context
                     && self.hides(context)?
@@ -189,6 +208,7 @@ mod tests {
         let expected =
             [None, some(hot), some("she asks: Is the kettle hot?"), some("Tea or coffee?")];
         assert_eq!(contexts(&all), expected);
+        assert_eq!(contexts(&all.clone().without_contexts()), [None, None, None, None]);
         let anns = store.history("ann").unwrap()[0].id;
         let without = all.clone().without(anns);
         assert_eq!(contexts(&without), [None, None, some("Tea or coffee?")]);

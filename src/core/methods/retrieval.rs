@@ -102,8 +102,7 @@ mod tests {
             text: format!("text {id}"),
             time: id,
         };
-        let context =
-            answers.map(|text| ReviewContext { text: text.to_owned(), review: None, user: None });
+        let context = answers.map(|text| ReviewContext::given(text.to_owned()));
         (StoredReview { id: ReviewId(id), review, context }, item)
     }
 

@@ -38,7 +38,12 @@ pub(super) async fn about(State(app): State<Arc<App>>) -> Result<Json<Value>, Ap
         "lm": models.lm.name(),
         "encoder": models.encoder.as_ref().map(|encoder| encoder.name()),
         "store": store.store,
-        "task": task.map(|task| json!({ "name": task.name, "text": task.name, "about": task.about })),
+        "task": task.map(|task| json!({
+            "name": task.name,
+            "text": task.name,
+            "about": task.about,
+            "shows_context": task.shows_context(),
+        })),
         "methods": methods.collect::<Vec<Value>>(),
         "default_method": Method::IDIOLECT.name(),
         "rating": store.rating,

@@ -20,7 +20,7 @@ use crate::body::read_object;
 use crate::error::ApiError;
 use crate::fields::{BodyRoute, Fields};
 use crate::keys::Caller;
-use crate::personal::{PersonalText, Subject, on_thread, settings};
+use crate::personal::{PersonalText, Subject, answers, on_thread, settings};
 use crate::run::{AbortOnDrop, within};
 use crate::sse::SseMessage;
 use crate::text_options::personal_options;
@@ -69,7 +69,9 @@ fn columns(app: &App, caller: &Caller, fields: &Fields<'_>) -> Result<Vec<Person
     if !N_COLUMNS.contains(&list.len()) {
         return Err(wrong("has not 2 to 4 objects"));
     }
-    let options = personal_options(fields, &settings(app)?.options);
+    let settings = settings(app)?;
+    let options = personal_options(fields, &settings.options);
+    let (answers, _) = answers(settings, fields.text("context"), "context")?;
     let column = |column: &Value| {
         let empty = Map::new();
         let object = column.as_object().unwrap_or(&empty);
@@ -86,6 +88,7 @@ fn columns(app: &App, caller: &Caller, fields: &Fields<'_>) -> Result<Vec<Person
             subject: Subject::Item(fields.text("item").unwrap_or_default().to_owned()),
             rating: fields.number("rating"),
             title: fields.text("title").map(str::to_owned),
+            answers: answers.clone(),
             options: options.clone(),
             strength: fields.number("strength").unwrap_or(1.0),
             also_hidden: Vec::new(),
@@ -133,7 +136,7 @@ async fn write_column(app: &Arc<App>, sink: &MessageSink, index: usize, column: 
         let piece = json!({ "column": index, "piece": piece });
         drop(sends.send(Ok(SseMessage::named("text", &piece))));
     });
-    let message = match column.clone().write(app, on_text, false).await {
+    let message = match column.clone().write(app, on_text, None).await {
         Ok(result) => {
             let mut done = json!({ "column": index });
             if let Value::Object(told) = told(column, &result) {

@@ -21,7 +21,7 @@ use crate::error::ApiError;
 use crate::fields::{BodyRoute, Fields};
 use crate::guesses::Question;
 use crate::keys::Caller;
-use crate::personal::{PersonalText, Subject, settings};
+use crate::personal::{Answers, PersonalText, Subject, settings};
 use crate::run::within;
 
 /// Number of tokens of a text by which the machine answers, from its first.
@@ -130,6 +130,8 @@ async fn margin_bits(app: &Arc<App>, question: &Question) -> Result<f64, ApiErro
         // They would tell which text is meant.
         rating: None,
         title: None,
+        // The newest text by another person may answer the hidden ones.
+        answers: Answers::Nothing,
         options: options.clone(),
         strength: 1.0,
         also_hidden: hidden(0).chain(hidden(1)).collect(),

@@ -17,13 +17,13 @@ use crate::choices;
 use crate::error::ApiError;
 use crate::fields::{BodyRoute, Fields};
 use crate::keys::Caller;
-use crate::personal::{PersonalResult, PersonalText, Subject, settings};
+use crate::personal::{OnTokens, PersonalResult, PersonalText, Subject, answers, settings};
 use crate::run::{AbortOnDrop, within};
 use crate::sse::SseMessage;
 use crate::text_options::personal_options;
 
-/// Writes a text. Events: `text` with `{piece}`, `why` with the attribution of each token, if asked
-/// for, `done` with the JSON of `idiolect write --json`, `error`.
+/// Writes a text. Events: `text` with `{piece}`; if `why` asks for attributions, `tokens` with those of
+/// new tokens, before their text, and `why` with those of the whole text; `done` with the JSON of `idiolect write --json`, `error`.
 pub(super) async fn write(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -42,6 +42,11 @@ pub(super) async fn write(
         let on_text: OnText = Box::new(move |piece: &str| {
             drop(sends.send(Ok(SseMessage::named("text", &json!({ "piece": piece })))));
         });
+        let sends = sink.clone();
+        let on_tokens: OnTokens = Box::new(move |tokens| {
+            drop(sends.send(Ok(SseMessage::named("tokens", &json!({ "tokens": tokens })))));
+        });
+        let why = why.then_some(on_tokens);
         let target = text.clone();
         let last = within(&app, text.write(&app, on_text, why)).await.map(|mut result| {
             if let Some(why) = result.why.take() {
@@ -55,20 +60,23 @@ pub(super) async fn write(
     Ok(choices::with_header(response, &done))
 }
 
-/// The text that a request with `method`, `user`, `item`, `rating`, `title`, `strength` and sampling
+/// The text that a request with `method`, `user`, `item`, `rating`, `title`, `context`, `strength` and sampling
 /// settings asks for, if the key may write as the user.
 pub(super) fn text_of(
     app: &App,
     caller: &Caller,
     fields: &Fields<'_>,
 ) -> Result<PersonalText, ApiError> {
+    let settings = settings(app)?;
+    let (answers, _) = answers(settings, fields.text("context"), "context")?;
     let text = PersonalText {
         method: method(fields.text("method"))?,
         user: fields.text("user").unwrap_or_default().to_owned(),
         subject: Subject::Item(fields.text("item").unwrap_or_default().to_owned()),
         rating: fields.number("rating"),
         title: fields.text("title").map(str::to_owned),
-        options: personal_options(fields, &settings(app)?.options),
+        answers,
+        options: personal_options(fields, &settings.options),
         strength: fields.number("strength").unwrap_or(1.0),
         also_hidden: Vec::new(),
         tells_names: false,

@@ -331,14 +331,23 @@ pub(crate) const TABLE: &[BodyField] = &[
         ANSWERS,
         Object,
         Applied,
-        "for personal models: `user`, `item`, `rating`, `title`; without an item the text is about \
-         the last message. Plain models refuse it",
+        "for personal models: `user`, `item`, `rating`, `title`, `context`; without an item the \
+         text is about the last message, or answers it, if the task shows a message to answer. Plain \
+         models refuse it",
     ),
     field("user", &[Embeddings], Text, Unused, "not used"),
     field("user", &[Write, Score], Text, Required, "user to write as"),
     field("item", PERSONAL, Text, Required, "item to write about"),
     field("rating", PERSONAL, Number(-1e6, 1e6), Applied, "rating that the text gives the item"),
     field("title", PERSONAL, Text, Applied, "title of the text"),
+    field(
+        "context",
+        PERSONAL,
+        Text,
+        Applied,
+        "message to answer, if the server's task shows one: a text, or a mail with its headers \
+         [default: the newest text on the item by somebody else]",
+    ),
     field("method", &[Write, Score], Text, Applied, "method [default: idiolect]"),
     field(
         "strength",

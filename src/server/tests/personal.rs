@@ -1,20 +1,19 @@
 //! Personal models and the routes under `/api`.
 
 use futures::executor::block_on;
-use idiolect_core::corpus::{Item, Store, Target, View};
+use idiolect_core::corpus::{Item, ReviewContext, Store, Target, View};
 use idiolect_core::methods::{Generated, Method, MethodInputs, MethodOptions};
 use idiolect_engine::encoder::testing::tiny_encoder;
 use idiolect_engine::progress::Silent;
 use serde_json::{Value, json};
 
-use super::{World, chat_body, fill, merged, personal_settings};
-use crate::{ApiKeys, ServerOptions};
+use super::{World, chat_body, fill, merged, personal_settings, settings_of_task};
+use crate::{ApiKeys, PersonalSettings, ServerOptions};
 
 /// The text that `idiolect write` writes: the same function on another copy of the store.
 fn written(world: &World, user: &str, item: Option<&str>, seed: u64) -> Generated {
     let store = Store::in_memory().unwrap();
     fill(&store);
-    let settings = personal_settings("unused".as_ref());
     let item = match item {
         Some(id) => store.item(id).unwrap(),
         None => Item {
@@ -24,7 +23,6 @@ fn written(world: &World, user: &str, item: Option<&str>, seed: u64) -> Generate
             categories: Vec::new(),
         },
     };
-    let view = View::all(&store).without_text(user, &item.id).unwrap();
     let target = Target {
         user: user.to_owned(),
         item,
@@ -32,6 +30,17 @@ fn written(world: &World, user: &str, item: Option<&str>, seed: u64) -> Generate
         title: Some("Flat".to_owned()),
         context: None,
     };
+    written_with(world, &store, &target, personal_settings("unused".as_ref()), seed)
+}
+
+fn written_with(
+    world: &World,
+    store: &Store,
+    target: &Target,
+    settings: PersonalSettings,
+    seed: u64,
+) -> Generated {
+    let view = View::all(store).without_text(&target.user, &target.item.id).unwrap();
     let encoder = tiny_encoder();
     let inputs = MethodInputs {
         view,
@@ -42,7 +51,7 @@ fn written(world: &World, user: &str, item: Option<&str>, seed: u64) -> Generate
         held_out: &[],
     };
     let options = MethodOptions { seed, ..settings.options };
-    block_on(Method::IDIOLECT.write(&inputs, &target, &options, None)).unwrap()
+    block_on(Method::IDIOLECT.write(&inputs, target, &options, None)).unwrap()
 }
 
 fn personal(more: &Value) -> Value {
@@ -121,6 +130,69 @@ fn without_an_item_the_last_message_is_the_subject() {
     let asked = personal(&json!({ "user": "marta", "idiolect": own }));
     let answer = world.ask("/v1/chat/completions", &asked);
     assert_eq!(answer["choices"][0]["message"]["content"], want);
+}
+
+#[test]
+fn a_reply_answers_the_message_given_or_the_newest_text() {
+    let world = World::with_task(ServerOptions::default(), "reply");
+    let store = Store::in_memory().unwrap();
+    fill(&store);
+    let reply_to = |context: ReviewContext, item: Item| {
+        let context = Some(context);
+        let user = "marta".to_owned();
+        let target = Target { user, item, rating: None, title: None, context };
+        written_with(&world, &store, &target, settings_of_task("unused".as_ref(), "reply"), 5).text
+    };
+    let kettle = || store.item("kettle").unwrap();
+    let given = || ReviewContext::given("Does it leak?".to_owned());
+    let own = |more: &Value| {
+        let base = json!({ "user": "marta", "item": "kettle" });
+        json!({ "idiolect": merged(base, more) })
+    };
+    let chat = |content: &str, own: &Value| {
+        let message = json!({ "messages": [{ "role": "user", "content": content }] });
+        let answer = world.ask("/v1/chat/completions", &merged(personal(&message), own));
+        answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+    };
+    let mail = "From: Bo <bo@example.org>\nSubject: Re: Tea\n\nDoes it leak?\n\n> I have one.\n";
+    let want = reply_to(given(), kettle());
+    assert_eq!(chat("Does it leak?", &own(&json!({}))), want);
+    assert_eq!(chat(mail, &own(&json!({}))), want);
+    assert_eq!(chat("unused", &own(&json!({ "context": "Does it leak?" }))), want);
+    // A message without an item; a mail's subject is what it is about.
+    for (message, title) in [("Does it leak?", ""), (mail, "Tea")] {
+        let item = Item {
+            id: String::new(),
+            title: title.to_owned(),
+            description: String::new(),
+            categories: Vec::new(),
+        };
+        let own = json!({ "idiolect": { "user": "marta" } });
+        assert_eq!(chat(message, &own), reply_to(given(), item), "{title}");
+    }
+    // Without a message the newest text on the item by somebody else is answered.
+    let newest = View::all(&store).newest_by_another("kettle", "marta").unwrap().unwrap();
+    assert_eq!(newest.review.user, "cyd");
+    let body = json!({ "user": "marta", "item": "kettle", "seed": 5 });
+    let text = |body: &Value| {
+        let events = world.post("/api/write", body).messages();
+        let pieces = events.iter().filter(|(name, _)| name == "text");
+        pieces.map(|(_, data)| data["piece"].as_str().unwrap()).collect::<String>()
+    };
+    assert_eq!(text(&body), reply_to(newest.into(), kettle()));
+    assert_eq!(text(&merged(body, &json!({ "context": "Does it leak?" }))), want);
+}
+
+#[test]
+fn a_message_to_answer_is_refused_where_the_task_shows_none() {
+    let world = World::new();
+    let body = json!({ "user": "marta", "item": "kettle", "context": "Does it leak?" });
+    let error = world.post("/api/write", &body).error(400);
+    assert!(error["message"].as_str().unwrap().contains("--task reply"), "{error}");
+    let own = json!({ "user": "marta", "item": "kettle", "context": "Does it leak?" });
+    let asked = personal(&json!({ "idiolect": own }));
+    let error = world.post("/v1/chat/completions", &asked).error(400);
+    assert_eq!(error["param"], "idiolect.context");
 }
 
 #[test]

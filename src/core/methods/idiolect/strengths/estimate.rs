@@ -1,6 +1,7 @@
 //! Maximum likelihood of the strengths over observed texts, with cross-validation over users.
 
 use super::likelihood::ObservedExample;
+use super::mean_and_error;
 use crate::methods::LexicalOptions;
 use crate::methods::idiolect::rule::{Rule, Term};
 use idiolect_engine::progress::Progress;
@@ -13,6 +14,10 @@ const SWEEPS: usize = 3;
 const FOLD_SWEEPS: usize = 1;
 /// Steps of each search; a step leaves 0.62 of the interval.
 const STEPS: usize = 7;
+/// Number of strengths of each term that are tried in a search for lift.
+const LIFT_STEPS: usize = 24;
+/// Sweeps of that search over all strengths.
+const LIFT_SWEEPS: usize = 2;
 /// Priors that are tried for a choice of words, in tokens.
 const PRIORS: [f64; 5] = [100.0, 300.0, 1000.0, 3000.0, 10000.0];
 
@@ -48,7 +53,7 @@ impl<'e> Likelihood<'e> {
         texts.map(|(example, probabilities)| example.bits(probabilities, rule)).collect()
     }
 
-    fn mean_bits(&mut self, rule: &Rule) -> f64 {
+    fn sum_of_bits(&mut self, rule: &Rule) -> f64 {
         self.bits(rule).iter().sum::<f64>()
     }
 }
@@ -90,7 +95,7 @@ fn fit(likelihood: &mut Likelihood<'_>, active: &[Term], start: Rule, sweeps: us
 }
 
 fn better(likelihood: &mut Likelihood<'_>, rule: Rule, other: Rule) -> Rule {
-    if other == rule || likelihood.mean_bits(&other) >= likelihood.mean_bits(&rule) {
+    if other == rule || likelihood.sum_of_bits(&other) >= likelihood.sum_of_bits(&rule) {
         return rule;
     }
     other
@@ -102,7 +107,7 @@ fn search(likelihood: &mut Likelihood<'_>, rule: Rule, term: Term) -> f64 {
     let mut now = rule;
     let now = f64::from(*now.slot(term));
     let (mut low, mut high) = range(term);
-    let mut at = |x: f64| likelihood.mean_bits(&rule.with(term, x));
+    let mut at = |x: f64| likelihood.sum_of_bits(&rule.with(term, x));
     let (mut a, mut b) = (high - ratio * (high - low), low + ratio * (high - low));
     let (mut at_a, mut at_b) = (at(a), at(b));
     for _ in 0..STEPS {
@@ -139,6 +144,40 @@ fn held_out_bits(examples: &[ObservedExample], active: &[Term], start: Rule) -> 
     bits
 }
 
+/// The strengths with the largest lift among those under which the texts are not clearly less likely
+/// than under `best`: the mean difference of bits is at most its standard error. The lift is the bits
+/// that the texts cost more after other users' texts. Coordinate ascent over the terms in `active`.
+fn with_most_lift(
+    likelihood: &mut Likelihood<'_>,
+    under_others: &mut Likelihood<'_>,
+    active: &[Term],
+    best: Rule,
+) -> Rule {
+    let of_best = likelihood.bits(&best);
+    let mut lift = |likelihood: &mut Likelihood<'_>, rule: &Rule| {
+        let bits = likelihood.bits(rule);
+        let costs: Vec<f64> = bits.iter().zip(&of_best).map(|(bits, best)| bits - best).collect();
+        let (cost, error) = mean_and_error(&costs);
+        (cost <= error).then(|| mean(&under_others.bits(rule)) - mean(&bits))
+    };
+    let mut rule = best;
+    let mut most = lift(likelihood, &rule);
+    for _ in 0..LIFT_SWEEPS {
+        for term in active {
+            let (low, high) = range(*term);
+            for step in 0..=LIFT_STEPS {
+                let x = low + (high - low) * step as f64 / LIFT_STEPS as f64;
+                let other = rule.with(*term, x);
+                let of_other = lift(likelihood, &other);
+                if of_other > most {
+                    (rule, most) = (other, of_other);
+                }
+            }
+        }
+    }
+    rule
+}
+
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
@@ -153,12 +192,17 @@ pub(super) struct StrengthEstimate {
     pub(super) gain: f64,
     /// Bits per token that each remaining term saves beside the others.
     pub(super) gains: Vec<(Term, f64)>,
+    /// Bits per token that the texts cost more after other users' texts, under the model alone and
+    /// under the rule; both on the users that it was fitted on.
+    pub(super) lift: (f64, f64),
 }
 
-/// Estimates the strengths from one text per user; `None` if a stop is requested. A term that saves nothing on users that it was
-/// not fitted on, beside the others, has no effect: the one that saves least is left out first.
+/// Estimates the strengths from one text per user; `None` if a stop is requested. A term that saves
+/// nothing on users that it was not fitted on, beside the others, has no effect: the one that saves
+/// least is left out first. `under_others` has the same texts after other users' texts.
 pub(super) fn estimate(
     examples: &[ObservedExample],
+    under_others: &[ObservedExample],
     progress: &dyn Progress,
 ) -> Option<StrengthEstimate> {
     let mut likelihood = Likelihood::new(examples.iter());
@@ -181,7 +225,13 @@ pub(super) fn estimate(
         let worst = gains.iter().min_by(|a, b| a.1.total_cmp(&b.1)).copied();
         match worst {
             Some((term, gain)) if gain <= 0.0 => active.retain(|kept| *kept != term),
-            _ => return Some(StrengthEstimate { rule: start, bits, gain: bits - all, gains }),
+            _ => {
+                let mut others = Likelihood::new(under_others.iter());
+                let rule = with_most_lift(&mut likelihood, &mut others, &active, start);
+                let mut lift = |rule| mean(&others.bits(rule)) - mean(&likelihood.bits(rule));
+                let lift = (lift(&Rule::NONE), lift(&rule));
+                return Some(StrengthEstimate { rule, bits, gain: bits - all, gains, lift });
+            }
         }
     }
 }

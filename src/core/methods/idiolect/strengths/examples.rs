@@ -27,7 +27,9 @@ pub(super) struct StrengthExample {
     pub(super) own: PastReview,
     target: Target,
     /// The user's other texts, oldest first.
-    rest: Vec<PastReview>,
+    pub(super) rest: Vec<PastReview>,
+    /// Another user whose texts are about as long, and their older texts on other items.
+    pub(super) other: (String, Vec<PastReview>),
     /// Others' texts on the item.
     on_item: Vec<(ReviewId, String)>,
 }
@@ -36,17 +38,19 @@ impl StrengthExample {
     /// The reviews that the example reads.
     pub(super) fn sources(&self) -> impl Iterator<Item = ReviewId> {
         let own = std::iter::once(self.own.0.id);
-        own.chain(self.rest.iter().map(|(review, _)| review.id))
-            .chain(self.on_item.iter().map(|(id, _)| *id))
+        let shown = self.rest.iter().chain(&self.other.1);
+        own.chain(shown.map(|(review, _)| review.id)).chain(self.on_item.iter().map(|(id, _)| *id))
     }
 
-    /// The prompt for which the text would be generated, and the reviews that it shows.
+    /// The prompt for which the text would be generated after some of the past texts in `texts`, and the
+    /// reviews that it shows.
     pub(super) fn prompt(
         &self,
         context: &MethodContext<'_>,
         selection: &ExampleSelection,
+        texts: &[PastReview],
     ) -> (Draft, Vec<ReviewId>) {
-        let past = selection.past(context, Some(&self.target), &self.rest);
+        let past = selection.past(context, Some(&self.target), texts);
         let shown = past.iter().map(|(review, _)| review.id);
         let sources = shown.chain([self.own.0.id]).collect();
         (selection.draft(Some(&self.target), &past), sources)
@@ -88,9 +92,9 @@ pub(super) fn of_corpus(context: &MethodContext<'_>) -> Result<Vec<StrengthExamp
         .map(|summary| (Sha256::digest(&summary.user).into(), summary.user))
         .collect();
     users.sort_unstable();
-    let mut examples = Vec::new();
+    let mut histories: Vec<(String, Vec<PastReview>)> = Vec::new();
     for (_, user) in users {
-        if examples.len() == MAX_USERS {
+        if histories.len() == MAX_USERS {
             break;
         }
         let mut history = Vec::new();
@@ -100,23 +104,52 @@ pub(super) fn of_corpus(context: &MethodContext<'_>) -> Result<Vec<StrengthExamp
                 history.push((review, item));
             }
         }
-        let Some(own) = history.last().filter(|_| history.len() >= MIN_TEXTS).cloned() else {
-            continue;
-        };
-        let (target, rest) = without(&history, &own);
+        if history.len() >= MIN_TEXTS {
+            histories.push((user, history));
+        }
+    }
+    let mut examples = Vec::with_capacity(histories.len());
+    for (user, history) in &histories {
+        let Some(own) = history.last().cloned() else { continue };
+        let (target, rest) = without(history, &own);
         // As in an evaluation: others' texts are visible if they are older.
         let visible = match own.0.review.time {
             0 => view.clone(),
-            time => view.clone().others_before(time, &[&user]),
+            time => view.clone().others_before(time, &[user]),
         };
         let on_item = visible.reviews_of(&target.item.id)?.into_iter();
         let on_item = on_item
-            .filter(|other| other.review.user != user)
+            .filter(|other| other.review.user != *user)
             .map(|other| (other.id, other.review.text))
             .collect();
-        examples.push(StrengthExample { own, target, rest, on_item });
+        let other = other_user(&histories, user, &rest, &target.item.id);
+        examples.push(StrengthExample { own, target, rest, other, on_item });
     }
     Ok(examples)
+}
+
+/// Of the other users the one whose texts on other items are nearest in length to `rest`, by the mean
+/// logarithm, and these texts. Length alone must not tell the users apart.
+fn other_user(
+    histories: &[(String, Vec<PastReview>)],
+    user: &str,
+    rest: &[PastReview],
+    item: &str,
+) -> (String, Vec<PastReview>) {
+    let log_length = |texts: &[PastReview]| {
+        let length = |(review, _): &PastReview| (review.review.text.len() as f64).ln();
+        texts.iter().map(length).sum::<f64>() / texts.len().max(1) as f64
+    };
+    let own = log_length(rest);
+    let others =
+        histories.iter().filter(|(other, _)| other != user).filter_map(|(other, texts)| {
+            let elsewhere = texts.iter().filter(|(review, _)| review.review.item != item);
+            let elsewhere: Vec<PastReview> = elsewhere.cloned().collect();
+            let distance = (log_length(&elsewhere) - own).abs();
+            (!elsewhere.is_empty()).then(|| (distance, other.clone(), elsewhere))
+        });
+    let nearest = others.min_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.map(|(_, other, texts)| (other, texts)).unwrap_or_default()
 }
 
 /// A text as the model saw it, and the summed probability of an end at its positions.
@@ -125,22 +158,23 @@ pub(super) struct ObservedEnds {
     pub(super) ends: f64,
 }
 
-/// Lets the model read an example's text and records its distributions. `background` counts others'
-/// texts.
+/// Lets the model read an example's text after some of the past texts in `shown`, and records its
+/// distributions. `background` counts the texts of all users but the one who wrote these.
 pub(super) async fn observe(
     context: &MethodContext<'_>,
     example: &StrengthExample,
     selection: &ExampleSelection,
+    shown: &[PastReview],
     background: &UnigramCounts,
 ) -> Result<ObservedEnds> {
     let vocabulary = context.model.vocabulary()?;
-    let texts = || example.rest.iter().map(|(review, _)| review.review.text.as_str());
+    let texts = || shown.iter().map(|(review, _)| review.review.text.as_str());
     let on_item = || example.on_item.iter().map(|(_, text)| text.as_str());
     let own = counts(vocabulary, texts())?;
     let item = counts(vocabulary, on_item())?;
     let ends = vocabulary.end_tokens();
     let mut listed: BTreeSet<u32> = own.keys().chain(item.keys()).chain(&ends).copied().collect();
-    let (draft, sources) = example.prompt(context, selection);
+    let (draft, sources) = example.prompt(context, selection, shown);
     let call = example.call(context, draft, &sources);
     listed.extend(vocabulary.tokenize(example.own.0.review.text.trim())?);
     let listed: Vec<u32> = listed.into_iter().collect();

@@ -1,9 +1,10 @@
 //! Strengths of the rules, estimated once for a corpus and a language model.
 //!
 //! Of up to 32 users the newest visible text is held out and scored with the user's other texts in
-//! the prompt, as the method would. The strengths are those under which these texts are likeliest
-//! (`estimate`); a term that saves nothing on users that it was not fitted on has no effect. The
-//! result is stored, and texts that an evaluation holds out are never read.
+//! the prompt, as the method would, and once more with another user's. Of the strengths under which
+//! these texts are about as likely as they can be, those are taken that depend most on whose texts are
+//! in the prompt (`estimate`); a term that saves nothing on users that it was not fitted on has no
+//! effect. The result is stored, and texts that an evaluation holds out are never read.
 
 mod estimate;
 mod examples;
@@ -38,7 +39,8 @@ pub struct CorpusStrengths {
     pub n: usize,
     /// Whether the prompt has the most relevant texts instead of the newest.
     pub relevant: bool,
-    /// Bits per token that the most relevant texts save against the newest, and the standard error.
+    /// Bits per token that the most relevant texts save against the newest, and the standard error; 0
+    /// if that was not asked for.
     pub relevant_gain: (f64, f64),
     /// The strengths.
     pub rule: Rule,
@@ -50,6 +52,9 @@ pub struct CorpusStrengths {
     pub gain: f64,
     /// Bits per token that each term saves beside the others.
     pub gains: Vec<(Term, f64)>,
+    /// Bits per token that the held-out texts cost more after another user's texts, under the model
+    /// alone and under the rule, on the users that it was fitted on.
+    pub lift: (f64, f64),
 }
 
 impl CorpusStrengths {
@@ -66,6 +71,7 @@ impl CorpusStrengths {
             bits: 0.0,
             gain: 0.0,
             gains: Vec::new(),
+            lift: (0.0, 0.0),
         }
     }
 
@@ -130,10 +136,11 @@ fn key(context: &MethodContext<'_>, examples: &[StrengthExample]) -> Key {
     let stage = context.options.idiolect.form.stage();
     let spec = context.task.stage(stage).map(|spec| format!("{spec:?}")).unwrap_or_default();
     let key = Key::of(KIND)
-        .with("version", "1")
+        .with("version", "2")
         .with("model", context.model.fingerprint())
         .with("stage", spec)
         .with("n", context.options.n.to_le_bytes())
+        .with("texts", format!("{:?}", context.options.idiolect.texts))
         .with("seed", context.options.profile_seed.to_le_bytes());
     let held_out = context.held_out.iter();
     let key = held_out.fold(key, |key, id| key.with("held out", id.0.to_le_bytes()));
@@ -146,40 +153,52 @@ async fn estimated(
     model: String,
     examples: &[StrengthExample],
 ) -> Result<CorpusStrengths> {
-    let total = Some(3 * examples.len() as u64);
+    let texts = context.options.idiolect.texts;
+    let n_passes = if texts == Texts::Estimated { 4 } else { 2 };
+    let total = Some(n_passes * examples.len() as u64);
     let stage = ProgressStage::begin(context.progress, "estimating strengths", total);
     let newest = ExampleSelection::of(Texts::Newest);
     let by_relevance = ExampleSelection::of(Texts::Relevant);
-    let mut differences = Vec::with_capacity(examples.len());
-    for example in examples {
-        let mut bits = [0.0; 2];
-        for (bits, selection) in bits.iter_mut().zip([&newest, &by_relevance]) {
-            context.check_stop()?;
-            *bits = plain_bits(context, example, selection).await?;
-            stage.advance(1);
+    let relevant_gain = match texts {
+        Texts::Estimated => {
+            let mut differences = Vec::with_capacity(examples.len());
+            for example in examples {
+                let mut bits = [0.0; 2];
+                for (bits, selection) in bits.iter_mut().zip([&newest, &by_relevance]) {
+                    context.check_stop()?;
+                    *bits = plain_bits(context, example, selection).await?;
+                    stage.advance(1);
+                }
+                differences.push(bits[0] - bits[1]);
+            }
+            mean_and_error(&differences)
         }
-        differences.push(bits[0] - bits[1]);
-    }
-    let relevant_gain = mean_and_error(&differences);
-    // The newest texts are the same for all targets of a user, so that their prompt is computed
-    // once; the others have to be clearly better.
-    let relevant = relevant_gain.0 > relevant_gain.1;
+        Texts::Newest | Texts::Relevant | Texts::Chosen => (0.0, 0.0),
+    };
+    let relevant = texts == Texts::Relevant || relevant_gain.0 > 0.0;
     let selection = if relevant { &by_relevance } else { &newest };
     let view = examples::corpus_view(context);
     let reviews = sample_of(&view, context.options.profile_seed)?;
-    let mut observed = Vec::with_capacity(examples.len());
+    let (mut observed, mut under_others) = (Vec::new(), Vec::new());
     let (mut chance, mut n_positions) = (0.0, 0);
     for example in examples {
         context.check_stop()?;
-        let user = &example.own.0.review.user;
-        let background = others_counts(context.model, &reviews, user)?;
-        let text = examples::observe(context, example, selection, &background).await?;
+        let background = others_counts(context.model, &reviews, &example.own.0.review.user)?;
+        let text =
+            examples::observe(context, example, selection, &example.rest, &background).await?;
         chance += text.ends;
         n_positions += text.example.positions.len();
         observed.push(text.example);
         stage.advance(1);
+        context.check_stop()?;
+        let (other, texts) = &example.other;
+        let background = others_counts(context.model, &reviews, other)?;
+        let text = examples::observe(context, example, selection, texts, &background).await?;
+        under_others.push(text.example);
+        stage.advance(1);
     }
-    let estimate = estimate::estimate(&observed, context.progress).ok_or(Error::Stopped)?;
+    let estimate =
+        estimate::estimate(&observed, &under_others, context.progress).ok_or(Error::Stopped)?;
     let length = LengthBackground {
         spread: examples::spread(context, examples)?,
         chance: (chance / n_positions.max(1) as f64).clamp(1e-6, 0.5),
@@ -195,6 +214,7 @@ async fn estimated(
         bits: estimate.bits,
         gain: estimate.gain,
         gains: estimate.gains,
+        lift: estimate.lift,
     })
 }
 
@@ -204,7 +224,7 @@ async fn plain_bits(
     example: &StrengthExample,
     selection: &ExampleSelection,
 ) -> Result<f64> {
-    let (draft, sources) = example.prompt(context, selection);
+    let (draft, sources) = example.prompt(context, selection, &example.rest);
     let scored = context.calls.score(example.call(context, draft, &sources)).await?;
     Ok(scored.bits_per_token().unwrap_or(0.0))
 }

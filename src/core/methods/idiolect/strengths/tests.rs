@@ -16,6 +16,7 @@ use idiolect_engine::progress::Silent;
 const VOCABULARY: u32 = 60;
 
 /// A user's texts, others' texts on the item, everybody's counts, and the model's distributions.
+#[derive(Clone)]
 struct Corpus {
     own: Vec<u32>,
     on_item: Vec<u32>,
@@ -173,7 +174,7 @@ fn strengths_of_drawn_texts_are_found_and_what_does_nothing_is_left_out() {
             corpus.observed(&text)
         })
         .collect();
-    let estimated = estimate(&examples, &Silent).unwrap();
+    let estimated = estimate(&examples, &[], &Silent).unwrap();
     let rule = estimated.rule;
     // Strength and prior can make up for each other: the texts are as likely as under the truth.
     let bits = |rule: &Rule| {
@@ -199,10 +200,39 @@ fn texts_of_the_model_itself_need_no_strengths() {
             corpus.observed(&text)
         })
         .collect();
-    let estimated = estimate(&examples, &Silent).unwrap();
+    let estimated = estimate(&examples, &[], &Silent).unwrap();
     assert!(estimated.gain < 0.02, "{estimated:?}");
     let rule = estimated.rule;
     assert!((0.8..1.2).contains(&rule.power) && rule.lexical.strength < 0.2, "{rule:?}");
+}
+
+#[test]
+fn of_strengths_that_are_as_likely_those_with_more_lift_are_taken() {
+    let mut random = ChaCha8Rng::seed_from_u64(17);
+    let truth = Rule { lexical: bias(0.5), ..Rule::NONE };
+    let (mut right, mut others) = (Vec::new(), Vec::new());
+    let mut texts_of_before: Option<Corpus> = None;
+    for _ in 0..24 {
+        let corpus = Corpus::new(&mut random, 40);
+        let text = corpus.draw(&mut random, &truth);
+        right.push(corpus.observed(&text));
+        // The same model and item, another user's texts.
+        let own = texts_of_before.as_ref().map_or(&corpus, |before| before).own.clone();
+        others.push(Corpus { own, ..corpus.clone() }.observed(&text));
+        texts_of_before = Some(corpus);
+    }
+    let likeliest = estimate(&right, &[], &Silent).unwrap();
+    let estimated = estimate(&right, &others, &Silent).unwrap();
+    assert!(estimated.lift.1 > estimated.lift.0 + 0.05, "{estimated:?}");
+    assert!(estimated.rule.lexical.strength > likeliest.rule.lexical.strength, "{estimated:?}");
+    let bits = |rule: &Rule| -> Vec<f64> {
+        right.iter().map(|text| text.bits(&text.probabilities(rule), rule)).collect()
+    };
+    let (best, taken) = (bits(&likeliest.rule), bits(&estimated.rule));
+    let costs: Vec<f64> = taken.iter().zip(&best).map(|(taken, best)| taken - best).collect();
+    let (cost, error) = super::mean_and_error(&costs);
+    assert!(cost <= error, "{cost} {error}");
+    assert_eq!((likeliest.gain, &likeliest.gains), (estimated.gain, &estimated.gains));
 }
 
 #[test]
@@ -219,5 +249,5 @@ fn a_requested_stop_ends_the_estimate() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let corpus = Corpus::new(&mut random, 5);
     let text = corpus.draw(&mut random, &Rule::NONE);
-    assert_eq!(estimate(&[corpus.observed(&text)], &Stop), None);
+    assert_eq!(estimate(&[corpus.observed(&text)], &[], &Stop), None);
 }
