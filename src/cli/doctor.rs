@@ -1,5 +1,7 @@
 //! `idiolect doctor`.
 
+mod self_test;
+
 use idiolect::corpus::Store;
 use idiolect::methods::CorpusStrengths;
 use idiolect::model::catalog::{Catalog, ModelKind};
@@ -16,7 +18,13 @@ use super::output;
 #[command(after_help = "\
 Checks --device, --lm, --encoder and --store. Each problem is reported with its remedy; the exit
 code is 1 if there is any.")]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Only compute an embedding, a score and a text with the models all-minilm-l6-v2 and
+    /// smollm2-135m-instruct on this CPU, and compare them with recorded values; use it after an
+    /// installation. A model that is not on this machine is skipped
+    #[arg(long)]
+    self_test: bool,
+}
 
 /// A problem and its remedy.
 #[derive(Debug, Serialize)]
@@ -25,7 +33,10 @@ struct Problem {
     what: String,
 }
 
-pub(crate) fn run(_args: Args, context: &Context) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    if args.self_test {
+        return self_test::run(context);
+    }
     let mut problems = Vec::new();
     let machine = json!({
         "program": env!("CARGO_PKG_VERSION"),

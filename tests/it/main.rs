@@ -32,6 +32,7 @@ mod peers;
 mod profile;
 mod read_only;
 mod recommend;
+mod self_test;
 #[cfg(feature = "serve")]
 mod serve;
 mod snapshots;

@@ -123,6 +123,7 @@ fn no_command_makes_a_call_to_the_network() {
         &["embed", "--file", "lines.txt"],
         &["metrics", "--predictions", "p.jsonl", "--references", "p.jsonl"],
         &["doctor"],
+        &["doctor", "--self-test"],
         &["export", "eva"],
         &["forget", "eva", "--yes"],
     ];
