@@ -43,6 +43,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/api/map", get(near::map))
         .route("/api/evaluations", get(evaluations::list))
         .route("/api/evaluations/{id}/report", get(evaluations::report))
+        .route("/api/evaluations/{id}/ticket", post(evaluations::ticket))
         .route("/api/representatives", get(near::representatives))
         .route(BodyRoute::Write.path(), post(write::write))
         .route(BodyRoute::Score.path(), post(score::score))

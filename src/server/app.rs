@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 use crate::guesses::Guesses;
 use crate::ids;
+use crate::map_jobs::MapJobs;
 use crate::metrics::Metrics;
 use crate::score_memo::ScoreMemo;
+use crate::tickets::Tickets;
 use crate::{ServedModels, ServerOptions};
 
 /// State that all requests share.
@@ -22,8 +24,8 @@ pub(crate) struct App {
     pub(crate) started: u64,
     /// Whether only programs of this machine reach the server, so that answers may help with names.
     pub(crate) on_loopback: bool,
-    /// Held by the request that lays out the users, so that no two do it at once.
-    pub(crate) map_turn: Mutex<()>,
+    pub(crate) map_jobs: Arc<MapJobs>,
+    pub(crate) tickets: Tickets,
     models: OnceLock<ServedModels>,
     queue: Arc<Semaphore>,
 }
@@ -43,7 +45,8 @@ impl App {
             guesses: Guesses::new(),
             started: ids::now(),
             on_loopback: address.ip().is_loopback(),
-            map_turn: Mutex::new(()),
+            map_jobs: Arc::default(),
+            tickets: Tickets::default(),
             models: OnceLock::new(),
             queue,
         }

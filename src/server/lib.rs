@@ -40,6 +40,7 @@ mod guesses;
 mod ids;
 mod keys;
 mod logprobs;
+mod map_jobs;
 mod messages;
 mod metrics;
 mod model_names;
@@ -57,9 +58,12 @@ mod run;
 mod score_memo;
 mod server;
 mod sse;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod text_options;
+mod tickets;
 mod tokens;
 mod write_deadline;
 

@@ -140,6 +140,12 @@ fn answers(path: &str) -> Value {
         _ => json!({ "application/json": {} }),
     };
     answers.insert("200".to_owned(), json!({ "description": "the answer", "content": content }));
+    if path == "/api/map" {
+        let about =
+            "the map is being made: `stage`, `done`, `of` (null if it is not known), `seconds`";
+        let content = json!({ "application/json": {} });
+        answers.insert("202".to_owned(), json!({ "description": about, "content": content }));
+    }
     for (status, about) in STATUSES {
         let schema = json!({ "$ref": "#/components/schemas/Error" });
         let content = json!({ "application/json": { "schema": schema } });

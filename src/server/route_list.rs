@@ -21,9 +21,14 @@ pub(crate) const PLAIN_ROUTES: &[PlainRoute] = &[
     ("get", "/api/users/{id}/neighbours", "the users who write most alike, nearest first"),
     ("get", "/api/items", "the items, those with the most texts first"),
     ("get", "/api/items/{id}", "one item with the texts on it, oldest first"),
-    ("get", "/api/map", "the users in the plane, or cells of them"),
+    ("get", "/api/map", "the users in the plane, or cells of them; 202 while it is being made"),
     ("get", "/api/evaluations", "reports of evaluations, and evaluations that run"),
     ("get", "/api/evaluations/{id}/report", "one report, as HTML"),
+    (
+        "post",
+        "/api/evaluations/{id}/ticket",
+        "an address of the report that needs no key, once, for a frame of a browser",
+    ),
     ("get", "/api/guess", "two texts on one item and two people: who wrote which"),
     ("get", "/api/representatives", "the peers that a user is compared with on an item"),
 ];
@@ -62,6 +67,7 @@ pub(crate) const QUERIES: &[QueryParameter] = &[
     query("/api/items", "query", "string", "part of the id or the title, in any case"),
     query("/api/items", "limit", "integer", "maximum number of items [default: 1000]"),
     query("/api/map", "cell", "integer", "cell whose users are told"),
+    query("/api/evaluations/{id}/report", "ticket", "string", "ticket in place of a key"),
     query("/api/guess", "seed", "integer", "seed of the question [default: a random one]"),
     QueryParameter {
         is_required: true,

@@ -83,6 +83,7 @@ impl Server {
             thread::sleep(PATIENCE);
         }
         self.stop.send_replace(true);
+        self.app.map_jobs.stop();
         drop(self.runtime.block_on(self.accepting));
         self.runtime.shutdown_timeout(Duration::from_secs(1));
     }

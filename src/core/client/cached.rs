@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::prompts::FittedPrompts;
-use super::{ContrastPrompts, Model, Result, Steered};
+use super::watch::Watcher;
+use super::{ContrastPrompts, Model, Result, Steered, Watch};
 use crate::corpus::{Key, KeyBuilder, ReviewId, Store};
 use crate::steering::Steering;
 use crate::task::{self, Cut, Draft, LabelStrip, Stage, Task, fit, strip_label};
@@ -141,6 +142,15 @@ impl<'a> CachedLm<'a> {
     /// # Errors
     /// Error if a prompt cannot be made to fit, or if the store or the model fails.
     pub async fn answer(&self, call: LmCall<'_>) -> Result<LmAnswer> {
+        self.answer_watched(call, None).await
+    }
+
+    /// Answers like [`CachedLm::answer`], with the same text, and tells the tokens of a text that is
+    /// not in the store while it is generated.
+    ///
+    /// # Errors
+    /// As [`CachedLm::answer`].
+    pub async fn answer_watched(&self, call: LmCall<'_>, watch: Option<Watch>) -> Result<LmAnswer> {
         let LmCall { stage, draft, sources, sampling, max_tokens, constraint, steered, on_text } =
             call;
         let spec = self.task.stage(stage)?;
@@ -176,12 +186,25 @@ impl<'a> CachedLm<'a> {
         }
 
         let stripped = on_text.map(|on_text| StrippedStream::new(&spec.label, on_text));
+        let watcher = watch.is_some().then(Watcher::default);
+        let combine = match steered {
+            Some(steered) => Some(steered.combine(self.model, watcher.as_ref())?),
+            None => None,
+        };
+        let (observe, on_token) = match watch.zip(watcher) {
+            Some((watch, watcher)) => {
+                let compared = watch.compared.as_ref();
+                let compared = compared
+                    .map(|(stage, draft)| fit(self.task, *stage, draft, self.model, max_tokens))
+                    .transpose()?;
+                let observe = watcher.observe(compared.map(|fitted| fitted.prompt));
+                (Some(observe), Some(watcher.on_token(watch.top, watch.on_token)))
+            }
+            None => (None, None),
+        };
         let request = Request {
             prompts: fitted.prompts(),
-            combine: match steered {
-                Some(steered) => Some(steered.combine(self.model)?),
-                None => None,
-            },
+            combine,
             mask: steered.and_then(Steered::mask),
             sampling: Sampling { seed: seed_of(&key), ..sampling },
             max_tokens,
@@ -189,11 +212,14 @@ impl<'a> CachedLm<'a> {
             eos: Eos::Stop,
             constraint,
             on_text: stripped.as_ref().map(StrippedStream::receiver),
-            logprobs: None,
-            on_token: None,
+            logprobs: on_token.is_some().then_some(0),
+            on_token,
+            observe,
             reused: ReusedTokens::default(),
         };
-        let completion = self.model.generate(request).await?;
+        let mut completion = self.model.generate(request).await?;
+        // The stored answer does not depend on who was told of it.
+        completion.tokens = Vec::new();
         if let Some(stripped) = stripped {
             stripped.finish();
         }

@@ -11,12 +11,14 @@ mod prompts;
 mod scores;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod watch;
 
 pub use cached::{CachePolicy, CachedLm, LmAnswer, LmCall, Usage};
 pub use idiolect_engine::lm::OnText;
 pub use model::Model;
 pub use prompts::{ContrastPrompts, Steered};
 pub use scores::{ScoreCall, Scored};
+pub use watch::{Watch, WatchedToken};
 
 use crate::{corpus, task};
 use idiolect_engine::lm;

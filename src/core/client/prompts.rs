@@ -1,6 +1,7 @@
 //! Contrast prompts and the rules by which the distributions after several prompts become one.
 
 use super::Model;
+use super::watch::Watcher;
 use crate::corpus::KeyBuilder;
 use crate::steering::{LengthPrior, NgramBlocklist, Steering, WithLengthPrior};
 use crate::task::{Cut, Draft, Fitted};
@@ -29,9 +30,19 @@ pub struct Steered {
 }
 
 impl Steered {
-    /// The combination of the prompts' distributions, with the length prior.
-    pub(super) fn combine(&self, model: &dyn Model) -> lm::Result<Box<dyn CombineLogits>> {
-        let rule = self.steering.rule();
+    /// The combination of the prompts' distributions, with the length prior. `watcher`, if given,
+    /// watches it without the prior.
+    pub(super) fn combine(
+        &self,
+        model: &dyn Model,
+        watcher: Option<&Watcher>,
+    ) -> lm::Result<Box<dyn CombineLogits>> {
+        let rule = match watcher {
+            Some(watcher) if self.steering != Steering::default() => {
+                watcher.watched(self.steering.rule())
+            }
+            _ => self.steering.rule(),
+        };
         let Some(length) = self.length else { return Ok(rule) };
         let ends = model.vocabulary()?.end_tokens();
         Ok(Box::new(WithLengthPrior { rule, length, ends }))

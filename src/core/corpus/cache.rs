@@ -2,10 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::store::{review_of_row, select_reviews};
-use super::{Error, Key, Result, ReviewId, Store};
+use super::{Error, Key, Result, ReviewId, Store, sums};
 
 /// Number of derived values copied per transaction.
 const ROWS_PER_TRANSACTION: usize = 1024;
@@ -19,16 +19,17 @@ impl Store {
         }
         self.read(|connection| {
             connection
-                .prepare_cached("SELECT value FROM derived WHERE kind = ?1 AND key = ?2")?
-                .query_row([kind, key.as_str()], |row| row.get(0))
+                .prepare_cached("SELECT key, value, sum FROM derived WHERE kind = ?1 AND key = ?2")?
+                .query_row([kind, key.as_str()], |row| value_of_row(kind, row))
                 .optional()
         })
     }
 
     /// All derived values of a kind, in the order in which they were made.
     pub fn derived_values(&self, kind: &str) -> Result<Vec<String>> {
-        let sql = "SELECT value FROM derived WHERE kind = ?1 ORDER BY made, id";
-        let mut values: Vec<String> = self.list(sql, [kind], |row| row.get(0))?;
+        // By id and not by `made`, since clocks are set back.
+        let sql = "SELECT key, value, sum FROM derived WHERE kind = ?1 ORDER BY id";
+        let mut values: Vec<String> = self.list(sql, [kind], |row| value_of_row(kind, row))?;
         if let Some(overlay) = self.overlay() {
             overlay.with(|kept| {
                 let of_kind = kept.derived.iter().filter(|(of, ..)| of == kind);
@@ -66,7 +67,6 @@ impl Store {
             overlay.with(|kept| kept.put_derived(kind, key.as_str(), value));
             return Ok(());
         }
-        let made = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
         self.write(|transaction| {
             let mut exists = transaction.prepare_cached("SELECT 1 FROM review WHERE id = ?1")?;
             for review in sources {
@@ -74,21 +74,41 @@ impl Store {
                     return Ok(());
                 }
             }
-            let id: i64 = transaction
-                .prepare_cached(
-                    "INSERT INTO derived(kind, key, value, made) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT(kind, key) DO UPDATE SET value = excluded.value, made = excluded.made
-                     RETURNING id",
-                )?
-                .query_row(params![kind, key.as_str(), value, made], |row| row.get(0))?;
-            transaction
-                .prepare_cached("DELETE FROM derived_source WHERE derived = ?1")?
-                .execute([id])?;
+            let id = insert_derived(transaction, kind, key, value)?;
             let mut insert = transaction.prepare_cached(
                 "INSERT OR IGNORE INTO derived_source(derived, review) VALUES (?1, ?2)",
             )?;
             for review in sources {
                 insert.execute([id, review.0])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Stores a value that was computed from all reviews, which were `reviews` then; every deletion
+    /// deletes it. If the store has other reviews now, nothing is stored, because the value is already
+    /// out of date.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn put_derived_from_all(
+        &self,
+        kind: &str,
+        key: &Key,
+        value: &str,
+        reviews: &[ReviewId],
+    ) -> Result<()> {
+        if self.overlay().is_some() {
+            return self.put_derived(kind, key, value, &[]);
+        }
+        // Ids are never reused: a review that was added has a greater one than all before it.
+        let then = (reviews.len() as i64, reviews.iter().map(|id| id.0).max().unwrap_or(0));
+        self.write(|transaction| {
+            let now: (i64, i64) = transaction
+                .prepare_cached("SELECT count(*), coalesce(max(id), 0) FROM review")?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if now == then {
+                insert_derived(transaction, kind, key, value)?;
             }
             Ok(())
         })
@@ -112,7 +132,7 @@ impl Store {
             let values = ids.iter().map(|id| other.derived_row(*id)).collect::<Result<Vec<_>>>()?;
             taken += self.write(|transaction| {
                 let mut insert = transaction.prepare_cached(
-                    "INSERT INTO derived(kind, key, value, made) VALUES (?1, ?2, ?3, ?4)
+                    "INSERT INTO derived(kind, key, value, made, sum) VALUES (?1, ?2, ?3, ?4, ?5)
                      ON CONFLICT(kind, key) DO NOTHING RETURNING id",
                 )?;
                 let mut insert_source = transaction.prepare_cached(
@@ -120,7 +140,7 @@ impl Store {
                 )?;
                 let mut taken = 0;
                 for DerivedRow { kind, key, value, made, sources } in &values {
-                    let row = params![kind, key, value, made];
+                    let row = params![kind, key, value, made, sums::of_texts(&[kind, key, value])];
                     let id: Option<i64> = insert.query_row(row, |row| row.get(0)).optional()?;
                     let Some(id) = id else { continue };
                     for source in sources {
@@ -173,4 +193,38 @@ struct DerivedRow {
     value: String,
     made: i64,
     sources: Vec<i64>,
+}
+
+/// The value of a row with key, value and checksum.
+fn value_of_row(kind: &str, row: &Row<'_>) -> rusqlite::Result<String> {
+    let (key, value): (String, String) = (row.get(0)?, row.get(1)?);
+    let what = || format!("a stored value of kind `{kind}`");
+    sums::check(row.get(2)?, sums::of_texts(&[kind, &key, &value]), what)?;
+    Ok(value)
+}
+
+/// Inserts a derived value without sources in place of the one with this key; returns its row.
+fn insert_derived(
+    transaction: &Transaction<'_>,
+    kind: &str,
+    key: &Key,
+    value: &str,
+) -> rusqlite::Result<i64> {
+    let made = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
+    // A value that is made again gets a new id, so that ids tell the order.
+    transaction
+        .prepare_cached("DELETE FROM derived WHERE kind = ?1 AND key = ?2")?
+        .execute([kind, key.as_str()])?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO derived(kind, key, value, made, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            kind,
+            key.as_str(),
+            value,
+            made,
+            sums::of_texts(&[kind, key.as_str(), value])
+        ])?;
+    Ok(transaction.last_insert_rowid())
 }

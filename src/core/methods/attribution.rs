@@ -11,10 +11,10 @@ use super::prepared::{Given, PreparedPrompt};
 use super::{Error, MethodInputs, MethodOptions, Result, non_perso};
 use crate::client::{ContrastPrompts, ScoreCall};
 use crate::steering::{Steering, Vocabulary};
-use crate::task::{Draft, Part};
+use crate::task::{Draft, Part, Stage};
 
 /// Number of likelier tokens told beside each token.
-const ALTERNATIVES: usize = 3;
+pub(super) const ALTERNATIVES: usize = 3;
 
 /// Attribution of one token, with natural log-probabilities given the text before it. A value that is
 /// infinite, because a rule forbids the token, is `null` in JSON.
@@ -89,15 +89,9 @@ impl PreparedPrompt {
         let (Some(user), Some(steered)) = (scores.first(), scores.last()) else {
             return Err(Error::NoScore { method: self.method.name() });
         };
-        let unconditional = match self.sources.is_empty() {
-            true => None,
-            false => {
-                let stage = match self.method.own_unconditional() {
-                    true => self.stage,
-                    false => non_perso::STAGE,
-                };
-                Some(calls.score(call(stage, self.draft.only(Part::Target), 0)).await?)
-            }
+        let unconditional = match self.unconditional() {
+            Some((stage, draft)) => Some(calls.score(call(stage, draft, 0)).await?),
+            None => None,
         };
         // Tokenized as in a score: after a space if the prompt has an opening, else by itself.
         let space = if task.stage(self.stage)?.opening().is_empty() { "" } else { " " };
@@ -112,11 +106,6 @@ impl PreparedPrompt {
                 Some(score) => Some(score.logprobs.get(i)?),
                 None => None,
             };
-            let others = top.iter().filter(|(other, _)| other != id).take(ALTERNATIVES);
-            let alternatives = others.map(|(other, logprob)| AlternativeToken {
-                text: shown(&vocabulary.token_bytes(*other)).0,
-                logprob: *logprob,
-            });
             let (text, bytes) = shown(&vocabulary.token_bytes(*id));
             Some(TokenAttribution {
                 text,
@@ -124,11 +113,21 @@ impl PreparedPrompt {
                 logprob: *steered,
                 user: before.map(|before| user - before),
                 steer: is_steered.then_some(steered - user),
-                alternatives: alternatives.collect(),
+                alternatives: alternatives(top, *id, |id| vocabulary.token_bytes(id)),
                 source: phrases.remove(&i),
             })
         });
         Ok(attributed.collect())
+    }
+
+    /// The prompt without anything of the user, with which attribution compares the user's; `None` if
+    /// that shows nothing of the user either.
+    pub(super) fn unconditional(&self) -> Option<(Stage, Draft)> {
+        let stage = match self.method.own_unconditional() {
+            true => self.stage,
+            false => non_perso::STAGE,
+        };
+        (!self.sources.is_empty()).then(|| (stage, self.draft.only(Part::Target)))
     }
 
     /// Sources of the phrases of a text in the author's past texts, by the token in which they end.
@@ -158,8 +157,22 @@ impl PreparedPrompt {
     }
 }
 
+/// The likeliest tokens besides the one that stands in the text.
+pub(super) fn alternatives(
+    top: &[(u32, f32)],
+    chosen: u32,
+    bytes_of: impl Fn(u32) -> Vec<u8>,
+) -> Vec<AlternativeToken> {
+    let others = top.iter().filter(|(other, _)| *other != chosen).take(ALTERNATIVES);
+    let others = others.map(|(other, logprob)| AlternativeToken {
+        text: shown(&bytes_of(*other)).0,
+        logprob: *logprob,
+    });
+    others.collect()
+}
+
 /// Text of a token, and its bytes if they are no whole characters.
-fn shown(bytes: &[u8]) -> (String, Option<Vec<u8>>) {
+pub(super) fn shown(bytes: &[u8]) -> (String, Option<Vec<u8>>) {
     let is_whole = std::str::from_utf8(bytes).is_ok();
     (String::from_utf8_lossy(bytes).into_owned(), (!is_whole).then(|| bytes.to_vec()))
 }

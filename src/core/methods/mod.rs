@@ -14,6 +14,7 @@ mod completion;
 mod context;
 mod error;
 mod generated;
+mod live_attribution;
 mod method;
 mod negative_examples;
 mod options;
@@ -71,6 +72,7 @@ pub use idiolect::{
     Texts, measured_differences, stated_profile,
 };
 pub use idiolect_metrics::Bm25;
+pub use live_attribution::LiveAttribution;
 pub use method::Method;
 pub use options::{History, MethodOptions, SamplingOverrides, ScpOptions};
 pub use phrase_source::PhraseSource;

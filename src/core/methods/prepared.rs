@@ -1,7 +1,8 @@
 //! A method prepared up to its last call, which generates or scores a text.
 
 use super::{
-    Error, Generated, Method, MethodContext, MethodInputs, MethodOptions, PastReview, Result, ids,
+    Error, Generated, LiveAttribution, Method, MethodContext, MethodInputs, MethodOptions,
+    PastReview, Result, ids,
 };
 use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, Usage};
 use crate::corpus::{ReviewId, StoredReview};
@@ -121,7 +122,7 @@ impl PreparedPrompt {
     }
 
     /// Generates one text with the last call. `inputs` have the task without the dimensions that are
-    /// left out. `on_text`, if given, gets the text in pieces.
+    /// left out. `on_text`, if given, gets the text in pieces, `live` its tokens.
     ///
     /// # Errors
     /// Error if the store or the language model fails.
@@ -130,9 +131,12 @@ impl PreparedPrompt {
         inputs: &MethodInputs<'_>,
         options: &MethodOptions,
         on_text: Option<OnText>,
+        live: Option<LiveAttribution>,
     ) -> Result<Generated> {
         let calls = inputs.calls(options);
-        let sampling = options.sampling.over(&inputs.task.stage(self.stage)?.sampling);
+        let spec = inputs.task.stage(self.stage)?;
+        let watch = live.map(|live| live.watch(&self, &spec.label));
+        let sampling = options.sampling.over(&spec.sampling);
         // A streamed text shows its own progress.
         let silent = on_text.is_none();
         if silent {
@@ -148,7 +152,7 @@ impl PreparedPrompt {
             steered: self.steered.as_ref(),
             on_text,
         };
-        let answer = calls.answer(call).await;
+        let answer = calls.answer_watched(call, watch).await;
         if silent {
             inputs.progress.end();
         }

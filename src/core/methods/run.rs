@@ -3,8 +3,8 @@
 use super::idiolect::best_of_n;
 use super::spec::MethodSpec;
 use super::{
-    Generated, Method, MethodContext, MethodInputs, MethodOptions, PreparedPrompt, Result, SPECS,
-    portable,
+    Generated, LiveAttribution, Method, MethodContext, MethodInputs, MethodOptions, PreparedPrompt,
+    Result, SPECS, portable,
 };
 use crate::client::OnText;
 use crate::corpus::Target;
@@ -72,11 +72,27 @@ impl PreparedPrompt {
         options: &MethodOptions,
         on_text: Option<OnText>,
     ) -> Result<Generated> {
+        self.write_attributed(inputs, options, on_text, None).await
+    }
+
+    /// Generates the text of [`PreparedPrompt::write`], and tells the attribution of each token as it
+    /// is chosen. Nothing is told of a text that is in the store, of the best of several texts, and
+    /// if the prompt without the user's texts does not fit the model's memory beside the others.
+    ///
+    /// # Errors
+    /// As [`PreparedPrompt::write`].
+    pub async fn write_attributed(
+        self,
+        inputs: &MethodInputs<'_>,
+        options: &MethodOptions,
+        on_text: Option<OnText>,
+        live: Option<LiveAttribution>,
+    ) -> Result<Generated> {
         let task = options.task(inputs.task)?;
         let inputs = &inputs.with_task(&task);
         match self.steered.is_some() && options.idiolect.best_of > 1 {
             true => best_of_n::write(self, inputs, options, on_text).await,
-            false => self.write_one(inputs, options, on_text).await,
+            false => self.write_one(inputs, options, on_text, live).await,
         }
     }
 }

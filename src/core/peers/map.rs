@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use super::index::{PeerIndex, UserEmbeddings, content_of};
 use super::vectors::ensure_all;
 use super::{EmbeddingKind, Result};
-use crate::corpus::{Key, Store, View};
+use crate::corpus::{Key, ReviewId, Store, View};
 use cells::Cells;
 use idiolect_engine::encoder::Encoder;
-use idiolect_engine::progress::Progress;
+use idiolect_engine::progress::{Progress, Silent};
 use layout::Layout;
 
 /// Maximum number of users that are laid out as points.
@@ -92,7 +92,37 @@ pub fn user_map(
     cell: Option<usize>,
     progress: &dyn Progress,
 ) -> Result<Option<UserMap>> {
-    MapMaker { store, encoder, progress, max_points: MAX_POINTS }.map(cell)
+    MapMaker { progress, ..MapMaker::of(store, encoder) }.map(cell)
+}
+
+/// Returns the map of all users, or of the users of one cell, if the store has it.
+///
+/// # Errors
+/// The store fails.
+pub fn stored_map(
+    store: &Store,
+    encoder: &Encoder,
+    cell: Option<usize>,
+) -> Result<Option<UserMap>> {
+    let maker = MapMaker::of(store, encoder);
+    let key = maker.key(&part(cell))?;
+    match cell {
+        Some(_) => maker.stored(&key),
+        None => Ok(maker.stored::<StoredCells>(&key)?.map(|stored| stored.map)),
+    }
+}
+
+/// Hash of what determines the map: reviews, encoder, version, and the cell if it is one cell's.
+///
+/// # Errors
+/// The store fails.
+pub fn map_stamp(store: &Store, encoder: &Encoder, cell: Option<usize>) -> Result<String> {
+    Ok(MapMaker::of(store, encoder).key(&part(cell))?.as_str().to_owned())
+}
+
+/// Name of a map in its key.
+fn part(cell: Option<usize>) -> String {
+    cell.map_or_else(|| "all".to_owned(), |cell| format!("cell {cell}"))
 }
 
 /// Inputs of a map.
@@ -104,11 +134,18 @@ struct MapMaker<'a> {
     max_points: usize,
 }
 
+impl<'a> MapMaker<'a> {
+    /// A maker that shows no progress.
+    fn of(store: &'a Store, encoder: &'a Encoder) -> Self {
+        Self { store, encoder, progress: &Silent, max_points: MAX_POINTS }
+    }
+}
+
 impl MapMaker<'_> {
     fn map(&self, cell: Option<usize>) -> Result<Option<UserMap>> {
         let start = Instant::now();
         let Some(cell) = cell else { return self.whole(start).map(|stored| Some(stored.map)) };
-        let key = self.key(&format!("cell {cell}"))?;
+        let (key, reviews) = (self.key(&part(Some(cell)))?, self.store.review_ids()?);
         if let Some(map) = self.stored(&key)? {
             return Ok(Some(map));
         }
@@ -121,13 +158,13 @@ impl MapMaker<'_> {
         let start = Instant::now();
         let all = self.embeddings()?;
         let map = self.points(&all.of_rows(&members), members.len(), start)?;
-        self.put(&key, &map)?;
+        self.put(&key, &map, &reviews)?;
         Ok(Some(map))
     }
 
     /// The map of all users.
     fn whole(&self, start: Instant) -> Result<StoredCells> {
-        let key = self.key("all")?;
+        let (key, reviews) = (self.key(&part(None))?, self.store.review_ids()?);
         if let Some(stored) = self.stored(&key)? {
             return Ok(stored);
         }
@@ -141,7 +178,7 @@ impl MapMaker<'_> {
                 StoredCells { map: self.points(&embeddings, n_users, start)?, cells: Vec::new() }
             }
         };
-        self.put(&key, &stored)?;
+        self.put(&key, &stored, &reviews)?;
         Ok(stored)
     }
 
@@ -247,9 +284,11 @@ impl MapMaker<'_> {
         Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
     }
 
-    fn put(&self, key: &Key, map: &impl Serialize) -> Result<()> {
+    /// Stores a map that was made from `reviews`; if one of them was deleted meanwhile, nothing is
+    /// stored.
+    fn put(&self, key: &Key, map: &impl Serialize, reviews: &[ReviewId]) -> Result<()> {
         let value = serde_json::to_string(map).unwrap_or_default();
-        Ok(self.store.put_derived(KIND, key, &value, &[])?)
+        Ok(self.store.put_derived_from_all(KIND, key, &value, reviews)?)
     }
 }
 
@@ -261,7 +300,6 @@ mod tests {
     use crate::corpus::{ForgetScope, Review};
     use crate::peers::{BuildOptions, Error, build_index};
     use idiolect_engine::encoder::testing::{tiny_encoder, tiny_text};
-    use idiolect_engine::progress::Silent;
 
     fn store_at(path: &std::path::Path, n_users: usize) -> Store {
         let store = Store::open(path).unwrap();
@@ -329,6 +367,33 @@ mod tests {
         assert_eq!(map(&store, None, 100).unwrap().users.len(), 20);
         // The earlier map is gone.
         assert_eq!(store.derived_values(KIND).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_map_of_reviews_that_were_deleted_meanwhile_is_not_kept() {
+        struct Forgets<'a>(&'a std::path::Path);
+        impl Progress for Forgets<'_> {
+            fn begin(&self, what: &str, _total: Option<u64>) {
+                if what == "laying out users" {
+                    let store = Store::open(self.0).unwrap();
+                    store.forget("u007", &ForgetScope::User).unwrap();
+                }
+            }
+            fn advance(&self, _n: u64) {}
+            fn end(&self) {}
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sqlite");
+        let (store, encoder) = (store_at(&path, 20), tiny_encoder());
+        let stamp = map_stamp(&store, &encoder, None).unwrap();
+        assert!(stored_map(&store, &encoder, None).unwrap().is_none());
+        let made = user_map(&store, &encoder, None, &Forgets(&path)).unwrap().unwrap();
+        assert_eq!(made.users.len(), 20);
+        assert!(store.derived_values(KIND).unwrap().is_empty());
+        assert!(stored_map(&store, &encoder, None).unwrap().is_none());
+        assert_ne!(map_stamp(&store, &encoder, None).unwrap(), stamp);
+        let made = user_map(&store, &encoder, None, &Silent).unwrap();
+        assert_eq!(stored_map(&store, &encoder, None).unwrap(), made);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use index::{
     index_folder, remove_index,
 };
 pub(crate) use kmeans::cluster;
-pub use map::{MAX_POINTS, MapCell, UserMap, user_map};
+pub use map::{MAX_POINTS, MapCell, UserMap, map_stamp, stored_map, user_map};
 pub use nearness::nearest_users;
 pub use representatives::{choose, choose_for};
 pub use user_embedding::{EmbeddingKind, ItemMeans, UserEmbedding, user_embedding};

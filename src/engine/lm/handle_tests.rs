@@ -15,8 +15,8 @@ use super::*;
 use crate::lm::decoder::{BatchRows, CpuDecoder, RowKind};
 use crate::lm::tiny::Tiny;
 use crate::lm::{
-    Chat, CombineLogits, Completion, Eos, Finish, Request, ReusedTokens, Role, Sampling, Score,
-    ScoreRequest, TextToScore, WeightedSum,
+    Chat, CombineLogits, Completion, Distributions, Eos, Finish, Observe, ObserveLogits, Request,
+    ReusedTokens, Role, Sampling, Score, ScoreRequest, TextToScore, WeightedSum,
 };
 use crate::model::gguf::Value;
 use idiolect_kernels::Isa;
@@ -423,6 +423,64 @@ fn one_prompt_of_weight_one_is_written_as_without_a_rule() {
     let mixed = block_on(lm.generate(steered(&[&long, other], &[0.2, 0.8], 40))).unwrap();
     assert_ne!(mixed.text, plain.text);
     assert!(block_on(lm.generate(steered(&[], &[], 4))).is_err());
+}
+
+/// Distributions, `[n_steps][n_prompts][n_vocab]`.
+type Shown = Arc<Mutex<Vec<Vec<Vec<f32>>>>>;
+
+/// Keeps the distributions that it is shown.
+struct Keeper(Shown);
+
+impl ObserveLogits for Keeper {
+    fn observe(&mut self, step: &Distributions<'_>) {
+        assert_eq!(step.written.len(), self.0.lock().unwrap().len());
+        let rows = step.logprobs.iter().map(|row| row.to_vec()).collect();
+        self.0.lock().unwrap().push(rows);
+    }
+}
+
+fn observing(request: Request, prompt: &str) -> (Request, Shown) {
+    let seen = Shown::default();
+    let receiver = Box::new(Keeper(Arc::clone(&seen)));
+    let observe = Observe { prompts: vec![Prompt::Text(prompt.to_owned())], receiver };
+    (Request { observe: Some(observe), logprobs: Some(0), ..request }, seen)
+}
+
+#[test]
+fn observed_prompts_change_no_text_and_show_the_distributions_of_scores() {
+    let lm = lm();
+    let (long, other) = (long_text(200), "Another one");
+    for is_steered in [false, true] {
+        let asked = || match is_steered {
+            true => steered(&[&long, "Say"], &[1.3, -0.3], 30),
+            false => request(&long, 30),
+        };
+        let plain = block_on(lm.generate(asked())).unwrap();
+        let (request, seen) = observing(asked(), other);
+        let told = block_on(lm.generate(request)).unwrap();
+        let ids: Vec<u32> = told.tokens.iter().map(|token| token.id).collect();
+        assert_eq!(Completion { tokens: Vec::new(), ..told }, plain);
+        let seen = seen.lock().unwrap();
+        assert!(seen.iter().all(|rows| rows.len() == if is_steered { 3 } else { 2 }));
+        for (prompt, of_prompt) in [(long.as_str(), 0), (other, seen[0].len() - 1)] {
+            let prompt = Prompt::Text(prompt.to_owned());
+            let score = ScoreRequest::new(prompt, TextToScore::Tokens(ids.clone()));
+            let score = block_on(lm.score(score)).unwrap().remove(0);
+            for ((rows, id), expected) in seen.iter().zip(&ids).zip(&score.logprobs) {
+                assert!((rows[of_prompt][*id as usize] - expected).abs() < 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_is_written_without_observed_prompts_that_do_not_fit() {
+    let options = LoadOptions { kv_budget: 64 << 10, ..LoadOptions::default() };
+    let lm = try_load(&Tiny::new("llama"), &options).unwrap();
+    let plain = block_on(lm.generate(request(&long_text(120), 6))).unwrap();
+    let (asked, seen) = observing(request(&long_text(120), 6), &long_text(200));
+    assert_eq!(block_on(lm.generate(asked)).unwrap().text, plain.text);
+    assert!(seen.lock().unwrap().is_empty());
 }
 
 #[test]

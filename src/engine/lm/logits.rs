@@ -1,5 +1,5 @@
 //! The two places where a caller takes part in sampling: how the distributions after several
-//! prompts are combined, and which tokens are forbidden.
+//! prompts are combined, and which tokens are forbidden; and one where a caller looks on.
 
 use crate::model::tokenizer::Tokenizer;
 use idiolect_kernels::Isa;
@@ -37,6 +37,13 @@ pub trait CombineLogits: Send {
     /// Computes the scores of the next token, `[n_vocab]`: finite, or minus infinity for a
     /// forbidden token. Their softmax is the distribution.
     fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]);
+}
+
+/// Sees the distributions at each step of a generation.
+pub trait ObserveLogits: Send {
+    /// Receives the distributions after the request's prompts, in their order, and then after those
+    /// that are only observed, before a token is chosen and before [`CombineLogits::combine`].
+    fn observe(&mut self, step: &Distributions<'_>);
 }
 
 /// Forbids tokens at each step of a generation.

@@ -51,15 +51,17 @@ pub use error::Error;
 pub use finish::Finish;
 pub use handle::{Lm, LoadOptions};
 pub use idiolect_kernels::Isa;
-pub use logits::{CombineLogits, Distributions, MaskLogits, WeightedSum};
+pub use logits::{CombineLogits, Distributions, MaskLogits, ObserveLogits, WeightedSum};
 pub use record::{Outcome, Recorded, Verb};
-pub use request::{Completion, Eos, OnText, Prompt, Request, Score, ScoreRequest, TextToScore};
+pub use request::{
+    Completion, Eos, Observe, OnText, Prompt, Request, Score, ScoreRequest, TextToScore,
+};
 pub use reused_tokens::ReusedTokens;
 pub use sampling::Sampling;
 pub use stats::Stats;
 pub use token_counts::TokenCounts;
 pub use token_kinds::TokenKinds;
-pub use token_logprob::{OnToken, TokenLogprob};
+pub use token_logprob::{OnToken, TokenLogprob, likeliest};
 
 /// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

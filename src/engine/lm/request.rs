@@ -1,8 +1,8 @@
 //! Requests to a language model and their answers.
 
 use super::{
-    Chat, CombineLogits, Constraint, Finish, MaskLogits, OnToken, ReusedTokens, Sampling,
-    TokenLogprob,
+    Chat, CombineLogits, Constraint, Finish, MaskLogits, ObserveLogits, OnToken, ReusedTokens,
+    Sampling, TokenLogprob,
 };
 
 /// A prompt.
@@ -44,8 +44,21 @@ pub struct Request {
     pub logprobs: Option<usize>,
     /// Receives each token on an engine thread, before its text, if `logprobs` asks for them.
     pub on_token: Option<OnToken>,
+    /// Shows the distributions from which the tokens are chosen, and those after further prompts.
+    pub observe: Option<Observe>,
     /// Counts the prompt tokens that are reused.
     pub reused: ReusedTokens,
+}
+
+/// Prompts whose distributions are only shown while a text is generated.
+pub struct Observe {
+    /// The prompts, any number. Each generated token is appended to them; they have no part in its
+    /// choice, and are not counted in [`Completion::prompt_tokens`]. If they do not fit the context window, or the KV
+    /// budget beside the request's own prompts, the text is generated without them and nothing is
+    /// shown.
+    pub prompts: Vec<Prompt>,
+    /// Receives the distributions.
+    pub receiver: Box<dyn ObserveLogits>,
 }
 
 /// Receiver of a text in pieces as it is generated.
@@ -67,6 +80,7 @@ impl Request {
             on_text: None,
             logprobs: None,
             on_token: None,
+            observe: None,
             reused: ReusedTokens::default(),
         }
     }

@@ -6,7 +6,7 @@ use super::decoder::{KvCache, KvLayout};
 use super::generation::{Generation, NextToken};
 use super::sampler::check_logits;
 use super::scoring::Scoring;
-use super::{CombineLogits, Distributions, Error, Result, ReusedTokens};
+use super::{CombineLogits, Distributions, Error, ObserveLogits, Result, ReusedTokens};
 use crate::model::tokenizer::Tokenizer;
 use idiolect_kernels::Isa;
 use idiolect_kernels::softmax::log_softmax_in_place;
@@ -18,9 +18,17 @@ pub(super) struct SequenceGroup<C = ()> {
     /// At least one. Each makes a distribution from those of the sequences; `None` takes the first
     /// sequence's as it is. Only scoring uses more than one.
     pub(super) combine: Vec<Option<Box<dyn CombineLogits>>>,
+    pub(super) observed: Option<ObservedSequences>,
     pub(super) work: Work,
     /// Counts the prompt tokens that are reused, for the caller.
     pub(super) reused: ReusedTokens,
+}
+
+/// The last sequences of a request, which have no part in the choice of tokens, and the receiver of
+/// the distributions of all.
+pub(super) struct ObservedSequences {
+    pub(super) n: usize,
+    pub(super) receiver: Box<dyn ObserveLogits>,
 }
 
 /// One sequence of a request: a prompt and the text after it. The text is the same in all sequences
@@ -104,12 +112,12 @@ impl SequenceGroup {
 
     /// Gives each sequence an empty cache.
     pub(super) fn with_caches<C>(self, empty_cache: impl Fn() -> C) -> SequenceGroup<C> {
-        let Self { sequences, combine, work, reused } = self;
+        let Self { sequences, combine, observed, work, reused } = self;
         let sequences = sequences.into_iter().map(|sequence| {
             let Sequence { tokens, n_prompt, max_len, prefix_attached, .. } = sequence;
             Sequence { tokens, n_prompt, max_len, cache: empty_cache(), prefix_attached }
         });
-        SequenceGroup { sequences: sequences.collect(), combine, work, reused }
+        SequenceGroup { sequences: sequences.collect(), combine, observed, work, reused }
     }
 }
 
@@ -134,10 +142,8 @@ impl<C> SequenceGroup<C> {
         tokenizer: &Tokenizer,
         isa: Isa,
     ) -> Result<Status> {
-        let position = match &self.work {
-            Work::Generate(generation) => generation.n_written(),
-            Work::Score(scoring) => scoring.n_taken(),
-        };
+        let n_observed = self.observe(logits, isa)?;
+        let (logits, _) = logits.split_at_mut(logits.len().saturating_sub(n_observed));
         let Some((first, _)) = logits.split_first_mut() else {
             return Err(Error::Engine("was given no logits".to_owned()));
         };
@@ -153,10 +159,7 @@ impl<C> SequenceGroup<C> {
             check_logits(row, isa)?;
             log_softmax_in_place(row, isa);
         }
-        let Some(sequence) = self.sequences.first() else {
-            return Err(Error::Engine("was given no prompt".to_owned()));
-        };
-        let written = sequence.tokens[sequence.n_prompt..sequence.n_prompt + position].to_vec();
+        let written = self.written()?;
         let rows: Vec<&[f32]> = logits.iter().map(|row| &**row).collect();
         let mut combined = vec![0.0; n_vocab];
         let mut status = Status::Running;
@@ -170,6 +173,37 @@ impl<C> SequenceGroup<C> {
             };
         }
         Ok(status)
+    }
+
+    /// Shows the distributions of all sequences if they are observed; returns the number of sequences
+    /// that are only observed.
+    fn observe(&mut self, logits: &[&mut [f32]], isa: Isa) -> Result<usize> {
+        if self.observed.is_none() {
+            return Ok(0);
+        }
+        let written = self.written()?;
+        let Some(observed) = &mut self.observed else { return Ok(0) };
+        // The logits themselves stay as they are, since penalties depend on more than differences.
+        let mut rows: Vec<Vec<f32>> = logits.iter().map(|row| row.to_vec()).collect();
+        for row in &mut rows {
+            check_logits(row, isa)?;
+            log_softmax_in_place(row, isa);
+        }
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        observed.receiver.observe(&Distributions::on(isa, &written, &rows));
+        Ok(observed.n)
+    }
+
+    /// Tokens of the text whose distributions were consumed.
+    fn written(&self) -> Result<Vec<u32>> {
+        let position = match &self.work {
+            Work::Generate(generation) => generation.n_written(),
+            Work::Score(scoring) => scoring.n_taken(),
+        };
+        let Some(sequence) = self.sequences.first() else {
+            return Err(Error::Engine("was given no prompt".to_owned()));
+        };
+        Ok(sequence.tokens[sequence.n_prompt..sequence.n_prompt + position].to_vec())
     }
 
     /// Consumes the text's next distribution from the combination `index`.

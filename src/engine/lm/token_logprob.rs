@@ -38,8 +38,9 @@ impl TokenLogprob {
     }
 }
 
-/// The `n` largest logits with their tokens, largest first, ties by id.
-fn likeliest(logits: &[f32], n: usize) -> Vec<(u32, f32)> {
+/// The `n` largest of a vocabulary's scores with their tokens, largest first, ties by id.
+#[must_use]
+pub fn likeliest(logits: &[f32], n: usize) -> Vec<(u32, f32)> {
     let mut top: Vec<(u32, f32)> = Vec::with_capacity(n + 1);
     for (id, logit) in logits.iter().enumerate() {
         let is_beaten = top.len() == n && top.last().is_none_or(|(_, least)| least >= logit);

@@ -9,9 +9,10 @@ use super::handle::Lm;
 use super::record::{Recorded, Verb};
 use super::sampler::Sampler;
 use super::scoring::Scoring;
-use super::sequence::{Sequence, SequenceGroup, Work};
+use super::sequence::{ObservedSequences, Sequence, SequenceGroup, Work};
 use super::{
-    Completion, Constraint, Eos, Error, Prompt, Request, Result, Score, ScoreRequest, TextToScore,
+    Completion, Constraint, Eos, Error, Observe, Prompt, Request, Result, Score, ScoreRequest,
+    TextToScore,
 };
 
 impl Lm {
@@ -28,6 +29,7 @@ impl Lm {
         let Request { combine, mask, sampling, max_tokens, stop, eos, constraint, on_text, .. } =
             request;
         let (logprobs, on_token, reused) = (request.logprobs, request.on_token, request.reused);
+        let observe = request.observe;
         let biased: Vec<u32> = sampling.logit_bias.keys().copied().collect();
         self.known(&biased)?;
         let mut sampler =
@@ -40,7 +42,11 @@ impl Lm {
             Some(constraint) => Some(self.constrain(constraint, max_tokens, &stop, eos)?),
             None => None,
         };
-        let sequences = self.sequences(&prompts, &[], max_tokens)?;
+        let own = self.sequences(&prompts, &[], max_tokens)?;
+        let (sequences, observed) = match observe {
+            Some(observe) => self.with_observed(own, &prompts, observe, max_tokens),
+            None => (own, None),
+        };
         let prompt_tokens = prompts.iter().map(Vec::len).sum();
         let recording = self.shared.recorder.as_ref().map(|recorder| {
             let verb = if combine.is_some() { Verb::CompleteSteered } else { Verb::Complete };
@@ -57,7 +63,7 @@ impl Lm {
             GenerationLimits { constraint, mask, stop, max_tokens, on_text, logprobs, on_token };
         let generation = Generation::new(sampler, limits, prompt_tokens, reply);
         let work = Work::Generate(Box::new(generation));
-        let group = SequenceGroup { sequences, combine: vec![combine], work, reused };
+        let group = SequenceGroup { sequences, combine: vec![combine], observed, work, reused };
         let answer = self.ask(group, answer).await;
         if let Some(recording) = recording {
             recording.end(answer.as_ref().ok().map(|answer| answer.completion_tokens))?;
@@ -97,7 +103,7 @@ impl Lm {
         let n_tokens = continuation.len();
         let scoring = Scoring::new(continuation, combine.len(), reply).with_top(top);
         let work = Work::Score(scoring);
-        let group = SequenceGroup { sequences, combine, work, reused };
+        let group = SequenceGroup { sequences, combine, observed: None, work, reused };
         let answer = self.ask(group, answer).await;
         if let Some(recording) = recording {
             recording.end(answer.as_ref().ok().map(|_| n_tokens))?;
@@ -150,6 +156,26 @@ impl Lm {
             return Err(Error::Budget { tokens, needed, budget });
         }
         Ok(sequences)
+    }
+
+    /// The sequences of a request with those that are only observed; the request's own alone if the
+    /// others do not fit.
+    fn with_observed(
+        &self,
+        own: Vec<Sequence>,
+        prompts: &[Vec<u32>],
+        observe: Observe,
+        max_tokens: usize,
+    ) -> (Vec<Sequence>, Option<ObservedSequences>) {
+        let Observe { prompts: others, receiver } = observe;
+        let others = others.iter().map(|prompt| self.tokenize_prompt(prompt));
+        let all = others.collect::<Result<Vec<_>>>().and_then(|others| {
+            Ok((others.len(), self.sequences(&[prompts, &others].concat(), &[], max_tokens)?))
+        });
+        match all {
+            Ok((n, all)) => (all, Some(ObservedSequences { n, receiver })),
+            Err(_) => (own, None),
+        }
     }
 
     async fn ask<T>(

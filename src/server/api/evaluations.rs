@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Value, json};
 
-use super::on_store;
+use super::{StoreWork, on_store};
 use crate::app::App;
+use crate::body::discard;
 use crate::error::ApiError;
 use crate::keys::Caller;
 use crate::path_name::PathName;
+use crate::tickets::TICKET_LIFE;
 
 /// Content security policy of a report: its own styles and script, and no way to any address, to
 /// another frame or to what the server's pages keep in the browser.
@@ -36,6 +38,26 @@ pub(super) async fn list(
     .await
 }
 
+/// An address that shows a report once without a key, for a frame or a tab of a browser.
+pub(super) async fn ticket(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    PathName(id): PathName,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    let path = request.uri().path().to_owned();
+    discard(request.into_body()).await;
+    let shared = Arc::clone(&app);
+    on_store(app, caller, move |work| {
+        work.check_everybody()?;
+        html(work, &id)?;
+        let path = path.strip_suffix("ticket").unwrap_or(&path);
+        let address = shared.tickets.address(&format!("{path}report"));
+        Ok(Json(json!({ "address": address, "seconds": TICKET_LIFE.as_secs() })))
+    })
+    .await
+}
+
 /// The HTML of a report.
 pub(super) async fn report(
     State(app): State<Arc<App>>,
@@ -44,9 +66,7 @@ pub(super) async fn report(
 ) -> Result<Response, ApiError> {
     let html = on_store(app, caller, move |work| {
         work.check_everybody()?;
-        let report = work.store()?.evaluation_report(&id);
-        let report = report.map_err(|error| work.of_store(&error))?;
-        report.ok_or_else(|| ApiError::not_found("there is no such report"))
+        html(work, &id)
     })
     .await?;
     let headers = [
@@ -55,4 +75,10 @@ pub(super) async fn report(
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     Ok((headers, html).into_response())
+}
+
+fn html(work: &StoreWork, id: &str) -> Result<String, ApiError> {
+    let report = work.store()?.evaluation_report(id);
+    let report = report.map_err(|error| work.of_store(&error))?;
+    report.ok_or_else(|| ApiError::not_found("there is no such report"))
 }

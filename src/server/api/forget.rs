@@ -51,8 +51,8 @@ pub(super) async fn forget(
     let shared = Arc::clone(&app);
     on_store(app, caller, move |work| {
         work.check_user(&id)?;
-        // A map that is being made would name the user; it is stored before the deletion begins.
-        let _alone = shared.map_turn.blocking_lock();
+        // A map that is being made would name the user.
+        let _halt = shared.map_jobs.halt();
         let start = Instant::now();
         let store = writable(work)?;
         // An unknown user costs no index.

@@ -1,39 +1,83 @@
 //! Users near a user, the map of all users, and the peers that a user is compared with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use idiolect_core::corpus::View;
 use idiolect_core::peers::{self, Choice, ChoiceOptions, Selector, UserMap};
 use serde_json::{Value, json};
 
 use super::parameters::{GivenParameters, parameters};
-use super::{not_found, on_store};
+use super::{StoreWork, not_found, on_store};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::keys::Caller;
+use crate::map_jobs::MapJob;
 use crate::path_name::PathName;
 
 /// Maximum number of neighbours and representatives.
 const MAX_PEERS: usize = 100;
 
-/// The map of the users, or of those in one cell.
+/// Time for which a request waits for a map that is being made, so that a small one comes at once.
+const MAP_WAIT: Duration = Duration::from_secs(1);
+
+/// The map of the users, or of those in one cell; 202 with the progress while it is being made.
 pub(super) async fn map(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     given: GivenParameters,
-) -> Result<Json<UserMap>, ApiError> {
+) -> Result<Response, ApiError> {
     let cell = parameters("/api/map", given)?.cell;
-    // A second request for the map waits for the first one, and finds it in the store.
-    let alone = Arc::clone(&app);
-    let _alone = alone.map_turn.lock().await;
-    on_store(app, caller, move |work| {
+    let ready = |map: &UserMap| Json(map).into_response();
+    let job = match found(&app, &caller, cell).await? {
+        MapState::Ready(map) => return Ok(ready(&map)),
+        MapState::Making(job) => job,
+    };
+    if let Some(job) = &job {
+        job.wait(MAP_WAIT).await;
+    }
+    let job = match found(&app, &caller, cell).await? {
+        MapState::Ready(map) => return Ok(ready(&map)),
+        MapState::Making(job) => job,
+    };
+    let told = Json(MapJob::status(job.as_deref()));
+    let again = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
+    Ok((StatusCode::ACCEPTED, again, told).into_response())
+}
+
+/// A map as a request finds it.
+enum MapState {
+    Ready(Arc<UserMap>),
+    /// The job that runs; `None` while a deletion keeps it from beginning.
+    Making(Option<Arc<MapJob>>),
+}
+
+/// Finds the map, or begins to make it.
+async fn found(app: &Arc<App>, caller: &Caller, cell: Option<usize>) -> Result<MapState, ApiError> {
+    let shared = Arc::clone(app);
+    on_store(Arc::clone(app), caller.clone(), move |work| {
         work.check_everybody()?;
         let (store, encoder) = (work.store()?, work.encoder()?);
-        let map = peers::user_map(&store, encoder, cell, &*work.stop);
-        let map = map.map_err(|error| work.of_peers(&error))?;
-        map.map(Json).ok_or_else(|| ApiError::not_found("the map has no such cell"))
+        let of_peers = |error| work.of_peers(&error);
+        let stamp = peers::map_stamp(&store, encoder, cell).map_err(of_peers)?;
+        let stored = peers::stored_map(&store, encoder, cell).map_err(of_peers)?;
+        let made = shared.map_jobs.made(&stamp);
+        if let Some(made) = made.or_else(|| stored.map(|map| Ok(Some(Arc::new(map))))) {
+            let none = || ApiError::not_found("the map has no such cell");
+            return made?.map(MapState::Ready).ok_or_else(none);
+        }
+        let own = Arc::clone(&shared);
+        let job = shared.map_jobs.begin(stamp, move |job| {
+            let stop = Arc::default();
+            let work = StoreWork { app: own, caller: Caller::default(), stop };
+            let map = peers::user_map(&work.store()?, work.encoder()?, cell, job);
+            map.map_err(|error| work.of_peers(&error))
+        });
+        Ok(MapState::Making(job?))
     })
     .await
 }

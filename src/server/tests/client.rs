@@ -45,6 +45,17 @@ impl Client {
         self.send("GET", path, &[], "")
     }
 
+    /// The answer to a request for a map, after the map has been made.
+    pub(super) fn made_map(&self, path: &str) -> Answer {
+        loop {
+            let answer = self.get(path);
+            if answer.status != 202 {
+                return answer;
+            }
+            assert!(answer.body.contains("\"computing\""), "{}", answer.body);
+        }
+    }
+
     pub(super) fn post(&self, path: &str, body: &Value) -> Answer {
         self.send("POST", path, &[], &body.to_string())
     }

@@ -106,7 +106,7 @@ fn clusters_hold_every_candidate_once() {
 #[test]
 fn the_map_has_a_place_for_each_user_and_is_the_same_again() {
     let (_world, [everybody, bob]) = with_keys(World::with);
-    let map = everybody.get("/api/map").ok();
+    let map = everybody.made_map("/api/map").ok();
     assert_eq!(map["users"], json!(["bob", "cyd", "marta"]));
     assert_eq!(map["n"], json!([3, 3, 3]));
     assert_eq!((&map["total_users"], &map["cells"]), (&json!(3), &Value::Null));
@@ -116,8 +116,8 @@ fn the_map_has_a_place_for_each_user_and_is_the_same_again() {
         assert!(column.iter().all(|x| (0.0..=1.0).contains(&x.as_f64().unwrap())));
     }
     // From the store, so that even the time is the same.
-    assert_eq!(everybody.get("/api/map").ok(), map);
-    assert_eq!(everybody.get("/api/map?cell=0").error(404)["code"], "not_found");
+    assert_eq!(everybody.made_map("/api/map").ok(), map);
+    assert_eq!(everybody.made_map("/api/map?cell=0").error(404)["code"], "not_found");
     everybody.get("/api/map?cell=-1").error(400);
     assert_eq!(bob.get("/api/map").error(403)["code"], "user_not_allowed");
 }
@@ -153,6 +153,44 @@ fn strength_scales_the_steering_and_one_is_the_text_of_before() {
     }
     let body = kettle(&json!({ "strength": 3.5 }));
     assert_eq!(world.post("/api/write", &body).error(400)["param"], "strength");
+}
+
+#[test]
+fn tokens_come_with_their_attribution_while_a_text_is_written() {
+    let world = World::new();
+    for method in ["idiolect", "scp", "non-perso"] {
+        let body = kettle(&json!({ "method": method, "why": true, "seed": 6 }));
+        let messages = world.post("/api/write", &body).messages();
+        let place = |name: &str| messages.iter().position(|(known, _)| known == name).unwrap();
+        assert!(place("tokens") < place("text") && place("text") < place("why"));
+        let of = |name: &str| -> Vec<Value> {
+            let of_name = messages.iter().filter(|(known, _)| known == name);
+            of_name.flat_map(|(_, data)| data["tokens"].as_array().unwrap().clone()).collect()
+        };
+        let (live, whole) = (of("tokens"), of("why"));
+        let text = |tokens: &[Value]| -> String {
+            tokens.iter().map(|token| token["text"].as_str().unwrap()).collect()
+        };
+        assert_eq!(text(&live).trim(), text(&whole).trim());
+        // The tokenizer may divide the text otherwise than it was written.
+        let both: Vec<_> =
+            live.iter().zip(&whole).take_while(|(l, w)| l["text"] == w["text"]).collect();
+        assert!(both.len() > 4, "{live:?} {whole:?}");
+        for (live, whole) in both {
+            for number in ["logprob", "user", "steer"] {
+                let difference = live[number].as_f64().zip(whole[number].as_f64());
+                assert_eq!(difference.is_none(), whole[number].is_null(), "{number}: {live} {whole}");
+                assert!(difference.is_none_or(|(a, b)| (a - b).abs() < 2e-3), "{live} {whole}");
+            }
+            assert_eq!(live["alternatives"][0]["text"], whole["alternatives"][0]["text"]);
+        }
+        // From the store the text comes at once, and without a wish there are no tokens.
+        let again = world.post("/api/write", &body).messages();
+        assert!(again.iter().all(|(name, _)| name != "tokens"));
+        let body = kettle(&json!({ "method": method, "seed": 7 }));
+        let plain = world.post("/api/write", &body).messages();
+        assert!(plain.iter().all(|(name, _)| !matches!(name.as_str(), "tokens" | "why")));
+    }
 }
 
 #[test]
@@ -319,4 +357,21 @@ fn reports_of_evaluations_are_listed_and_shown_in_a_sandbox() {
     for path in ["/api/evaluations", "/api/evaluations/1f/report"] {
         assert_eq!(bob.get(path).error(403)["code"], "user_not_allowed");
     }
+    // A frame cannot send a key; a ticket opens the report once.
+    let address = "/api/evaluations/1f/ticket";
+    assert_eq!(bob.post(address, &json!({})).error(403)["code"], "user_not_allowed");
+    world.client.post(address, &json!({})).error(401);
+    everybody.post("/api/evaluations/nothing/ticket", &json!({})).error(404);
+    let ticket = everybody.post(address, &json!({})).ok();
+    assert_eq!(ticket["seconds"], 60);
+    let shown = ticket["address"].as_str().unwrap();
+    for (method, path) in [
+        ("GET", "/api/evaluations/1f/report".to_owned()),
+        ("GET", shown.replace("/1f/report", "")),
+        ("DELETE", shown.to_owned()),
+    ] {
+        world.client.send(method, &path, &[], "").error(401);
+    }
+    assert_eq!(world.client.get(shown).body, "<!DOCTYPE html><p>figures");
+    world.client.get(shown).error(401);
 }

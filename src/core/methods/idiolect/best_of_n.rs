@@ -43,7 +43,7 @@ async fn generate(
     let mut options = options.clone();
     options.idiolect.best_of = 1;
     options.seed = options.seed.wrapping_add(draw as u64);
-    Box::pin(prepared.clone().write_one(inputs, &options, None)).await
+    Box::pin(prepared.clone().write_one(inputs, &options, None, None)).await
 }
 
 /// Mean bits per token under the peers' prompts minus those under the user's; 0 without peers.

@@ -109,6 +109,7 @@ fn moved(
     let total = EXAGGERATED_STEPS + STEPS;
     let stage = ProgressStage::begin(progress, "laying out users", Some(total as u64));
     let mut tsne: tSNE<'_, f32, &[f32]> = tSNE::new(rows);
+    tsne.epoch_callback(|_, _| stage.advance(1));
     for done in (0..total).step_by(STEPS_AT_ONCE) {
         if stage.stop_requested() {
             return Err(Error::Stopped);
@@ -126,7 +127,6 @@ fn moved(
             false => tsne.fit_sne_with_neighbors(near),
         };
         place = tsne.embedding();
-        stage.advance(STEPS_AT_ONCE as u64);
     }
     Ok(place)
 }

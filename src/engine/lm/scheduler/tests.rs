@@ -129,7 +129,7 @@ impl World {
             let (reply, answer) = oneshot::channel();
             let work = Work::Score(Scoring::new(text.clone(), 1, reply));
             let reused = ReusedTokens::default();
-            self.scheduler.add(SequenceGroup { sequences, combine, work, reused });
+            self.scheduler.add(SequenceGroup { sequences, combine, observed: None, work, reused });
             return Answer::Score(answer);
         }
         let seed = if let What::Write { seed, .. } = asked.what { seed } else { 1 };
@@ -154,6 +154,7 @@ impl World {
         self.scheduler.add(SequenceGroup {
             sequences,
             combine,
+            observed: None,
             work: Work::Generate(Box::new(generation)),
             reused: ReusedTokens::default(),
         });

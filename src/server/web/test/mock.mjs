@@ -100,7 +100,8 @@ const mean = (values) => values.reduce((a, b) => a + b, 0) / Math.max(1, values.
 
 /**
  * Starts a mock. Options: `corpus`, `people` (invented users of the map), `cells`, `key`, `loadingMs`, `delayMs`,
- * `hasNoStore`, `reports`, `pace` (ms between pieces of a text).
+ * `hasNoStore`, `reports`, `pace` (ms between pieces of a text), `mapSteps` (times that the map is not ready),
+ * `answersMessage` (texts answer a message).
  */
 export async function startMock(options = {}) {
   const corpus = options.corpus ?? sampleCorpus();
@@ -110,6 +111,9 @@ export async function startMock(options = {}) {
   const forgotten = new Set();
   let guesses = { right: 0, of: 0 };
   const requests = [];
+  const bodies = [];
+  const tickets = new Set();
+  let mapSteps = options.mapSteps ?? 0;
   const reviewsOf = (user) => corpus.reviews.filter((r) => r.user === user && !forgotten.has(user));
   const live = () => corpus.reviews.filter((r) => !forgotten.has(r.user));
   const userList = () => {
@@ -194,7 +198,7 @@ export async function startMock(options = {}) {
     const [kind, id, part] = parts;
     const item = (key) => corpus.items.get(key);
     if (kind === 'about') {
-      return { version: '0.1.0', lm: 'smollm2-135m-instruct', encoder: 'all-minilm-l6-v2', store: options.hasNoStore ? null : { name: 'sample.sqlite', users: plane ? plane.users.length : names().length, items: corpus.items.size, reviews: live().length, read_only: Boolean(options.isReadOnly) }, task: { name: 'review', text: 'review' }, methods: METHODS, default_method: 'idiolect', rating: { min: 1, max: 5 }, dimensions: DIMENSIONS };
+      return { version: '0.1.0', lm: 'smollm2-135m-instruct', encoder: 'all-minilm-l6-v2', store: options.hasNoStore ? null : { name: 'sample.sqlite', users: options.isEmpty ? 0 : plane ? plane.users.length : names().length, items: corpus.items.size, reviews: live().length, read_only: Boolean(options.isReadOnly) }, task: { name: 'review', text: 'review', shows_context: Boolean(options.answersMessage) }, methods: METHODS, default_method: 'idiolect', rating: { min: 1, max: 5 }, dimensions: DIMENSIONS };
     }
     if (kind === 'users' && !id) {
       const query = (q.get('query') ?? '').toLowerCase();
@@ -244,6 +248,10 @@ export async function startMock(options = {}) {
       return { item: item(id), reviews: live().filter((r) => r.item === id) };
     }
     if (kind === 'map') {
+      if (mapSteps > 0) {
+        mapSteps -= 1;
+        return { status: 202, body: { status: 'computing', stage: mapSteps > 2 ? 'finding neighbours' : 'laying out users', done: 50000 - 12000 * mapSteps, of: 50000, seconds: 64 - 7 * mapSteps } };
+      }
       if (options.isEmpty) return { total_users: 0, users: [], x: [], y: [], n: [], kept_neighbours: null, cells: null, computed_in_s: 0 };
       if (options.cells && !q.get('cell')) {
         const made = invented(options.cells);
@@ -264,13 +272,25 @@ export async function startMock(options = {}) {
       if (body.user === 'nobody') return failure(400, 'there is no user `nobody`', 'user_unknown', 'user');
       const text = textFor(body.user, body.item, body.method, body.seed ?? 1);
       await sleep(options.pace ? 400 : 0);
+      const isPersonal = body.method !== 'non-perso';
+      const tokens = tokensOf(text, body.user, body.strength ?? 1).map((t) => (isPersonal ? t : { ...t, user: null, steer: null, source: null }));
+      // Tokens come before their text; those of a very long text come at its end.
+      let told = text.length > 20_000 ? tokens.length : 0;
+      let ahead = 0;
+      let at = 0;
       for (const piece of text.match(/\s*\S+\s*$|\s*\S+/g) ?? []) {
+        at += piece.length;
+        while (told < tokens.length && ahead < at) {
+          const token = { ...tokens[told], source: null };
+          ahead += token.bytes ? 1 : token.text.length;
+          told += 1;
+          send('tokens', { tokens: [token] });
+        }
         if (!send('text', { piece })) return null;
         if (options.pace) await sleep(options.pace);
       }
       if (options.breaksOff) return send('error', { error: { message: 'the answer took longer than 600 s', type: 'timeout', param: null, code: null } }) && null;
-      const tokens = tokensOf(text, body.user, body.strength ?? 1);
-      send('why', { tokens: body.method === 'non-perso' ? tokens.map((t) => ({ ...t, user: null, steer: null, source: null })) : tokens });
+      send('why', { tokens });
       send('done', { text, method: body.method, cut: [], prompt_tokens: 812, completion_tokens: tokens.length, computed: 1, reused: 0, finish: 'stop', past: reviewsOf(body.user).slice(-8).map((r) => r.id), user: body.user, item: body.item, seed: body.seed ?? 1 });
       return null;
     }
@@ -305,6 +325,11 @@ export async function startMock(options = {}) {
       guesses = { right: guesses.right + machine, of: guesses.of + 1 };
       return { right: body.answer === truth, truth, machine: { right: machine, margin_bits: 14.2 * draw(`m${body.id}`) }, machine_figure: { right: 51 + guesses.right, of: 59 + guesses.of, low: 0.75, high: 0.93 } };
     }
+    if (kind === 'evaluations' && part === 'ticket') {
+      const address = `/api/evaluations/${id}/report?ticket=${draw(String(tickets.size)) * 2 ** 32}`;
+      tickets.add(address);
+      return { address, seconds: 60 };
+    }
     if (kind === 'evaluations' && !id) return options.reports === false ? { reports: [], running: [] } : { reports: [{ id: '2026-11-28', name: 'Sample corpus, three methods', time: 1764300000, methods: ['non-perso', 'scp', 'idiolect'], users: 16 }], running: [{ id: 'r2', done: 41, of: 96, methods: ['dpl', 'idiolect'] }] };
     return failure(404, 'there is no such route; GET /v1/openapi.json lists them');
   }
@@ -318,6 +343,8 @@ export async function startMock(options = {}) {
       response.end(body);
     };
     if (url.pathname.startsWith('/api/evaluations/') && url.pathname.endsWith('/report')) {
+      const isAllowed = !options.key || request.headers.authorization === `Bearer ${options.key}` || tickets.delete(request.url);
+      if (!isAllowed) return answer(401, '{}');
       return answer(200, '<!doctype html><html lang="en"><title>Report</title><h1>Report of evaluate</h1><p>Methods side by side.</p>', 'text/html', { 'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'" });
     }
     if (!url.pathname.startsWith('/api/')) {
@@ -340,14 +367,16 @@ export async function startMock(options = {}) {
       response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       return true;
     };
-    const told = await api(request.method, url, text ? JSON.parse(text) : {}, send);
+    const body = text ? JSON.parse(text) : {};
+    bodies.push(body);
+    const told = await api(request.method, url, body, send);
     if (isStream) return response.end();
     if (told?.status && told.body) return answer(told.status, JSON.stringify(told.body));
     return answer(200, JSON.stringify(told));
   });
   await new Promise((done) => server.listen(options.port ?? 0, '127.0.0.1', done));
   const { port } = server.address();
-  return { url: `http://127.0.0.1:${port}`, port, requests, close: () => new Promise((done) => { server.closeAllConnections(); server.close(done); }) };
+  return { url: `http://127.0.0.1:${port}`, port, requests, bodies, close: () => new Promise((done) => { server.closeAllConnections(); server.close(done); }) };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

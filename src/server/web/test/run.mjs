@@ -14,6 +14,7 @@ import { checkHostile } from './hostile.mjs';
 import { checkKeyboard } from './keyboard.mjs';
 import { checkMany } from './many.mjs';
 import { startMock } from './mock.mjs';
+import { checkRealEdits } from './real.mjs';
 import { checkStates } from './states.mjs';
 import { checkTightViews, checkViews } from './views.mjs';
 
@@ -37,7 +38,11 @@ const parts = {
   keyboard: () => checkKeyboard(browser, findings),
   hostile: () => checkHostile(browser, findings, values.out),
   many: () => checkMany(browser, findings, values.out),
-  real: () => values.url && checkViews(browser, values.url, findings, values.out, 'real', kinds),
+  real: async () => {
+    if (!values.url) return;
+    await checkViews(browser, values.url, findings, values.out, 'real', kinds);
+    await checkRealEdits(browser, values.url, findings, values.out);
+  },
 };
 for (const [name, part] of Object.entries(parts)) {
   if (only && !only.includes(name)) continue;

@@ -28,7 +28,7 @@ export async function checkStates(browser, findings, out) {
   const sees = async (page, text) => page.getByText(text).first().waitFor({ timeout: 15_000 });
 
   await state('no-store', { hasNoStore: true }, '', (page) => sees(page, 'There are no texts yet'));
-  await state('nobody', { isEmpty: true }, '', (page) => sees(page, 'The store has no people'));
+  await state('nobody', { isEmpty: true }, '', (page) => sees(page, 'The store of this server is empty'));
   await state('loading', { loadingMs: 2500 }, '', async (page) => {
     await sees(page, 'The models are being loaded');
     await page.waitForSelector('tbody tr');
@@ -38,11 +38,39 @@ export async function checkStates(browser, findings, out) {
     await sees(page, 'the server could not read the store');
     findings.check('errors: the rest of the view is there', (await page.locator('.texts li').count()) > 0);
   });
-  await state('unknown-person', {}, '#/people/nobody', (page) => sees(page, 'the user is not in the store'));
+  await state('unknown-person', {}, '#/people/nobody', (page) => sees(page, 'Nobody of this name is in the store'));
   await state('unknown-view', {}, '#/nothing', (page) => sees(page, 'There is no such view'));
   await state('no-report', { reports: false }, '#/figures', (page) => sees(page, 'There is no report yet'));
   await state('report', {}, '#/figures/2026-11-28', async (page) => {
     await page.frameLocator('iframe').getByText('Report of evaluate').waitFor();
+  });
+  await state('report-with-key', { key: KEY }, '#/figures/2026-11-28', async (page) => {
+    await page.getByLabel('Key').fill(KEY);
+    await page.keyboard.press('Enter');
+    await page.frameLocator('iframe').getByText('Report of evaluate').waitFor();
+    findings.check('report-with-key: no key in an address', !(await page.locator('iframe').getAttribute('src')).includes(KEY));
+  });
+  await state('mapping', { mapSteps: 4, people: 2000 }, '', async (page) => {
+    await sees(page, 'Finding who writes alike');
+    await page.waitForSelector('tbody tr');
+    await page.screenshot({ path: join(out, 'state-mapping-first.png') });
+    await checkAxe(page, findings, 'state-mapping-first');
+    await sees(page, 'Placing people on the map');
+    await page.waitForSelector('.map canvas');
+  });
+  await state('answers', { answersMessage: true }, '#/write?user=harold&item=kettle-brisk-15', async (page, mock) => {
+    await page.getByLabel('Message to answer').fill('Does the lid still leak?');
+    await page.click('form button.main');
+    await page.waitForSelector('[data-i]');
+    findings.check('answers: the message is sent', mock.bodies.some((body) => body.context === 'Does the lid still leak?'));
+  });
+  await state('writing', { pace: 150 }, '#/write?user=harold&item=kettle-brisk-15', async (page) => {
+    await page.click('form button.main');
+    await sees(page, /of the tokens so far/);
+    await page.waitForFunction(() => document.querySelectorAll('[data-i]').length > 12);
+    findings.check('writing: tokens are coloured as they come', await page.evaluate(() => Boolean(document.querySelector('.tokens[aria-busy=true] .s1, .tokens[aria-busy=true] .s2'))));
+    await page.locator('[data-i]').nth(4).hover();
+    await page.waitForSelector('.detail');
   });
   await state('breaks-off', { breaksOff: true }, '#/write?user=harold&item=kettle-brisk-15', async (page) => {
     await page.click('form button.main');

@@ -20,6 +20,7 @@ export async function viewSteps(url) {
   const user = (users.find((one) => one.user === 'harold') ?? users[0]).user;
   const texts = await api(url, `/api/users/${encodeURIComponent(user)}`);
   const item = texts.reviews[0].item;
+  const { reports } = await api(url, '/api/evaluations');
   const q = `user=${encodeURIComponent(user)}&item=${encodeURIComponent(item)}`;
   const wait = (page, what) => page.waitForSelector(what, { timeout: PATIENCE });
   return {
@@ -53,6 +54,12 @@ export async function viewSteps(url) {
       await wait(page, '.verdict strong');
     }],
     figures: ['#/figures', (page) => wait(page, 'main .empty, main li')],
+    ...(reports[0] && {
+      report: [`#/figures/${encodeURIComponent(reports[0].id)}`, async (page) => {
+        await page.frameLocator('iframe').locator('h1').waitFor({ timeout: PATIENCE });
+        await page.waitForTimeout(300);
+      }],
+    }),
   };
 }
 

@@ -5,6 +5,8 @@ export interface About {
   lm: string;
   encoder: string | null;
   store: { name: string; users: number; items: number; reviews: number; read_only?: boolean } | null;
+  /** `shows_context`: whether texts answer a message. */
+  task?: { name: string; shows_context?: boolean } | null;
   methods: { name: string; about: string }[];
   default_method: string;
   rating: { min: number; max: number } | null;
@@ -44,6 +46,16 @@ export interface UserMap {
   n: number[];
   kept_neighbours: number | null;
   cells: MapCell[] | null;
+}
+
+/** What the server tells while it makes a map. */
+export interface MapJob {
+  status: 'computing';
+  /** What is being done: `finding neighbours`, `laying out users`, `grouping users`, `waiting`. */
+  stage: string;
+  done: number;
+  of: number | null;
+  seconds: number;
 }
 
 export interface MapCell {

@@ -12,11 +12,15 @@ export interface Points {
   order: Uint32Array;
 }
 
-/** Free space around all points, pixels. */
+/** Free space around all points, pixels, and above them, where the buttons are, in a narrow map. */
 const MARGIN = 28;
+const BUTTONS = 44;
+const NARROW = 480;
 
 /** Places points in a rectangle, with one scale for both directions, in its middle. */
-export function place(x: number[], y: number[], n: number[], width: number, height: number, isCells = false): Points {
+export function place(x: number[], y: number[], n: number[], width: number, wholeHeight: number, isCells = false): Points {
+  const head = width < NARROW ? Math.min(BUTTONS, wholeHeight / 4) : 0;
+  const height = wholeHeight - head;
   const count = x.length;
   const [left, right] = extent(x);
   const [top, bottom] = extent(y);
@@ -35,7 +39,7 @@ export function place(x: number[], y: number[], n: number[], width: number, heig
   };
   for (let i = 0; i < count; i += 1) {
     points.x[i] = width / 2 + ((x[i] ?? 0) - (left + right) / 2) * scale;
-    points.y[i] = height / 2 + ((y[i] ?? 0) - (top + bottom) / 2) * scale;
+    points.y[i] = head + height / 2 + ((y[i] ?? 0) - (top + bottom) / 2) * scale;
     points.radius[i] = size(Math.max(1, n[i] ?? 1));
     points.order[i] = i;
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { Token } from '../api/types';
-import { factor, spans, stepOf } from './tokens';
+import { factor, restOf, spans, stepOf } from './tokens';
 
 const token = (text: string, user: number | null, bytes?: number[]): Token => ({
   text,
@@ -46,6 +46,15 @@ describe('spans', () => {
     expect(made.map((span) => span.text)).toEqual(['\ufffd']);
     const many = spans(Array.from({ length: 9 }, () => token('?', 0, [0xff])));
     expect(many.map((span) => span.text).join('')).toBe('?????????');
+  });
+
+  test('leave the rest of a text that is being written', () => {
+    const made = spans([token(' It', 1), token(' sings', 0)]);
+    expect(restOf('It sings loud', made)).toBe(' loud');
+    expect(restOf('It sings', made)).toBe('');
+    // Tokens may come before their text.
+    expect(restOf('It', made)).toBe('');
+    expect(restOf('It', [])).toBe('It');
   });
 
   test('have no number if a method tells none', () => {

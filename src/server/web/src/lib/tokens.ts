@@ -41,6 +41,12 @@ export function spans(tokens: Token[]): Span[] {
   return made;
 }
 
+/** The part of a text that has no spans yet, while it is written. */
+export function restOf(text: string, made: Span[]): string {
+  const covered = made.map((one) => one.text).join('').trimStart();
+  return text.startsWith(covered) ? text.slice(covered.length) : '';
+}
+
 function span(tokens: Token[], text: string): Span {
   const first = tokens[0] as Token;
   const sum = (value: (token: Token) => number | null) =>

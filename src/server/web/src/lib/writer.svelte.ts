@@ -7,9 +7,12 @@ import { type Span, spans } from './tokens';
 /** Time for which pieces are collected, ms. */
 const FRAME = 16;
 
-export type Phase = 'idle' | 'reading' | 'writing' | 'explaining' | 'done' | 'stopped' | 'failed';
+export type Phase = 'idle' | 'reading' | 'writing' | 'done' | 'stopped' | 'failed';
 
-/** A text while it is written: its pieces, then its tokens with their numbers, then its cost. */
+/**
+ * A text while it is written: its pieces and its tokens with their numbers as they come, then the tokens of
+ * the whole text, then its cost.
+ */
 export class Writer {
   phase = $state<Phase>('idle');
   text = $state('');
@@ -17,8 +20,9 @@ export class Writer {
   error = $state.raw<RequestError | null>(null);
   private tokens: Token[] = $state.raw([]);
   private control: AbortController | null = null;
-  /** Pieces that are not shown yet: fast models send many within a frame. */
+  /** Pieces and tokens that are not shown yet: fast models send many within a frame. */
   private pending = '';
+  private pendingTokens: Token[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   get spans(): Span[] {
@@ -26,7 +30,7 @@ export class Writer {
   }
 
   get isRunning(): boolean {
-    return ['reading', 'writing', 'explaining'].includes(this.phase);
+    return this.phase === 'reading' || this.phase === 'writing';
   }
 
   /** Writes a text; one that is being written is given up. */
@@ -35,7 +39,7 @@ export class Writer {
     const control = new AbortController();
     this.control = control;
     [this.phase, this.text, this.tokens, this.written, this.error] = ['reading', '', [], null, null];
-    this.pending = '';
+    [this.pending, this.pendingTokens] = ['', []];
     try {
       for await (const { event, data } of stream('/api/write', { ...body, why: true }, control.signal)) {
         if (control.signal.aborted) return;
@@ -60,7 +64,8 @@ export class Writer {
     if (!this.pending || !this.isRunning) return;
     this.phase = 'writing';
     this.text += this.pending;
-    this.pending = '';
+    this.tokens = [...this.tokens, ...this.pendingTokens];
+    [this.pending, this.pendingTokens] = ['', []];
   }
 
   private take(event: string, data: unknown): void {
@@ -68,12 +73,13 @@ export class Writer {
     if (event === 'text') {
       this.pending += String(told.piece ?? '');
       this.timer ??= setTimeout(() => this.show(), FRAME);
+    } else if (event === 'tokens') {
+      this.pendingTokens.push(...((told.tokens as Token[] | undefined) ?? []));
     } else if (event === 'why') {
       this.show();
-      this.phase = 'explaining';
-      this.tokens = [...this.tokens, ...((told.tokens as Token[] | undefined) ?? [])];
+      this.tokens = (told.tokens as Token[] | undefined) ?? [];
     } else if (event === 'done') {
-      this.pending = '';
+      [this.pending, this.pendingTokens] = ['', []];
       this.written = told as unknown as Written;
       this.text = this.written.text;
       this.phase = 'done';
