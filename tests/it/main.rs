@@ -14,6 +14,7 @@ mod demo;
 mod encoder_int8;
 mod evaluate;
 mod forget;
+mod fuzz_seeds;
 mod hostile_text;
 mod hub;
 mod import;

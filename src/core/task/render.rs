@@ -8,6 +8,9 @@ use super::draft::{Block, Draft, Part};
 use super::{Ask, Error, Field, Result, Stage, StageSpec, Task};
 use idiolect_engine::lm::{Chat, Prompt, Role};
 
+/// Maximum number of instructions of one template, so that loops in loops come to an end.
+const MAX_INSTRUCTIONS: u64 = 2_000_000;
+
 /// A rendered draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
@@ -124,6 +127,7 @@ impl Task {
 
     fn text(&self, slot: Slot, template: &str, context: &Value) -> Result<String, TemplateError> {
         let mut environment = Environment::new();
+        environment.set_fuel(Some(MAX_INSTRUCTIONS));
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         let syntax =
@@ -147,11 +151,8 @@ impl Task {
 /// Joins the entries of a document, each a header and a text. The text of the last one is what
 /// follows.
 fn document(preamble: &str, separator: &str, entries: &[[String; 2]]) -> Rendered {
-    let mut stop = separator.to_owned();
-    let parts = || entries.iter().flatten().map(String::as_str).chain([preamble]);
-    while parts().any(|part| part.contains(&stop)) {
-        stop = format!("{stop} {separator}");
-    }
+    let parts: Vec<&str> = entries.iter().flatten().map(String::as_str).chain([preamble]).collect();
+    let stop = not_contained(separator, &parts);
     let mut text = preamble.to_owned();
     for [header, past] in entries {
         for (before, part) in
@@ -165,6 +166,30 @@ fn document(preamble: &str, separator: &str, entries: &[[String; 2]]) -> Rendere
     }
     text.push('\n');
     Rendered { prompt: Prompt::Text(text), stop: Some(stop) }
+}
+
+/// The separator, repeated as often as it has to be so that no part contains it.
+fn not_contained(separator: &str, parts: &[&str]) -> String {
+    let repeated = |n: usize| vec![separator; n].join(" ");
+    let is_contained = |n: usize| {
+        let stop = repeated(n);
+        parts.iter().any(|part| part.contains(&stop))
+    };
+    // A text may consist of separators, so the number is not counted up to.
+    let mut free = 1;
+    while is_contained(free) {
+        free *= 2;
+    }
+    let mut contained = free / 2;
+    while contained + 1 < free {
+        let middle = usize::midpoint(contained, free);
+        if is_contained(middle) {
+            contained = middle;
+        } else {
+            free = middle;
+        }
+    }
+    repeated(free)
 }
 
 /// A template of a stage.
@@ -199,4 +224,23 @@ fn place_of(error: &minijinja::Error) -> (usize, String) {
         .and_then(|(what, line)| Some((line.strip_suffix(')')?.parse().ok()?, what)));
     let (line, detail) = origin.unwrap_or((line, detail));
     (line, format!("{}: {detail}", error.kind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_separator_is_repeated_as_often_as_it_must_be() {
+        for (parts, expected) in [
+            (&["", "a"][..], "###"),
+            (&["x ### y"], "### ###"),
+            (&["### ###", "### ### ###", "###"], "### ### ### ###"),
+            (&["####"], "### ###"),
+        ] {
+            assert_eq!(not_contained("###", parts), expected);
+        }
+        let many = "### ".repeat(100_000);
+        assert_eq!(not_contained("###", &[&many]).len(), 4 * 100_001 - 1);
+    }
 }

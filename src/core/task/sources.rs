@@ -3,6 +3,8 @@
 //! The files of a folder are read as one TOML document: `task.toml`, followed by the file
 //! `STAGE.toml` of each stage as the table `[stages.STAGE]`. A single file has the same form.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -14,6 +16,9 @@ use super::{Error, Result};
 
 /// Files of the built-in tasks by task: stem (`task`, or the name of a stage) and text.
 const BUILT_IN: &[(&str, &[(&str, &str)])] = include!(concat!(env!("OUT_DIR"), "/tasks.rs"));
+
+/// Maximum size of a file of a task, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Stem of the main file of a folder.
 const TASK: &str = "task";
@@ -57,7 +62,7 @@ impl TaskFiles {
         }
         let path = folder.join(name_or_path);
         if !path.is_dir() {
-            return Ok(Self::of_text(&path, &std::fs::read_to_string(&path)?));
+            return Ok(Self::of_text(&path, &read(&path)?));
         }
         let main = path.join(TASK).with_extension("toml");
         let mut paths = vec![main.clone()];
@@ -69,7 +74,7 @@ impl TaskFiles {
         }
         let read = paths.into_iter().map(|path| {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            let (stage, text) = (stage_of(&stem), std::fs::read_to_string(&path)?);
+            let (stage, text) = (stage_of(&stem), read(&path)?);
             Ok(TextFile { path, stage, text })
         });
         Ok(Self::of_folder(read.collect::<io::Result<_>>()?, path))
@@ -92,6 +97,17 @@ impl TaskFiles {
         sources.append(self);
         sources.text
     }
+}
+
+/// Reads a file. A task names the one that it inherits from, which may be a device without an end.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        let what = format!("it is longer than the {} KiB of a task", MAX_FILE_BYTES >> 10);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    Ok(text)
 }
 
 fn stage_of(stem: &str) -> Option<String> {

@@ -28,6 +28,7 @@ use rayon::prelude::*;
 use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection};
 
 use crate::key::Key;
+use crate::model::tokenizer::guarded;
 use crate::model::weights::check_safetensors;
 use crate::model::{self, EncoderFiles};
 use idiolect_kernels::Isa;
@@ -210,7 +211,7 @@ impl Encoder {
         let text = prompted.trim();
         let lowered = self.settings.lower_case.then(|| text.to_lowercase());
         let text = lowered.as_deref().unwrap_or(text);
-        self.cut_and_frame(text).map_err(|error| {
+        guarded(|| self.cut_and_frame(text)).map_err(|error| {
             model::Error::Tokenizer(format!("{error} in {}", error::excerpt(text))).into()
         })
     }
@@ -251,7 +252,7 @@ struct Tokens {
 /// Loads the tokenizer without the file's own truncation and padding. Those serve its authors'
 /// benchmarks (128 tokens, always padded, for all-MiniLM-L6-v2).
 fn load_tokenizer(json: &[u8], settings: &EncoderSettings) -> Result<Tokenizer, String> {
-    let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
+    let mut tokenizer = guarded(|| Tokenizer::from_bytes(json))?;
     let n_vocab = tokenizer.get_vocab_size(true);
     if n_vocab > settings.architecture.vocab_size {
         return Err(format!(

@@ -136,13 +136,19 @@ fn a_folder_without_modules_asks_the_catalog() {
 #[test]
 fn wrong_folders_are_refused_with_the_reason() {
     let dir = tiny_folder();
-    let cases: [(&str, String, &str); 8] = [
+    let cases: [(&str, String, &str); 10] = [
         ("config.json", CONFIG.replace("\"bert\"", "\"mamba\""), "`mamba` is not carried"),
         ("config.json", CONFIG.replace("\"gelu\"", "\"swish\""), "`swish` is not carried"),
         ("config.json", CONFIG.replace("\"vocab_size\": 9,", ""), "`vocab_size` is missing"),
         ("config.json", CONFIG.replace(": 9,", ": 10,"), "model.safetensors"),
         ("tokenizer.json", TOKENIZER.replace("\"twice\": 8", "\"x\": 8, \"y\": 9"), "10 tokens"),
         ("tokenizer.json", "{".to_owned(), "tokenizer.json"),
+        ("tokenizer.json", TOKENIZER.replace("null,", "null \"x\","), "tokenizer.json"),
+        (
+            "tokenizer.json",
+            TOKENIZER.replace("\"decoder\": null", "\"decoder\": {\"type\" 3}"),
+            "itself",
+        ),
         ("modules.json", MODULES.replace("models.Normalize", "models.Dense"), "`Dense`"),
         ("1_Pooling/config.json", POOLING.replace("false", "true"), "expected one of mean"),
     ];

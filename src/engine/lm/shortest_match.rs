@@ -53,7 +53,7 @@ impl Walk {
         let to_match = distances(&nfa);
         let start = nfa.start_anchored();
         let mut walk = Self { distances: Arc::new(Distances { nfa, to_match }), at: Vec::new() };
-        walk.at = walk.closure([start]);
+        walk.at = walk.closure([start], |_| true);
         Ok(Some(walk))
     }
 
@@ -66,7 +66,7 @@ impl Walk {
                 .filter(|transition| (transition.start..=transition.end).contains(byte))
                 .map(|transition| transition.next)
                 .collect();
-            self.at = self.closure(next);
+            self.at = self.closure(next, |_| true);
         }
     }
 
@@ -80,36 +80,42 @@ impl Walk {
     pub(super) fn shortest(&self) -> Option<Vec<u8>> {
         let Distances { nfa, to_match } = &*self.distances;
         let distance = |id: &StateID| to_match[id.as_usize()];
-        let mut bytes = Vec::new();
-        let mut at = self.clone();
-        loop {
-            let nearest = at.at.iter().map(distance).min().filter(|nearest| *nearest != NEVER)?;
-            if nearest == 0 {
-                return Some(bytes);
-            }
+        let nearest = self.at.iter().map(distance).min().filter(|nearest| *nearest != NEVER)?;
+        let mut bytes = Vec::with_capacity(nearest as usize);
+        // Only the nearest states lead on. Those of two steps differ in their distance, so that no state is
+        // looked at twice, however large the automaton is.
+        let mut at: Vec<StateID> =
+            self.at.iter().copied().filter(|id| distance(id) == nearest).collect();
+        for left in (0..nearest).rev() {
             let ways: Vec<Transition> = at
-                .at
                 .iter()
                 .flat_map(|id| transitions(nfa.state(*id)))
-                .filter(|way| distance(&way.next) == nearest - 1)
+                .filter(|way| distance(&way.next) == left)
                 .collect();
-            let has = |byte: u8| ways.iter().any(|way| (way.start..=way.end).contains(&byte));
-            let preferred = PREFERRED.iter().copied().find(|byte| has(*byte));
+            let has = |way: &&Transition, byte: u8| (way.start..=way.end).contains(&byte);
+            let preferred =
+                PREFERRED.iter().copied().find(|byte| ways.iter().any(|way| has(&way, *byte)));
             let byte = preferred.or_else(|| ways.first().map(|way| way.start))?;
             bytes.push(byte);
-            at.push(&[byte]);
+            let next = ways.iter().filter(|way| has(way, byte)).map(|way| way.next);
+            at = self.closure(next, |id| distance(id) == left);
         }
+        Some(bytes)
     }
 
-    /// These states and those reached from them without a byte.
-    fn closure(&self, states: impl IntoIterator<Item = StateID>) -> Vec<StateID> {
+    /// These states and those reached from them without a byte, as far as they are wanted.
+    fn closure(
+        &self,
+        states: impl IntoIterator<Item = StateID>,
+        is_wanted: impl Fn(&StateID) -> bool,
+    ) -> Vec<StateID> {
         let mut seen: HashSet<StateID> = HashSet::new();
         let mut open: VecDeque<StateID> = states.into_iter().collect();
         let mut closed = Vec::new();
         while let Some(id) = open.pop_front() {
             if seen.insert(id) {
                 closed.push(id);
-                open.extend(steps(self.distances.nfa.state(id)));
+                open.extend(steps(self.distances.nfa.state(id)).into_iter().filter(&is_wanted));
             }
         }
         closed
@@ -212,6 +218,12 @@ mod tests {
         let mut walk = Walk::new("é+").unwrap().unwrap();
         walk.push(&"é".as_bytes()[..1]);
         assert_eq!(walk.shortest().unwrap(), "é".as_bytes()[1..]);
+    }
+
+    #[test]
+    fn a_large_automaton_takes_no_longer_than_its_size() {
+        let way = shortest("(a?){9000}b{9000}", "aa").unwrap();
+        assert_eq!(way, "b".repeat(9000));
     }
 
     #[test]

@@ -28,6 +28,8 @@ mod rating;
 mod records;
 mod run;
 mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 
 pub use delimiter::Delimiter;
@@ -129,10 +131,10 @@ impl ImportFormat {
     }
 
     /// Takes a row apart that holds several.
-    fn rows(&self, row: Value) -> Vec<Value> {
+    fn rows(&self, row: Value) -> Result<Vec<Value>, String> {
         match self {
             ImportFormat::Table(map) => map.rows(row),
-            _ => vec![row],
+            _ => Ok(vec![row]),
         }
     }
 

@@ -5,6 +5,9 @@ use serde_json::Value;
 
 /// Maximum number of lists within lists that are taken apart.
 const MAX_LEVELS: usize = 4;
+/// Maximum size of the rows that one row is taken apart into, in bytes as JSON. Each of them has all that
+/// stands beside the list, so that a row of a few megabytes could become terabytes.
+const MAX_ROWS_BYTES: usize = 256 << 20;
 
 /// The value of a field, or of a path with dots into objects.
 pub(super) fn lookup<'a>(row: &'a Value, path: &str) -> Option<&'a Value> {
@@ -19,8 +22,9 @@ pub(super) fn lookup<'a>(row: &'a Value, path: &str) -> Option<&'a Value> {
 }
 
 /// Takes a row apart where one of `paths` leads through a list of objects: one row for each element,
-/// with the element in place of the list. An empty list gives no row.
-pub(super) fn rows(row: Value, paths: &[&str]) -> Vec<Value> {
+/// with the element in place of the list. An empty list gives no row. An error is the reason why the row is
+/// malformed.
+pub(super) fn rows(row: Value, paths: &[&str]) -> Result<Vec<Value>, String> {
     let mut rows = vec![row];
     for _ in 0..MAX_LEVELS {
         let Some(list) =
@@ -28,9 +32,14 @@ pub(super) fn rows(row: Value, paths: &[&str]) -> Vec<Value> {
         else {
             break;
         };
-        rows = rows.into_iter().flat_map(|row| elements(row, list)).collect();
+        let mut apart = Vec::new();
+        let mut left = MAX_ROWS_BYTES;
+        for row in rows {
+            apart.extend(elements(row, list, &mut left)?);
+        }
+        rows = apart;
     }
-    rows
+    Ok(rows)
 }
 
 /// The beginning of `path` that is a list of objects.
@@ -45,27 +54,49 @@ fn first_list<'a>(row: &Value, path: &'a str) -> Option<&'a str> {
     })
 }
 
-fn elements(mut row: Value, list: &str) -> Vec<Value> {
-    let list = pointer(list);
+/// The rows of one row; `left` is the number of bytes that they may have, of which theirs are taken.
+fn elements(mut row: Value, name: &str, left: &mut usize) -> Result<Vec<Value>, String> {
+    let list = pointer(name);
     let taken = row.pointer_mut(&list).map(Value::take);
     match taken {
-        Some(Value::Array(elements)) => elements
-            .into_iter()
-            .map(|element| {
+        Some(Value::Array(elements)) => {
+            let size = size(&row).saturating_mul(elements.len());
+            *left = left.checked_sub(size).ok_or_else(|| {
+                format!(
+                    "the list `{name}` has {} elements, each of which would be a row with all that \
+                     stands beside it: more than {} MiB",
+                    elements.len(),
+                    MAX_ROWS_BYTES >> 20
+                )
+            })?;
+            let row = |element| {
                 let mut one = row.clone();
                 if let Some(place) = one.pointer_mut(&list) {
                     *place = element;
                 }
                 one
-            })
-            .collect(),
+            };
+            Ok(elements.into_iter().map(row).collect())
+        }
         Some(other) => {
             if let Some(place) = row.pointer_mut(&list) {
                 *place = other;
             }
-            vec![row]
+            Ok(vec![row])
         }
-        None => vec![row],
+        None => Ok(vec![row]),
+    }
+}
+
+/// Size of a value in bytes, about that of its JSON.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(list) => list.iter().map(size).sum::<usize>() + 2,
+        Value::Object(object) => {
+            object.iter().map(|(name, value)| name.len() + 4 + size(value)).sum::<usize>() + 2
+        }
+        _ => 8,
     }
 }
 
@@ -89,6 +120,8 @@ pub(super) fn hint(row: &Value, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use serde_json::json;
 
     use super::*;
@@ -106,6 +139,7 @@ mod tests {
     #[test]
     fn a_list_of_objects_becomes_rows() {
         let row = json!({"user": "ann", "of": {"reviews": [{"id": 1}, {"id": 2, "tags": [{"t": "x"}, {"t": "y"}]}]}});
+        let rows = |row: Value, paths: &[&str]| rows(row, paths).unwrap();
         let split = rows(row.clone(), &["user", "of.reviews.id"]);
         let ids: Vec<_> = split.iter().map(|row| lookup(row, "of.reviews.id").cloned()).collect();
         assert_eq!(ids, [Some(json!(1)), Some(json!(2))]);
@@ -114,6 +148,15 @@ mod tests {
         assert_eq!(rows(json!({"r": []}), &["r.x"]), Vec::<Value>::new());
         // A list of texts is a value, not rows.
         assert_eq!(rows(json!({"r": ["a"]}), &["r.x"]).len(), 1);
+    }
+
+    #[test]
+    fn a_row_is_not_taken_apart_into_gigabytes() {
+        let row = json!({"user": "x".repeat(1 << 20), "of": vec![json!({"t": 1}); 1000]});
+        let reason = rows(row, &["user", "of.t"]).unwrap_err();
+        assert!(reason.contains("`of` has 1000 elements"), "{reason}");
+        let many = json!({"user": "x", "of": vec![json!({"t": 1}); 100_000]});
+        assert_eq!(rows(many, &["user", "of.t"]).unwrap().len(), 100_000);
     }
 
     #[test]

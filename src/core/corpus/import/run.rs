@@ -218,8 +218,8 @@ impl Import {
         (batch, target): (&mut Batch, &mut ImportTarget<'_>),
     ) -> Result<()> {
         let line = record.line;
-        let rows = match record.row {
-            Ok(row) => self.format.rows(row),
+        let rows = match record.row.and_then(|row| self.format.rows(row)) {
+            Ok(rows) => rows,
             Err(reason) => return self.malformed(line, reason, (batch, target)),
         };
         for row in &rows {

@@ -131,7 +131,7 @@ impl ColumnMap {
     }
 
     /// Takes a row apart where a column leads through a list of objects.
-    pub(super) fn rows(&self, row: Value) -> Vec<Value> {
+    pub(super) fn rows(&self, row: Value) -> Result<Vec<Value>, String> {
         let columns = self.columns();
         nested::rows(row, &columns.iter().map(String::as_str).collect::<Vec<_>>())
     }

@@ -101,6 +101,8 @@ impl QueryGrowth {
 
 /// Largest context accepted; the rotary tables have a row for every position.
 const MAX_CONTEXT: usize = 1 << 20;
+/// Largest head accepted, in elements; the largest in use have 512. A row of the rotary tables has as many.
+const MAX_HEAD: usize = 1 << 12;
 
 impl DecoderConfig {
     /// Settings of the rotary embedding.
@@ -169,6 +171,13 @@ impl DecoderConfig {
         };
         let metadata = Metadata { gguf, architecture };
         let n_layers = metadata.count("block_count")?;
+        // Each layer has tensors of its own, so a count above theirs is not worth memory for its settings.
+        let n_tensors = gguf.tensor_names().count();
+        if n_layers > n_tensors {
+            return Err(metadata.contradiction(format!(
+                "block_count is {n_layers}, and the file has {n_tensors} tensors in all"
+            )));
+        }
         let n_embd = metadata.count("embedding_length")?;
         let n_heads = metadata.count("attention.head_count")?;
         let head_dim = match metadata.optional_count("attention.key_length")? {
@@ -237,6 +246,12 @@ impl DecoderConfig {
             return Err(metadata.contradiction(format!(
                 "head_count {} is no multiple of head_count_kv {}",
                 self.n_heads, self.n_kv_heads
+            )));
+        }
+        if self.head_dim > MAX_HEAD {
+            return Err(metadata.contradiction(format!(
+                "a head has {} elements, above the {MAX_HEAD} that is carried",
+                self.head_dim
             )));
         }
         if !self.rotated_dim.is_multiple_of(2) {

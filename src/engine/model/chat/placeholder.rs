@@ -39,20 +39,19 @@ impl<'a> Placeholders<'a> {
 
     /// Splits the template's output at the placeholders and inserts the messages.
     pub(super) fn split(&self, rendered: &str) -> Result<Vec<Piece>> {
+        let words = self.words_in(rendered);
         let mut found: Vec<(Range<usize>, &str)> = Vec::new();
         for (index, message) in self.messages.iter().enumerate() {
             let Some(core) = core(&message.content) else { continue };
-            let word = self.word(index);
-            let places: Vec<usize> = rendered.match_indices(&word).map(|(at, _)| at).collect();
-            let [at] = places[..] else {
+            let [word] = &words[index][..] else {
                 return Err(Error::Chat(format!(
                     "the template gives the text of message {} ({:?}) {} times, expected once",
                     index + 1,
                     message.role,
-                    places.len()
+                    words[index].len()
                 )));
             };
-            found.push(with_white_space(rendered, at..at + word.len(), &message.content, core));
+            found.push(with_white_space(rendered, word.clone(), &message.content, core));
         }
         found.sort_by_key(|(range, _)| range.start);
 
@@ -72,6 +71,23 @@ impl<'a> Placeholders<'a> {
             pieces.push(Piece::Markup(rendered[end..].to_owned()));
         }
         Ok(pieces)
+    }
+
+    /// Places of the placeholders of each message, found in one pass over the text.
+    fn words_in(&self, rendered: &str) -> Vec<Vec<Range<usize>>> {
+        let mut words = vec![Vec::new(); self.messages.len()];
+        for (start, stem) in rendered.match_indices(&self.stem) {
+            let digits = start + stem.len();
+            let n_digits = rendered[digits..].bytes().take_while(u8::is_ascii_digit).count();
+            let index = rendered[digits..digits + n_digits].parse::<usize>();
+            if let Ok(index) = index
+                && index < words.len()
+                && rendered[start..].starts_with(&self.word(index))
+            {
+                words[index].push(start..digits + n_digits + 1);
+            }
+        }
+        words
     }
 
     fn word(&self, index: usize) -> String {

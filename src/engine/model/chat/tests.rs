@@ -93,6 +93,22 @@ fn renders_what_jinja_renders() {
     }
 }
 
+#[test]
+fn many_messages_are_found_in_one_pass() {
+    let template = ChatTemplate::from_source(CHATML, "", "");
+    let many = vec![(Role::User, "x"); 20_000];
+    let pieces = template.render(&chat(&many)).unwrap();
+    assert_eq!(data(&pieces).len(), 20_000);
+}
+
+#[test]
+fn loops_in_loops_come_to_an_end() {
+    let source = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+    let template = ChatTemplate::from_source(source, "", "");
+    let error = template.render(&chat(&[(Role::User, "x")])).unwrap_err().to_string();
+    assert!(error.contains("more than 2000000 steps"), "{error}");
+}
+
 impl Source {
     /// A tokenizer of the printable ASCII characters, each a token, and the control tokens.
     fn tokenizer(&self) -> Tokenizer {

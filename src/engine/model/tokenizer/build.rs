@@ -15,8 +15,9 @@ use super::{Error, Result, Tokenizer, TokenizerModel, byte_level};
 use crate::model::gguf::Gguf;
 use crate::model::hash::hex;
 
-/// Maximum number of tokens, far above any vocabulary; bounds the memory for a malformed file.
-const MAX_TOKENS: usize = 1 << 24;
+/// Maximum number of tokens, four times the largest vocabularies; bounds the memory for a malformed file,
+/// which may name one token with a large id.
+const MAX_TOKENS: usize = 1 << 20;
 
 impl Tokenizer {
     /// Builds the tokenizer from a file's `tokenizer.ggml.*` metadata.

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::byte_level;
+use super::guarded::guarded;
 use super::spm::SPACE;
 use super::vocab::{byte_token, looks_like_markup};
 use super::{Error, Result};
@@ -48,8 +49,11 @@ impl Contents {
         let malformed = |what: String| Error::Malformed { path: path.to_owned(), what };
         let mut value: Value = serde_json::from_slice(text)
             .map_err(|error| malformed(format!("not a tokenizer.json: {error}")))?;
+        if !value.is_object() {
+            return Err(malformed("not a tokenizer.json: it is no JSON object".to_owned()));
+        }
         let build = |value: &Value| {
-            tokenizers::Tokenizer::from_bytes(value.to_string())
+            guarded(|| tokenizers::Tokenizer::from_bytes(value.to_string()))
                 .map_err(|error| malformed(format!("not a usable tokenizer.json: {error}")))
         };
         value["truncation"] = Value::Null;
@@ -84,8 +88,7 @@ impl Contents {
                 (id, bytes)
             })
             .collect();
-        let prepended = whole
-            .encode("", true)
+        let prepended = guarded(|| whole.encode("", true))
             .map_err(|error| malformed(format!("encode an empty text: {error}")))?
             .get_ids()
             .first()
@@ -105,7 +108,7 @@ impl Json {
             Some(rest) if !at_start => rest,
             _ => &self.first,
         };
-        let encoding = tokenizer.encode_fast(text, false).map_err(|error| {
+        let encoding = guarded(|| tokenizer.encode_fast(text, false)).map_err(|error| {
             Error::Tokenizer(format!("encode a text of {} bytes: {error}", text.len()))
         })?;
         ids.extend_from_slice(encoding.get_ids());

@@ -89,6 +89,10 @@ fn a_tokenizer_json_of_another_model_is_refused() {
     assert!(error.contains("another model"), "{error}");
     let error = from_json(&serde_json::json!({"model": 3}), &gguf).unwrap_err().to_string();
     assert!(error.contains("tokenizer.json"), "{error}");
+    for other in [serde_json::json!([]), serde_json::json!(5), serde_json::Value::Null] {
+        let error = from_json(&other, &gguf).unwrap_err().to_string();
+        assert!(error.contains("not a tokenizer.json"), "{error}");
+    }
     json = small_json(&gguf);
     json["added_tokens"][4]["id"] = u32::MAX.into();
     let error = from_json(&json, &gguf).unwrap_err().to_string();
@@ -97,6 +101,15 @@ fn a_tokenizer_json_of_another_model_is_refused() {
     json["decoder"] = serde_json::json!({"type": "WordPiece", "prefix": "##", "cleanup": true});
     let error = from_json(&json, &gguf).unwrap_err().to_string();
     assert!(error.contains("WordPiece"), "{error}");
+}
+
+#[test]
+fn a_file_at_which_the_crate_panics_is_refused() {
+    let gguf = small_bpe();
+    let mut json = small_json(&gguf);
+    json["post_processor"]["special_tokens"] = serde_json::json!({});
+    let error = from_json(&json, &gguf).unwrap_err().to_string();
+    assert!(error.contains("contradicts itself"), "{error}");
 }
 
 #[test]

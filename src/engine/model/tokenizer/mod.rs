@@ -18,6 +18,7 @@ use super::{Error, Result};
 mod bpe;
 mod build;
 mod byte_level;
+mod guarded;
 mod json;
 #[cfg(test)]
 mod json_tests;
@@ -30,6 +31,7 @@ mod stream;
 mod tests;
 mod vocab;
 
+pub(crate) use guarded::guarded;
 pub use stream::Utf8Stream;
 
 /// Part of a prompt.

@@ -34,9 +34,10 @@ fn is_link(word: &str) -> bool {
 /// `>>> ` on to the end) and without blocks of code in three backquotes.
 pub(super) fn own_words(text: &str) -> String {
     let mut own = String::with_capacity(text.len());
+    let n_fences = text.matches("```").count();
     for (at, piece) in text.split("```").enumerate() {
         // A block that is not closed is text.
-        let is_closed = text.matches("```").count() > at;
+        let is_closed = n_fences > at;
         match (at % 2, is_closed) {
             (1, true) => {}
             (1, false) => {
@@ -104,6 +105,7 @@ mod tests {
         assert_eq!(own_words("one\n>>> two\nthree"), "one");
         assert_eq!(own_words("a ``` b"), "a ``` b");
         assert_eq!(own_words("> only"), "");
+        assert_eq!(own_words(&"```".repeat(1 << 18)), "");
         assert_eq!(own_words(">_< and >:("), ">_< and >:(");
         assert_eq!(without_addressees("@ann@a.example @bo  Yes, @cy"), "Yes, @cy");
         assert_eq!(without_addressees("@ 5"), "@ 5");

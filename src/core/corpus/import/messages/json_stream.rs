@@ -155,8 +155,10 @@ impl JsonWalk<'_> {
             if length > 0 {
                 self.path.push('.');
             }
-            if let Ok(Value::String(key)) = json_lines::value(&key.bytes) {
-                self.path.push_str(&key);
+            match json_lines::value(&key.bytes) {
+                Ok(Value::String(key)) if !key.is_empty() => self.path.push_str(&key),
+                // A path must not be that of what it leads through, or nesting would have no bound.
+                _ => self.path.push('\0'),
             }
             self.value()?;
             self.path.truncate(length);
@@ -346,6 +348,17 @@ mod tests {
             let n_errors = taken.values.iter().filter(|(.., value)| value.is_err()).count();
             assert_eq!(n_errors, 1, "{reason}");
         }
+    }
+
+    #[test]
+    fn empty_names_lead_nowhere() {
+        for name in ["\"\"", "\"\\x\""] {
+            let text = format!("{{{name}:").repeat(1 << 20);
+            let (taken, _) = walked(text.as_bytes(), 1 << 16, None);
+            assert_eq!(taken.entered, [""]);
+        }
+        let (taken, _) = walked(br#"{"": {"name": 1}, "name": 2}"#, 16, None);
+        assert_eq!(taken.values, [("name".to_owned(), 1, Ok(json!(2)))]);
     }
 
     proptest! {

@@ -10,6 +10,8 @@ use crate::corpus::import::entities;
 const MAX_SPAN: usize = 4000;
 /// Largest number of open signs of emphasis.
 const MAX_OPEN: usize = 100;
+/// Deepest brackets within each other; deeper ones are no Markdown.
+const MAX_BRACKETS: usize = 32;
 
 /// Pairs between which nothing is text: comments, and calls of Hugo and Liquid.
 const NO_TEXT: [(&str, &str); 8] = [
@@ -265,9 +267,10 @@ fn replaced(rest: &str, first: char) -> Option<(String, usize)> {
     }
 }
 
-/// Place of `close` in `text`, if it is near.
+/// Place of `close` in `text`, if it is near. What lies further away is not searched, since a line may have
+/// many signs that nothing closes.
 fn within(text: &str, close: &str) -> Option<usize> {
-    text.find(close).filter(|end| *end <= MAX_SPAN)
+    text[..text.floor_char_boundary(MAX_SPAN + close.len())].find(close)
 }
 
 /// Code between backquotes, which stays as it is.
@@ -275,7 +278,8 @@ fn code(rest: &str) -> Option<(String, usize)> {
     let length = rest.len() - rest.trim_start_matches('`').len();
     let mut from = length;
     // A run of another length does not close it.
-    while let Some(at) = rest[from..].find('`').map(|at| from + at).filter(|at| *at <= MAX_SPAN) {
+    let near = rest.floor_char_boundary(MAX_SPAN + 1);
+    while let Some(at) = rest.get(from..near).and_then(|rest| rest.find('`')).map(|at| from + at) {
         let n = rest[at..].len() - rest[at..].trim_start_matches('`').len();
         if n == length {
             return Some((rest[length..at].to_owned(), at + n));
@@ -334,6 +338,7 @@ fn closing(text: &str, open: char, close: char) -> Option<usize> {
         match c {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
+            c if c == open && depth == MAX_BRACKETS => return None,
             c if c == open => depth += 1,
             c if c == close => {
                 depth -= 1;
@@ -440,6 +445,15 @@ Title
 
 A footnote.";
         assert_eq!(plain(markdown), expected);
+    }
+
+    #[test]
+    fn signs_that_nothing_closes_are_not_searched_again() {
+        // A search to the end for each of them would take minutes.
+        for signs in ["[[", "![[", "<a", "`a``b", "[a](", "*a ", "{{"] {
+            let text = signs.repeat(1 << 19);
+            assert!(plain(&text).len() <= text.len());
+        }
     }
 
     proptest! {

@@ -71,13 +71,14 @@ pub(super) fn separate(text: &str) -> MailParts {
     signatures::strip(&mut own);
     parts.own = joined(&own);
     // Some programs put the line that introduces a quotation into it.
-    while let Some(at) = quoted.iter().position(|line| !line.is_empty())
-        && let Some((Introduction::Quotation(author), n)) = introduction(&quoted, at)
+    let mut start = 0;
+    while let Some(at) = quoted[start..].iter().position(|line| !line.is_empty())
+        && let Some((Introduction::Quotation(author), n)) = introduction(&quoted, start + at)
     {
         parts.quoted_author = parts.quoted_author.or(author);
-        quoted.drain(..at + n);
+        start += at + n;
     }
-    let mut quoted = first_level(&quoted);
+    let mut quoted = first_level(&quoted[start..]);
     signatures::strip(&mut quoted);
     parts.quoted = joined(&quoted);
     truncate(&mut parts.quoted, MAX_QUOTED_BYTES);
@@ -174,6 +175,12 @@ mod tests {
         let parts = separate(between);
         assert_eq!(parts.own, "Hi Bo,\n\nYes.\n\nNo.");
         assert_eq!(parts.quoted, "Can you come?\nWith Cy?");
+    }
+
+    #[test]
+    fn many_introductions_of_quotations_are_taken_off_one_by_one() {
+        let text = "> On 3 May 2021 at 10:12, Bo <bo@example.org> wrote:\n".repeat(100_000);
+        assert_eq!(separate(&format!("Yes.\n{text}> Tea?")).quoted, "Tea?");
     }
 
     #[test]

@@ -143,14 +143,13 @@ impl ChatSurvey {
     /// from "Trip: Rome"`. Such a name occurs seldom and begins with one that occurs often.
     fn is_system(&self, name: &str) -> bool {
         let n = self.authors.get(name).copied().unwrap_or(0);
-        let is_longer_than = |(other, n_other): (&String, &u64)| {
-            name.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with(' '))
-                && *n_other > n
-                && n <= 2
+        let begins_with_another = || {
+            let mut begins = name.match_indices(' ').map(|(at, _)| &name[..at]);
+            begins.any(|other| self.authors.get(other).is_some_and(|n_other| *n_other > n))
         };
         name.contains(['"', '“', '”', '„', '«', '»'])
             || name.chars().count() > 80
-            || n <= 2 && self.authors.iter().any(is_longer_than)
+            || n <= 2 && begins_with_another()
     }
 }
 
