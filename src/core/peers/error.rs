@@ -73,6 +73,15 @@ pub enum Error {
         /// Folder of the index.
         path: PathBuf,
     },
+    /// Reviews were added or deleted while the index was made; nothing of it is kept.
+    #[error(
+        "the reviews changed while the index {path} was made; make it again with `idiolect index`",
+        path = path.display()
+    )]
+    ChangedMeanwhile {
+        /// Folder of the index.
+        path: PathBuf,
+    },
     /// The users cannot be laid out in the plane.
     #[error("lay out the users: {what}")]
     Layout {

@@ -30,7 +30,7 @@ pub const MAX_POINTS: usize = 50_000;
 const KIND: &str = "map";
 
 /// Version of the layout; incremented with every change of its results.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Map of the users, or of those in one cell. Coordinates are 0 to 1, with one scale for both axes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

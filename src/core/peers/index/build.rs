@@ -34,6 +34,10 @@ impl Default for BuildOptions {
 ///
 /// Vectors are stored in batches, and the index is replaced atomically at the end. After an
 /// interruption, a repeated build reuses the vectors that were stored.
+///
+/// # Errors
+/// [`Error::Busy`] while another process builds it; [`Error::ChangedMeanwhile`] if reviews were added or
+/// deleted; or store, encoder or files fail.
 pub fn build_index(
     store: &Store,
     encoder: &Encoder,
@@ -76,6 +80,11 @@ pub fn build_index(
     };
     let mut index = PeerIndex { manifest, users, embeddings, graph };
     files::write_index(&folder, &mut index)?;
+    // Somebody may have been forgotten meanwhile, of whom nothing may be left.
+    if content_of(store)?.1 != index.manifest.content {
+        files::remove_index(store)?;
+        return Err(Error::ChangedMeanwhile { path: folder });
+    }
     drop(lock);
     Ok((index, n_embedded, n_truncated))
 }

@@ -161,7 +161,11 @@ pub(super) fn lock(folder: &Path) -> Result<Lock> {
 pub(super) fn write_index(folder: &Path, index: &mut PeerIndex) -> Result<()> {
     let generation = free_name(folder, &index.manifest.fingerprint);
     let path = folder.join(&generation);
-    fs::create_dir(&path).map_err(io("create", &path))?;
+    fs::create_dir(&path).map_err(|error| match error.kind() {
+        // A user was forgotten, and the index with them.
+        std::io::ErrorKind::NotFound => Error::ChangedMeanwhile { path: folder.to_owned() },
+        _ => io("create", &path)(error),
+    })?;
     let users = serde_json::to_vec(&index.users)
         .map_err(|error| io("write", &path)(std::io::Error::other(error)))?;
     let embeddings: Vec<u8> = index.embeddings.iter().flat_map(|x| x.to_le_bytes()).collect();

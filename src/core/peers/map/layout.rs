@@ -24,8 +24,17 @@ const GRID_FROM: usize = 10_000;
 /// Accuracy of the tree of Barnes and Hut.
 const THETA: f32 = 0.5;
 
-/// Effective number of neighbours of a point.
-const PERPLEXITY: f32 = 30.0;
+/// Effective number of neighbours of a point. Half of the usual 30 keeps more of the ten nearest, which is what
+/// the map is for, and takes less time.
+const PERPLEXITY: f32 = 15.0;
+
+/// Factor of the attraction in the first steps. The learning rate is the number of vectors divided by it
+/// (Belkina et al., "Automated optimized parameters for t-SNE", 2019), which keeps more neighbours of
+/// many vectors than the usual quarter of that, in the same time.
+const EXAGGERATION: f32 = 12.0;
+
+/// Learning rate of few vectors.
+const MIN_LEARNING_RATE: f32 = 50.0;
 
 /// Number of steps with exaggerated attraction, which form the groups.
 const EXAGGERATED_STEPS: usize = 250;
@@ -116,6 +125,8 @@ fn moved(
         }
         let is_exaggerated = done < EXAGGERATED_STEPS;
         tsne.perplexity(perplexity)
+            .learning_rate((rows.len() as f32 / EXAGGERATION).max(MIN_LEARNING_RATE))
+            .early_exaggeration(EXAGGERATION)
             .epochs(STEPS_AT_ONCE)
             .stop_lying_epoch(if is_exaggerated { STEPS_AT_ONCE } else { 0 })
             .initial_embedding(place);
