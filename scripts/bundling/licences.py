@@ -53,8 +53,10 @@ def crate_line(crate, texts):
     for inside in files_of(crate.folder):
         found.append(f"{inside}: text {texts.number((crate.folder / inside).read_text(errors='replace'))}")
     if not found:
-        owners = ", ".join(re.sub(r"\s*<[^>]*>", "", author) for author in crate.authors) or f"the authors of {crate.name}"
-        found.append(f"no licence file in the package, copyright {owners}: text {texts.number(standard(crate.licence))}")
+        owners = ", ".join(re.sub(r"\s*<[^>]*>", "", author) for author in crate.authors)
+        owners = owners or f"the authors of {crate.name}"
+        number = texts.number(standard(crate.licence))
+        found.append(f"no licence file in the package, copyright {owners}: text {number}")
     return f"{crate.name} {crate.version}, {crate.licence}\n" + "".join(f"    {line}\n" for line in found)
 
 
