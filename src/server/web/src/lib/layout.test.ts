@@ -16,11 +16,12 @@ test('points keep their shape and stay inside', () => {
 });
 
 test('one point lies in the middle', () => {
-  const points = place([0.3], [0.9], [5], 600, 200);
+  const points = place([0.3], [0.9], [5], 644, 200);
   expect([points.x[0], points.y[0]]).toEqual([300, 100]);
 });
 
-test('in a narrow map no point lies under the buttons', () => {
+test('no point lies under the buttons', () => {
+  expect(Math.max(...place([0, 1], [0.4, 0.5], [1, 1], 800, 500).x)).toBeLessThan(740);
   const points = place([0, 1, 0.5], [0, 1, 0.5], [1, 1, 1], 300, 260);
   expect(Math.min(...points.y)).toBeGreaterThan(60);
   expect(Math.max(...points.y)).toBeLessThan(260);

@@ -12,15 +12,16 @@ export interface Points {
   order: Uint32Array;
 }
 
-/** Free space around all points, pixels, and above them, where the buttons are, in a narrow map. */
+/** Free space around all points, pixels, and where the buttons are: above in a narrow map, else at the right. */
 const MARGIN = 28;
 const BUTTONS = 44;
 const NARROW = 480;
 
 /** Places points in a rectangle, with one scale for both directions, in its middle. */
-export function place(x: number[], y: number[], n: number[], width: number, wholeHeight: number, isCells = false): Points {
-  const head = width < NARROW ? Math.min(BUTTONS, wholeHeight / 4) : 0;
-  const height = wholeHeight - head;
+export function place(x: number[], y: number[], n: number[], wholeWidth: number, wholeHeight: number, isCells = false): Points {
+  const isNarrow = wholeWidth < NARROW;
+  const head = isNarrow ? Math.min(BUTTONS, wholeHeight / 4) : 0;
+  const [width, height] = [wholeWidth - (isNarrow ? 0 : BUTTONS), wholeHeight - head];
   const count = x.length;
   const [left, right] = extent(x);
   const [top, bottom] = extent(y);
