@@ -23,6 +23,9 @@ use crate::model::tokenizer::{Piece, Tokenizer};
 use idiolect_kernels::Isa;
 use idiolect_kernels::attention::KvPrecision;
 
+/// Number of weights below which a model is small.
+const SMALL: u64 = 450_000_000;
+
 /// Handle of a running language model; cheap to clone, usable from many threads. The engine ends
 /// after the last handle is dropped.
 #[derive(Clone)]
@@ -235,6 +238,13 @@ impl Lm {
     #[must_use]
     pub fn n_weights(&self) -> u64 {
         self.shared.n_weights
+    }
+
+    /// Whether it has so few weights that its texts rarely make sense. Models sold as 0.5B, with 494
+    /// million, are not small; models sold as 360M, with 362 million, are.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        self.shared.n_weights < SMALL
     }
 
     /// Hash of everything besides the request that affects an answer: the model file (weights, chat

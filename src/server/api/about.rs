@@ -36,6 +36,8 @@ pub(super) async fn about(State(app): State<Arc<App>>) -> Result<Json<Value>, Ap
     Ok(Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "lm": models.lm.name(),
+        // Its texts rarely make sense.
+        "lm_is_small": models.lm.is_small(),
         "encoder": models.encoder.as_ref().map(|encoder| encoder.name()),
         "store": store.store,
         "task": task.map(|task| json!({

@@ -198,7 +198,7 @@ export async function startMock(options = {}) {
     const [kind, id, part] = parts;
     const item = (key) => corpus.items.get(key);
     if (kind === 'about') {
-      return { version: '0.1.0', lm: 'smollm2-135m-instruct', encoder: 'all-minilm-l6-v2', store: options.hasNoStore ? null : { name: 'sample.sqlite', users: options.isEmpty ? 0 : plane ? plane.users.length : names().length, items: corpus.items.size, reviews: live().length, read_only: Boolean(options.isReadOnly) }, task: { name: 'review', text: 'review', shows_context: Boolean(options.answersMessage) }, methods: METHODS, default_method: 'idiolect', rating: { min: 1, max: 5 }, dimensions: DIMENSIONS };
+      return { version: '0.1.0', lm: 'smollm2-135m-instruct', lm_is_small: true, encoder: 'all-minilm-l6-v2', store: options.hasNoStore ? null : { name: 'sample.sqlite', users: options.isEmpty ? 0 : plane ? plane.users.length : names().length, items: corpus.items.size, reviews: live().length, read_only: Boolean(options.isReadOnly) }, task: { name: 'review', text: 'review', shows_context: Boolean(options.answersMessage) }, methods: METHODS, default_method: 'idiolect', rating: { min: 1, max: 5 }, dimensions: DIMENSIONS };
     }
     if (kind === 'users' && !id) {
       const query = (q.get('query') ?? '').toLowerCase();

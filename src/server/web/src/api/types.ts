@@ -3,6 +3,8 @@
 export interface About {
   version: string;
   lm: string;
+  /** Whether the model is so small that its texts rarely make sense. */
+  lm_is_small?: boolean;
   encoder: string | null;
   store: { name: string; users: number; items: number; reviews: number; read_only?: boolean } | null;
   /** `shows_context`: whether texts answer a message. */

@@ -15,7 +15,7 @@ export interface Strip {
 }
 
 /** Free space at both ends, percent of the width. */
-const MARGIN = 3;
+const MARGIN = 5;
 
 /** Places figures on a strip. The interval of the difference is shown around the person's mean. */
 export function stripOf(figures: Pick<Figures, 'own' | 'others' | 'low' | 'high'>): Strip {
