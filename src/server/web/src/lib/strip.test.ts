@@ -15,7 +15,7 @@ test('dots lie in the order of their values, with room at the ends', () => {
 test('counts have no part below zero', () => {
   const strip = stripOf({ own: 0, others: 0.2, low: -0.5, high: 0.1 });
   expect(strip.ticks[0]?.value).toBe(0);
-  expect(strip.interval?.[0]).toBeCloseTo(3);
+  expect(strip.interval?.[0]).toBeCloseTo(5);
 });
 
 test('values below zero and equal values have a place', () => {
