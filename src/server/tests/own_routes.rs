@@ -171,7 +171,7 @@ fn tokens_come_with_their_attribution_while_a_text_is_written() {
     let world = World::new();
     for method in ["idiolect", "scp", "non-perso"] {
         let mut n_compared = 0;
-        for seed in 0..8 {
+        for seed in 0..16 {
             let body = kettle(&json!({ "method": method, "why": true, "seed": seed }));
             let messages = world.post("/api/write", &body).messages();
             let place = |name: &str| messages.iter().position(|(known, _)| known == name).unwrap();
