@@ -7,9 +7,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use super::draft::{Block, Draft, Part};
 use super::{Ask, Error, Field, Result, Stage, StageSpec, Task};
 use idiolect_engine::lm::{Chat, Prompt, Role};
-
-/// Maximum number of instructions of one template, so that loops in loops come to an end.
-const MAX_INSTRUCTIONS: u64 = 2_000_000;
+use idiolect_engine::model::template;
 
 /// A rendered draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +125,7 @@ impl Task {
 
     fn text(&self, slot: Slot, template: &str, context: &Value) -> Result<String, TemplateError> {
         let mut environment = Environment::new();
-        environment.set_fuel(Some(MAX_INSTRUCTIONS));
+        template::bound_steps(&mut environment);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         let syntax =
@@ -136,7 +134,10 @@ impl Task {
         // The shared macros precede the template, so that every template can use them.
         let source = format!("{}\n{template}", self.shared);
         let n_shared = self.shared.split('\n').count();
-        let rendered = environment.render_str(&source, context).map_err(|error| {
+        let compiled =
+            template::check(&source).and_then(|()| environment.template_from_str(&source));
+        let rendered = compiled.and_then(|compiled| template::render(&compiled, context.clone()));
+        let rendered = rendered.map_err(|error| {
             let (line, message) = place_of(&error);
             let (slot, line) = match line.checked_sub(n_shared) {
                 None | Some(0) => (Slot::Shared, line),

@@ -5,6 +5,7 @@ pub mod chat;
 pub mod device;
 pub mod fetch;
 pub mod gguf;
+pub mod template;
 pub mod tokenizer;
 pub mod verify;
 pub mod weights;

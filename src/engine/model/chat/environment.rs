@@ -8,14 +8,12 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-/// Maximum number of instructions of one rendering. Templates in use take some hundred for a message; loops
-/// in loops of a hostile one would never end.
-const MAX_INSTRUCTIONS: u64 = 2_000_000;
+use crate::model::template;
 
 /// Compiles a template under `name`.
 pub(super) fn build(name: &'static str, source: &str) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
-    environment.set_fuel(Some(MAX_INSTRUCTIONS));
+    template::bound_steps(&mut environment);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
@@ -24,16 +22,15 @@ pub(super) fn build(name: &'static str, source: &str) -> Result<Environment<'sta
     });
     environment.add_function("strftime_now", strftime);
     environment.add_filter("tojson", tojson);
-    environment.add_template_owned(name, without_generation_tags(source)?)?;
+    let source = without_generation_tags(source)?;
+    template::check(&source)?;
+    environment.add_template_owned(name, source)?;
     Ok(environment)
 }
 
 /// Returns an error's message: that of `raise_exception`, or what failed and on which line.
 pub(super) fn describe(error: &Error) -> String {
     let what = match error.detail() {
-        _ if error.kind() == ErrorKind::OutOfFuel => {
-            format!("it takes more than {MAX_INSTRUCTIONS} steps")
-        }
         Some(detail) => detail.to_owned(),
         None => error.kind().to_string(),
     };

@@ -10,7 +10,7 @@ use minijinja::{Environment, context};
 use sha2::{Digest, Sha256};
 
 use self::placeholder::Placeholders;
-use super::{Error, Result, gguf::Gguf, hash::hex, tokenizer::Piece};
+use super::{Error, Result, gguf::Gguf, hash::hex, template, tokenizer::Piece};
 
 mod environment;
 mod placeholder;
@@ -216,8 +216,8 @@ impl ChatTemplate {
             .collect();
         let rendered = environment
             .get_template(NAME)
-            .and_then(|template| {
-                template.render(context! {
+            .and_then(|compiled| {
+                let context = context! {
                     messages => shown,
                     add_generation_prompt => true,
                     bos_token => self.bos.as_str(),
@@ -225,7 +225,8 @@ impl ChatTemplate {
                     tools => (),
                     documents => (),
                     enable_thinking => false,
-                })
+                };
+                template::render(&compiled, context)
             })
             .map_err(|error| Error::Chat(environment::describe(&error)))?;
         placeholders.split(&rendered)
