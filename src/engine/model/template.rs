@@ -28,7 +28,7 @@ pub fn check(source: &str) -> Result<(), Error> {
     let mut n_elifs = 0;
     let mut rest = source;
     while let Some(start) = rest.find("{{").into_iter().chain(rest.find("{%")).min() {
-        let tag = Tag::of(&rest[start + 2..]);
+        let tag = TemplateTag::of(&rest[start + 2..]);
         if tag.n_tokens > MAX_TAG_TOKENS {
             return too_many(format!("a tag has more than {MAX_TAG_TOKENS} words and signs"));
         }
@@ -69,7 +69,7 @@ pub fn render(template: &Template<'_, '_>, context: Value) -> Result<String, Err
 }
 
 /// A tag, without its opening braces.
-struct Tag {
+struct TemplateTag {
     /// Length with its closing braces, in bytes.
     length: usize,
     /// Number of words, texts and signs.
@@ -77,7 +77,7 @@ struct Tag {
     is_elif: bool,
 }
 
-impl Tag {
+impl TemplateTag {
     /// Reads the tag at the start of `text`; one that is not closed goes to the end.
     fn of(text: &str) -> Self {
         let bytes = text.as_bytes();
