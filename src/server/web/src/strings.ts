@@ -64,7 +64,7 @@ const en = {
     empty: 'The store has no people.',
     mapping: 'The map is being computed. This takes a moment the first time.',
     stages: {
-      'finding neighbours': 'Finding who writes alike', 'laying out users': 'Placing people on the map', 'grouping users': 'Grouping people', waiting: 'Waiting for the server',
+      'averaging items': 'Reading the vectors of the texts', 'placing users': 'Averaging each person’s texts', 'finding neighbours': 'Finding who writes alike', 'laying out users': 'Placing people on the map', 'grouping users': 'Grouping people', waiting: 'Waiting for the server',
     } as Record<string, string>,
     jobDone: (done: string, of: string, seconds: string) => `${done} of ${of}, ${seconds} s`,
     jobMore: 'With many people this takes minutes, once. You can leave this view; the server goes on.',
@@ -360,7 +360,7 @@ const de: Strings = {
     empty: 'Im Speicher sind keine Menschen.',
     mapping: 'Die Karte wird berechnet. Das dauert beim ersten Mal etwas.',
     stages: {
-      'finding neighbours': 'Sucht, wer ähnlich schreibt', 'laying out users': 'Setzt die Menschen auf die Karte', 'grouping users': 'Bildet Gruppen', waiting: 'Wartet auf den Server',
+      'averaging items': 'Liest die Vektoren der Texte', 'placing users': 'Mittelt die Texte jedes Menschen', 'finding neighbours': 'Sucht, wer ähnlich schreibt', 'laying out users': 'Setzt die Menschen auf die Karte', 'grouping users': 'Bildet Gruppen', waiting: 'Wartet auf den Server',
     } as Record<string, string>,
     jobDone: (done, of, seconds) => `${done} von ${of}, ${seconds} s`,
     jobMore: 'Bei vielen Menschen dauert das einmalig Minuten. Diese Ansicht darf verlassen werden; der Server macht weiter.',

@@ -53,7 +53,7 @@ export interface UserMap {
 /** What the server tells while it makes a map. */
 export interface MapJob {
   status: 'computing';
-  /** What is being done: `finding neighbours`, `laying out users`, `grouping users`, `waiting`. */
+  /** What is being done, in words of the server: `finding neighbours`, `laying out users`. */
   stage: string;
   done: number;
   of: number | null;
