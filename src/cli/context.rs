@@ -1,5 +1,6 @@
 //! The global options and what they open: store, models, device, progress.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use idiolect::corpus::Store;
+use idiolect::corpus::{LogDamage, Store};
 use idiolect::encoder::{Encoder, EncoderOptions, EncoderPrecision};
 use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
@@ -18,10 +19,6 @@ use idiolect::model::fetch::{Network, offline_by_environment};
 use idiolect::progress::Progress;
 
 use super::{memory, output, values};
-
-/// Number of weights below which the texts of a language model rarely make sense. Models sold as
-/// 0.5B have 494 million weights, models sold as 360M have 362 million.
-const MIN_WEIGHTS: u64 = 450_000_000;
 
 /// The default of `--store`.
 pub(crate) const DEFAULT_STORE: &str = "idiolect.sqlite";
@@ -49,7 +46,7 @@ pub(crate) struct Globals {
         value_name = "NAME|PATH",
         default_value = DEFAULT_LM
     )]
-    pub(crate) lm: String,
+    pub(crate) lm: OsString,
     /// Sentence encoder: a catalog name or the path of a folder; change it for other languages, and
     /// run `idiolect index` again
     #[arg(
@@ -59,7 +56,7 @@ pub(crate) struct Globals {
         value_name = "NAME|PATH",
         default_value = DEFAULT_ENCODER
     )]
-    pub(crate) encoder: String,
+    pub(crate) encoder: OsString,
     /// Arithmetic of the sentence encoder. Use int8 for large corpora: it is more than twice as fast
     /// on the CPU and changes vectors slightly (cosine above 0.995); their vectors are stored apart
     #[arg(
@@ -208,6 +205,8 @@ impl Context {
     /// Opens the store of `--store`, which must exist. Says so if it may only be read.
     pub(crate) fn store(&self) -> anyhow::Result<Store> {
         let store = Store::open_existing(&self.globals.store)?;
+        note_log_damage(&store);
+        store.check_if_small()?;
         if store.is_read_only() {
             output::note(&format!(
                 "store {} may only be read: what is computed is not kept",
@@ -240,18 +239,24 @@ impl Context {
     }
 
     /// Loads a language model by name or path and starts its engine.
-    pub(crate) fn lm_named(&self, name: &str) -> anyhow::Result<Lm> {
-        let files = self.catalog()?.lm_with(name, self)?;
+    pub(crate) fn lm_named(&self, name: &OsStr) -> anyhow::Result<Lm> {
+        let catalog = self.catalog()?;
+        let files = catalog.lm_with(name, self)?;
         let options = self.load_options()?;
         if options.device.is_cpu() {
             memory::check(&files)?;
         }
-        Ok(Lm::load(&files, &options)?)
+        let lm = Lm::load(&files, &options)?;
+        // Stored answers are kept under the hash, which was taken before the weights were read.
+        let is_same = catalog.lm_with(name, self)?.sha256 == files.sha256;
+        let path = files.gguf.display();
+        anyhow::ensure!(is_same, "{path} changed while it was read; run the command again");
+        Ok(lm)
     }
 
-    /// Warns on stderr if the model has fewer than [`MIN_WEIGHTS`] weights.
+    /// Warns on stderr if the model is small.
     pub(crate) fn note_small_model(&self, lm: &Lm) {
-        if lm.n_weights() < MIN_WEIGHTS && !self.globals.quiet {
+        if lm.is_small() && !self.globals.quiet {
             output::note(&format!(
                 "`{}` has only {} million weights: its texts may have the person's tone but rarely \
                  make sense; the default, `{DEFAULT_LM}`, writes better",
@@ -309,7 +314,7 @@ impl Context {
     /// Loads a sentence encoder by name or path onto a device.
     pub(crate) fn encoder_named(
         &self,
-        name: &str,
+        name: &OsStr,
         device: candle_core::Device,
     ) -> anyhow::Result<Encoder> {
         let files = self.catalog()?.encoder_with(name, self)?;
@@ -321,6 +326,16 @@ impl Context {
         };
         Ok(Encoder::load_with(&files, &options)?)
     }
+}
+
+/// Says so if rows that were committed last are missing.
+pub(crate) fn note_log_damage(store: &Store) {
+    let Some(LogDamage { at, lost_commits }) = store.log_damage() else { return };
+    output::note(&format!(
+        "the write-ahead log of store {} was damaged at byte {at}: what was committed last is missing, \
+         {lost_commits} transactions at most; run the last commands again, or restore a copy",
+        store.path().display()
+    ));
 }
 
 impl Progress for Context {

@@ -41,7 +41,7 @@ const TEXT_TOKENS: usize = 240;
 pub(crate) struct Args {
     /// Person of the sample to show, e.g. angus, harold or mina; `idiolect --store
     /// idiolect-demo.sqlite users` lists all
-    #[arg(long, value_name = "USER", default_value = USER)]
+    #[arg(long, value_name = "USER", default_value = USER, allow_hyphen_values = true)]
     user: String,
     /// Further methods that write the text, separated by commas. `dpl` shows the differences that
     /// the language model extracts, and takes minutes

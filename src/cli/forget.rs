@@ -61,7 +61,8 @@ struct ForgetJson<'a> {
     forgotten: Forgotten,
     /// Whether there was an index over users; it is removed.
     index_removed: bool,
-    files_removed: &'a [PathBuf],
+    /// As they are shown: a name may be none that JSON can hold.
+    files_removed: Vec<String>,
     not_reached: &'a [&'a str],
 }
 
@@ -90,13 +91,15 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         remove_index(&store)?;
         args.also.iter().try_for_each(|path| remove_file(path))?;
         forgotten = store.forget(user, &scope)?;
+        // One that another process made of the old rows meanwhile.
+        remove_index(&store)?;
     }
     let done = ForgetJson {
         user,
         dry_run: args.dry_run,
         forgotten,
         index_removed,
-        files_removed: &args.also,
+        files_removed: args.also.iter().map(|path| path.display().to_string()).collect(),
         not_reached: &NOT_REACHED,
     };
     match context.globals.json {
@@ -161,8 +164,8 @@ fn print_summary(done: &ForgetJson<'_>) -> anyhow::Result<()> {
     if done.index_removed {
         output::line("  the index over users; `idiolect index` makes it anew")?;
     }
-    for file in done.files_removed {
-        output::line(&format!("  {}", file.display()))?;
+    for file in &done.files_removed {
+        output::line(&format!("  {file}"))?;
     }
     if !done.dry_run {
         output::line("the store's file was rewritten without them")?;

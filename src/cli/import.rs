@@ -5,13 +5,13 @@ use std::ffi::{OsStr, OsString};
 use anyhow::{Context as _, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::corpus::import::{
-    ColumnMap, DefaultedField, Delimiter, DroppedRows, EncodedFile, FileEncoding, Import,
+    ColumnMap, DayOrder, DefaultedField, Delimiter, DroppedRows, EncodedFile, FileEncoding, Import,
     ImportFormat, ImportOptions, ImportReport, ImportSource, MergedPerson, MessageFormat,
     OnMalformed, PersonNames,
 };
 use idiolect::corpus::{Counts, KeptReviews, Store};
 
-use super::context::Context;
+use super::context::{Context, note_log_damage};
 use super::{output, values};
 
 #[derive(Debug, clap::Args)]
@@ -52,12 +52,22 @@ pub(crate) struct Args {
     /// header
     #[arg(long, value_name = "CHAR", default_value = "auto", value_parser = Delimiter::of)]
     delimiter: Delimiter,
+    /// Order of day and month in dates of a table such as 03/02/2022: day-first or month-first. Without it
+    /// they count as missing unless only one order is possible
+    #[arg(long, value_name = "ORDER", value_parser = values::named::<DayOrder>())]
+    date_order: Option<DayOrder>,
     /// Who you are in messages: names and addresses, one each. Your texts get the first one as user;
     /// without it, authors keep their own names and addresses
     #[arg(long, value_name = "NAME|ADDRESS", allow_hyphen_values = true)]
     me: Vec<String>,
     /// Further names or addresses of other authors of messages
-    #[arg(long, value_name = "USER=NAME|ADDRESS,...", value_delimiter = ',', value_parser = alias)]
+    #[arg(
+        long,
+        value_name = "USER=NAME|ADDRESS,...",
+        value_delimiter = ',',
+        value_parser = alias,
+        allow_hyphen_values = true
+    )]
     alias: Vec<(String, String)>,
     /// Take each address for a person of its own; otherwise addresses with the same full name are one
     /// person
@@ -167,6 +177,7 @@ impl Args {
             keep: None,
             encoding: FileEncoding::default(),
             delimiter: Delimiter::default(),
+            date_order: None,
             me: Vec::new(),
             alias: Vec::new(),
             by_address: false,
@@ -232,6 +243,8 @@ pub(super) fn import(args: Args, context: &Context) -> anyhow::Result<Imported> 
     // Open the files first, so that a wrong name does not create an empty store.
     let import = Import::open(&options)?;
     let store = Store::open(&context.globals.store)?;
+    note_log_damage(&store);
+    store.check_if_small()?;
     let (report, counts) = import.run(&store, context)?;
     note_losses(&report);
     note_mismatch(&report, &store)?;
@@ -265,7 +278,15 @@ fn format(args: &Args, source: Option<&ImportSource>) -> anyhow::Result<ImportFo
             _ => bail!("standard input has no name and no beginning to look at; add --format NAME"),
         },
     };
-    Ok(named)
+    match (named, args.date_order) {
+        (ImportFormat::Table(map), order) => {
+            Ok(ImportFormat::Table(Box::new(map.with_date_order(order))))
+        }
+        (_, Some(_)) => {
+            bail!("--date-order needs --format table; the other formats have one order")
+        }
+        (named, None) => Ok(named),
+    }
 }
 
 fn json_of<'a>(report: &'a ImportReport, counts: &Counts) -> ImportJson<'a> {
@@ -367,6 +388,9 @@ fn note_losses(report: &ImportReport) {
         output::note(&format!(
             "{file}: {values} values of `{field}` count as missing: {reason} (first {example}, line {line})"
         ));
+        if *reason == DayOrder::UNKNOWN {
+            output::note("name their order with --date-order and import again");
+        }
     }
     if report.short_rows > 0 {
         let n = report.short_rows;

@@ -21,6 +21,7 @@ mod metrics;
 mod models;
 mod output;
 mod profile;
+mod recover;
 mod representatives;
 mod sample;
 #[cfg(feature = "serve")]
@@ -62,6 +63,12 @@ First steps:
 Data goes to stdout, progress and messages to stderr. Exit codes: 0 success, 1 failure, 2 wrong
 command line, 130 stopped by Ctrl-C (finished work is kept).";
 
+/// Message of a process that touches a mapped page that its file no longer has.
+const LOST_PAGES: &str = "\
+idiolect: error: a file that is mapped into memory (weights of a model, or the index of a store's log) was
+truncated while it was in use, or its disk failed; what was committed is kept
+";
+
 #[derive(Debug, Subcommand)]
 // `about` and not a doc comment: a doc comment would replace the `long_about` of the command.
 enum Command {
@@ -95,6 +102,8 @@ enum Command {
     Export(export::Args),
     #[command(about = "Delete a user and everything derived from their texts")]
     Forget(forget::Args),
+    #[command(about = "Write what can be read of a damaged store to a new store")]
+    Recover(recover::Args),
     #[command(about = "Complete, score or tokenize a text with the language model alone")]
     Lm(lm::Args),
     #[command(about = "Compare predicted texts with reference texts: ROUGE, BLEU, METEOR and more")]
@@ -111,6 +120,7 @@ enum Command {
 
 /// Runs the program and returns its exit code, as listed in the help.
 pub(crate) fn main() -> ExitCode {
+    idiolect::model::exit_on_lost_pages(LOST_PAGES);
     let matches = match help::command().try_get_matches_from(help::arguments()) {
         Ok(matches) => matches,
         Err(error) => return output::help(&error),
@@ -140,6 +150,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(*args, &context),
         Command::Export(args) => export::run(args, &context),
         Command::Forget(args) => forget::run(args, &context),
+        Command::Recover(args) => recover::run(&args, &context),
         Command::Lm(args) => lm::run(args, &context),
         Command::Metrics(args) => metrics::run(args, &context),
         Command::Embed(args) => embed::run(args, &context),

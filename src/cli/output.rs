@@ -59,20 +59,27 @@ pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     let mut message = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
-        if !message.contains(&cause) {
+        let cause = without_code(&cause);
+        if !message.contains(cause) {
             message.push_str(": ");
-            message.push_str(&cause);
+            message.push_str(cause);
         }
     }
     note(&format!("error: {message}"));
     ExitCode::from(1)
 }
 
+/// A cause without the number that SQLite puts before it: `Error code 11: ...`.
+fn without_code(cause: &str) -> &str {
+    let numbered = cause.strip_prefix("Error code ").and_then(|rest| rest.split_once(": "));
+    numbered.map_or(cause, |(_, cause)| cause)
+}
+
 /// Prints help, version or a wrong command line, and returns the exit code: 1 if help cannot be written.
 pub(crate) fn help(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         let _ = error.print();
-        if let Some(hint) = hyphen_hint(error) {
+        if let Some(hint) = hint(error) {
             eprintln!("\n{hint}");
         }
         return ExitCode::from(2);
@@ -85,21 +92,44 @@ pub(crate) fn help(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// How to write a name that begins with a hyphen, if that may be what was meant.
-fn hyphen_hint(error: &clap::Error) -> Option<String> {
+/// How to write a name or a value that begins with a hyphen, if that may be what was meant; or the argument
+/// that is not UTF-8, which only names of files may be.
+fn hint(error: &clap::Error) -> Option<String> {
+    if error.kind() == clap::error::ErrorKind::InvalidUtf8 {
+        let strange = std::env::args_os().find(|argument| argument.to_str().is_none())?;
+        let shown = strange.to_string_lossy();
+        return Some(
+            visible(&format!("hint: only names of files may be other than UTF-8: {shown}")).into(),
+        );
+    }
     if error.kind() != clap::error::ErrorKind::UnknownArgument {
         return None;
     }
     // The message has only the first letter of a short option.
     let unknown = error.get(clap::error::ContextKind::InvalidArg)?.to_string();
-    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
-    let name = arguments.skip(1).find(|argument| argument.starts_with(&unknown))?;
-    Some(
-        visible(&format!(
+    let arguments: Vec<String> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let at = (1..arguments.len()).find(|at| arguments[*at].starts_with(&unknown))?;
+    let (before, name) = (&arguments[at - 1], &arguments[at]);
+    let usage = error.get(clap::error::ContextKind::Usage)?.to_string();
+    let hint = match before.starts_with("--") && !before.contains('=') {
+        true => format!("hint: write a value that begins with a hyphen so: {before}={name}"),
+        false if takes_names(&usage) => format!(
             "hint: write a name that begins with a hyphen last, after two hyphens: -- {name}"
-        ))
-        .into_owned(),
-    )
+        ),
+        false => return None,
+    };
+    Some(visible(&hint).into_owned())
+}
+
+/// Whether a usage has an argument that is no option: `<USER>` or `[PATH]` that follows none.
+fn takes_names(usage: &str) -> bool {
+    let words: Vec<&str> = usage.split_whitespace().collect();
+    words.windows(2).any(|pair| {
+        pair[1].starts_with(['<', '['])
+            && !matches!(pair[1], "[OPTIONS]" | "<COMMAND>" | "[COMMAND]")
+            && !pair[0].starts_with("--")
+    })
 }
 
 /// Replaces control characters other than newline and tab, and characters that reverse the direction of
@@ -150,9 +180,43 @@ pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes a file of figures or a report: all of it or nothing. A regular file is replaced only by a whole one.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn file(path: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || -> io::Result<()> {
+        let found = std::fs::symlink_metadata(path).ok();
+        if found.as_ref().is_some_and(|found| !found.is_file()) {
+            return std::fs::write(path, text);
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".idiolect-");
+        // Temporary files are private by default; the umask decides here, as for any other new file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut whole = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        whole.write_all(text.as_bytes())?;
+        if let Some(found) = found {
+            whole.as_file().set_permissions(found.permissions())?;
+        }
+        whole.persist(path).map(drop).map_err(|error| error.error)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_usage_shows_whether_names_are_taken() {
+        assert!(takes_names("Usage: idiolect export [OPTIONS] <USER>"));
+        assert!(takes_names("Usage: idiolect import [OPTIONS] [PATH]"));
+        assert!(!takes_names("Usage: idiolect write [OPTIONS] --user <USER>"));
+        assert!(!takes_names("Usage: idiolect [OPTIONS] <COMMAND>"));
+    }
 
     #[test]
     fn control_characters_are_replaced_and_others_stay() {
@@ -163,5 +227,9 @@ mod tests {
         );
         assert!(matches!(visible("plain\ttext\n"), Cow::Borrowed(_)));
         assert_eq!(on_one_line("a\nb\tc"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(
+            without_code("Error code 11: database disk image is malformed"),
+            "database disk image is malformed"
+        );
     }
 }

@@ -130,7 +130,7 @@ pub(super) fn listen(
 fn load(args: &Args, context: &Context) -> anyhow::Result<(Lm, Option<Encoder>)> {
     let lm = context.lm()?;
     context.note_small_model(&lm);
-    if args.no_encoder {
+    if args.no_encoder || args.settings.no_peer_text {
         return Ok((lm, None));
     }
     match context.encoder() {
@@ -146,6 +146,8 @@ fn load(args: &Args, context: &Context) -> anyhow::Result<(Lm, Option<Encoder>)>
 fn personal(args: &Args, context: &Context) -> anyhow::Result<Option<PersonalSettings>> {
     let task = args.settings.task()?;
     let options = args.settings.options(&task)?;
+    args.settings.check_task_shows_no_peers(&task)?;
+    args.settings.check_peer_text(&[Method::IDIOLECT], &options)?;
     for method in Method::all() {
         options.sampling.over(&task.stage(method.stage())?.sampling).check()?;
     }

@@ -3,17 +3,18 @@
 //!
 //! Precedence of settings, lowest first: defaults, task, `--settings`, `--set`, single flags.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use idiolect::client::CachePolicy;
 use idiolect::corpus::{Item, Store, View};
 use idiolect::evaluate;
-use idiolect::methods::MethodOptions;
+use idiolect::methods::{Method, MethodOptions, Texts};
 use idiolect::task::{Cut, Task};
 
 use super::flags::SettingFlags;
-use super::output;
+use super::{output, values};
 
 /// Options for the task and the settings of the methods. `SAMPLING` adds the flags of sampling.
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,7 @@ pub(crate) struct MethodArgs<const SAMPLING: bool> {
     /// Kind of text to write: a built-in task (review, headline, reply, post) or the path of a task file;
     /// change it to write something other than reviews
     #[arg(long, env = "IDIOLECT_TASK", value_name = "NAME|PATH", default_value = Task::DEFAULT)]
-    task: String,
+    task: OsString,
     /// Change settings of the methods by their keys, e.g. `--set idiolect.lexical=0.8,n=4`; can be
     /// repeated. `--help-all` describes each setting
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = pairs)]
@@ -33,6 +34,10 @@ pub(crate) struct MethodArgs<const SAMPLING: bool> {
     /// Compute everything again, even if the store has the result; use it to measure time
     #[arg(long)]
     fresh: bool,
+    /// Show the language model no text by another user: methods and settings that would are refused, and
+    /// so are the texts that past texts answer
+    #[arg(long, env = "IDIOLECT_NO_PEER_TEXT", value_parser = values::switch, hide = true)]
+    pub(crate) no_peer_text: bool,
     #[command(flatten)]
     flags: SettingFlags<SAMPLING>,
 }
@@ -76,8 +81,40 @@ impl<const SAMPLING: bool> MethodArgs<SAMPLING> {
     }
 
     /// Returns the value of `--task`.
-    pub(crate) fn task_name(&self) -> &str {
+    pub(crate) fn task_name(&self) -> &OsStr {
         &self.task
+    }
+
+    /// Error if `--no-peer-text` is given and one of the methods would show the language model texts by
+    /// other users, or write from their phrases.
+    pub(crate) fn check_peer_text(
+        &self,
+        methods: &[Method],
+        options: &MethodOptions,
+    ) -> anyhow::Result<()> {
+        let Some(method) = methods.iter().find(|method| shows_peer_text(**method, options)) else {
+            return Ok(());
+        };
+        if self.no_peer_text {
+            bail!(
+                "--no-peer-text: `{}` with these settings reads texts by other users; take rag, scp, intsum, \
+                 hyperalign or llm-trsr-recurrent, or idiolect without --contrast peers, statements, \
+                 --best-of, --item-words, --item-phrases, --estimate and --texts estimated",
+                method.name()
+            );
+        }
+        Ok(())
+    }
+
+    /// Error if `--no-peer-text` is given and the prompts of the task show texts that others wrote.
+    pub(crate) fn check_task_shows_no_peers(&self, task: &Task) -> anyhow::Result<()> {
+        if self.no_peer_text && task.shows_context() {
+            bail!(
+                "--no-peer-text: the prompts of the task `{}` show what a text answers, which others wrote",
+                task.name
+            );
+        }
+        Ok(())
     }
 
     /// The settings that the task and the command line give.
@@ -102,6 +139,16 @@ impl<const SAMPLING: bool> MethodArgs<SAMPLING> {
         options.reuse = if self.fresh { CachePolicy::Nothing } else { CachePolicy::Stored };
         Ok(options)
     }
+}
+
+/// Whether a method with these settings shows the language model texts by other users than the author, or
+/// uses their phrases. What only counts everybody's words, or forbids copies of others' texts, does not.
+fn shows_peer_text(method: Method, options: &MethodOptions) -> bool {
+    let settings = &options.idiolect;
+    let is_on = |strength: Option<f32>| strength.is_some_and(|strength| strength > 0.0);
+    let of_item = is_on(settings.item) || is_on(settings.item_phrases);
+    let estimates = settings.estimate || settings.texts == Texts::Estimated;
+    method.needs_peers(options) || (method == Method::IDIOLECT && (of_item || estimates))
 }
 
 /// Option that restricts which reviews are visible.

@@ -16,7 +16,7 @@ use super::{output, values};
 )]
 pub(crate) struct Args {
     /// Name of the split; change it to keep several. An existing split of this name is replaced
-    #[arg(long, default_value = "default")]
+    #[arg(long, default_value = "default", allow_hyphen_values = true)]
     name: String,
     /// Thresholds to start from; each can be changed by its own option. dpl: those of the DPL paper;
     /// small: for a few thousand reviews, users with 8 or more, the last 2 held out (val, test);

@@ -5,8 +5,8 @@
 use crate::common::Sandbox;
 use rand::{RngExt, SeedableRng};
 
-#[test]
-fn a_damaged_page_is_told() {
+/// A folder with a store of 2000 reviews.
+fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let rows: String = (0..2000)
         .map(|n| {
@@ -15,6 +15,12 @@ fn a_damaged_page_is_told() {
         .collect();
     sandbox.write("r.csv", format!("user,item,text,time\n{rows}"));
     sandbox.run(&["import", "--format", "table", "--reviews", "r.csv"]).ok();
+    sandbox
+}
+
+#[test]
+fn a_damaged_page_is_told() {
+    let sandbox = sandbox();
     let whole = std::fs::read(sandbox.path("idiolect.sqlite")).unwrap();
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
     let (mut n_told, mut n_found) = (0, 0);
@@ -31,7 +37,7 @@ fn a_damaged_page_is_told() {
                 continue;
             }
             assert!(
-                run.stderr.contains("is damaged") && run.stderr.contains("restore a copy"),
+                run.stderr.contains("is damaged") && run.stderr.contains("idiolect recover"),
                 "{run:?}"
             );
             n_told += 1;
@@ -42,4 +48,37 @@ fn a_damaged_page_is_told() {
     }
     assert!(n_told > 0, "no damage was met");
     assert_eq!(n_found, 10, "`doctor` misses damaged pages");
+}
+
+#[test]
+fn what_can_be_read_is_recovered() {
+    let sandbox = sandbox();
+    let whole = std::fs::read(sandbox.path("idiolect.sqlite")).unwrap();
+    let recover = |into: &str| sandbox.run(&["recover", "--json", "--into", into]);
+    let rows = |tables: &serde_json::Value, table: &str| {
+        let tables = tables["tables"].as_array().unwrap();
+        let found = tables.iter().find(|outcome| outcome["table"] == table).unwrap();
+        (found["rows"].as_u64().unwrap(), found["lost"].as_u64())
+    };
+    let tables = recover("whole.sqlite").json();
+    assert_eq!(rows(&tables, "review"), (2000, Some(0)));
+    let shown = sandbox.run(&["--store", "whole.sqlite", "users", "--json"]).ok().stdout;
+    assert_eq!(shown, sandbox.run(&["users", "--json"]).ok().stdout);
+    let exists = recover("whole.sqlite").fails_with(1);
+    assert!(exists.contains("exists already"), "{exists}");
+
+    // A page with reviews is one with their texts.
+    let at = whole.windows(15).position(|w| w == b"text number 700").unwrap() / 4096 * 4096;
+    let mut damaged = whole;
+    damaged[at..at + 4096].fill(0x5a);
+    sandbox.write("idiolect.sqlite", &damaged);
+    let said = sandbox.run(&["recover", "--into", "new.sqlite"]).ok();
+    assert!(said.stdout.contains("lost"), "{said:?}");
+    let tables = recover("new2.sqlite").json();
+    let (kept, lost) = rows(&tables, "review");
+    assert!(kept > 1900 && lost == Some(2000 - kept), "{tables}");
+    assert_eq!(std::fs::read(sandbox.path("idiolect.sqlite")).unwrap(), damaged);
+    let users = sandbox.run(&["--store", "new.sqlite", "users", "--json"]).json();
+    let reviews = users["users"].as_array().unwrap().iter().map(|u| u["reviews"].as_u64().unwrap());
+    assert_eq!(reviews.sum::<u64>(), kept);
 }

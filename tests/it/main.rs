@@ -42,4 +42,5 @@ mod split;
 mod start;
 mod switches;
 mod tokenizer;
+mod variations;
 mod write;

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use crate::common::{Sandbox, test_encoder, test_lm};
 
 /// A running server; killed on drop.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     address: String,
-    model: String,
+    pub(crate) model: String,
 }
 
 impl Serving {
-    fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
+    pub(crate) fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
         let serve = ["--json", "--quiet", "serve", "--port", "0"];
         let mut command = sandbox.command(&[&serve[..], arguments].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -30,7 +30,19 @@ impl Serving {
     }
 
     /// Status and body of an answer.
-    fn send(&self, method: &str, path: &str, more: &str, body: &str) -> (u16, String) {
+    pub(crate) fn send(&self, method: &str, path: &str, more: &str, body: &str) -> (u16, String) {
+        let (status, _, body) = self.send_for_head(method, path, more, body);
+        (status, body)
+    }
+
+    /// Status, head and body of an answer.
+    pub(crate) fn send_for_head(
+        &self,
+        method: &str,
+        path: &str,
+        more: &str,
+        body: &str,
+    ) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let host = &self.address;
         let request = format!(
@@ -42,7 +54,8 @@ impl Serving {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_lowercase(), body.to_owned())
     }
 
     #[track_caller]

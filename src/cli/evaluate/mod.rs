@@ -5,7 +5,8 @@ mod plan;
 mod table;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -108,11 +109,11 @@ struct RunArgs {
     /// Language model that judges: a catalog name or the path of a GGUF file; choose another family
     /// than that of --lm, because models prefer their own texts [default: --lm]
     #[arg(long, value_name = "NAME|PATH", hide = true)]
-    judge: Option<String>,
+    judge: Option<OsString>,
     /// Second sentence encoder, which compares texts with users in the swap test: a catalog name or
     /// the path of a folder. It must differ from --encoder, which chooses peers
     #[arg(long, value_name = "NAME|PATH", hide = true)]
-    closeness_encoder: Option<String>,
+    closeness_encoder: Option<OsString>,
     /// Folder of WordNet (of Debian's `wordnet-base`: /usr/share/wordnet) or of NLTK's data, for
     /// METEOR; set it to compare with published figures. Without it METEOR knows no synonyms
     #[arg(long, env = "IDIOLECT_WORDNET", value_name = "DIR", hide = true)]
@@ -151,6 +152,7 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         output::check_writable(path)?;
     }
     let task = args.settings.task()?;
+    args.settings.check_task_shows_no_peers(&task)?;
     let measures = MetricSet::new(&args.measures);
     let meteor = match &args.wordnet {
         Some(folder) => Meteor::open(folder).context("--wordnet")?,
@@ -162,6 +164,7 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
     let mut options = args.settings.options(&task)?;
     options.seed = args.seed.unwrap_or(options.seed);
     options.max_tokens = args.max_tokens.or(options.max_tokens);
+    args.settings.check_peer_text(&args.methods, &options)?;
     let seed = options.seed;
     let compares = args.methods.iter().any(|method| method.needs_peers(&options));
     let encoder = (compares || measures.swaps()).then(|| context.encoder()).transpose()?;
@@ -216,7 +219,7 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         command: command_line(),
         version: env!("CARGO_PKG_VERSION"),
         models,
-        task: format!("{} {}", args.settings.task_name(), task.hash()),
+        task: format!("{} {}", args.settings.task_name().display(), task.hash()),
         split: serde_json::json!({ "name": split.name, "parameters": split.parameters }),
         plan: serde_json::json!(plan.options),
         settings: options.changed_from(&MethodOptions::of(&task)),
@@ -259,16 +262,12 @@ fn summary(report: &EvalReport, html: &str) -> EvaluationSummary {
 
 fn write_files(args: &RunArgs, report: &EvalReport, html: &str) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
-        write(path, &to_csv(report))?;
+        output::file(path, &to_csv(report))?;
     }
     if let Some(path) = &args.html {
-        write(path, html)?;
+        output::file(path, html)?;
     }
     Ok(())
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn models(

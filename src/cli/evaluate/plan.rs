@@ -16,7 +16,13 @@ pub(super) struct PlanArgs {
     #[arg(long, default_value = "test", value_parser = values::named::<PartName>())]
     split: PartName,
     /// Name of the split, as given to `idiolect split`; change it if you made several
-    #[arg(long, value_name = "NAME", default_value = "default", hide = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "default",
+        hide = true,
+        allow_hyphen_values = true
+    )]
     split_name: String,
     /// Maximum number of users, drawn at random; lower it for a quick run [default: all of the
     /// split]

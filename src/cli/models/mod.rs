@@ -72,7 +72,8 @@ struct ModelJson<'a> {
     entry: &'a Entry,
     size: Option<u64>,
     present: bool,
-    path: Option<PathBuf>,
+    /// As it is shown: a path may be none that JSON can hold.
+    path: Option<String>,
     place: Option<FolderKind>,
 }
 
@@ -86,12 +87,12 @@ fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
                 size: entry.size(),
                 present: located.is_some(),
                 place: located.as_ref().map(|located| located.place),
-                path: located.map(|located| shown_path(entry, &located)),
+                path: located.map(|located| shown_path(entry, &located).display().to_string()),
             }
         })
         .collect();
     if context.globals.json {
-        let folder = catalog.models_dir();
+        let folder = catalog.models_dir().display().to_string();
         return output::json(&serde_json::json!({ "models_dir": folder, "models": listed }));
     }
     let names = listed.iter().map(|model| model.entry.name.len());
@@ -108,10 +109,7 @@ fn list(catalog: &Catalog, context: &Context) -> anyhow::Result<()> {
         // The size of the weights is known; the size of small files may not be.
         let known: u64 = model.entry.files.iter().filter_map(|file| file.size).sum();
         let size = megabytes(known);
-        let place = match &model.path {
-            Some(path) => path.display().to_string(),
-            None => "no".to_owned(),
-        };
+        let place = model.path.as_deref().unwrap_or("no");
         output::line(&format!(
             "{:<width$} {kind:<8} {:>6} {:<7} {size:>8} {:<12} {place}",
             model.entry.name,
@@ -135,6 +133,8 @@ fn fetch_all(names: &[String], catalog: &Catalog, context: &Context) -> anyhow::
         let path = shown_path(entry, &done.located);
         let origin = done.source.as_deref().unwrap_or("already present");
         if context.globals.json {
+            // A path may be none that JSON can hold.
+            let path = path.display().to_string();
             fetched.push(serde_json::json!({ "name": name, "path": path, "source": done.source }));
         } else {
             output::line(&format!("{name}: {} ({origin})", path.display()))?;
@@ -187,9 +187,10 @@ fn path(name: &str, catalog: &Catalog, context: &Context) -> anyhow::Result<()> 
         ModelKind::Encoder => catalog.encoder_with(name, context)?.dir,
     };
     if context.globals.json {
-        return output::json(&serde_json::json!({ "path": path }));
+        return output::json(&serde_json::json!({ "path": path.display().to_string() }));
     }
-    output::line(&path.display().to_string())
+    // For other programs, so byte by byte.
+    output::raw(&[path.as_os_str().as_encoded_bytes(), b"\n"].concat())
 }
 
 /// Path to pass to `--lm` or `--encoder`: the GGUF file of a language model, the folder of an

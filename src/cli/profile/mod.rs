@@ -112,10 +112,10 @@ struct ChangeArgs {
     )]
     apply: Option<std::path::PathBuf>,
     /// Always show these statements to the language model, even if validation rejected them
-    #[arg(long, value_name = "KEY,...")]
+    #[arg(long, value_name = "KEY,...", allow_hyphen_values = true)]
     pin: Vec<String>,
     /// Never show these statements to the language model
-    #[arg(long, value_name = "KEY,...")]
+    #[arg(long, value_name = "KEY,...", allow_hyphen_values = true)]
     drop: Vec<String>,
     /// Replace the text of a statement; can be repeated
     #[arg(long, value_name = "KEY=TEXT", allow_hyphen_values = true)]
@@ -125,7 +125,7 @@ struct ChangeArgs {
     #[arg(long, value_name = "DIMENSION=TEXT", allow_hyphen_values = true)]
     add: Vec<String>,
     /// Undo all changes of these statements; an added statement is removed
-    #[arg(long, value_name = "KEY,...", hide = true)]
+    #[arg(long, value_name = "KEY,...", hide = true, allow_hyphen_values = true)]
     restore: Vec<String>,
     /// Undo the newest change that is not undone yet; the result is a new version
     #[arg(long, conflicts_with_all = ["pin", "drop", "reword", "add", "restore"])]
@@ -172,6 +172,11 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         context: None,
     });
     let options = options(&args, &task)?;
+    if args.settings.no_peer_text {
+        bail!(
+            "--no-peer-text: a profile is what sets the user's texts apart from others', which it reads"
+        );
+    }
     let (lm, encoder) = (context.lm()?, context.encoder()?);
     let (model, peers) = (&lm, Some(&encoder as _));
     let material =

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Error, Result, Store};
+use super::{Error, Result, Store, sums};
 
 /// One edit of a user's profile. It is deleted together with the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +23,13 @@ impl Store {
     /// # Errors
     /// [`Error::UnknownUser`], or the store cannot be read.
     pub fn profile_edits(&self, user: &str) -> Result<Vec<ProfileEdit>> {
-        let sql = "SELECT version, time, value FROM profile_edit
+        let sql = "SELECT version, time, value, profile_edit.sum FROM profile_edit
                    JOIN user ON user.id = profile_edit.user WHERE user.name = ?1 ORDER BY version";
         let edits = self.list(sql, [user], |row| {
-            Ok(ProfileEdit { version: row.get(0)?, time: row.get(1)?, value: row.get(2)? })
+            let value: String = row.get(2)?;
+            let what = || format!("an edit of the profile of `{user}`");
+            sums::check(row.get(3)?, sums::of_texts(&[&value]), what)?;
+            Ok(ProfileEdit { version: row.get(0)?, time: row.get(1)?, value })
         })?;
         if edits.is_empty() {
             self.require_user(user)?;
@@ -58,10 +61,10 @@ impl Store {
             if last == after {
                 transaction
                     .prepare_cached(
-                        "INSERT INTO profile_edit(user, version, time, value)
-                         SELECT id, ?2, ?3, ?4 FROM user WHERE name = ?1",
+                        "INSERT INTO profile_edit(user, version, time, value, sum)
+                         SELECT id, ?2, ?3, ?4, ?5 FROM user WHERE name = ?1",
                     )?
-                    .execute(params![user, version, time, value])?;
+                    .execute(params![user, version, time, value, sums::of_texts(&[value])])?;
             }
             Ok(last)
         })?;

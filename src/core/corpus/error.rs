@@ -16,7 +16,8 @@ pub enum Error {
     },
     /// The file is not an SQLite database, or it is corrupt.
     #[error(
-        "store {path} is damaged ({source}); restore a copy, or move it away and import again",
+        "store {path} is damaged ({source}); restore a copy, or write what can be read to a new store with \
+         `idiolect recover --into FILE`",
         path = path.display()
     )]
     Damaged {
@@ -57,9 +58,26 @@ pub enum Error {
         /// File of the store.
         path: PathBuf,
     },
+    /// The file was moved, deleted or replaced while it was in use.
+    #[error(
+        "store {path} was moved or deleted while it was in use, so nothing more is written to it; put it \
+         back and run the command again",
+        path = path.display()
+    )]
+    Moved {
+        /// Path at which the store was opened.
+        path: PathBuf,
+    },
+    /// A file is there that would be overwritten.
+    #[error("{path} exists already; name a file that does not", path = path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// A check found damaged pages.
     #[error(
-        "store {path} is damaged ({reason}); restore a copy, or move it away and import again",
+        "store {path} is damaged ({reason}); restore a copy, or write what can be read to a new store with \
+         `idiolect recover --into FILE`",
         path = path.display()
     )]
     Broken {

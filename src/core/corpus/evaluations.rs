@@ -84,8 +84,7 @@ impl Store {
             return Ok(());
         }
         self.write(|transaction| {
-            let newest =
-                "SELECT key FROM derived WHERE kind = ?1 ORDER BY made DESC, id DESC LIMIT ?2";
+            let newest = "SELECT key FROM derived WHERE kind = ?1 ORDER BY id DESC LIMIT ?2";
             let sql =
                 format!("DELETE FROM derived WHERE kind IN (?1, ?3) AND key NOT IN ({newest})");
             transaction.execute(&sql, params![SUMMARY, MAX_REPORTS as i64, REPORT]).map(drop)
@@ -121,7 +120,8 @@ impl Store {
         self.put_derived(RUNNING, &key(RUNNING, &run.id), &value, &[])
     }
 
-    /// Tells that an evaluation no longer runs, and deletes what killed ones left.
+    /// Tells that an evaluation no longer runs, and deletes what killed ones left, also under a clock
+    /// that was ahead.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -131,8 +131,8 @@ impl Store {
         }
         let own = key(RUNNING, id);
         self.write(|transaction| {
-            let sql = "DELETE FROM derived WHERE kind = ?1 AND (key = ?2 OR made < ?3)";
-            transaction.execute(sql, params![RUNNING, own.as_str(), now() - SILENCE]).map(drop)
+            let sql = "DELETE FROM derived WHERE kind = ?1 AND (key = ?2 OR abs(made - ?3) > ?4)";
+            transaction.execute(sql, params![RUNNING, own.as_str(), now(), SILENCE]).map(drop)
         })
     }
 
@@ -143,7 +143,7 @@ impl Store {
     pub fn running_evaluations(&self) -> Result<Vec<RunningEvaluation>> {
         let values = self.derived_values(RUNNING)?;
         let seen = values.iter().filter_map(|value| serde_json::from_str(value).ok());
-        let fresh = seen.filter(|run: &SeenRunning| run.seen >= now() - SILENCE);
+        let fresh = seen.filter(|run: &SeenRunning| (run.seen - now()).abs() <= SILENCE);
         let mut runs: Vec<RunningEvaluation> = fresh.map(|seen| seen.run).collect();
         runs.sort_by(|a, b| a.started.cmp(&b.started).then_with(|| a.id.cmp(&b.id)));
         Ok(runs)
@@ -201,6 +201,12 @@ mod tests {
         assert_eq!(store.evaluations().unwrap().len(), MAX_REPORTS);
         assert_eq!(store.evaluation_report("one").unwrap(), None);
         assert!(store.evaluation_report("n0").unwrap().is_some());
+        // A report that is made again is the newest, and so is one of a clock that was set back.
+        store.put_evaluation(&summary("n0"), "<p>", &ids[1..]).unwrap();
+        store.write(|t| t.execute_batch("UPDATE derived SET made = made + 9999")).unwrap();
+        store.put_evaluation(&summary("back"), "<p>", &ids[1..]).unwrap();
+        let told: Vec<String> = store.evaluations().unwrap().into_iter().map(|e| e.id).collect();
+        assert_eq!((told.len(), &told[0][..], &told[1][..]), (MAX_REPORTS, "back", "n0"));
     }
 
     #[test]
@@ -216,9 +222,12 @@ mod tests {
         store.put_running_evaluation(&run("a", 1)).unwrap();
         store.put_running_evaluation(&run("a", 2)).unwrap();
         assert_eq!(store.running_evaluations().unwrap(), [run("a", 2)]);
-        let old = SeenRunning { run: run("killed", 1), seen: now() - SILENCE - 1 };
-        let value = serde_json::to_string(&old).unwrap();
-        store.put_derived(RUNNING, &key(RUNNING, "killed"), &value, &[]).unwrap();
+        // Of a killed run, and of one under a clock that was ahead.
+        for (id, seen) in [("killed", now() - SILENCE - 1), ("ahead", now() + SILENCE + 9)] {
+            let old = SeenRunning { run: run(id, 1), seen };
+            let value = serde_json::to_string(&old).unwrap();
+            store.put_derived(RUNNING, &key(RUNNING, id), &value, &[]).unwrap();
+        }
         assert_eq!(store.running_evaluations().unwrap(), [run("a", 2)]);
         store.end_evaluation("a").unwrap();
         assert!(store.running_evaluations().unwrap().is_empty());

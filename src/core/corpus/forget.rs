@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Error, Result, ReviewId, Store, StoredReview, evaluations};
+use super::{Error, Result, ReviewId, Store, StoredReview, evaluations, sums};
 
 /// Minimum number of characters of a title by which derived values are searched; shorter ones occur by
 /// chance.
@@ -400,6 +400,7 @@ fn empty_items_named(
             connection
                 .prepare_cached("UPDATE item SET title = '', description = '' WHERE name = ?1")?
                 .execute([item])?;
+            sums::sum_item(connection, item)?;
             n += 1;
         }
     }

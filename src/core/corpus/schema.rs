@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{Error, Result};
+use super::{Error, Result, sums};
+
+/// Extended code of SQLite for an index of the log that cannot grow (`SQLITE_IOERR_SHMSIZE`).
+const SHARED_MEMORY_FULL: i32 = 4874;
 
 /// Marks an SQLite file as ours ("idio" in ASCII).
 const APPLICATION_ID: i64 = 0x6964_696f;
@@ -15,7 +18,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Migrations: step `i` takes a store from version `i` to version `i + 1`. A released step is never
 /// edited, because stores written by it exist.
-const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS, MANY_REVIEWS, ANSWERED];
+const STEPS: &[&str] = &[CORPUS, DERIVED, SPLITS, PROFILE_EDITS, MANY_REVIEWS, ANSWERED, SUMS];
+
+/// Version from which on rows have checksums.
+const WITH_SUMS: usize = 7;
 
 /// Reviews are immutable: a changed review is deleted and inserted under a new id. AUTOINCREMENT
 /// never reuses an id, so a vector or a derived value can never be attributed to another text.
@@ -162,6 +168,16 @@ CREATE TRIGGER answered_takes_derived BEFORE DELETE ON review WHEN OLD.name IS N
 END;
 ";
 
+/// Checksums of rows ([`sums`]). NULL where a program other than ours wrote the row.
+const SUMS: &str = "
+ALTER TABLE user ADD COLUMN sum INTEGER;
+ALTER TABLE item ADD COLUMN sum INTEGER;
+ALTER TABLE review ADD COLUMN sum INTEGER;
+ALTER TABLE vector ADD COLUMN sum INTEGER;
+ALTER TABLE derived ADD COLUMN sum INTEGER;
+ALTER TABLE profile_edit ADD COLUMN sum INTEGER;
+";
+
 /// Prepares a new connection: checks that the file is a store of this program and not of a newer
 /// version, sets the journal mode, and migrates the schema.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
@@ -171,7 +187,9 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
 /// Prepares a new connection to a store that may only be read: checks as [`prepare`] does, and that the
 /// schema needs no migration.
 pub(super) fn prepare_for_reading(connection: &mut Connection, path: &Path) -> Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|source| sqlite_error(path, source))?;
+    let fail = |source| sqlite_error(path, source);
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
+    connection.execute_batch("PRAGMA cell_size_check = ON;").map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
     let found = version_of_ours(connection, path, STEPS.len())?;
     if found < STEPS.len() {
@@ -180,10 +198,17 @@ pub(super) fn prepare_for_reading(connection: &mut Connection, path: &Path) -> R
     Ok(())
 }
 
+/// The schema version of this program.
+pub(super) fn newest() -> u64 {
+    STEPS.len() as u64
+}
+
 fn prepare_to(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<()> {
     let fail = |source| sqlite_error(path, source);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // A cell that reaches beyond its page is told and not read.
+    connection.execute_batch("PRAGMA cell_size_check = ON;").map_err(fail)?;
     let version = {
         // Read in one transaction: another process may be creating the tables at the same time.
         let look = connection.transaction().map_err(fail)?;
@@ -211,6 +236,10 @@ fn migrate(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(
     let version = version_of_ours(&transaction, path, steps.len())?;
     for step in &steps[version..] {
         transaction.execute_batch(step).map_err(fail)?;
+    }
+    if version < WITH_SUMS && steps.len() >= WITH_SUMS {
+        let rows = sums::WrongRows { dropped_from: &[], is_renamed: &|_| false };
+        sums::fill(&transaction, &rows).map_err(fail)?;
     }
     let broken = transaction
         .prepare("PRAGMA foreign_key_check")
@@ -285,6 +314,20 @@ fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
 /// a full disk.
 pub(super) fn sqlite_error(path: &Path, source: rusqlite::Error) -> Error {
     let path = path.to_owned();
+    if let Some(reason) = sums::problem(&source) {
+        return Error::Broken { path, reason };
+    }
+    if source.sqlite_error().is_some_and(|error| error.extended_code == SHARED_MEMORY_FULL) {
+        return Error::DiskFull { path };
+    }
+    // Values that this program does not write: a text that is not UTF-8, a number in its place.
+    if let rusqlite::Error::FromSqlConversionFailure(..)
+    | rusqlite::Error::InvalidColumnType(..)
+    | rusqlite::Error::IntegralValueOutOfRange(..)
+    | rusqlite::Error::Utf8Error(..) = source
+    {
+        return Error::Broken { path, reason: source.to_string() };
+    }
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             Error::Damaged { path, source }
@@ -402,7 +445,7 @@ mod tests {
         assert_eq!(number("SELECT count(*) FROM pragma_foreign_key_check"), 0);
         drop(new);
         let older = open(&path, &STEPS[..4]);
-        assert!(matches!(older, Err(Error::NewerSchema { found: 6, known: 4, .. })));
+        assert!(matches!(older, Err(Error::NewerSchema { found: 7, known: 4, .. })));
     }
 
     #[test]

@@ -6,14 +6,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior};
 
+use super::log_check::{self, LogDamage};
 use super::memory_overlay::MemoryOverlay;
 use super::schema::{self, sqlite_error};
-use super::{Error, Item, Result, Review, ReviewContext, ReviewId, StoredReview, suggest};
+use super::{Error, Item, Result, Review, ReviewContext, ReviewId, StoredReview, suggest, sums};
 
 /// An open store. Several processes may have the same store open; writers wait for each other.
 pub struct Store {
     path: PathBuf,
     connection: Mutex<Connection>,
+    /// The file that was opened, if it is one.
+    file: Option<FileIdentity>,
+    log_damage: Option<LogDamage>,
     /// Memory for derived values and vectors if the file may only be read.
     overlay: Option<MemoryOverlay>,
 }
@@ -69,10 +73,20 @@ impl Store {
                 std::io::Error::new(std::io::ErrorKind::NotFound, "its folder does not exist");
             return Err(Error::Open { source_name: path.display().to_string(), source });
         }
-        match Self::open_for_writing(path) {
+        // Before SQLite takes from the log what it can read.
+        let log_damage = log_check::damage_of(&log_of(path));
+        let opened = match Self::open_for_writing(path) {
             Err(Error::ReadOnly { .. }) if path.exists() => Self::open_for_reading(path),
             opened => opened,
-        }
+        };
+        opened.map(|store| Self { log_damage, ..store })
+    }
+
+    /// Damage of the write-ahead log that a killed process left, found when the store was opened: rows that
+    /// were committed last are missing then.
+    #[must_use]
+    pub fn log_damage(&self) -> Option<LogDamage> {
+        self.log_damage
     }
 
     fn open_for_writing(path: &Path) -> Result<Self> {
@@ -88,9 +102,7 @@ impl Store {
     /// processes use, or that a killed one left, needs the log; without one SQLite is told that nothing
     /// changes the file, since it would need a new log otherwise.
     fn open_for_reading(path: &Path) -> Result<Self> {
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        let has_log = std::fs::metadata(Path::new(&log)).is_ok_and(|log| log.len() > 0);
+        let has_log = std::fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -101,7 +113,8 @@ impl Store {
         let mut connection = opened.map_err(|source| sqlite_error(path, source))?;
         schema::prepare_for_reading(&mut connection, path)?;
         let (path, connection) = (path.to_owned(), Mutex::new(connection));
-        Ok(Self { path, connection, overlay: Some(MemoryOverlay::default()) })
+        let overlay = Some(MemoryOverlay::default());
+        Ok(Self { path, connection, file: None, log_damage: None, overlay })
     }
 
     /// Whether the store may only be read. Derived values and vectors are then kept in memory.
@@ -147,7 +160,7 @@ impl Store {
 
     /// Returns the item `id`. Error if it is not in the store.
     pub fn item(&self, id: &str) -> Result<Item> {
-        let sql = "SELECT name, title, description, categories FROM item WHERE name = ?1";
+        let sql = "SELECT name, title, description, categories, sum FROM item WHERE name = ?1";
         let found = self.read(|connection| {
             connection.prepare_cached(sql)?.query_map([id], item_of_row)?.next().transpose()
         })?;
@@ -228,13 +241,15 @@ impl Store {
     /// Returns the users with at least `at_least` reviews, most reviews first; ties are sorted by
     /// name.
     pub fn users(&self, at_least: u64) -> Result<Vec<UserSummary>> {
-        let sql = "SELECT user.name, count(*), min(review.time), max(review.time)
+        let sql = "SELECT user.name, count(*), min(review.time), max(review.time), user.sum
                    FROM review JOIN user ON user.id = review.user
                    GROUP BY review.user HAVING count(*) >= ?1
                    ORDER BY count(*) DESC, user.name";
         self.list(sql, [i64::try_from(at_least).unwrap_or(i64::MAX)], |row| {
+            let user: String = row.get(0)?;
+            sums::check(row.get(4)?, sums::of_texts(&[&user]), || "the name of a user".to_owned())?;
             Ok(UserSummary {
-                user: row.get(0)?,
+                user,
                 reviews: row.get::<_, i64>(1)? as u64,
                 first: row.get(2)?,
                 last: row.get(3)?,
@@ -244,7 +259,12 @@ impl Store {
 
     fn prepared(mut connection: Connection, path: &Path) -> Result<Self> {
         schema::prepare(&mut connection, path)?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), overlay: None })
+        let (path, connection) = (path.to_owned(), Mutex::new(connection));
+        let file = file_identity(&path);
+        if file.is_none() && cfg!(unix) && path != Path::new(":memory:") {
+            return Err(Error::Moved { path });
+        }
+        Ok(Self { path, connection, file, log_damage: None, overlay: None })
     }
 
     /// Error if the store may only be read.
@@ -271,6 +291,15 @@ impl Store {
         work(&self.connection()).map_err(|source| sqlite_error(&self.path, source))
     }
 
+    /// Error if the file is no longer at its path: SQLite would go on with a file that nobody finds
+    /// again, or mix its log with that of another store.
+    fn require_in_place(&self) -> Result<()> {
+        match self.file.is_none() || self.file == file_identity(&self.path) {
+            true => Ok(()),
+            false => Err(Error::Moved { path: self.path.clone() }),
+        }
+    }
+
     /// Runs an operation that writes, in one transaction: all of it takes effect or nothing.
     pub(super) fn write<T>(
         &self,
@@ -282,6 +311,7 @@ impl Store {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         let done = work(&transaction).map_err(fail)?;
+        self.require_in_place()?;
         transaction.commit().map_err(fail)?;
         Ok(done)
     }
@@ -323,8 +353,30 @@ impl Store {
     }
 }
 
+/// Device and number of a file, by which a moved or replaced file is told.
+type FileIdentity = (u64, u64);
+
+#[cfg(unix)]
+fn file_identity(path: &Path) -> Option<FileIdentity> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Other systems do not let an open file be moved.
+#[cfg(not(unix))]
+fn file_identity(_: &Path) -> Option<FileIdentity> {
+    None
+}
+
+/// File of a store's write-ahead log.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
 /// URI that tells SQLite that nothing changes the file.
-fn unchanging_uri(path: &Path) -> String {
+pub(super) fn unchanging_uri(path: &Path) -> String {
     let mut uri = "file:".to_owned();
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -340,7 +392,8 @@ fn unchanging_uri(path: &Path) -> String {
 pub(super) fn select_reviews(rest: &str) -> String {
     format!(
         "SELECT review.id, user.name, item.name, review.rating, review.title, review.text, review.time,
-                source.id, coalesce(source.text, answered.text), coalesce(writer.name, answered.author)
+                source.id, coalesce(source.text, answered.text), coalesce(writer.name, answered.author),
+                review.sum
          FROM review JOIN user ON user.id = review.user JOIN item ON item.id = review.item
          LEFT JOIN answered ON answered.review = review.id
          LEFT JOIN review AS source ON source.name = answered.name
@@ -357,6 +410,8 @@ pub(super) fn review_of_row(row: &Row<'_>) -> rusqlite::Result<StoredReview> {
         text: row.get(5)?,
         time: row.get(6)?,
     };
+    let id = ReviewId(row.get(0)?);
+    sums::check(row.get(10)?, sums::of_review(&review), || format!("review {}", id.0))?;
     let context = match row.get::<_, Option<String>>(8)? {
         Some(text) => {
             let review = row.get::<_, Option<i64>>(7)?.map(ReviewId);
@@ -364,13 +419,16 @@ pub(super) fn review_of_row(row: &Row<'_>) -> rusqlite::Result<StoredReview> {
         }
         None => None,
     };
-    Ok(StoredReview { id: ReviewId(row.get(0)?), review, context })
+    Ok(StoredReview { id, review, context })
 }
 
 pub(super) fn item_of_row(row: &Row<'_>) -> rusqlite::Result<Item> {
-    let categories: String = row.get(3)?;
+    let [id, title, description, categories]: [String; 4] =
+        [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
+    let sum = sums::of_texts(&[&id, &title, &description, &categories]);
+    sums::check(row.get(4)?, sum, || format!("item `{id}`"))?;
     let categories = serde_json::from_str(&categories).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, Box::new(error))
     })?;
-    Ok(Item { id: row.get(0)?, title: row.get(1)?, description: row.get(2)?, categories })
+    Ok(Item { id, title, description, categories })
 }

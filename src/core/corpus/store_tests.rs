@@ -37,6 +37,25 @@ fn histories_are_sorted_by_time_and_counted() {
     assert_eq!(ids(&store.reviews(&wanted).unwrap()), [all[2], all[0]]);
 }
 
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_to_a_store_that_is_no_longer_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away) = (folder.path().join("s.sqlite"), folder.path().join("away.sqlite"));
+    let store = Store::open(&path).unwrap();
+    store.put_reviews(&[review("ann", "x", "b", 2)]).unwrap();
+    std::fs::rename(&path, &away).unwrap();
+    let late = [review("ann", "y", "late", 3)];
+    assert!(matches!(store.put_reviews(&late), Err(Error::Moved { .. })));
+    // Another store in its place is not touched, and reading goes on.
+    drop(Store::open(&folder.path().join("other.sqlite")).unwrap());
+    std::fs::rename(folder.path().join("other.sqlite"), &path).unwrap();
+    assert!(matches!(store.put_reviews(&late), Err(Error::Moved { .. })));
+    assert_eq!(store.history("ann").unwrap().len(), 1);
+    std::fs::rename(&away, &path).unwrap();
+    store.put_reviews(&late).unwrap();
+}
+
 #[test]
 fn unknown_names_are_errors_with_near_ones() {
     let store = Store::in_memory().unwrap();
@@ -110,7 +129,7 @@ fn vectors_that_are_no_vectors_are_refused() {
     store.put_vectors("s", &[(a, vec![1.0, 2.0])]).unwrap();
     let longer = store.put_vectors("s", &[(b, vec![1.0; 3])]).unwrap_err().to_string();
     assert!(longer.contains("3 numbers") && longer.contains('2'), "{longer}");
-    store.write(|t| t.execute("UPDATE vector SET value = x'0000803f00'", [])).unwrap();
+    store.write(|t| t.execute("UPDATE vector SET value = x'0000803f00', sum = NULL", [])).unwrap();
     let cut = store.vectors("s", &[a]).unwrap_err().to_string();
     assert!(cut.contains("5 stored bytes"), "{cut}");
     assert_eq!(store.drop_vectors("s").unwrap(), 1);

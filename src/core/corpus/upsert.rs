@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::Deserialize;
 
-use super::{Item, Result, Review, Store};
+use super::{Item, Result, Review, Store, sums};
 
 /// A review and the identifier that its source gives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,7 +167,7 @@ impl Store {
 
 fn put_item(connection: &Connection, item: &Item) -> rusqlite::Result<i64> {
     let categories = serde_json::Value::from(item.categories.clone()).to_string();
-    connection
+    let id = connection
         .prepare_cached(
             "INSERT INTO item(name, title, description, categories) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT(name) DO UPDATE SET
@@ -176,7 +176,9 @@ fn put_item(connection: &Connection, item: &Item) -> rusqlite::Result<i64> {
                  categories = iif(excluded.categories = '[]', categories, excluded.categories)
              RETURNING id",
         )?
-        .query_row(params![item.id, item.title, item.description, categories], |row| row.get(0))
+        .query_row(params![item.id, item.title, item.description, categories], |row| row.get(0))?;
+    sums::sum_item(connection, &item.id)?;
+    Ok(id)
 }
 
 fn put_review(
@@ -343,14 +345,14 @@ fn insert_review(
     let user = row_named(
         connection,
         "SELECT id FROM user WHERE name = ?1",
-        "INSERT INTO user(name) VALUES (?1)",
-        &review.user,
+        "INSERT INTO user(name, sum) VALUES (?1, ?2)",
+        (&review.user, sums::of_texts(&[&review.user])),
     )?;
     let item = row_named(
         connection,
         "SELECT id FROM item WHERE name = ?1",
-        "INSERT INTO item(name, title, description, categories) VALUES (?1, '', '', '[]')",
-        &review.item,
+        "INSERT INTO item(name, title, description, categories, sum) VALUES (?1, '', '', '[]', ?2)",
+        (&review.item, sums::of_texts(&[&review.item, "", "", "[]"])),
     )?;
     let further = connection
         .prepare_cached("SELECT 1 FROM review WHERE user = ?1 AND item = ?2")?
@@ -358,10 +360,10 @@ fn insert_review(
     let Review { rating, title, text, time, .. } = review;
     connection
         .prepare_cached(
-            "INSERT INTO review(user, item, rating, title, text, time, name)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO review(user, item, rating, title, text, time, name, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
-        .execute(params![user, item, rating, title, text, time, name])?;
+        .execute(params![user, item, rating, title, text, time, name, sums::of_review(review)])?;
     // An update, which leaves the row id of this insertion as the last one.
     if let Some(name) = name {
         drop_copies(connection, name)?;
@@ -406,13 +408,13 @@ fn row_named(
     connection: &Connection,
     select: &str,
     insert: &str,
-    name: &str,
+    (name, sum): (&str, i64),
 ) -> rusqlite::Result<i64> {
     let found =
         connection.prepare_cached(select)?.query_row([name], |row| row.get(0)).optional()?;
     match found {
         Some(id) => Ok(id),
-        None => connection.prepare_cached(insert)?.insert([name]),
+        None => connection.prepare_cached(insert)?.insert(params![name, sum]),
     }
 }
 

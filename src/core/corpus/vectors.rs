@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Error, Result, ReviewId, Store};
+use super::{Error, Result, ReviewId, Store, sums};
 
 impl Store {
     /// Returns the ids of the reviews without a vector under `fingerprint`, ascending.
@@ -51,13 +51,13 @@ impl Store {
                 return Ok(stored);
             }
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO vector(review, stamp, value)
-                 SELECT id, ?2, ?3 FROM review WHERE id = ?1
-                 ON CONFLICT(review, stamp) DO UPDATE SET value = excluded.value",
+                "INSERT INTO vector(review, stamp, value, sum)
+                 SELECT id, ?2, ?3, ?4 FROM review WHERE id = ?1
+                 ON CONFLICT(review, stamp) DO UPDATE SET value = excluded.value, sum = excluded.sum",
             )?;
             for (review, vector) in vectors {
                 let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
-                insert.execute(params![review.0, encoder, bytes])?;
+                insert.execute(params![review.0, encoder, bytes, sums::sum(&[&bytes])])?;
             }
             Ok(stored)
         })?;
@@ -84,11 +84,16 @@ impl Store {
                 return Ok((0, Vec::new()));
             };
             let mut select = connection
-                .prepare_cached("SELECT value FROM vector WHERE review = ?1 AND stamp = ?2")?;
+                .prepare_cached("SELECT value, sum FROM vector WHERE review = ?1 AND stamp = ?2")?;
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
-                let blob: Option<Vec<u8>> =
-                    select.query_row([id.0, encoder], |row| row.get(0)).optional()?;
+                let read = |row: &rusqlite::Row<'_>| {
+                    let blob: Vec<u8> = row.get(0)?;
+                    let what = || format!("the vector of review {}", id.0);
+                    sums::check(row.get(1)?, sums::sum(&[&blob]), what)?;
+                    Ok(blob)
+                };
+                let blob = select.query_row([id.0, encoder], read).optional()?;
                 found.extend(blob.map(|blob| (*id, blob)));
             }
             Ok((dimensions as usize, found))

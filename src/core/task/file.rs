@@ -21,9 +21,9 @@ use idiolect_engine::lm::Sampling;
 const MAX_INHERITED: usize = 8;
 
 /// Opens and parses a task and the tasks that it inherits from.
-pub(super) fn load(name_or_path: &str) -> Result<Task> {
+pub(super) fn load(name_or_path: &Path) -> Result<Task> {
     let files = TaskFiles::open(name_or_path, Path::new("")).map_err(|source| Error::Unknown {
-        name: name_or_path.to_owned(),
+        name: name_or_path.display().to_string(),
         known: built_in().collect(),
         source,
     })?;
@@ -44,7 +44,7 @@ pub(super) fn parse(mut files: TaskFiles) -> Result<Task> {
             let message = format!("more than {MAX_INHERITED} tasks in a row; is it a circle?");
             return Err(wrong(message));
         }
-        files = TaskFiles::open(base.get_ref(), files.folder()).map_err(|error| {
+        files = TaskFiles::open(base.get_ref().as_ref(), files.folder()).map_err(|error| {
             let (name, known) = (base.get_ref(), built_in().collect::<Vec<_>>().join(", "));
             wrong(format!("`{name}` is neither built in ({known}) nor can it be read: {error}"))
         })?;

@@ -169,8 +169,8 @@ impl Task {
     /// # Errors
     /// [`Error::Unknown`] if there is no such task; [`Error::Wrong`] with file, line and field of a
     /// mistake.
-    pub fn load(name_or_path: &str) -> Result<Self> {
-        file::load(name_or_path)
+    pub fn load(name_or_path: impl AsRef<Path>) -> Result<Self> {
+        file::load(name_or_path.as_ref())
     }
 
     /// Parses the text of a task file as [`Task::load`] does. `file` is used in messages; the path

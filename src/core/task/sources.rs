@@ -52,8 +52,9 @@ impl TaskFiles {
     }
 
     /// Opens a built-in task by name, or a file or folder whose path starts from `folder`.
-    pub(super) fn open(name_or_path: &str, folder: &Path) -> io::Result<Self> {
-        if let Some((name, files)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
+    pub(super) fn open(name_or_path: &Path, folder: &Path) -> io::Result<Self> {
+        let is_named = |name: &str| name_or_path.as_os_str() == name;
+        if let Some((name, files)) = BUILT_IN.iter().find(|(name, _)| is_named(name)) {
             let files = files.iter().map(|(stem, text)| {
                 let path = Path::new(name).join(stem).with_extension("toml");
                 TextFile { path, stage: stage_of(stem), text: (*text).to_owned() }

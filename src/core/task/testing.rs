@@ -46,7 +46,7 @@ pub const STAGES: [Stage; 25] = [
 
 /// Returns a built-in task as the text of a single file.
 pub fn as_one_file(name: &str) -> String {
-    super::sources::TaskFiles::open(name, "".as_ref()).unwrap().as_one_file()
+    super::sources::TaskFiles::open(name.as_ref(), "".as_ref()).unwrap().as_one_file()
 }
 
 /// Returns a draft with all parts of a stage, two blocks of each list.

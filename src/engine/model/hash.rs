@@ -75,17 +75,25 @@ impl<'a> Megabytes<'a> {
     }
 }
 
-/// Hash of a file, with the size and time that the file had.
+/// Hash of a file, with the size and times that the file had.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 struct KnownHash {
     size: u64,
     /// Modification time in nanoseconds since 1970.
     modified: u64,
+    /// Time of the last change of the file or its metadata, which no program can set, in nanoseconds;
+    /// 0 where the system has none.
+    #[serde(default)]
+    changed: u64,
     sha256: String,
 }
 
-/// Cache of file hashes by path, size and modification time, in one file of the models folder. If
-/// it cannot be read or written, hashes are computed again.
+/// Size, modification time and time of change of a file, as in [`KnownHash`].
+type FileStamp = (u64, u64, u64);
+
+/// Cache of file hashes by path, size and times, in one file of the models folder. If it cannot be
+/// read or written, hashes are computed again. The modification time alone would not do: archives
+/// and copies set it, and two files may have one.
 #[derive(Debug, Clone)]
 pub(crate) struct HashMemory {
     path: PathBuf,
@@ -101,12 +109,12 @@ impl HashMemory {
         let stamp = stamp(file)?;
         let Some((key, stamp)) = key(file).zip(stamp) else { return sha256(file, progress) };
         if let Some(known) = self.read().get(&key)
-            && (known.size, known.modified) == stamp
+            && (known.size, known.modified, known.changed) == stamp
         {
             return Ok(known.sha256.clone());
         }
         let sha256 = sha256(file, progress)?;
-        self.remember(key, KnownHash { size: stamp.0, modified: stamp.1, sha256: sha256.clone() });
+        self.remember(key, stamp, sha256.clone());
         Ok(sha256)
     }
 
@@ -128,8 +136,8 @@ impl HashMemory {
     /// Stores a hash that was computed while the file was written.
     pub(crate) fn learn(&self, file: &Path, sha256: &str) -> Result<()> {
         let stamp = stamp(file)?;
-        if let Some((key, (size, modified))) = key(file).zip(stamp) {
-            self.remember(key, KnownHash { size, modified, sha256: sha256.to_owned() });
+        if let Some((key, stamp)) = key(file).zip(stamp) {
+            self.remember(key, stamp, sha256.to_owned());
         }
         Ok(())
     }
@@ -141,12 +149,12 @@ impl HashMemory {
             .unwrap_or_default()
     }
 
-    fn remember(&self, key: String, known: KnownHash) {
+    fn remember(&self, key: String, (size, modified, changed): FileStamp, sha256: String) {
         // Read again, since another process may have written meanwhile. The last writer may drop
         // another's entry, which is then computed again.
         let mut all = self.read();
         all.retain(|path, _| Path::new(path).exists());
-        all.insert(key, known);
+        all.insert(key, KnownHash { size, modified, changed, sha256 });
         let write = || -> std::io::Result<()> {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder)?;
@@ -165,12 +173,25 @@ fn key(file: &Path) -> Option<String> {
     file.canonicalize().ok()?.to_str().map(str::to_owned)
 }
 
-fn stamp(file: &Path) -> Result<Option<(u64, u64)>> {
+fn stamp(file: &Path) -> Result<Option<FileStamp>> {
     let io = |source| Error::Io { operation: "read", path: file.to_owned(), source };
     let metadata = std::fs::metadata(file).map_err(io)?;
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let modified = modified.and_then(|since| u64::try_from(since.as_nanos()).ok());
-    Ok(modified.map(|modified| (metadata.len(), modified)))
+    Ok(modified.map(|modified| (metadata.len(), modified, changed(&metadata))))
+}
+
+#[cfg(unix)]
+fn changed(metadata: &std::fs::Metadata) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let nanoseconds =
+        i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+    u64::try_from(nanoseconds).unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn changed(_: &std::fs::Metadata) -> u64 {
+    0
 }
 
 #[cfg(test)]
@@ -200,6 +221,24 @@ mod tests {
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
         File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
         assert_eq!(memory.sha256(&file, &Silent).unwrap(), ABC);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn another_file_of_the_same_size_and_time_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let memory = HashMemory::in_folder(&folder.path().join("models"));
+        let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let mut hashes = Vec::new();
+        for contents in ["abc", "abd"] {
+            std::fs::write(&file, contents).unwrap();
+            File::options().write(true).open(&file).unwrap().set_modified(moment).unwrap();
+            hashes.push(memory.sha256(&file, &Silent).unwrap());
+            // The times of some file systems advance in steps of some milliseconds.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_ne!(hashes[0], hashes[1]);
     }
 
     #[test]

@@ -272,7 +272,8 @@ fn next_command(
     catalog: &Catalog,
     context: &Context,
 ) -> String {
-    let encoder = &context.globals.encoder;
+    // No name is other than UTF-8.
+    let encoder = &context.globals.encoder.to_string_lossy().into_owned();
     let lm_missing = !rows.iter().any(|row| row.name == best.name && row.installed);
     // An encoder that is named by its path is the user's concern.
     let encoder_missing =

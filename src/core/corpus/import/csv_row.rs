@@ -8,11 +8,13 @@
 //! if the row turns out malformed, and reads the rest again as rows of their own. The caller also
 //! bounds the length of a row, which `csv` does not.
 
-/// Parses a row line by line. Quotes work as in RFC 4180. A quote inside an unquoted field and text
-/// after a closing quote are kept literally.
+/// Parses a row line by line. Quotes work as in RFC 4180; in quoted fields a backslash may also escape
+/// a quote ([`CsvRow::with_backslashes`]). A quote inside an unquoted field and text after a closing
+/// quote are kept literally.
 #[derive(Debug)]
 pub(super) struct CsvRow {
     delimiter: u8,
+    backslashes: bool,
     fields: Vec<Vec<u8>>,
     field: Vec<u8>,
     state: RowState,
@@ -24,6 +26,8 @@ enum RowState {
     FieldStart,
     Plain,
     Quoted,
+    /// After a backslash inside a quoted field that may escape a quote or a backslash.
+    Escaped,
     /// After a quote inside a quoted field: either it closes the field, or it is the first half of
     /// a doubled quote.
     QuoteSeen,
@@ -33,6 +37,7 @@ impl CsvRow {
     pub(super) fn new(delimiter: u8) -> Self {
         Self {
             delimiter,
+            backslashes: false,
             fields: Vec::new(),
             field: Vec::new(),
             state: RowState::FieldStart,
@@ -40,14 +45,29 @@ impl CsvRow {
         }
     }
 
+    /// A row in whose quoted fields a backslash escapes a quote or a backslash, as databases write it.
+    pub(super) fn with_backslashes(delimiter: u8) -> Self {
+        Self { backslashes: true, ..Self::new(delimiter) }
+    }
+
     /// Appends the row's next line, given without its line end. The row continues on the next line
     /// if [`Self::is_open`] afterwards.
     pub(super) fn take(&mut self, line: &[u8]) {
         if self.is_open() {
+            self.end_escape();
             self.field.push(b'\n');
         }
         for &byte in line {
             self.state = match (self.state, byte) {
+                (RowState::Escaped, b'"' | b'\\') => {
+                    self.field.push(byte);
+                    RowState::Quoted
+                }
+                (RowState::Escaped, _) => {
+                    self.field.extend([b'\\', byte]);
+                    RowState::Quoted
+                }
+                (RowState::Quoted, b'\\') if self.backslashes => RowState::Escaped,
                 (RowState::Quoted, b'"') => RowState::QuoteSeen,
                 (RowState::FieldStart, b'"') => RowState::Quoted,
                 (RowState::QuoteSeen, b'"') => {
@@ -73,7 +93,15 @@ impl CsvRow {
 
     /// Whether a quoted field is not closed yet, so that the next line belongs to this row.
     pub(super) fn is_open(&self) -> bool {
-        self.state == RowState::Quoted
+        matches!(self.state, RowState::Quoted | RowState::Escaped)
+    }
+
+    /// Keeps a backslash at the end of a line.
+    fn end_escape(&mut self) {
+        if self.state == RowState::Escaped {
+            self.field.push(b'\\');
+            self.state = RowState::Quoted;
+        }
     }
 
     /// Whether text followed a closing quote. This is harmless within one line; in a row of several
@@ -111,6 +139,16 @@ mod tests {
         assert_eq!(row("\"one\ntwo\",3"), ["one\ntwo", "3"]);
         assert_eq!(row("\"a\"b,c"), ["ab", "c"]);
         assert_eq!(row(""), [""]);
+    }
+
+    #[test]
+    fn backslashes_escape_quotes_if_asked() {
+        let mut row = CsvRow::with_backslashes(b',');
+        row.take(br#"a,"say \"no\", C:\\dir\x","end\"#);
+        row.take(br#"of it""#);
+        assert!(!row.is_open() && !row.is_irregular());
+        let fields = row.finish().into_iter().map(|f| String::from_utf8(f).unwrap());
+        assert_eq!(fields.collect::<Vec<_>>(), ["a", "say \"no\", C:\\dir\\x", "end\\\nof it"]);
     }
 
     proptest! {

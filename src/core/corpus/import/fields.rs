@@ -21,12 +21,20 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Returns a required text, which may be empty.
+/// Returns a required text, which may be empty; of a list of texts its elements, one a line.
 pub(super) fn text(row: &Value, name: &str) -> Result<String, String> {
-    match optional(row, name) {
-        None => Err(format!("field `{name}` is missing{}", nested::hint(row, name))),
-        Some(value) => as_text(value, name),
+    let value = required(row, name)?;
+    let lines: Option<Vec<&str>> =
+        value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+    match lines {
+        Some(lines) if !lines.is_empty() => Ok(lines.join("\n")),
+        _ => as_text(value, name),
     }
+}
+
+fn required<'a>(row: &'a Value, name: &str) -> Result<&'a Value, String> {
+    let missing = || format!("field `{name}` is missing{}", nested::hint(row, name));
+    optional(row, name).ok_or_else(missing)
 }
 
 /// Returns an optional text; empty if it is missing.
@@ -42,8 +50,8 @@ pub(super) fn optional_text(row: &Value, name: &str, notes: &mut RowNotes) -> St
     })
 }
 
-/// Returns an identifier: a text or a number that must be present and not blank. A whole number is the
-/// same identifier in either spelling, `17` or `17.0`.
+/// Returns an identifier: a text or a number that must be present and not blank, without white space
+/// around it. A whole number is the same identifier in either spelling, `17` or `17.0`.
 pub(super) fn identifier(row: &Value, name: &str) -> Result<String, String> {
     if let Some(number) = optional(row, name).and_then(Value::as_number)
         && number.is_f64()
@@ -51,9 +59,13 @@ pub(super) fn identifier(row: &Value, name: &str) -> Result<String, String> {
     {
         return Err(format!("field `{name}` is a number too large to be exact; quote it"));
     }
-    let mut id = text(row, name)?;
-    if id.trim().is_empty() {
+    let mut id = as_text(required(row, name)?, name)?;
+    let trimmed = id.trim();
+    if trimmed.is_empty() {
         return Err(format!("field `{name}` is empty"));
+    }
+    if trimmed.len() < id.len() {
+        id = trimmed.to_owned();
     }
     if let Some(whole) = id.strip_suffix(".0") {
         let digits = whole.strip_prefix('-').unwrap_or(whole);
@@ -94,6 +106,14 @@ fn as_text(value: &Value, name: &str) -> Result<String, String> {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(truth) => Ok(truth.to_string()),
+        Value::Object(parts) => {
+            let parts: Vec<_> = parts.keys().take(5).map(|key| format!("`{name}.{key}`")).collect();
+            let hint = match parts.is_empty() {
+                true => String::new(),
+                false => format!(" (it has {}; name one in --map)", parts.join(", ")),
+            };
+            Err(format!("field `{name}` is an object, expected a text{hint}"))
+        }
         other => Err(format!("field `{name}` is {}, expected a text", kind(other))),
     }
 }
@@ -129,6 +149,10 @@ mod tests {
         assert_eq!(optional_texts(&row, "d", &mut notes), ["x"]);
         assert!(text(&row, "f").is_err_and(|e| e.contains("an object")));
         assert!(identifier(&json!({"a": " "}), "a").is_err());
+        assert_eq!(text(&json!({"a": ["one", "two"]}), "a"), Ok("one\ntwo".into()));
+        assert!(text(&json!({"a": []}), "a").is_err() && text(&json!({"a": [1]}), "a").is_err());
+        let nested = identifier(&json!({"a": {"id": 1, "name": "x"}}), "a");
+        assert!(nested.is_err_and(|e| e.contains("`a.id`, `a.name`")));
     }
 
     #[test]
@@ -141,6 +165,7 @@ mod tests {
             assert_eq!(id(json!(text)), Ok(text.into()));
         }
         assert_eq!(id(json!(-3.0)), Ok("-3".into()));
+        assert_eq!(id(json!(" b 7\t")), Ok("b 7".into()));
         assert_eq!(id(json!(18_446_744_073_709_551_615_u64)), Ok("18446744073709551615".into()));
         assert!(id(json!(1e22)).is_err_and(|e| e.contains("quote it")));
     }

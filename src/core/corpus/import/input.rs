@@ -16,7 +16,9 @@ use crate::corpus::{Error, Result};
 const BUFFER: usize = 128 * 1024;
 
 /// First bytes of formats that are often taken for tables, and what to do.
-const NO_TEXT: [(&[u8], &str); 5] = [
+const NO_TEXT: [(&[u8], &str); 7] = [
+    (b"\xff\xfe\0\0", "it is in UTF-32; save it as UTF-8"),
+    (b"\0\0\xfe\xff", "it is in UTF-32; save it as UTF-8"),
     (b"PK\x03\x04", "it is a zip archive, such as an Excel workbook; save the table as CSV"),
     (b"PAR1", "it is a Parquet file; convert it to CSV or JSON lines"),
     (b"\x28\xb5\x2f\xfd", "it is compressed with zstd; unpack it first"),
@@ -122,7 +124,10 @@ impl ImportInput {
         }
         let decoded = Utf8Reader::new(plain, &head, encoding).map_err(fail)?;
         let encoding = decoded.found();
-        let (head, reader) = peek(BufReader::with_capacity(BUFFER, decoded), 64).map_err(fail)?;
+        let mut decoded = BufReader::with_capacity(BUFFER, decoded);
+        let ends_in_cr = ends_in_cr(decoded.fill_buf().map_err(fail)?);
+        let ended = BufReader::with_capacity(BUFFER, LineEnds { inner: decoded, ends_in_cr });
+        let (head, reader) = peek(ended, 64).map_err(fail)?;
         let read = Arc::default();
         Ok(Self { reader: Box::new(reader), head, encoding, size: None, read })
     }
@@ -138,6 +143,27 @@ fn peek<R: BufRead>(mut reader: R, n: u64) -> io::Result<(Vec<u8>, impl BufRead 
     let mut head = Vec::new();
     reader.by_ref().take(n).read_to_end(&mut head)?;
     Ok((head.clone(), Cursor::new(head).chain(reader)))
+}
+
+/// Whether lines end in CR alone, as on old Macs: there are such ends and no others in the first bytes.
+fn ends_in_cr(first: &[u8]) -> bool {
+    first.windows(2).any(|pair| pair[0] == b'\r') && !first.contains(&b'\n')
+}
+
+/// Reads lines that end in CR alone as lines that end in LF.
+struct LineEnds<R> {
+    inner: R,
+    ends_in_cr: bool,
+}
+
+impl<R: Read> Read for LineEnds<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        if self.ends_in_cr {
+            buffer[..n].iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
+        }
+        Ok(n)
+    }
 }
 
 struct Counted<R> {

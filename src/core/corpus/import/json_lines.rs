@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::{fields, json_repair, python_literal};
 
 /// Parses one object: JSON, JSON with what programs write beside it (see [`json_repair`]), or a Python
-/// literal, as several public review sets have.
+/// literal, as several public review sets have. A record separator before it (RFC 7464) is passed over.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| invalid_utf8(&error))?;
+    let text = text.trim_start_matches('\u{1e}');
     let value = match serde_json::from_str::<Value>(text) {
         Ok(value) => value,
         Err(error) => repaired(text, &error)?,
@@ -73,6 +74,7 @@ mod tests {
                 json!({"a": 1, "b": "café", "c": null, "d": null}),
             ),
             (r#"{"a": True, 'b': "it's"}"#, json!({"a": true, "b": "it's"})),
+            ("\u{1e}{\"a\": 1}", json!({"a": 1})),
         ] {
             assert_eq!(parse(line.as_bytes()), Ok(expected), "{line}");
         }

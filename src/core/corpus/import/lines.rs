@@ -159,6 +159,68 @@ impl Elements {
     }
 }
 
+/// Reads top-level objects that follow each other, each over several lines, with white space or commas
+/// between them.
+#[derive(Debug)]
+pub(super) struct Objects {
+    line: u64,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self { line: 1 }
+    }
+}
+
+impl Objects {
+    /// Number of the current line.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Returns the next object; `None` at the end.
+    pub(super) fn next(&mut self, reader: &mut dyn BufRead) -> io::Result<Option<LinePiece>> {
+        let mut scan = LineScan { quotes: b"\"", open: None, escaped: false, depth: 0 };
+        let (mut bytes, mut begins, mut length) = (Vec::new(), None, 0);
+        loop {
+            let buffer = reader.fill_buf()?;
+            if buffer.is_empty() {
+                let unclosed =
+                    || Err("the object is not closed before the end of the file".to_owned());
+                return Ok(begins.map(|line| LinePiece { line, bytes: unclosed() }));
+            }
+            let mut used = 0;
+            let mut ends = false;
+            for &byte in buffer {
+                used += 1;
+                self.line += u64::from(byte == b'\n');
+                if begins.is_none() {
+                    if byte.is_ascii_whitespace() || byte == b',' {
+                        continue;
+                    }
+                    begins = Some(self.line);
+                }
+                length += 1;
+                if length <= MAX_LINE_BYTES {
+                    bytes.push(byte);
+                }
+                scan.ends_element(byte);
+                // What is no object ends with its line.
+                ends = scan.depth == 0 && scan.open.is_none() && matches!(byte, b'}' | b'\n');
+                if ends {
+                    break;
+                }
+            }
+            reader.consume(used);
+            if ends && let Some(line) = begins {
+                let bytes =
+                    if length > MAX_LINE_BYTES { Err(too_long("object")) } else { Ok(bytes) };
+                return Ok(Some(LinePiece { line, bytes }));
+            }
+        }
+    }
+}
+
 struct LineScan {
     quotes: &'static [u8],
     open: Option<u8>,
@@ -251,6 +313,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_objects_come_to_an_end(text in prop::collection::vec(any::<u8>(), 0..200), capacity in 1..9_usize) {
+            let mut reader = BufReader::with_capacity(capacity, &text[..]);
+            let mut objects = Objects::default();
+            let read = std::iter::from_fn(|| objects.next(&mut reader).unwrap()).count();
+            prop_assert!(read <= text.len());
+        }
+
         #[test]
         fn any_bytes_come_to_an_end(text in prop::collection::vec(any::<u8>(), 0..200), capacity in 1..9_usize) {
             let text = [b"[".as_slice(), &text].concat();

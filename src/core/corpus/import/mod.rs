@@ -7,6 +7,7 @@
 
 mod amazon_2014;
 mod amazon_2023;
+mod civil;
 mod csv_row;
 mod dates;
 mod delimiter;
@@ -19,6 +20,7 @@ mod json_lines;
 mod json_repair;
 mod lines;
 mod messages;
+mod named_months;
 mod nested;
 mod notes;
 mod python_literal;
@@ -32,6 +34,7 @@ mod table;
 pub mod testing;
 mod time;
 
+pub use dates::DayOrder;
 pub use delimiter::Delimiter;
 pub use encoding::{EncodedFile, FileEncoding};
 pub use input::ImportSource;

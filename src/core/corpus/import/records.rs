@@ -10,7 +10,7 @@ use super::delimiter::Delimiter;
 use super::encoding::{EncodedFile, FileEncoding};
 use super::input::{ImportInput, ImportSource};
 use super::json_lines::{self, invalid_utf8};
-use super::lines::{Elements, LinePiece, Lines};
+use super::lines::{Elements, LinePiece, Lines, Objects};
 use crate::corpus::{Error, Result};
 
 /// Maximum length of a row of separated values over several lines, in bytes. If it is exceeded, the
@@ -42,6 +42,7 @@ pub(super) struct Records {
 
 enum Shape {
     Lines(Lines),
+    Objects(Objects),
     Array(Elements),
     Separated(Separated),
 }
@@ -77,6 +78,10 @@ impl Records {
             ("tsv" | "tab", _) => Shape::Separated(Separated::new(b'\t')),
             ("jsonl" | "ndjson", _) => Shape::Lines(Lines::default()),
             (_, Some(b'[')) => Shape::Array(Elements::new(b"\"'")),
+            // The first line of an object that was printed over several lines.
+            (_, Some(b'{')) if first_line(&input.head) == b"{" => {
+                Shape::Objects(Objects::default())
+            }
             ("json", _) | (_, None | Some(b'{')) => Shape::Lines(Lines::default()),
             _ => Shape::Separated(Separated::new(b',')),
         };
@@ -140,6 +145,7 @@ impl Records {
         let read = match &mut self.shape {
             Shape::Separated(separated) => separated.next(reader),
             Shape::Array(elements) => elements.next(reader).map(|p| p.map(ImportRecord::of_json)),
+            Shape::Objects(objects) => objects.next(reader).map(|p| p.map(ImportRecord::of_json)),
             Shape::Lines(lines) => loop {
                 match lines.next(reader) {
                     Ok(Some(LinePiece { bytes: Ok(bytes), .. }))
@@ -157,6 +163,7 @@ impl Shape {
         match self {
             Shape::Lines(lines) => lines.line(),
             Shape::Array(elements) => elements.line(),
+            Shape::Objects(objects) => objects.line(),
             Shape::Separated(separated) => separated.lines.line(),
         }
     }
@@ -207,7 +214,21 @@ impl Separated {
             .map(|f| String::from_utf8(f).map(|f| f.trim().to_owned()))
             .collect();
         self.header = names.map_err(|error| fail(invalid_utf8(&error.utf8_error())))?;
+        self.take_names_in_other_case(&settings.columns);
         Ok(())
+    }
+
+    /// Takes a column `User` for `user` if no other one can be meant.
+    fn take_names_in_other_case(&mut self, wanted: &[String]) {
+        for name in wanted {
+            let alike = |column: &String| column.to_lowercase() == name.to_lowercase();
+            let n_alike = self.header.iter().filter(|column| alike(column)).count();
+            if n_alike == 1
+                && let Some(column) = self.header.iter_mut().find(|column| alike(column))
+            {
+                column.clone_from(name);
+            }
+        }
     }
 
     fn next(&mut self, reader: &mut dyn io::BufRead) -> io::Result<Option<ImportRecord>> {
@@ -218,18 +239,17 @@ impl Separated {
             Ok(bytes) => bytes,
             Err(reason) => return Ok(Some(ImportRecord { line, row: Err(reason) })),
         };
-        let mut row = CsvRow::new(self.delimiter);
-        row.take(&bytes);
-        let (mut further, mut length) = (Vec::new(), bytes.len());
-        while row.is_open() && length <= MAX_ROW_BYTES {
-            let Some(piece) = self.physical(reader)? else { break };
-            if let Ok(bytes) = &piece.bytes {
-                length += bytes.len();
-                row.take(bytes);
-                further.push(piece);
+        let (mut row, mut further) = self.row(CsvRow::new(self.delimiter), &bytes, reader)?;
+        if (row.is_open() || row.is_irregular()) && bytes.windows(2).any(|pair| pair == br#"\""#) {
+            // Databases escape quotes so.
+            self.give_back(further);
+            let other = CsvRow::with_backslashes(self.delimiter);
+            let (escaped, rest) = self.row(other, &bytes, reader)?;
+            if escaped.is_open() || escaped.is_irregular() {
+                self.give_back(rest);
+                (row, further) = self.row(CsvRow::new(self.delimiter), &bytes, reader)?;
             } else {
-                self.given_back.push_front(piece);
-                break;
+                (row, further) = (escaped, rest);
             }
         }
         let row = if row.is_open() {
@@ -242,11 +262,39 @@ impl Separated {
         if row.is_err() {
             // Only the first line is dropped: the following ones may be complete rows that a stray
             // quote had joined to it.
-            for piece in further.into_iter().rev() {
-                self.given_back.push_front(piece);
-            }
+            self.give_back(further);
         }
         Ok(Some(ImportRecord { line, row }))
+    }
+
+    /// Reads a row that begins with the line `first`. Returns it with its further lines.
+    fn row(
+        &mut self,
+        mut row: CsvRow,
+        first: &[u8],
+        reader: &mut dyn io::BufRead,
+    ) -> io::Result<(CsvRow, Vec<LinePiece>)> {
+        row.take(first);
+        let (mut further, mut length) = (Vec::new(), first.len());
+        while row.is_open() && length <= MAX_ROW_BYTES {
+            let Some(piece) = self.physical(reader)? else { break };
+            if let Ok(bytes) = &piece.bytes {
+                length += bytes.len();
+                row.take(bytes);
+                further.push(piece);
+            } else {
+                self.given_back.push_front(piece);
+                break;
+            }
+        }
+        Ok((row, further))
+    }
+
+    /// Returns lines to be read again.
+    fn give_back(&mut self, lines: Vec<LinePiece>) {
+        for piece in lines.into_iter().rev() {
+            self.given_back.push_front(piece);
+        }
     }
 
     /// Names the fields of a row. Missing last fields count as absent and empty ones behind the header
@@ -289,6 +337,12 @@ impl Separated {
     }
 }
 
+/// The first line that is not blank, as far as `head` has it, without white space around it.
+fn first_line(head: &[u8]) -> &[u8] {
+    let visible = head.trim_ascii_start();
+    visible.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii()
+}
+
 fn failed(source: &ImportSource, line: u64, error: io::Error) -> Error {
     Error::Read { source_name: source.to_string(), line, source: error }
 }
@@ -309,6 +363,37 @@ mod tests {
         let mut records =
             Records::open(&ImportSource::File(path), &FileSettings::default()).unwrap();
         std::iter::from_fn(|| records.next().unwrap()).map(|r| (r.line, r.row)).collect()
+    }
+
+    #[test]
+    fn objects_over_several_lines_and_old_line_ends() {
+        let row = json!({"a": "x, \"}{\"", "b": [1, {"c": 2}]});
+        let pretty = serde_json::to_string_pretty(&row).unwrap();
+        let two = format!("{pretty}\n\n{pretty},\n");
+        let read = records("f.json", two.as_bytes());
+        assert_eq!(read, [(1, Ok(row.clone())), (11, Ok(row))]);
+        let cut = format!("{pretty}\n{{\n \"a\": 1");
+        assert!(records("f", cut.as_bytes())[1].1.is_err());
+        let expected = json!({"a": "1", "b": "2"});
+        assert_eq!(records("f.csv", b"a,b\r1,2\r"), [(2, Ok(expected))]);
+        let escaped = b"a,b\n1,\"say \\\"no\\\"\"\n2,\"C:\\\"\n";
+        let read: Vec<_> = records("f.csv", escaped)
+            .into_iter()
+            .map(|(_, row)| row.unwrap()["b"].clone())
+            .collect();
+        assert_eq!(read, ["say \"no\"", "C:\\"]);
+    }
+
+    #[test]
+    fn columns_in_other_case_are_taken_if_no_other_can_be_meant() {
+        let header = |text: &str| {
+            let mut separated = Separated::new(b',');
+            separated.header = text.split(',').map(str::to_owned).collect();
+            separated.take_names_in_other_case(&["user".to_owned(), "TEXT".to_owned()]);
+            separated.header.join(",")
+        };
+        assert_eq!(header("User,text,Item"), "user,TEXT,Item");
+        assert_eq!(header("User,user,Text,text"), "User,user,Text,text");
     }
 
     #[test]

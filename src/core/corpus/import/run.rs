@@ -117,11 +117,11 @@ impl Import {
             let messages = Some(messages_run::OpenExport::open(options)?);
             return Ok(Self { format, kept, on_malformed, items: None, reviews: None, messages });
         }
-        let settings = FileSettings {
-            encoding: options.encoding,
-            delimiter: options.delimiter,
-            columns: format.columns(),
-        };
+        // Files of items may have columns of these plain names.
+        let mut columns = format.columns();
+        columns.extend(["description", "categories"].map(str::to_owned));
+        let settings =
+            FileSettings { encoding: options.encoding, delimiter: options.delimiter, columns };
         let open = |source: &Option<ImportSource>| {
             source.as_ref().map(|source| Records::open(source, &settings)).transpose()
         };

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::dates::DayOrder;
 use super::fields::{identifier, optional, optional_text, optional_texts, text, text_or_empty};
 use super::notes::RowNotes;
 use super::rating::rating;
@@ -29,6 +30,8 @@ pub struct ColumnMap {
     answers: Column,
     answered_text: Column,
     answered_user: Column,
+    /// Order of day and month in dates of numbers where only it decides.
+    date_order: Option<DayOrder>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +66,7 @@ impl Default for ColumnMap {
             answers: column("answers"),
             answered_text: column("answered_text"),
             answered_user: column("answered_user"),
+            date_order: None,
         }
     }
 }
@@ -96,6 +100,13 @@ impl ColumnMap {
             *column = Column { name: name.to_owned(), named: true };
         }
         Ok(columns)
+    }
+
+    /// The same map with an order of day and month in dates such as `03/02/2022`, which are not read
+    /// without it.
+    #[must_use]
+    pub fn with_date_order(self, date_order: Option<DayOrder>) -> Self {
+        Self { date_order, ..self }
     }
 
     /// Checks the header of a file of reviews. `items_apart`: whether items come from a separate
@@ -147,7 +158,7 @@ impl ColumnMap {
             text: text(row, &self.text.name)?,
             rating: rating(row, &self.rating.name, notes),
             title: optional_text(row, &self.title.name, notes),
-            time: time::seconds(row, &self.time.name, notes),
+            time: time::seconds_in(row, &self.time.name, self.date_order, notes),
         };
         let names = self.of_items().map(|column| column.name.as_str());
         let item = self.item_of(row, names, notes)?;
@@ -355,6 +366,7 @@ mod tests {
             {"item_id": "x", "said": "A"}, {"item_id": "y", "said": "B"}, {"said": "C"}]});
         let read: Vec<_> = map
             .rows(row)
+            .unwrap()
             .iter()
             .map(|row| map.review(row, &mut RowNotes::default()).map(|(read, _)| read.review.text))
             .collect();

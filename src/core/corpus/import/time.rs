@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::dates::{self, DayOrder};
 use super::notes::RowNotes;
-use super::{dates, fields, rating};
+use super::{fields, rating};
 
 /// Numbers from these on are milliseconds, microseconds and nanoseconds: in the unit before they would
 /// lie after the year 5000.
@@ -21,7 +22,17 @@ const SENSELESS: &str = "no time between the years -9999 and 9999";
 /// nanoseconds, by its size; a text is a number or a date (see [`dates::seconds_of`]). 0 if the field is
 /// missing; a value that is no time is noted.
 pub(super) fn seconds(row: &Value, name: &str, notes: &mut RowNotes) -> i64 {
-    noted(row, name, notes, read(row, name))
+    seconds_in(row, name, None, notes)
+}
+
+/// As [`seconds`], with the order of day and month where only it decides.
+pub(super) fn seconds_in(
+    row: &Value,
+    name: &str,
+    order: Option<DayOrder>,
+    notes: &mut RowNotes,
+) -> i64 {
+    noted(row, name, notes, read(row, name, order))
 }
 
 /// As [`seconds`], for fields whose numbers are in milliseconds at least, however small they are.
@@ -29,7 +40,7 @@ pub(super) fn seconds_of_milliseconds(row: &Value, name: &str, notes: &mut RowNo
     let small = fields::optional(row, name).and_then(Value::as_number).and_then(whole);
     let read = match small.filter(|n| n.abs() < UNITS[2].0) {
         Some(milliseconds) => in_range(milliseconds.div_euclid(1000)),
-        None => read(row, name),
+        None => read(row, name, None),
     };
     noted(row, name, notes, read)
 }
@@ -45,19 +56,20 @@ fn noted(row: &Value, name: &str, notes: &mut RowNotes, read: Result<i64, &'stat
     })
 }
 
-fn read(row: &Value, name: &str) -> Result<i64, &'static str> {
+fn read(row: &Value, name: &str, order: Option<DayOrder>) -> Result<i64, &'static str> {
     match fields::optional(row, name) {
         None => Ok(0),
         Some(Value::Number(number)) => whole(number).ok_or(SENSELESS).and_then(of_number),
-        Some(Value::String(text)) => of_text(text.trim()),
+        Some(Value::String(text)) => of_text(text.trim(), order),
         Some(_) => Err(dates::NO_DATE),
     }
 }
 
-fn of_text(text: &str) -> Result<i64, &'static str> {
+fn of_text(text: &str, order: Option<DayOrder>) -> Result<i64, &'static str> {
     if text.is_empty() {
         return Ok(0);
     }
+    let text = &dates::ascii_digits(text);
     // Eight digits are a date (20140706) rather than a second of 1970.
     if text.len() == 8 && dates::seconds_of(text).is_ok() {
         return dates::seconds_of(text);
@@ -65,14 +77,29 @@ fn of_text(text: &str) -> Result<i64, &'static str> {
     if let Ok(number) = text.parse::<i128>() {
         return of_number(number);
     }
-    match text.parse::<f64>() {
+    // A decimal comma.
+    let number = match text.split_once(',') {
+        Some((whole, part)) if part.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{whole}.{part}").parse::<f64>()
+        }
+        _ => text.parse(),
+    };
+    match number {
         Ok(number) if number.is_finite() => of_number(number.floor() as i128),
         _ if rating::is_missing(text) => Err(dates::NO_DATE),
-        _ => dates::seconds_of(text),
+        _ => dates::seconds_in(text, order),
     }
 }
 
 fn of_number(number: i128) -> Result<i64, &'static str> {
+    // 14 digits are a date with its time (20140706123000) rather than a moment of the year 2600.
+    let text = number.to_string();
+    if text.len() == 14
+        && let Ok(seconds) = dates::seconds_of(&format!("{}T{}", &text[..8], &text[8..]))
+        && matches!(&text[..2], "19" | "20")
+    {
+        return Ok(seconds);
+    }
     let unit = UNITS.iter().find(|(first, _)| number.unsigned_abs() >= first.unsigned_abs());
     in_range(unit.map_or(number, |(_, per_second)| number.div_euclid(*per_second)))
 }
@@ -98,7 +125,7 @@ mod tests {
     use super::*;
 
     fn read(value: Value) -> Result<i64, &'static str> {
-        super::read(&json!({ "t": value }), "t")
+        super::read(&json!({ "t": value }), "t", None)
     }
 
     #[test]
@@ -112,6 +139,10 @@ mod tests {
             json!("1404649800"),
             json!("1404649800000000000"),
             json!("1404649800.5"),
+            json!("1404649800,5"),
+            json!("１４０４６４９８００"),
+            json!("20140706123000"),
+            json!(20_140_706_123_000_i64),
             json!("2014-07-06T12:30:00Z"),
             json!("2014-07-06 12:30"),
             json!("2014-07-06 12:30:00.125 +00:00"),

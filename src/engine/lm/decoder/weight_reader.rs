@@ -21,7 +21,7 @@ impl<F: WeightForm> DecoderWeights<F> {
     ///
     /// # Errors
     /// A tensor is missing, does not have its shape, holds numbers that are not finite, or is not
-    /// one of this decoder's; or the form does not support its format.
+    /// one of this decoder's; the form does not support its format; or the file was changed meanwhile.
     pub(super) fn load(
         gguf: &Gguf,
         config: &DecoderConfig,
@@ -44,6 +44,7 @@ impl<F: WeightForm> DecoderWeights<F> {
             rope_divisors: reader.rope_divisors()?,
         };
         reader.refuse_leftovers()?;
+        gguf.check_unchanged()?;
         Ok(weights)
     }
 }

@@ -1,6 +1,7 @@
 //! Catalog of known models; resolves names and paths to files.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::hash::HashMemory;
@@ -100,16 +101,20 @@ impl Catalog {
 
     /// Returns the files of a language model, given its catalog name, the path of a GGUF file (the
     /// first, if the model is split into several), or the path of a folder with exactly one model.
-    pub fn lm(&self, name_or_path: &str) -> Result<LmFiles> {
+    pub fn lm(&self, name_or_path: impl AsRef<OsStr>) -> Result<LmFiles> {
         self.lm_with(name_or_path, &Silent)
     }
 
     /// Like [`Catalog::lm`]; reports to `progress` if a large file must be hashed.
-    pub fn lm_with(&self, name_or_path: &str, progress: &dyn Progress) -> Result<LmFiles> {
-        if self.is_path(name_or_path) {
-            return paths::lm(Path::new(name_or_path), &self.hashes, progress);
-        }
-        let (entry, located) = self.fetched(name_or_path, ModelKind::Lm, progress)?;
+    pub fn lm_with(
+        &self,
+        name_or_path: impl AsRef<OsStr>,
+        progress: &dyn Progress,
+    ) -> Result<LmFiles> {
+        let Some(name) = self.name_of(name_or_path.as_ref()) else {
+            return paths::lm(Path::new(name_or_path.as_ref()), &self.hashes, progress);
+        };
+        let (entry, located) = self.fetched(name, ModelKind::Lm, progress)?;
         // The check of entries guarantees a first file.
         let gguf = located.file(&entry.files[0]);
         let sha256 = self.hashes.sha256_of_model(&gguf, progress)?;
@@ -123,20 +128,20 @@ impl Catalog {
     }
 
     /// Returns the files of a sentence encoder, given its catalog name or the path of a folder.
-    pub fn encoder(&self, name_or_path: &str) -> Result<EncoderFiles> {
+    pub fn encoder(&self, name_or_path: impl AsRef<OsStr>) -> Result<EncoderFiles> {
         self.encoder_with(name_or_path, &Silent)
     }
 
     /// Like [`Catalog::encoder`]; reports to `progress` if a large file must be hashed.
     pub fn encoder_with(
         &self,
-        name_or_path: &str,
+        name_or_path: impl AsRef<OsStr>,
         progress: &dyn Progress,
     ) -> Result<EncoderFiles> {
-        if self.is_path(name_or_path) {
-            return paths::encoder(Path::new(name_or_path), &self.hashes, progress);
-        }
-        let (entry, located) = self.fetched(name_or_path, ModelKind::Encoder, progress)?;
+        let Some(name) = self.name_of(name_or_path.as_ref()) else {
+            return paths::encoder(Path::new(name_or_path.as_ref()), &self.hashes, progress);
+        };
+        let (entry, located) = self.fetched(name, ModelKind::Encoder, progress)?;
         let weights = located.folder.join("model.safetensors");
         Ok(EncoderFiles {
             name: entry.name.clone(),
@@ -184,15 +189,18 @@ impl Catalog {
         }
     }
 
-    /// Whether `text` is a path. A catalog name is never a path (`./name` is). Any other text is a
-    /// path if it has a path separator, ends in `.gguf` or exists as a file.
-    fn is_path(&self, text: &str) -> bool {
-        if self.entries.contains_key(text) {
-            return false;
+    /// The name that `text` is, or `None` if it is a path. A catalog name is never a path (`./name` is).
+    /// Any other text is a path if it has a path separator, ends in `.gguf`, exists as a file, or is not
+    /// UTF-8, which no name is.
+    fn name_of<'t>(&self, text: &'t OsStr) -> Option<&'t str> {
+        let name = text.to_str()?;
+        if self.entries.contains_key(name) {
+            return Some(name);
         }
-        text.contains(std::path::is_separator)
-            || Path::new(text).extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"))
-            || Path::new(text).exists()
+        let is_path = name.contains(std::path::is_separator)
+            || Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"))
+            || Path::new(name).exists();
+        (!is_path).then_some(name)
     }
 }
 

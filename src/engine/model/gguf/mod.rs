@@ -186,8 +186,13 @@ impl Gguf {
         self.to_candle(name, TensorView { shape: vec![rows.len(), columns], data, ..view }, device)
     }
 
+    /// Error if a file was truncated or written to since it was opened.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        self.files.iter().try_for_each(FileBytes::check)
+    }
+
     fn to_candle(&self, name: &str, view: TensorView<'_>, device: &Device) -> Result<QTensor> {
-        self.files.iter().try_for_each(FileBytes::check)?;
+        self.check_unchanged()?;
         with_aligned(view.data, |data| QStorage::from_data(data.into(), device, view.dtype))
             .and_then(|storage| QTensor::new(storage, view.shape))
             .map_err(|error| self.malformed(format!("tensor `{name}`: {error}")))
