@@ -100,7 +100,7 @@ const mean = (values) => values.reduce((a, b) => a + b, 0) / Math.max(1, values.
 
 /**
  * Starts a mock. Options: `corpus`, `people` (invented users of the map), `cells`, `key`, `loadingMs`, `delayMs`,
- * `hasNoStore`, `reports`, `pace` (ms between pieces of a text), `mapSteps` (times that the map is not ready),
+ * `hasNoStore`, `reports`, `pace` (ms between pieces of a text), `mapStage` (what is told of a map that is not ready),
  * `answersMessage` (texts answer a message).
  */
 export async function startMock(options = {}) {
@@ -113,7 +113,7 @@ export async function startMock(options = {}) {
   const requests = [];
   const bodies = [];
   const tickets = new Set();
-  let mapSteps = options.mapSteps ?? 0;
+  let mapStage = options.mapStage ?? null;
   const reviewsOf = (user) => corpus.reviews.filter((r) => r.user === user && !forgotten.has(user));
   const live = () => corpus.reviews.filter((r) => !forgotten.has(r.user));
   const userList = () => {
@@ -248,10 +248,7 @@ export async function startMock(options = {}) {
       return { item: item(id), reviews: live().filter((r) => r.item === id) };
     }
     if (kind === 'map') {
-      if (mapSteps > 0) {
-        mapSteps -= 1;
-        return { status: 202, body: { status: 'computing', stage: mapSteps > 2 ? 'finding neighbours' : 'laying out users', done: 50000 - 12000 * mapSteps, of: 50000, seconds: 64 - 7 * mapSteps } };
-      }
+      if (mapStage) return { status: 202, body: { status: 'computing', stage: mapStage, done: 14000, of: 50000, seconds: 43 } };
       if (options.isEmpty) return { total_users: 0, users: [], x: [], y: [], n: [], kept_neighbours: null, cells: null, computed_in_s: 0 };
       if (options.cells && !q.get('cell')) {
         const made = invented(options.cells);
@@ -376,7 +373,7 @@ export async function startMock(options = {}) {
   });
   await new Promise((done) => server.listen(options.port ?? 0, '127.0.0.1', done));
   const { port } = server.address();
-  return { url: `http://127.0.0.1:${port}`, port, requests, bodies, close: () => new Promise((done) => { server.closeAllConnections(); server.close(done); }) };
+  return { url: `http://127.0.0.1:${port}`, port, requests, bodies, setMapStage: (stage) => (mapStage = stage), close: () => new Promise((done) => { server.closeAllConnections(); server.close(done); }) };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

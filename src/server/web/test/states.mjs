@@ -50,12 +50,14 @@ export async function checkStates(browser, findings, out) {
     await page.frameLocator('iframe').getByText('Report of evaluate').waitFor();
     findings.check('report-with-key: no key in an address', !(await page.locator('iframe').getAttribute('src')).includes(KEY));
   });
-  await state('mapping', { mapSteps: 4, people: 2000 }, '', async (page) => {
+  await state('mapping', { mapStage: 'finding neighbours', people: 2000 }, '', async (page, mock) => {
     await sees(page, 'Finding who writes alike');
     await page.waitForSelector('tbody tr');
     await page.screenshot({ path: join(out, 'state-mapping-first.png') });
     await checkAxe(page, findings, 'state-mapping-first');
+    mock.setMapStage('laying out users');
     await sees(page, 'Placing people on the map');
+    mock.setMapStage(null);
     await page.waitForSelector('.map canvas');
   });
   await state('answers', { answersMessage: true }, '#/write?user=harold&item=kettle-brisk-15', async (page, mock) => {
