@@ -88,7 +88,8 @@ fn statement(at: usize, line: &str) -> ProfileStatement {
         [StatementStatus::Accepted, StatementStatus::Rejected, StatementStatus::Unverified];
     ProfileStatement {
         statement: Statement {
-            key: format!("{}{at}", words.chars().take(6).collect::<String>()),
+            // No two statements have one key.
+            key: format!("{at}:{}", words.chars().take(6).collect::<String>()),
             dimension: dimensions[kind % dimensions.len()].to_owned(),
             text: words.to_owned(),
             source: StatementSource::Measured,
