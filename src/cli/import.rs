@@ -249,7 +249,9 @@ pub(super) fn import(args: Args, context: &Context) -> anyhow::Result<Imported> 
     note_losses(&report);
     note_mismatch(&report, &store)?;
     if !context.globals.json {
-        print_summary(&report, &counts, &store)?;
+        // Of messages, most are by people who wrote in the thread or chat before.
+        let tells_further = !matches!(options.format, ImportFormat::Messages(_));
+        print_summary(&report, tells_further, &counts, &store)?;
     }
     Ok(Imported { task, report, counts })
 }
@@ -313,7 +315,12 @@ fn json_of<'a>(report: &'a ImportReport, counts: &Counts) -> ImportJson<'a> {
     }
 }
 
-fn print_summary(report: &ImportReport, counts: &Counts, store: &Store) -> anyhow::Result<()> {
+fn print_summary(
+    report: &ImportReport,
+    tells_further: bool,
+    counts: &Counts,
+    store: &Store,
+) -> anyhow::Result<()> {
     for DroppedRows { reason, rows, .. } in &report.left_out {
         output::line(&format!("left out: {rows} {reason}"))?;
     }
@@ -332,7 +339,7 @@ fn print_summary(report: &ImportReport, counts: &Counts, store: &Store) -> anyho
         report.items_read,
         report.malformed,
     ))?;
-    if report.further > 0 {
+    if tells_further && report.further > 0 {
         output::line(&format!(
             "{} of the new ones are by users who already had a review of the item (--keep newest keeps \
              one)",

@@ -197,7 +197,7 @@ pub(crate) fn file(path: &Path, text: &str) -> anyhow::Result<()> {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut whole = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
-        whole.write_all(text.as_bytes())?;
+        whole.as_file_mut().write_all(text.as_bytes())?;
         if let Some(found) = found {
             whole.as_file().set_permissions(found.permissions())?;
         }

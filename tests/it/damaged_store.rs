@@ -82,3 +82,32 @@ fn what_can_be_read_is_recovered() {
     let reviews = users["users"].as_array().unwrap().iter().map(|u| u["reviews"].as_u64().unwrap());
     assert_eq!(reviews.sum::<u64>(), kept);
 }
+
+/// Variable with the path of a model that the child process of the test below reads.
+#[cfg(target_os = "linux")]
+const LOST: &str = "IDIOLECT_TEST_LOST_PAGE";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lost_page_of_a_model_ends_the_program_with_a_message() {
+    use idiolect::model::gguf::{Gguf, Value, writer::Writer};
+
+    if let Some(path) = std::env::var_os(LOST) {
+        idiolect::model::exit_on_lost_pages("the page is lost\n");
+        let gguf = Gguf::open(path.as_ref()).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(4096).unwrap();
+        let read = gguf.tensor("t").unwrap().data.iter().map(|byte| u64::from(*byte));
+        panic!("{} was read from pages that are not there", read.sum::<u64>());
+    }
+    let sandbox = Sandbox::new();
+    let model = Writer::new().value("general.architecture", Value::String("llama".into()));
+    let model = model.tensor_f32("t", &[64, 1024], &vec![1.0; 64 * 1024]).finish();
+    let path = sandbox.write("m.gguf", model);
+    let name = "damaged_store::a_lost_page_of_a_model_ends_the_program_with_a_message";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", name, "--nocapture"]).env(LOST, path);
+    let output = child.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.ends_with("the page is lost\n"), "{said}");
+}
