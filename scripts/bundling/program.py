@@ -22,8 +22,8 @@ def cargo_home():
 def build(features, target_dir, target):
     """Builds the release program so that no path of this machine is in it; returns its file.
 
-    Two builds of one commit give the same bytes, whatever the folders of the checkout, of the target and of
-    cargo are. The compilers' versions are part of the result: rust-toolchain.toml pins rustc, the C compiler
+    So that builds of one commit can give the same bytes, whatever the folders of the checkout, of the target and
+    of cargo are; SECURITY.md says how far that was checked. The compilers' versions are part of the result: rust-toolchain.toml pins rustc, the C compiler
     is the machine's.
     """
     sysroot = subprocess.run(
