@@ -42,7 +42,7 @@ pub(crate) struct MapJob {
     ended: watch::Sender<bool>,
 }
 
-/// What a job does, and how far it is.
+/// Step that a job is at, and how far it is.
 #[derive(Debug, Clone, Default)]
 struct MapStage {
     name: String,
@@ -127,9 +127,10 @@ impl MapJobs {
             state.made = Some((job.stamp.clone(), made));
         }
         state.running = None;
+        // Whoever waits for the job finds it ended.
+        job.ended.send_replace(true);
         drop(state);
         self.ended.notify_all();
-        job.ended.send_replace(true);
     }
 
     fn state(&self) -> MutexGuard<'_, JobsState> {
@@ -238,7 +239,8 @@ mod tests {
     #[test]
     fn an_error_is_told_once_and_a_panic_is_one() {
         let jobs = Arc::new(MapJobs::default());
-        let failing: [fn(&MapJob) -> Result<Option<UserMap>, ApiError>; 2] = [
+        type Work = fn(&MapJob) -> Result<Option<UserMap>, ApiError>;
+        let failing: [Work; 2] = [
             |_| Err(ApiError::not_found("there are no vectors")),
             |_| panic!("as it was asked to"),
         ];

@@ -144,7 +144,7 @@ impl SelfTestLine {
     }
 }
 
-/// What the checks are run with.
+/// Inputs of the checks.
 struct SelfTest<'a> {
     context: &'a Context,
     catalog: &'a Catalog,

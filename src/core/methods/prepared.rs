@@ -1,10 +1,9 @@
 //! A method prepared up to its last call, which generates or scores a text.
 
 use super::{
-    Error, Generated, LiveAttribution, Method, MethodContext, MethodInputs, MethodOptions,
-    PastReview, Result, ids,
+    Error, Generated, Method, MethodContext, MethodInputs, MethodOptions, PastReview, Result, ids,
 };
-use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, Usage};
+use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, Usage, Watch};
 use crate::corpus::{ReviewId, StoredReview};
 use crate::difference::Profile;
 use crate::difference::statements::StatementProfile;
@@ -122,7 +121,7 @@ impl PreparedPrompt {
     }
 
     /// Generates one text with the last call. `inputs` have the task without the dimensions that are
-    /// left out. `on_text`, if given, gets the text in pieces, `live` its tokens.
+    /// left out. `on_text`, if given, gets the text in pieces, `watch` its tokens.
     ///
     /// # Errors
     /// Error if the store or the language model fails.
@@ -131,11 +130,10 @@ impl PreparedPrompt {
         inputs: &MethodInputs<'_>,
         options: &MethodOptions,
         on_text: Option<OnText>,
-        live: Option<LiveAttribution>,
+        watch: Option<Watch>,
     ) -> Result<Generated> {
         let calls = inputs.calls(options);
         let spec = inputs.task.stage(self.stage)?;
-        let watch = live.map(|live| live.watch(&self, &spec.label));
         let sampling = options.sampling.over(&spec.sampling);
         // A streamed text shows its own progress.
         let silent = on_text.is_none();

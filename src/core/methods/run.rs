@@ -92,7 +92,11 @@ impl PreparedPrompt {
         let inputs = &inputs.with_task(&task);
         match self.steered.is_some() && options.idiolect.best_of > 1 {
             true => best_of_n::write(self, inputs, options, on_text).await,
-            false => self.write_one(inputs, options, on_text, live).await,
+            false => {
+                let label = &inputs.task.stage(self.stage)?.label;
+                let watch = live.map(|live| live.watch(&self, label));
+                self.write_one(inputs, options, on_text, watch).await
+            }
         }
     }
 }

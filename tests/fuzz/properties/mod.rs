@@ -21,6 +21,7 @@ mod tokenizer;
 
 /// Inputs of several GGUF files, for those who change them.
 pub mod split {
+    #[allow(unused_imports)]
     pub use super::gguf::{SPLIT, parts};
 }
 

@@ -203,8 +203,10 @@ fn counted(n: usize) -> String {
     if n == 1 { "1 statement".to_owned() } else { format!("{n} statements") }
 }
 
-/// The text on one line, without control characters.
+/// The text on one line, without control characters and those that reverse the direction of writing,
+/// none of which a terminal is given.
 fn one_line(text: &str) -> String {
-    let parts = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let parts = text.split(|c: char| c.is_whitespace() || c.is_control() || turns(c));
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

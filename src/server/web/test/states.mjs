@@ -66,13 +66,17 @@ export async function checkStates(browser, findings, out) {
     await page.waitForSelector('[data-i]');
     findings.check('answers: the message is sent', mock.bodies.some((body) => body.context === 'Does the lid still leak?'));
   });
-  await state('writing', { pace: 150 }, '#/write?user=harold&item=kettle-brisk-15', async (page) => {
+  await state('writing', { pace: 90 }, '#/write?user=harold&item=kettle-brisk-15', async (page) => {
     await page.click('form button.main');
     await sees(page, /of the tokens so far/);
     await page.waitForFunction(() => document.querySelectorAll('[data-i]').length > 12);
     findings.check('writing: tokens are coloured as they come', await page.evaluate(() => Boolean(document.querySelector('.tokens[aria-busy=true] .s1, .tokens[aria-busy=true] .s2'))));
     await page.locator('[data-i]').nth(4).hover();
     await page.waitForSelector('.detail');
+    await page.screenshot({ path: join(out, 'state-writing-first.png') });
+    await page.getByText(/past texts read/).waitFor({ timeout: 60_000 });
+    const shift = await page.evaluate(() => window.shift);
+    findings.check('writing: nothing jumps while the text grows', shift < 0.05, String(shift));
   });
   await state('breaks-off', { breaksOff: true }, '#/write?user=harold&item=kettle-brisk-15', async (page) => {
     await page.click('form button.main');
