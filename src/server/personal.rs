@@ -250,8 +250,7 @@ impl PersonalText {
             let again = why.is_some().then(|| prepared.clone());
             let token_bytes = Box::new(move |id| lm.token_bytes(id));
             let live = why.map(|on_tokens| LiveAttribution { token_bytes, on_tokens });
-            let generated =
-                prepared.write_attributed(inputs, options, Some(on_text), live).await?;
+            let generated = prepared.write_attributed(inputs, options, Some(on_text), live).await?;
             let why = match again {
                 Some(prepared) => {
                     Some(prepared.attribute(inputs, options, generated.text.as_str()).await?)
