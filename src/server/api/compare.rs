@@ -28,9 +28,10 @@ use crate::text_options::personal_options;
 /// Least and greatest number of columns.
 const N_COLUMNS: std::ops::RangeInclusive<usize> = 2..=4;
 
-/// Writes the texts. Events: `text` with `{column, piece}`; `done` with `{column, ...}` as of
-/// `/api/write`; `real` with a real text of one of the users and its bits under each column's prompt,
-/// which does not hold it; `error` with `{column, error}`; `end`.
+/// Writes the texts. Events: `begin` with `{columns, seed, real}`, whether a real text will come; `text`
+/// with `{column, piece}`; `done` with `{column, ...}` as of `/api/write`; `real` with a real text of one of
+/// the users and its bits under each column's prompt, which does not hold it; `error` with
+/// `{column, error}`; `end`.
 pub(super) async fn compare(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -43,7 +44,11 @@ pub(super) async fn compare(
     let place = app.enter()?;
     let (sink, messages) = unbounded_channel();
     // The answer begins at once: a first piece may take a while.
-    let begin = json!({ "columns": columns.len(), "seed": columns[0].options.seed });
+    let begin = json!({
+        "columns": columns.len(),
+        "seed": columns[0].options.seed,
+        "real": real.is_some(),
+    });
     drop(sink.send(Ok(SseMessage::named("begin", &begin))));
     let task = tokio::spawn(async move {
         let _place = place;

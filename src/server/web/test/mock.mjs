@@ -293,6 +293,7 @@ export async function startMock(options = {}) {
     }
     if (kind === 'compare') {
       const made = body.columns.map((c) => textFor(c.user, body.item, c.method, body.seed ?? 1));
+      send('begin', { columns: made.length, seed: body.seed ?? 1, real: reviewsOf(body.columns[0].user).some((r) => r.item === body.item) });
       const pieces = made.map((text) => text.match(/\s*\S+\s*$|\s*\S+/g) ?? []);
       for (let i = 0; i < Math.max(...pieces.map((p) => p.length)); i += 1) {
         for (const [column, p] of pieces.entries()) if (p[i] !== undefined && !send('text', { column, piece: p[i] })) return null;
@@ -331,7 +332,7 @@ export async function startMock(options = {}) {
     return failure(404, 'there is no such route; GET /v1/openapi.json lists them');
   }
 
-  const server = createServer(async (request, response) => {
+  const handle = async (request, response) => {
     const url = new URL(request.url, 'http://x');
     requests.push(`${request.method} ${url.pathname}`);
     const headers = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cross-origin-opener-policy': 'same-origin', 'cross-origin-resource-policy': 'same-origin', 'cache-control': 'no-store' };
@@ -370,6 +371,12 @@ export async function startMock(options = {}) {
     if (isStream) return response.end();
     if (told?.status && told.body) return answer(told.status, JSON.stringify(told.body));
     return answer(200, JSON.stringify(told));
+  };
+  const server = createServer((request, response) => {
+    // A page that is left closes its connections.
+    handle(request, response).catch((error) => {
+      if (error.code !== 'ECONNRESET') throw error;
+    });
   });
   await new Promise((done) => server.listen(options.port ?? 0, '127.0.0.1', done));
   const { port } = server.address();

@@ -78,6 +78,14 @@ export async function checkStates(browser, findings, out) {
     const shift = await page.evaluate(() => window.shift);
     findings.check('writing: nothing jumps while the text grows', shift < 0.05, String(shift));
   });
+  await state('comparing', { pace: 60 }, '#/compare?user=harold&item=kettle-brisk-15', async (page) => {
+    await page.click('form button.main');
+    await sees(page, 'It comes after the texts');
+    await page.screenshot({ path: join(out, 'state-comparing-first.png') });
+    await page.getByText('What harold really wrote').waitFor({ timeout: 60_000 });
+    const shift = await page.evaluate(() => window.shift);
+    findings.check('comparing: nothing jumps while the texts grow', shift < 0.05, String(shift));
+  });
   await state('breaks-off', { breaksOff: true }, '#/write?user=harold&item=kettle-brisk-15', async (page) => {
     await page.click('form button.main');
     await sees(page, 'the answer took longer than 600 s');
