@@ -49,7 +49,7 @@ pub fn bound_steps(environment: &mut Environment<'_>) {
 /// Renders a template.
 ///
 /// # Errors
-/// Those of the template; it takes too many steps, or its text is too long.
+/// Fails as the template does, if it takes too many steps, or if its text is too long.
 pub fn render(template: &Template<'_, '_>, context: Value) -> Result<String, Error> {
     let mut text = BoundedText::default();
     match template.render_captured_to(context, &mut text) {

@@ -1,4 +1,4 @@
-//! What must hold for any input of what reads files and requests: one function a target, which panics if it
+//! Properties of all that reads files and requests, for any input: one function a target, which panics if it
 //! does not hold. The fuzz targets call them with inputs without end, `tests/it/fuzz_seeds.rs` with the seeds.
 //!
 //! Besides: nothing panics, no stack overflows, memory and time stay within what `scripts/fuzz` allows.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{import, scratch};
 
 /// Three letters that choose the options, an optional line `map:...` with a map of columns, then the file.
-/// What the letters say is in [`options`].
+/// The letters are described at [`options`].
 pub fn check_table(input: &[u8]) {
     check_file(input, &["csv", "tsv", "txt", "tab", "csv.gz"]);
 }
