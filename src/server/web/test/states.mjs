@@ -41,6 +41,8 @@ export async function checkStates(browser, findings, out) {
   await state('unknown-person', {}, '#/people/nobody', (page) => sees(page, 'Nobody of this name is in the store'));
   await state('unknown-view', {}, '#/nothing', (page) => sees(page, 'There is no such view'));
   await state('no-report', { reports: false }, '#/figures', (page) => sees(page, 'There is no report yet'));
+  await state('no-report-narrow', { reports: false }, '#/figures', (page) => sees(page, 'There is no report yet'), { viewport: { width: 360, height: 740 } });
+  await state('no-store-narrow', { hasNoStore: true }, '', (page) => sees(page, 'There are no texts yet'), { viewport: { width: 360, height: 740 } });
   await state('report', {}, '#/figures/2026-11-28', async (page) => {
     await page.frameLocator('iframe').getByText('Report of evaluate').waitFor();
   });
