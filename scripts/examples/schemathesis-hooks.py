@@ -17,6 +17,26 @@ KEPT = 3
 LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
+WRITING = {
+    "/v1/chat/completions": "max_completion_tokens",
+    "/v1/completions": "max_tokens",
+    "/v1/responses": "max_output_tokens",
+    "/api/write": "max_tokens",
+    "/api/compare": "max_tokens",
+}
+# A text without a limit may fill the model's window.
+LONGEST, WINDOW = 32, 1 << 20
+
+
+def bounded(path: str, body: dict) -> dict:
+    """The body with a limit of the text where it has none, or one that a whole window is below."""
+    if path not in WRITING:
+        return body
+    limits = [name for name in LENGTHS if body.get(name) is not None]
+    long = {name: LONGEST for name in limits if type(body[name]) is int and LONGEST < body[name] < WINDOW}
+    return {**body, **long} if limits else {**body, WRITING[path]: LONGEST}
+
+
 def models(path: str) -> list:
     plain, personal = NAMES["lm"], f"{NAMES['lm']}+idiolect"
     return [NAMES["encoder"]] if path == "/v1/embeddings" else [plain, plain, personal]
@@ -27,6 +47,8 @@ def map_case(context, case):
     method, path = case.operation.method.upper(), case.operation.path
     seen = f"{method} {path} {case.path_parameters} {case.query} {case.body}"
     choice = random.Random(zlib.crc32(seen.encode("utf-8", "surrogatepass")))
+    if isinstance(case.body, dict):
+        case.body = bounded(path, case.body)
     if choice.randrange(10) < KEPT:
         return case
     kinds = {"/api/users/": "users", "/api/items/": "items", "/api/evaluations/": "reports"}

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+/// The folder of the tasks, from the crate's.
+const TASKS: &str = "../../data/tasks";
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let tasks = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../data/tasks");
+    let tasks = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(TASKS);
     println!("cargo::rerun-if-changed={}", tasks.display());
     let mut names = sorted(&tasks)?;
     // The default task is listed first.
@@ -14,7 +17,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for folder in names.iter().filter(|path| path.is_dir()) {
         writeln!(list, "    ({:?}, &[", stem(folder))?;
         for file in sorted(folder)? {
-            writeln!(list, "        ({:?}, include_str!({:?})),", stem(&file), file)?;
+            // The list names no folder of this machine, so that two builds have the same bytes.
+            let file = format!("/{TASKS}/{}/{}", stem(folder), name(&file));
+            let path = format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), {file:?})");
+            writeln!(list, "        ({:?}, include_str!({path})),", stem(Path::new(&file)))?;
         }
         writeln!(list, "    ]),")?;
     }
@@ -32,4 +38,8 @@ fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
