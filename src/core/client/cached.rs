@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use super::prompts::FittedPrompts;
 use super::watch::Watcher;
@@ -109,6 +110,7 @@ pub struct CachedLm<'a> {
     pub(super) model: &'a dyn Model,
     pub(super) task: &'a Task,
     pub(super) reuse: CachePolicy,
+    pub(super) affinity: u64,
     usage: RefCell<Usage>,
 }
 
@@ -116,7 +118,16 @@ impl<'a> CachedLm<'a> {
     /// Creates the calls with an empty usage.
     #[must_use]
     pub fn new(store: &'a Store, model: &'a dyn Model, task: &'a Task, reuse: CachePolicy) -> Self {
-        Self { store, model, task, reuse, usage: RefCell::default() }
+        Self { store, model, task, reuse, affinity: 0, usage: RefCell::default() }
+    }
+
+    /// The calls for the texts of one user, whose prompts begin alike: a model on several servers makes
+    /// them on the same one.
+    #[must_use]
+    pub fn of_user(self, user: &str) -> Self {
+        let hash = Sha256::digest(user);
+        let affinity = hash.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte));
+        Self { affinity, ..self }
     }
 
     /// Calls and tokens spent so far.
@@ -216,6 +227,7 @@ impl<'a> CachedLm<'a> {
             on_token,
             observe,
             reused: ReusedTokens::default(),
+            affinity: self.affinity,
         };
         let mut completion = self.model.generate(request).await?;
         // The stored answer does not depend on who was told of it.

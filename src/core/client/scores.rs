@@ -149,6 +149,7 @@ impl CachedLm<'_> {
                 continuation: text.whole.clone().into(),
                 top: (text.top > 0).then_some(text.top),
                 reused: ReusedTokens::default(),
+                affinity: self.affinity,
             };
             let scores = self.model.score(request).await?;
             let prompt_tokens = fitted.prompt_tokens();
@@ -200,6 +201,7 @@ impl CachedLm<'_> {
             continuation: text.whole.clone().into(),
             top: None,
             reused: ReusedTokens::default(),
+            affinity: self.affinity,
         };
         let scores = self.model.score(request).await?;
         let tokens = scores.into_iter().next().map(|score| score.tokens).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Users, items and reviews: the store and the importers.
 
+mod background;
 mod cache;
 pub mod date;
 mod edits;
@@ -24,6 +25,7 @@ mod upsert_tests;
 mod vectors;
 mod view;
 
+pub use background::Background;
 pub use edits::ProfileEdit;
 pub use error::Error;
 pub use evaluations::{EvaluationSummary, RunningEvaluation};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Item, Result, ReviewContext, ReviewId, Store, StoredReview};
+use super::{Background, Item, Result, ReviewContext, ReviewId, Store, StoredReview};
 
 /// Minimum number of characters of a held-out text that is searched in texts answered; shorter ones occur
 /// by chance.
@@ -23,6 +23,8 @@ pub struct View<'a> {
     timeless: Vec<String>,
     /// Whether the texts that reviews answer are hidden.
     hides_contexts: bool,
+    /// Counts of the corpus of which the store is a part.
+    background: Option<&'a Background>,
 }
 
 impl<'a> View<'a> {
@@ -31,7 +33,28 @@ impl<'a> View<'a> {
     pub fn all(store: &'a Store) -> Self {
         let held_out_texts = Arc::default();
         let (held_out, timeless) = (Vec::new(), Vec::new());
-        Self { store, held_out, held_out_texts, before: None, timeless, hides_contexts: false }
+        Self {
+            store,
+            held_out,
+            held_out_texts,
+            before: None,
+            timeless,
+            hides_contexts: false,
+            background: None,
+        }
+    }
+
+    /// Also says that the store is a part of a corpus with these counts. The store has all texts of the
+    /// users who are written as that were counted.
+    #[must_use]
+    pub fn within(self, background: &'a Background) -> Self {
+        Self { background: Some(background), ..self }
+    }
+
+    /// The counts of the corpus of which the store is a part, if it is one.
+    #[must_use]
+    pub fn background(&self) -> Option<&'a Background> {
+        self.background
     }
 
     /// Also hides the texts that reviews answer, which others wrote.

@@ -22,7 +22,7 @@ pub use ngram_blocklist::NgramBlocklist;
 pub use ngram_cache::{CACHE_PRIOR, NgramCache};
 pub use observed::{DistributionRecorder, ObservedPosition, ObservedPositions, POWERS};
 pub use unigrams::{LogitBias, SparseBias, UnigramCounts, bias_of_counts};
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{Vocabulary, vocabulary_hash};
 
 use std::sync::Arc;
 
@@ -263,6 +263,13 @@ impl CombineLogits for Biased {
     fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
         self.rule.combine(step, combined);
         combined.iter_mut().zip(&*self.bias).for_each(|(sum, x)| *sum += self.strength * x);
+    }
+
+    fn fixed_bias(&self) -> Option<Vec<f32>> {
+        let mut sums = self.rule.fixed_bias()?;
+        sums.resize(self.bias.len().max(sums.len()), 0.0);
+        sums.iter_mut().zip(&*self.bias).for_each(|(sum, x)| *sum += self.strength * x);
+        Some(sums)
     }
 }
 

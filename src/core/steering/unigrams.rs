@@ -33,6 +33,19 @@ impl UnigramCounts {
         Self { counts: vec![0; n_vocab], total: 0 }
     }
 
+    /// Counts of each token, `[n_vocab]`.
+    #[must_use]
+    pub fn of_counts(counts: Vec<u32>) -> Self {
+        let total = counts.iter().map(|n| u64::from(*n)).sum();
+        Self { counts, total }
+    }
+
+    /// The counts, `[n_vocab]`.
+    #[must_use]
+    pub fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
     /// Counts the tokens of texts, each as it stands inside another text.
     ///
     /// # Errors
@@ -120,9 +133,32 @@ pub struct SparseBias {
     pub entries: Vec<(u32, f32)>,
     /// Number of tokens whose bias is left out.
     pub n_left_out: usize,
+    /// Share of the sum of all biases that is left out or above the limit of a bias, 0 to 1.
+    pub share_lost: f64,
 }
 
 impl SparseBias {
+    /// Largest size of a bias: the limit of OpenAI's `logit_bias`.
+    pub const MAX_BIAS: f32 = 100.0;
+
+    /// Scores of all tokens, `[n_vocab]`, nats, above the lowest one, of at most `limit` tokens: a
+    /// shift of all logits by the same amount changes no probability, and the tokens that a user never
+    /// wrote share the lowest score. Sizes above [`SparseBias::MAX_BIAS`] become that.
+    #[must_use]
+    pub fn of_scores(scores: &[f32], limit: usize) -> Self {
+        let lowest = scores.iter().copied().fold(f32::INFINITY, f32::min);
+        let above = scores.iter().map(|score| score - lowest);
+        let mut entries: Vec<(u32, f32)> = (0..).zip(above).filter(|(_, x)| *x != 0.0).collect();
+        entries.sort_by(|(i, a), (j, b)| b.abs().total_cmp(&a.abs()).then(i.cmp(j)));
+        let sum = |entries: &[(u32, f32)]| -> f64 { entries.iter().map(|x| f64::from(x.1)).sum() };
+        let all = sum(&entries);
+        let n_left_out = entries.len().saturating_sub(limit);
+        entries.truncate(limit);
+        entries.iter_mut().for_each(|(_, x)| *x = x.min(Self::MAX_BIAS));
+        let share_lost = if all > 0.0 { 1.0 - sum(&entries) / all } else { 0.0 };
+        Self { entries, n_left_out, share_lost }
+    }
+
     /// The bias as `logit_bias` of OpenAI's API: an object of token ids, rounded to a thousandth.
     #[must_use]
     pub fn by_id(&self) -> serde_json::Map<String, serde_json::Value> {
@@ -152,19 +188,11 @@ impl LogitBias {
         Arc::clone(&self.values)
     }
 
-    /// The scores times `strength`, above the lowest one, of at most `limit` tokens: a shift of all
-    /// logits by the same amount changes no probability, and the tokens that a user never wrote
-    /// share the lowest score. Sizes above 100 become 100, the limit of OpenAI's `logit_bias`.
+    /// The scores times `strength`, as [`SparseBias::of_scores`] makes them sparse.
     #[must_use]
     pub fn sparse(&self, strength: f32, limit: usize) -> SparseBias {
-        let lowest = self.values.iter().copied().fold(f32::INFINITY, f32::min);
-        let above = self.values.iter().map(|value| strength * (value - lowest));
-        let mut entries: Vec<(u32, f32)> = (0..).zip(above).filter(|(_, x)| *x != 0.0).collect();
-        entries.sort_by(|(i, a), (j, b)| b.abs().total_cmp(&a.abs()).then(i.cmp(j)));
-        let n_left_out = entries.len().saturating_sub(limit);
-        entries.truncate(limit);
-        entries.iter_mut().for_each(|(_, x)| *x = x.clamp(-100.0, 100.0));
-        SparseBias { entries, n_left_out }
+        let scores: Vec<f32> = self.values.iter().map(|value| strength * value).collect();
+        SparseBias::of_scores(&scores, limit)
     }
 
     /// Hash of the scores.

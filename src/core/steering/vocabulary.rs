@@ -1,5 +1,7 @@
 //! The vocabulary of a language model, as steering needs it.
 
+use sha2::{Digest, Sha256};
+
 use idiolect_engine::lm::{self, Lm, TokenCounts};
 
 /// Vocabulary of a language model.
@@ -20,6 +22,18 @@ pub trait Vocabulary {
     /// # Errors
     /// The text cannot be tokenized.
     fn token_counts(&self, text: &str) -> lm::Result<TokenCounts>;
+}
+
+/// Hash of the tokens of a vocabulary: SHA-256, lower-case hexadecimal.
+#[must_use]
+pub fn vocabulary_hash(vocabulary: &dyn Vocabulary) -> String {
+    let mut hash = Sha256::new();
+    for id in 0..vocabulary.n_tokens() as u32 {
+        let bytes = vocabulary.token_bytes(id);
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Vocabulary for Lm {

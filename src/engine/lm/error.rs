@@ -145,6 +145,14 @@ pub enum Error {
     /// The engine failed, its thread has ended, or it could not be started.
     #[error("language model: the engine {0}")]
     Engine(String),
+    /// A language model on a server failed, or cannot do what was asked for.
+    #[error("language model at {server}: {what}")]
+    Remote {
+        /// Address of the server.
+        server: String,
+        /// The cause, and what to do.
+        what: String,
+    },
     /// Stopped on request.
     #[error("stopped")]
     Stopped,

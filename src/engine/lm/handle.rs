@@ -10,16 +10,17 @@ use super::decoder::{
     self, Decoder, DecoderConfig, DecoderOptions, LoadedDecoder, WeightPrecision,
 };
 use super::engine::Engine;
+use super::prompt_tokenizer::PromptTokenizer;
 use super::record::Recorder;
 use super::scheduler::{Limits, Scheduler};
 use super::stats::{Counters, Stats};
-use super::token_counts::{CountedTexts, TokenCounts};
+use super::token_counts::TokenCounts;
 use super::token_kinds::TokenKinds;
 use super::{Error, Prompt, Result};
 use crate::model::LmFiles;
 use crate::model::chat::ChatTemplate;
 use crate::model::gguf::Gguf;
-use crate::model::tokenizer::{Piece, Tokenizer};
+use crate::model::tokenizer::Tokenizer;
 use idiolect_kernels::Isa;
 use idiolect_kernels::attention::KvPrecision;
 
@@ -81,12 +82,7 @@ pub(super) struct LmShared {
     pub(super) isa: Isa,
     separates_prompts: bool,
     n_weights: u64,
-    /// Token that replaces an empty prompt.
-    start_token: Option<u32>,
-    /// Token that the file names as its EOS token.
-    end_token: Option<u32>,
-    pub(super) tokenizer: Arc<Tokenizer>,
-    template: ChatTemplate,
+    pub(super) prompts: PromptTokenizer,
     pub(super) token_kinds: Arc<TokenKinds>,
     /// State shared by all constraints; built at the first constrained request.
     pub(super) grammars: OnceLock<Result<Grammars, String>>,
@@ -95,7 +91,6 @@ pub(super) struct LmShared {
     pub(super) block_bytes: usize,
     pub(super) kv_budget: usize,
     counters: Arc<Counters>,
-    pub(super) counted: CountedTexts,
     pub(super) engine: Engine,
     pub(super) recorder: Option<Recorder>,
 }
@@ -154,12 +149,6 @@ impl Lm {
         }
         let token_kinds =
             TokenKinds::new((0..tokenizer.n_vocab() as u32).map(|id| tokenizer.bytes(id)));
-        let named = |key: &str| {
-            let id = gguf.value(key)?.as_u64()?;
-            (id < n_vocab as u64).then_some(id as u32)
-        };
-        let end_token = named("tokenizer.ggml.eos_token_id");
-        let start_token = named("tokenizer.ggml.bos_token_id").or(end_token);
         let context = decoder.config().context;
         let separates_prompts = decoder.separates_prompts();
         let fingerprint = {
@@ -187,7 +176,7 @@ impl Lm {
             }
             hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
         };
-        let tokenizer = Arc::new(tokenizer);
+        let prompts = PromptTokenizer::new(gguf, tokenizer, template, n_vocab);
         let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
         let counters = Arc::new(Counters::default());
         let limits =
@@ -196,7 +185,7 @@ impl Lm {
         let (block_size, block_bytes) = (kv_pool.block_size(), kv_pool.block_bytes());
         let scheduler = Scheduler::new(
             decoder,
-            Arc::clone(&tokenizer),
+            Arc::clone(prompts.shared_tokenizer()),
             options.isa,
             limits,
             Arc::clone(&counters),
@@ -211,17 +200,13 @@ impl Lm {
                 isa: options.isa,
                 separates_prompts,
                 n_weights: gguf.n_weights(),
-                start_token,
-                end_token,
-                tokenizer,
-                template,
+                prompts,
                 token_kinds: Arc::new(token_kinds),
                 grammars: OnceLock::new(),
                 block_size,
                 block_bytes,
                 kv_budget: options.kv_budget,
                 counters,
-                counted: CountedTexts::default(),
                 engine,
                 recorder,
             }),
@@ -278,13 +263,13 @@ impl Lm {
     /// has no BOS.
     #[must_use]
     pub fn start_token(&self) -> Option<u32> {
-        self.shared.start_token
+        self.shared.prompts.start_token()
     }
 
     /// The model's EOS token, if its file names one.
     #[must_use]
     pub fn end_token(&self) -> Option<u32> {
-        self.shared.end_token
+        self.shared.prompts.end_token()
     }
 
     /// Token ids of a prompt, as [`Lm::generate`] uses them.
@@ -292,13 +277,13 @@ impl Lm {
     /// # Errors
     /// As [`Lm::count`]; the prompt is empty and the model has no token to begin with.
     pub fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>> {
-        self.tokenize_prompt(prompt)
+        self.shared.prompts.prompt_tokens(prompt)
     }
 
     /// Forgets earlier prompts: empties the prefix cache and the memo of token counts. Running
     /// requests keep their own prompts until they end.
     pub fn drop_caches(&self) {
-        self.shared.counted.clear();
+        self.shared.prompts.drop_counts();
         self.shared.engine.drop_prefixes();
     }
 
@@ -314,7 +299,7 @@ impl Lm {
     /// The template cannot render the conversation, the tokenizer refuses a text, or a token id is
     /// unknown.
     pub fn count(&self, prompt: &Prompt) -> Result<usize> {
-        Ok(self.encode(prompt)?.len())
+        self.shared.prompts.count(prompt)
     }
 
     /// Number of tokens of a text inside a prompt, without BOS.
@@ -328,7 +313,7 @@ impl Lm {
     /// The tokenizer.
     #[must_use]
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.shared.tokenizer
+        self.shared.prompts.tokenizer()
     }
 
     /// Token ids of a text encoded as data.
@@ -336,7 +321,7 @@ impl Lm {
     /// # Errors
     /// The tokenizer refuses the text.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
-        Ok(self.shared.tokenizer.encode(text)?)
+        self.shared.prompts.tokenize(text)
     }
 
     /// Counts the distinct tokens of a text as it stands inside another one: without white space
@@ -345,36 +330,7 @@ impl Lm {
     /// # Errors
     /// The tokenizer refuses the text.
     pub fn token_counts(&self, text: &str) -> Result<TokenCounts> {
-        self.shared.counted.counts(text.trim(), |text| self.tokenize(&format!(" {text}")))
-    }
-
-    /// Tokenizes a prompt. Never returns an empty list: an empty prompt is replaced by the start
-    /// token.
-    pub(super) fn tokenize_prompt(&self, prompt: &Prompt) -> Result<Vec<u32>> {
-        let tokens = self.encode(prompt)?;
-        if !tokens.is_empty() {
-            return Ok(tokens);
-        }
-        self.shared.start_token.map(|id| vec![id]).ok_or(Error::EmptyPrompt)
-    }
-
-    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>> {
-        let pieces = match prompt {
-            Prompt::Chat(chat) => self.shared.template.render(chat)?,
-            Prompt::Text(text) => vec![Piece::Data(text.clone())],
-            Prompt::Raw(text) => vec![Piece::Markup(text.clone())],
-            Prompt::Tokens(ids) => return self.known(ids),
-        };
-        Ok(self.shared.tokenizer.encode_pieces(&pieces)?)
-    }
-
-    /// Returns the ids; error if one is outside of the vocabulary.
-    pub(super) fn known(&self, ids: &[u32]) -> Result<Vec<u32>> {
-        let n_vocab = self.shared.tokenizer.n_vocab();
-        match ids.iter().find(|id| **id as usize >= n_vocab) {
-            Some(id) => Err(Error::Token { id: *id, n_vocab }),
-            None => Ok(ids.to_vec()),
-        }
+        self.shared.prompts.token_counts(text)
     }
 }
 

@@ -298,7 +298,7 @@ fn a_dropped_future_frees_its_row() {
 fn the_engine_ends_with_its_last_handle() {
     let lm = lm();
     let second = lm.clone();
-    let tokenizer = Arc::downgrade(&lm.shared.tokenizer);
+    let tokenizer = Arc::downgrade(lm.shared.prompts.shared_tokenizer());
     drop(lm);
     assert!(block_on(second.generate(request("Say", 3))).is_ok());
     drop(second);
@@ -520,7 +520,7 @@ fn steered_scores_are_those_of_the_combined_distribution() {
     // The probabilities of all tokens sum to 1.
     let total: f64 = (0..crate::lm::tiny::N_TOKENS as u32)
         .filter_map(|id| {
-            let text = String::from_utf8(lm.shared.tokenizer.bytes(id).to_vec()).ok()?;
+            let text = String::from_utf8(lm.tokenizer().bytes(id).to_vec()).ok()?;
             (lm.tokenize(&text).ok()?.len() == 1).then_some(())?;
             Some(combined(&[&[2.0, -0.5]], &text).unwrap()[0].total().exp())
         })

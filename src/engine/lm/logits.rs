@@ -37,6 +37,13 @@ pub trait CombineLogits: Send {
     /// Computes the scores of the next token, `[n_vocab]`: finite, or minus infinity for a
     /// forbidden token. Their softmax is the distribution.
     fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]);
+
+    /// The scores that are added to the log-probabilities after the first prompt, `[n_vocab]`, if the
+    /// combination is no more than that at every step; empty if nothing is added. `None` if it reads
+    /// further prompts or the text so far.
+    fn fixed_bias(&self) -> Option<Vec<f32>> {
+        None
+    }
 }
 
 /// Sees the distributions at each step of a generation.
@@ -68,6 +75,11 @@ impl CombineLogits for WeightedSum {
             }
         }
     }
+
+    fn fixed_bias(&self) -> Option<Vec<f32>> {
+        let (first, others) = self.0.split_first()?;
+        (*first == 1.0 && others.iter().all(|weight| *weight == 0.0)).then(Vec::new)
+    }
 }
 
 #[cfg(test)]
@@ -84,5 +96,8 @@ mod tests {
         assert_eq!(combined, [-1.0, -2.0]);
         WeightedSum(Vec::new()).combine(&Distributions::new(&[], &[&a, &b]), &mut combined);
         assert_eq!(combined, [0.0, 0.0]);
+        assert_eq!(WeightedSum(vec![1.0, 0.0]).fixed_bias(), Some(Vec::new()));
+        assert_eq!(WeightedSum(vec![2.0]).fixed_bias(), None);
+        assert_eq!(WeightedSum(vec![1.0, 0.5]).fixed_bias(), None);
     }
 }

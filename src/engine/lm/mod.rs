@@ -28,6 +28,7 @@ mod generation;
 mod handle;
 mod logits;
 mod prefix_cache;
+mod prompt_tokenizer;
 mod record;
 mod request;
 mod reused_tokens;
@@ -52,6 +53,7 @@ pub use finish::Finish;
 pub use handle::{Lm, LoadOptions};
 pub use idiolect_kernels::Isa;
 pub use logits::{CombineLogits, Distributions, MaskLogits, ObserveLogits, WeightedSum};
+pub use prompt_tokenizer::PromptTokenizer;
 pub use record::{Outcome, Recorded, Verb};
 pub use request::{
     Completion, Eos, Observe, OnText, Prompt, Request, Score, ScoreRequest, TextToScore,

@@ -48,6 +48,9 @@ pub struct Request {
     pub observe: Option<Observe>,
     /// Counts the prompt tokens that are reused.
     pub reused: ReusedTokens,
+    /// Requests of the same value have prompts that begin alike. A model on several servers answers
+    /// them on the same one; the answer does not depend on it.
+    pub affinity: u64,
 }
 
 /// Prompts whose distributions are only shown while a text is generated.
@@ -82,6 +85,7 @@ impl Request {
             on_token: None,
             observe: None,
             reused: ReusedTokens::default(),
+            affinity: 0,
         }
     }
 }
@@ -100,6 +104,8 @@ pub struct ScoreRequest {
     pub top: Option<usize>,
     /// Counts the prompt tokens that are reused.
     pub reused: ReusedTokens,
+    /// As [`Request::affinity`].
+    pub affinity: u64,
 }
 
 /// A text to score.
@@ -133,6 +139,7 @@ impl ScoreRequest {
             continuation: continuation.into(),
             top: None,
             reused: ReusedTokens::default(),
+            affinity: 0,
         }
     }
 }

@@ -31,12 +31,12 @@ impl Lm {
         let (logprobs, on_token, reused) = (request.logprobs, request.on_token, request.reused);
         let observe = request.observe;
         let biased: Vec<u32> = sampling.logit_bias.keys().copied().collect();
-        self.known(&biased)?;
+        self.shared.prompts.known(&biased)?;
         let mut sampler =
             Sampler::new(&sampling, Arc::clone(&self.shared.token_kinds), self.shared.isa)?
                 .after_prompt(prompts[0].len());
         if eos == Eos::Ignore {
-            sampler = sampler.never(self.shared.tokenizer.ends().collect());
+            sampler = sampler.never(self.shared.prompts.tokenizer().ends().collect());
         }
         let constraint = match &constraint {
             Some(constraint) => Some(self.constrain(constraint, max_tokens, &stop, eos)?),
@@ -80,14 +80,14 @@ impl Lm {
     /// fit the context window or the KV budget, a prompt is empty and the model has neither token,
     /// or the logits are no distribution.
     pub async fn score(&self, request: ScoreRequest) -> Result<Vec<Score>> {
-        let ScoreRequest { prompts, combine, continuation, top, reused } = request;
+        let ScoreRequest { prompts, combine, continuation, top, reused, .. } = request;
         if combine.is_empty() {
             return Err(Error::NoCombination);
         }
         let prompts = self.tokenize_prompts(&prompts)?;
         let continuation = match continuation {
             TextToScore::Text(text) => self.tokenize(&text)?,
-            TextToScore::Tokens(ids) => self.known(&ids)?,
+            TextToScore::Tokens(ids) => self.shared.prompts.known(&ids)?,
         };
         // No token follows the last one, so its row is not needed.
         let run = continuation.split_last().map_or(&[][..], |(_, others)| others);
@@ -127,7 +127,7 @@ impl Lm {
             return Err(Error::Constraint(what.to_owned()));
         }
         let grammars =
-            self.shared.grammars.get_or_init(|| Grammars::new(&self.shared.tokenizer)).as_ref();
+            self.shared.grammars.get_or_init(|| Grammars::new(self.shared.prompts.tokenizer())).as_ref();
         let grammars = grammars.map_err(|what| Error::Constraint(what.clone()))?;
         grammars.begin(constraint, max_tokens)
     }
@@ -168,7 +168,7 @@ impl Lm {
         max_tokens: usize,
     ) -> (Vec<Sequence>, Option<ObservedSequences>) {
         let Observe { prompts: others, receiver } = observe;
-        let others = others.iter().map(|prompt| self.tokenize_prompt(prompt));
+        let others = others.iter().map(|prompt| self.prompt_tokens(prompt));
         let all = others.collect::<Result<Vec<_>>>().and_then(|others| {
             Ok((others.len(), self.sequences(&[prompts, &others].concat(), &[], max_tokens)?))
         });
@@ -197,7 +197,7 @@ impl Lm {
         if prompts.is_empty() {
             return Err(Error::EmptyPrompt);
         }
-        prompts.iter().map(|prompt| self.tokenize_prompt(prompt)).collect()
+        prompts.iter().map(|prompt| self.prompt_tokens(prompt)).collect()
     }
 
     fn check_window(&self, prompt: usize, max_tokens: usize) -> Result<()> {

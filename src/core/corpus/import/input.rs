@@ -20,7 +20,7 @@ const NO_TEXT: [(&[u8], &str); 7] = [
     (b"\xff\xfe\0\0", "it is in UTF-32; save it as UTF-8"),
     (b"\0\0\xfe\xff", "it is in UTF-32; save it as UTF-8"),
     (b"PK\x03\x04", "it is a zip archive, such as an Excel workbook; save the table as CSV"),
-    (b"PAR1", "it is a Parquet file; convert it to CSV or JSON lines"),
+    (b"PAR1", "it is a Parquet file; build with the feature `parquet`, or convert it to CSV"),
     (b"\x28\xb5\x2f\xfd", "it is compressed with zstd; unpack it first"),
     (b"\xfd7zXZ", "it is compressed with xz; unpack it first"),
     (b"BZh", "it is compressed with bzip2; unpack it first"),
@@ -80,6 +80,14 @@ pub(super) struct ImportInput {
 impl ImportInput {
     pub(super) fn open(source: &ImportSource, encoding: FileEncoding) -> Result<Self> {
         let fail = |error| Error::Open { source_name: source.to_string(), source: error };
+        #[cfg(feature = "parquet")]
+        if let ImportSource::File(path) = source
+            && idiolect_tables::is_parquet(path)
+        {
+            let rows = idiolect_tables::ParquetRows::open(path);
+            let lines = idiolect_tables::JsonLines::of(rows.map_err(io::Error::other).map_err(fail)?);
+            return Self::decoded(&source.to_string(), lines, FileEncoding::default());
+        }
         let read = Arc::new(AtomicU64::new(0));
         let (raw, size): (Box<dyn Read>, _) = match source {
             ImportSource::Stdin => (Box::new(io::stdin()), None),

@@ -22,8 +22,15 @@ pub(super) struct Lexica<'a> {
 
 impl<'a> Lexica<'a> {
     /// Counts the tokens of the visible texts of all other users; of a large corpus a sample that
-    /// suffices, drawn with the profile seed.
+    /// suffices, drawn with the profile seed. If the store is a part of a corpus, all texts of the corpus
+    /// count but the user's.
     pub(super) fn read(context: &MethodContext<'a>) -> Result<Self> {
+        if let Some(background) = context.view.background() {
+            let own = context.view.store().history(context.author)?;
+            let own = UnigramCounts::of(context.model.vocabulary()?, own.iter().map(text_of))?;
+            let others = UnigramCounts::of_counts(background.counts.clone()).without(&own);
+            return Ok(Self { model: context.model, others });
+        }
         let reviews = sample_of(&context.view, context.options.profile_seed)?;
         let others = others_counts(context.model, &reviews, context.author)?;
         Ok(Self { model: context.model, others })
