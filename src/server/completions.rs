@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use idiolect_engine::lm::TokenLogprob;
+use idiolect_engine::lm::{Finish, TokenLogprob};
 use serde_json::{Value, json};
 
 use crate::ServedModels;
@@ -60,11 +60,13 @@ pub(crate) async fn completions(
     if given.len() * n > MAX_COMPLETIONS {
         return Err(ApiError::field("n", "`n` times the prompts is more than 128"));
     }
+    let stops = fields.texts("stop");
     let mut prompts = Vec::new();
     let (works, done): (Vec<TextWork>, _) = match named(models, &name)? {
         NamedModel::Plain => {
             let shown = given.into_iter().map(|prompt| echo::shown(models, prompt));
             prompts = shown.collect::<Result<_, _>>()?;
+            set_unscored(&fields, told, &mut prompts)?;
             let texts = plain_texts(models, &fields, told, &prompts)?;
             let done = choices::done_plain(texts.first().map_or(0, |t| t.options.sampling.seed));
             (
@@ -103,6 +105,7 @@ pub(crate) async fn completions(
             app: Arc::clone(&app),
             stream,
             told,
+            stops,
             prompts,
             n,
             offsets: vec![0; works.len()],
@@ -115,7 +118,9 @@ pub(crate) async fn completions(
     let answers = run_all(&app, works, None).await?;
     drop(place);
     let choice = |(index, answer): (usize, &AnswerText)| {
-        choice(models, told, prompts.get(index / n), (index, answer))
+        let mut choice = choice(models, told, prompts.get(index / n), (index, answer));
+        choice["stop_reason"] = stop_reason(answer.finish, &stops);
+        choice
     };
     head["choices"] = answers.iter().enumerate().map(choice).collect();
     head["usage"] = usage_of(&answers, n).to_json();
@@ -140,6 +145,39 @@ impl Told {
     /// Number of likeliest tokens that a completion tells; `None` if it tells no tokens.
     fn of_completion(self) -> Option<usize> {
         self.logprobs.or(self.ids.then_some(0))
+    }
+}
+
+/// Sets the number of tokens of each prompt that have no scores.
+fn set_unscored(
+    fields: &Fields<'_>,
+    told: Told,
+    prompts: &mut [ShownPrompt],
+) -> Result<(), ApiError> {
+    let name = "prompt_logprobs_start";
+    let Some(start) = fields.count(name) else { return Ok(()) };
+    if told.prompt_logprobs.is_none() || told.echo {
+        let message = format!("`{name}` needs `prompt_logprobs`, and no `echo`");
+        return Err(ApiError::field(name, message));
+    }
+    for prompt in prompts {
+        if start > prompt.ids.len() {
+            let n_ids = prompt.ids.len();
+            let message = format!("`{name}` is {start}; the prompt has {n_ids} tokens");
+            return Err(ApiError::field(name, message));
+        }
+        prompt.n_unscored = start;
+    }
+    Ok(())
+}
+
+/// vLLM's `stop_reason`: the stop text that ended a completion; of several possible ones it does not
+/// say which.
+fn stop_reason(finish: Finish, stops: &[String]) -> Value {
+    match (finish, stops) {
+        (Finish::Stop, [stop]) => json!(stop),
+        (Finish::Stop, _) => json!("stop"),
+        (Finish::End | Finish::Length, _) => Value::Null,
     }
 }
 
@@ -195,7 +233,7 @@ fn choice(
     });
     if let (Some(n_top), Some(prompt)) = (told.prompt_logprobs, prompt) {
         choice["prompt_logprobs"] =
-            logprobs::of_prompt(tokenizer, &with_top(&prompt.scores, n_top));
+            logprobs::of_prompt(tokenizer, prompt.n_unscored, &with_top(&prompt.scores, n_top));
     }
     if let (true, Some(prompt)) = (told.ids, prompt) {
         choice["prompt_token_ids"] = json!(prompt.ids);
@@ -222,6 +260,7 @@ struct CompletionChunks {
     app: Arc<App>,
     stream: StreamOptions,
     told: Told,
+    stops: Vec<String>,
     /// Empty for personal models.
     prompts: Vec<ShownPrompt>,
     n: usize,
@@ -237,7 +276,7 @@ impl CompletionChunks {
         index: usize,
         text: &str,
         tokens: &[TokenLogprob],
-        finish: Option<&str>,
+        finish: Option<Finish>,
     ) -> SseMessage {
         let mut listed = Value::Null;
         let app = Arc::clone(&self.app);
@@ -251,13 +290,20 @@ impl CompletionChunks {
         self.message(index, text, listed, finish)
     }
 
-    fn message(&self, index: usize, text: &str, listed: Value, finish: Option<&str>) -> SseMessage {
+    fn message(
+        &self,
+        index: usize,
+        text: &str,
+        listed: Value,
+        finish: Option<Finish>,
+    ) -> SseMessage {
         let mut chunk = self.head.clone();
         chunk["choices"] = json!([{
             "index": index,
             "text": text,
             "logprobs": listed,
-            "finish_reason": finish,
+            "finish_reason": finish.map(finish_reason),
+            "stop_reason": finish.map(|finish| stop_reason(finish, &self.stops)),
         }]);
         if self.stream.include_usage {
             chunk["usage"] = Value::Null;
@@ -303,7 +349,7 @@ impl AnswerFormat for CompletionChunks {
     fn ended(&mut self, index: usize, answer: &AnswerText) -> Vec<SseMessage> {
         let rest = self.told_tokens.rest(index, &answer.tokens).to_vec();
         self.ended.push(answer.clone());
-        vec![self.chunk(index, "", &rest, Some(finish_reason(answer.finish)))]
+        vec![self.chunk(index, "", &rest, Some(answer.finish))]
     }
 
     fn finish(&mut self) -> Vec<SseMessage> {

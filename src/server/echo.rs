@@ -23,7 +23,9 @@ pub(crate) struct ShownPrompt {
     pub(crate) ids: Vec<u32>,
     /// Its text.
     pub(crate) text: String,
-    /// Scores of all tokens but the first, if they were asked for.
+    /// Number of first tokens without a score, at least one.
+    pub(crate) n_unscored: usize,
+    /// Scores of all other tokens, if they were asked for.
     pub(crate) scores: Vec<TokenLogprob>,
 }
 
@@ -91,12 +93,12 @@ pub(crate) fn shown(models: &ServedModels, given: GivenPrompt) -> Result<ShownPr
             decoded.map_err(|error| ApiError::internal("decode the prompt", &error))?
         }
     };
-    Ok(ShownPrompt { ids, text, scores: Vec::new() })
+    Ok(ShownPrompt { ids, text, n_unscored: 1, scores: Vec::new() })
 }
 
-/// Scores every token but the first of each prompt given those before it, with `n_top` likeliest
+/// Scores every token of each prompt but its first ones given those before it, with `n_top` likeliest
 /// tokens: the engine's scores, those of `idiolect lm score`. What the memo of scores knows is not
-/// computed again.
+/// computed again; it holds scores from the second token on.
 ///
 /// # Errors
 /// 400 if a prompt does not fit the window; 503 after the server's timeout.
@@ -109,11 +111,11 @@ pub(crate) async fn score(
     let asked = prompts.iter().map(|prompt| {
         // Scores after a shorter prompt are those of this text only if it does not matter where the
         // prompt ends.
-        let mut scores = match lm.separates_prompts() {
+        let mut scores = match lm.separates_prompts() || prompt.n_unscored > 1 {
             true => Vec::new(),
             false => app.scores.known(&prompt.ids, n_top),
         };
-        let (known, others) = prompt.ids.split_at(scores.len() + 1);
+        let (known, others) = prompt.ids.split_at(scores.len() + prompt.n_unscored);
         let request = ScoreRequest {
             top: Some(n_top),
             ..ScoreRequest::new(
@@ -129,7 +131,9 @@ pub(crate) async fn score(
     });
     let scores: Vec<Vec<TokenLogprob>> = within(app, try_join_all(asked)).await?;
     for (prompt, scores) in prompts.iter_mut().zip(scores) {
-        app.scores.put(&prompt.ids, n_top, &scores);
+        if prompt.n_unscored == 1 {
+            app.scores.put(&prompt.ids, n_top, &scores);
+        }
         prompt.scores = scores;
     }
     Ok(())

@@ -130,8 +130,12 @@ impl<'a> CompletionLogprobs<'a> {
 }
 
 /// vLLM's `prompt_logprobs`: `[null, {ID: {logprob, rank, decoded_token}}, ...]`, the token itself
-/// and the likeliest ones of each position.
-pub(crate) fn of_prompt(tokenizer: &Tokenizer, scores: &[TokenLogprob]) -> Value {
+/// and the likeliest ones of each position. The first `n_unscored` tokens, at least one, have none.
+pub(crate) fn of_prompt(
+    tokenizer: &Tokenizer,
+    n_unscored: usize,
+    scores: &[TokenLogprob],
+) -> Value {
     let entry = |id: u32, logprob: f32, rank: usize| {
         let decoded = token_text(tokenizer, id);
         json!({ "logprob": finite(logprob), "rank": rank, "decoded_token": decoded })
@@ -144,5 +148,5 @@ pub(crate) fn of_prompt(tokenizer: &Tokenizer, scores: &[TokenLogprob]) -> Value
         }
         Value::Object(told)
     };
-    std::iter::once(Value::Null).chain(scores.iter().map(position)).collect()
+    std::iter::repeat_n(Value::Null, n_unscored).chain(scores.iter().map(position)).collect()
 }

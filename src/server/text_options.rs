@@ -47,7 +47,7 @@ impl TextOptions {
             dry_multiplier: number("dry_multiplier").unwrap_or(0.0),
             dry_base: number("dry_base").unwrap_or(neutral.dry_base),
             dry_allowed_length: count("dry_allowed_length").unwrap_or(neutral.dry_allowed_length),
-            penalty_window: neutral.penalty_window,
+            penalty_window: count("penalty_window").unwrap_or(neutral.penalty_window),
             frequency_penalty: number("frequency_penalty").unwrap_or(0.0),
             presence_penalty: number("presence_penalty").unwrap_or(0.0),
             logit_bias: match fields.object("logit_bias") {

@@ -151,6 +151,13 @@ pub(crate) const TABLE: &[BodyField] = &[
         "shortest repeated run that is penalised, tokens",
     ),
     field(
+        "penalty_window",
+        TEXTS,
+        Integer(0, MAX_TOKENS),
+        PlainOnly("0"),
+        "number of last tokens that `repetition_penalty` and DRY consider; 0 is all",
+    ),
+    field(
         "frequency_penalty",
         ANSWERS,
         Number(-2.0, 2.0),
@@ -306,6 +313,14 @@ pub(crate) const TABLE: &[BodyField] = &[
         PlainOnly("null"),
         "number of likeliest tokens at each position of the prompt, beside its own; not with \
          `stream`",
+    ),
+    field(
+        "prompt_logprobs_start",
+        &[Completions],
+        Integer(1, MAX_TOKENS),
+        PlainOnly("1"),
+        "index of the first token whose `prompt_logprobs` are told; those before it are null and not \
+         computed",
     ),
     field(
         "return_token_ids",

@@ -221,6 +221,59 @@ fn prompt_logprobs_have_the_rank_of_each_token() {
 }
 
 #[test]
+fn prompt_logprobs_begin_where_they_are_asked_for() {
+    let world = World::new();
+    let ids = world.lm.tokenize("Say it again").unwrap();
+    let asked = |start: usize| json!({
+        "prompt": ids, "prompt_logprobs": 0, "prompt_logprobs_start": start, "max_tokens": 0,
+    });
+    let whole = world.complete(&asked(1))["choices"][0]["prompt_logprobs"].clone();
+    let whole = whole.as_array().unwrap();
+    for start in [1, 4, ids.len()] {
+        let told = world.complete(&asked(start))["choices"][0]["prompt_logprobs"].clone();
+        let told = told.as_array().unwrap();
+        assert_eq!(told.len(), ids.len());
+        assert!(told[..start].iter().all(Value::is_null));
+        assert_eq!(told[start..], whole[start..]);
+    }
+    let body = |more: Value| merged(asked(4), &merged(json!({ "model": "tiny" }), &more));
+    let refused = |more| world.post("/v1/completions", &body(more)).error(400)["param"].clone();
+    assert_eq!(refused(json!({ "prompt_logprobs_start": ids.len() + 1 })), "prompt_logprobs_start");
+    assert_eq!(refused(json!({ "echo": true })), "prompt_logprobs_start");
+    let without = json!({ "prompt_logprobs": null, "max_tokens": 1 });
+    assert_eq!(refused(without), "prompt_logprobs_start");
+}
+
+#[test]
+fn a_stop_text_is_told_and_penalties_have_a_window() {
+    let world = World::new();
+    let forced = |more: Value| {
+        let base = json!({ "prompt": "Go", "logit_bias": { "65": 100 }, "max_tokens": 9 });
+        world.complete(&merged(base, &more))["choices"][0].clone()
+    };
+    assert_eq!(forced(json!({}))["stop_reason"], Value::Null);
+    let stopped = forced(json!({ "stop": "AAA" }));
+    assert_eq!((&stopped["finish_reason"], &stopped["stop_reason"]), (&json!("stop"), &json!("AAA")));
+    assert_eq!(forced(json!({ "stop": ["AAA", "B"] }))["stop_reason"], "stop");
+    let stream = json!({
+        "prompt": "Go", "logit_bias": { "65": 100 }, "stop": "AAA", "stream": true, "model": "tiny",
+    });
+    let chunks = world.post("/v1/completions", &stream).chunks();
+    let reasons: Vec<&Value> = chunks.iter().map(|chunk| &chunk["choices"][0]["stop_reason"]).collect();
+    assert_eq!(reasons.last(), Some(&&json!("AAA")));
+    assert!(reasons[..reasons.len() - 1].iter().all(|reason| reason.is_null()));
+    // A window of one token forgets the repetition that the penalty is for.
+    let dry = |window: usize| {
+        let more = json!({
+            "prompt": "abcabcabc", "dry_multiplier": 50, "dry_allowed_length": 1, "max_tokens": 12,
+            "temperature": 0, "penalty_window": window,
+        });
+        world.complete(&more)["choices"][0]["text"].clone()
+    };
+    assert_ne!(dry(0), dry(1));
+}
+
+#[test]
 fn lists_of_prompts_are_completed_in_their_order() {
     let world = World::new();
     let asked = json!({ "prompt": ["One", "Two"], "n": 2, "max_tokens": 6, "echo": true });
