@@ -39,8 +39,8 @@ use idiolect_metrics::statistics::Settings;
 /// A model that repeats the last assistant message, or returns a fixed text if there is none. When
 /// it scores a text, words that occur in the prompt are more probable.
 #[derive(Default)]
-struct Parrot {
-    n_asked: Cell<usize>,
+pub(crate) struct Parrot {
+    pub(crate) n_asked: Cell<usize>,
 }
 
 const SAME: &str = "It does what it should and nothing else.";
@@ -159,6 +159,7 @@ fn context<'a>(
         model,
         judge: None,
         peers: None,
+        reward: None,
         task,
         options,
         n_seeds: 1,

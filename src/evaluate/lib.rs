@@ -38,6 +38,7 @@
 //!     model: &lm,
 //!     judge: None,
 //!     peers: None,
+//!     reward: None,
 //!     task: &task,
 //!     options: &MethodOptions::of(&task),
 //!     n_seeds: 1,
@@ -63,6 +64,9 @@ mod error;
 #[cfg(test)]
 mod flow_tests;
 mod identification;
+mod interact;
+#[cfg(test)]
+mod interact_tests;
 mod judge;
 #[cfg(test)]
 mod measured_tests;
@@ -83,6 +87,10 @@ mod wrong_users;
 pub use announce::announced;
 pub use cases::EvalContext;
 pub use error::Error;
+pub use interact::{
+    InteractCurves, InteractMemory, InteractOptions, InteractSummary, InteractTurn, InteractUser,
+    interact_curves,
+};
 pub use judge::stages;
 pub use metric_groups::{MetricGroup, MetricSet};
 pub use plan::{Plan, PlanOptions};

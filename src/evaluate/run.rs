@@ -176,7 +176,7 @@ impl PlanRun<'_> {
 }
 
 /// Progress wrapper that passes on stop requests and counts only whole cases.
-struct CaseProgress<'a>(&'a dyn Progress);
+pub(crate) struct CaseProgress<'a>(pub(crate) &'a dyn Progress);
 
 impl CaseProgress<'_> {
     fn done<T>(&self, result: Result<T>) -> Result<T> {

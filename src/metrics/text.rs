@@ -46,6 +46,13 @@ pub fn for_each_word(text: &str, mut visit: impl FnMut(Range<usize>, &str)) {
     }
 }
 
+/// Whether a character is a word by itself: a Chinese character or a Japanese syllable.
+#[must_use]
+pub fn stands_alone(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3134f}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

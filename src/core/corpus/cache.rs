@@ -53,6 +53,21 @@ impl Store {
         })
     }
 
+    /// Deletes the derived value stored under `key`, if any.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn remove_derived(&self, kind: &str, key: &Key) -> Result<()> {
+        if let Some(overlay) = self.overlay() {
+            overlay.with(|kept| kept.derived.retain(|(of, at, _)| of != kind || at != key.as_str()));
+            return Ok(());
+        }
+        self.write(|transaction| {
+            let sql = "DELETE FROM derived WHERE kind = ?1 AND key = ?2";
+            transaction.execute(sql, [kind, key.as_str()]).map(drop)
+        })
+    }
+
     /// Stores a derived value and the reviews it was computed from. The value is deleted when one
     /// of these reviews is deleted. If one of them no longer exists, nothing is stored, because the
     /// value is already out of date.

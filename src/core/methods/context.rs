@@ -1,7 +1,7 @@
 //! Inputs of a method, and the context that its steps share.
 
 use super::retrieval::most_relevant;
-use super::{Error, History, Method, MethodOptions, Result};
+use super::{Error, History, Method, MethodOptions, Result, TextReward};
 use crate::client::{CachedLm, LmAnswer, LmCall, Model};
 use crate::corpus::{Item, ReviewId, StoredReview, Target, View};
 use crate::difference::{Compared, Peers};
@@ -18,6 +18,9 @@ pub struct MethodInputs<'a> {
     pub model: &'a dyn Model,
     /// Source of representatives; used only by methods that [need peers](Method::needs_peers).
     pub peers: Option<&'a dyn Peers>,
+    /// Judge of drafts; used only if the best of several texts is chosen by it
+    /// ([`RankedBy::Np`](super::RankedBy::Np)).
+    pub reward: Option<&'a dyn TextReward>,
     /// The task: what is written, and the prompts for it.
     pub task: &'a Task,
     /// Receives the progress of the work.
@@ -91,8 +94,8 @@ impl<'a> MethodContext<'a> {
         user: &'a str,
         options: &'a MethodOptions,
     ) -> Self {
-        let MethodInputs { view, model, peers, task, progress, held_out } = inputs.clone();
-        let calls = inputs.calls(options);
+        let MethodInputs { view, model, peers, task, progress, held_out, .. } = inputs.clone();
+        let calls = inputs.calls(options).of_user(user);
         let (target, author) = (None, user);
         Self {
             method,

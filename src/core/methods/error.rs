@@ -49,6 +49,25 @@ pub enum Error {
         /// The method.
         method: &'static str,
     },
+    /// Drafts are to be ranked by a trained head, but none was given.
+    #[error(
+        "method `{method}` is to rank its texts by `np` and was given no trained head; run `idiolect \
+         train np` first"
+    )]
+    NoReward {
+        /// The method.
+        method: &'static str,
+    },
+    /// Drafts could not be ranked.
+    #[error("rank {n} texts for user `{user}`")]
+    Reward {
+        /// The user.
+        user: String,
+        /// Number of texts.
+        n: usize,
+        /// Error of the judge.
+        source: super::RewardError,
+    },
     /// Stopped on request.
     #[error("stopped; what was done is kept")]
     Stopped,

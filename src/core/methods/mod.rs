@@ -22,6 +22,7 @@ mod phrase_source;
 mod portable;
 mod prepared;
 mod retrieval;
+mod reward;
 mod run;
 mod settings;
 mod spec;
@@ -60,6 +61,7 @@ methods! {
     dpl: DPL;
     drp: DRP;
     idiolect: IDIOLECT;
+    interact: INTERACT;
 }
 
 pub use attribution::{AlternativeToken, TokenAttribution};
@@ -68,8 +70,8 @@ pub use dpl::{Profiled, profile};
 pub use error::Error;
 pub use generated::Generated;
 pub use idiolect::{
-    CorpusStrengths, Extraction, Form, IdiolectOptions, LexicalOptions, Rule, Statements, Term,
-    Texts, measured_differences, stated_profile,
+    CorpusStrengths, Extraction, Form, IdiolectOptions, LexicalOptions, RankedBy, Rule, Statements,
+    Term, Texts, measured_differences, stated_profile,
 };
 pub use idiolect_metrics::Bm25;
 pub use live_attribution::LiveAttribution;
@@ -78,6 +80,7 @@ pub use options::{History, MethodOptions, SamplingOverrides, ScpOptions};
 pub use phrase_source::PhraseSource;
 pub use portable::{PortableProfile, portable_bias, portable_profile};
 pub use prepared::{Given, PreparedPrompt};
+pub use reward::{RewardError, TextReward};
 pub use run::{stages, table};
 pub use settings::SettingsError;
 

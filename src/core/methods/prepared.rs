@@ -4,7 +4,7 @@ use super::{
     Error, Generated, Method, MethodContext, MethodInputs, MethodOptions, PastReview, Result, ids,
 };
 use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, Usage, Watch};
-use crate::corpus::{ReviewId, StoredReview};
+use crate::corpus::{ReviewId, StoredReview, Target};
 use crate::difference::Profile;
 use crate::difference::statements::StatementProfile;
 use crate::task::{Cut, Draft, Stage};
@@ -17,6 +17,8 @@ pub struct PreparedPrompt {
     pub method: Method,
     /// The user whose past texts are used.
     pub author: String,
+    /// The text to generate; `None` for a prompt without a target.
+    pub target: Option<Target>,
     /// The stage of the last call.
     pub stage: Stage,
     /// The fields of its prompt.
@@ -69,6 +71,7 @@ impl PreparedPrompt {
         Self {
             method: context.method,
             author: context.author.to_owned(),
+            target: context.target.cloned(),
             stage,
             draft,
             sources: ids(past),
@@ -132,7 +135,7 @@ impl PreparedPrompt {
         on_text: Option<OnText>,
         watch: Option<Watch>,
     ) -> Result<Generated> {
-        let calls = inputs.calls(options);
+        let calls = inputs.calls(options).of_user(&self.author);
         let spec = inputs.task.stage(self.stage)?;
         let sampling = options.sampling.over(&spec.sampling);
         // A streamed text shows its own progress.
@@ -207,7 +210,7 @@ impl PreparedPrompt {
             max_tokens: options.max_tokens,
             top: 0,
         };
-        let calls = inputs.calls(options);
+        let calls = inputs.calls(options).of_user(&self.author);
         let Some(steered) = &self.steered else { return Ok(calls.score(call).await?) };
         let rules = std::slice::from_ref(&steered.steering);
         let mut scores = calls.score_steered(call, &steered.contrast, rules).await?;

@@ -4,7 +4,7 @@ use super::idiolect::best_of_n;
 use super::spec::MethodSpec;
 use super::{
     Generated, LiveAttribution, Method, MethodContext, MethodInputs, MethodOptions, PreparedPrompt,
-    Result, SPECS, portable,
+    RankedBy, Result, SPECS, portable,
 };
 use crate::client::OnText;
 use crate::corpus::Target;
@@ -90,7 +90,11 @@ impl PreparedPrompt {
     ) -> Result<Generated> {
         let task = options.task(inputs.task)?;
         let inputs = &inputs.with_task(&task);
-        match self.steered.is_some() && options.idiolect.best_of > 1 {
+        let ranked = match options.idiolect.by {
+            RankedBy::Likelihood => self.steered.is_some(),
+            RankedBy::Np => true,
+        };
+        match ranked && options.idiolect.best_of > 1 {
             true => best_of_n::write(self, inputs, options, on_text).await,
             false => {
                 let label = &inputs.task.stage(self.stage)?.label;

@@ -260,6 +260,7 @@ mod tests {
             ("idiolect.lexical", "-1", "expected a number from 0"),
             ("idiolect.fit", "yes", "expected true or false"),
             ("idiolect.form", "round", "one of `conversation`, `flat`, `completion`"),
+            ("idiolect.by", "taste", "`likelihood`"),
             ("selector", "best", "`kmeans`"),
             ("idiolect.contrast", "loud", "expected none, context-steering"),
             ("idiolect.contrast", "peers,c=1", "expected a=1.0, b=0.2"),

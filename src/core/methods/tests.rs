@@ -76,7 +76,8 @@ impl World {
         let view = View::all(&self.store);
         let (model, task) = (&self.model, &self.task);
         let peers = Some(&FirstPeers as _);
-        MethodInputs { view, model, peers, task, progress: &Silent, held_out: &[] }
+        let reward = None;
+        MethodInputs { view, model, peers, reward, task, progress: &Silent, held_out: &[] }
     }
 
     /// Stores a newer review in the place of the user's older ones of the item.
@@ -313,11 +314,12 @@ fn without_past_texts_only_non_perso_writes() {
         let inputs = MethodInputs { view: View::all(&world.store).without(id), ..world.inputs() };
         block_on(method.write(&inputs, &world.target("loner"), &world.options(), None))
     };
-    for method in Method::all().filter(|method| *method != Method::NON_PERSO) {
+    for method in Method::all().filter(|method| method.needs_history()) {
         let error = loner(method).unwrap_err().to_string();
         assert!(error.contains("`loner`") && error.contains("non-perso"), "{error}");
     }
     assert!(loner(Method::NON_PERSO).is_ok());
+    assert!(loner(Method::INTERACT).unwrap().past.is_empty());
 }
 
 #[test]

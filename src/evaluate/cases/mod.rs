@@ -10,7 +10,7 @@ use crate::Error;
 use idiolect_core::client::Model;
 use idiolect_core::corpus::{Item, ReviewId, Store, View};
 use idiolect_core::difference::Peers;
-use idiolect_core::methods::{self, History, Method, MethodInputs, MethodOptions};
+use idiolect_core::methods::{self, History, Method, MethodInputs, MethodOptions, TextReward};
 use idiolect_core::task::Task;
 use idiolect_engine::progress::Progress;
 
@@ -25,6 +25,8 @@ pub struct EvalContext<'a> {
     pub judge: Option<&'a dyn Model>,
     /// Source of representatives, for methods that use them.
     pub peers: Option<&'a dyn Peers>,
+    /// Judge of drafts, if texts are ranked by one. It must not have seen a held-out text.
+    pub reward: Option<&'a dyn TextReward>,
     /// Task: prompts and stages.
     pub task: &'a Task,
     /// Method options; each run sets history, seed and score limit.
@@ -107,7 +109,7 @@ pub(crate) struct SwapResult {
 }
 
 /// Names the method, the user and the item of an error; a stop stays a stop.
-fn method_error(method: Method, user: &str, item: &Item, source: methods::Error) -> Error {
+pub(crate) fn method_error(method: Method, user: &str, item: &Item, source: methods::Error) -> Error {
     match source {
         methods::Error::Stopped => Error::Stopped,
         source => Error::Method {
@@ -120,7 +122,7 @@ fn method_error(method: Method, user: &str, item: &Item, source: methods::Error)
 }
 
 impl<'a> EvalContext<'a> {
-    fn options(&self, history: History, seed: u64) -> MethodOptions {
+    pub(crate) fn options(&self, history: History, seed: u64) -> MethodOptions {
         let score_limit = self.score_limit;
         MethodOptions { history, seed, score_limit, ..self.options.clone() }
     }
@@ -130,8 +132,8 @@ impl<'a> EvalContext<'a> {
         (0..self.n_seeds).map(move |n| first.wrapping_add(n))
     }
 
-    fn material<'m>(&'m self, view: View<'m>, progress: &'m dyn Progress) -> MethodInputs<'m> {
-        let EvalContext { model, peers, task, held_out, .. } = *self;
-        MethodInputs { view, model, peers, task, progress, held_out }
+    pub(crate) fn material<'m>(&'m self, view: View<'m>, progress: &'m dyn Progress) -> MethodInputs<'m> {
+        let EvalContext { model, peers, reward, task, held_out, .. } = *self;
+        MethodInputs { view, model, peers, reward, task, progress, held_out }
     }
 }

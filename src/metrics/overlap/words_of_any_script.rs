@@ -1,5 +1,7 @@
 //! Words of texts in any script, for counts that follow no reference implementation.
 
+use crate::text::stands_alone;
+
 /// A text in lower case with a space in place of every character that is no letter or digit, and spaces
 /// around every character of scripts that put none between words (Chinese, Japanese). For ASCII it is the
 /// text that ROUGE's words are taken from.
@@ -18,12 +20,6 @@ pub(super) fn cased_down(text: &str) -> String {
 /// The words of a [`cased_down`] text.
 pub(super) fn words(cased_down: &str) -> impl Iterator<Item = &str> {
     cased_down.split(' ').filter(|word| !word.is_empty())
-}
-
-/// Whether a character is a word by itself: a Chinese character or a Japanese syllable.
-fn stands_alone(c: char) -> bool {
-    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
-        | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3134f}')
 }
 
 /// Whether a character is a combining mark that belongs to the letter before it: accents, and the vowel

@@ -156,6 +156,11 @@ impl StyleLexicon {
         (n_words > 0 && most as f64 >= MIN_SHARE * n_words as f64).then_some(lexicon)
     }
 
+    /// The lists of the language with this code, if there are any.
+    pub(super) fn named(language: &str) -> Option<&'static Self> {
+        LEXICONS.iter().find(|lexicon| lexicon.language == language)
+    }
+
     /// The entry of a word in lower case, if it has one.
     pub(super) fn entry(&self, word: &str) -> Option<&LexiconEntry> {
         self.words.get(word)

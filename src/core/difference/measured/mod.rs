@@ -20,6 +20,7 @@ mod phrases;
 mod redundant;
 mod sentences;
 mod significance;
+mod style_values;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use std::ops::Range;
 
 pub use aspects::SentenceVectors;
 pub use features::FeatureUnit;
+pub use style_values::{language_of, style_names, style_values};
 
 use analyzed_text::{AnalyzedText, RatedText};
 use aspects::Sentences;

@@ -36,7 +36,9 @@ mod stage;
 mod statements;
 mod strengths;
 
-pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, Statements, Texts};
+pub use options::{
+    Extraction, Form, IdiolectOptions, LexicalOptions, RankedBy, Statements, Texts,
+};
 pub use rule::{Rule, Term};
 pub use statements::{measured_differences, stated_profile};
 pub use strengths::CorpusStrengths;
@@ -57,34 +59,40 @@ use fit::Strengths;
 use idiolect_engine::lm;
 use lexical::{Lexica, on_item};
 
-pub(super) static IDIOLECT: MethodSpec = MethodSpec {
-    info: MethodInfo {
-        name: "idiolect",
-        about: "as scp, with the user's word choice in the logits",
-        source: "",
-        stages: &[
-            DIFFERENCE,
-            DRP_DIFFERENCE,
-            DRP_VALIDATION,
-            intsum::SUMMARY,
-            rag::STAGE,
-            stage::STAGE,
-            completion::STAGE,
-        ],
-        needs_history: true,
-        needs_peers: |options| options.idiolect.needs_peers(),
-        extracts_differences: false,
-        own_unconditional: true,
-    },
-    prepare: |context| Box::pin(prepare(context)),
+/// Facts of the method.
+pub(super) const INFO: MethodInfo = MethodInfo {
+    name: "idiolect",
+    about: "as scp, with the user's word choice in the logits",
+    source: "",
+    stages: &[
+        DIFFERENCE,
+        DRP_DIFFERENCE,
+        DRP_VALIDATION,
+        intsum::SUMMARY,
+        rag::STAGE,
+        stage::STAGE,
+        completion::STAGE,
+    ],
+    needs_history: true,
+    needs_peers: |options| options.idiolect.needs_peers(),
+    extracts_differences: false,
+    own_unconditional: true,
 };
 
-async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+pub(super) static IDIOLECT: MethodSpec =
+    MethodSpec { info: INFO, prepare: |context| Box::pin(prepare(context)) };
+
+/// The prompt without past texts, and without steering.
+pub(super) fn without_past_texts(context: &MethodContext<'_>) -> PreparedPrompt {
+    let draft = ExampleSelection::default().draft(context.target, &[]);
+    let stage = context.options.idiolect.form.stage();
+    PreparedPrompt::of(context, stage, draft, &[])
+}
+
+pub(super) async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
     let history = context.history()?;
     if history.is_empty() {
-        let draft = ExampleSelection::default().draft(context.target, &[]);
-        let stage = context.options.idiolect.form.stage();
-        return Ok(PreparedPrompt::of(context, stage, draft, &[]));
+        return Ok(without_past_texts(context));
     }
     let strengths = strengths::of_corpus(context).await?;
     let selection = select_past_texts(context, &history, &strengths).await?;
@@ -195,7 +203,7 @@ fn build_contrast_prompts(
 ) -> Result<SteeredPrompts> {
     let settings = &context.options.idiolect;
     let FittedSteering { steering, peers, mut sources } = fitted;
-    let with_peers = steering.needs().peers || settings.best_of > 1;
+    let with_peers = steering.needs().peers || settings.ranks_by_peers();
     let needed = NeededPrompts { peers: with_peers, ..steering.needs() };
     let mut prompts = PeerPrompts::of(context, past, context.target, needed)?;
     prompts.contrast.peers.truncate(peers.unwrap_or(usize::MAX));

@@ -74,6 +74,18 @@ pub enum Extraction {
     Open,
 }
 
+/// Measure by which the best of several texts is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RankedBy {
+    /// Probability under the user's prompt against that under the peers' prompts.
+    #[default]
+    Likelihood,
+    /// The reward head `np`, which learnt from other users how own texts differ from peers'; for all
+    /// methods.
+    Np,
+}
+
 /// Settings of the method `idiolect`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -119,9 +131,10 @@ pub struct IdiolectOptions {
     pub guard_words: usize,
     /// Whether texts become about as long as the user's.
     pub as_long: bool,
-    /// Number of texts to generate. The one is returned whose probability under the user's prompt
-    /// exceeds that under the peers' prompts the most.
+    /// Number of texts to generate. The one is returned that is best by `by`.
     pub best_of: usize,
+    /// Measure by which the best text is chosen.
+    pub by: RankedBy,
 }
 
 impl IdiolectOptions {
@@ -134,7 +147,18 @@ impl IdiolectOptions {
     #[must_use]
     pub fn needs_peers(&self) -> bool {
         let contrast = matches!(self.contrast, Contrast::Peers(_));
-        contrast || self.statements != Statements::None || self.best_of > 1
+        contrast || self.statements != Statements::None || self.ranks_by_peers()
+    }
+
+    /// Whether texts are ranked by a trained reward head.
+    #[must_use]
+    pub fn ranks_by_np(&self) -> bool {
+        self.best_of > 1 && self.by == RankedBy::Np
+    }
+
+    /// Whether texts are ranked by their probability under the peers' prompts.
+    pub(super) fn ranks_by_peers(&self) -> bool {
+        self.best_of > 1 && self.by == RankedBy::Likelihood
     }
 }
 
@@ -161,6 +185,7 @@ impl Default for IdiolectOptions {
             guard_words: 8,
             as_long: true,
             best_of: 1,
+            by: RankedBy::Likelihood,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Tests of `idiolect`: contrast prompts, statements, fits, best of n, attribution.
 
+use std::sync::Mutex;
+
 use super::*;
 use crate::client::testing::text_of;
 use crate::difference::statements::StatementStatus;
@@ -155,6 +157,56 @@ fn of_several_draws_one_is_taken_and_all_are_paid_for() {
         })
         .collect();
     assert!(draws.contains(&best.text));
+}
+
+/// Likes one text, and records for whom it was asked and whether it saw the target's user.
+struct Likes {
+    text: String,
+    asked: Mutex<Vec<(String, bool)>>,
+}
+
+impl TextReward for Likes {
+    fn rewards(
+        &self,
+        view: &View<'_>,
+        user: &str,
+        texts: &[&str],
+    ) -> std::result::Result<Vec<f32>, RewardError> {
+        let sees = view.history("ann").is_ok_and(|history| !history.is_empty());
+        self.asked.lock().unwrap().push((user.to_owned(), sees));
+        if self.text.is_empty() {
+            return Err("no opinion".into());
+        }
+        Ok(texts.iter().map(|text| f32::from(u8::from(*text == self.text))).collect())
+    }
+}
+
+#[test]
+fn a_trained_head_ranks_the_texts_of_every_method() {
+    let world = World::new();
+    let by_np = |o: &mut IdiolectOptions| (o.best_of, o.by) = (3, RankedBy::Np);
+    for method in [Method::NON_PERSO, Method::SCP, Method::IDIOLECT, Method::INTERACT] {
+        let none = world.write(method, &world.idiolect(by_np)).unwrap_err();
+        assert!(matches!(none, Error::NoReward { .. }), "{none}");
+        let third = world.idiolect(|_| ());
+        let third = MethodOptions { seed: third.seed + 2, ..third };
+        let third = world.write(method, &third).unwrap().text;
+        let likes = Likes { text: third.clone(), asked: Mutex::default() };
+        let inputs = MethodInputs { reward: Some(&likes), ..world.inputs() };
+        let target = world.target("ann");
+        let best = block_on(method.write(&inputs, &target, &world.idiolect(by_np), None)).unwrap();
+        assert_eq!(best.text, third, "{method:?}");
+        // Peers' prompts are neither made nor scored.
+        assert!(world.model.scores.borrow().is_empty());
+        let other = MethodOptions { history: History::Of("b".into()), ..world.idiolect(by_np) };
+        block_on(method.write(&inputs, &target, &other, None)).unwrap();
+        let asked = likes.asked.lock().unwrap().clone();
+        assert_eq!(asked, [("ann".to_owned(), true), ("b".to_owned(), false)]);
+        let fails = Likes { text: String::new(), asked: Mutex::default() };
+        let inputs = MethodInputs { reward: Some(&fails), ..world.inputs() };
+        let error = block_on(method.write(&inputs, &target, &world.idiolect(by_np), None));
+        assert!(matches!(error, Err(Error::Reward { n: 3, .. })));
+    }
 }
 
 #[test]
