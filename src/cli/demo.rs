@@ -89,6 +89,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         peers: Some(&encoder as _),
         task: &task,
         progress: context,
+        reward: None,
         held_out: &[],
     };
     let options = MethodOptions {

@@ -4,7 +4,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use idiolect::methods::{Extraction, Form, MethodOptions, Statements, Texts};
+use idiolect::methods::{Extraction, Form, MethodOptions, RankedBy, Statements, Texts};
 use idiolect::peers::Selector;
 use idiolect::task::DifferenceFormat;
 use serde_json::Value;
@@ -57,7 +57,7 @@ const fn sampling(
     Flag { name, key, takes: Takes::Text(value), heading: SAMPLING, common, help }
 }
 
-const FLAGS: [Flag; 27] = [
+const FLAGS: [Flag; 28] = [
     flag(
         "n",
         "n",
@@ -256,8 +256,15 @@ const FLAGS: [Flag; 27] = [
         "best-of",
         "idiolect.best-of",
         Takes::Text("N"),
-        "Write N texts and keep the one whose log-probability under the user's prompt exceeds that \
-         under the peers' prompts the most (experimental); takes N times as long",
+        "Write N texts and keep the best by --by (experimental); takes N times as long",
+    ),
+    idiolect(
+        "by",
+        "idiolect.by",
+        Takes::Name("MEASURE", values::names_of::<RankedBy>),
+        "Measure of --best-of: by how much the log-probability under the user's prompt exceeds that \
+         under the peers' prompts (likelihood, method idiolect), or the reward head of `idiolect train \
+         np` (np, all methods)",
     ),
 ];
 

@@ -1,7 +1,12 @@
 //! The command line, one module per command.
 
+#[cfg(feature = "parquet")]
+mod batch;
 mod bench;
 mod block_on;
+mod chat;
+mod choose;
+mod command_lm;
 mod complete;
 mod context;
 mod demo;
@@ -15,6 +20,7 @@ mod help;
 mod import;
 mod index;
 mod lm;
+mod man;
 mod measured;
 mod memory;
 mod metrics;
@@ -22,7 +28,12 @@ mod models;
 mod output;
 mod profile;
 mod recover;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(feature = "remote")]
+mod remote_args;
 mod representatives;
+mod reward;
 mod sample;
 #[cfg(feature = "serve")]
 mod serve;
@@ -31,8 +42,10 @@ mod split;
 #[cfg(feature = "serve")]
 mod start;
 mod stream;
+mod train;
 mod users;
 mod values;
+mod version;
 mod wrap;
 mod write;
 
@@ -93,11 +106,20 @@ enum Command {
     Profile(Box<profile::Args>),
     #[command(about = "Write a text as a user would")]
     Write(Box<write::Args>),
+    #[command(about = "Talk, and be written to as you write yourself")]
+    Chat(Box<chat::Args>),
+    #[command(about = "Choose the better of two drafts; the choice is remembered")]
+    Choose(Box<choose::Args>),
+    #[command(about = "Train what some methods use, on the texts of the store")]
+    Train(train::Args),
     #[cfg(feature = "serve")]
     #[command(about = "Serve the models over HTTP, with OpenAI's routes")]
     Serve(Box<serve::Args>),
     #[command(about = "Evaluate methods on held-out texts, with controls")]
     Evaluate(Box<evaluate::Args>),
+    #[cfg(feature = "parquet")]
+    #[command(about = "Write the texts of many targets, from and to Parquet files")]
+    Batch(Box<batch::Args>),
     #[command(about = "Print everything that the store holds about a user, as JSON")]
     Export(export::Args),
     #[command(about = "Delete a user and everything derived from their texts")]
@@ -116,6 +138,8 @@ enum Command {
     Doctor(doctor::Args),
     #[command(about = "Print shell completions")]
     Completions(complete::Args),
+    #[command(about = "Write manual pages", hide = true)]
+    Man(man::Args),
 }
 
 /// Runs the program and returns its exit code, as listed in the help.
@@ -145,9 +169,14 @@ pub(crate) fn main() -> ExitCode {
         Command::Representatives(args) => representatives::run(args, &context),
         Command::Profile(args) => profile::run(*args, &context),
         Command::Write(args) => write::run(*args, &context),
+        Command::Chat(args) => chat::run(*args, &context),
+        Command::Choose(args) => choose::run(*args, &context),
+        Command::Train(args) => train::run(args, &context),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(*args, &context),
         Command::Evaluate(args) => evaluate::run(*args, &context),
+        #[cfg(feature = "parquet")]
+        Command::Batch(args) => batch::run(*args, &context),
         Command::Export(args) => export::run(args, &context),
         Command::Forget(args) => forget::run(args, &context),
         Command::Recover(args) => recover::run(&args, &context),
@@ -157,6 +186,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
         Command::Completions(args) => complete::run(args, &context),
+        Command::Man(args) => man::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -80,6 +80,12 @@ impl<const SAMPLING: bool> MethodArgs<SAMPLING> {
         Ok(task)
     }
 
+    /// Whether `--fresh` is given.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
     /// Returns the value of `--task`.
     pub(crate) fn task_name(&self) -> &OsStr {
         &self.task
@@ -148,7 +154,7 @@ fn shows_peer_text(method: Method, options: &MethodOptions) -> bool {
     let is_on = |strength: Option<f32>| strength.is_some_and(|strength| strength > 0.0);
     let of_item = is_on(settings.item) || is_on(settings.item_phrases);
     let estimates = settings.estimate || settings.texts == Texts::Estimated;
-    method.needs_peers(options) || (method == Method::IDIOLECT && (of_item || estimates))
+    method.needs_peers(options) || ([Method::IDIOLECT, Method::INTERACT].contains(&method) && (of_item || estimates))
 }
 
 /// Option that restricts which reviews are visible.

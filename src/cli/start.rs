@@ -120,6 +120,7 @@ fn show_profile(
         peers: Some(encoder as _),
         task,
         progress: context,
+        reward: None,
         held_out: &[],
     };
     let found = measured_differences(&inputs, user, &MethodOptions::of(task))?;

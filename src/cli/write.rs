@@ -13,10 +13,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::block_on::block_on;
+use super::command_lm::CommandLm;
 use super::context::Context;
 use super::settings::{MethodArgs, VisibilityArgs, note_cuts};
 use super::stream::streamed;
-use super::{output, values};
+use super::{output, reward, values};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -133,13 +134,15 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         title: args.title.clone(),
         context: answered,
     };
-    let lm = context.lm()?;
-    context.note_small_model(&lm);
+    let head = reward::head(&store, &options, &[])?;
+    let lm = CommandLm::of(context)?;
+    lm.note_if_small(context);
     let encoder = args.method.needs_peers(&options).then(|| context.encoder()).transpose()?;
     let material = MethodInputs {
         view,
-        model: &lm,
+        model: lm.model(),
         peers: encoder.as_ref().map(|encoder| encoder as _),
+        reward: head.as_ref().map(|head| head as _),
         task: &task,
         progress: context,
         held_out: &[],

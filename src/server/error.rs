@@ -236,7 +236,9 @@ impl ApiError {
             Method::Client(client::Error::Task(error @ task::Error::TooSmall { .. })) => {
                 Self::invalid(error.to_string()).with_code("context_length_exceeded")
             }
-            Method::NoHistory { .. } | Method::NoPeers { .. } => Self::invalid(error.to_string()),
+            Method::NoHistory { .. } | Method::NoPeers { .. } | Method::NoReward { .. } => {
+                Self::invalid(error.to_string())
+            }
             other => Self::internal("write the text", other),
         }
     }

@@ -14,6 +14,7 @@ use idiolect_core::methods::{
 };
 use idiolect_core::steering::Vocabulary;
 use idiolect_engine::progress::{self, Progress};
+use idiolect_train::np::NpHead;
 use serde_json::Value;
 
 use crate::PersonalSettings;
@@ -320,10 +321,17 @@ impl PersonalText {
         };
         let needs_peers = self.method.needs_peers(&self.options);
         let peers = models.encoder.as_ref().filter(|_| needs_peers).map(|encoder| encoder as _);
+        let ranks = self.options.idiolect.ranks_by_np();
+        let head = ranks
+            .then(|| NpHead::newest(&store, &[]))
+            .transpose()
+            .map_err(|error| ApiError::internal("read the reward head", &error))?
+            .flatten();
         let inputs = MethodInputs {
             view,
             model: &models.lm,
             peers,
+            reward: head.as_ref().map(|head| head as _),
             task: &personal.task,
             progress: stop,
             held_out: &[],

@@ -7,6 +7,8 @@ mod documents;
 
 mod arguments;
 mod bad_input;
+#[cfg(feature = "parquet")]
+mod batch;
 mod bench;
 mod chats;
 mod damaged_store;
@@ -33,6 +35,8 @@ mod peers;
 mod profile;
 mod read_only;
 mod recommend;
+#[cfg(all(feature = "remote", feature = "serve"))]
+mod remote;
 mod self_test;
 #[cfg(feature = "serve")]
 mod serve;
@@ -42,5 +46,6 @@ mod split;
 mod start;
 mod switches;
 mod tokenizer;
+mod train;
 mod variations;
 mod write;

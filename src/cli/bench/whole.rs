@@ -135,6 +135,7 @@ fn personalize(
         peers: Some(encoder as _),
         task: &task,
         progress: &Silent,
+        reward: None,
         held_out: &[],
     };
     let options = MethodOptions {

@@ -1,6 +1,10 @@
 //! `idiolect evaluate`.
 
+mod interact;
 mod merge;
+mod np;
+#[cfg(feature = "parquet")]
+mod parquet_figures;
 mod plan;
 mod table;
 
@@ -10,7 +14,6 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use idiolect::client::Model;
 use idiolect::corpus::{EvaluationSummary, Key};
 use idiolect::difference::SentenceVectors;
 use idiolect::encoder::Encoder;
@@ -21,13 +24,13 @@ use idiolect::evaluate::report::{
 use idiolect::evaluate::{
     EvalContext, MetricGroup, MetricSet, Shard, announced, run as run_plan, statistics,
 };
-use idiolect::lm::Lm;
 use idiolect::methods::{Method, MethodOptions};
 
 use super::block_on::block_on;
+use super::command_lm::CommandLm;
 use super::context::Context;
 use super::settings::MethodArgs;
-use super::{output, values};
+use super::{output, reward, values};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -50,6 +53,11 @@ pub(crate) struct Args {
 enum Command {
     /// Copy the results of other machines, made on copies of this store, into this store
     Merge(merge::Args),
+    // `about` and not a doc comment, which would replace their `long_about`.
+    #[command(about = "Measure what a memory of a person's turns is worth, without a judge")]
+    Interact(Box<interact::Args>),
+    #[command(about = "Show how well the reward head `np` tells own texts from peers'")]
+    Np(np::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -128,6 +136,10 @@ struct RunArgs {
     /// Write the figures to FILE as CSV: method,measure,mean,low,high,n,p
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Write the same figures to FILE as Parquet
+    #[cfg(feature = "parquet")]
+    #[arg(long, value_name = "FILE")]
+    parquet: Option<PathBuf>,
     #[command(flatten)]
     settings: MethodArgs<true>,
 }
@@ -143,6 +155,8 @@ Examples:
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     match args.command {
         Some(Command::Merge(args)) => merge::run(&args, context),
+        Some(Command::Interact(args)) => interact::run(&args, context),
+        Some(Command::Np(args)) => np::run(&args, context),
         None => evaluate(&args.run, context),
     }
 }
@@ -151,6 +165,8 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
     for path in args.html.iter().chain(&args.csv) {
         output::check_writable(path)?;
     }
+    #[cfg(feature = "parquet")]
+    args.parquet.as_deref().map(output::check_writable).transpose()?;
     let task = args.settings.task()?;
     args.settings.check_task_shows_no_peers(&task)?;
     let measures = MetricSet::new(&args.measures);
@@ -160,7 +176,7 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
     };
     let store = context.store()?;
     let split = args.choice.split(&store)?;
-    let lm = context.lm()?;
+    let lm = CommandLm::of(context)?;
     let mut options = args.settings.options(&task)?;
     options.seed = args.seed.unwrap_or(options.seed);
     options.max_tokens = args.max_tokens.or(options.max_tokens);
@@ -184,15 +200,17 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
     }
     let judges = measures.has(MetricGroup::Judge) || measures.has(MetricGroup::JudgePairs);
     let judge = match (&args.judge, judges) {
-        (Some(name), true) => Some(context.lm_named(name)?),
+        (Some(name), true) => Some(CommandLm::named(name, context)?),
         _ => None,
     };
     let held_out = plan.held_out();
+    let head = reward::head(&store, &options, &held_out)?;
     let eval = EvalContext {
         store: &store,
-        model: &lm,
-        judge: judge.as_ref().map(|judge| judge as &dyn Model),
+        model: lm.model(),
+        judge: judge.as_ref().map(CommandLm::model),
         peers: encoder.as_ref().map(|encoder| encoder as _),
+        reward: head.as_ref().map(|head| head as _),
         task: &task,
         options: &options,
         n_seeds: args.seeds,
@@ -264,6 +282,10 @@ fn write_files(args: &RunArgs, report: &EvalReport, html: &str) -> anyhow::Resul
     if let Some(path) = &args.csv {
         output::file(path, &to_csv(report))?;
     }
+    #[cfg(feature = "parquet")]
+    if let Some(path) = &args.parquet {
+        parquet_figures::figures_table(report).write(path)?;
+    }
     if let Some(path) = &args.html {
         output::file(path, html)?;
     }
@@ -271,12 +293,11 @@ fn write_files(args: &RunArgs, report: &EvalReport, html: &str) -> anyhow::Resul
 }
 
 fn models(
-    lm: &Lm,
-    judge: Option<&Lm>,
+    lm: &CommandLm,
+    judge: Option<&CommandLm>,
     encoders: [(&'static str, Option<&Encoder>); 2],
 ) -> BTreeMap<&'static str, String> {
-    let of_lm = |lm: &Lm| format!("{} {}", lm.name(), lm.fingerprint());
-    let lms = [Some(("lm", of_lm(lm))), judge.map(|judge| ("judge", of_lm(judge)))];
+    let lms = [Some(("lm", lm.described())), judge.map(|judge| ("judge", judge.described()))];
     let encoders = encoders.into_iter().filter_map(|(part, encoder)| {
         encoder.map(|encoder| (part, format!("{} {}", encoder.name(), encoder.stamp())))
     });

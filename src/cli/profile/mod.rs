@@ -11,6 +11,7 @@ use idiolect::corpus::Target;
 use idiolect::methods::{IdiolectOptions, MethodInputs, MethodOptions, Statements};
 use idiolect::task::Task;
 
+use super::command_lm::CommandLm;
 use super::context::Context;
 use super::settings::{MethodArgs, VisibilityArgs};
 use super::values;
@@ -177,10 +178,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
             "--no-peer-text: a profile is what sets the user's texts apart from others', which it reads"
         );
     }
-    let (lm, encoder) = (context.lm()?, context.encoder()?);
-    let (model, peers) = (&lm, Some(&encoder as _));
+    let (lm, encoder) = (CommandLm::of(context)?, context.encoder()?);
+    let (model, peers) = (lm.model(), Some(&encoder as _));
     let material =
-        MethodInputs { view, model, peers, task: &task, progress: context, held_out: &[] };
+        MethodInputs { view, model, peers, reward: None, task: &task, progress: context, held_out: &[] };
     if args.statements.export == Some(ExportFormat::LogitBias) {
         return export::print_bias(lm.name(), &material, &args.user, &options, context);
     }

@@ -161,6 +161,7 @@ impl<'a> ProfileSources<'a> {
             peers: Some(work.encoder()?),
             task: &personal.task,
             progress: &*work.stop,
+            reward: None,
             held_out: &[],
         };
         let edits = revisions(store, user);

@@ -48,6 +48,7 @@ fn written_with(
         peers: Some(&encoder),
         task: &settings.task,
         progress: &Silent,
+        reward: None,
         held_out: &[],
     };
     let options = MethodOptions { seed, ..settings.options };
