@@ -17,7 +17,7 @@ pub enum Error {
     Table(#[from] idiolect_tables::Error),
     /// A text failed for a reason that is not its target's.
     #[error(transparent)]
-    Method(#[from] methods::Error),
+    Method(Box<methods::Error>),
     /// The language model failed.
     #[error(transparent)]
     Lm(#[from] lm::Error),
@@ -60,4 +60,10 @@ pub enum Error {
     /// Stopped on request.
     #[error("stopped; nothing was written")]
     Stopped,
+}
+
+impl From<methods::Error> for Error {
+    fn from(error: methods::Error) -> Self {
+        Self::Method(Box::new(error))
+    }
 }

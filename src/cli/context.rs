@@ -14,10 +14,12 @@ use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::{Lm, LoadOptions};
 use idiolect::model::catalog::{Catalog, DEFAULT_ENCODER, DEFAULT_LM, default_models_dir};
-use idiolect::model::device;
 use idiolect::model::fetch::{Network, offline_by_environment};
+use idiolect::model::{LmFiles, device};
 use idiolect::progress::Progress;
 
+#[cfg(feature = "remote")]
+use super::remote_args::RemoteArgs;
 use super::{memory, output, values};
 
 /// The default of `--store`.
@@ -145,6 +147,9 @@ pub(crate) struct Globals {
     /// Show no progress bars and fewer notes on stderr
     #[arg(long, short, global = true, env = "IDIOLECT_QUIET", value_parser = values::switch)]
     pub(crate) quiet: bool,
+    #[cfg(feature = "remote")]
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
     /// Print help with all options
     // `cli::help` handles it before the command line is parsed.
     #[arg(long, global = true)]
@@ -233,13 +238,21 @@ impl Context {
         Ok(device::choose(&self.globals.device)?)
     }
 
-    /// Loads the language model of `--lm` and starts its engine.
+    /// Loads the language model of `--lm` and starts its engine, for commands that need it in this
+    /// process.
     pub(crate) fn lm(&self) -> anyhow::Result<Lm> {
         self.lm_named(&self.globals.lm)
     }
 
+    /// The files of the language model of `--lm`, for commands that need it in this process.
+    pub(crate) fn lm_files(&self) -> anyhow::Result<LmFiles> {
+        check_in_process(&self.globals.lm)?;
+        Ok(self.catalog()?.lm_with(&self.globals.lm, self)?)
+    }
+
     /// Loads a language model by name or path and starts its engine.
     pub(crate) fn lm_named(&self, name: &OsStr) -> anyhow::Result<Lm> {
+        check_in_process(name)?;
         let catalog = self.catalog()?;
         let files = catalog.lm_with(name, self)?;
         let options = self.load_options()?;
@@ -326,6 +339,26 @@ impl Context {
         };
         Ok(Encoder::load_with(&files, &options)?)
     }
+}
+
+/// Error if the name of a language model is the address of a server.
+fn check_in_process(name: &OsStr) -> anyhow::Result<()> {
+    if is_address(name) {
+        let why = if cfg!(feature = "remote") {
+            "this command needs the language model in this process; `write`, `profile`, `evaluate`, \
+             `batch` and `lm` take a server"
+        } else {
+            "this program was built without the feature `remote`, which connects to servers"
+        };
+        anyhow::bail!("--lm {}: {why}", name.to_string_lossy());
+    }
+    Ok(())
+}
+
+/// Whether the name of a language model is the address of a server.
+pub(super) fn is_address(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("http://") || name.starts_with("https://")
 }
 
 /// Says so if rows that were committed last are missing.

@@ -181,7 +181,7 @@ fn models(context: &Context, problems: &mut Vec<Problem>) -> Value {
             Some(json!({ "name": entry.name, "kind": kind, "path": shown_path(entry, &located) }))
         })
         .collect();
-    let lm = lm(&catalog, context).unwrap_or_else(|error| {
+    let lm = lm(context).unwrap_or_else(|error| {
         problems.push(Problem { about: "the language model", what: error.to_string() });
         Value::Null
     });
@@ -197,8 +197,8 @@ fn models(context: &Context, problems: &mut Vec<Problem>) -> Value {
     })
 }
 
-fn lm(catalog: &Catalog, context: &Context) -> anyhow::Result<Value> {
-    let files = catalog.lm_with(&context.globals.lm, context)?;
+fn lm(context: &Context) -> anyhow::Result<Value> {
+    let files = context.lm_files()?;
     let gguf = Gguf::open(&files.gguf)?;
     Ok(json!({
         "name": files.name,

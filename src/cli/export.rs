@@ -1,5 +1,8 @@
 //! `idiolect export`.
 
+#[cfg(feature = "parquet")]
+mod shards;
+
 use super::context::Context;
 use super::output;
 
@@ -12,9 +15,26 @@ use super::output;
 )]
 pub(crate) struct Args {
     /// User to export; write `-- USER` for one that begins with a hyphen
+    #[cfg(not(feature = "parquet"))]
     user: String,
+    /// User to export; write `-- USER` for one that begins with a hyphen
+    #[cfg(feature = "parquet")]
+    #[arg(required_unless_present_any = ["parquet", "background"])]
+    user: Option<String>,
+    #[cfg(feature = "parquet")]
+    #[command(flatten)]
+    shards: shards::ShardArgs,
 }
 
+#[cfg(not(feature = "parquet"))]
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     output::json(&context.store()?.export_user(&args.user)?)
+}
+
+#[cfg(feature = "parquet")]
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    match &args.user {
+        Some(user) => output::json(&context.store()?.export_user(user)?),
+        None => shards::run(&args.shards, context),
+    }
 }

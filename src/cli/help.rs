@@ -7,13 +7,13 @@ use std::ffi::OsString;
 
 use clap::{Command, CommandFactory as _};
 
-use super::{Cli, values};
+use super::{Cli, values, version};
 
 const FLAG: &str = "--help-all";
 
 /// The command line of the program. Its help shows the options that [`arguments`] ask for.
 pub(super) fn command() -> Command {
-    let command = values::without_empty_variables(Cli::command());
+    let command = values::without_empty_variables(with_version(Cli::command()));
     match asked_for_all() {
         true => shown(command),
         false => {
@@ -21,6 +21,18 @@ pub(super) fn command() -> Command {
             with_hint(command, "idiolect", n_global)
         }
     }
+}
+
+/// The command line with all options shown, for manual pages.
+pub(super) fn whole_command() -> Command {
+    shown(Cli::command())
+}
+
+/// Says of the build what `--version` shows and `-V` does not.
+fn with_version(command: Command) -> Command {
+    // The program asks once, and clap takes texts that live as long as it.
+    let version: &'static str = Box::leak(version::long().into_boxed_str());
+    command.long_version(version)
 }
 
 /// The arguments of the program, with `--help` in place of `--help-all`.

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Subcommand};
+use idiolect::client::Model;
 use idiolect::lm::{
-    Chat, Completion, Constraint, Eos, Lm, Prompt, Request, Role, Sampling, Score, ScoreRequest,
+    Chat, Completion, Constraint, Eos, Prompt, Request, Role, Sampling, Score, ScoreRequest,
 };
 
 use super::block_on::block_on;
+use super::command_lm::CommandLm;
 use super::context::Context;
 use super::stream::streamed;
 use super::{output, values};
@@ -176,11 +178,12 @@ fn complete(args: CompleteArgs, context: &Context) -> anyhow::Result<()> {
         (false, false) => Prompt::Text(text),
     };
     let constraint = constraint(args.json_schema.as_deref(), args.regex)?;
-    let lm = context.lm()?;
-    context.note_small_model(&lm);
+    let lm = CommandLm::of(context)?;
+    lm.note_if_small(context);
+    let lm = lm.model();
     let max_tokens = match args.max_tokens {
         Some(n) => n,
-        None => room_left(&lm, &prompt)?,
+        None => room_left(lm, &prompt)?,
     };
     let stop = args.stop.iter().map(|stop| unescape(stop)).collect();
     let eos = if args.ignore_end { Eos::Ignore } else { Eos::Stop };
@@ -216,7 +219,7 @@ fn conversation(system: Option<String>, text: String) -> Chat {
 /// Default of `--max-tokens`.
 const USUAL_LENGTH: usize = 256;
 
-fn room_left(lm: &Lm, prompt: &Prompt) -> anyhow::Result<usize> {
+fn room_left(lm: &dyn Model, prompt: &Prompt) -> anyhow::Result<usize> {
     // If the prompt alone fills the window, the request fails with an error that gives the sizes.
     let left = lm.context().saturating_sub(lm.count(prompt)?.max(1));
     Ok(left.clamp(1, USUAL_LENGTH))
@@ -225,8 +228,8 @@ fn room_left(lm: &Lm, prompt: &Prompt) -> anyhow::Result<usize> {
 fn score(args: &ScoreArgs, context: &Context) -> anyhow::Result<()> {
     let prompt = Prompt::Text(read_text(&args.prompt_file)?);
     let continuation = read_text(&args.continuation_file)?;
-    let lm = context.lm()?;
-    let scores = block_on(context, lm.score(ScoreRequest::new(prompt, continuation)))??;
+    let lm = CommandLm::of(context)?;
+    let scores = block_on(context, lm.model().score(ScoreRequest::new(prompt, continuation)))??;
     let score: Score = scores.into_iter().next().unwrap_or_default();
     if context.globals.json {
         return output::json(&score);

@@ -71,3 +71,39 @@ fn a_full_disk_is_told_by_every_command() {
     }
     sandbox.run(&["--version"]).ok();
 }
+
+#[test]
+fn the_version_tells_the_build() {
+    let sandbox = Sandbox::new();
+    let short = sandbox.run(&["-V"]).ok().stdout;
+    assert_eq!(short, format!("idiolect {}\n", env!("CARGO_PKG_VERSION")));
+    let long = sandbox.run(&["--version"]).ok().stdout;
+    let lines: Vec<&str> = long.lines().collect();
+    assert_eq!(lines.len(), 4, "{long}");
+    assert!(lines[0].starts_with(short.trim()), "{long}");
+    let serve = if cfg!(feature = "serve") { "+serve" } else { "-serve" };
+    assert!(lines[1].starts_with("features: ") && lines[1].contains(serve), "{long}");
+    assert!(lines[2].contains(std::env::consts::ARCH), "{long}");
+    assert!(lines[3].contains(idiolect::kernels::Isa::detect().name()), "{long}");
+}
+
+/// One page a command, with every option that its help shows.
+#[test]
+fn manual_pages_have_the_options_of_the_help() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["man", "pages"]).ok();
+    let page = |name: &str| std::fs::read_to_string(sandbox.path("pages").join(name)).unwrap();
+    assert!(page("idiolect.1").contains("idiolect\\-write"), "{}", page("idiolect.1"));
+    for command in ["write", "import", "evaluate"] {
+        // Roff escapes hyphens.
+        let page = page(&format!("idiolect-{command}.1")).replace('\\', "");
+        let help = sandbox.run(&[command, "--help-all"]).ok().stdout;
+        let options = help.lines().filter_map(|line| {
+            let option = line.trim_start().trim_start_matches("-q, ").trim_start_matches("-h, ");
+            option.starts_with("--").then(|| option.split([' ', '=']).next().unwrap_or_default())
+        });
+        for option in options.filter(|option| *option != "--help") {
+            assert!(page.contains(option), "{command}: {option}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::common::{Sandbox, test_encoder, test_lm};
 /// A running server; killed on drop.
 pub(crate) struct Serving {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     pub(crate) model: String,
 }
 

@@ -63,7 +63,7 @@ fn measure_decoder<D: Decoder>(
 }
 
 fn load(context: &Context) -> anyhow::Result<LoadedDecoder> {
-    let files = context.catalog()?.lm_with(&context.globals.lm, context)?;
+    let files = context.lm_files()?;
     let options = DecoderOptions {
         device: context.device()?,
         precision: WeightPrecision::Packed,

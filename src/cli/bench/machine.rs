@@ -79,7 +79,7 @@ impl Machine {
 }
 
 fn lm(context: &Context) -> anyhow::Result<Value> {
-    let files = context.catalog()?.lm_with(&context.globals.lm, context)?;
+    let files = context.lm_files()?;
     let gguf = Gguf::open(&files.gguf)?;
     // The type of most weights.
     let mut weights: HashMap<&str, usize> = HashMap::new();
