@@ -126,8 +126,11 @@ impl Lm {
             let what = "a constrained text ends where it must; do not ignore the end tokens";
             return Err(Error::Constraint(what.to_owned()));
         }
-        let grammars =
-            self.shared.grammars.get_or_init(|| Grammars::new(self.shared.prompts.tokenizer())).as_ref();
+        let grammars = self
+            .shared
+            .grammars
+            .get_or_init(|| Grammars::new(self.shared.prompts.tokenizer()))
+            .as_ref();
         let grammars = grammars.map_err(|what| Error::Constraint(what.clone()))?;
         grammars.begin(constraint, max_tokens)
     }

@@ -224,9 +224,11 @@ fn prompt_logprobs_have_the_rank_of_each_token() {
 fn prompt_logprobs_begin_where_they_are_asked_for() {
     let world = World::new();
     let ids = world.lm.tokenize("Say it again").unwrap();
-    let asked = |start: usize| json!({
-        "prompt": ids, "prompt_logprobs": 0, "prompt_logprobs_start": start, "max_tokens": 0,
-    });
+    let asked = |start: usize| {
+        json!({
+            "prompt": ids, "prompt_logprobs": 0, "prompt_logprobs_start": start, "max_tokens": 0,
+        })
+    };
     let whole = world.complete(&asked(1))["choices"][0]["prompt_logprobs"].clone();
     let whole = whole.as_array().unwrap();
     for start in [1, 4, ids.len()] {
@@ -253,13 +255,17 @@ fn a_stop_text_is_told_and_penalties_have_a_window() {
     };
     assert_eq!(forced(json!({}))["stop_reason"], Value::Null);
     let stopped = forced(json!({ "stop": "AAA" }));
-    assert_eq!((&stopped["finish_reason"], &stopped["stop_reason"]), (&json!("stop"), &json!("AAA")));
+    assert_eq!(
+        (&stopped["finish_reason"], &stopped["stop_reason"]),
+        (&json!("stop"), &json!("AAA"))
+    );
     assert_eq!(forced(json!({ "stop": ["AAA", "B"] }))["stop_reason"], "stop");
     let stream = json!({
         "prompt": "Go", "logit_bias": { "65": 100 }, "stop": "AAA", "stream": true, "model": "tiny",
     });
     let chunks = world.post("/v1/completions", &stream).chunks();
-    let reasons: Vec<&Value> = chunks.iter().map(|chunk| &chunk["choices"][0]["stop_reason"]).collect();
+    let reasons: Vec<&Value> =
+        chunks.iter().map(|chunk| &chunk["choices"][0]["stop_reason"]).collect();
     assert_eq!(reasons.last(), Some(&&json!("AAA")));
     assert!(reasons[..reasons.len() - 1].iter().all(|reason| reason.is_null()));
     // A window of one token forgets the repetition that the penalty is for.

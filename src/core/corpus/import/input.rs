@@ -85,7 +85,8 @@ impl ImportInput {
             && idiolect_tables::is_parquet(path)
         {
             let rows = idiolect_tables::ParquetRows::open(path);
-            let lines = idiolect_tables::JsonLines::of(rows.map_err(io::Error::other).map_err(fail)?);
+            let lines =
+                idiolect_tables::JsonLines::of(rows.map_err(io::Error::other).map_err(fail)?);
             return Self::decoded(&source.to_string(), lines, FileEncoding::default());
         }
         let read = Arc::new(AtomicU64::new(0));
