@@ -53,18 +53,18 @@
 //! # }
 //! ```
 
+#[cfg(feature = "parquet")]
+pub use idiolect_batch as batch;
 pub use idiolect_core::{client, corpus, difference, methods, peers, steering, task};
 pub use idiolect_engine::{encoder, lm, model, progress};
 pub use idiolect_kernels as kernels;
 pub use idiolect_metrics::text;
-#[cfg(feature = "parquet")]
-pub use idiolect_batch as batch;
 #[cfg(feature = "remote")]
 pub use idiolect_remote as remote;
-#[cfg(feature = "parquet")]
-pub use idiolect_tables as tables;
 #[cfg(feature = "serve")]
 pub use idiolect_server as server;
+#[cfg(feature = "parquet")]
+pub use idiolect_tables as tables;
 pub use idiolect_train as train;
 
 /// Evaluation of methods with controls, and the metrics and statistics that it uses.
