@@ -27,6 +27,18 @@ pub(super) struct DrawnPairs {
     pub(super) targets: Vec<StylePair>,
 }
 
+impl DrawnPairs {
+    /// The pairs of somebody who always prefers the other text. As these are drawn as often, no text is
+    /// preferred by itself: a net learns nothing but to tell by the context, and cannot do with the
+    /// texts that it remembers (swapped mirror users: SPL, ICLR 2026).
+    fn mirrored(mut self) -> Self {
+        for pair in self.context.iter_mut().chain(&mut self.targets) {
+            std::mem::swap(&mut pair.own, &mut pair.peer);
+        }
+        self
+    }
+}
+
 impl PairSource {
     /// The pairs of `users`, whose texts are `of_user`, with peers' texts by users of `among`. Users
     /// with fewer than two texts that can be paired are left out.
@@ -52,7 +64,7 @@ impl PairSource {
 
     /// Draws the pairs of `n` users. Nothing of the context is younger than a text to judge. Contexts
     /// have 0 to 8 pairs, each number as often; a text comes again, with another peer drawn, where
-    /// there are fewer texts.
+    /// there are fewer texts. Half of the users are mirrored: all of their pairs are the other way round.
     pub(super) fn draw(&self, n: usize, seed: u64, stream: u64) -> Vec<DrawnPairs> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(stream);
@@ -74,6 +86,7 @@ impl PairSource {
             let at = random.random_range(cut..own.len());
             pair(at, random)
         });
-        DrawnPairs { context, targets: targets.collect() }
+        let drawn = DrawnPairs { context, targets: targets.collect() };
+        if random.random() { drawn } else { drawn.mirrored() }
     }
 }

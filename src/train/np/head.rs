@@ -150,7 +150,7 @@ impl NpHead {
     pub(super) fn z_of(&self, context: &[Vec<f32>]) -> Result<Vec<f32>> {
         let n_values = self.features.n_values();
         let context = ContextBatch::new(&[context.to_vec()], n_values, &Device::Cpu)?;
-        Ok(self.net.z(&context, None)?.flatten_all()?.to_vec1()?)
+        Ok(self.net.known(&context, None)?.z.flatten_all()?.to_vec1()?)
     }
 
     /// Scores of texts, given as vectors, for a user with these pairs of vectors, each of a chosen and
@@ -167,7 +167,7 @@ impl NpHead {
             return Err(Error::Stored { what: "values of style vectors", got, expected });
         }
         let texts = Tensor::from_vec(flat, (1, texts.len(), n_values), &Device::Cpu)?;
-        let scores = self.net.scores(&self.net.z(&context, None)?, &texts, None)?;
+        let scores = self.net.scores(&self.net.known(&context, None)?, &texts, None)?;
         Ok(scores.flatten_all()?.to_vec1()?)
     }
 }

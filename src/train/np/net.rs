@@ -13,6 +13,8 @@ use crate::{NetParameters, ParameterSpec, ParameterStart, Result};
 const H: usize = 256;
 /// Attention heads.
 const HEADS: usize = 8;
+/// First weights of the direct path, summed over the values.
+const DIRECT: f32 = 4.0;
 
 /// The net of a reward head over vectors of `n_values`.
 #[derive(Debug, Clone)]
@@ -28,6 +30,16 @@ pub(super) struct ContextBatch {
     pub(super) pairs: Tensor,
     /// 1 where there is a pair, else 0; `[B, C]`.
     pub(super) mask: Tensor,
+}
+
+/// What a net knows of users by their pairs.
+#[derive(Debug, Clone)]
+pub(super) struct KnownUsers {
+    /// `[B, H]`
+    pub(super) z: Tensor,
+    /// Mean of chosen minus rejected vector, times the weights of the direct path, `[B, D]`; 0 without
+    /// pairs.
+    direct: Tensor,
 }
 
 /// Factors by which hidden values are multiplied while training, each 0 or `1 / (1 - rate)`.
@@ -106,6 +118,11 @@ impl NpNet {
             ParameterSpec::weight("both.z", H, H),
             ParameterSpec::bias("both.b", H),
             ParameterSpec::weight("score.w", H, 1),
+            ParameterSpec {
+                name: "direct",
+                shape: vec![1, n_values],
+                start: ParameterStart::Constant(DIRECT / n_values as f32),
+            },
         ];
         Ok(Self { parameters: NetParameters::new(specs, seed, device)?, n_values })
     }
@@ -115,8 +132,12 @@ impl NpNet {
         Ok(x.matmul(self.parameters.get(weight))?.broadcast_add(self.parameters.get(bias))?)
     }
 
-    /// z of each user, `[B, H]`.
-    pub(super) fn z(&self, context: &ContextBatch, dropout: Option<&Dropout>) -> Result<Tensor> {
+    /// What the pairs tell of each user.
+    pub(super) fn known(
+        &self,
+        context: &ContextBatch,
+        dropout: Option<&Dropout>,
+    ) -> Result<KnownUsers> {
         let (b, c, _) = context.pairs.dims3()?;
         let pairs = context.pairs.reshape((b * c, 2 * self.n_values))?;
         let mut hidden = self.linear(&pairs, "pair.w", "pair.b")?.reshape((b, c, H))?;
@@ -145,17 +166,25 @@ impl NpNet {
         let z = self.linear(&z, "z2.w", "z2.b")?;
         let has = n.minimum(1.0)?;
         let nobody = has.affine(-1.0, 1.0)?.matmul(self.parameters.get("nobody"))?;
-        Ok((z.broadcast_mul(&has)? + nobody)?)
+        let z = (z.broadcast_mul(&has)? + nobody)?;
+        let chosen = context.pairs.narrow(2, 0, self.n_values)?;
+        let rejected = context.pairs.narrow(2, self.n_values, self.n_values)?;
+        let difference = (chosen - rejected)?.broadcast_mul(&mask)?.sum(1)?;
+        let difference = difference.broadcast_div(&n.maximum(1.0)?)?;
+        let direct = difference.broadcast_mul(self.parameters.get("direct"))?;
+        Ok(KnownUsers { z, direct })
     }
 
-    /// Scores `[B, T]` of texts `[B, T, D]` for users with z `[B, H]`.
+    /// Scores `[B, T]` of texts `[B, T, D]` for the users.
     pub(super) fn scores(
         &self,
-        z: &Tensor,
+        known: &KnownUsers,
         texts: &Tensor,
         dropout: Option<&Dropout>,
     ) -> Result<Tensor> {
         let (b, t, n_values) = texts.dims3()?;
+        let direct = known.direct.reshape((b, n_values, 1))?;
+        let direct = texts.matmul(&direct)?.reshape((b, t))?;
         let texts = texts.reshape((b * t, n_values))?;
         let mut hidden = self.linear(&texts, "text1.w", "text1.b")?.relu()?;
         if let Some(dropout) = dropout {
@@ -163,9 +192,10 @@ impl NpNet {
         }
         let hidden = self.linear(&hidden, "text2.w", "text2.b")?;
         let of_text = hidden.matmul(self.parameters.get("both.text"))?.reshape((b, t, H))?;
-        let of_user = self.linear(z, "both.z", "both.b")?.reshape((b, 1, H))?;
+        let of_user = self.linear(&known.z, "both.z", "both.b")?.reshape((b, 1, H))?;
         let both = of_text.broadcast_add(&of_user)?.relu()?.reshape((b * t, H))?;
-        Ok(both.matmul(self.parameters.get("score.w"))?.reshape((b, t))?)
+        let by_net = both.matmul(self.parameters.get("score.w"))?.reshape((b, t))?;
+        Ok((by_net + direct)?)
     }
 }
 
@@ -209,7 +239,7 @@ mod tests {
     }
 
     fn loss(net: &NpNet, context: &ContextBatch, texts: &Tensor) -> Tensor {
-        let scores = net.scores(&net.z(context, None).unwrap(), texts, None).unwrap();
+        let scores = net.scores(&net.known(context, None).unwrap(), texts, None).unwrap();
         let column = |at| scores.narrow(1, at, 1).unwrap();
         bradley_terry(&column(0), &column(1)).unwrap()
     }
@@ -249,7 +279,7 @@ mod tests {
         let turned: Vec<Vec<f32>> = pairs.iter().rev().cloned().collect();
         let z = |users: &[Vec<Vec<f32>>]| {
             let context = ContextBatch::new(users, N, &Device::Cpu).unwrap();
-            net.z(&context, None).unwrap().to_vec2::<f32>().unwrap()
+            net.known(&context, None).unwrap().z.to_vec2::<f32>().unwrap()
         };
         let alone = &z(&[pairs.clone()])[0];
         let more: Vec<Vec<f32>> = (0..6).map(|_| pair(&mut random)).collect();

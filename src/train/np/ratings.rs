@@ -232,7 +232,7 @@ impl RatedTraining {
         let n_values = self.vectors.first().map_or(0, Vec::len);
         let context = ContextBatch::new(&contexts, n_values, &Device::Cpu)?;
         let targets = Tensor::from_vec(targets, (BATCH, 2 * STEP_TARGETS, n_values), &Device::Cpu)?;
-        let scores = self.net.scores(&self.net.z(&context, None)?, &targets, None)?;
+        let scores = self.net.scores(&self.net.known(&context, None)?, &targets, None)?;
         bradley_terry(
             &scores.narrow(1, 0, STEP_TARGETS)?,
             &scores.narrow(1, STEP_TARGETS, STEP_TARGETS)?,
@@ -247,7 +247,7 @@ impl RatedTraining {
         let context = ContextBatch::new(&[self.context(context)], n_values, &Device::Cpu)?;
         let flat: Vec<f32> = self.context(targets).concat();
         let texts = Tensor::from_vec(flat, (1, 2 * targets.len(), n_values), &Device::Cpu)?;
-        let scores = self.net.scores(&self.net.z(&context, None)?, &texts, None)?;
+        let scores = self.net.scores(&self.net.known(&context, None)?, &texts, None)?;
         let scores = scores.flatten_all()?.to_vec1::<f32>()?;
         let right = scores.chunks(2).filter(|pair| pair[0] > pair[1]).count();
         Ok(right as f64 / targets.len() as f64)

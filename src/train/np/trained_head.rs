@@ -183,8 +183,8 @@ impl NpTraining {
     }
 
     fn loss_of(&self, batch: &PairBatch, dropout: Option<&Dropout>) -> Result<Tensor> {
-        let z = self.net.z(&batch.context, dropout)?;
-        let scores = self.net.scores(&z, &batch.targets, dropout)?;
+        let known = self.net.known(&batch.context, dropout)?;
+        let scores = self.net.scores(&known, &batch.targets, dropout)?;
         let (own, peers) = (scores.narrow(1, 0, TARGETS)?, scores.narrow(1, TARGETS, TARGETS)?);
         bradley_terry(&own, &peers)
     }
