@@ -16,12 +16,14 @@ const PENDING: &str = "scrub-pending";
 
 /// Places that may hold texts of a user and that [`Store::forget`] does not reach, because it does not
 /// know where they are.
-pub const NOT_REACHED: [&str; 6] = [
+pub const NOT_REACHED: [&str; 8] = [
     "copies and backups of the store",
     "reports and figures written elsewhere (--html, --csv, --json)",
     "recorded requests (--record-requests), unless named with --also",
     "profiles exported or edited outside the store",
     "the files that were imported",
+    "shards and tables of texts (export --parquet, export --background, batch)",
+    "what a language model on a server (--lm http://...) keeps of its requests",
     "blocks that the file system or the disk keeps after they were overwritten",
 ];
 
