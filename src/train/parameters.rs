@@ -24,8 +24,6 @@ pub struct ParameterSpec {
 pub enum ParameterStart {
     /// All zero.
     Zeros,
-    /// All this value.
-    Constant(f32),
     /// Uniform in `-a..a`.
     Uniform(f32),
 }
@@ -64,7 +62,6 @@ impl NetParameters {
             let n: usize = spec.shape.iter().product();
             let values: Vec<f32> = match spec.start {
                 ParameterStart::Zeros => vec![0.0; n],
-                ParameterStart::Constant(value) => vec![value; n],
                 ParameterStart::Uniform(a) => {
                     (0..n).map(|_| (2.0 * random.random::<f32>() - 1.0) * a).collect()
                 }
