@@ -154,7 +154,8 @@ fn shows_peer_text(method: Method, options: &MethodOptions) -> bool {
     let is_on = |strength: Option<f32>| strength.is_some_and(|strength| strength > 0.0);
     let of_item = is_on(settings.item) || is_on(settings.item_phrases);
     let estimates = settings.estimate || settings.texts == Texts::Estimated;
-    method.needs_peers(options) || ([Method::IDIOLECT, Method::INTERACT].contains(&method) && (of_item || estimates))
+    method.needs_peers(options)
+        || ([Method::IDIOLECT, Method::INTERACT].contains(&method) && (of_item || estimates))
 }
 
 /// Option that restricts which reviews are visible.

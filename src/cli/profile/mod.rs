@@ -180,8 +180,15 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     }
     let (lm, encoder) = (CommandLm::of(context)?, context.encoder()?);
     let (model, peers) = (lm.model(), Some(&encoder as _));
-    let material =
-        MethodInputs { view, model, peers, reward: None, task: &task, progress: context, held_out: &[] };
+    let material = MethodInputs {
+        view,
+        model,
+        peers,
+        reward: None,
+        task: &task,
+        progress: context,
+        held_out: &[],
+    };
     if args.statements.export == Some(ExportFormat::LogitBias) {
         return export::print_bias(lm.name(), &material, &args.user, &options, context);
     }

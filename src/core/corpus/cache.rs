@@ -59,7 +59,8 @@ impl Store {
     /// The store cannot be written.
     pub fn remove_derived(&self, kind: &str, key: &Key) -> Result<()> {
         if let Some(overlay) = self.overlay() {
-            overlay.with(|kept| kept.derived.retain(|(of, at, _)| of != kind || at != key.as_str()));
+            overlay
+                .with(|kept| kept.derived.retain(|(of, at, _)| of != kind || at != key.as_str()));
             return Ok(());
         }
         self.write(|transaction| {

@@ -109,7 +109,12 @@ pub(crate) struct SwapResult {
 }
 
 /// Names the method, the user and the item of an error; a stop stays a stop.
-pub(crate) fn method_error(method: Method, user: &str, item: &Item, source: methods::Error) -> Error {
+pub(crate) fn method_error(
+    method: Method,
+    user: &str,
+    item: &Item,
+    source: methods::Error,
+) -> Error {
     match source {
         methods::Error::Stopped => Error::Stopped,
         source => Error::Method {
@@ -132,7 +137,11 @@ impl<'a> EvalContext<'a> {
         (0..self.n_seeds).map(move |n| first.wrapping_add(n))
     }
 
-    pub(crate) fn material<'m>(&'m self, view: View<'m>, progress: &'m dyn Progress) -> MethodInputs<'m> {
+    pub(crate) fn material<'m>(
+        &'m self,
+        view: View<'m>,
+        progress: &'m dyn Progress,
+    ) -> MethodInputs<'m> {
         let EvalContext { model, peers, reward, task, held_out, .. } = *self;
         MethodInputs { view, model, peers, reward, task, progress, held_out }
     }
