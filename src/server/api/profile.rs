@@ -120,17 +120,21 @@ pub(super) async fn edit(
         let fields = Fields { route: BodyRoute::Profile, body: &body };
         let store = work.store()?;
         store.history(&id).map_err(|error| not_found(work, &error))?;
-        let (version, change) = match fields.flag("undo") {
-            Some(true) => undo(&store, &id, &body)?,
-            _ => {
-                let before = made(work, &store, &id)?;
-                (before.version, Change::Edits(edits(work, &fields, &before)?))
-            }
-        };
+        let earlier = revisions(&store, &id);
+        let earlier = earlier.map_err(|error| ApiError::internal("read the profile", &error))?;
+        let version = earlier.last().map_or(0, |revision| revision.version);
         if fields.integer("version").is_some_and(|given| given != i64::from(version)) {
             let message = format!("the newest version of the profile is {version}; read it again");
             return Err(ApiError::field("version", message).with_code("version_outdated"));
         }
+        let change = match fields.flag("undo") {
+            Some(true) => undo(&earlier, &body)?,
+            // The language model may have to make the profile: not for a request without an edit.
+            _ if !has_edit(&fields) => {
+                return Err(ApiError::invalid("the request has no edit"));
+            }
+            _ => Change::Edits(edits(work, &fields, &made(work, &store, &id)?)?),
+        };
         let revision = revise(&store, &id, version, change);
         let revision = revision.map_err(|error| ApiError::internal("edit the profile", &error))?;
         Ok(Json(json!({ "user": id, "revision": revision })))
@@ -205,19 +209,24 @@ fn made(work: &StoreWork, store: &Store, user: &str) -> Result<StatementProfile,
     wait(work, methods::stated_profile(&inputs, user, &options, &edits))
 }
 
-fn undo(store: &Store, user: &str, body: &Map<String, Value>) -> Result<(u32, Change), ApiError> {
+fn undo(earlier: &[Revision], body: &Map<String, Value>) -> Result<Change, ApiError> {
     if body.keys().any(|key| !matches!(key.as_str(), "undo" | "version")) {
         return Err(ApiError::field("undo", "`undo` cannot be combined with edits"));
     }
-    let revisions = revisions(store, user);
-    let revisions = revisions.map_err(|error| ApiError::internal("read the profile", &error))?;
     let nothing = || ApiError::field("undo", "the profile has no change to undo");
-    let undone = next_undo(&revisions).ok_or_else(nothing)?;
-    let newest = revisions.last().map_or(0, |revision| revision.version);
-    Ok((newest, Change::Undo(undone)))
+    next_undo(earlier).map(Change::Undo).ok_or_else(nothing)
 }
 
-/// The edits that a request asks for, at least one.
+/// Whether a request asks for an edit.
+fn has_edit(fields: &Fields<'_>) -> bool {
+    let texts = ["pin", "drop", "restore"].into_iter();
+    let added = fields.value("add").and_then(Value::as_array);
+    texts.map(|name| fields.texts(name).len()).sum::<usize>() > 0
+        || fields.object("reword").is_some_and(|reworded| !reworded.is_empty())
+        || added.is_some_and(|added| !added.is_empty())
+}
+
+/// The edits that a request asks for.
 fn edits(
     work: &StoreWork,
     fields: &Fields<'_>,
@@ -255,8 +264,5 @@ fn edits(
         find("restore", &key)?;
         edits.push(Edit::Restore { key });
     }
-    match edits.is_empty() {
-        true => Err(ApiError::invalid("the request has no edit")),
-        false => Ok(edits),
-    }
+    Ok(edits)
 }

@@ -356,5 +356,7 @@ fn a_profile_is_edited_and_each_edit_undone() {
     ] {
         assert_eq!(patch(&wrong).error(400)["param"], param, "{wrong}");
     }
-    patch(&json!({})).error(400);
+    for empty in [json!({}), json!({ "reword": {}, "add": [], "pin": [], "undo": null })] {
+        patch(&empty).error(400);
+    }
 }
