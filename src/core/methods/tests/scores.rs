@@ -37,7 +37,7 @@ fn the_scored_prompt_is_the_one_that_is_completed() {
             let (prompt, continuation) = world.model.scores.borrow()[0].clone();
             assert_eq!(prompt, written, "{method:?}");
             // In a conversation of past texts no label is asked for.
-            let conversations = [Method::SCP, Method::CCP, Method::IDIOLECT];
+            let conversations = [Method::SCP, Method::CCP, Method::IDIOLECT, Method::INTERACT];
             let labelled = !conversations.contains(&method);
             let wanted = if labelled { format!("[Review]: {TEXT}") } else { TEXT.to_owned() };
             assert_eq!(continuation, wanted, "{method:?}");
