@@ -285,7 +285,7 @@ mod tests {
             let context = ContextBatch::new(users, N, &Device::Cpu).unwrap();
             net.known(&context, None).unwrap().z.to_vec2::<f32>().unwrap()
         };
-        let alone = &z(&[pairs.clone()])[0];
+        let alone = &z(std::slice::from_ref(&pairs))[0];
         let more: Vec<Vec<f32>> = (0..6).map(|_| pair(&mut random)).collect();
         let beside = z(&[turned, more, Vec::new()]);
         assert!(alone.iter().zip(&beside[0]).all(|(a, b)| (a - b).abs() < 1e-5));
