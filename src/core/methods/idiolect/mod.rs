@@ -36,9 +36,7 @@ mod stage;
 mod statements;
 mod strengths;
 
-pub use options::{
-    Extraction, Form, IdiolectOptions, LexicalOptions, RankedBy, Statements, Texts,
-};
+pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, RankedBy, Statements, Texts};
 pub use rule::{Rule, Term};
 pub use statements::{measured_differences, stated_profile};
 pub use strengths::CorpusStrengths;
