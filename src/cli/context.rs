@@ -147,13 +147,14 @@ pub(crate) struct Globals {
     /// Show no progress bars and fewer notes on stderr
     #[arg(long, short, global = true, env = "IDIOLECT_QUIET", value_parser = values::switch)]
     pub(crate) quiet: bool,
-    #[cfg(feature = "remote")]
-    #[command(flatten)]
-    pub(crate) remote: RemoteArgs,
     /// Print help with all options
     // `cli::help` handles it before the command line is parsed.
     #[arg(long, global = true)]
     help_all: bool,
+    // The last, since its heading holds for the options behind it.
+    #[cfg(feature = "remote")]
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
 }
 
 /// Value of `--encoder-precision`.
