@@ -43,7 +43,7 @@ impl ParameterSpec {
     }
 }
 
-/// NetParameters of a net in a fixed order, f32, on one device.
+/// Parameters of a net in a fixed order, f32, on one device.
 #[derive(Debug, Clone)]
 pub struct NetParameters {
     specs: Vec<ParameterSpec>,

@@ -28,7 +28,7 @@ const PEERS: usize = 4;
 /// Kind of the heads in the store; nobody writes with them.
 const KIND: &str = "np-evaluation";
 
-/// NetParameters of an evaluation.
+/// Options of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct NpEvaluationOptions {
     /// Most users to evaluate, drawn at random; at most half of those with enough texts.
@@ -80,7 +80,7 @@ pub struct NpRow {
 /// Evaluation of heads on one corpus.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NpEvaluation {
-    /// NetParameters.
+    /// Its options.
     pub options: NpEvaluationOptions,
     /// The heads.
     pub rows: Vec<NpRow>,

@@ -24,14 +24,19 @@ export async function checkRealEdits(browser, url, findings, out) {
     await close();
   };
   const { users } = await api(url, '/api/users?limit=100');
-  const user = (users.find((one) => one.user === 'harold') ?? users[0]).user;
+  // Which statements prove themselves depends on the model and the processor; three are edited.
+  const names = users.map((one) => one.user).sort((a, b) => (b === 'harold') - (a === 'harold'));
+  let user, before;
   const profile = async () => api(url, `/api/users/${encodeURIComponent(user)}/profile`);
-  const before = await profile();
+  for (user of names) {
+    before = await profile();
+    if (before.statements.length > 2) break;
+  }
 
   await step('real-edits', `#/people/${encodeURIComponent(user)}`, async (page) => {
     await page.waitForSelector('article h4');
     const texts = await page.locator('article h4').allInnerTexts();
-    findings.check('real-edits: every statement is shown', texts.length === before.statements.length && texts.length >= 2, `${texts.length} of ${before.statements.length}`);
+    findings.check('real-edits: every statement is shown', texts.length === before.statements.length && texts.length > 2, `${texts.length} of ${before.statements.length}`);
     findings.check('real-edits: statements have strips', (await page.locator('.strip').count()) >= texts.length / 2);
     findings.check('real-edits: statements have quotes', (await page.locator('blockquote').count()) > 0);
     const row = (text) => page.locator('article').filter({ hasText: text });
@@ -42,7 +47,7 @@ export async function checkRealEdits(browser, url, findings, out) {
     await row(texts[1]).getByRole('button', { name: 'Drop' }).click();
     await version(2);
     await row(texts[1]).getByText('dropped', { exact: true }).waitFor();
-    await row(texts[0]).getByRole('button', { name: 'Reword' }).click();
+    await row(texts[2]).getByRole('button', { name: 'Reword' }).click();
     await page.getByLabel('Statement in your words').fill('Counts everything twice.');
     await page.getByRole('button', { name: 'Save' }).click();
     await version(3);
