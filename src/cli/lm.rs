@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Subcommand};
 use idiolect::client::Model;
-use idiolect::lm::{
-    Chat, Completion, Constraint, Eos, Prompt, Request, Role, Sampling, Score, ScoreRequest,
-};
+use idiolect::lm::{Chat, Completion, Constraint, Eos, Prompt, Request, Role, Sampling, Score};
 
 use super::block_on::block_on;
 use super::command_lm::CommandLm;
@@ -229,8 +227,7 @@ fn score(args: &ScoreArgs, context: &Context) -> anyhow::Result<()> {
     let prompt = Prompt::Text(read_text(&args.prompt_file)?);
     let continuation = read_text(&args.continuation_file)?;
     let lm = CommandLm::of(context)?;
-    let scores = block_on(context, lm.model().score(ScoreRequest::new(prompt, continuation)))??;
-    let score: Score = scores.into_iter().next().unwrap_or_default();
+    let score: Score = block_on(context, lm.model().score_undivided(prompt, continuation.into()))??;
     if context.globals.json {
         return output::json(&score);
     }

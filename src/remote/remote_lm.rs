@@ -146,6 +146,13 @@ impl RemoteLm {
         self.shared.prompts.prompt_tokens(prompt)
     }
 
+    fn text_tokens(&self, text: &TextToScore) -> lm::Result<Vec<u32>> {
+        match text {
+            TextToScore::Text(text) => self.shared.prompts.tokenize(text),
+            TextToScore::Tokens(ids) => self.shared.prompts.known(ids),
+        }
+    }
+
     /// The request in the form of the wire.
     fn wire_text(&self, request: &Request) -> lm::Result<WireText> {
         request.sampling.check()?;
@@ -253,10 +260,7 @@ impl RemoteLm {
             ));
         }
         let prompt = self.first_prompt(&request.prompts)?;
-        let text = match request.continuation {
-            TextToScore::Text(text) => self.shared.prompts.tokenize(&text)?,
-            TextToScore::Tokens(ids) => self.shared.prompts.known(&ids)?,
-        };
+        let text = self.text_tokens(&request.continuation)?;
         self.check_window(prompt.len(), text.len())?;
         if text.is_empty() {
             return Ok(vec![Score::default(); request.combine.len()]);
@@ -447,6 +451,25 @@ impl Model for RemoteLm {
 
     fn score(&self, request: ScoreRequest) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
         Box::pin(self.score_text(request))
+    }
+
+    fn score_undivided(
+        &self,
+        prompt: Prompt,
+        text: TextToScore,
+    ) -> LocalBoxFuture<'_, lm::Result<Score>> {
+        Box::pin(async move {
+            let mut request = ScoreRequest::new(prompt, text);
+            let mut n_prompt = 0;
+            // Only this server may read prompts and texts by different operations.
+            if self.shared.calls.kind == ServerKind::Idiolect {
+                let prompt = self.first_prompt(&request.prompts)?;
+                let text = self.text_tokens(&request.continuation)?;
+                (request, n_prompt) = ScoreRequest::from_first_token(&prompt, &text);
+            }
+            let scores = self.score_text(request).await?;
+            Ok(scores.into_iter().next().unwrap_or_default().after(n_prompt))
+        })
     }
 
     fn vocabulary(&self) -> lm::Result<&dyn Vocabulary> {

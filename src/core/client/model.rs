@@ -4,7 +4,9 @@ use futures::future::LocalBoxFuture;
 
 use crate::steering::Vocabulary;
 use crate::task::Window;
-use idiolect_engine::lm::{self, Completion, Lm, Request, Score, ScoreRequest};
+use idiolect_engine::lm::{
+    self, Completion, Lm, Prompt, Request, Score, ScoreRequest, TextToScore,
+};
 
 /// Interface to a language model. [`Lm`] implements it; tests bring their own.
 pub trait Model: Window {
@@ -14,6 +16,17 @@ pub trait Model: Window {
     fn generate(&self, request: Request) -> LocalBoxFuture<'_, lm::Result<Completion>>;
     /// Scores a text; see [`Lm::score`].
     fn score(&self, request: ScoreRequest) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>>;
+    /// Scores a text with a score that does not depend on where the prompt ends; see
+    /// [`Lm::score_undivided`]. By default, [`Self::score`] is taken to be such.
+    fn score_undivided(
+        &self,
+        prompt: Prompt,
+        text: TextToScore,
+    ) -> LocalBoxFuture<'_, lm::Result<Score>> {
+        let scores = self.score(ScoreRequest::new(prompt, text));
+        Box::pin(async { Ok(scores.await?.into_iter().next().unwrap_or_default()) })
+    }
+
     /// The vocabulary, which steering counts texts in.
     ///
     /// # Errors
@@ -32,6 +45,14 @@ impl Model for Lm {
 
     fn score(&self, request: ScoreRequest) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
         Box::pin(Lm::score(self, request))
+    }
+
+    fn score_undivided(
+        &self,
+        prompt: Prompt,
+        text: TextToScore,
+    ) -> LocalBoxFuture<'_, lm::Result<Score>> {
+        Box::pin(Lm::score_undivided(self, prompt, text))
     }
 
     fn vocabulary(&self) -> lm::Result<&dyn Vocabulary> {

@@ -196,6 +196,35 @@ fn scores_are_log_softmax_of_the_decoders_logits() {
 }
 
 #[test]
+fn an_undivided_score_is_the_same_wherever_the_prompt_ends() {
+    for isa in Isa::available() {
+        let lm = Tiny::new("llama").lm_on(isa);
+        let ids = lm.tokenize(&long_text(120)).unwrap();
+        let score = |n_prompt: usize| {
+            let (prompt, text) = ids.split_at(n_prompt);
+            (Prompt::Tokens(prompt.to_vec()), TextToScore::Tokens(text.to_vec()))
+        };
+        let whole = {
+            let (prompt, text) = score(1);
+            block_on(lm.score(ScoreRequest::new(prompt, text))).unwrap().remove(0)
+        };
+        for n_prompt in [1, 2, 65, ids.len() - 1, ids.len()] {
+            let (prompt, text) = score(n_prompt);
+            let part = block_on(lm.score_from_first_token(prompt, text)).unwrap();
+            assert_eq!(part.tokens, ids[n_prompt..], "{}", isa.name());
+            assert_eq!(part.logprobs, whole.logprobs[n_prompt - 1..], "{}", isa.name());
+            let (prompt, text) = score(n_prompt);
+            assert_eq!(block_on(lm.score_undivided(prompt, text)).unwrap(), part);
+        }
+        let empty = || (Prompt::Text(String::new()), TextToScore::Text("a kettle".to_owned()));
+        let (prompt, text) = empty();
+        let want = block_on(lm.score(ScoreRequest::new(prompt, text))).unwrap().remove(0);
+        let (prompt, text) = empty();
+        assert_eq!(block_on(lm.score_from_first_token(prompt, text)).unwrap(), want);
+    }
+}
+
+#[test]
 fn greedy_text_is_the_likeliest_at_every_token() {
     let lm = lm();
     let greedy = Request { sampling: Sampling::default(), ..request("Go", 1) };

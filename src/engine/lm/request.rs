@@ -142,6 +142,15 @@ impl ScoreRequest {
             affinity: 0,
         }
     }
+
+    /// A request for the scores of all tokens but the first, and the number of scores that precede those of
+    /// the text. The scores do not depend on where the prompt ends.
+    #[must_use]
+    pub fn from_first_token(prompt: &[u32], text: &[u32]) -> (Self, usize) {
+        let (first, others) = prompt.split_at(prompt.len().min(1));
+        let scored = TextToScore::Tokens([others, text].concat());
+        (Self::new(Prompt::Tokens(first.to_vec()), scored), others.len())
+    }
 }
 
 /// Treatment of the tokens by which a model ends its turn (EOS, end of turn).
@@ -187,6 +196,15 @@ pub struct Score {
 }
 
 impl Score {
+    /// The scores after the first `n` tokens.
+    #[must_use]
+    pub fn after(mut self, n: usize) -> Self {
+        self.tokens.drain(..n.min(self.tokens.len()));
+        self.logprobs.drain(..n.min(self.logprobs.len()));
+        self.details.drain(..n.min(self.details.len()));
+        self
+    }
+
     /// Natural logarithm of the whole text's probability.
     #[must_use]
     pub fn total(&self) -> f64 {

@@ -4,6 +4,7 @@ use futures::channel::oneshot;
 use std::sync::Arc;
 
 use super::constraint::{Constrained, Grammars};
+use super::draft::Draft;
 use super::generation::{Generation, GenerationLimits};
 use super::handle::Lm;
 use super::record::{Recorded, Verb};
@@ -63,7 +64,14 @@ impl Lm {
             GenerationLimits { constraint, mask, stop, max_tokens, on_text, logprobs, on_token };
         let generation = Generation::new(sampler, limits, prompt_tokens, reply);
         let work = Work::Generate(Box::new(generation));
-        let group = SequenceGroup { sequences, combine: vec![combine], observed, work, reused };
+        let group = SequenceGroup {
+            sequences,
+            combine: vec![combine],
+            observed,
+            work,
+            draft: Draft::default(),
+            reused,
+        };
         let answer = self.ask(group, answer).await;
         if let Some(recording) = recording {
             recording.end(answer.as_ref().ok().map(|answer| answer.completion_tokens))?;
@@ -103,12 +111,48 @@ impl Lm {
         let n_tokens = continuation.len();
         let scoring = Scoring::new(continuation, combine.len(), reply).with_top(top);
         let work = Work::Score(scoring);
-        let group = SequenceGroup { sequences, combine, observed: None, work, reused };
+        let group = SequenceGroup {
+            sequences,
+            combine,
+            observed: None,
+            work,
+            draft: Draft::default(),
+            reused,
+        };
         let answer = self.ask(group, answer).await;
         if let Some(recording) = recording {
             recording.end(answer.as_ref().ok().map(|_| n_tokens))?;
         }
         answer
+    }
+
+    /// Scores a text after a prompt with a score that does not depend on where the prompt ends. If the
+    /// decoder [separates prompts](Lm::separates_prompts), the prompt is read by the slower operations of
+    /// texts, and what [`Lm::score`] returns differs in its last bits; otherwise both are the same.
+    ///
+    /// # Errors
+    /// As [`Lm::score`].
+    pub async fn score_undivided(&self, prompt: Prompt, text: TextToScore) -> Result<Score> {
+        if !self.separates_prompts() {
+            let scores = self.score(ScoreRequest::new(prompt, text)).await?;
+            return Ok(scores.into_iter().next().unwrap_or_default());
+        }
+        self.score_from_first_token(prompt, text).await
+    }
+
+    pub(super) async fn score_from_first_token(
+        &self,
+        prompt: Prompt,
+        text: TextToScore,
+    ) -> Result<Score> {
+        let prompt = self.prompt_tokens(&prompt)?;
+        let text = match text {
+            TextToScore::Text(text) => self.tokenize(&text)?,
+            TextToScore::Tokens(ids) => self.shared.prompts.known(&ids)?,
+        };
+        let (request, n_prompt) = ScoreRequest::from_first_token(&prompt, &text);
+        let scores = self.score(request).await?;
+        Ok(scores.into_iter().next().unwrap_or_default().after(n_prompt))
     }
 
     fn constrain(

@@ -7,6 +7,7 @@ use idiolect_core::steering::{Steering, UnigramCounts};
 use idiolect_core::task::Window;
 use idiolect_engine::lm::{
     Chat, Completion, Constraint, Eos, Lm, Prompt, Request, Role, Sampling, Score, ScoreRequest,
+    TextToScore,
 };
 use idiolect_server::{ServedModels, Server, ServerOptions};
 use serde_json::json;
@@ -105,6 +106,12 @@ fn scores_are_equal() {
     let asked = || ScoreRequest::new(Prompt::Text(String::new()), "from the start token");
     let want = block_on(Lm::score(&lm, asked())).unwrap();
     assert_eq!(block_on(remote.score(asked())).unwrap(), want);
+    let undivided = || (chat("Say it"), TextToScore::Text(long.clone()));
+    let (prompt, text) = undivided();
+    let want = block_on(Lm::score_undivided(&lm, prompt, text)).unwrap();
+    let (prompt, text) = undivided();
+    let got = block_on(remote.score_undivided(prompt, text)).unwrap();
+    assert_eq!((got.tokens, got.logprobs), (want.tokens, want.logprobs));
 }
 
 #[test]

@@ -228,11 +228,32 @@ fn a_full_queue_answers_429_and_empties() {
 fn hanging_up_ends_all_columns_of_a_comparison() {
     let world = World::new();
     let columns = json!([{ "method": "scp", "user": "marta" }, { "method": "scp", "user": "bob" }]);
-    let body = json!({ "columns": columns, "item": "kettle", "max_tokens": 15_000 });
-    let mut stream = world.client.connect();
-    let request = world.client.request("POST", "/api/compare", &[], &body.to_string());
-    stream.write_all(request.as_bytes()).unwrap();
-    eventually("both are written", || world.lm.stats().running == 2);
+    // The text that a seed gives may end before both columns are seen to run.
+    let begin = |seed: u64| {
+        let body = json!({
+            "columns": columns, "item": "kettle", "max_tokens": 15_000, "temperature": 1.5,
+            "repetition_penalty": 1, "seed": seed,
+        });
+        let mut stream = world.client.connect();
+        let request = world.client.request("POST", "/api/compare", &[], &body.to_string());
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    let both_run = || {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(1) {
+            if world.lm.stats().running == 2 {
+                return true;
+            }
+            std::thread::yield_now();
+        }
+        false
+    };
+    let stream = (0..60).find_map(|seed| {
+        let stream = begin(seed);
+        both_run().then_some(stream)
+    });
+    let stream = stream.expect("both are written");
     drop(stream);
     eventually("the rows are free", || world.lm.stats().running == 0);
     eventually("there is room", || world.post(CHAT, &chat_body(&json!({}))).status == 200);
