@@ -12,7 +12,7 @@ use idiolect::corpus::{LogDamage, Store};
 use idiolect::encoder::{Encoder, EncoderOptions, EncoderPrecision};
 use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
-use idiolect::lm::{Lm, LoadOptions};
+use idiolect::lm::{Drafts, Lm, LoadOptions};
 use idiolect::model::catalog::{Catalog, DEFAULT_ENCODER, DEFAULT_LM, default_models_dir};
 use idiolect::model::fetch::{Network, offline_by_environment};
 use idiolect::model::{LmFiles, device};
@@ -135,6 +135,9 @@ pub(crate) struct Globals {
     /// Compute every prompt from its first token, without the prefix cache; for measurements
     #[arg(long, global = true, hide = true)]
     pub(crate) no_shared_prefixes: bool,
+    /// Compute one token of a text in each forward step, without drafts; for measurements
+    #[arg(long, global = true, hide = true)]
+    pub(crate) no_drafts: bool,
     /// Folder of fetched models; change it to use another disk or to share models
     #[arg(long, global = true, hide = true, env = "IDIOLECT_MODELS", value_name = "DIR")]
     pub(crate) models_dir: Option<PathBuf>,
@@ -290,6 +293,10 @@ impl Context {
             record: self.globals.record_requests.clone(),
             kv_budget: self.globals.kv_budget.saturating_mul(1 << 20),
             share_prefixes: !self.globals.no_shared_prefixes,
+            drafts: match self.globals.no_drafts {
+                true => Drafts::Off,
+                false => Drafts::default(),
+            },
             ..LoadOptions::default()
         })
     }

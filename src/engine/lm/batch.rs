@@ -1,4 +1,4 @@
-//! Selection of the rows of the next forward step: one row of every text that is being generated,
+//! Selection of the rows of the next forward step: the rows of every text that is being generated,
 //! plus chunks of prompts and scored texts.
 
 use std::ops::Range;
@@ -44,7 +44,8 @@ pub(super) fn select_rows<L: KvLayout>(
                     |(sequence_index, sequence)| BatchSlice {
                         group: group_index,
                         sequence: sequence_index,
-                        rows: sequence.cache.len()..sequence.cache.len() + 1,
+                        // The last token and those of the draft.
+                        rows: sequence.cache.len()..sequence.tokens.len(),
                     },
                 ));
             }

@@ -9,6 +9,7 @@ use super::constraint::Grammars;
 use super::decoder::{
     self, Decoder, DecoderConfig, DecoderOptions, LoadedDecoder, WeightPrecision,
 };
+use super::draft::Drafts;
 use super::engine::Engine;
 use super::prompt_tokenizer::PromptTokenizer;
 use super::record::Recorder;
@@ -56,6 +57,8 @@ pub struct LoadOptions {
     pub kv_budget: usize,
     /// Whether requests with a common prefix compute it once.
     pub share_prefixes: bool,
+    /// Source of drafts of generated tokens; texts do not depend on it.
+    pub drafts: Drafts,
 }
 
 impl Default for LoadOptions {
@@ -69,6 +72,7 @@ impl Default for LoadOptions {
             record: None,
             kv_budget: 1 << 30,
             share_prefixes: true,
+            drafts: Drafts::default(),
         }
     }
 }
@@ -179,8 +183,11 @@ impl Lm {
         let prompts = PromptTokenizer::new(gguf, tokenizer, template, n_vocab);
         let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
         let counters = Arc::new(Counters::default());
-        let limits =
-            Limits { kv_budget: options.kv_budget, share_prefixes: options.share_prefixes };
+        let limits = Limits {
+            kv_budget: options.kv_budget,
+            share_prefixes: options.share_prefixes,
+            drafts: options.drafts,
+        };
         let kv_pool = decoder.kv_pool();
         let (block_size, block_bytes) = (kv_pool.block_size(), kv_pool.block_bytes());
         let scheduler = Scheduler::new(

@@ -19,6 +19,7 @@ pub mod stop;
 
 mod batch;
 mod constraint;
+mod draft;
 mod dry;
 mod engine;
 mod error;
@@ -48,6 +49,7 @@ mod verbs;
 pub mod tiny;
 
 pub use constraint::Constraint;
+pub use draft::Drafts;
 pub use error::Error;
 pub use finish::Finish;
 pub use handle::{Lm, LoadOptions};

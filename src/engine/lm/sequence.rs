@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::decoder::{KvCache, KvLayout};
+use super::draft::Draft;
 use super::generation::{Generation, NextToken};
 use super::sampler::check_logits;
 use super::scoring::Scoring;
@@ -20,6 +21,8 @@ pub(super) struct SequenceGroup<C = ()> {
     pub(super) combine: Vec<Option<Box<dyn CombineLogits>>>,
     pub(super) observed: Option<ObservedSequences>,
     pub(super) work: Work,
+    /// What the next positions are expected to hold.
+    pub(super) draft: Draft,
     /// Counts the prompt tokens that are reused, for the caller.
     pub(super) reused: ReusedTokens,
 }
@@ -112,12 +115,12 @@ impl SequenceGroup {
 
     /// Gives each sequence an empty cache.
     pub(super) fn with_caches<C>(self, empty_cache: impl Fn() -> C) -> SequenceGroup<C> {
-        let Self { sequences, combine, observed, work, reused } = self;
+        let Self { sequences, combine, observed, work, draft, reused } = self;
         let sequences = sequences.into_iter().map(|sequence| {
             let Sequence { tokens, n_prompt, max_len, prefix_attached, .. } = sequence;
             Sequence { tokens, n_prompt, max_len, cache: empty_cache(), prefix_attached }
         });
-        SequenceGroup { sequences: sequences.collect(), combine, observed, work, reused }
+        SequenceGroup { sequences: sequences.collect(), combine, observed, work, draft, reused }
     }
 }
 
@@ -224,6 +227,7 @@ impl<C> SequenceGroup<C> {
                     NextToken::Done => Ok(Status::Finished),
                     NextToken::Token(id) => {
                         self.sequences.iter_mut().for_each(|sequence| sequence.tokens.push(id));
+                        self.draft.judge(id);
                         Ok(Status::Running)
                     }
                 }

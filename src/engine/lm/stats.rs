@@ -15,6 +15,10 @@ pub struct Stats {
     /// Number of forward steps of the decoder.
     #[serde(rename = "passes")]
     pub forward_steps: u64,
+    /// Number of tokens drafted for forward steps of generated texts.
+    pub drafted_tokens: u64,
+    /// Number of drafted tokens that were chosen.
+    pub accepted_tokens: u64,
     /// Bytes of all KV caches after the last forward step; each KV block is counted once.
     pub kv_bytes: usize,
     /// Largest value that `kv_bytes` has had.
@@ -33,6 +37,8 @@ pub(super) struct Counters {
     reused_tokens: AtomicU64,
     logit_rows: AtomicU64,
     forward_steps: AtomicU64,
+    drafted_tokens: AtomicU64,
+    accepted_tokens: AtomicU64,
     kv_bytes: AtomicUsize,
     kv_peak_bytes: AtomicUsize,
     running: AtomicUsize,
@@ -53,6 +59,11 @@ impl Counters {
         self.logit_rows.fetch_add(logit_rows as u64, Ordering::Relaxed);
     }
 
+    pub(super) fn add_draft(&self, drafted: usize, accepted: usize) {
+        self.drafted_tokens.fetch_add(drafted as u64, Ordering::Relaxed);
+        self.accepted_tokens.fetch_add(accepted as u64, Ordering::Relaxed);
+    }
+
     pub(super) fn set_kv_bytes(&self, n: usize) {
         self.kv_bytes.store(n, Ordering::Relaxed);
         self.kv_peak_bytes.fetch_max(n, Ordering::Relaxed);
@@ -69,6 +80,8 @@ impl Counters {
             reused_tokens: self.reused_tokens.load(Ordering::Relaxed),
             logit_rows: self.logit_rows.load(Ordering::Relaxed),
             forward_steps: self.forward_steps.load(Ordering::Relaxed),
+            drafted_tokens: self.drafted_tokens.load(Ordering::Relaxed),
+            accepted_tokens: self.accepted_tokens.load(Ordering::Relaxed),
             kv_bytes: self.kv_bytes.load(Ordering::Relaxed),
             kv_peak_bytes: self.kv_peak_bytes.load(Ordering::Relaxed),
             running: self.running.load(Ordering::Relaxed),

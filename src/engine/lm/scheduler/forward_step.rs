@@ -37,6 +37,8 @@ impl<D: Decoder> Scheduler<D> {
     /// that received logits.
     pub(super) fn forward_step(&mut self, slices: &[BatchSlice]) -> Result<Vec<StepOutcome>> {
         self.make_room(slices);
+        let is_drafted: Vec<bool> =
+            slices.iter().map(|slice| !self.running[slice.group].draft.is_empty()).collect();
         let mut sequences: Vec<&mut Sequence<KvCache<D::Layout>>> =
             Vec::with_capacity(slices.len());
         let mut wanted = slices.iter().peekable();
@@ -79,7 +81,8 @@ impl<D: Decoder> Scheduler<D> {
 
         let separates_prompts = self.decoder.separates_prompts();
         let mut requests: Vec<LogitsRequest> = Vec::new();
-        for ((sequence, slice), first_row) in sequences.iter().zip(slices).zip(first_rows) {
+        let of_slices = sequences.iter().zip(slices).zip(first_rows).zip(is_drafted);
+        for (((sequence, slice), first_row), is_drafted) in of_slices {
             let before_text = sequence.first_logits().saturating_sub(slice.rows.start);
             self.counters.add_prompt_rows(before_text.min(slice.rows.len()));
             let wanted = sequence.logits_rows(&slice.rows);
@@ -89,7 +92,9 @@ impl<D: Decoder> Scheduler<D> {
                 _ => requests.push(LogitsRequest { group: slice.group, sequences: vec![rows] }),
             }
             let block_size = sequence.cache.block_size();
+            // The rows of a draft may be void.
             if self.limits.share_prefixes
+                && !is_drafted
                 && slice.rows.start / block_size != slice.rows.end / block_size
             {
                 let reusable = sequence.reusable(separates_prompts);
@@ -97,7 +102,10 @@ impl<D: Decoder> Scheduler<D> {
             }
         }
         requests.retain(|request| request.sequences.iter().all(|rows| !rows.is_empty()));
-        self.compute_logits(&requests, &hidden)
+        self.take_back_drafts();
+        let outcomes = self.compute_logits(&requests, &hidden);
+        self.settle_drafts();
+        outcomes
     }
 
     /// Computes the requested logits and passes them to their requests.
@@ -164,6 +172,9 @@ impl<D: Decoder> Scheduler<D> {
         let take = |part: &mut LogitsSlice<'_, _>| {
             let n_sequences = part.group.sequences.len();
             for logits in part.logits.chunks_exact_mut(n_sequences * width) {
+                if part.group.draft.is_rejected() {
+                    return;
+                }
                 // The decoder's rows beyond the tokenizer's vocabulary are padding, no tokens.
                 let mut sequences: Vec<&mut [f32]> = logits
                     .chunks_exact_mut(width)

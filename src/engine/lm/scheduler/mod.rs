@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::batch::{BatchSlice, select_rows};
 use super::decoder::{Decoder, KvCache};
+use super::draft::{DraftPolicy, Drafts};
 use super::prefix_cache::{PartialBlock, PrefixCache};
 use super::sequence::{SequenceGroup, Status};
 use super::stats::Counters;
@@ -13,6 +15,7 @@ use crate::model::tokenizer::Tokenizer;
 use idiolect_kernels::Isa;
 
 mod admission;
+mod drafts;
 mod forward_step;
 
 pub(super) struct Scheduler<D: Decoder> {
@@ -25,6 +28,7 @@ pub(super) struct Scheduler<D: Decoder> {
     running: Vec<RunningGroup<D>>,
     prefixes: PrefixCache<D::Layout>,
     counters: Arc<Counters>,
+    policy: DraftPolicy,
     /// Number of forward steps so far.
     n_steps: usize,
     /// Buffer kept between forward steps, since a fresh allocation is expensive.
@@ -37,6 +41,7 @@ pub(super) struct Limits {
     /// Maximum bytes of all KV blocks, those of running requests and those in the prefix cache.
     pub(super) kv_budget: usize,
     pub(super) share_prefixes: bool,
+    pub(super) drafts: Drafts,
 }
 
 /// An admitted request.
@@ -59,6 +64,7 @@ impl<D: Decoder> Scheduler<D> {
             running: Vec::new(),
             prefixes: PrefixCache::new(),
             counters,
+            policy: DraftPolicy::new(limits.drafts),
             n_steps: 0,
             logits: Vec::new(),
         }
@@ -88,12 +94,22 @@ impl<D: Decoder> Scheduler<D> {
         }
         let block_size = self.decoder.kv_pool().block_size();
         let separates_prompts = self.decoder.separates_prompts();
+        let all_write = self.all_write();
+        if all_write && self.limits.drafts != Drafts::Off && self.decoder.is_exact() {
+            self.propose_drafts();
+        }
         let slices = select_rows(&self.running, self.n_steps, block_size, separates_prompts);
         self.n_steps = self.n_steps.wrapping_add(1);
         if slices.is_empty() {
             return;
         }
-        let outcomes = match self.forward_step(&slices) {
+        let start = Instant::now();
+        let outcomes = self.forward_step(&slices);
+        if all_write {
+            let n_rows = slices.iter().map(|slice| slice.rows.len()).sum();
+            self.policy.learn_time(n_rows, start.elapsed());
+        }
+        let outcomes = match outcomes {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 let error = error.to_string();
