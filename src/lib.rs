@@ -59,6 +59,8 @@ pub use idiolect_core::{client, corpus, difference, methods, peers, steering, ta
 pub use idiolect_engine::{encoder, lm, model, progress};
 pub use idiolect_kernels as kernels;
 pub use idiolect_metrics::text;
+#[cfg(feature = "postgres")]
+pub use idiolect_pgvector as pgvector;
 #[cfg(feature = "remote")]
 pub use idiolect_remote as remote;
 #[cfg(feature = "serve")]

@@ -1,10 +1,10 @@
 """Texts of the licences of everything in a bundle."""
 
 import re
-import sys
 from pathlib import Path
 
 from . import crates
+from .archive import fail
 
 HERE = Path(__file__).resolve().parent
 NAMES = re.compile(r"(licen[cs]e|copying|copyright|notice|unlicense)", re.IGNORECASE)
@@ -29,7 +29,7 @@ def standard(licence):
         return (crates.ROOT / "LICENSE").read_text()
     if licence == "MIT":
         return (HERE / "mit.txt").read_text()
-    sys.exit(f"bundle: no text of the licence `{licence}`; put one into {HERE}")
+    fail(f"no text of the licence `{licence}`; put one into {HERE}")
 
 
 class Texts:
@@ -65,7 +65,7 @@ def third_party(packages, page):
     others = [crate for crate in packages if not crate.is_local]
     unstated = [crate.name for crate in others if not crate.licence]
     if unstated:
-        sys.exit(f"bundle: no licence is stated by {', '.join(unstated)}")
+        fail(f"no licence is stated by {', '.join(unstated)}")
     texts = Texts()
     lines = [
         "Licences of the packages that the program is built from, also of those that only run during the build.\n"
@@ -90,7 +90,7 @@ def of_model(entry, folder):
             return path.read_text(errors="replace")
     if entry["licence"] == "Apache-2.0":
         return standard("Apache-2.0")
-    sys.exit(
-        f"bundle: the weights of {entry['name']} have the licence `{entry['licence']}`, whose text is not here; "
+    fail(
+        f"the weights of {entry['name']} have the licence `{entry['licence']}`, whose text is not here; "
         f"read it, and put it as LICENSE into {folder}"
     )

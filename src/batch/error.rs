@@ -57,6 +57,14 @@ pub enum Error {
         /// The cause, and what to do.
         what: String,
     },
+    /// Files with vectors of users are malformed.
+    #[error("vectors {path}: {what}; write them with `idiolect export --vectors`", path = path.display())]
+    Vectors {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its fault.
+        what: String,
+    },
     /// Stopped on request.
     #[error("stopped; nothing was written")]
     Stopped,

@@ -5,7 +5,8 @@
 //! targets' users, what others wrote on the items in them, and the items. [`ShardStore`] imports it into
 //! a store of its own, [`write_rows`] writes all targets, and [`rows_table`] makes the table of the results.
 //! Words are counted against a [`Background`](idiolect_core::corpus::Background) of the whole corpus, so that
-//! a text does not depend on how the corpus was divided.
+//! a text does not depend on how the corpus was divided. [`export_vectors`] writes the vectors of an index over
+//! users, for vector databases and other machines.
 //!
 //! ```no_run
 //! use idiolect_batch::{BatchInputs, ShardStore, rows_table, write_rows};
@@ -43,12 +44,16 @@ mod rows;
 mod shard;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vector_tests;
+mod vectors;
 
 pub use background_file::{count_background, read_background, write_background};
 pub use error::Error;
 pub use export::{ExportedShards, ShardOptions, export_shards};
 pub use rows::{BatchInputs, BatchRow, rows_table, write_rows};
 pub use shard::{ShardStore, TargetRow, read_targets};
+pub use vectors::{export_vectors, read_vectors};
 
 /// This crate's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

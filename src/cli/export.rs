@@ -19,7 +19,7 @@ pub(crate) struct Args {
     user: String,
     /// User to export; write `-- USER` for one that begins with a hyphen
     #[cfg(feature = "parquet")]
-    #[arg(required_unless_present_any = ["parquet", "background"])]
+    #[arg(required_unless_present_any = ["parquet", "background", "vectors"])]
     user: Option<String>,
     #[cfg(feature = "parquet")]
     #[command(flatten)]

@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Delete without asking
     #[arg(long, short)]
     yes: bool,
+    #[cfg(feature = "postgres")]
+    #[command(flatten)]
+    database: super::database::DatabaseArgs,
 }
 
 const AFTER_HELP: &str = "\
@@ -61,6 +64,10 @@ struct ForgetJson<'a> {
     forgotten: Forgotten,
     /// Whether there was an index over users; it is removed.
     index_removed: bool,
+    /// Whether the user had a vector in the database of --peers; it is deleted.
+    #[cfg(feature = "postgres")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<bool>,
     /// As they are shown: a name may be none that JSON can hold.
     files_removed: Vec<String>,
     not_reached: &'a [&'a str],
@@ -85,8 +92,15 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     }
     let mut forgotten = store.would_forget(user, &scope)?;
     let index_removed = index_folder(store.path()).is_dir();
+    #[cfg(feature = "postgres")]
+    let mut database = None;
     if !args.dry_run {
         confirm(user, &args, &forgotten)?;
+        // The vector was made of every text of the user, so that it goes with any of them.
+        #[cfg(feature = "postgres")]
+        {
+            database = args.database.delete(user, context)?;
+        }
         // First, since after an interruption the user may be gone, and a rerun would not get here.
         remove_index(&store)?;
         args.also.iter().try_for_each(|path| remove_file(path))?;
@@ -99,6 +113,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         dry_run: args.dry_run,
         forgotten,
         index_removed,
+        #[cfg(feature = "postgres")]
+        database,
         files_removed: args.also.iter().map(|path| path.display().to_string()).collect(),
         not_reached: &NOT_REACHED,
     };
@@ -138,6 +154,7 @@ fn print_summary(done: &ForgetJson<'_>) -> anyhow::Result<()> {
         items,
         item_names,
         contexts,
+        saved_prefixes,
         mentions_by_others,
     } = done.forgotten;
     output::line(match done.dry_run {
@@ -156,6 +173,7 @@ fn print_summary(done: &ForgetJson<'_>) -> anyhow::Result<()> {
         (items, "items that nobody else wrote about"),
         (item_names, "titles of items with the name in them"),
         (contexts, "quotations of them, or of nobody known, that came with answers by others"),
+        (saved_prefixes, "prompts kept for next texts, of any user"),
     ] {
         if n > 0 {
             output::line(&format!("  {n} {what}"))?;
@@ -163,6 +181,10 @@ fn print_summary(done: &ForgetJson<'_>) -> anyhow::Result<()> {
     }
     if done.index_removed {
         output::line("  the index over users; `idiolect index` makes it anew")?;
+    }
+    #[cfg(feature = "postgres")]
+    if done.database == Some(true) {
+        output::line("  the vector in the database; its log and its copies are not reached")?;
     }
     for file in &done.files_removed {
         output::line(&format!("  {file}"))?;

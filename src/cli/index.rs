@@ -1,8 +1,10 @@
 //! `idiolect index`.
 
 use idiolect::corpus::Store;
+use idiolect::encoder::Encoder;
 use idiolect::peers::{
-    BuildOptions, DEFAULT_EXACT_BELOW, EmbeddingKind, IndexKind, build_index, index_folder,
+    BuildOptions, DEFAULT_EXACT_BELOW, EmbeddingKind, IndexKind, PeerIndex, build_index,
+    index_folder,
 };
 use serde::Serialize;
 
@@ -42,6 +44,19 @@ pub(crate) struct Args {
     /// failure
     #[arg(long)]
     rebuild: bool,
+    /// Make the index of the vectors in DIR, which `idiolect export --vectors` wrote from a store with the
+    /// same reviews, and embed nothing
+    #[cfg(feature = "parquet")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["rebuild", "embedding"])]
+    vectors: Option<std::path::PathBuf>,
+    #[cfg(feature = "postgres")]
+    #[command(flatten)]
+    database: super::database::DatabaseArgs,
+    /// Number of partitions of a new table in the database of --peers, each with a graph of its own
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::count(), hide = true,
+          requires = "peers")]
+    partitions: usize,
 }
 
 const EXAMPLES: &str = "\
@@ -61,6 +76,9 @@ struct IndexJson<'a> {
     embedding: EmbeddingKind,
     encoder: &'a str,
     stamp: &'a str,
+    #[cfg(feature = "postgres")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<super::database::WrittenJson>,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -69,8 +87,9 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     if args.rebuild {
         store.drop_vectors(encoder.stamp())?;
     }
-    let options = BuildOptions { embedding: args.embedding, exact_below: args.exact_below };
-    let (index, embedded, truncated) = build_index(&store, &encoder, &options, context)?;
+    let (index, embedded, truncated) = made(&args, (&store, &encoder), context)?;
+    #[cfg(feature = "postgres")]
+    let database = args.database.write(&index, args.partitions, context)?;
     let manifest = index.manifest();
     let done = IndexJson {
         reviews: manifest.reviews,
@@ -82,11 +101,30 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         embedding: manifest.embedding,
         encoder: &manifest.encoder,
         stamp: &manifest.fingerprint,
+        #[cfg(feature = "postgres")]
+        database,
     };
     if context.globals.json {
         return output::json(&done);
     }
     print_summary(&done, context)
+}
+
+/// The index, the number of reviews that were embedded, and of those that had to be truncated.
+fn made(
+    args: &Args,
+    (store, encoder): (&Store, &Encoder),
+    context: &Context,
+) -> anyhow::Result<(PeerIndex, usize, usize)> {
+    #[cfg(feature = "parquet")]
+    if let Some(folder) = &args.vectors {
+        let given = idiolect::batch::read_vectors(folder)?;
+        let below = args.exact_below;
+        let index = idiolect::peers::index_of_embeddings(store, encoder, given, below, context)?;
+        return Ok((index, 0, 0));
+    }
+    let options = BuildOptions { embedding: args.embedding, exact_below: args.exact_below };
+    Ok(build_index(store, encoder, &options, context)?)
 }
 
 fn print_summary(done: &IndexJson<'_>, context: &Context) -> anyhow::Result<()> {
@@ -113,5 +151,10 @@ fn print_summary(done: &IndexJson<'_>, context: &Context) -> anyhow::Result<()> 
         done.users,
         done.dimension,
         folder.display()
-    ))
+    ))?;
+    #[cfg(feature = "postgres")]
+    if let Some(written) = &done.database {
+        output::line(&written.in_words())?;
+    }
+    Ok(())
 }

@@ -9,6 +9,8 @@ mod choose;
 mod command_lm;
 mod complete;
 mod context;
+#[cfg(feature = "postgres")]
+mod database;
 mod demo;
 mod doctor;
 mod embed;
@@ -25,6 +27,7 @@ mod measured;
 mod memory;
 mod metrics;
 mod models;
+mod neighbours;
 mod output;
 mod profile;
 mod recover;
@@ -100,6 +103,8 @@ enum Command {
     Index(index::Args),
     #[command(about = "List the users of the store")]
     Users(users::Args),
+    #[command(about = "List the users who write most like a user")]
+    Neighbours(neighbours::Args),
     #[command(about = "Show the representatives that a user is compared with on an item")]
     Representatives(representatives::Args),
     #[command(about = "Show or edit the profile of a user: what sets them apart")]
@@ -166,6 +171,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Split(args) => split::run(args, &context),
         Command::Index(args) => index::run(args, &context),
         Command::Users(args) => users::run(args, &context),
+        Command::Neighbours(args) => neighbours::run(args, &context),
         Command::Representatives(args) => representatives::run(args, &context),
         Command::Profile(args) => profile::run(*args, &context),
         Command::Write(args) => write::run(*args, &context),

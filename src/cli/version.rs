@@ -7,11 +7,12 @@ const COMMIT: Option<&str> = option_env!("IDIOLECT_COMMIT");
 const DAY: Option<&str> = option_env!("IDIOLECT_BUILD_DATE");
 
 /// Optional parts of the program and whether they are in it.
-const FEATURES: [(&str, bool); 6] = [
+const FEATURES: [(&str, bool); 7] = [
     ("serve", cfg!(feature = "serve")),
     ("hub", cfg!(feature = "hub")),
     ("remote", cfg!(feature = "remote")),
     ("parquet", cfg!(feature = "parquet")),
+    ("postgres", cfg!(feature = "postgres")),
     ("cuda", cfg!(feature = "cuda")),
     ("metal", cfg!(feature = "metal")),
 ];

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, Type as PhysicalType};
-use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{Type, TypePtr};
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
 use crate::{Error, Result};
 
@@ -39,6 +41,13 @@ pub enum ColumnValues {
     Flags(Vec<Option<bool>>),
     /// Lists of texts.
     TextLists(Vec<Vec<String>>),
+    /// Vectors, one after the other; none is missing.
+    Vectors {
+        /// Numbers of each, at least 1.
+        width: usize,
+        /// All numbers.
+        numbers: Vec<f32>,
+    },
 }
 
 impl TableColumn {
@@ -72,8 +81,15 @@ impl TableColumn {
         Self { name: name.to_owned(), values: ColumnValues::TextLists(values) }
     }
 
+    /// A column of vectors of `width` numbers, one after the other.
+    #[must_use]
+    pub fn vectors(name: &str, width: usize, numbers: Vec<f32>) -> Self {
+        Self { name: name.to_owned(), values: ColumnValues::Vectors { width, numbers } }
+    }
+
     fn len(&self) -> usize {
         match &self.values {
+            ColumnValues::Vectors { width, numbers } => numbers.len() / width.max(&1),
             ColumnValues::TextLists(values) => values.len(),
             ColumnValues::Texts(values) => values.len(),
             ColumnValues::Integers(values) => values.len(),
@@ -82,9 +98,20 @@ impl TableColumn {
         }
     }
 
+    /// Whether the last vector is shorter than the others.
+    fn is_ragged(&self) -> bool {
+        match &self.values {
+            ColumnValues::Vectors { width, numbers } => {
+                *width == 0 || !numbers.len().is_multiple_of(*width)
+            }
+            _ => false,
+        }
+    }
+
     fn schema(&self) -> Result<TypePtr, ParquetError> {
         let physical = match &self.values {
-            ColumnValues::TextLists(_) => return list_schema(&self.name),
+            ColumnValues::TextLists(_) => return list_schema(&self.name, text_element()?),
+            ColumnValues::Vectors { .. } => return list_schema(&self.name, number_element()?),
             ColumnValues::Texts(_) => PhysicalType::BYTE_ARRAY,
             ColumnValues::Integers(_) => PhysicalType::INT64,
             ColumnValues::Numbers(_) => PhysicalType::DOUBLE,
@@ -153,7 +180,7 @@ impl ParquetTable {
             what: error.to_string(),
         };
         let n_rows = self.columns.first().map_or(0, TableColumn::len);
-        if self.columns.iter().any(|column| column.len() != n_rows) {
+        if self.columns.iter().any(|column| column.len() != n_rows || column.is_ragged()) {
             return Err(failed(ParquetError::General("columns differ in length".to_owned())));
         }
         let file = File::create(path).map_err(io("create"))?;
@@ -168,11 +195,18 @@ impl ParquetTable {
         let schema = Type::group_type_builder("schema").with_fields(columns).build()?;
         let note = |(name, value): &(String, String)| KeyValue::new(name.clone(), value.clone());
         let notes: Vec<KeyValue> = self.notes.iter().map(note).collect();
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_created_by(concat!("idiolect ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(Compression::SNAPPY)
-            .set_key_value_metadata((!notes.is_empty()).then_some(notes))
-            .build();
+            .set_key_value_metadata((!notes.is_empty()).then_some(notes));
+        for column in &self.columns {
+            if let ColumnValues::Vectors { .. } = column.values {
+                // Hardly a number occurs twice.
+                let path = [column.name.as_str(), "list", "element"].map(str::to_owned).to_vec();
+                properties = properties.set_column_dictionary_enabled(ColumnPath::new(path), false);
+            }
+        }
+        let properties = properties.build();
         let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties))?;
         let mut begin = 0;
         while begin < n_rows {
@@ -186,6 +220,10 @@ impl ParquetTable {
                     }
                     ColumnValues::TextLists(values) => {
                         put_lists(&mut group, &values[rows.clone()])?;
+                    }
+                    ColumnValues::Vectors { width, numbers } => {
+                        let numbers = &numbers[rows.start * width..rows.end * width];
+                        put_vectors(&mut group, *width, numbers)?;
                     }
                     ColumnValues::Integers(values) => {
                         put::<Int64Type, _>(&mut group, &values[rows.clone()], |n| *n)?;
@@ -206,13 +244,24 @@ impl ParquetTable {
     }
 }
 
-/// A list of texts in the form of the standard.
-fn list_schema(name: &str) -> Result<TypePtr, ParquetError> {
-    let element = Type::primitive_type_builder("element", PhysicalType::BYTE_ARRAY)
+/// The element of a list of texts.
+fn text_element() -> Result<Type, ParquetError> {
+    Type::primitive_type_builder("element", PhysicalType::BYTE_ARRAY)
         .with_repetition(Repetition::OPTIONAL)
         .with_logical_type(Some(LogicalType::String))
         .with_converted_type(ConvertedType::UTF8)
-        .build()?;
+        .build()
+}
+
+/// The element of a vector.
+fn number_element() -> Result<Type, ParquetError> {
+    Type::primitive_type_builder("element", PhysicalType::FLOAT)
+        .with_repetition(Repetition::REQUIRED)
+        .build()
+}
+
+/// A list in the form of the standard.
+fn list_schema(name: &str, element: Type) -> Result<TypePtr, ParquetError> {
     let list = Type::group_type_builder("list")
         .with_repetition(Repetition::REPEATED)
         .with_fields(vec![Arc::new(element)])
@@ -247,6 +296,21 @@ fn put_lists(
     let missing = || ParquetError::General("a column is missing in the schema".to_owned());
     let mut column = group.next_column()?.ok_or_else(missing)?;
     column.typed::<ByteArrayType>().write_batch(&present, Some(&defined), Some(&repeated))?;
+    column.close()
+}
+
+/// Writes a column of vectors of a row group.
+fn put_vectors(
+    group: &mut SerializedRowGroupWriter<'_, File>,
+    width: usize,
+    numbers: &[f32],
+) -> Result<(), ParquetError> {
+    // The list is there, and has an element.
+    let defined = vec![2; numbers.len()];
+    let repeated: Vec<i16> = (0..numbers.len()).map(|i| i16::from(i % width > 0)).collect();
+    let missing = || ParquetError::General("a column is missing in the schema".to_owned());
+    let mut column = group.next_column()?.ok_or_else(missing)?;
+    column.typed::<FloatType>().write_batch(numbers, Some(&defined), Some(&repeated))?;
     column.close()
 }
 
@@ -285,6 +349,7 @@ mod tests {
                     prop::option::of(-1e300..1e300f64),
                     prop::option::of(any::<bool>()),
                     prop::collection::vec("[aé]{0,3}", 0..4),
+                    prop::array::uniform3(-1e30..1e30f32),
                 ),
                 0..40,
             ),
@@ -296,6 +361,7 @@ mod tests {
                 TableColumn::numbers("x", rows.iter().map(|row| row.2).collect()),
                 TableColumn::flags("is", rows.iter().map(|row| row.3).collect()),
                 TableColumn::text_lists("list", rows.iter().map(|row| row.4.clone()).collect()),
+                TableColumn::vectors("vector", 3, rows.iter().flat_map(|row| row.5).collect()),
             ]);
             let paths = [folder.path().join("a.parquet"), folder.path().join("b.parquet")];
             paths.iter().for_each(|path| table.write(path).unwrap());
@@ -305,8 +371,9 @@ mod tests {
                 ParquetRows::open(&paths[0]).unwrap().collect::<Result<_>>().unwrap();
             let want: Vec<Value> = rows
                 .iter()
-                .map(|(text, n, x, is, list)| {
-                    json!({ "text": text, "n": n, "x": x, "is": is, "list": list })
+                .map(|(text, n, x, is, list, vector)| {
+                    let vector = vector.map(f64::from);
+                    json!({ "text": text, "n": n, "x": x, "is": is, "list": list, "vector": vector })
                 })
                 .collect();
             prop_assert_eq!(read, want);
@@ -334,6 +401,11 @@ mod tests {
             TableColumn::integers("b", Vec::new()),
         ]);
         assert!(uneven.write(&path).unwrap_err().to_string().contains("differ in length"));
+        let ragged = ParquetTable::new(vec![
+            TableColumn::integers("a", vec![Some(1)]),
+            TableColumn::vectors("b", 2, vec![1.0, 2.0, 3.0]),
+        ]);
+        assert!(ragged.write(&path).is_err());
         let table = ParquetTable::new(vec![TableColumn::integers("a", vec![Some(1)])]);
         assert!(table.write(&folder.path().join("missing/t.parquet")).is_err());
         fs::create_dir(&path).unwrap();

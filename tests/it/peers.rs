@@ -112,6 +112,23 @@ fn representatives_stand_for_the_opinions_on_an_item() {
             .all(|one| { one["from"] == "near-item" && one["item_similarity"].is_f64() })
     );
 
+    sandbox.write("names.txt", "bob\n\ngus\n");
+    let near =
+        run(&["neighbours", "ann", "--users-from", "names.txt", "--k", "3", "--json"]).json();
+    let rows = near["users"].as_array().unwrap();
+    let users: Vec<&str> = rows.iter().filter_map(|row| row["user"].as_str()).collect();
+    assert_eq!(users, ["ann", "bob", "gus"]);
+    for row in rows {
+        let near = row["neighbours"].as_array().unwrap();
+        let cosines: Vec<f64> = near.iter().filter_map(|one| one["cosine"].as_f64()).collect();
+        assert!(near.len() == 3 && near.iter().all(|one| one["user"] != row["user"]));
+        assert!(cosines.is_sorted_by(|a, b| a >= b) && cosines.iter().all(|x| x.abs() <= 1.0));
+    }
+    assert_eq!(rows[0]["neighbours"][0]["user"], "bob", "who says the same");
+    assert!(run(&["neighbours", "gus"]).ok().stdout.contains("hal"));
+    let said = run(&["neighbours", "amn"]).fails_with(1);
+    assert!(said.contains("`amn`"), "{said}");
+
     let told = run(&["representatives", "ann", "kettle"]).ok().stdout;
     assert!(told.contains("ann on Kettle") && told.contains("similarity"), "{told}");
 
@@ -124,6 +141,8 @@ fn representatives_stand_for_the_opinions_on_an_item() {
     sandbox.write("more.csv", "user,item,text,time,rating\nivo,lamp,Dim.,16,2\n");
     run(&["import", "--format", "table", "--reviews", "more.csv"]).ok();
     let said = run(&["representatives", "gus", "toaster", "--k", "4"]).fails_with(1);
+    assert!(said.contains("idiolect index"), "{said}");
+    let said = run(&["neighbours", "gus"]).fails_with(1);
     assert!(said.contains("idiolect index"), "{said}");
     assert_eq!(run(&["index", "--json"]).json()["users"], 9);
     run(&["representatives", "gus", "toaster", "--k", "4"]).ok();
@@ -173,4 +192,41 @@ fn wrong_folders_and_stores_are_told_apart() {
     let said = sandbox.run(&["--store", "absent.sqlite", "index"]).fails_with(1);
     assert!(said.contains("absent.sqlite"), "{said}");
     assert!(!sandbox.path("absent.sqlite").exists());
+}
+
+/// Without a database: refusals come before anything is deleted. `scripts/test-pgvector` has one.
+#[cfg(feature = "postgres")]
+#[test]
+fn a_database_that_is_forbidden_or_absent_is_told_before_anything_is_deleted() {
+    let sandbox = with_reviews();
+    // Nothing listens on port 1.
+    let peers = ["--peers", "postgres://me:s3cret@127.0.0.1:1/corpus"];
+    let run = |arguments: &[&str]| sandbox.run(&[arguments, &peers[..]].concat()).fails_with(1);
+    let forbidden = run(&["--offline", "forget", "ann", "--yes"]);
+    assert!(forbidden.contains("forbids connections"), "{forbidden}");
+    let absent = run(&["forget", "ann", "--yes"]);
+    assert!(absent.contains("connect to the database"), "{absent}");
+    assert!(!forbidden.contains("s3cret") && !absent.contains("s3cret"));
+    assert!(sandbox.run(&["users"]).ok().stdout.contains("ann"));
+    let mut help = sandbox.command(&["index", "--help"]);
+    help.env("IDIOLECT_PEERS", "postgres://me:s3cret@h/d");
+    assert!(!Run::of(help.output().unwrap()).ok().stdout.contains("s3cret"));
+}
+
+/// An index written as Parquet is the index of a store with the same reviews.
+#[cfg(feature = "parquet")]
+#[test]
+fn vectors_go_out_as_parquet_and_come_back() {
+    let sandbox = with_reviews();
+    let Some(encoder) = encoder(&sandbox) else { return };
+    let run =
+        |arguments: &[&str]| sandbox.run(&[&["--encoder", &encoder, "-q"], arguments].concat());
+    let index = run(&["index", "--json"]).json();
+    assert_eq!(run(&["export", "--vectors", "out"]).json()["vectors"]["users"], 8);
+    let again = run(&["index", "--vectors", "out", "--json"]).json();
+    assert_eq!((&again["stamp"], &again["embedded"]), (&index["stamp"], &0.into()));
+    sandbox.write("more.csv", "user,item,text,time,rating\nivo,lamp,Dim.,16,2\n");
+    run(&["import", "--format", "table", "--reviews", "more.csv"]).ok();
+    let said = run(&["index", "--vectors", "out"]).fails_with(1);
+    assert!(said.contains("other reviews"), "{said}");
 }

@@ -1,14 +1,16 @@
-//! `idiolect export --parquet` and `--background`.
+//! `idiolect export --parquet`, `--background` and `--vectors`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::bail;
 use idiolect::batch::{
-    ShardOptions, TargetRow, count_background, export_shards, read_targets, write_background,
+    ShardOptions, TargetRow, count_background, export_shards, export_vectors, read_targets,
+    write_background,
 };
 use idiolect::corpus::split::SplitPart;
 use idiolect::corpus::{ReviewId, Store};
+use idiolect::peers::PeerIndex;
 use serde_json::json;
 
 use crate::cli::command_lm::CommandLm;
@@ -38,6 +40,10 @@ pub(super) struct ShardArgs {
     /// Count the tokens of all texts with the vocabulary of --lm, and write the counts to FILE
     #[arg(long, value_name = "FILE", conflicts_with = "user")]
     background: Option<PathBuf>,
+    /// Write the vectors of the users in the index as Parquet files to DIR, for a vector database or for
+    /// `idiolect index --vectors` on another machine
+    #[arg(long, value_name = "DIR", conflicts_with = "user")]
+    vectors: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &ShardArgs, context: &Context) -> anyhow::Result<()> {
@@ -55,6 +61,11 @@ pub(super) fn run(args: &ShardArgs, context: &Context) -> anyhow::Result<()> {
         let background = count_background(&store, lm.model().vocabulary()?, &held_out, context)?;
         write_background(&background, path)?;
         done.insert("background".to_owned(), json!({ "texts": background.n_texts }));
+    }
+    if let Some(folder) = &args.vectors {
+        let index = PeerIndex::open(&store, &context.encoder()?)?;
+        let n_users = export_vectors(&store, &index, folder)?;
+        done.insert("vectors".to_owned(), json!({ "users": n_users }));
     }
     output::json(&done)
 }

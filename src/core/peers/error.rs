@@ -49,6 +49,15 @@ pub enum Error {
         /// Its current value.
         expected: String,
     },
+    /// Embeddings that were computed elsewhere do not fit the store.
+    #[error(
+        "the vectors do not fit: {what}; write them again with `idiolect export --vectors` from a store \
+         with the same reviews"
+    )]
+    BadEmbeddings {
+        /// What does not fit.
+        what: String,
+    },
     /// A file of the index is damaged.
     #[error("index {path}: {what}; make it anew with `idiolect index`", path = path.display())]
     IndexDamaged {

@@ -1,6 +1,7 @@
 //! Builds the index from the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::files::{self, FORMAT, IndexManifest};
 use super::graph::{EF_CONSTRUCTION, Graph, MAX_EDGES};
@@ -8,6 +9,7 @@ use super::{
     DEFAULT_EXACT_BELOW, EmbeddingKind, IndexKind, IndexedUser, PeerIndex, Result, content_of,
 };
 use crate::corpus::{Key, ReviewId, Store, View};
+use crate::peers::linear::norm;
 use crate::peers::vectors::ensure_vectors;
 use crate::peers::{Error, ItemMeans, user_embedding};
 use idiolect_engine::encoder::Encoder;
@@ -51,8 +53,94 @@ pub fn build_index(
     let missing = store.without_vector(encoder.stamp())?;
     let (n_embedded, n_truncated) = ensure_vectors(&view, encoder, &missing, progress)?;
 
-    let (n_reviews, content) = content_of(store)?;
+    let reviews = content_of(store)?;
     let (users, embeddings) = embed_users(&view, encoder, options.embedding, progress)?;
+    let made = IndexInputs { reviews, users, embeddings };
+    let index = write_index_of((store, &folder), encoder, made, options, progress)?;
+    drop(lock);
+    Ok((index, n_embedded, n_truncated))
+}
+
+/// Users' embeddings that were computed elsewhere, with what they were made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenEmbeddings {
+    /// Stamp of the encoder.
+    pub encoder: String,
+    /// Hash of the ids of the reviews ([`IndexManifest::content`]).
+    pub content: String,
+    /// Requested kind of the embeddings.
+    pub kind: EmbeddingKind,
+    /// Users, the kind of the embedding of each, and the embedding, of unit length.
+    pub users: Vec<(String, EmbeddingKind, Vec<f32>)>,
+}
+
+/// Writes the store's index of embeddings that were computed elsewhere from the same reviews; of the
+/// options only `exact_below` counts. No review is embedded.
+///
+/// # Errors
+/// [`Error::BadEmbeddings`] if they are of another encoder, of other reviews, or malformed; else as
+/// [`build_index`].
+pub fn index_of_embeddings(
+    store: &Store,
+    encoder: &Encoder,
+    given: GivenEmbeddings,
+    exact_below: usize,
+    progress: &dyn Progress,
+) -> Result<PeerIndex> {
+    store.require_writable()?;
+    let bad = |what: String| Error::BadEmbeddings { what };
+    if given.encoder != encoder.stamp() {
+        let short = |stamp: &str| stamp.get(..12).unwrap_or(stamp).to_owned();
+        let (got, expected) = (short(&given.encoder), short(encoder.stamp()));
+        return Err(bad(format!("their encoder is {got}, that of --encoder is {expected}")));
+    }
+    let folder = files::folder_of(store)?;
+    let lock = files::lock(&folder)?;
+    let reviews = content_of(store)?;
+    if given.content != reviews.1 {
+        return Err(bad("they were made of other reviews than the store has".to_owned()));
+    }
+    let mut rows = given.users;
+    rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    if let Some(twice) = rows.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(bad(format!("`{}` occurs twice", twice[0].0)));
+    }
+    let known: BTreeSet<String> = store.users(1)?.into_iter().map(|user| user.user).collect();
+    let mut users = Vec::with_capacity(rows.len());
+    let mut embeddings = Vec::with_capacity(rows.len() * encoder.dimension());
+    for (user, embedding, vector) in rows {
+        let is_unit = vector.len() == encoder.dimension() && (norm(&vector) - 1.0).abs() < 8e-7;
+        if !known.contains(&user) || !is_unit {
+            return Err(bad(format!("`{user}` is not in the store, or has no vector of length 1")));
+        }
+        embeddings.extend(vector);
+        users.push(IndexedUser { user, embedding });
+    }
+    let options = BuildOptions { embedding: given.kind, exact_below };
+    let made = IndexInputs { reviews, users, embeddings };
+    let index = write_index_of((store, &folder), encoder, made, &options, progress)?;
+    drop(lock);
+    Ok(index)
+}
+
+/// What an index is written of.
+struct IndexInputs {
+    /// Number of reviews and hash of their ids, as they were before the embeddings were made.
+    reviews: (usize, String),
+    users: Vec<IndexedUser>,
+    /// `[n_users][dimension]`.
+    embeddings: Vec<f32>,
+}
+
+/// Writes the index of these users, unless the existing one has the same. The caller holds the lock of `folder`.
+fn write_index_of(
+    (store, folder): (&Store, &Path),
+    encoder: &Encoder,
+    made: IndexInputs,
+    options: &BuildOptions,
+    progress: &dyn Progress,
+) -> Result<PeerIndex> {
+    let IndexInputs { reviews: (n_reviews, content), users, embeddings } = made;
     let kind = if users.len() < options.exact_below { IndexKind::Exact } else { IndexKind::Hnsw };
     let mut manifest = IndexManifest {
         format: FORMAT,
@@ -72,21 +160,20 @@ pub fn build_index(
     if let Ok(current) = PeerIndex::open(store, encoder)
         && current.manifest().fingerprint == manifest.fingerprint
     {
-        return Ok((current, n_embedded, n_truncated));
+        return Ok(current);
     }
     let graph = match kind {
         IndexKind::Exact => None,
         IndexKind::Hnsw => Some(Graph::build(&embeddings, manifest.dimension, progress)?),
     };
     let mut index = PeerIndex { manifest, users, embeddings, graph };
-    files::write_index(&folder, &mut index)?;
+    files::write_index(folder, &mut index)?;
     // Somebody may have been forgotten meanwhile, of whom nothing may be left.
     if content_of(store)?.1 != index.manifest.content {
         files::remove_index(store)?;
-        return Err(Error::ChangedMeanwhile { path: folder });
+        return Err(Error::ChangedMeanwhile { path: folder.to_owned() });
     }
-    drop(lock);
-    Ok((index, n_embedded, n_truncated))
+    Ok(index)
 }
 
 /// Users and their embeddings.

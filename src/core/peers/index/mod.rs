@@ -17,7 +17,7 @@ use graph::Graph;
 use idiolect_engine::encoder::Encoder;
 
 pub(super) use build::UserEmbeddings;
-pub use build::{BuildOptions, build_index};
+pub use build::{BuildOptions, GivenEmbeddings, build_index, index_of_embeddings};
 pub use files::{IndexManifest, remove_index};
 
 /// Default number of users below which the index is an exact scan.
@@ -78,7 +78,7 @@ impl PeerIndex {
     /// # Errors
     ///
     /// As [`PeerIndex::open`], except for damage of other files.
-    pub(super) fn manifest_of(store: &Store, encoder: &Encoder) -> Result<IndexManifest> {
+    pub fn manifest_of(store: &Store, encoder: &Encoder) -> Result<IndexManifest> {
         let folder = files::folder_of(store)?;
         let manifest = files::read_manifest(&folder)?;
         let mismatch = |what, got: &str, expected: &str| Error::IndexMismatch {
@@ -133,6 +133,14 @@ impl PeerIndex {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
+    }
+
+    /// The users, sorted by the bytes of their ids, the kind of the embedding of each, and the embedding, of
+    /// unit length, `[dimension]`.
+    pub fn users(&self) -> impl Iterator<Item = (&str, EmbeddingKind, &[f32])> {
+        let rows = self.embeddings.chunks_exact(self.manifest.dimension.max(1));
+        let users = self.users.iter().zip(rows);
+        users.map(|(indexed, vector)| (indexed.user.as_str(), indexed.embedding, vector))
     }
 
     /// Returns the user's embedding, of unit length, `[dimension]`; `None` if the user has none.
