@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 
-use idiolect::client::Model;
+use idiolect::client::{Model, PrefixSavingLm};
+use idiolect::corpus::Store;
 use idiolect::lm::Lm;
 
 use super::context::Context;
@@ -43,6 +44,29 @@ impl CommandLm {
             Self::Local(lm) => lm,
             #[cfg(feature = "remote")]
             Self::Remote { lm, .. } => lm,
+        }
+    }
+
+    /// The model, if it runs in this process.
+    pub(crate) fn local(&self) -> Option<&Lm> {
+        match self {
+            Self::Local(lm) => Some(lm),
+            #[cfg(feature = "remote")]
+            Self::Remote { .. } => None,
+        }
+    }
+
+    /// The model with what is kept of the user's last prompt, if it runs in this process and the store can
+    /// hold such files.
+    pub(crate) fn with_saved_prefix<'a>(
+        &'a self,
+        store: &'a Store,
+        user: &str,
+    ) -> Option<PrefixSavingLm<'a>> {
+        match self {
+            Self::Local(lm) => PrefixSavingLm::of_user(lm, store, user),
+            #[cfg(feature = "remote")]
+            Self::Remote { .. } => None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use idiolect::client::PrefixSavingLm;
 use idiolect::corpus::import::GivenMessage;
 use idiolect::corpus::{Item, ReviewContext, Target, View, date};
 use idiolect::lm::Finish;
@@ -67,6 +68,10 @@ pub(crate) struct Args {
     /// the contrast with peers added; use it to see what the user's texts change
     #[arg(long)]
     why: bool,
+    /// Neither use nor keep what the model computed of the user's last prompt (STORE.prefixes), with
+    /// which the next text of the user begins sooner
+    #[arg(long)]
+    no_saved_prefix: bool,
     #[command(flatten)]
     settings: MethodArgs<true>,
     #[command(flatten)]
@@ -134,13 +139,17 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         title: args.title.clone(),
         context: answered,
     };
-    let head = reward::head(&store, &options, &[])?;
     let lm = CommandLm::of(context)?;
+    let head = reward::trained(&store, &[args.method], &options, &[], lm.local())?;
     lm.note_if_small(context);
     let encoder = args.method.needs_peers(&options).then(|| context.encoder()).transpose()?;
+    let saving = match args.no_saved_prefix {
+        true => None,
+        false => lm.with_saved_prefix(&store, &args.user),
+    };
     let material = MethodInputs {
         view,
-        model: lm.model(),
+        model: saving.as_ref().map_or(lm.model(), |saving| saving),
         peers: encoder.as_ref().map(|encoder| encoder as _),
         reward: head.as_ref().map(|head| head as _),
         task: &task,
@@ -153,14 +162,15 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
             true => Some(block_on(context, reasons(&material, &target, &options, &written))??),
             false => None,
         };
-        return output::json(&WriteJson {
+        output::json(&WriteJson {
             written: &written,
             user: &args.user,
             item: &target.item.id,
             seed: options.seed,
             settings: &options.changed_from(&MethodOptions::of(&task)),
             why,
-        });
+        })?;
+        return keep(saving.as_ref(), context);
     }
     let prepared = block_on(context, args.method.prepare(&material, &target, &options))??;
     let show = |piece: &str| output::text(piece);
@@ -173,6 +183,17 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         output::text(&in_columns(&why))?;
     }
     print_summary(&written, &options, context);
+    keep(saving.as_ref(), context)
+}
+
+/// Keeps the keys and values of the prompt for the next text of the user. The text is written by now, so
+/// that a failure is only told.
+fn keep(saving: Option<&PrefixSavingLm<'_>>, context: &Context) -> anyhow::Result<()> {
+    if let Some(saving) = saving
+        && let Err(error) = block_on(context, saving.keep())?
+    {
+        output::note(&format!("the prompt is not kept for the next text: {error}"));
+    }
     Ok(())
 }
 

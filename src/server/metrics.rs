@@ -1,6 +1,6 @@
 //! Counters for Prometheus. Names are vLLM's with another prefix if the meaning is the same.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use idiolect_engine::lm::Lm;
@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     generation_tokens: Counter,
     prefix_queries: Counter,
     prefix_hits: Counter,
+    drafted: Counter,
+    accepted: Counter,
     requests: Family<Vec<(String, String)>, Counter>,
     running: Gauge,
     waiting: Gauge,
@@ -49,6 +51,8 @@ impl Metrics {
             generation_tokens: Counter::default(),
             prefix_queries: Counter::default(),
             prefix_hits: Counter::default(),
+            drafted: Counter::default(),
+            accepted: Counter::default(),
             requests: Family::default(),
             running: Gauge::default(),
             waiting: Gauge::default(),
@@ -68,6 +72,8 @@ impl Metrics {
             ("generation_tokens", "Generated tokens", &self.generation_tokens),
             ("prefix_cache_queries", "Prompt tokens looked up", &self.prefix_queries),
             ("prefix_cache_hits", "Prompt tokens whose KV blocks were reused", &self.prefix_hits),
+            ("spec_decode_num_draft_tokens", "Drafted tokens", &self.drafted),
+            ("spec_decode_num_accepted_tokens", "Drafted tokens that were chosen", &self.accepted),
         ];
         for (name, help, counter) in counters {
             registry.register(format!("idiolect:{name}"), help, counter.clone());
@@ -118,6 +124,9 @@ impl Metrics {
             let stats = lm.stats();
             self.running.set(stats.running as i64);
             self.waiting.set(stats.waiting as i64);
+            // The engine counts them; a scrape beside this one may have read a later count.
+            self.drafted.inner().fetch_max(stats.drafted_tokens, Ordering::Relaxed);
+            self.accepted.inner().fetch_max(stats.accepted_tokens, Ordering::Relaxed);
             self.kv_usage.set(stats.kv_bytes as f64 / lm.kv_budget().max(1) as f64);
         }
         let mut text = String::new();

@@ -24,19 +24,23 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<BenchRes
     let completion_tokens: usize = requests().map(|request| request.completion_tokens).sum();
 
     let (mut durations, mut residents, mut reused) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut drafted, mut accepted) = (Vec::new(), Vec::new());
     let (mut engine, mut kv_peak) = (None, 0);
     for _ in 0..args.runs {
         let lm = match engine.take() {
             Some(lm) => lm,
             None => context.lm()?,
         };
-        let before = lm.stats().reused_tokens;
+        let before = lm.stats();
         context.begin("replay", Some(requests().count() as u64));
         let duration = timed(|| block_on(context, replay(&lm, &jobs, args.jobs, context))?);
         context.end();
         durations.push(duration?);
-        reused.push(lm.stats().reused_tokens - before);
-        kv_peak = kv_peak.max(lm.stats().kv_peak_bytes);
+        let after = lm.stats();
+        reused.push(after.reused_tokens - before.reused_tokens);
+        drafted.push(after.drafted_tokens - before.drafted_tokens);
+        accepted.push(after.accepted_tokens - before.accepted_tokens);
+        kv_peak = kv_peak.max(after.kv_peak_bytes);
         residents.push(resident("VmRSS"));
         // A dropped engine leaves its thread a moment later; each run gets a new one.
         engine = args.keep_cache.then_some(lm);
@@ -54,6 +58,8 @@ pub(super) fn measure(args: &Args, context: &Context) -> anyhow::Result<BenchRes
         ("prompt_tokens", json!(prompt_tokens)),
         ("completion_tokens", json!(completion_tokens)),
         ("reused_tokens", json!(reused)),
+        ("drafted_tokens", json!(drafted)),
+        ("accepted_tokens", json!(accepted)),
         ("kv_peak_bytes", json!(kv_peak)),
         ("resident_bytes", json!(residents)),
         ("seconds", json!(seconds)),

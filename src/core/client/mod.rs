@@ -8,6 +8,7 @@
 mod cached;
 mod model;
 mod prompts;
+mod saved_prefix;
 mod scores;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -17,7 +18,8 @@ pub use cached::{CachePolicy, CachedLm, LmAnswer, LmCall, Usage};
 pub use idiolect_engine::lm::OnText;
 pub use model::Model;
 pub use prompts::{ContrastPrompts, Steered};
-pub use scores::{ScoreCall, Scored};
+pub use saved_prefix::{MAX_PREFIX_BYTES, PrefixSavingLm};
+pub use scores::{ScoreCall, Scored, TextTrace};
 pub use watch::{Watch, WatchedToken};
 
 use crate::{corpus, task};

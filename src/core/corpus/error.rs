@@ -185,6 +185,14 @@ pub enum Error {
         /// The problem and the expected value.
         reason: String,
     },
+    /// A file that holds what was deleted could not be overwritten and removed.
+    #[error("cannot overwrite and remove {path}: {source}")]
+    Overwrite {
+        /// The file, or the folder with it.
+        path: PathBuf,
+        /// The system's own error.
+        source: std::io::Error,
+    },
     /// An import file could not be opened.
     #[error("cannot open {source_name}: {source}")]
     Open {

@@ -63,6 +63,8 @@ pub struct Forgotten {
     /// Reviews by others that answered a text of the user's, whose quotation of it or reference to it is
     /// deleted; and with the user all quotations whose author is not known, since each may be of them.
     pub contexts: u64,
+    /// Files with keys and values of prompts, of any user, beside the store.
+    pub saved_prefixes: u64,
     /// Reviews by others that contain the user's name. They stay.
     pub mentions_by_others: u64,
 }
@@ -79,7 +81,7 @@ impl Store {
             let transaction = connection.unchecked_transaction()?;
             let forgotten = delete(&transaction, user, scope, &reviews)?;
             transaction.rollback()?;
-            Ok(forgotten)
+            Ok(Forgotten { saved_prefixes: self.count_prefixes(), ..forgotten })
         })
     }
 
@@ -96,6 +98,8 @@ impl Store {
     pub fn forget(&self, user: &str, scope: &ForgetScope) -> Result<Forgotten> {
         self.require_writable()?;
         let reviews = self.reviews_in(user, scope)?;
+        // First, since after an interruption the user may be gone, and a rerun would not get here.
+        let saved_prefixes = self.remove_prefixes()?;
         self.read(|connection| connection.execute_batch("PRAGMA secure_delete = ON;"))?;
         let forgotten = self.write(|transaction| {
             let forgotten = delete(transaction, user, scope, &reviews)?;
@@ -105,8 +109,10 @@ impl Store {
             )?;
             Ok(forgotten)
         })?;
+        // One that another process saved meanwhile.
+        self.remove_prefixes()?;
         self.scrub()?;
-        Ok(forgotten)
+        Ok(Forgotten { saved_prefixes, ..forgotten })
     }
 
     /// Whether rows were deleted whose bytes may still be in the file, because the deletion was
@@ -531,6 +537,7 @@ mod tests {
             items: 1,
             item_names: 0,
             contexts: 0,
+            saved_prefixes: 0,
             mentions_by_others: 1,
         };
         assert_eq!(done, expected);

@@ -20,6 +20,16 @@ pub enum Drafts {
     Always,
 }
 
+impl Drafts {
+    fn ignore_cost(self) -> bool {
+        match self {
+            Self::Off | Self::Lookup => false,
+            #[cfg(test)]
+            Self::Always => true,
+        }
+    }
+}
+
 /// Tokens that a request proposes for its next positions.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -103,13 +113,9 @@ pub(super) struct DraftPolicy {
 
 impl DraftPolicy {
     pub(super) fn new(drafts: Drafts) -> Self {
-        #[cfg(test)]
-        let ignores_cost = drafts == Drafts::Always;
-        #[cfg(not(test))]
-        let ignores_cost = false;
         // One draft in four is right until drafts tell more.
         let (compared, accepted) = ([4.0; MAX_MATCH + 1], [1.0; MAX_MATCH + 1]);
-        Self { compared, accepted, times: StepTimes::default(), ignores_cost }
+        Self { compared, accepted, times: StepTimes::default(), ignores_cost: drafts.ignore_cost() }
     }
 
     /// Proposes tokens after `tokens`, at most `most`. A token is proposed if it raises the number of

@@ -3,6 +3,8 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
+use futures::channel::oneshot;
+
 use super::decoder::Decoder;
 use super::scheduler::Scheduler;
 use super::sequence::SequenceGroup;
@@ -20,6 +22,10 @@ enum EngineOrder {
     Run(Box<SequenceGroup>),
     /// Empty the prefix cache.
     DropPrefixes,
+    /// Tell the full KV blocks of the longest prefix of these tokens in the prefix cache.
+    SavePrefix { tokens: Vec<u32>, reply: oneshot::Sender<Option<Vec<Vec<u8>>>> },
+    /// Add KV blocks of these tokens to the prefix cache.
+    LoadPrefix { tokens: Vec<u32>, blocks: Vec<Vec<u8>> },
 }
 
 impl Engine {
@@ -54,6 +60,19 @@ impl Engine {
         self.orders.send(order).map_err(|_| Error::Engine("has ended".to_owned()))
     }
 
+    /// The full KV blocks of the longest prefix of `tokens` in the prefix cache.
+    pub(super) async fn save_prefix(&self, tokens: Vec<u32>) -> Option<Vec<Vec<u8>>> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(EngineOrder::SavePrefix { tokens, reply }).ok()?;
+        answer.await.ok()?
+    }
+
+    /// Adds KV blocks to the prefix cache, before later requests are run.
+    pub(super) fn load_prefix(&self, tokens: Vec<u32>, blocks: Vec<Vec<u8>>) {
+        // An engine that has ended has no cache.
+        drop(self.orders.send(EngineOrder::LoadPrefix { tokens, blocks }));
+    }
+
     /// Empties the prefix cache. Sequences that took blocks of it keep them.
     pub(super) fn drop_prefixes(&self) {
         // An engine that has ended has no cache.
@@ -79,5 +98,10 @@ fn follow<D: Decoder>(order: EngineOrder, scheduler: &mut Scheduler<D>) {
     match order {
         EngineOrder::Run(group) => scheduler.add(*group),
         EngineOrder::DropPrefixes => scheduler.drop_prefixes(),
+        EngineOrder::SavePrefix { tokens, reply } => {
+            // The caller may have given up; that is no error.
+            drop(reply.send(scheduler.save_prefix(&tokens)));
+        }
+        EngineOrder::LoadPrefix { tokens, blocks } => scheduler.load_prefix(&tokens, &blocks),
     }
 }

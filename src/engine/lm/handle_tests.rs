@@ -16,7 +16,7 @@ use crate::lm::decoder::{BatchRows, CpuDecoder, RowKind};
 use crate::lm::tiny::Tiny;
 use crate::lm::{
     Chat, CombineLogits, Completion, Distributions, Eos, Finish, Observe, ObserveLogits, Request,
-    ReusedTokens, Role, Sampling, Score, ScoreRequest, TextToScore, WeightedSum,
+    ReusedTokens, Role, Sampling, SavedPrefix, Score, ScoreRequest, TextToScore, WeightedSum,
 };
 use crate::model::gguf::Value;
 use idiolect_kernels::Isa;
@@ -647,6 +647,41 @@ fn reused_prompt_tokens_are_told() {
     };
     block_on(lm.score(score)).unwrap();
     assert_eq!(counter.get(), 299);
+}
+
+#[test]
+fn a_saved_prefix_saves_another_process_the_prompt() {
+    let first = lm();
+    let prompt = long_text(300);
+    let asked =
+        |counter: &ReusedTokens| Request { reused: counter.clone(), ..request(&prompt, 20) };
+    let saved_prefix = |lm: &Lm| block_on(lm.saved_prefix(&Prompt::Text(prompt.clone()))).unwrap();
+    assert_eq!(saved_prefix(&first), None);
+    let want = block_on(first.generate(asked(&ReusedTokens::default()))).unwrap();
+    let saved = saved_prefix(&first).unwrap();
+    assert_eq!(saved.tokens(), &first.tokenize(&prompt).unwrap()[..256]);
+    let mut file = Vec::new();
+    saved.write(&mut file).unwrap();
+    assert!(file.len() - saved.n_bytes() < 200);
+
+    let second = lm();
+    let saved = SavedPrefix::read(&mut file.as_slice()).unwrap();
+    assert!(second.load_prefix(saved.clone()));
+    let counter = ReusedTokens::default();
+    assert_eq!(block_on(second.generate(asked(&counter))).unwrap(), want);
+    assert_eq!(counter.get(), 256);
+
+    // Another model has other keys and values, and a small budget room for few.
+    let other = SavedPrefix { fingerprint: "another".to_owned(), ..saved.clone() };
+    assert!(!second.load_prefix(other));
+    let unknown = SavedPrefix { tokens: vec![1 << 30; 256], ..saved.clone() };
+    assert!(!second.load_prefix(unknown));
+    let cut = SavedPrefix { blocks: saved.blocks[..3].to_vec(), ..saved.clone() };
+    assert!(!second.load_prefix(cut));
+    let small = LoadOptions { kv_budget: 2 * second.shared.block_bytes, ..LoadOptions::default() };
+    let small = try_load(&Tiny::new("llama"), &small).unwrap();
+    assert!(small.load_prefix(saved));
+    assert_eq!(saved_prefix(&small).unwrap().tokens().len(), 128);
 }
 
 #[test]

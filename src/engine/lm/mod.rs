@@ -34,6 +34,7 @@ mod record;
 mod request;
 mod reused_tokens;
 mod sampling;
+mod saved_prefix;
 mod scheduler;
 mod schema;
 mod scoring;
@@ -62,6 +63,7 @@ pub use request::{
 };
 pub use reused_tokens::ReusedTokens;
 pub use sampling::Sampling;
+pub use saved_prefix::SavedPrefix;
 pub use stats::Stats;
 pub use token_counts::TokenCounts;
 pub use token_kinds::TokenKinds;

@@ -112,6 +112,17 @@ impl<L: KvLayout> PrefixCache<L> {
         }
     }
 
+    /// The bytes of the full KV blocks of the longest prefix of `tokens` that it holds; `None` if the layout
+    /// has no such form. `empty`: a cache without positions.
+    pub(super) fn block_bytes(
+        &mut self,
+        tokens: &[u32],
+        mut empty: KvCache<L>,
+    ) -> Option<Vec<Vec<u8>>> {
+        self.attach(tokens, &mut empty);
+        empty.full_block_bytes()
+    }
+
     /// Evicts the least recently used leaf among those that no sequence holds; returns whether
     /// there was one.
     pub(super) fn evict(&mut self) -> bool {

@@ -9,6 +9,7 @@ use super::generation::{Generation, GenerationLimits};
 use super::handle::Lm;
 use super::record::{Recorded, Verb};
 use super::sampler::Sampler;
+use super::saved_prefix::SavedPrefix;
 use super::scoring::Scoring;
 use super::sequence::{ObservedSequences, Sequence, SequenceGroup, Work};
 use super::{
@@ -153,6 +154,33 @@ impl Lm {
         let (request, n_prompt) = ScoreRequest::from_first_token(&prompt, &text);
         let scores = self.score(request).await?;
         Ok(scores.into_iter().next().unwrap_or_default().after(n_prompt))
+    }
+
+    /// The keys and values of the beginning of a prompt, as far as the prefix cache holds them, in whole KV
+    /// blocks of 64 tokens; `None` if it holds none, or if the decoder cannot give them (GPU).
+    ///
+    /// # Errors
+    /// The prompt cannot be tokenized.
+    pub async fn saved_prefix(&self, prompt: &Prompt) -> Result<Option<SavedPrefix>> {
+        let mut tokens = self.prompt_tokens(prompt)?;
+        let blocks = self.shared.engine.save_prefix(tokens.clone()).await.unwrap_or_default();
+        tokens.truncate(blocks.len() * self.shared.block_size);
+        let fingerprint = self.fingerprint().to_owned();
+        Ok((!blocks.is_empty()).then_some(SavedPrefix { fingerprint, tokens, blocks }))
+    }
+
+    /// Adds a saved prefix to the prefix cache, as far as there is room. Returns whether it is one of this
+    /// model; another is not added.
+    pub fn load_prefix(&self, saved: SavedPrefix) -> bool {
+        let SavedPrefix { fingerprint, tokens, blocks } = saved;
+        let is_own = fingerprint == self.fingerprint()
+            && blocks.iter().all(|block| block.len() == self.shared.block_bytes)
+            && tokens.len() == blocks.len() * self.shared.block_size
+            && self.shared.prompts.known(&tokens).is_ok();
+        if is_own {
+            self.shared.engine.load_prefix(tokens, blocks);
+        }
+        is_own
     }
 
     fn constrain(

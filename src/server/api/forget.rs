@@ -127,6 +127,7 @@ fn removed(forgotten: &Forgotten, index: bool) -> Value {
         "items": forgotten.items,
         "contexts": forgotten.contexts,
         "item_names": forgotten.item_names,
+        "saved_prefixes": forgotten.saved_prefixes,
         "index": u64::from(index),
     })
 }

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::graph::{self, Graph};
 use super::{EmbeddingKind, Error, IndexKind, IndexedUser, PeerIndex, Result, index_folder};
-use crate::corpus::Store;
+use crate::corpus::{Store, remove_overwritten};
 
 /// Version of the file format; incremented with every change.
 pub(super) const FORMAT: u32 = 1;
@@ -232,31 +232,9 @@ pub fn remove_index(store: &Store) -> Result<bool> {
         folder => folder?,
     };
     match folder.is_dir() {
-        true => remove_folder(&folder).map(|()| true),
+        true => Ok(remove_overwritten(&folder).map(|()| true)?),
         false => Ok(false),
     }
-}
-
-fn remove_folder(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(io("list", folder))? {
-        let path = entry.map_err(io("list", folder))?.path();
-        match path.is_dir() && !path.is_symlink() {
-            true => remove_folder(&path)?,
-            false => remove_file(&path)?,
-        }
-    }
-    fs::remove_dir(folder).map_err(io("remove", folder))
-}
-
-/// Overwrites a file with zeros and deletes it. Of a link only the link is deleted.
-fn remove_file(path: &Path) -> Result<()> {
-    if !path.is_symlink() {
-        let file = File::options().write(true).open(path).map_err(io("overwrite", path))?;
-        let size = file.metadata().map_err(io("overwrite", path))?.len();
-        let zeros = std::io::copy(&mut std::io::Read::take(std::io::repeat(0), size), &mut &file);
-        zeros.and_then(|_| file.sync_all()).map_err(io("overwrite", path))?;
-    }
-    fs::remove_file(path).map_err(io("remove", path))
 }
 
 fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {

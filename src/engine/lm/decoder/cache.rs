@@ -28,6 +28,18 @@ pub trait KvLayout: Send + Sync + 'static {
     /// # Errors
     /// The device has no memory left.
     fn copy(&self, data: &Self::Data) -> Result<Self::Data>;
+
+    /// The content of a block as bytes, the same on every machine; `None` if the layout has no such form.
+    fn to_bytes(&self, data: &Self::Data) -> Option<Vec<u8>> {
+        let _ = data;
+        None
+    }
+
+    /// The block of which [`KvLayout::to_bytes`] gave the bytes; `None` if they have another length.
+    fn from_bytes(&self, bytes: &[u8]) -> Option<Self::Data> {
+        let _ = bytes;
+        None
+    }
 }
 
 /// Layout of the KV blocks of one decoder, and the bytes of all that exist. The blocks count
@@ -160,6 +172,21 @@ impl<L: KvLayout> KvCache<L> {
         self.blocks.truncate(self.len / self.block_size());
         self.blocks.push(block.0);
         self.len += n;
+    }
+
+    /// The bytes of its full KV blocks, in order; `None` if the layout has no such form.
+    pub(in crate::lm) fn full_block_bytes(&self) -> Option<Vec<Vec<u8>>> {
+        let full = self.blocks.iter().take(self.len / self.block_size());
+        full.map(|block| self.pool.layout.to_bytes(&block.data)).collect()
+    }
+
+    /// Appends a full KV block of which [`KvCache::full_block_bytes`] gave the bytes; returns whether they
+    /// are those of a block. The cache must consist of full blocks.
+    pub(in crate::lm) fn append_bytes(&mut self, bytes: &[u8]) -> bool {
+        let Some(data) = self.pool.layout.from_bytes(bytes) else { return false };
+        let block = SharedKvBlock(Arc::new(KvBlock::new(data, &self.pool)));
+        self.append_shared(block, self.block_size());
+        true
     }
 
     /// Layout of its blocks.

@@ -83,6 +83,28 @@ impl<D: Decoder> Scheduler<D> {
         self.prefixes = PrefixCache::new();
     }
 
+    /// The bytes of the full KV blocks of the longest prefix of `tokens` in the prefix cache; `None` if the
+    /// decoder's have no such form.
+    pub(super) fn save_prefix(&mut self, tokens: &[u32]) -> Option<Vec<Vec<u8>>> {
+        self.prefixes.block_bytes(tokens, self.decoder.empty_cache())
+    }
+
+    /// Adds KV blocks of a prefix to the prefix cache, as many as the budget has room for.
+    pub(super) fn load_prefix(&mut self, tokens: &[u32], blocks: &[Vec<u8>]) {
+        if !self.limits.share_prefixes {
+            return;
+        }
+        let mut cache = self.decoder.empty_cache();
+        for block in blocks {
+            let pool = self.decoder.kv_pool();
+            let is_full = pool.bytes() + pool.block_bytes() > self.limits.kv_budget;
+            if is_full || !cache.append_bytes(block) {
+                break;
+            }
+        }
+        self.prefixes.insert(tokens, &cache, PartialBlock::Open);
+    }
+
     /// Runs one forward step over the next rows of the running requests.
     pub(super) fn step(&mut self) {
         self.waiting.retain(|group| !group.is_cancelled());

@@ -142,7 +142,7 @@ const en = {
     kinds: {
       reviews: 'texts', vectors: 'vectors of the texts', derived: 'texts and profiles made from them', answers: 'answers of the model',
       index: 'entry in the index', profile_edits: 'edits of the profile', edits: 'edits of the profile', users: 'name',
-      splits: 'held-out marks', split_rows: 'held-out marks', profile_versions: 'versions of the profile', items: 'items nobody else wrote about', contexts: 'quotations in others’ texts', item_names: 'titles with the name', messages: 'messages', layouts: 'place on the map', map: 'place on the map',
+      splits: 'held-out marks', split_rows: 'held-out marks', profile_versions: 'versions of the profile', items: 'items nobody else wrote about', contexts: 'quotations in others’ texts', item_names: 'titles with the name', saved_prefixes: 'prompts kept for next texts', messages: 'messages', layouts: 'place on the map', map: 'place on the map',
     } as Record<string, string>,
     type: (user: string) => `Type ${user} to confirm`,
     do: 'Forget for good',
@@ -440,7 +440,7 @@ const de: Strings = {
     kinds: {
       reviews: 'Texte', vectors: 'Vektoren der Texte', derived: 'daraus gemachte Texte und Profile', answers: 'Antworten des Modells',
       index: 'Eintrag im Index', profile_edits: 'Änderungen am Profil', edits: 'Änderungen am Profil', users: 'Name',
-      splits: 'Zurückhaltungen', split_rows: 'Zurückhaltungen', profile_versions: 'Versionen des Profils', items: 'Dinge, über die sonst niemand schrieb', contexts: 'Zitate in Texten anderer', item_names: 'Titel mit dem Namen', messages: 'Nachrichten', layouts: 'Ort auf der Karte', map: 'Ort auf der Karte',
+      splits: 'Zurückhaltungen', split_rows: 'Zurückhaltungen', profile_versions: 'Versionen des Profils', items: 'Dinge, über die sonst niemand schrieb', contexts: 'Zitate in Texten anderer', item_names: 'Titel mit dem Namen', saved_prefixes: 'aufbewahrte Prompts', messages: 'Nachrichten', layouts: 'Ort auf der Karte', map: 'Ort auf der Karte',
     } as Record<string, string>,
     type: (user) => `Zur Bestätigung ${user} eintippen`,
     do: 'Endgültig vergessen',

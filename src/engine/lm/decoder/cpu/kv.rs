@@ -31,6 +31,16 @@ impl KvLayout for CpuKv {
     fn copy(&self, bits: &Vec<u16>) -> Result<Vec<u16>> {
         Ok(bits.clone())
     }
+
+    fn to_bytes(&self, bits: &Vec<u16>) -> Option<Vec<u8>> {
+        Some(bits.iter().flat_map(|bits| bits.to_le_bytes()).collect())
+    }
+
+    fn from_bytes(&self, bytes: &[u8]) -> Option<Vec<u16>> {
+        let (bits, rest) = bytes.as_chunks::<2>();
+        let is_block = bytes.len() == self.block_bytes() && rest.is_empty();
+        is_block.then(|| bits.iter().map(|bits| u16::from_le_bytes(*bits)).collect())
+    }
 }
 
 /// KV blocks of `layer`, from the first position up to the next `n` positions.
