@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use idiolect::evaluate::metrics::{
-    COPIED_WORDS, Copied, Meteor, MeteorVariant, Scores, TextPair, has_words_unseen_by_rouge, score,
+    COPIED_WORDS, Meteor, MeteorVariant, Scores, TextPair, has_words_unseen_by_rouge, score,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         output::note(&format!("{n_unseen} of {} pairs {ROUGE_SEES_ASCII}", pairs.len()));
     }
     if context.globals.json {
-        let mut object = as_json(&scores);
+        let mut object = scores.to_json();
         object["pairs_unseen_by_rouge"] = json!(n_unseen);
         return output::json(&object);
     }
@@ -98,33 +98,6 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 /// Warning about texts in other scripts, after their number.
 pub(crate) const ROUGE_SEES_ASCII: &str = "have letters or digits beyond ASCII, which ROUGE does not see (as rouge-score); of texts in another \
      script it says nothing, so take BLEU, METEOR and distinct";
-
-fn as_json(scores: &Scores) -> Value {
-    let bleu = scores.bleu;
-    let counts = |copied: Copied| json!({"share": copied.share(), "n_copied": copied.n_copied, "n_runs": copied.n_runs});
-    let mut object = json!({
-        "n": scores.pairs.len(),
-        "rouge1": scores.rouge.rouge1,
-        "rougeL": scores.rouge.rouge_l,
-        "bleu": bleu.score,
-        "brevity_penalty": bleu.brevity_penalty,
-        "length_ratio": bleu.length_ratio,
-        "prediction_tokens": scores.pairs.iter().map(|pair| pair.bleu.prediction_len).sum::<u64>(),
-        "reference_tokens": scores.pairs.iter().map(|pair| pair.bleu.reference_len).sum::<u64>(),
-        scores.meteor_variant.name(): scores.meteor,
-        "distinct1": scores.distinct.distinct1,
-        "distinct2": scores.distinct.distinct2,
-    });
-    for (name, copied) in [
-        ("copied_from_history", scores.copied_from_history),
-        ("copied_from_peers", scores.copied_from_peers),
-    ] {
-        if let Some(copied) = copied {
-            object[name] = counts(copied);
-        }
-    }
-    object
-}
 
 fn table(scores: &Scores) -> String {
     let bleu = scores.bleu;

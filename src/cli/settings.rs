@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use idiolect::client::CachePolicy;
 use idiolect::corpus::{Item, Store, View};
 use idiolect::evaluate;
-use idiolect::methods::{Method, MethodOptions, Texts};
+use idiolect::methods::{Method, MethodOptions};
 use idiolect::task::{Cut, Task};
 
 use super::flags::SettingFlags;
@@ -98,7 +98,7 @@ impl<const SAMPLING: bool> MethodArgs<SAMPLING> {
         methods: &[Method],
         options: &MethodOptions,
     ) -> anyhow::Result<()> {
-        let Some(method) = methods.iter().find(|method| shows_peer_text(**method, options)) else {
+        let Some(method) = methods.iter().find(|method| method.shows_peer_text(options)) else {
             return Ok(());
         };
         if self.no_peer_text {
@@ -145,17 +145,6 @@ impl<const SAMPLING: bool> MethodArgs<SAMPLING> {
         options.reuse = if self.fresh { CachePolicy::Nothing } else { CachePolicy::Stored };
         Ok(options)
     }
-}
-
-/// Whether a method with these settings shows the language model texts by other users than the author, or
-/// uses their phrases. What only counts everybody's words, or forbids copies of others' texts, does not.
-fn shows_peer_text(method: Method, options: &MethodOptions) -> bool {
-    let settings = &options.idiolect;
-    let is_on = |strength: Option<f32>| strength.is_some_and(|strength| strength > 0.0);
-    let of_item = is_on(settings.item) || is_on(settings.item_phrases);
-    let estimates = settings.estimate || settings.texts == Texts::Estimated;
-    method.needs_peers(options)
-        || ([Method::IDIOLECT, Method::INTERACT].contains(&method) && (of_item || estimates))
 }
 
 /// Option that restricts which reviews are visible.

@@ -18,6 +18,7 @@ mod live_attribution;
 mod method;
 mod negative_examples;
 mod options;
+mod peer_text;
 mod phrase_source;
 mod portable;
 mod prepared;

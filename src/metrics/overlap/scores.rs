@@ -1,6 +1,7 @@
 //! All overlap metrics over many pairs.
 
 use rayon::prelude::*;
+use serde_json::{Value, json};
 
 use super::{Bleu, BleuCounts, Copied, Distinct, Meteor, MeteorVariant, Rouge};
 
@@ -51,6 +52,38 @@ pub struct Scores {
     pub copied_from_history: Option<Copied>,
     /// Sum over all pairs with peers.
     pub copied_from_peers: Option<Copied>,
+}
+
+impl Scores {
+    /// The scores over all pairs as a JSON object. The name of METEOR tells which data it used.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let bleu = self.bleu;
+        let mut object = json!({
+            "n": self.pairs.len(),
+            "rouge1": self.rouge.rouge1,
+            "rougeL": self.rouge.rouge_l,
+            "bleu": bleu.score,
+            "brevity_penalty": bleu.brevity_penalty,
+            "length_ratio": bleu.length_ratio,
+            "prediction_tokens": self.pairs.iter().map(|pair| pair.bleu.prediction_len).sum::<u64>(),
+            "reference_tokens": self.pairs.iter().map(|pair| pair.bleu.reference_len).sum::<u64>(),
+            self.meteor_variant.name(): self.meteor,
+            "distinct1": self.distinct.distinct1,
+            "distinct2": self.distinct.distinct2,
+        });
+        for (name, copied) in [
+            ("copied_from_history", self.copied_from_history),
+            ("copied_from_peers", self.copied_from_peers),
+        ] {
+            if let Some(copied) = copied {
+                let Copied { n_copied, n_runs } = copied;
+                object[name] =
+                    json!({ "share": copied.share(), "n_copied": n_copied, "n_runs": n_runs });
+            }
+        }
+        object
+    }
 }
 
 /// Scores pairs in parallel; the result does not depend on the number of threads.

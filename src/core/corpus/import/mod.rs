@@ -109,6 +109,22 @@ impl ImportFormat {
         }
     }
 
+    /// Returns the format of this name: `amazon-2014`, `amazon-2023`, `table`, or one of messages
+    /// ([`MessageFormat::name`]).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "amazon-2014" => Some(Self::Amazon2014),
+            "amazon-2023" => Some(Self::Amazon2023),
+            "table" => Some(Self::Table(Box::default())),
+            _ => MessageFormat::ALL
+                .iter()
+                .copied()
+                .find(|format| format.name() == name)
+                .map(Self::Messages),
+        }
+    }
+
     /// Returns the format of a file or folder by its content. `None` if it is none of those that can be
     /// read, or cannot be opened.
     #[must_use]

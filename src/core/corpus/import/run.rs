@@ -2,8 +2,10 @@
 
 mod messages_run;
 
-use super::encoding::EncodedFile;
-use super::input::ImportSource;
+use std::io::{self, Read};
+
+use super::encoding::{EncodedFile, FileEncoding};
+use super::input::{ImportInput, ImportSource};
 use super::notes::{self, DefaultedField, DroppedRows, RowNotes};
 use super::records::{FileSettings, ImportRecord, Records};
 use super::{ImportFormat, ImportOptions, MergedPerson, OnMalformed};
@@ -135,6 +137,32 @@ impl Import {
             }
         }
         Ok(Self { format, kept, on_malformed, items, reviews, messages: None })
+    }
+
+    /// Opens an import of reviews that are in no file: `rows` reads one JSON object a line, and messages call
+    /// them `name`. If all rows have the same `columns`, these are checked like a header. Items may come
+    /// from a file of the options.
+    ///
+    /// # Errors
+    /// As [`Import::open`]; the format is one of messages, which are read from files only.
+    pub fn of_rows(
+        options: &ImportOptions,
+        name: &str,
+        columns: Option<&[String]>,
+        rows: Box<dyn Read>,
+    ) -> Result<Self> {
+        if let ImportFormat::Messages(_) = options.format {
+            let source = io::Error::other("messages are read from files and folders only");
+            return Err(Error::Open { source_name: name.to_owned(), source });
+        }
+        let import = Self::open(&ImportOptions { reviews: None, ..options.clone() })?;
+        if let (ImportFormat::Table(map), Some(columns)) = (&import.format, columns) {
+            map.check_reviews(name, columns, import.items.is_some())?;
+        }
+        let source = ImportSource::File(name.into());
+        let input = ImportInput::of_reader(name, rows, FileEncoding::default())?;
+        let reviews = Records::of_input(&source, input, &FileSettings::default())?;
+        Ok(Self { reviews: Some(reviews), ..import })
     }
 
     /// Imports the items, then the reviews. Rows are committed in batches. Progress counts the
@@ -384,4 +412,53 @@ impl ImportTarget<'_> {
 fn named_header(records: &Records) -> Option<(String, &[String])> {
     let header = records.header().filter(|header| !header.is_empty())?;
     Some((records.name(), header))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::corpus::import::{ColumnMap, Delimiter, MessageFormat, PersonNames};
+    use idiolect_engine::progress::Silent;
+
+    fn options(format: ImportFormat) -> ImportOptions {
+        ImportOptions {
+            format,
+            reviews: None,
+            items: None,
+            kept: KeptReviews::All,
+            on_malformed: OnMalformed::Skip,
+            encoding: FileEncoding::default(),
+            delimiter: Delimiter::default(),
+            people: PersonNames::default(),
+        }
+    }
+
+    #[test]
+    fn rows_of_no_file_are_imported_like_those_of_one() {
+        let map = ColumnMap::parse("user=who,text=body").unwrap();
+        let options = options(ImportFormat::Table(Box::new(map)));
+        let rows =
+            b"{\"who\": \"ann\", \"item\": \"x\", \"body\": \"It hums.\"}\n{\"who\": \"bo\"}\n";
+        let store = Store::in_memory().unwrap();
+        let import = Import::of_rows(&options, "the table", None, Box::new(&rows[..])).unwrap();
+        let (report, counts) = import.run(&store, &Silent).unwrap();
+        assert_eq!((report.new, report.malformed, counts.reviews), (1, 1, 1));
+        let bad = &report.malformed_lines[0];
+        assert_eq!((bad.file.as_str(), bad.line), ("the table", 2));
+        assert_eq!(store.history("ann").unwrap()[0].review.text, "It hums.");
+    }
+
+    #[test]
+    fn fixed_columns_are_checked_before_a_row_is_read() {
+        let options_of_table = options(ImportFormat::Table(Box::default()));
+        let columns = ["user", "text"].map(str::to_owned);
+        let refused =
+            Import::of_rows(&options_of_table, "the table", Some(&columns), Box::new(io::empty()));
+        assert!(matches!(refused, Err(Error::NoColumn { column, .. }) if column == "item"));
+        let mails = options(ImportFormat::Messages(MessageFormat::ALL[0]));
+        let refused = Import::of_rows(&mails, "the table", None, Box::new(io::empty()));
+        assert!(matches!(refused, Err(Error::Open { .. })));
+    }
 }
