@@ -50,8 +50,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     args.settings.check_peer_text(&[args.method], &options)?;
     let store = context.store()?;
     store.require_writable()?;
-    let head = reward::head(&store, &options, &[])?;
     let lm = context.lm()?;
+    let head = reward::trained(&store, &[args.method], &options, &[], Some(&lm))?;
     context.note_small_model(&lm);
     let encoder = args.method.needs_peers(&options).then(|| context.encoder()).transpose()?;
     let began = now();

@@ -4,7 +4,9 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use idiolect::methods::{Extraction, Form, MethodOptions, RankedBy, Statements, Texts};
+use idiolect::methods::{
+    Extraction, FermiOptimiser, Form, MethodOptions, RankedBy, Statements, Texts,
+};
 use idiolect::peers::Selector;
 use idiolect::task::DifferenceFormat;
 use serde_json::Value;
@@ -37,6 +39,9 @@ enum Takes {
 
 const COMPARISON: &str = "Comparison with other users";
 const IDIOLECT: &str = "Method idiolect";
+const TIERS: &str = "Method tiers";
+const FERMI: &str = "Method fermi";
+const PAD: &str = "Method pad";
 const SAMPLING: &str = "Sampling of the text (instead of the task's)";
 
 const fn flag(name: &'static str, key: &'static str, takes: Takes, help: &'static str) -> Flag {
@@ -45,6 +50,18 @@ const fn flag(name: &'static str, key: &'static str, takes: Takes, help: &'stati
 
 const fn idiolect(name: &'static str, key: &'static str, takes: Takes, help: &'static str) -> Flag {
     Flag { name, key, takes, heading: IDIOLECT, common: false, help }
+}
+
+const fn tier(name: &'static str, key: &'static str, help: &'static str) -> Flag {
+    Flag { name, key, takes: Takes::Text("TEXT;..."), heading: TIERS, common: false, help }
+}
+
+const fn fermi(name: &'static str, key: &'static str, takes: Takes, help: &'static str) -> Flag {
+    Flag { name, key, takes, heading: FERMI, common: false, help }
+}
+
+const fn pad(name: &'static str, key: &'static str, help: &'static str) -> Flag {
+    Flag { name, key, takes: Takes::Text("N"), heading: PAD, common: false, help }
 }
 
 const fn sampling(
@@ -57,7 +74,7 @@ const fn sampling(
     Flag { name, key, takes: Takes::Text(value), heading: SAMPLING, common, help }
 }
 
-const FLAGS: [Flag; 28] = [
+const FLAGS: [Flag; 35] = [
     flag(
         "n",
         "n",
@@ -218,7 +235,8 @@ const FLAGS: [Flag; 28] = [
         Takes::Text("RULE"),
         "Combine the user's prompt with contrasting prompts (experimental, slower): none; \
          context-steering[,strength=0.3] (CoS); plausible[,strength=0.1,plausible=0.1,outside=5] \
-         (CoPe); top-k[,k=10,weight=0.8,outside=5] (PAD); \
+         (CoPe); top-k[,k=10,weight=0.8,outside=5] (PAD); tier[,b=1,plausible=0.05,outside=5] (method tiers, \
+         the prompt without the user's wishes); \
          peers[,a=1,b=0.2,plausible=0,divergence=0.1,ramp=0]. Try peers to stress what sets the user \
          apart",
     ),
@@ -266,6 +284,42 @@ const FLAGS: [Flag; 28] = [
          under the peers' prompts (likelihood, method idiolect), or the reward head of `idiolect train \
          np` (np, all methods)",
     ),
+    tier(
+        "operator",
+        "tiers.operator",
+        "Rules of the operator, separated by semicolons; they win over the user's wishes [default: the \
+         task's]",
+    ),
+    tier(
+        "wishes",
+        "tiers.user",
+        "Wishes of the user, separated by semicolons, before the statements of the profile [default: the \
+         task's]",
+    ),
+    tier(
+        "request",
+        "tiers.request",
+        "Instructions for this text, separated by semicolons [default: the task's]",
+    ),
+    fermi(
+        "optimiser",
+        "fermi.optimiser",
+        Takes::Name("HOW", values::names_of::<FermiOptimiser>),
+        "Maker of instructions: recombined measured statements (measured), or proposals of the language \
+         model (model); take model from 1.5 billion parameters on",
+    ),
+    fermi(
+        "rounds",
+        "fermi.rounds",
+        Takes::Text("N"),
+        "Most rounds of new instructions; lower it to save time",
+    ),
+    pad(
+        "reward-weight",
+        "pad.weight",
+        "Weight of the trained reward of tokens; 0 writes as scp does",
+    ),
+    pad("reward-k", "pad.k", "Number of likeliest tokens that are rewarded; others get a penalty"),
 ];
 
 const SAMPLING_FLAGS: [Flag; 6] = [

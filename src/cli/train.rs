@@ -1,12 +1,18 @@
 //! `idiolect train`.
 
+use std::ffi::OsString;
 use std::time::Instant;
 
-use idiolect::corpus::View;
-use idiolect::train::np::{HeadTraining, NpSettings, PeerLength, train_head};
+use idiolect::corpus::{Store, View};
+use idiolect::evaluate;
+use idiolect::methods::MethodOptions;
+use idiolect::task::Task;
+use idiolect::train::np::{HeadTraining, NpHead, NpSettings, PeerLength, train_head};
+use idiolect::train::pad::{PadInputs, PadSettings, train_pad};
 use idiolect::train::{TrainingBudget, TrainingSettings};
 use serde::Serialize;
 
+use super::block_on::block_on;
 use super::context::Context;
 use super::{output, values};
 
@@ -25,6 +31,8 @@ enum Command {
     // `about` and not a doc comment, which would replace its `long_about`.
     #[command(about = "Train the reward head `np`, which ranks drafts (`--best-of N --by np`)")]
     Np(NpArgs),
+    #[command(about = "Train the token reward of the method `pad`")]
+    Pad(PadArgs),
 }
 
 /// Options of a reward head, which `train np` and `evaluate np` share.
@@ -54,18 +62,103 @@ impl HeadArgs {
     }
 }
 
+/// Users whose texts are not trained on.
+#[derive(Debug, clap::Args)]
+struct LeftOut {
+    /// Leave out all users of this split; needed before what is trained is used in an evaluation
+    #[arg(long, value_name = "NAME")]
+    without_split: Option<String>,
+    /// Leave out this user; can be repeated
+    #[arg(long, value_name = "USER", allow_hyphen_values = true)]
+    without_user: Vec<String>,
+}
+
+impl LeftOut {
+    fn users(&self, store: &Store) -> anyhow::Result<Vec<String>> {
+        let mut without = self.without_user.clone();
+        for user in &without {
+            // An unknown name is a mistake.
+            store.history(user)?;
+        }
+        if let Some(name) = &self.without_split {
+            without.extend(store.split(name)?.users.into_iter().map(|user| user.user));
+        }
+        Ok(without)
+    }
+}
+
+/// Options of a token reward, which `train pad` and `evaluate pad` share.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PadHeadArgs {
+    /// Most pairs of texts that it is trained on; each is read once by the language model
+    #[arg(long, value_name = "N", default_value_t = 600, value_parser = values::rows(4))]
+    pairs: usize,
+    /// Past texts in the prompts
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = values::number(1..=100))]
+    past: usize,
+    /// Tokens of each text that count, from its first
+    #[arg(long, value_name = "N", default_value_t = 96, value_parser = values::number(8..=4096))]
+    tokens: usize,
+    /// Most training steps; validation usually ends the training before
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    steps: u64,
+    /// Strength of the loss
+    #[arg(long, value_name = "X", default_value_t = 0.1, value_parser = beta, hide = true)]
+    beta: f64,
+    /// Seed of the pairs, the first weights and all draws
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+}
+
+impl PadHeadArgs {
+    pub(crate) fn settings(&self) -> PadSettings {
+        let default = PadSettings::default();
+        let budget = TrainingBudget::Steps(self.steps);
+        PadSettings {
+            pairs: self.pairs,
+            n_past: self.past,
+            tokens: self.tokens,
+            beta: self.beta,
+            seed: self.seed,
+            training: TrainingSettings { budget, ..default.training },
+            ..default
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(long_about = "Train the token reward of the method `pad`\n\n\
+    The language model reads pairs of a user's own text and a peer's as long, after the user's past \
+    texts; a map of its last hidden state then learns which tokens are the user's. It belongs to the \
+    language model of --lm.", after_help = PAD_EXAMPLES)]
+struct PadArgs {
+    #[command(flatten)]
+    left_out: LeftOut,
+    /// Gate the map by what the reward head `np` knows of a user; needs `train np` with the same users left
+    /// out
+    #[arg(long)]
+    gated: bool,
+    /// Kind of text: a built-in task or the path of a task file
+    #[arg(long, env = "IDIOLECT_TASK", value_name = "NAME|PATH", default_value = Task::DEFAULT)]
+    task: OsString,
+    #[command(flatten)]
+    head: PadHeadArgs,
+}
+
+const PAD_EXAMPLES: &str = "\
+Examples:
+  idiolect train pad
+  idiolect write --user marta --item kettle-02 --method pad
+  idiolect train pad --without-split default --gated    before `evaluate --methods pad`";
+
 #[derive(Debug, clap::Args)]
 #[command(long_about = "Train the reward head `np`, which ranks drafts (`--best-of N --by np`)\n\n\
     The head learns from all users of the store how an own text differs from a peer's on the same \
     item, and ranks drafts for any user by up to eight pairs of theirs: own texts against peers', and \
     choices (`idiolect choose`). It takes a minute and needs no model.", after_help = EXAMPLES)]
 struct NpArgs {
-    /// Leave out all users of this split; needed before texts are ranked in an evaluation
-    #[arg(long, value_name = "NAME")]
-    without_split: Option<String>,
-    /// Leave out this user; can be repeated
-    #[arg(long, value_name = "USER", allow_hyphen_values = true)]
-    without_user: Vec<String>,
+    #[command(flatten)]
+    left_out: LeftOut,
     /// Peers' texts in the pairs: any on the same item, or matched, those as long within 25 %; take
     /// matched if length must not count
     #[arg(long, value_name = "WHICH", default_value = "any", value_parser = values::named::<PeerLength>())]
@@ -95,19 +188,13 @@ struct NpJson<'a> {
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     match args.command {
         Command::Np(args) => np(args, context),
+        Command::Pad(args) => pad(&args, context),
     }
 }
 
 fn np(args: NpArgs, context: &Context) -> anyhow::Result<()> {
     let store = context.store()?;
-    let mut without = args.without_user;
-    for user in &without {
-        // An unknown name is a mistake.
-        store.history(user)?;
-    }
-    if let Some(name) = &args.without_split {
-        without.extend(store.split(name)?.users.into_iter().map(|user| user.user));
-    }
+    let without = args.left_out.users(&store)?;
     let settings = NpSettings { peers: args.peers, ..args.head.settings() };
     let began = Instant::now();
     let head = train_head(&View::all(&store), &without, &settings, context)?;
@@ -136,6 +223,85 @@ fn np(args: NpArgs, context: &Context) -> anyhow::Result<()> {
         training.validation_loss,
         std::f64::consts::LN_2
     ))
+}
+
+/// The JSON object of `train pad`.
+#[derive(Serialize)]
+struct PadJson<'a> {
+    users: usize,
+    texts: usize,
+    parameters: usize,
+    #[serde(flatten)]
+    training: &'a HeadTraining,
+    settings: &'a PadSettings,
+    seconds: f64,
+}
+
+fn pad(args: &PadArgs, context: &Context) -> anyhow::Result<()> {
+    let store = context.store()?;
+    let without = args.left_out.users(&store)?;
+    let settings = PadSettings { gated: args.gated, ..args.head.settings() };
+    let task = Task::load(&args.task)?;
+    task.check(&evaluate::stages())?;
+    let np = match args.gated {
+        true => {
+            let mut unseen = Vec::new();
+            for user in &without {
+                unseen.extend(store.history(user)?.into_iter().map(|stored| stored.id));
+            }
+            let np = NpHead::newest(&store, &unseen)?;
+            anyhow::ensure!(
+                np.is_some(),
+                "--gated: the store has no reward head that saw none of the users left out; run `idiolect \
+                 train np` with the same ones first"
+            );
+            np
+        }
+        false => None,
+    };
+    let lm = context.lm()?;
+    let began = Instant::now();
+    let view = View::all(&store);
+    let inputs = PadInputs {
+        view: &view,
+        model: &lm,
+        output_head: &lm.output_head()?,
+        task: &task,
+        options: &MethodOptions::of(&task),
+        progress: context,
+    };
+    let head = block_on(context, train_pad(&inputs, &without, np.as_ref(), &settings))??;
+    let seconds = began.elapsed().as_secs_f64();
+    let (users, texts, training) = (head.users().len(), head.sources().len(), head.training());
+    let parameters = head.n_parameters();
+    if context.globals.json {
+        return output::json(&PadJson {
+            users,
+            texts,
+            parameters,
+            training,
+            settings: &settings,
+            seconds,
+        });
+    }
+    output::line(&format!(
+        "token reward of {texts} texts, pairs of {users} users ({} for validation)",
+        training.validation_users
+    ))?;
+    output::line(&format!(
+        "{parameters} values, best step {} of {}, validation loss {:.3} (chance {:.3}), {seconds:.1} s",
+        training.best_step,
+        training.steps,
+        training.validation_loss,
+        std::f64::consts::LN_2
+    ))
+}
+
+fn beta(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(beta) if (1e-4..=100.0).contains(&beta) => Ok(beta),
+        _ => Err("a number from 0.0001 to 100 is needed".to_owned()),
+    }
 }
 
 fn minutes(text: &str) -> Result<f64, String> {

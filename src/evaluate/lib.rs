@@ -56,11 +56,17 @@
 mod announce;
 #[cfg(test)]
 mod authorship_tests;
+mod best_of;
+#[cfg(test)]
+mod best_of_tests;
 mod cases;
 #[cfg(test)]
 mod controls_tests;
 mod encoder_space;
 mod error;
+mod fermi;
+#[cfg(test)]
+mod fermi_tests;
 #[cfg(test)]
 mod flow_tests;
 mod identification;
@@ -82,11 +88,14 @@ mod seed;
 mod swap;
 #[cfg(any(test, feature = "testing"))]
 pub mod synthetic;
+mod tiers;
 mod wrong_users;
 
 pub use announce::announced;
+pub use best_of::{BestOfEvaluation, BestOfMeasure, BestOfPick, evaluate_best_of};
 pub use cases::EvalContext;
 pub use error::Error;
+pub use fermi::{FermiEvalOptions, FermiEvaluation, FermiFigure, FermiUser, evaluate_fermi};
 pub use interact::{
     InteractCurves, InteractMemory, InteractOptions, InteractSummary, InteractTurn, InteractUser,
     interact_curves,
@@ -95,6 +104,9 @@ pub use judge::stages;
 pub use metric_groups::{MetricGroup, MetricSet};
 pub use plan::{Plan, PlanOptions};
 pub use run::{MethodResults, PlanResults, Shard, run};
+pub use tiers::{
+    ContrastedTiers, PreferenceFigures, TierFigures, TierOptions, TierResult, evaluate_tiers,
+};
 
 /// This crate's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

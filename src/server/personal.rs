@@ -14,7 +14,7 @@ use idiolect_core::methods::{
 };
 use idiolect_core::steering::Vocabulary;
 use idiolect_engine::progress::{self, Progress};
-use idiolect_train::np::NpHead;
+use idiolect_train::pad::PadReward;
 use serde_json::Value;
 
 use crate::PersonalSettings;
@@ -321,17 +321,14 @@ impl PersonalText {
         };
         let needs_peers = self.method.needs_peers(&self.options);
         let peers = models.encoder.as_ref().filter(|_| needs_peers).map(|encoder| encoder as _);
-        let ranks = self.options.idiolect.ranks_by_np();
-        let head = ranks
-            .then(|| NpHead::newest(&store, &[]))
-            .transpose()
-            .map_err(|error| ApiError::internal("read the reward head", &error))?
-            .flatten();
+        let lm = Some(&models.lm).filter(|_| self.method == Method::PAD);
+        let head = PadReward::newest(&store, self.options.idiolect.ranks_by_np(), lm)
+            .map_err(|error| ApiError::internal("read the trained heads", &error))?;
         let inputs = MethodInputs {
             view,
             model: &models.lm,
             peers,
-            reward: head.as_ref().map(|head| head as _),
+            reward: Some(&head),
             task: &personal.task,
             progress: stop,
             held_out: &[],

@@ -1,4 +1,5 @@
-use idiolect_core::corpus;
+use idiolect_core::{corpus, methods};
+use idiolect_engine::lm;
 
 /// Error of training, or of what was trained.
 #[derive(Debug, thiserror::Error)]
@@ -7,6 +8,12 @@ pub enum Error {
     /// A store operation failed.
     #[error(transparent)]
     Corpus(#[from] corpus::Error),
+    /// The language model could not read a text.
+    #[error("read texts with the language model")]
+    Method(#[from] methods::Error),
+    /// The language model's file cannot be read.
+    #[error(transparent)]
+    Lm(#[from] lm::Error),
     /// A statistic cannot be computed.
     #[error(transparent)]
     Metrics(#[from] idiolect_metrics::Error),

@@ -8,6 +8,8 @@
 //! [`np`] trains a reward head: from a few pairs of a user's own text and a peer's on the same item it
 //! tells which of two other texts is the user's.
 //!
+//! [`pad`] trains a reward of tokens, which acts while a text is written.
+//!
 //! ```no_run
 //! use idiolect_core::corpus::{Store, View};
 //! use idiolect_core::methods::TextReward;
@@ -29,6 +31,7 @@
 mod adamw;
 mod error;
 pub mod np;
+pub mod pad;
 mod parameters;
 mod training;
 

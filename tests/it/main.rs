@@ -45,6 +45,7 @@ mod split;
 #[cfg(feature = "serve")]
 mod start;
 mod switches;
+mod tiers_and_rewards;
 mod tokenizer;
 mod train;
 mod variations;

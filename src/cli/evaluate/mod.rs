@@ -1,12 +1,16 @@
 //! `idiolect evaluate`.
 
+mod best_of;
+mod fermi;
 mod interact;
 mod merge;
 mod np;
+mod pad;
 #[cfg(feature = "parquet")]
 mod parquet_figures;
 mod plan;
 mod table;
+mod tiers;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -58,6 +62,14 @@ enum Command {
     Interact(Box<interact::Args>),
     #[command(about = "Show how well the reward head `np` tells own texts from peers'")]
     Np(np::Args),
+    #[command(about = "Show whether the model keeps the tiers of instructions apart")]
+    Tiers(Box<tiers::Args>),
+    #[command(about = "Show what instructions improved on past texts are worth on newer ones")]
+    Fermi(Box<fermi::Args>),
+    #[command(about = "Show whether ranking drafts by `np` makes them closer to their user")]
+    BestOf(Box<best_of::Args>),
+    #[command(about = "Show whether the token reward `pad` guides towards own texts")]
+    Pad(Box<pad::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -157,6 +169,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         Some(Command::Merge(args)) => merge::run(&args, context),
         Some(Command::Interact(args)) => interact::run(&args, context),
         Some(Command::Np(args)) => np::run(&args, context),
+        Some(Command::Tiers(args)) => tiers::run(&args, context),
+        Some(Command::Fermi(args)) => fermi::run(&args, context),
+        Some(Command::BestOf(args)) => best_of::run(&args, context),
+        Some(Command::Pad(args)) => pad::run(&args, context),
         None => evaluate(&args.run, context),
     }
 }
@@ -204,7 +220,7 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         _ => None,
     };
     let held_out = plan.held_out();
-    let head = reward::head(&store, &options, &held_out)?;
+    let head = reward::trained(&store, &args.methods, &options, &held_out, lm.local())?;
     let eval = EvalContext {
         store: &store,
         model: lm.model(),

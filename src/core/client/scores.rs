@@ -1,15 +1,15 @@
 //! Scores of given texts under the prompts that would generate them.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::prompts::{FittedPrompts, with_prompt};
 use super::{CachedLm, ContrastPrompts, Result};
 use crate::corpus::{Key, ReviewId};
-use crate::steering::{DistributionRecorder, ObservedPosition, Steering};
+use crate::steering::{DistributionRecorder, ObservedPosition, Steering, likeliest};
 use crate::task::{Cut, Draft, Stage, Window};
-use idiolect_engine::lm::{self, CombineLogits, ReusedTokens, Score, ScoreRequest};
+use idiolect_engine::lm::{self, CombineLogits, Distributions, ReusedTokens, Score, ScoreRequest};
 
 /// Kind under which scores are stored.
 const KIND: &str = "score";
@@ -209,6 +209,78 @@ impl CachedLm<'_> {
         let limit = call.limit.unwrap_or(usize::MAX);
         let positions = seen.into_iter().skip(text.n_opening).take(limit).collect();
         Ok(Observed { tokens, first: text.n_opening, positions })
+    }
+}
+
+/// The model's last hidden states while it scores a text.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TextTrace {
+    /// The tokens that count.
+    pub tokens: Vec<u32>,
+    /// Last hidden state before each of them, behind the final norm, `[n_tokens][n_embd]`.
+    pub hidden: Vec<Vec<f32>>,
+    /// The likeliest tokens at each of them with their log-probabilities, likeliest first.
+    pub top: Vec<Vec<(u32, f32)>>,
+    /// Log-probability of each of them.
+    pub logprobs: Vec<f32>,
+}
+
+/// Keeps the hidden states and the likeliest tokens of each step.
+struct TraceRecorder {
+    n_top: usize,
+    seen: TraceSteps,
+}
+
+/// Hidden state and likeliest tokens by step.
+type TraceSteps = Arc<Mutex<Vec<(Vec<f32>, Vec<(u32, f32)>)>>>;
+
+impl CombineLogits for TraceRecorder {
+    fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
+        let Some(logprobs) = step.logprobs.first() else { return combined.fill(0.0) };
+        combined.copy_from_slice(logprobs);
+        let hidden = step.hidden.first().map_or_else(Vec::new, |hidden| hidden.to_vec());
+        let top = likeliest(logprobs, self.n_top).into_iter();
+        let top = top.map(|id| (id as u32, logprobs[id])).collect();
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push((hidden, top));
+    }
+
+    fn reads_hidden(&self) -> bool {
+        true
+    }
+}
+
+impl CachedLm<'_> {
+    /// Scores a text as [`CachedLm::score`] does, and returns what the model computed at each token,
+    /// with the `n_top` likeliest tokens. Nothing is stored.
+    ///
+    /// # Errors
+    /// As [`CachedLm::score`].
+    pub(crate) async fn trace(&self, call: ScoreCall<'_>, n_top: usize) -> Result<TextTrace> {
+        let text = Continuation::of(self, &call)?;
+        let plain = ContrastPrompts::default();
+        let fitted = self.fit_all(call.stage, &call.draft, &plain, None, text.room)?;
+        let seen = TraceSteps::default();
+        let recorder = TraceRecorder { n_top, seen: Arc::clone(&seen) };
+        let request = ScoreRequest {
+            prompts: fitted.prompts(),
+            combine: vec![Some(Box::new(recorder))],
+            continuation: text.whole.clone().into(),
+            top: None,
+            reused: ReusedTokens::default(),
+            affinity: self.affinity,
+        };
+        let score = self.model.score(request).await?.into_iter().next().unwrap_or_default();
+        let steps = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let limit = call.limit.unwrap_or(usize::MAX);
+        let mut trace = TextTrace::default();
+        let all = score.tokens.into_iter().zip(score.logprobs).zip(steps);
+        for ((token, logprob), (hidden, top)) in all.skip(text.n_opening).take(limit) {
+            trace.tokens.push(token);
+            trace.logprobs.push(logprob);
+            trace.hidden.push(hidden);
+            trace.top.push(top);
+        }
+        Ok(trace)
     }
 }
 

@@ -123,4 +123,8 @@ impl CombineLogits for WatchedRule {
         let norm = step.log_sum_exp(combined);
         self.watcher.step().ruled = Some((combined.to_vec(), norm));
     }
+
+    fn reads_hidden(&self) -> bool {
+        self.rule.reads_hidden()
+    }
 }

@@ -59,6 +59,8 @@ pub(super) struct MethodContext<'a> {
     pub(super) view: View<'a>,
     pub(super) model: &'a dyn Model,
     peers: Option<&'a dyn Peers>,
+    /// Trained rewards, if there are any.
+    pub(super) reward: Option<&'a dyn TextReward>,
     /// The task without the dimensions that are left out.
     pub(super) task: &'a Task,
     pub(super) progress: &'a dyn Progress,
@@ -94,7 +96,7 @@ impl<'a> MethodContext<'a> {
         user: &'a str,
         options: &'a MethodOptions,
     ) -> Self {
-        let MethodInputs { view, model, peers, task, progress, held_out, .. } = inputs.clone();
+        let MethodInputs { view, model, peers, reward, task, progress, held_out } = inputs.clone();
         let calls = inputs.calls(options).of_user(user);
         let (target, author) = (None, user);
         Self {
@@ -102,6 +104,7 @@ impl<'a> MethodContext<'a> {
             view,
             model,
             peers,
+            reward,
             task,
             progress,
             held_out,

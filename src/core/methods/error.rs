@@ -58,8 +58,17 @@ pub enum Error {
         /// The method.
         method: &'static str,
     },
-    /// Drafts could not be ranked.
-    #[error("rank {n} texts for user `{user}`")]
+    /// Tokens are to be rewarded by a trained head, but none was given.
+    #[error(
+        "method `{method}` rewards tokens by a trained head and was given none; run `idiolect train pad` \
+         first"
+    )]
+    NoTokenReward {
+        /// The method.
+        method: &'static str,
+    },
+    /// Drafts could not be ranked, or tokens not be rewarded.
+    #[error("apply the trained head to {n} texts for user `{user}`")]
     Reward {
         /// The user.
         user: String,

@@ -63,12 +63,16 @@ methods! {
     drp: DRP;
     idiolect: IDIOLECT;
     interact: INTERACT;
+    tiers: TIERS;
+    fermi: FERMI;
+    pad: PAD;
 }
 
 pub use attribution::{AlternativeToken, TokenAttribution};
 pub use context::MethodInputs;
 pub use dpl::{Profiled, profile};
 pub use error::Error;
+pub use fermi::{FermiGain, FermiPrompt, FermiSearch, fermi_gain, fermi_search};
 pub use generated::Generated;
 pub use idiolect::{
     CorpusStrengths, Extraction, Form, IdiolectOptions, LexicalOptions, RankedBy, Rule, Statements,
@@ -77,7 +81,10 @@ pub use idiolect::{
 pub use idiolect_metrics::Bm25;
 pub use live_attribution::LiveAttribution;
 pub use method::Method;
-pub use options::{History, MethodOptions, SamplingOverrides, ScpOptions};
+pub use options::{
+    FermiOptimiser, FermiOptions, History, MethodOptions, PadOptions, SamplingOverrides,
+    ScpOptions, TierPlace, TiersOptions,
+};
 pub use phrase_source::PhraseSource;
 pub use portable::{PortableProfile, portable_bias, portable_profile};
 pub use prepared::{Given, PreparedPrompt};

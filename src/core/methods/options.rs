@@ -63,6 +63,12 @@ pub struct MethodOptions {
     pub scp: ScpOptions,
     /// Options of the method `idiolect`.
     pub idiolect: IdiolectOptions,
+    /// Options of the method `tiers`.
+    pub tiers: TiersOptions,
+    /// Options of the method `fermi`.
+    pub fermi: FermiOptions,
+    /// Options of the method `pad`.
+    pub pad: PadOptions,
     /// User whose past texts are used. Not a setting: it has no key.
     #[serde(skip)]
     pub history: History,
@@ -139,6 +145,9 @@ impl Default for MethodOptions {
             profile_max_tokens: None,
             scp: ScpOptions::default(),
             idiolect: IdiolectOptions::default(),
+            tiers: TiersOptions::default(),
+            fermi: FermiOptions::default(),
+            pad: PadOptions::default(),
             history: History::Own,
             score_limit: None,
             reuse: CachePolicy::Stored,
@@ -152,6 +161,79 @@ impl Default for MethodOptions {
 pub struct ScpOptions {
     /// Form of past texts in the prompt; [`Form::Flat`] is the prompt of `rag`.
     pub form: Form,
+}
+
+/// Place of the user's wishes in the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TierPlace {
+    /// By the likelihood of the user's newest texts; as `turn` if there are none.
+    #[default]
+    Likelihood,
+    /// At the start of the user's turn.
+    Turn,
+    /// In the system turn, after the operator's rules.
+    System,
+}
+
+/// Settings of the method `tiers`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TiersOptions {
+    /// Rules of the operator in the place of the task's; empty keeps these.
+    pub operator: Vec<String>,
+    /// Wishes of the user in the place of the task's; empty keeps these.
+    pub user: Vec<String>,
+    /// Instructions for the request in the place of the task's; empty keeps these.
+    pub request: Vec<String>,
+    /// Place of the user's wishes.
+    pub place: TierPlace,
+}
+
+/// Maker of new prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FermiOptimiser {
+    /// Recombines measured statements: adds, drops, joins, and leaves figures out.
+    #[default]
+    Measured,
+    /// The language model proposes instructions.
+    Model,
+}
+
+/// Settings of the method `fermi`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct FermiOptions {
+    /// Maker of new prompts.
+    pub optimiser: FermiOptimiser,
+    /// Most rounds.
+    pub rounds: usize,
+}
+
+impl Default for FermiOptions {
+    fn default() -> Self {
+        Self { optimiser: FermiOptimiser::Measured, rounds: 5 }
+    }
+}
+
+/// Settings of the method `pad`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PadOptions {
+    /// Weight of the reward, from 0; 0 is `scp`.
+    pub weight: f32,
+    /// Number of likeliest tokens that are rewarded.
+    pub k: usize,
+    /// Penalty of other tokens, nats.
+    pub outside: f32,
+}
+
+impl Default for PadOptions {
+    /// The authors' weight and number of tokens.
+    fn default() -> Self {
+        Self { weight: 0.8, k: 10, outside: 5.0 }
+    }
 }
 
 /// Sampling settings that replace the task's; see [`Sampling`].

@@ -3,7 +3,7 @@
 use super::{
     Error, Generated, Method, MethodContext, MethodInputs, MethodOptions, PastReview, Result, ids,
 };
-use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, Usage, Watch};
+use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, TextTrace, Usage, Watch};
 use crate::corpus::{ReviewId, StoredReview, Target};
 use crate::difference::Profile;
 use crate::difference::statements::StatementProfile;
@@ -176,6 +176,35 @@ impl PreparedPrompt {
             profile: self.profile,
             stated: self.stated,
         })
+    }
+
+    /// Scores a given text under the user's prompt alone, and returns what the model computed at each of
+    /// its tokens, with the `n_top` likeliest ones. Nothing is stored.
+    ///
+    /// # Errors
+    /// As [`PreparedPrompt::score`].
+    pub async fn trace(
+        &self,
+        inputs: &MethodInputs<'_>,
+        options: &MethodOptions,
+        text: &str,
+        n_top: usize,
+    ) -> Result<TextTrace> {
+        if inputs.progress.stop_requested() {
+            return Err(Error::Stopped);
+        }
+        let task = options.task(inputs.task)?;
+        let inputs = inputs.with_task(&task);
+        let call = ScoreCall {
+            stage: self.stage,
+            draft: self.draft.clone(),
+            sources: &self.sources,
+            text,
+            limit: options.score_limit,
+            max_tokens: options.max_tokens,
+            top: 0,
+        };
+        Ok(inputs.calls(options).of_user(&self.author).trace(call, n_top).await?)
     }
 
     /// Scores a given text under exactly the prompt that [`PreparedPrompt::write`] completes: the

@@ -1,6 +1,7 @@
 //! Interface to what judges drafts for a user, such as a trained reward head.
 
 use crate::corpus::View;
+use crate::steering::TokenReward;
 
 /// Error of a [`TextReward`].
 pub type RewardError = Box<dyn std::error::Error + Send + Sync>;
@@ -15,4 +16,18 @@ pub trait TextReward: Send + Sync {
     /// The store cannot be read, or what was trained does not fit the texts.
     fn rewards(&self, view: &View<'_>, user: &str, texts: &[&str])
     -> Result<Vec<f32>, RewardError>;
+
+    /// Reward of tokens for a user, which the method `pad` writes with; `None` if nothing of the kind was
+    /// trained.
+    ///
+    /// # Errors
+    /// As [`TextReward::rewards`].
+    fn token_reward(
+        &self,
+        view: &View<'_>,
+        user: &str,
+    ) -> Result<Option<TokenReward>, RewardError> {
+        let _ = (view, user);
+        Ok(None)
+    }
 }

@@ -15,13 +15,15 @@ use crate::task::{Draft, Part, Stage};
 
 /// Generates in a conversation whose past answers are the user's texts.
 const STAGE: Stage = Stage::new("scp", &[Part::Target, Part::Past]);
+/// Stages of the forms of the prompt.
+pub(super) const STAGES: &[Stage] = &[STAGE, rag::STAGE, completion::STAGE];
 
 pub(super) static SCP: MethodSpec = MethodSpec {
     info: MethodInfo {
         name: "scp",
         about: "past texts as the assistant's answers",
         source: "arXiv 2509.20805",
-        stages: &[STAGE, rag::STAGE, completion::STAGE],
+        stages: STAGES,
         needs_history: true,
         needs_peers: |_| false,
         extracts_differences: false,
@@ -30,7 +32,7 @@ pub(super) static SCP: MethodSpec = MethodSpec {
     prepare: |context| Box::pin(ready(prepare(context))),
 };
 
-fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
+pub(super) fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
     let history = context.history()?;
     let mut turns = context.relevant(&history, context.options.n);
     let stage = match context.options.scp.form {

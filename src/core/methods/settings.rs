@@ -43,13 +43,14 @@ impl MethodOptions {
     }
 
     /// Sets one setting from text: a number, `true` or `false`, a name, or a list separated by
-    /// commas.
+    /// commas; instructions of tiers, which may contain commas, are separated by semicolons.
     ///
     /// # Errors
     /// [`SettingsError::Unknown`] and [`SettingsError::Value`].
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), SettingsError> {
         let is_list = self.to_value().pointer(&pointer(key)).is_some_and(Value::is_array);
-        let words = || text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let separator = if key.starts_with("tiers.") { ';' } else { ',' };
+        let words = || text.split(separator).map(str::trim).filter(|word| !word.is_empty());
         let value = match serde_json::from_str::<Value>(text) {
             _ if is_list => words().collect(),
             Ok(value @ (Value::Bool(_) | Value::Number(_))) => value,
@@ -140,6 +141,10 @@ impl MethodOptions {
             "idiolect.item-phrases" => (f64::from(idiolect.item_phrases?), 0.0, 1.0),
             "idiolect.distinct" => (f64::from(idiolect.distinct?), 0.0, 1.0),
             "idiolect.guard-words" => (idiolect.guard_words as f64, 0.0, 1000.0),
+            "pad.weight" => (f64::from(self.pad.weight), 0.0, 100.0),
+            "pad.k" => (self.pad.k as f64, 1.0, 100_000.0),
+            "pad.outside" => (f64::from(self.pad.outside), 0.0, 1e6),
+            "fermi.rounds" => (self.fermi.rounds as f64, 1.0, 100.0),
             "idiolect.best-of" => (idiolect.best_of as f64, 1.0, 1024.0),
             _ => return None,
         };

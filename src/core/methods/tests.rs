@@ -4,11 +4,13 @@
 
 mod baselines;
 mod completion;
+mod fermi;
 mod idiolect;
 mod many_texts;
 mod portable;
 mod scores;
 mod specs;
+mod tiers;
 
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +21,7 @@ use crate::client::testing::Scripted;
 use crate::client::{CachePolicy, OnText};
 use crate::corpus::{Item, KeptReviews, Review, ReviewId, Store, Target, UpsertOutcome, View};
 use crate::difference::testing::FirstPeers;
+use crate::steering::TokenReward;
 use crate::task::{DifferenceFormat, Task};
 use idiolect_engine::lm::Prompt;
 use idiolect_engine::progress::Silent;
@@ -57,6 +60,24 @@ fn corpus() -> Store {
     store
 }
 
+/// Rewards nothing, and every token alike.
+struct FlatReward;
+
+impl TextReward for FlatReward {
+    fn rewards(&self, _: &View<'_>, _: &str, texts: &[&str]) -> Result<Vec<f32>, RewardError> {
+        Ok(vec![0.0; texts.len()])
+    }
+
+    fn token_reward(&self, _: &View<'_>, _: &str) -> Result<Option<TokenReward>, RewardError> {
+        Ok(TokenReward::new([0.0].into(), [0.0].into(), vec![1.0]))
+    }
+}
+
+/// Whether the last prompt of a method shows past texts.
+fn shows_past(method: Method) -> bool {
+    ![Method::NON_PERSO, Method::TIERS, Method::FERMI].contains(&method)
+}
+
 struct World {
     store: Store,
     model: Scripted,
@@ -76,7 +97,7 @@ impl World {
         let view = View::all(&self.store);
         let (model, task) = (&self.model, &self.task);
         let peers = Some(&FirstPeers as _);
-        let reward = None;
+        let reward = Some(&FlatReward as _);
         MethodInputs { view, model, peers, reward, task, progress: &Silent, held_out: &[] }
     }
 
@@ -182,9 +203,13 @@ fn a_second_run_computes_nothing() {
         let second = world.write(method, &world.options()).unwrap();
         assert_eq!(world.model.n_requests(), n);
         assert_eq!(second.text, first.text);
+        // A score counts as an answer, also one that is asked for twice.
+        assert_eq!(first.computed, n + world.model.scores.borrow().len());
+        let n = first.computed + first.reused;
         assert_eq!((second.computed, second.reused), (0, n));
         assert_eq!((second.prompt_tokens, second.completion_tokens), (0, 0));
-        assert_eq!(second.saved_tokens, first.prompt_tokens + first.completion_tokens);
+        let tokens = first.prompt_tokens + first.completion_tokens + first.saved_tokens;
+        assert_eq!(second.saved_tokens, tokens);
         assert_eq!(second.past, first.past);
 
         let fresh = MethodOptions { reuse: CachePolicy::Nothing, ..world.options() };

@@ -109,6 +109,10 @@ impl CombineLogits for WithLengthPrior {
             }
         }
     }
+
+    fn reads_hidden(&self) -> bool {
+        self.rule.reads_hidden()
+    }
 }
 
 #[cfg(test)]

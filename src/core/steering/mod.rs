@@ -12,6 +12,8 @@ mod ngram_cache;
 mod observed;
 mod peer_contrast;
 mod plausible;
+mod tier;
+mod token_reward;
 mod top_k;
 mod unigrams;
 mod vocabulary;
@@ -21,6 +23,8 @@ pub use length_prior::{LengthBackground, LengthPrior};
 pub use ngram_blocklist::NgramBlocklist;
 pub use ngram_cache::{CACHE_PRIOR, NgramCache};
 pub use observed::{DistributionRecorder, ObservedPosition, ObservedPositions, POWERS};
+pub(crate) use token_reward::likeliest;
+pub use token_reward::{RewardWeight, TokenReward};
 pub use unigrams::{LogitBias, SparseBias, UnigramCounts, bias_of_counts};
 pub use vocabulary::{Vocabulary, vocabulary_hash};
 
@@ -33,6 +37,8 @@ use idiolect_engine::lm::{CombineLogits, Distributions, WeightedSum};
 use ngram_cache::Mixed;
 use peer_contrast::PeerContrastRule;
 use plausible::PlausibleContrast;
+use tier::TierContrast;
+use token_reward::TokenRewarded;
 use top_k::TopKReward;
 
 /// Greatest weight of an n-gram cache in a mixture that [`Steering::scaled`] raises.
@@ -69,6 +75,16 @@ pub enum Contrast {
         /// Penalty of other tokens, nats; `None` forbids them.
         outside: Option<f32>,
     },
+    /// `lU + b (lU − l0)` on tokens plausible after U, where the prompt 0 lacks the user's tier (method
+    /// `tiers`) or the user's texts.
+    Tier {
+        /// 0 is ordinary prompting on the plausible tokens.
+        b: f32,
+        /// Smallest plausible probability, as a fraction of the largest one, 0 to 1.
+        plausible: f32,
+        /// Penalty of other tokens, nats; `None` forbids them.
+        outside: Option<f32>,
+    },
     /// Contrast with peers on the same items.
     Peers(PeerContrast),
 }
@@ -97,6 +113,8 @@ pub struct PeerContrast {
 pub struct Steering {
     /// The formula by which prompts are combined.
     pub contrast: Contrast,
+    /// Weight and trained reward of tokens; a weight of 0 is none.
+    pub reward: Option<(RewardWeight, TokenReward)>,
     /// Power of the combined probabilities, above 0: below 1 it flattens the distribution. `None`
     /// leaves it as it is.
     pub power: Option<f32>,
@@ -144,7 +162,14 @@ impl Steering {
             Contrast::ContextSteering { strength: given } => {
                 Contrast::ContextSteering { strength: given * strength }
             }
-            Contrast::Plausible { .. } | Contrast::TopK { .. } if strength == 0.0 => Contrast::None,
+            Contrast::Plausible { .. } | Contrast::TopK { .. } | Contrast::Tier { .. }
+                if strength == 0.0 =>
+            {
+                Contrast::None
+            }
+            Contrast::Tier { b, plausible, outside } => {
+                Contrast::Tier { b: b * strength, plausible, outside }
+            }
             Contrast::Plausible { strength: given, plausible, outside } => {
                 Contrast::Plausible { strength: given * strength, plausible, outside }
             }
@@ -164,8 +189,13 @@ impl Steering {
             let share = |given: f32| (given * strength).min(given.max(MAX_SHARE));
             part.as_ref().map(|(given, cache)| (share(*given), cache.clone()))
         };
+        let reward = self.reward.as_ref().filter(|_| strength > 0.0).map(|(given, reward)| {
+            let weight = given.weight * strength;
+            (RewardWeight { weight, ..*given }, reward.clone())
+        });
         Self {
             contrast,
+            reward,
             // A power of 0 or below would turn the distribution round.
             power: self.power.map(|power| from_one(power).max(0.05)),
             lexical: bias(&self.lexical),
@@ -186,7 +216,16 @@ impl Steering {
                 Box::new(PlausibleContrast { strength, plausible, outside })
             }
             Contrast::TopK { k, weight, outside } => Box::new(TopKReward { k, weight, outside }),
+            Contrast::Tier { b, plausible, outside } => {
+                Box::new(TierContrast { b, plausible, outside })
+            }
             Contrast::Peers(contrast) => Box::new(PeerContrastRule::new(contrast)),
+        };
+        let rule = match &self.reward {
+            Some((settings, reward)) if settings.weight != 0.0 => {
+                Box::new(TokenRewarded { rule, settings: *settings, reward: reward.clone() })
+            }
+            _ => rule,
         };
         let rule = match self.power {
             Some(power) => Box::new(Powered { rule, power }),
@@ -200,7 +239,13 @@ impl Steering {
     /// the text for the same prompts.
     #[must_use]
     pub fn key(&self) -> String {
-        let contrast = serde_json::to_string(&self.contrast).unwrap_or_default();
+        let mut contrast = serde_json::to_string(&self.contrast).unwrap_or_default();
+        if let Some((settings, reward)) = &self.reward
+            && settings.weight != 0.0
+        {
+            let settings = serde_json::to_string(settings).unwrap_or_default();
+            contrast.push_str(&format!(" reward {settings} {}", reward.hash()));
+        }
         let bias = |part: &Option<(f32, LogitBias)>| {
             part.as_ref().map(|(strength, bias)| (*strength, bias.hash().to_owned()))
         };
@@ -250,6 +295,10 @@ impl CombineLogits for Powered {
         self.rule.combine(step, combined);
         combined.iter_mut().for_each(|score| *score *= self.power);
     }
+
+    fn reads_hidden(&self) -> bool {
+        self.rule.reads_hidden()
+    }
 }
 
 /// Another rule's scores plus a fixed bias for each token.
@@ -263,6 +312,10 @@ impl CombineLogits for Biased {
     fn combine(&mut self, step: &Distributions<'_>, combined: &mut [f32]) {
         self.rule.combine(step, combined);
         combined.iter_mut().zip(&*self.bias).for_each(|(sum, x)| *sum += self.strength * x);
+    }
+
+    fn reads_hidden(&self) -> bool {
+        self.rule.reads_hidden()
     }
 
     fn fixed_bias(&self) -> Option<Vec<f32>> {

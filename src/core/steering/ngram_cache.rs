@@ -134,6 +134,10 @@ impl CombineLogits for Mixed {
             }
         }
     }
+
+    fn reads_hidden(&self) -> bool {
+        self.rule.reads_hidden()
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,9 @@ fn every_rule_is_its_formula() {
     assert!(near(combined(&cope(None), &[&u, &z], 0), masked));
     let softened = [expected[0], expected[1], expected[2], expected[3] - 3.0];
     assert!(near(combined(&cope(Some(3.0)), &[&u, &z], 0), softened));
+    let tier = of(Contrast::Tier { b: 2.0, plausible: 0.25, outside: Some(3.0) });
+    let expected = by(&|i| if i < 3 { u[i] + 2.0 * (u[i] - z[i]) } else { u[i] - 3.0 });
+    assert!(near(combined(&tier, &[&u, &z], 0), expected));
     // The two most likely tokens after P, the base here, are 1 and 2.
     let pad = of(Contrast::TopK { k: 2, weight: 0.8, outside: None });
     let among = |l: [f32; 4], i: usize| l[i] - (l[1].exp() + l[2].exp()).ln();
@@ -115,6 +118,7 @@ fn a_steering_reads_back_as_it_was_written() {
         Contrast::ContextSteering { strength: 0.3 },
         Contrast::Plausible { strength: 0.1, plausible: 0.1, outside: Some(5.0) },
         Contrast::TopK { k: 10, weight: 0.8, outside: None },
+        Contrast::Tier { b: 1.0, plausible: 0.05, outside: Some(5.0) },
         Contrast::Peers(peers),
     ] {
         let text = serde_json::to_string(&contrast).unwrap();
@@ -167,6 +171,7 @@ fn a_scaled_steering_goes_from_the_users_prompt_to_the_steering_and_beyond() {
         Contrast::ContextSteering { strength: 0.5 },
         Contrast::Plausible { strength: 0.1, plausible: 0.25, outside: None },
         Contrast::TopK { k: 2, weight: 0.8, outside: None },
+        Contrast::Tier { b: 1.0, plausible: 0.05, outside: Some(5.0) },
         Contrast::Peers(peers),
     ] {
         let (mut own, mut others) = (UnigramCounts::new(4), UnigramCounts::new(4));

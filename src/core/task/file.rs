@@ -13,7 +13,7 @@ use super::error::Mistake;
 use super::sources::{Sources, TaskFiles, built_in};
 use super::standard::Dimension;
 use super::statements::{LanguageTables, MeasureTable, StatementTemplates};
-use super::{Ask, End, Error, Result, StagePlaces, StageSpec, Step, Task};
+use super::{Ask, End, Error, Result, StagePlaces, StageSpec, Step, Task, TaskTiers};
 use crate::corpus::Key;
 use idiolect_engine::lm::Sampling;
 
@@ -76,6 +76,7 @@ struct TaskTable {
     fields: FieldNames,
     standard: Option<Spanned<Vec<Dimension>>>,
     statement_characters: Option<Spanned<usize>>,
+    tiers: Option<TaskTiers>,
     #[serde(default)]
     stages: BTreeMap<String, Spanned<StageTable>>,
     #[serde(default)]
@@ -154,6 +155,7 @@ impl TaskTable {
                 context: self.fields.context.or(base.fields.context),
             },
             standard: self.standard.or(base.standard),
+            tiers: self.tiers.or(base.tiers),
             statement_characters: self.statement_characters.or(base.statement_characters),
             stages,
             statements: self.statements.over(base.statements, &self.measures)?,
@@ -293,6 +295,7 @@ fn task_of(table: TaskTable, sources: Sources) -> Result<Task> {
         statement_characters,
         retrieval: retrieval.into_inner(),
         hash: Key::of("task").with("file", sources.text()).finish(),
+        tiers: table.tiers.unwrap_or_default(),
         fields: fields.into_iter().chain(context).collect::<Result<_>>()?,
         shared: shared.join("\n"),
         macro_places: macros.iter().map(|text| (text.span(), n_lines(text.get_ref()))).collect(),

@@ -69,6 +69,8 @@ pub struct Task {
     pub retrieval: Vec<Field>,
     /// Hash of the text of its files. It names the task in reports; no stored value depends on it.
     hash: Key,
+    /// Instructions of the method `tiers` that hold unless its settings replace them.
+    pub tiers: TaskTiers,
     fields: BTreeMap<&'static str, String>,
     /// Macros that every template has.
     shared: String,
@@ -79,6 +81,18 @@ pub struct Task {
     statements: statements::StatementTemplates,
     /// The files, for messages.
     sources: Arc<Sources>,
+}
+
+/// Instructions by tier; of two that contradict each other, that of the earlier tier wins.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskTiers {
+    /// Rules of the operator, who provides the program.
+    pub operator: Vec<String>,
+    /// Wishes of the user.
+    pub user: Vec<String>,
+    /// Instructions for each request.
+    pub request: Vec<String>,
 }
 
 /// Prompt and limits of one stage.

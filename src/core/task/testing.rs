@@ -6,7 +6,9 @@ use super::{Block, BlockSource, Draft, Order, Part, Stage, Window};
 use crate::corpus::ReviewId;
 use idiolect_engine::lm::{self, Prompt};
 
-use Part::{Compared, Judged, Notes, Others, Own, Past, Profile, Target};
+use Part::{
+    Compared, Judged, Notes, Operator, Others, Own, Past, Profile, Request, Target, Wishes,
+};
 
 pub const DIFFERENCE: Stage = Stage::new("difference", &[Own, Others]);
 pub const SUMMARY: Stage = Stage::new("summary", &[Compared, Past]);
@@ -16,7 +18,7 @@ pub const SCP: Stage = Stage::new("scp", &[Target, Past]);
 pub const COMPLETION: Stage = Stage::new("completion", &[Target, Past, Notes]);
 
 /// The stages of the built-in tasks. The modules that make the calls declare the same ones.
-pub const STAGES: [Stage; 25] = [
+pub const STAGES: [Stage; 29] = [
     DIFFERENCE,
     SUMMARY,
     GENERATION,
@@ -39,6 +41,10 @@ pub const STAGES: [Stage; 25] = [
     Stage::new("drp-validation", &[Own, Others, Notes]),
     Stage::new("hyperalign-hypotheses", &[Past]),
     Stage::new("hyperalign", &[Target, Past, Notes]),
+    Stage::new("tiers", &[Operator, Wishes, Target, Request]),
+    Stage::new("tiers-appended", &[Operator, Wishes, Target, Request]),
+    Stage::new("fermi-propose", &[Notes, Past]),
+    Stage::new("fermi", &[Notes, Target]),
     Stage::new("portable", &[Past, Notes]),
     Stage::new("judge", &[Target, Own, Judged]),
     Stage::new("judge-pair", &[Target, Own, Judged]),

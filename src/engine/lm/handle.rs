@@ -133,6 +133,23 @@ impl Lm {
         }
     }
 
+    /// The output head in f32 on the CPU, `[n_vocab, n_embd]`: a hidden state behind the final norm
+    /// times it gives the logits, before a cap.
+    ///
+    /// # Errors
+    /// The file cannot be read again.
+    pub fn output_head(&self) -> Result<candle_core::Tensor> {
+        let gguf = Gguf::open(&self.shared.path)?;
+        let name = match gguf.tensor("output.weight") {
+            Some(_) => "output.weight",
+            None => "token_embd.weight",
+        };
+        let device = candle_core::Device::Cpu;
+        let head = gguf.qtensor(name, &device)?.dequantize(&device)?;
+        let factor = DecoderConfig::from_gguf(&gguf)?.logit_factor;
+        Ok(if factor == 1.0 { head } else { (head * f64::from(factor))? })
+    }
+
     fn start<D: Decoder>(
         files: &LmFiles,
         gguf: &Gguf,

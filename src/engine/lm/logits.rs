@@ -11,6 +11,9 @@ pub struct Distributions<'a> {
     pub written: &'a [u32],
     /// Natural log-probabilities of the vocabulary after each prompt, `[n_prompts][n_vocab]`.
     pub logprobs: &'a [&'a [f32]],
+    /// Last hidden state after each prompt, behind the final norm, `[n_prompts][n_embd]`; empty unless
+    /// the combination [reads it](CombineLogits::reads_hidden).
+    pub hidden: &'a [&'a [f32]],
     isa: Isa,
 }
 
@@ -22,7 +25,13 @@ impl<'a> Distributions<'a> {
     }
 
     pub(super) fn on(isa: Isa, written: &'a [u32], logprobs: &'a [&'a [f32]]) -> Self {
-        Self { written, logprobs, isa }
+        Self { written, logprobs, hidden: &[], isa }
+    }
+
+    /// The same with the last hidden states.
+    #[must_use]
+    pub fn with_hidden(self, hidden: &'a [&'a [f32]]) -> Self {
+        Self { hidden, ..self }
     }
 
     /// Logarithm of the sum of the exponentials of some scores, with the engine's kernels.
@@ -43,6 +52,11 @@ pub trait CombineLogits: Send {
     /// further prompts or the text so far.
     fn fixed_bias(&self) -> Option<Vec<f32>> {
         None
+    }
+
+    /// Whether it needs [`Distributions::hidden`].
+    fn reads_hidden(&self) -> bool {
+        false
     }
 }
 

@@ -138,10 +138,17 @@ impl<C> SequenceGroup<C> {
         matches!(&self.work, Work::Generate(generation) if generation.max_tokens() == 0)
     }
 
+    /// Whether a combination reads the last hidden states.
+    pub(super) fn reads_hidden(&self) -> bool {
+        self.combine.iter().flatten().any(|combine| combine.reads_hidden())
+    }
+
     /// Consumes the logits of the text's next position, one row per sequence, `[n_sequences][n_vocab]`.
+    /// `hidden` has the last hidden states of the same rows, if a combination reads them.
     pub(super) fn take(
         &mut self,
         logits: &mut [&mut [f32]],
+        hidden: &[&[f32]],
         tokenizer: &Tokenizer,
         isa: Isa,
     ) -> Result<Status> {
@@ -169,7 +176,8 @@ impl<C> SequenceGroup<C> {
         for index in 0..self.combine.len() {
             status = match &mut self.combine[index] {
                 Some(combine) => {
-                    combine.combine(&Distributions::on(isa, &written, &rows), &mut combined);
+                    let step = Distributions::on(isa, &written, &rows).with_hidden(hidden);
+                    combine.combine(&step, &mut combined);
                     self.take_one(index, &mut combined, tokenizer, isa)?
                 }
                 None => self.take_one(index, &mut as_it_is, tokenizer, isa)?,

@@ -5,6 +5,8 @@ mod case;
 mod judged;
 mod swap;
 
+pub(crate) use swap::neutral;
+
 use super::metric_groups::MetricSet;
 use crate::Error;
 use idiolect_core::client::Model;

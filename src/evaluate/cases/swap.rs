@@ -78,27 +78,44 @@ impl<'a> EvalContext<'a> {
     ) -> Result<[[f64; 2]; 2]> {
         let mut closeness = [[0.0; 2]; 2];
         for (reader, user) in [&swap.pair.a, &swap.pair.b].into_iter().enumerate() {
-            let own: Vec<ReviewId> = own_texts(plan, user).iter().map(|r| r.id).collect();
-            let written = self.store.history(user)?;
-            let others = written.iter().map(|r| r.id).filter(|id| !own.contains(id));
-            let material = self.material(View::all(self.store).without_all(others), progress);
-            let options = self.options(History::Own, self.options.seed);
-            let target = neutral(user, swap);
-            let fail = |source| method_error(Method::SCP, user, &swap.item, source);
-            let prepared = Method::SCP.prepare(&material, &target, &options).await.map_err(fail)?;
-            for (writer, text) in texts.into_iter().enumerate() {
-                let scored = prepared.score(&material, &options, text).await.map_err(fail)?;
-                let n = scored.n_tokens.max(1) as f64;
-                closeness[writer][reader] = scored.log_probability / n;
+            let read = self.read_by(plan, swap, user, &texts, progress).await?;
+            for (writer, value) in read.into_iter().enumerate() {
+                closeness[writer][reader] = value;
             }
         }
         Ok(closeness)
     }
 
+    /// Mean log-probability per token of texts on the item of a pair, conditioned on the held-out texts
+    /// of one of its users as the assistant's answers in a conversation. 0 for an empty text.
+    pub(crate) async fn read_by(
+        &self,
+        plan: &Plan,
+        swap: &SwapCase,
+        user: &str,
+        texts: &[Given<'_>],
+        progress: &dyn Progress,
+    ) -> Result<Vec<f64>> {
+        let own: Vec<ReviewId> = own_texts(plan, user).iter().map(|r| r.id).collect();
+        let written = self.store.history(user)?;
+        let others = written.iter().map(|r| r.id).filter(|id| !own.contains(id));
+        let material = self.material(View::all(self.store).without_all(others), progress);
+        let options = self.options(History::Own, self.options.seed);
+        let target = neutral(user, swap);
+        let fail = |source| method_error(Method::SCP, user, &swap.item, source);
+        let prepared = Method::SCP.prepare(&material, &target, &options).await.map_err(fail)?;
+        let mut read = Vec::with_capacity(texts.len());
+        for text in texts {
+            let scored = prepared.score(&material, &options, *text).await.map_err(fail)?;
+            read.push(scored.log_probability / scored.n_tokens.max(1) as f64);
+        }
+        Ok(read)
+    }
+
     /// View of the store without both users' texts about the item and all their held-out texts.
     /// Other users' texts must be older than the earlier of the two real texts, unless the plan
     /// allows any time.
-    fn swap_view(&self, plan: &Plan, swap: &SwapCase) -> Result<View<'a>> {
+    pub(crate) fn swap_view(&self, plan: &Plan, swap: &SwapCase) -> Result<View<'a>> {
         let mut view = View::all(self.store);
         for user in [&swap.pair.a, &swap.pair.b] {
             view = view.without_text(user, &swap.item.id)?;
@@ -114,7 +131,7 @@ impl<'a> EvalContext<'a> {
 }
 
 /// Target without rating and title, which would reveal the user.
-fn neutral(user: &str, swap: &SwapCase) -> Target {
+pub(crate) fn neutral(user: &str, swap: &SwapCase) -> Target {
     Target {
         user: user.to_owned(),
         item: swap.item.clone(),

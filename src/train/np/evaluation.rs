@@ -26,7 +26,7 @@ const TARGETS: usize = 2;
 /// Peers' texts that each of them is judged against.
 const PEERS: usize = 4;
 /// Kind of the heads in the store; nobody writes with them.
-const KIND: &str = "np-evaluation";
+pub(crate) const KIND: &str = "np-evaluation";
 
 /// Options of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -270,7 +270,7 @@ impl JudgedTexts<'_> {
 }
 
 /// Mean and standard error of the shares of users.
-pub(super) fn mean(values: &[f64]) -> NpShare {
+pub(crate) fn mean(values: &[f64]) -> NpShare {
     let n = values.len() as f64;
     let share = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|x| (x - share).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NpSettings;
 use super::features::StyleFeatures;
-use super::net::{ContextBatch, NpNet};
+use super::net::{ContextBatch, H, NpNet};
 use crate::parameters::{from_base64, to_base64};
 use crate::{Error, Result};
 
@@ -119,8 +119,16 @@ impl NpHead {
         }
     }
 
+    /// Number of values of z.
+    pub(crate) const N_CODE: usize = H;
+
     /// Stores the head with the texts that it was trained on: it goes with any of them.
     pub(super) fn store(&self, store: &Store, kind: &str, key: &Key) -> Result<()> {
+        Ok(store.put_derived(kind, key, &self.to_text()?, &self.sources)?)
+    }
+
+    /// The head as it is stored.
+    pub(crate) fn to_text(&self) -> Result<String> {
         let stored = StoredHead {
             version: VERSION,
             settings: self.settings.clone(),
@@ -130,12 +138,11 @@ impl NpHead {
             training: self.training,
             values: to_base64(&self.net.parameters.values()?),
         };
-        let text = serde_json::to_string(&stored).unwrap_or_default();
-        Ok(store.put_derived(kind, key, &text, &self.sources)?)
+        Ok(serde_json::to_string(&stored).unwrap_or_default())
     }
 
     /// Reads a stored head; `None` if another version wrote it.
-    fn of_text(text: &str) -> Result<Option<Self>> {
+    pub(crate) fn of_text(text: &str) -> Result<Option<Self>> {
         let Ok(stored) = serde_json::from_str::<StoredHead>(text) else { return Ok(None) };
         if stored.version != VERSION {
             return Ok(None);

@@ -24,6 +24,11 @@ mod tests;
 mod texts;
 mod trained_head;
 
+pub(crate) use evaluation::{KIND as EVALUATED, mean as mean_share};
+pub(crate) use net::bradley_terry;
+pub(crate) use texts::StyleTexts;
+pub(crate) use trained_head::{HeadPlace, train_on as train_head_on};
+
 pub use choices::{DraftChoice, draft_choices, put_draft_choice};
 pub use evaluation::{NpEvaluation, NpEvaluationOptions, NpRow, NpShare, evaluate_np};
 pub use features::StyleFeatures;

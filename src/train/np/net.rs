@@ -16,7 +16,7 @@ use candle_core::{D, Device, Tensor};
 use crate::{NetParameters, ParameterSpec, ParameterStart, Result};
 
 /// Width of all layers.
-const H: usize = 256;
+pub(super) const H: usize = 256;
 /// Attention heads.
 const HEADS: usize = 8;
 
@@ -211,7 +211,7 @@ fn softmax(x: &Tensor) -> Result<Tensor> {
 }
 
 /// Loss of Bradley and Terry: the mean of `-ln sigmoid(chosen - rejected)`, of two tensors alike.
-pub(super) fn bradley_terry(chosen: &Tensor, rejected: &Tensor) -> Result<Tensor> {
+pub(crate) fn bradley_terry(chosen: &Tensor, rejected: &Tensor) -> Result<Tensor> {
     let margin = (rejected - chosen)?;
     // ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|)
     let tail = (margin.abs()?.neg()?.exp()? + 1.0)?.log()?;

@@ -49,6 +49,13 @@ impl NpHead {
         Ok(self.known_pairs(view, user)?.len())
     }
 
+    /// z of a user as a view shows them.
+    pub(crate) fn z_of_user(&self, view: &View<'_>, user: &str) -> Result<Vec<f32>> {
+        let pairs = self.known_pairs(view, user)?;
+        let pairs: Vec<Vec<f32>> = pairs.iter().map(|pair| vector(&self.features, pair)).collect();
+        self.z_of(&pairs)
+    }
+
     fn known_pairs(&self, view: &View<'_>, user: &str) -> Result<Vec<KnownPair>> {
         let mut chosen: Vec<KnownPair> = draft_choices(view, user)?
             .into_iter()

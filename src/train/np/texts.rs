@@ -38,7 +38,7 @@ pub(super) struct StyleText {
 
 /// The visible texts that are not blank.
 #[derive(Debug, Clone)]
-pub(super) struct StyleTexts {
+pub(crate) struct StyleTexts {
     /// User by user, each user's oldest first.
     pub(super) texts: Vec<StyleText>,
     /// Names, in their byte order.
@@ -58,7 +58,7 @@ pub(super) struct StylePair {
 }
 
 impl StyleTexts {
-    pub(super) fn read(view: &View<'_>) -> Result<Self> {
+    pub(crate) fn read(view: &View<'_>) -> Result<Self> {
         let mut users: Vec<String> =
             view.store().users(1)?.into_iter().map(|summary| summary.user).collect();
         users.sort_unstable();
@@ -85,9 +85,34 @@ impl StyleTexts {
         Ok(Self { texts, users, of_user, of_item })
     }
 
+    /// Number of users.
+    pub(crate) fn n_users(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Name of a user.
+    pub(crate) fn name_of(&self, user: usize) -> &str {
+        &self.users[user]
+    }
+
+    /// A user's texts, oldest first.
+    pub(crate) fn texts_of(&self, user: usize) -> &[usize] {
+        &self.of_user[user]
+    }
+
+    /// The user of a text.
+    pub(crate) fn user_of(&self, text: usize) -> usize {
+        self.texts[text].user
+    }
+
+    /// The review of a text.
+    pub(crate) fn id_of(&self, text: usize) -> ReviewId {
+        self.texts[text].id
+    }
+
     /// Peers' texts that a text is compared with: by other users, on the same item; one a user, the
     /// first.
-    pub(super) fn peers(
+    pub(crate) fn peers(
         &self,
         text: usize,
         length: PeerLength,

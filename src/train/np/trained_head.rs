@@ -46,14 +46,14 @@ pub fn train_head(
 }
 
 /// Store of a head, its kind there, and the progress of its training.
-pub(super) struct HeadPlace<'a> {
-    pub(super) view: &'a View<'a>,
-    pub(super) kind: &'static str,
-    pub(super) progress: &'a dyn Progress,
+pub(crate) struct HeadPlace<'a> {
+    pub(crate) view: &'a View<'a>,
+    pub(crate) kind: &'static str,
+    pub(crate) progress: &'a dyn Progress,
 }
 
 /// Trains a head on the texts of users of `among`.
-pub(super) fn train_on(
+pub(crate) fn train_on(
     texts: &StyleTexts,
     among: &BTreeSet<usize>,
     settings: &NpSettings,

@@ -47,12 +47,22 @@ use crate::peers::Origin;
 use crate::task::{Direction, Measure, Task};
 use idiolect_metrics::text::for_each_word;
 
-/// Accepted share of false statements (false discovery rate), over all families of measures
-/// together.
-const FALSE_DISCOVERY_RATE: f64 = 0.05;
+/// Which differences become statements.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Strictness {
+    /// Accepted share of false statements (false discovery rate), over all families of measures
+    /// together, 0 to 1.
+    pub false_discovery_rate: f64,
+    /// Minimum effect of a statement, in standard deviations after shrinking.
+    pub min_effect: f64,
+}
 
-/// Minimum effect of a statement, in standard deviations after shrinking.
-const MIN_EFFECT: f64 = 0.3;
+impl Strictness {
+    /// Differences that may be told.
+    pub const STATEMENTS: Self = Self { false_discovery_rate: 0.05, min_effect: 0.3 };
+    /// Differences that are worth a trial; up to half of them may be chance.
+    pub const CANDIDATES: Self = Self { false_discovery_rate: 0.5, min_effect: 0.15 };
+}
 
 /// Measured differences of a user.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +110,19 @@ pub fn measure(
     task: &Task,
     vectors: Option<&dyn SentenceVectors>,
 ) -> Result<MeasuredDifferences> {
+    measure_with(compared, task, vectors, Strictness::STATEMENTS)
+}
+
+/// Measures differences as [`measure`] does, with other bounds.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_with(
+    compared: &[Compared],
+    task: &Task,
+    vectors: Option<&dyn SentenceVectors>,
+    strictness: Strictness,
+) -> Result<MeasuredDifferences> {
     let items = ItemGroups::of(compared);
     let lexicon = StyleLexicon::of(items.own().map(|review| review.review.text.as_str()));
     let language = task.statement_language(lexicon.map_or("en", |lexicon| lexicon.language));
@@ -113,7 +136,7 @@ pub fn measure(
         }
         _ => None,
     };
-    let share = FALSE_DISCOVERY_RATE / if sentences.is_some() { 3.0 } else { 2.0 };
+    let share = strictness.false_discovery_rate / if sentences.is_some() { 3.0 } else { 2.0 };
     let ids: Vec<ReviewId> = items.texts.iter().map(|review| review.id).collect();
     let quoted = Quoted { texts: &texts, ids: &ids, groups: &items.groups };
     let mut measured = items.nothing(lexicon);
@@ -172,7 +195,7 @@ pub fn measure(
         }));
     }
 
-    found.retain(|f| f.difference.effect.abs() >= MIN_EFFECT);
+    found.retain(|f| f.difference.effect.abs() >= strictness.min_effect);
     redundant::remove(&mut found);
     let wording =
         StatementWording { task, language, reviews: items.own_ids(), against: items.other_ids() };

@@ -5,8 +5,8 @@ use crate::steering::Contrast;
 use serde::{Deserialize, Deserializer, Serializer, de, ser};
 use serde_json::{Map, Value, json};
 
-const EXPECTED: &str = "none, context-steering, plausible, top-k or peers, with settings after it, \
-                        e.g. `peers,b=0.3`";
+const EXPECTED: &str = "none, context-steering, plausible, top-k, tier or peers, with settings after \
+                        it, e.g. `peers,b=0.3`";
 
 /// Default settings of a rule; `None` if there is no such rule.
 fn defaults(name: &str) -> Option<Value> {
@@ -15,6 +15,7 @@ fn defaults(name: &str) -> Option<Value> {
         "context-steering" => json!({ "strength": 0.3 }),
         "plausible" => json!({ "strength": 0.1, "plausible": 0.1, "outside": 5.0 }),
         "top-k" => json!({ "k": 10, "weight": 0.8, "outside": 5.0 }),
+        "tier" => json!({ "b": 1.0, "plausible": 0.05, "outside": 5.0 }),
         "peers" => json!({ "a": 1.0, "b": 0.2, "plausible": 0.0, "divergence": 0.1, "ramp": 0 }),
         _ => return None,
     })
@@ -76,6 +77,8 @@ mod tests {
         );
         let Ok(Contrast::Peers(peers)) = parse("peers,b=0.4,ramp=30") else { unreachable!() };
         assert_eq!((peers.a, peers.b, peers.ramp), (1.0, 0.4, 30));
+        let tier = Contrast::Tier { b: 2.0, plausible: 0.05, outside: Some(5.0) };
+        assert_eq!(parse("tier,b=2"), Ok(tier));
         assert!(parse("top-k,k=1.5").unwrap_err().contains("1.5"));
         for wrong in ["", "loud", "peers,c=1", "peers,b", "peers,b=x", "none,b=1"] {
             assert!(parse(wrong).unwrap_err().contains("expected"), "{wrong}");

@@ -215,6 +215,9 @@ fn grid(given: Contrast) -> Vec<GridPoint> {
         Contrast::TopK { k, weight, outside } => {
             SCALE_GRID.map(|m| Contrast::TopK { k, weight: m * weight, outside }).to_vec()
         }
+        Contrast::Tier { b, plausible, outside } => {
+            SCALE_GRID.map(|m| Contrast::Tier { b: m * b, plausible, outside }).to_vec()
+        }
         Contrast::Peers(given) => AGAINST_NONE
             .into_iter()
             .flat_map(|more| AGAINST_PEERS.map(|m| (given.a + more, m * given.b)))
@@ -260,6 +263,13 @@ fn shrink(given: Contrast, fitted: Contrast, share: f64) -> Contrast {
                 _ => 1.0,
             };
             Contrast::TopK { k, weight: lerp(weight, fitted), outside }
+        }
+        Contrast::Tier { b, plausible, outside } => {
+            let fitted = match fitted {
+                Contrast::Tier { b, .. } => b,
+                _ => 0.0,
+            };
+            Contrast::Tier { b: lerp(b, fitted), plausible, outside }
         }
         Contrast::Peers(peers) => {
             let (a, b) = match fitted {

@@ -129,6 +129,23 @@ pub(super) async fn lexical_bias(context: &MethodContext<'_>) -> Result<Option<(
     Ok(count_words(context)?.steering(&history, &[], &strengths.rule)?.lexical)
 }
 
+/// The profile in statements of the context's user, with what a person changed in it, and the reviews that
+/// it was made from.
+pub(super) async fn stated(
+    context: &MethodContext<'_>,
+    history: &[PastReview],
+) -> Result<(StatementProfile, Vec<ReviewId>)> {
+    let selection = ExampleSelection::of(Texts::Newest);
+    let profile = state_differences(context, history, &selection).await?;
+    // Statements are validated on the history.
+    let read = match context.options.idiolect.statements {
+        Statements::None => &[],
+        _ => history,
+    };
+    let sources = sources(read, &profile);
+    Ok((profile, sources))
+}
+
 /// Step 1: the selection of past texts.
 async fn select_past_texts(
     context: &MethodContext<'_>,

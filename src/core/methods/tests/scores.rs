@@ -34,10 +34,11 @@ fn the_scored_prompt_is_the_one_that_is_completed() {
             let n = world.model.n_requests();
             world.write(method, &options).unwrap();
             let written = world.model.requests.borrow()[n].prompt.clone();
-            let (prompt, continuation) = world.model.scores.borrow()[0].clone();
+            let (prompt, continuation) = world.model.scores.borrow().last().unwrap().clone();
             assert_eq!(prompt, written, "{method:?}");
             // In a conversation of past texts no label is asked for.
-            let conversations = [Method::SCP, Method::CCP, Method::IDIOLECT, Method::INTERACT];
+            let conversations =
+                [Method::SCP, Method::CCP, Method::IDIOLECT, Method::INTERACT, Method::PAD];
             let labelled = !conversations.contains(&method);
             let wanted = if labelled { format!("[Review]: {TEXT}") } else { TEXT.to_owned() };
             assert_eq!(continuation, wanted, "{method:?}");
@@ -107,7 +108,7 @@ fn another_users_past_makes_the_prompt_and_theirs_on_the_item_is_hidden() {
             block_on(prepared.write(&inputs, &options, None)).unwrap();
             let prompts = (0..world.model.n_requests()).map(|i| world.model.prompt(i));
             let prompts: Vec<String> =
-                prompts.chain([text_of(&world.model.scores.borrow()[0].0)]).collect();
+                prompts.chain([text_of(&world.model.scores.borrow().last().unwrap().0)]).collect();
             for prompt in &prompts {
                 assert!(!prompt.contains(&marks[0]), "{method:?} {prompt}");
                 if *history == of("b") {
@@ -123,7 +124,7 @@ fn another_users_past_makes_the_prompt_and_theirs_on_the_item_is_hidden() {
                 History::Of(_) => "b",
                 History::None => "",
             };
-            if method != Method::NON_PERSO {
+            if shows_past(method) {
                 assert_eq!(shown("ann"), own == "ann", "{method:?} {last}");
                 assert!(own.is_empty() || shown(own), "{method:?} {last}");
             }

@@ -41,6 +41,13 @@ pub trait Decoder: Send + Sync + 'static {
     /// A tensor operation fails.
     fn logits(&self, hidden: &Self::Hidden, rows: &[u32], logits: &mut Vec<f32>) -> Result<()>;
 
+    /// Replaces the content of `states` with the given rows of `hidden` behind the final norm, which the
+    /// output head reads: `[rows.len()][n_embd]`.
+    ///
+    /// # Errors
+    /// A tensor operation fails.
+    fn states(&self, hidden: &Self::Hidden, rows: &[u32], states: &mut Vec<f32>) -> Result<()>;
+
     /// Whether a row's result depends on its own sequence (and the kinds of its rows) only, bit for
     /// bit, regardless of the rest of the batch and of how the sequence was split into chunks.
     fn is_exact(&self) -> bool;

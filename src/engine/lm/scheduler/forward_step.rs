@@ -29,6 +29,8 @@ struct LogitsSlice<'a, C> {
     index: usize,
     group: &'a mut SequenceGroup<C>,
     logits: &'a mut [f32],
+    /// `[n_positions][n_sequences][n_embd]`; empty if no request reads them.
+    states: &'a [f32],
     outcome: Result<Status>,
 }
 
@@ -140,20 +142,27 @@ impl<D: Decoder> Scheduler<D> {
             }
             let mut logits = std::mem::take(&mut self.logits);
             self.decoder.logits(hidden, &rows, &mut logits)?;
-            self.dispatch_logits(&mut logits, &counts, &mut outcomes);
+            let mut states = Vec::new();
+            if counts.iter().any(|(group, _)| self.running[*group].reads_hidden()) {
+                self.decoder.states(hidden, &rows, &mut states)?;
+            }
+            self.dispatch_logits(&mut logits, &states, &counts, &mut outcomes);
             self.logits = logits;
         }
         Ok(outcomes)
     }
 
-    /// Passes to each request its rows of `logits`; `counts` gives their number per request.
+    /// Passes to each request its rows of `logits` and of `states`, if there are any; `counts` gives
+    /// their number per request.
     fn dispatch_logits(
         &mut self,
         logits: &mut [f32],
+        states: &[f32],
         counts: &[(usize, usize)],
         outcomes: &mut Vec<StepOutcome>,
     ) {
-        let width = self.decoder.config().n_vocab;
+        let (width, n_embd) = (self.decoder.config().n_vocab, self.decoder.config().n_embd);
+        let mut rest_of_states = states;
         let mut rest = logits;
         let mut counts = counts.iter().peekable();
         let mut parts: Vec<LogitsSlice<'_, _>> = Vec::new();
@@ -161,17 +170,24 @@ impl<D: Decoder> Scheduler<D> {
             let Some((_, n_rows)) = counts.next_if(|(group, _)| *group == index) else { continue };
             let (own, others) = std::mem::take(&mut rest).split_at_mut(n_rows * width);
             rest = others;
+            let n_values = if states.is_empty() { 0 } else { n_rows * n_embd };
+            let (states, other_states) = rest_of_states.split_at(n_values);
+            rest_of_states = other_states;
             let ended = outcomes.last().is_some_and(|(group, outcome)| {
                 *group == index && !matches!(outcome, Ok(Status::Running))
             });
             if !ended {
-                parts.push(LogitsSlice { index, group, logits: own, outcome: Ok(Status::Running) });
+                let outcome = Ok(Status::Running);
+                parts.push(LogitsSlice { index, group, logits: own, states, outcome });
             }
         }
         let (tokenizer, isa) = (&self.tokenizer, self.isa);
         let take = |part: &mut LogitsSlice<'_, _>| {
             let n_sequences = part.group.sequences.len();
+            let states: Vec<&[f32]> = part.states.chunks_exact(n_embd).collect();
+            let mut states = states.chunks(n_sequences);
             for logits in part.logits.chunks_exact_mut(n_sequences * width) {
+                let hidden = states.next().unwrap_or_default();
                 if part.group.draft.is_rejected() {
                     return;
                 }
@@ -181,7 +197,8 @@ impl<D: Decoder> Scheduler<D> {
                     .map(|row| &mut row[..tokenizer.n_vocab()])
                     .collect();
                 // A panic, for example in a caller's `on_text`, must not end the other requests.
-                let consume = AssertUnwindSafe(|| part.group.take(&mut sequences, tokenizer, isa));
+                let consume =
+                    AssertUnwindSafe(|| part.group.take(&mut sequences, hidden, tokenizer, isa));
                 part.outcome = catch_unwind(consume).unwrap_or_else(|panic| {
                     Err(Error::Engine(format!("panicked: {}", message(panic.as_ref()))))
                 });

@@ -110,6 +110,13 @@ impl Decoder for CandleDecoder {
         Ok(())
     }
 
+    fn states(&self, hidden: &Tensor, rows: &[u32], states: &mut Vec<f32>) -> Result<()> {
+        let wanted = Tensor::new(rows, hidden.device())?;
+        let normed = self.weights.norm.forward(&hidden.index_select(&wanted, 0)?)?;
+        *states = normed.flatten_all()?.to_vec1()?;
+        Ok(())
+    }
+
     fn is_exact(&self) -> bool {
         false
     }

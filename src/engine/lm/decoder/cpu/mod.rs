@@ -115,17 +115,25 @@ impl Decoder for CpuDecoder {
 
     fn logits(&self, hidden: &Vec<f32>, rows: &[u32], logits: &mut Vec<f32>) -> Result<()> {
         let (isa, pool) = (self.kernels.isa, &self.kernels.pool);
-        let (norm, head) = (&self.weights.norm, &self.weights.head);
-        let width = self.config.n_embd;
-        let mut normed = vec![0.0; rows.len() * width];
-        for (row, normed) in rows.iter().zip(normed.chunks_exact_mut(width)) {
-            norm.forward(&hidden[*row as usize * width..][..width], normed, isa, pool)?;
-        }
+        let head = &self.weights.head;
+        let mut normed = Vec::new();
+        self.states(hidden, rows, &mut normed)?;
         logits.resize(rows.len() * head.rows(), 0.0);
         head.forward(&normed, rows.len(), logits, pool).map_err(Error::wrap)?;
         scale(logits, self.config.logit_factor);
         if let Some(cap) = self.config.logit_cap {
             soft_cap(logits, cap, isa, pool);
+        }
+        Ok(())
+    }
+
+    fn states(&self, hidden: &Vec<f32>, rows: &[u32], states: &mut Vec<f32>) -> Result<()> {
+        let (isa, pool) = (self.kernels.isa, &self.kernels.pool);
+        let width = self.config.n_embd;
+        states.resize(rows.len() * width, 0.0);
+        for (row, state) in rows.iter().zip(states.chunks_exact_mut(width)) {
+            let hidden = &hidden[*row as usize * width..][..width];
+            self.weights.norm.forward(hidden, state, isa, pool)?;
         }
         Ok(())
     }
