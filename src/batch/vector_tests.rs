@@ -49,7 +49,8 @@ fn an_index_of_exported_vectors_is_the_index_that_was_exported() {
         assert!(matches!(error, PeersError::BadEmbeddings { .. }), "{error}");
         error.to_string()
     };
-    assert!(refused(&two, given.clone(), &other_tiny_encoder()).contains("encoder"));
+    let other = other_tiny_encoder();
+    assert!(refused(&two, given.clone(), &other).contains("encoder"));
     let mut twice = given.clone();
     twice.users.push(twice.users[0].clone());
     assert!(refused(&two, twice, &encoder).contains("occurs twice"));
