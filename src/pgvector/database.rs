@@ -39,6 +39,7 @@ impl Default for DatabaseOptions {
 pub struct UserDatabase {
     client: Client,
     dimension: usize,
+    candidates: usize,
     near: Statement,
     vector: Statement,
     vector_type: Type,
@@ -58,6 +59,9 @@ const DELETE: &str = "delete from the database";
 
 /// Edges of a graph's node, and candidates while it is built: pgvector's own defaults.
 const GRAPH: &str = "m = 16, ef_construction = 64";
+
+/// Maximum of `hnsw.ef_search`.
+const MAX_CANDIDATES: usize = 1000;
 
 /// Locks of this program's work on the schema, so that two processes do not make it at the same time.
 const LOCK: i64 = 0x6964_696f_6c65_6374;
@@ -143,14 +147,14 @@ impl UserDatabase {
                 expected: told(&stamp.made_by, stamp.dimension),
             });
         }
-        let candidates = options.candidates.clamp(1, 1000);
+        let candidates = options.candidates.clamp(1, MAX_CANDIDATES);
         client.batch_execute(&format!("SET hnsw.ef_search = {candidates}")).map_err(&failed)?;
         let near = "SELECT name, (1 - (vector <=> $1))::real FROM idiolect.users ORDER BY vector <=> $1 LIMIT $2";
         let near = client.prepare(near).map_err(&failed)?;
         let vector = "SELECT vector FROM idiolect.users WHERE name = $1";
         let vector = client.prepare(vector).map_err(&failed)?;
         let vector_type = vector.columns()[0].type_().clone();
-        Ok(Self { client, dimension: stamp.dimension, near, vector, vector_type })
+        Ok(Self { client, dimension: stamp.dimension, candidates, near, vector, vector_type })
     }
 
     /// Number of users.
@@ -250,13 +254,20 @@ impl UserDatabase {
     }
 
     /// The `k` users nearest to a vector (`[dimension]`, of any length but 0) and their cosines, -1 to 1,
-    /// nearest first; equal ones are sorted by name. With graphs, some of the nearest may be missed.
+    /// nearest first; equal ones are sorted by name. With graphs, some of the nearest may be missed, and of each graph
+    /// at most 1,000 users are found.
     ///
     /// # Errors
     /// [`Error::BadVector`] if it has another dimension, numbers that are not finite, or length 0; or the
     /// database fails.
     pub fn near(&mut self, vector: &[f32], k: usize) -> Result<Vec<(String, f32)>> {
         self.check("", vector)?;
+        // A graph gives no more users than it keeps candidates.
+        if self.candidates < k.min(MAX_CANDIDATES) {
+            self.candidates = k.min(MAX_CANDIDATES);
+            let statement = format!("SET hnsw.ef_search = {}", self.candidates);
+            self.client.batch_execute(&statement).map_err(Error::in_operation(SEARCH))?;
+        }
         let n = i64::try_from(k).unwrap_or(i64::MAX);
         let rows = self.client.query(&self.near, &[&HalfVector::of(vector), &n]);
         let rows = rows.map_err(Error::in_operation(SEARCH))?;

@@ -90,6 +90,14 @@ fn a_database_keeps_finds_and_deletes_vectors() {
         assert!((near[0].1 - 2.0 / 4.04_f32.sqrt()).abs() < 1e-3);
         database.index().unwrap();
     }
+    // More users than candidates, among 250 others.
+    let others: Vec<String> = (0..250).map(|n| format!("other {n}")).collect();
+    let others: Vec<(&str, &[f32])> =
+        others.iter().map(|n| (n.as_str(), &[-1.0, 0.5, 0.0][..])).collect();
+    assert_eq!(database.upsert(&others).unwrap(), 250);
+    assert_eq!(database.near(&[-1.0, 0.5, 0.0], 200).unwrap().len(), 200);
+    assert_eq!(database.keep_only(&["ann", "bo", "cy", strange]).unwrap(), 250);
+
     assert_eq!(database.vector(strange).unwrap().unwrap(), [0.0, 0.0, 1.0]);
     assert_eq!(database.vector("nobody").unwrap(), None);
     for bad in [&[1.0, 0.0][..], &[f32::NAN, 0.0, 0.0], &[0.0; 3], &[1e6, 0.0, 0.0]] {

@@ -22,7 +22,7 @@ pub const NOT_REACHED: [&str; 8] = [
     "recorded requests (--record-requests), unless named with --also",
     "profiles exported or edited outside the store",
     "the files that were imported",
-    "shards and tables of texts (export --parquet, export --background, batch)",
+    "shards and tables of texts (export --parquet, export --background, batch), vectors (export --vectors)",
     "what a language model on a server (--lm http://...) keeps of its requests",
     "blocks that the file system or the disk keeps after they were overwritten",
 ];
