@@ -91,6 +91,14 @@ fn twice_text(sandbox: &Sandbox, arguments: &[&str]) -> Value {
 #[test]
 fn picks_among_drafts_are_compared_with_all_drafts() {
     let sandbox = sandbox();
+    // Users with too few texts for the split, on whom the head is trained.
+    let options =
+        WorldOptions { n_authors: 30, n_without_rules: 0, n_items: 12, n_reviews: 5, seed: 9 };
+    let mut others = World::new(&options).reviews;
+    others.iter_mut().for_each(|review| review.user = format!("other-{}", review.user));
+    let store = Store::open(&sandbox.path("idiolect.sqlite")).unwrap();
+    store.put_reviews(&others).unwrap();
+    drop(store);
     run(&sandbox, &["split", "--preset", "small"]).ok();
     let evaluate = [
         "evaluate",

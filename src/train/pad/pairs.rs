@@ -63,6 +63,25 @@ impl PadPair {
         Ok(Target { user, item, rating: None, title: None, context: None })
     }
 
+    /// A pair of two texts, of which nothing but the ids is read.
+    #[cfg(test)]
+    pub(super) fn of_ids(user: &str, ids: [i64; 2]) -> Self {
+        let stored = |id| StoredReview {
+            id: ReviewId(id),
+            review: idiolect_core::corpus::Review {
+                user: user.to_owned(),
+                item: String::new(),
+                rating: None,
+                title: String::new(),
+                text: String::new(),
+                time: 0,
+            },
+            context: None,
+        };
+        let [own, peer] = ids.map(stored);
+        Self { user: user.to_owned(), own, peer, hidden: Vec::new() }
+    }
+
     pub(super) fn reviews(&self) -> [ReviewId; 2] {
         [self.own.id, self.peer.id]
     }

@@ -6,10 +6,11 @@ use std::path::Path;
 use candle_core::Tensor;
 use futures::executor::block_on;
 
+use super::head::PAD as PAD_KIND;
 use super::*;
 use crate::np::{NpSettings, train_head};
 use crate::{TrainingBudget, TrainingSettings};
-use idiolect_core::corpus::{ForgetScope, Store, Target, View};
+use idiolect_core::corpus::{ForgetScope, Key, Store, Target, View};
 use idiolect_core::methods::{Method, MethodInputs, MethodOptions, TextReward};
 use idiolect_core::task::Task;
 use idiolect_engine::lm::tiny::Tiny;
@@ -162,7 +163,14 @@ fn a_gated_reward_differs_by_user_and_reads_back() {
     let np = train_head(&view, &[], &np, &Silent).unwrap();
     let settings = PadSettings { gated: true, ..short() };
     let head = block_on(train_pad(&room.inputs(&view), &[], Some(&np), &settings)).unwrap();
+    // The map of a model of random weights may stay as it began.
+    let n = head.n_parameters();
+    let values: Vec<f32> = (0..n).map(|at| ((at * 37) % 101) as f32 / 50.0 - 1.0).collect();
+    head.net.parameters.set(&values).unwrap();
+    let key = Key::of("changed").finish();
+    head.store(&room.store, PAD_KIND, &key).unwrap();
     let stored = PadHead::newest(&room.store, room.lm.fingerprint(), &[]).unwrap().unwrap();
+    assert_eq!(stored.net.parameters.values().unwrap(), values);
     let [made, read] =
         [head, stored].map(|head| PadReward::new(None, Some((head, &room.head))).unwrap());
     let of = |reward: &PadReward, user: &str| reward.token_reward(&view, user).unwrap().unwrap();
@@ -171,7 +179,7 @@ fn a_gated_reward_differs_by_user_and_reads_back() {
 }
 
 #[test]
-fn styles_are_found_and_with_owners_shuffled_they_are_not() {
+fn the_evaluation_has_its_controls_and_is_kept() {
     let room = Room::new(60);
     let view = View::all(&room.store);
     let options = PadEvaluationOptions { users: 20, seed: 3 };

@@ -222,3 +222,122 @@ impl Trainable for PadTraining<'_> {
         Ok(sum / self.validation.len().max(1) as f64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::traces::Trace;
+    use super::*;
+    use candle_core::Device;
+    use idiolect_core::corpus::Store;
+    use idiolect_engine::progress::Silent;
+
+    const EMBD: usize = 8;
+    const KEPT: usize = 6;
+    const USERS: usize = 40;
+
+    /// Users like one of two tokens; z tells which, and the hidden state that the moment has come.
+    struct Crowd {
+        pairs: Vec<PadPair>,
+        traces: Vec<PairTraces>,
+        codes: Vec<Vec<f32>>,
+        output: Tensor,
+    }
+
+    impl Crowd {
+        fn new(seed: u64) -> Self {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let (mut pairs, mut traces, mut codes) = (Vec::new(), Vec::new(), Vec::new());
+            for user in 0..USERS {
+                let likes = user % 2;
+                let code = (0..NpHead::N_CODE).map(|at| match at {
+                    0 => 2.0 * likes as f32 - 1.0,
+                    _ => 0.2 * (random.random::<f32>() - 0.5),
+                });
+                let code: Vec<f32> = code.collect();
+                for text in 0..6_i64 {
+                    let mut trace = |column: usize| {
+                        let mut trace = Trace::default();
+                        for _ in 0..10 {
+                            trace.hidden.push(1.0);
+                            trace.hidden.extend((1..EMBD).map(|_| random.random::<f32>() - 0.5));
+                            trace.ids.extend(0..KEPT as u32);
+                            trace.logprobs.extend([-(KEPT as f32).ln(); KEPT]);
+                            // One token in three is the liked one, the others are anything.
+                            let is_liked = random.random_range(0..3) == 0;
+                            let any = random.random_range(0..KEPT);
+                            trace.column.push(if is_liked { column } else { any } as u32);
+                        }
+                        trace
+                    };
+                    traces.push(PairTraces { own: trace(likes), peer: trace(1 - likes) });
+                    let id = 2 * (6 * user as i64 + text);
+                    pairs.push(PadPair::of_ids(&format!("u{user:02}"), [id, id + 1]));
+                    codes.push(code.clone());
+                }
+            }
+            let values: Vec<f32> = (0..KEPT * EMBD).map(|_| random.random::<f32>() - 0.5).collect();
+            let output = Tensor::from_vec(values, (KEPT, EMBD), &Device::Cpu).unwrap();
+            Self { pairs, traces, codes, output }
+        }
+
+        /// Share of pairs of `judged` in which a map trained on this crowd raises the own text more, with
+        /// its own codes and with those turned round.
+        fn shares(&self, judged: &Self, settings: &PadSettings) -> [f64; 2] {
+            let traced =
+                TracedPairs { pairs: &self.pairs, traces: &self.traces, codes: &self.codes };
+            let training =
+                PadTraining::new(&self.output, &traced, settings.gated, settings).unwrap();
+            let store = Store::in_memory().unwrap();
+            let key = Key::of("crowd").finish();
+            let checkpoints = Checkpoints { store: &store, key: &key, sources: &[] };
+            train(&training, &settings.training, &checkpoints, (&Silent, "training")).unwrap();
+            let rows = HeadRows::of(&self.output, &judged.traces).unwrap();
+            [1.0_f32, -1.0].map(|sign| {
+                let mut n_right = 0.0;
+                for (traces, code) in judged.traces.iter().zip(&judged.codes) {
+                    let code: Vec<f32> = match settings.gated {
+                        true => code.iter().map(|value| sign * value).collect(),
+                        false => Vec::new(),
+                    };
+                    let batch =
+                        TraceBatch::new(&[(traces, &code[..], false)], &rows, EMBD).unwrap();
+                    let raises: Vec<f32> =
+                        training.net.raises(&batch, &rows).unwrap().to_vec1().unwrap();
+                    n_right += match raises[0].total_cmp(&raises[1]) {
+                        std::cmp::Ordering::Greater => 1.0,
+                        std::cmp::Ordering::Equal => 0.5,
+                        std::cmp::Ordering::Less => 0.0,
+                    };
+                }
+                n_right / judged.traces.len() as f64
+            })
+        }
+    }
+
+    #[test]
+    fn a_gate_finds_whose_tokens_are_whose_and_controls_are_at_chance() {
+        let mut crowd = Crowd::new(1);
+        let mut judged = Crowd::new(2);
+        judged.output = crowd.output.clone();
+        let training = crate::TrainingSettings {
+            budget: crate::TrainingBudget::Steps(120),
+            learning_rate: 2e-2,
+            weight_decay: 0.0,
+            ..PadSettings::default().training
+        };
+        let gated =
+            PadSettings { gated: true, rank: 4, beta: 0.5, training, ..PadSettings::default() };
+        let [own, turned] = crowd.shares(&judged, &gated);
+        assert!(own > 0.8 && turned < 0.3, "{own} {turned}");
+        let shuffled = PadSettings { shuffled: true, ..gated.clone() };
+        let [own, _] = crowd.shares(&judged, &shuffled);
+        assert!((own - 0.5).abs() < 0.2, "{own}");
+        // Without a gate both tokens are as likely to be liked.
+        crowd.codes.iter_mut().for_each(Vec::clear);
+        let plain = PadSettings { gated: false, ..gated };
+        let [own, _] = crowd.shares(&judged, &plain);
+        assert!((own - 0.5).abs() < 0.2, "{own}");
+    }
+}
