@@ -6,6 +6,20 @@ from typing import Any, Optional, final
 
 from typing_extensions import Self
 
+__all__ = [
+    "ArrowTable",
+    "EncoderHandle",
+    "EngineHandle",
+    "JsonStream",
+    "LmHandle",
+    "__version__",
+    "fetch_model",
+    "methods",
+    "metrics",
+    "models",
+    "table_rows",
+]
+
 __version__: str
 
 _Bars = Optional[Callable[..., Any]]
