@@ -7,6 +7,7 @@ use idiolect::methods::CorpusStrengths;
 use idiolect::model::catalog::{Catalog, ModelKind};
 use idiolect::model::device;
 use idiolect::model::gguf::Gguf;
+use idiolect::peers::check_index;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -228,7 +229,8 @@ fn store(context: &Context, problems: &mut Vec<Problem>) -> Value {
     if !path.exists() {
         return json!({ "path": path, "exists": false });
     }
-    let read = || -> anyhow::Result<Value> {
+    let mut damaged = None;
+    let mut read = || -> anyhow::Result<Value> {
         let store = Store::open_existing(path)?;
         store.check()?;
         let counts = store.counts()?;
@@ -241,12 +243,21 @@ fn store(context: &Context, problems: &mut Vec<Problem>) -> Value {
             "reviews": counts.reviews,
             "vectors": store.vector_counts()?,
             "strengths": CorpusStrengths::stored(&store)?,
+            "index": match check_index(&store) {
+                Ok(manifest) => json!(manifest.map(|manifest| manifest.users)),
+                Err(error) => {
+                    damaged = Some(error.to_string());
+                    Value::Null
+                }
+            },
         }))
     };
-    read().unwrap_or_else(|error| {
+    let section = read().unwrap_or_else(|error| {
         problems.push(Problem { about: "the store", what: error.to_string() });
         json!({ "path": path, "exists": true })
-    })
+    });
+    problems.extend(damaged.map(|what| Problem { about: "the index", what }));
+    section
 }
 
 /// Prints a section as indented lines.

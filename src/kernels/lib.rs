@@ -14,6 +14,7 @@
 //! | attention within texts | [`bidirectional::attend`] |
 //! | norms, rotary embedding, activations | [`elementwise`], [`layer_norm::LayerNorm`], [`activation::activate`] |
 //! | probabilities over a vocabulary | [`softmax`] |
+//! | products of single vectors, for nearest neighbours | [`nearest`] |
 //!
 //! ```
 //! use candle_core::quantized::GgmlDType;
@@ -48,6 +49,7 @@ pub mod bidirectional;
 pub mod elementwise;
 pub mod layer_norm;
 pub mod linear;
+pub mod nearest;
 pub mod op;
 pub mod softmax;
 

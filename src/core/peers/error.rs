@@ -55,7 +55,7 @@ pub enum Error {
          with the same reviews"
     )]
     BadEmbeddings {
-        /// What does not fit.
+        /// The part that does not fit.
         what: String,
     },
     /// A file of the index is damaged.

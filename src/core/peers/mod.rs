@@ -30,8 +30,9 @@ pub(crate) use candidates::one_per_user;
 pub use distinctness::{OnItem, distinctness};
 pub use error::Error;
 pub use index::{
-    BuildOptions, DEFAULT_EXACT_BELOW, GivenEmbeddings, IndexKind, IndexManifest, PeerIndex,
-    build_index, index_folder, index_of_embeddings, remove_index,
+    BuildOptions, DEFAULT_EXACT_BELOW, EF_SEARCH, GivenEmbeddings, IndexKind, IndexManifest,
+    PARALLEL_FROM, PeerIndex, VectorGraph, build_index, check_index, index_folder,
+    index_of_embeddings, remove_index,
 };
 pub(crate) use kmeans::cluster;
 pub use map::{MAX_POINTS, MapCell, UserMap, map_stamp, stored_map, user_map};

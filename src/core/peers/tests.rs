@@ -395,7 +395,7 @@ fn damaged_files_are_found_out_and_made_anew() {
     for exact_below in [usize::MAX, 0] {
         let (built, ..) = build(&store, &encoder, exact_below);
         let names: Vec<String> = built.manifest().files.keys().cloned().collect();
-        assert_eq!(names.len(), if exact_below == 0 { 4 } else { 2 });
+        assert_eq!(names.len(), if exact_below == 0 { 3 } else { 2 });
         for name in names {
             let current = PeerIndex::open(&store, &encoder).unwrap();
             let path = folder.join(&current.manifest().generation).join(&name);

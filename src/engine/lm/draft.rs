@@ -32,7 +32,7 @@ impl Drafts {
 
 /// Tokens that a request proposes for its next positions.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(super) struct TokenDraft {
     tokens: Vec<u32>,
     /// Length of the match that the first token was copied after, 1 to [`MAX_MATCH`].
     n_matched: usize,
@@ -40,7 +40,7 @@ pub(super) struct Draft {
     is_rejected: bool,
 }
 
-impl Draft {
+impl TokenDraft {
     pub(super) fn len(&self) -> usize {
         self.tokens.len()
     }
@@ -127,12 +127,12 @@ impl DraftPolicy {
         most: usize,
         n_rows: usize,
         step: &mut PlannedStep,
-    ) -> Draft {
+    ) -> TokenDraft {
         let most = most.min(MAX_DRAFT);
         let Some((start, n_matched)) = longest_match(tokens).filter(|_| most > 0) else {
-            return Draft::default();
+            return TokenDraft::default();
         };
-        let mut draft = Draft { n_matched, ..Draft::default() };
+        let mut draft = TokenDraft { n_matched, ..TokenDraft::default() };
         let mut all_right = 1.0;
         for (index, id) in tokens[start..].iter().take(most).enumerate() {
             let n_matched = (n_matched + index).min(MAX_MATCH);
@@ -149,7 +149,7 @@ impl DraftPolicy {
     }
 
     /// Learns from a draft after its tokens were compared.
-    pub(super) fn learn(&mut self, draft: &Draft) {
+    pub(super) fn learn(&mut self, draft: &TokenDraft) {
         let n_compared = draft.n_accepted + usize::from(draft.is_rejected);
         for index in 0..n_compared {
             let n_matched = (draft.n_matched + index).min(MAX_MATCH);
@@ -268,7 +268,7 @@ mod tests {
         let mut policy = DraftPolicy::new(Drafts::Lookup);
         for n_matched in 1..=MAX_MATCH {
             for _ in 0..200 {
-                let mut draft = Draft { tokens: vec![7], n_matched, ..Draft::default() };
+                let mut draft = TokenDraft { tokens: vec![7], n_matched, ..TokenDraft::default() };
                 draft.judge(if right { 7 } else { 8 });
                 policy.learn(&draft);
             }
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_draft_is_void_after_its_first_wrong_token() {
-        let mut draft = Draft { tokens: vec![1, 2, 3], n_matched: 2, ..Draft::default() };
+        let mut draft = TokenDraft { tokens: vec![1, 2, 3], n_matched: 2, ..TokenDraft::default() };
         draft.judge(1);
         assert_eq!((draft.n_accepted(), draft.is_rejected()), (1, false));
         draft.judge(9);

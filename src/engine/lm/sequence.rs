@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::decoder::{KvCache, KvLayout};
-use super::draft::Draft;
+use super::draft::TokenDraft;
 use super::generation::{Generation, NextToken};
 use super::sampler::check_logits;
 use super::scoring::Scoring;
@@ -21,8 +21,8 @@ pub(super) struct SequenceGroup<C = ()> {
     pub(super) combine: Vec<Option<Box<dyn CombineLogits>>>,
     pub(super) observed: Option<ObservedSequences>,
     pub(super) work: Work,
-    /// What the next positions are expected to hold.
-    pub(super) draft: Draft,
+    /// Tokens that the next positions are expected to hold.
+    pub(super) draft: TokenDraft,
     /// Counts the prompt tokens that are reused, for the caller.
     pub(super) reused: ReusedTokens,
 }

@@ -4,7 +4,7 @@ use futures::channel::oneshot;
 use std::sync::Arc;
 
 use super::constraint::{Constrained, Grammars};
-use super::draft::Draft;
+use super::draft::TokenDraft;
 use super::generation::{Generation, GenerationLimits};
 use super::handle::Lm;
 use super::record::{Recorded, Verb};
@@ -70,7 +70,7 @@ impl Lm {
             combine: vec![combine],
             observed,
             work,
-            draft: Draft::default(),
+            draft: TokenDraft::default(),
             reused,
         };
         let answer = self.ask(group, answer).await;
@@ -117,7 +117,7 @@ impl Lm {
             combine,
             observed: None,
             work,
-            draft: Draft::default(),
+            draft: TokenDraft::default(),
             reused,
         };
         let answer = self.ask(group, answer).await;

@@ -73,6 +73,41 @@ impl FileBytes {
     }
 }
 
+/// Little-endian f32 numbers of a file, mapped, so that only those that are used are read.
+#[derive(Debug)]
+pub struct MappedFloats(FileBytes);
+
+impl MappedFloats {
+    /// Maps a file.
+    ///
+    /// # Errors
+    /// The file cannot be mapped, or its length is no multiple of four.
+    pub fn open(path: &Path) -> Result<Self> {
+        let bytes = FileBytes::map(path)?;
+        match bytes.len().is_multiple_of(size_of::<f32>()) {
+            true => Ok(Self(bytes)),
+            false => Err(Error::Malformed {
+                path: path.to_owned(),
+                what: format!("has {} bytes, expected a multiple of 4", bytes.len()),
+            }),
+        }
+    }
+}
+
+impl Deref for MappedFloats {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        const { assert!(cfg!(target_endian = "little")) };
+        let bytes: &[u8] = &self.0;
+        // SAFETY: every pattern of four bytes is an f32. A map begins at a page, so that no number is
+        // cut off at either end.
+        let (before, floats, after) = unsafe { bytes.align_to::<f32>() };
+        debug_assert!(before.is_empty() && after.is_empty());
+        floats
+    }
+}
+
 /// Makes the process print `message` to stderr and end with exit code 1 if it touches a page of a
 /// mapped file that the file no longer has, because another program truncated it or its disk failed.
 /// Otherwise the system ends the process by SIGBUS, without a word. For programs, which may decide

@@ -19,7 +19,7 @@ mod mmap;
 pub use error::Error;
 pub use files::{EncoderFiles, LmFiles, Pooling};
 pub use kind::ModelKind;
-pub use mmap::exit_on_lost_pages;
+pub use mmap::{MappedFloats, exit_on_lost_pages};
 
 /// This module's `Result`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

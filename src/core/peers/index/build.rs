@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::files::{self, FORMAT, IndexManifest};
-use super::graph::{EF_CONSTRUCTION, Graph, MAX_EDGES};
+use super::graph::{EF_CONSTRUCTION, MAX_EDGES, VectorGraph};
 use super::{
-    DEFAULT_EXACT_BELOW, EmbeddingKind, IndexKind, IndexedUser, PeerIndex, Result, content_of,
+    DEFAULT_EXACT_BELOW, EmbeddingKind, Embeddings, IndexKind, IndexedUser, PeerIndex, Result,
+    content_of,
 };
 use crate::corpus::{Key, ReviewId, Store, View};
 use crate::peers::linear::norm;
@@ -123,7 +124,7 @@ pub fn index_of_embeddings(
     Ok(index)
 }
 
-/// What an index is written of.
+/// The parts that an index is written of.
 struct IndexInputs {
     /// Number of reviews and hash of their ids, as they were before the embeddings were made.
     reviews: (usize, String),
@@ -164,8 +165,9 @@ fn write_index_of(
     }
     let graph = match kind {
         IndexKind::Exact => None,
-        IndexKind::Hnsw => Some(Graph::build(&embeddings, manifest.dimension, progress)?),
+        IndexKind::Hnsw => Some(VectorGraph::build(&embeddings, manifest.dimension, progress)?),
     };
+    let embeddings = Embeddings::Owned(embeddings);
     let mut index = PeerIndex { manifest, users, embeddings, graph };
     files::write_index(folder, &mut index)?;
     // Somebody may have been forgotten meanwhile, of whom nothing may be left.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! STORE.index/facts.json        what it was made from; names the folder of this generation
-//! STORE.index/<generation>/     users.json, embeddings.f32, and the graph's two files
+//! STORE.index/<generation>/     users.json, embeddings.f32, and graph.bin of an index with a graph
 //! STORE.index/lock              held while an index is made
 //! ```
 //!
@@ -16,16 +16,23 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::graph::{self, Graph};
-use super::{EmbeddingKind, Error, IndexKind, IndexedUser, PeerIndex, Result, index_folder};
+use super::graph::VectorGraph;
+use super::{
+    EmbeddingKind, Embeddings, Error, IndexKind, IndexedUser, PeerIndex, Result, index_folder,
+};
 use crate::corpus::{Store, remove_overwritten};
+use idiolect_engine::model::MappedFloats;
 
 /// Version of the file format; incremented with every change.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const MANIFEST: &str = "facts.json";
 const USERS: &str = "users.json";
 const EMBEDDINGS: &str = "embeddings.f32";
+const GRAPH: &str = "graph.bin";
+/// Bytes of embeddings above which they are not read when an index is opened, and their hash is not
+/// checked; `doctor` checks it.
+const MAPPED_FROM: u64 = 64 << 20;
 const LOCK: &str = "lock";
 
 /// Metadata of an index: its inputs and its files.
@@ -100,11 +107,9 @@ pub(super) fn read_index(folder: &Path, manifest: IndexManifest) -> Result<PeerI
         |name: &str, what: String| Error::IndexDamaged { path: generation.join(name), what };
     let users: Vec<IndexedUser> =
         serde_json::from_slice(&users_json).map_err(|e| damaged(USERS, e.to_string()))?;
-    let bytes = read_checked(&generation, EMBEDDINGS, &manifest)?;
-    let (numbers, rest) = bytes.as_chunks::<4>();
-    let embeddings: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let embeddings = read_embeddings(&generation, &manifest)?;
     let expected = manifest.users * manifest.dimension;
-    if users.len() != manifest.users || embeddings.len() != expected || !rest.is_empty() {
+    if users.len() != manifest.users || embeddings.len() != expected {
         let what = format!(
             "holds {} numbers for {} users, expected {expected} for {}",
             embeddings.len(),
@@ -116,13 +121,51 @@ pub(super) fn read_index(folder: &Path, manifest: IndexManifest) -> Result<PeerI
     let graph = match manifest.index {
         IndexKind::Exact => None,
         IndexKind::Hnsw => {
-            for name in graph::FILES {
-                read_checked(&generation, name, &manifest)?;
+            let bytes = read_checked(&generation, GRAPH, &manifest)?;
+            let graph = VectorGraph::from_bytes(&bytes).map_err(|what| damaged(GRAPH, what))?;
+            if graph.len() != manifest.users {
+                let what = format!("links {} users, expected {}", graph.len(), manifest.users);
+                return Err(damaged(GRAPH, what));
             }
-            Some(Graph::load(&generation, manifest.users)?)
+            Some(graph)
         }
     };
     Ok(PeerIndex { manifest, users, embeddings, graph })
+}
+
+/// Reads the embeddings, or maps them if there are many.
+fn read_embeddings(generation: &Path, manifest: &IndexManifest) -> Result<Embeddings> {
+    let path = generation.join(EMBEDDINGS);
+    let damaged = |what: String| Error::IndexDamaged { path: path.clone(), what };
+    let size = fs::metadata(&path).map_err(|error| damaged(error.to_string()))?.len();
+    if size >= MAPPED_FROM {
+        let mapped = MappedFloats::open(&path).map_err(|error| damaged(error.to_string()))?;
+        return Ok(Embeddings::Mapped(mapped));
+    }
+    let bytes = read_checked(generation, EMBEDDINGS, manifest)?;
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    match rest {
+        [] => Ok(Embeddings::Owned(numbers.iter().map(|b| f32::from_le_bytes(*b)).collect())),
+        _ => Err(damaged(format!("has {} bytes, expected a multiple of 4", bytes.len()))),
+    }
+}
+
+/// Reads every file of the store's index and checks its hash, also of files that are otherwise mapped.
+/// Returns its metadata; `None` if the store has no index.
+///
+/// # Errors
+/// [`Error::IndexDamaged`]; [`Error::IndexMismatch`] if it is of another version of this program.
+pub fn check_index(store: &Store) -> Result<Option<IndexManifest>> {
+    let found = folder_of(store).and_then(|folder| Ok((read_manifest(&folder)?, folder)));
+    let (manifest, folder) = match found {
+        Err(Error::NoIndex { .. } | Error::NoFolder) => return Ok(None),
+        found => found?,
+    };
+    let generation = folder.join(&manifest.generation);
+    for name in manifest.files.keys() {
+        read_checked(&generation, name, &manifest)?;
+    }
+    Ok(Some(manifest))
 }
 
 fn read_checked(generation: &Path, name: &str, manifest: &IndexManifest) -> Result<Vec<u8>> {
@@ -170,18 +213,10 @@ pub(super) fn write_index(folder: &Path, index: &mut PeerIndex) -> Result<()> {
         .map_err(|error| io("write", &path)(std::io::Error::other(error)))?;
     let embeddings: Vec<u8> = index.embeddings.iter().flat_map(|x| x.to_le_bytes()).collect();
     let mut files = BTreeMap::new();
-    for (name, bytes) in [(USERS, users), (EMBEDDINGS, embeddings)] {
+    let graph = index.graph.as_ref().map(|graph| (GRAPH, graph.to_bytes()));
+    for (name, bytes) in [(USERS, users), (EMBEDDINGS, embeddings)].into_iter().chain(graph) {
         write_durably(&path.join(name), &bytes)?;
         files.insert(name.to_owned(), sha256(&bytes));
-    }
-    if let Some(graph) = &index.graph {
-        graph.dump(&path)?;
-        for name in graph::FILES {
-            let file = path.join(name);
-            let bytes = fs::read(&file).map_err(io("read", &file))?;
-            File::open(&file).and_then(|f| f.sync_all()).map_err(io("sync", &file))?;
-            files.insert(name.to_owned(), sha256(&bytes));
-        }
     }
     sync_folder(&path)?;
     index.manifest.generation.clone_from(&generation);

@@ -7,18 +7,20 @@ mod build;
 mod files;
 mod graph;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use super::linear::{dot, norm, unit};
 use super::user_embedding::EmbeddingKind;
 use super::{Error, Result};
 use crate::corpus::{Key, Store};
-use graph::Graph;
 use idiolect_engine::encoder::Encoder;
+use idiolect_engine::model::MappedFloats;
 
 pub(super) use build::UserEmbeddings;
 pub use build::{BuildOptions, GivenEmbeddings, build_index, index_of_embeddings};
-pub use files::{IndexManifest, remove_index};
+pub use files::{IndexManifest, check_index, remove_index};
+pub use graph::{EF_SEARCH, PARALLEL_FROM, VectorGraph};
 
 /// Default number of users below which the index is an exact scan.
 pub const DEFAULT_EXACT_BELOW: usize = 20_000;
@@ -48,8 +50,26 @@ pub struct PeerIndex {
     /// Users, sorted by the bytes of their ids.
     users: Vec<IndexedUser>,
     /// Unit vectors of the users, `[n_users][dimension]`, contiguous.
-    embeddings: Vec<f32>,
-    graph: Option<Graph>,
+    embeddings: Embeddings,
+    graph: Option<VectorGraph>,
+}
+
+/// The embeddings of an index, in memory or in its file.
+#[derive(Debug)]
+enum Embeddings {
+    Owned(Vec<f32>),
+    Mapped(MappedFloats),
+}
+
+impl Deref for Embeddings {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Owned(numbers) => numbers,
+            Self::Mapped(numbers) => numbers,
+        }
+    }
 }
 
 /// A user and the kind of their embedding.
@@ -113,7 +133,10 @@ impl PeerIndex {
         UserEmbeddings {
             users: self.users.into_iter().map(|indexed| indexed.user).collect(),
             dimension: self.manifest.dimension,
-            embeddings: self.embeddings,
+            embeddings: match self.embeddings {
+                Embeddings::Owned(numbers) => numbers,
+                Embeddings::Mapped(numbers) => numbers.to_vec(),
+            },
         }
     }
 
@@ -158,20 +181,10 @@ impl PeerIndex {
     /// [`Error::BadQuery`] if the query has another dimension, a NaN or an infinity, or length 0.
     pub fn near(&self, query: &[f32], k: usize) -> Result<Vec<(&str, f32)>> {
         let query = checked_unit(query, self.manifest.dimension)?;
-        let rows: Vec<usize> = match &self.graph {
-            Some(graph) => graph.near(&query, k),
-            None => (0..self.users.len()).collect(),
+        let found = match &self.graph {
+            Some(graph) => graph.nearest(&query, &self.embeddings, k, EF_SEARCH.max(2 * k)),
+            None => nearest_of(0..self.users.len(), &query, &self.embeddings, k),
         };
-        // The graph's own distances are not used, so that both index kinds return the same cosines.
-        let mut found: Vec<(f32, usize)> =
-            rows.into_iter().filter_map(|row| Some((dot(&query, self.row(row)?), row))).collect();
-        let by_nearness =
-            |a: &(f32, usize), b: &(f32, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if k < found.len() {
-            found.select_nth_unstable_by(k, by_nearness);
-            found.truncate(k);
-        }
-        found.sort_by(by_nearness);
         let named =
             |(cosine, row): (f32, usize)| (self.users[row].user.as_str(), cosine.clamp(-1.0, 1.0));
         Ok(found.into_iter().map(named).collect())
@@ -181,6 +194,29 @@ impl PeerIndex {
         let dimension = self.manifest.dimension;
         self.embeddings.get(row * dimension..(row + 1) * dimension)
     }
+}
+
+/// The `k` of some rows of `vectors`, `[n][query.len()]`, with the greatest products with a query, and these;
+/// greatest first, then the lower row. Both kinds of index thus tell the same cosines.
+fn nearest_of(
+    rows: impl IntoIterator<Item = usize>,
+    query: &[f32],
+    vectors: &[f32],
+    k: usize,
+) -> Vec<(f32, usize)> {
+    let dimension = query.len();
+    let product = |row: usize| {
+        let vector = vectors.get(row * dimension..(row + 1) * dimension)?;
+        Some((dot(query, vector), row))
+    };
+    let mut found: Vec<(f32, usize)> = rows.into_iter().filter_map(product).collect();
+    let by_nearness = |a: &(f32, usize), b: &(f32, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    if k < found.len() {
+        found.select_nth_unstable_by(k, by_nearness);
+        found.truncate(k);
+    }
+    found.sort_by(by_nearness);
+    found
 }
 
 /// Returns the number of reviews in the store and a hash of their ids. Reviews are immutable and
@@ -236,7 +272,7 @@ mod tests {
             .collect()
     }
 
-    fn index(embeddings: Vec<f32>, graph: Option<Graph>) -> PeerIndex {
+    fn index(embeddings: Vec<f32>, graph: Option<VectorGraph>) -> PeerIndex {
         let n = embeddings.len() / DIMENSION;
         let users: Vec<IndexedUser> = (0..n)
             .map(|i| IndexedUser { user: format!("{i:06}"), embedding: EmbeddingKind::Residual })
@@ -255,6 +291,7 @@ mod tests {
             generation: String::new(),
             files: Default::default(),
         };
+        let embeddings = Embeddings::Owned(embeddings);
         PeerIndex { manifest, users, embeddings, graph }
     }
 
@@ -263,7 +300,7 @@ mod tests {
         let n = 5_000;
         let embeddings = vectors(n, 1);
         let exact = index(embeddings.clone(), None);
-        let graph = Graph::build(&embeddings, DIMENSION, &Silent).unwrap();
+        let graph = VectorGraph::build(&embeddings, DIMENSION, &Silent).unwrap();
         let mut built = index(embeddings, Some(graph));
         let dir = tempfile::tempdir().unwrap();
         let _lock = lock(dir.path()).unwrap();
@@ -301,7 +338,7 @@ mod tests {
             let mut embeddings = vectors(3, 3);
             embeddings[DIMENSION..2 * DIMENSION].fill(0.0);
             embeddings[DIMENSION] = bad;
-            assert!(Graph::build(&embeddings, DIMENSION, &Silent).is_err());
+            assert!(VectorGraph::build(&embeddings, DIMENSION, &Silent).is_err());
         }
     }
 

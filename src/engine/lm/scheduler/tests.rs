@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::lm::decoder::{BatchRows, CpuDecoder, DecoderOptions, RowKind, WeightPrecision};
-use crate::lm::draft::Draft;
+use crate::lm::draft::TokenDraft;
 use crate::lm::generation::{Generation, GenerationLimits};
 use crate::lm::sampler::Sampler;
 use crate::lm::scoring::Scoring;
@@ -143,7 +143,7 @@ impl World {
             let (reply, answer) = oneshot::channel();
             let work = Work::Score(Scoring::new(text.clone(), 1, reply));
             let reused = ReusedTokens::default();
-            let draft = Draft::default();
+            let draft = TokenDraft::default();
             self.scheduler.add(SequenceGroup {
                 sequences,
                 combine,
@@ -178,7 +178,7 @@ impl World {
             combine,
             observed: None,
             work: Work::Generate(Box::new(generation)),
-            draft: Draft::default(),
+            draft: TokenDraft::default(),
             reused: ReusedTokens::default(),
         });
         Answer::Text(answer)
