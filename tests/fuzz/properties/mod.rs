@@ -9,8 +9,10 @@ mod encoder;
 mod export;
 mod framed;
 mod gguf;
+mod graph;
 mod http;
 mod import;
+mod prefix;
 mod profile;
 mod rows;
 mod safetensors;
@@ -45,6 +47,8 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("profile", profile::check),
     ("schema", schema::check),
     ("http", http::check),
+    ("prefix", prefix::check),
+    ("graph", graph::check),
 ];
 
 /// The check of a target.
