@@ -27,6 +27,8 @@ mod finish;
 mod forced_end;
 mod generation;
 mod handle;
+#[cfg(test)]
+mod hidden_tests;
 mod logits;
 mod prefix_cache;
 mod prompt_tokenizer;

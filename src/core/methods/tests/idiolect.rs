@@ -186,7 +186,9 @@ fn a_trained_head_ranks_the_texts_of_every_method() {
     let world = World::new();
     let by_np = |o: &mut IdiolectOptions| (o.best_of, o.by) = (3, RankedBy::Np);
     for method in [Method::NON_PERSO, Method::SCP, Method::IDIOLECT, Method::INTERACT] {
-        let none = world.write(method, &world.idiolect(by_np)).unwrap_err();
+        let inputs = MethodInputs { reward: None, ..world.inputs() };
+        let none = method.write(&inputs, &world.target("ann"), &world.idiolect(by_np), None);
+        let none = block_on(none).unwrap_err();
         assert!(matches!(none, Error::NoReward { .. }), "{none}");
         let third = world.idiolect(|_| ());
         let third = MethodOptions { seed: third.seed + 2, ..third };
