@@ -12,8 +12,10 @@ use crate::parts::{EngineParts, PartOptions};
 use crate::progress::CallProgress;
 use crate::settings::arguments;
 
-/// Number of texts between two looks for signals.
-const BATCH: usize = 64;
+/// Texts are embedded in batches between two looks for signals: up to this number of texts and, beyond the first,
+/// of bytes. A vector does not depend on the batch.
+const BATCH_TEXTS: usize = 256;
+const BATCH_BYTES: usize = 8 << 10;
 
 /// A loaded sentence encoder.
 #[pyclass(frozen, module = "idiolect._idiolect")]
@@ -72,7 +74,10 @@ impl EncoderHandle {
             let mut vectors = Vec::with_capacity(n * self.encoder.dimension() * size_of::<f32>());
             let (mut counts, mut cut) = (Vec::with_capacity(n), Vec::with_capacity(n));
             let stage = ProgressStage::begin(progress, "embedding texts", Some(n as u64));
-            for batch in texts.chunks(BATCH) {
+            let mut rest = texts.as_slice();
+            while !rest.is_empty() {
+                let (batch, behind) = rest.split_at(batch_length(rest));
+                rest = behind;
                 if stage.stop_requested() {
                     return Err(CallFailure::Stopped);
                 }
@@ -87,4 +92,14 @@ impl EncoderHandle {
         })?;
         Ok((PyBytes::new(py, &vectors), counts, cut))
     }
+}
+
+/// Number of texts of the next batch; at least one of any.
+fn batch_length(texts: &[String]) -> usize {
+    let mut bytes = 0;
+    let fits = texts.iter().take(BATCH_TEXTS).take_while(|text| {
+        bytes += text.len();
+        bytes <= BATCH_BYTES
+    });
+    fits.count().max(1)
 }

@@ -23,7 +23,7 @@ use serde_json::json;
 
 use crate::failure::{CallFailure, Result};
 use crate::parts::EngineParts;
-use crate::prepared_text::{check_peer_text, methods_of, reward_head};
+use crate::prepared_text::{check_peer_text, methods_of, trained_heads};
 use crate::progress::CallProgress;
 use crate::settings::{SettingsArgs, named};
 
@@ -123,7 +123,7 @@ pub(crate) fn evaluate(
         _ => None,
     };
     let held_out = plan.held_out();
-    let head = reward_head(&store, &options, &held_out)?;
+    let head = trained_heads(&store, &methods, &options, &held_out, &lm)?;
     let context = EvalContext {
         store: &store,
         model: &lm,

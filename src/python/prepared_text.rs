@@ -10,6 +10,7 @@ use idiolect_engine::encoder::Encoder;
 use idiolect_engine::lm::Lm;
 use idiolect_engine::progress::Progress;
 use idiolect_train::np::NpHead;
+use idiolect_train::pad::{PadHead, PadReward};
 use serde::Deserialize;
 
 use crate::failure::{CallFailure, Result};
@@ -52,7 +53,7 @@ pub(crate) struct TextMaker {
     store: Arc<Store>,
     lm: Lm,
     encoder: Option<Arc<Encoder>>,
-    head: Option<NpHead>,
+    head: Option<PadReward>,
     before: Option<i64>,
     no_peer_text: bool,
 }
@@ -92,8 +93,8 @@ impl TextMaker {
             store.history(&text.user)?;
             text.item.as_deref().map(|item| store.item(item)).transpose()?;
         }
-        let head = reward_head(&store, &options, &[])?;
         let lm = work.lm(progress)?;
+        let head = trained_heads(&store, &methods, &options, &[], &lm)?;
         let compares = methods.iter().any(|method| method.needs_peers(&options));
         let encoder = compares.then(|| work.encoder(progress)).transpose()?;
         let (before, no_peer_text) = (how.before, how.no_peer_text);
@@ -201,19 +202,33 @@ pub(crate) fn check_peer_text(
     }
 }
 
-/// The newest reward head of the store that saw none of the texts `unseen`, if the settings rank by it.
-pub(crate) fn reward_head(
+/// The newest heads of the store that methods and settings need, of those that saw none of the texts `unseen`;
+/// `None` if they need nothing.
+pub(crate) fn trained_heads(
     store: &Store,
+    methods: &[Method],
     options: &MethodOptions,
     unseen: &[ReviewId],
-) -> Result<Option<NpHead>> {
-    if !options.idiolect.ranks_by_np() {
-        return Ok(None);
+    lm: &Lm,
+) -> Result<Option<PadReward>> {
+    let missing = |what: &str| CallFailure::argument(format!("{what} that may be used"));
+    let np = match options.idiolect.ranks_by_np() {
+        true => {
+            let np = NpHead::newest(store, unseen)?;
+            Some(np.ok_or_else(|| {
+                missing("by=\"np\": run `idiolect train np`; the store has no reward head")
+            })?)
+        }
+        false => None,
+    };
+    if !methods.contains(&Method::PAD) || options.pad.weight == 0.0 {
+        return match np {
+            Some(np) => Ok(Some(PadReward::new(Some(np), None)?)),
+            None => Ok(None),
+        };
     }
-    match NpHead::newest(store, unseen)? {
-        Some(head) => Ok(Some(head)),
-        None => Err(CallFailure::argument(
-            "by=\"np\": the store has no trained reward head that may be used; run `idiolect train np`",
-        )),
-    }
+    let pad = PadHead::newest(store, lm.fingerprint(), unseen)?.ok_or_else(|| {
+        missing("method `pad`: run `idiolect train pad`; the store has no token reward for this language model")
+    })?;
+    Ok(Some(PadReward::new(np, Some((pad, &lm.output_head()?)))?))
 }
