@@ -113,9 +113,16 @@ pub(super) struct DraftPolicy {
 
 impl DraftPolicy {
     pub(super) fn new(drafts: Drafts) -> Self {
-        // One draft in four is right until drafts tell more.
-        let (compared, accepted) = ([4.0; MAX_MATCH + 1], [1.0; MAX_MATCH + 1]);
+        let (compared, accepted) = ([0.0; MAX_MATCH + 1], [0.0; MAX_MATCH + 1]);
         Self { compared, accepted, times: StepTimes::default(), ignores_cost: drafts.ignore_cost() }
+    }
+
+    /// Probability that the token after a match is the next one: the share of earlier ones, and before
+    /// there are any, the more the longer the match is.
+    fn share_right(&self, n_matched: usize) -> f64 {
+        let expected = n_matched as f64 / (n_matched + 2) as f64;
+        let (compared, accepted) = (self.compared[n_matched], self.accepted[n_matched]);
+        (accepted + PRIOR * expected) / (compared + PRIOR)
     }
 
     /// Proposes tokens after `tokens`, at most `most`. A token is proposed if it raises the number of
@@ -136,7 +143,7 @@ impl DraftPolicy {
         let mut all_right = 1.0;
         for (index, id) in tokens[start..].iter().take(most).enumerate() {
             let n_matched = (n_matched + index).min(MAX_MATCH);
-            all_right *= self.accepted[n_matched] / self.compared[n_matched];
+            all_right *= self.share_right(n_matched);
             let (time, more) = self.times.of(step.n_rows, n_rows);
             if !self.ignores_cost && all_right * time <= step.n_tokens * more {
                 break;
@@ -160,9 +167,19 @@ impl DraftPolicy {
 
     /// Learns from a forward step of `n_rows` rows, all of texts that are generated.
     pub(super) fn learn_time(&mut self, n_rows: usize, time: Duration) {
+        // What was wrong long ago is tried again.
+        for count in self.compared.iter_mut().chain(&mut self.accepted) {
+            *count *= EVIDENCE_FADING;
+        }
         self.times.add(n_rows as f64, time.as_secs_f64());
     }
 }
+
+/// Number of compared tokens that the expectation counts as.
+const PRIOR: f64 = 4.0;
+
+/// Weight of what was learned relative to one forward step later: about the last 500 steps count.
+const EVIDENCE_FADING: f64 = 0.998;
 
 /// A forward step that drafts are planned for.
 #[derive(Debug, Clone, Copy)]
@@ -273,7 +290,7 @@ mod tests {
                 policy.learn(&draft);
             }
         }
-        for n_rows in [1, 2, 4].repeat(20) {
+        for n_rows in [1, 2, 4].repeat(5) {
             let time = 1.0 + rows_cost * (n_rows as f64 - 1.0);
             policy.learn_time(n_rows, Duration::from_secs_f64(time));
         }
@@ -292,8 +309,21 @@ mod tests {
         // Rows that cost as much as a step of their own never pay.
         assert_eq!(length(&taught(true, 1.0)), 0);
         assert_eq!(length(&taught(false, 0.3)), 0);
-        let sometimes = length(&DraftPolicy::new(Drafts::Lookup));
-        assert!(sometimes < MAX_DRAFT);
+        // Before anything is learned, a match of eight tokens is worth a try, and one of one token is not.
+        let policy = DraftPolicy::new(Drafts::Lookup);
+        assert!((1..MAX_DRAFT).contains(&length(&policy)));
+        let mut step = PlannedStep { n_rows: 1, n_tokens: 1.0 };
+        assert_eq!(policy.propose(&[1, 2, 3, 1], 9, 2, &mut step).len(), 0);
+    }
+
+    #[test]
+    fn drafts_that_were_wrong_are_tried_again_later() {
+        let mut policy = taught(false, 0.3);
+        assert_eq!(length(&policy), 0);
+        for _ in 0..3_000 {
+            policy.learn_time(1, Duration::from_millis(10));
+        }
+        assert!(length(&policy) > 0);
     }
 
     #[test]
@@ -305,9 +335,9 @@ mod tests {
         assert_eq!((draft.n_accepted(), draft.is_rejected()), (1, true));
         let mut policy = DraftPolicy::new(Drafts::Lookup);
         policy.learn(&draft);
-        assert_eq!((policy.compared[2], policy.accepted[2]), (5.0, 2.0));
-        assert_eq!((policy.compared[3], policy.accepted[3]), (5.0, 1.0));
-        assert_eq!(policy.compared[4], 4.0);
+        assert_eq!((policy.compared[2], policy.accepted[2]), (1.0, 1.0));
+        assert_eq!((policy.compared[3], policy.accepted[3]), (1.0, 0.0));
+        assert_eq!(policy.compared[4], 0.0);
     }
 
     #[test]
