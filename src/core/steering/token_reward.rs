@@ -179,9 +179,9 @@ mod tests {
         let p = [2.0 / 3.0_f32, 1.0 / 3.0];
         let raised: f32 = p.iter().zip(&added).map(|(p, a)| p * a.exp()).sum();
         let combined = run(&steering(0.8, None));
-        for id in 0..2 {
-            let expected = logprobs[id] + 0.8 * (added[id] - raised.ln());
-            assert!((combined[id] - expected).abs() < 1e-5, "{combined:?}");
+        for ((got, logprob), added) in combined.iter().zip(logprobs).zip(&added) {
+            let expected = logprob + 0.8 * (added - raised.ln());
+            assert!((got - expected).abs() < 1e-5, "{combined:?}");
         }
         assert_eq!(combined[2..], [f32::NEG_INFINITY; 2]);
         assert_eq!(run(&steering(0.8, Some(5.0)))[3], logprobs[3] - 5.0);

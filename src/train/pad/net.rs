@@ -253,7 +253,8 @@ mod tests {
             let gradient = gradients.get(var).unwrap();
             flat.extend(gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap());
         }
-        for at in 0..values.len() {
+        assert_eq!(flat.len(), values.len());
+        for (at, gradient) in flat.iter().enumerate() {
             let near = |step: f32| {
                 let mut moved = values.clone();
                 moved[at] += step;
@@ -261,7 +262,7 @@ mod tests {
                 f64::from(loss().to_scalar::<f32>().unwrap())
             };
             let slope = (near(1e-2) - near(-1e-2)) / 2e-2;
-            assert!((slope - f64::from(flat[at])).abs() < 2e-3, "{at}: {slope} {}", flat[at]);
+            assert!((slope - f64::from(*gradient)).abs() < 2e-3, "{at}: {slope} {gradient}");
         }
     }
 
