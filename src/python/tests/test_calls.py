@@ -64,6 +64,8 @@ def test_the_interpreter_runs_while_a_text_is_written(lm):
 INTERRUPTED = """
     import os, signal, sys, threading, time
     import idiolect
+    # Processes in the background inherit that the signal is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     engine = idiolect.Engine(sys.argv[1], lm=sys.argv[2], threads=1, progress=False)
     user, item = sys.argv[3:5]
     engine.lm, engine.encoder
