@@ -187,8 +187,8 @@ fn a_trained_head_ranks_the_texts_of_every_method() {
     let by_np = |o: &mut IdiolectOptions| (o.best_of, o.by) = (3, RankedBy::Np);
     for method in [Method::NON_PERSO, Method::SCP, Method::IDIOLECT, Method::INTERACT] {
         let inputs = MethodInputs { reward: None, ..world.inputs() };
-        let none = method.write(&inputs, &world.target("ann"), &world.idiolect(by_np), None);
-        let none = block_on(none).unwrap_err();
+        let (target, options) = (world.target("ann"), world.idiolect(by_np));
+        let none = block_on(method.write(&inputs, &target, &options, None)).unwrap_err();
         assert!(matches!(none, Error::NoReward { .. }), "{none}");
         let third = world.idiolect(|_| ());
         let third = MethodOptions { seed: third.seed + 2, ..third };
