@@ -105,12 +105,14 @@ impl UserDatabase {
         );
         let made = "SELECT to_regclass('idiolect.users') IS NOT NULL";
         if !work.query_one(made, &[]).map_err(&failed)?.get::<_, bool>(0) {
+            // A vector stands in its row, and no name in the planner's statistics: a deletion has one place.
+            let plain = "ALTER COLUMN name SET STATISTICS 0, ALTER COLUMN vector SET STATISTICS 0";
+            statements += &format!("ALTER TABLE idiolect.users {plain};");
             for part in 0..partitions {
                 statements += &format!(
                     "CREATE TABLE idiolect.users_{part} PARTITION OF idiolect.users
                      FOR VALUES WITH (MODULUS {partitions}, REMAINDER {part});
-                     -- A vector stands in its row, so that a deletion has one place.
-                     ALTER TABLE idiolect.users_{part} ALTER COLUMN vector SET STORAGE PLAIN;"
+                     ALTER TABLE idiolect.users_{part} ALTER COLUMN vector SET STORAGE PLAIN, {plain};"
                 );
             }
         }
