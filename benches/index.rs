@@ -9,7 +9,7 @@
 //! line: seconds of the build, bytes, seconds to open the stored graph, and for each `ef` the recall at 10 and
 //! the queries per second on one thread and on all.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

@@ -123,8 +123,11 @@ pub async fn evaluate_fermi(
     Ok(FermiEvaluation { options: *options, users, figures, keeps_seed })
 }
 
+/// A value of a user.
+type FermiValue = fn(&FermiUser) -> f64;
+
 fn figures(users: &[FermiUser], settings: &Settings) -> Result<Vec<FermiFigure>> {
-    let values: [(&'static str, fn(&FermiUser) -> f64); 8] = [
+    let values: [(&'static str, FermiValue); 8] = [
         ("improved-on texts, own", |user| user.improve.own),
         ("newer texts, own", |user| user.choose.own),
         ("newer texts, peers'", |user| user.choose.peers),
@@ -134,7 +137,7 @@ fn figures(users: &[FermiUser], settings: &Settings) -> Result<Vec<FermiFigure>>
         ("own minus another user's", |user| user.choose.own - user.wrong_choose.own),
         ("the method on the newest text", |user| user.newest),
     ];
-    let figure = |(name, value): (&'static str, fn(&FermiUser) -> f64)| {
+    let figure = |(name, value): (&'static str, FermiValue)| {
         let of = users.iter().map(|user| (user.user.as_str(), value(user)));
         let by_user = PerUser::averaged(of)?;
         let mean = by_user.mean(settings)?;

@@ -10,7 +10,7 @@ pub enum Error {
     Corpus(#[from] corpus::Error),
     /// The language model could not read a text.
     #[error("read texts with the language model")]
-    Method(#[from] methods::Error),
+    Method(#[source] Box<methods::Error>),
     /// The language model's file cannot be read.
     #[error(transparent)]
     Lm(#[from] lm::Error),
@@ -65,4 +65,10 @@ pub enum Error {
     /// Stopped on request.
     #[error("stopped; the same command goes on from the last checkpoint")]
     Stopped,
+}
+
+impl From<methods::Error> for Error {
+    fn from(error: methods::Error) -> Self {
+        Self::Method(Box::new(error))
+    }
 }

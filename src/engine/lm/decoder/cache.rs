@@ -36,7 +36,7 @@ pub trait KvLayout: Send + Sync + 'static {
     }
 
     /// The block of which [`KvLayout::to_bytes`] gave the bytes; `None` if they have another length.
-    fn from_bytes(&self, bytes: &[u8]) -> Option<Self::Data> {
+    fn of_bytes(&self, bytes: &[u8]) -> Option<Self::Data> {
         let _ = bytes;
         None
     }
@@ -183,7 +183,7 @@ impl<L: KvLayout> KvCache<L> {
     /// Appends a full KV block of which [`KvCache::full_block_bytes`] gave the bytes; returns whether they
     /// are those of a block. The cache must consist of full blocks.
     pub(in crate::lm) fn append_bytes(&mut self, bytes: &[u8]) -> bool {
-        let Some(data) = self.pool.layout.from_bytes(bytes) else { return false };
+        let Some(data) = self.pool.layout.of_bytes(bytes) else { return false };
         let block = SharedKvBlock(Arc::new(KvBlock::new(data, &self.pool)));
         self.append_shared(block, self.block_size());
         true

@@ -87,7 +87,7 @@ fn decoder(tiny: &Tiny, threads: usize) -> CpuDecoder {
 
 fn sampling(seed: u64) -> Sampling {
     // The likeliest tokens of a small model soon repeat themselves, as drafts do.
-    let temperature = if seed % 2 == 0 { 0.9 } else { 0.0 };
+    let temperature = if seed.is_multiple_of(2) { 0.9 } else { 0.0 };
     Sampling { temperature, top_p: 0.95, seed, ..Sampling::default() }
 }
 

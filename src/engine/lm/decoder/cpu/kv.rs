@@ -36,7 +36,7 @@ impl KvLayout for CpuKv {
         Some(bits.iter().flat_map(|bits| bits.to_le_bytes()).collect())
     }
 
-    fn from_bytes(&self, bytes: &[u8]) -> Option<Vec<u16>> {
+    fn of_bytes(&self, bytes: &[u8]) -> Option<Vec<u16>> {
         let (bits, rest) = bytes.as_chunks::<2>();
         let is_block = bytes.len() == self.block_bytes() && rest.is_empty();
         is_block.then(|| bits.iter().map(|bits| u16::from_le_bytes(*bits)).collect())
