@@ -53,9 +53,13 @@ fn texts_and_scores_are_those_of_the_process() {
             "--max-tokens",
             "20",
         ];
-        let [ours, theirs] = both(&write);
-        // Keys, and with them the seeds of the sampler, cover the model: only greedy texts are equal.
-        assert_eq!(ours["finish"], theirs["finish"]);
+        // Keys, and with them the seeds of the sampler, cover the model: only greedy texts are equal, and
+        // of others even the lengths differ.
+        for written in both(&write) {
+            let n = written["completion_tokens"].as_u64().unwrap();
+            let is_whole = written["finish"] == "end" || written["finish"] == "length" && n == 20;
+            assert!(is_whole && n <= 20, "{method}: {written}");
+        }
         let [ours, theirs] = both(&[&write[..], &["--temperature", "0"]].concat());
         assert_eq!(texts(&ours), texts(&theirs), "{method}");
     }
