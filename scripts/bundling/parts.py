@@ -1,4 +1,4 @@
-"""What the release and the bundle have in common: the program, manual pages, completions, documents,
+"""Parts that the release and the bundle have in common: the program, manual pages, completions, documents,
 licences, and the list of what is in them."""
 
 import json
@@ -104,7 +104,7 @@ def program_of(given, features, work):
 
 
 def text_of(made, *arguments):
-    """What the program prints, whatever the settings of the person who runs this script."""
+    """The output of the program, whatever the settings of the person who runs this script."""
     plain = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
     done = subprocess.run([made.file, *arguments], capture_output=True, env=plain)
     if done.returncode != 0:

@@ -1,4 +1,4 @@
-"""What the tests share: the sample corpus, the program, stores and models."""
+"""Fixtures that the tests share: the sample corpus, the program, stores and models."""
 
 import json
 import os

@@ -331,7 +331,8 @@ impl VectorGraph {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The bytes are cut short, of another version or other bounds, or name rows that they do not hold; the
+    /// error says which.
     pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
         let mut reader = FormReader(bytes);
         if reader.take(MAGIC.len())? != MAGIC {

@@ -21,7 +21,7 @@ _NO = ("", "0", "n", "no", "f", "false", "off")
 
 
 def bars(progress: Progress) -> Optional[Callable[..., Any]]:
-    """What makes bars, or ``None`` to show none."""
+    """The function that makes bars, or ``None`` to show none."""
     if callable(progress):
         return progress
     if not progress:

@@ -335,7 +335,7 @@ class Engine:
         fresh: bool = False,
         **names: Any,
     ) -> Profile:
-        """What sets a user's writing apart: statements with evidence, or with ``method="dpl"`` a text.
+        """The differences of a user's writing from others': statements with evidence, or with ``method="dpl"`` a text.
 
         Statements are edited with ``idiolect profile USER --edit``; ``version`` shows an earlier version. Settings are
         given as to :meth:`write`.

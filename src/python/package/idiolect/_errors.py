@@ -14,7 +14,7 @@ class NotFoundError(Error, LookupError):
 
 
 class DataError(Error, ValueError):
-    """What is to be imported cannot be read: a file, a column, a row."""
+    """An import cannot be read: a file, a column, a row."""
 
 
 class SettingsError(Error, ValueError):

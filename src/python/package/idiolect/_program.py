@@ -1,4 +1,4 @@
-"""Where the program of this package is."""
+"""The place of the program of this package."""
 
 import os
 import sys

@@ -232,7 +232,7 @@ class Score(Record):
 
 
 class Profile(Record):
-    """What sets a user's writing apart."""
+    """The differences of a user's writing from others'."""
 
     user: str
 
@@ -273,7 +273,7 @@ class Representatives(Record):
 
 
 class Receipt(Record):
-    """What was deleted, or would be, and which places were not reached."""
+    """The data that was deleted, or would be, and the places that were not reached."""
 
     user: str
     dry_run: bool
