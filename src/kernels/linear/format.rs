@@ -154,6 +154,10 @@ pub(crate) trait QuantFormat: Copy + 'static {
     /// Whether each half of a block has its own scale.
     const HALVES: bool;
 
+    /// Number of groups whose byte products fit into the sixteen bits of a pair's sum: 2 * 127 times the
+    /// largest stored weight each ([`Simd::dot`]).
+    const GROUPS: usize;
+
     /// Returns the bytes of groups `c` and `c + 4`.
     unsafe fn pair<S: Simd>(quants: *const u8, c: usize) -> (S::W, S::W);
 
@@ -163,8 +167,9 @@ pub(crate) trait QuantFormat: Copy + 'static {
         S::splat(0.0)
     }
 
+    /// Adds the products of a group with the digits at `x`.
     #[inline(always)]
-    unsafe fn dot<S: Simd>(total: S::I, w: S::W, x: *const i8) -> S::I {
+    unsafe fn dot<S: Simd>(total: S::D, w: S::W, x: *const i8) -> S::D {
         S::dot(total, w, x)
     }
 }
@@ -216,7 +221,7 @@ unsafe fn super_scale<S: Simd>(scales: *const u8, block: usize, which: usize) ->
 
 macro_rules! format {
     (
-        $name:ident, min $has_min:literal, halves $halves:literal, $pair:ident,
+        $name:ident, min $has_min:literal, halves $halves:literal, groups $groups:literal, $pair:ident,
         |$scales:ident, $block:ident, $half:ident| $scale:expr, $min:expr $(, $dot:ident)?
     ) => {
         #[derive(Clone, Copy)]
@@ -226,6 +231,7 @@ macro_rules! format {
             const PACKING: Packing = Packing::$name;
             const HAS_MIN: bool = $has_min;
             const HALVES: bool = $halves;
+            const GROUPS: usize = $groups;
 
             #[inline(always)]
             unsafe fn pair<S: Simd>(quants: *const u8, c: usize) -> (S::W, S::W) {
@@ -241,7 +247,7 @@ macro_rules! format {
             }
             $(
                 #[inline(always)]
-                unsafe fn dot<S: Simd>(total: S::I, w: S::W, x: *const i8) -> S::I {
+                unsafe fn dot<S: Simd>(total: S::D, w: S::W, x: *const i8) -> S::D {
                     S::$dot(total, w, x)
                 }
             )?
@@ -268,21 +274,21 @@ unsafe fn half_scale<S: Simd>(scales: *const u8, block: usize, half: usize) -> S
     S::mul(S::load_f16(base.cast()), S::load_i8(small.cast()))
 }
 
-format!(Q4_0, min false, halves false, nibbles,
+format!(Q4_0, min false, halves false, groups 8, nibbles,
     |scales, block, _half| plain_scale::<S>(scales, block), zero::<S>(scales, block));
-format!(Q4_1, min true, halves false, nibbles,
+format!(Q4_1, min true, halves false, groups 8, nibbles,
     |scales, block, _half| paired_scale::<S>(scales, block, 0), paired_scale::<S>(scales, block, 1));
-format!(Q5_0, min false, halves false, five_bits,
+format!(Q5_0, min false, halves false, groups 4, five_bits,
     |scales, block, _half| plain_scale::<S>(scales, block), zero::<S>(scales, block));
-format!(Q5_1, min true, halves false, five_bits,
+format!(Q5_1, min true, halves false, groups 4, five_bits,
     |scales, block, _half| paired_scale::<S>(scales, block, 0), paired_scale::<S>(scales, block, 1));
-format!(Q8_0, min false, halves false, whole_bytes,
+format!(Q8_0, min false, halves false, groups 1, whole_bytes,
     |scales, block, _half| plain_scale::<S>(scales, block), zero::<S>(scales, block), dot_wide);
-format!(Q4K, min true, halves false, nibbles,
+format!(Q4K, min true, halves false, groups 8, nibbles,
     |scales, block, _half| super_scale::<S>(scales, block, 0), super_scale::<S>(scales, block, 1));
-format!(Q5K, min true, halves false, five_bits,
+format!(Q5K, min true, halves false, groups 4, five_bits,
     |scales, block, _half| super_scale::<S>(scales, block, 0), super_scale::<S>(scales, block, 1));
-format!(Q6K, min false, halves true, six_bits,
+format!(Q6K, min false, halves true, groups 2, six_bits,
     |scales, block, half| half_scale::<S>(scales, block, half), zero::<S>(scales, block));
 
 #[inline(always)]

@@ -20,7 +20,7 @@ use super::activations::{Quantized, Tile};
 use super::digits::SEPARATE_ROWS as ROWS;
 use super::format::{BLOCK, Offset, PANEL, QuantFormat};
 use super::scratch::scratch;
-use super::tile::{LinearJob, add_block, extra_blocks, one_tile, panel_of, store};
+use super::tile::{LinearJob, extra_blocks, one_tile, panel_of, store};
 use crate::amx::{INT8_HALF_SHAPES, INT8_SHAPES, Tiles, int8_block, int8_halves};
 use crate::simd::{Avx512Vnni, Simd};
 
@@ -109,6 +109,26 @@ unsafe fn start<Q: QuantFormat, const PANELS: usize>(
     } else {
         int8_block::<PANELS>(x, of_block, to);
     }
+}
+
+/// Adds the contribution of a block to a row's total: its dot products (of both halves if the format
+/// has a scale for each) times the scales, and the minimum times the row's sum.
+#[inline(always)]
+unsafe fn add_block<S: Simd, Q: QuantFormat>(
+    total: S::F,
+    dots: [S::F; 2],
+    scales: [S::F; 2],
+    min: S::F,
+    (row_scale, row_sum): (S::F, S::F),
+) -> S::F {
+    let mut total = total;
+    for half in 0..if Q::HALVES { 2 } else { 1 } {
+        total = S::fma(S::mul(scales[half], row_scale), dots[half], total);
+    }
+    if Q::HAS_MIN {
+        total = S::fma(min, row_sum, total);
+    }
+    total
 }
 
 #[inline(always)]

@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::format::PANEL;
 use super::{PackedLinear, ProductRows, forward_many};
 use crate::testing::bits;
 use crate::{Error, Isa, Pool};
@@ -296,6 +297,57 @@ fn blocks_of_any_bytes_pack_and_multiply_alike_on_every_tier() {
         for isa in Isa::available() {
             linear = linear.on_isa(isa);
             assert_eq!(bits(&forward(&linear, &x, &pool)), expected, "{linear:?}");
+        }
+    }
+}
+
+/// Tiers may keep sums of products in sixteen bits: all weights are the largest of their format, all
+/// digits 127 or -127.
+#[test]
+fn the_largest_products_do_not_overflow() {
+    let pool = Pool::new(1);
+    let (rows, cols) = (PANEL, 256);
+    for dtype in FORMATS {
+        let (factors, n) = match dtype {
+            GgmlDType::Q4_0 | GgmlDType::Q5_0 | GgmlDType::Q8_0 => (0, 1),
+            GgmlDType::Q4_1 | GgmlDType::Q5_1 | GgmlDType::Q4K | GgmlDType::Q5K => (0, 2),
+            GgmlDType::Q6K => (208, 1),
+            _ => continue,
+        };
+        for byte in [0xFF_u8, 0x80] {
+            let size = dtype.type_size();
+            let mut blocks = vec![byte; rows * cols / dtype.block_size() * size];
+            for block in blocks.chunks_exact_mut(size) {
+                for factor in 0..n {
+                    let at = factors + 2 * factor;
+                    let one = half::f16::from_f32(1.0).to_le_bytes();
+                    block[at..at + 2].copy_from_slice(&one);
+                }
+            }
+            let plain =
+                PackedLinear::from_blocks(&blocks, dtype, rows, cols, Isa::PLAIN, &pool).unwrap();
+            let mut weights = vec![0.0; cols];
+            plain.dequantize_row(0, &mut weights).unwrap();
+            let sum: f64 = weights.iter().map(|w| f64::from(*w)).sum();
+            for n in [1, 2, 4, 8] {
+                let x: Vec<f32> =
+                    (0..n * cols).map(|i| if i / cols % 2 == 0 { 1.0 } else { -1.0 }).collect();
+                let expected = forward(&plain, &x, &pool);
+                for (i, y) in expected.iter().enumerate() {
+                    let exact = if i / rows % 2 == 0 { sum } else { -sum };
+                    let error = (f64::from(*y) - exact).abs();
+                    assert!(error <= 1e-5 * exact.abs().max(1.0), "{dtype:?}: {y} for {exact}");
+                }
+                for isa in Isa::available() {
+                    let linear =
+                        PackedLinear::from_blocks(&blocks, dtype, rows, cols, isa, &pool).unwrap();
+                    assert_eq!(
+                        bits(&forward(&linear, &x, &pool)),
+                        bits(&expected),
+                        "{dtype:?} on {isa}, {n} rows"
+                    );
+                }
+            }
         }
     }
 }

@@ -146,10 +146,8 @@ unsafe fn tile<S: Simd, Q: QuantFormat, const ROWS: usize>(
                 S::prefetch(next.wrapping_add(at));
             }
         }
-        let products = products::<S, Q, ROWS>(job, &view, block, block, offset.is_some());
-        for row in 0..ROWS {
-            total[row] = products.add_to(total[row], row);
-        }
+        let at = At { index: block, block, rows: u8::MAX, is_corrected: offset.is_some() };
+        add_products::<S, Q, ROWS>(job, &view, at, &mut total);
     }
     extra_blocks::<S, Q, ROWS>(job, input, number, offset, &mut total);
     for row in 0..ROWS {
@@ -168,108 +166,129 @@ pub(super) unsafe fn extra_blocks<S: Simd, Q: QuantFormat, const ROWS: usize>(
 ) {
     let Some((blocks, view)) = input.extra(number, offset) else { return };
     for (index, &(block, rows)) in blocks.iter().enumerate() {
-        let products = products::<S, Q, ROWS>(job, &view, index, block, offset.is_some());
-        for row in 0..ROWS {
-            if (rows >> row) & 1 == 1 {
-                total[row] = products.add_to(total[row], row);
-            }
-        }
+        let at = At { index, block, rows, is_corrected: offset.is_some() };
+        add_products::<S, Q, ROWS>(job, &view, at, total);
     }
 }
 
-/// Contribution of a block to each row's total.
-struct LinearProducts<S: Simd, Q: QuantFormat, const ROWS: usize> {
-    dots: [[S::I; ROWS]; 2],
-    scales: [S::F; 2],
-    min: S::F,
-    row_scales: *const f32,
-    row_sums: *const f32,
-    format: std::marker::PhantomData<Q>,
+/// A block of a panel, and the digits that it is multiplied with.
+struct At {
+    /// Index of the block in the digits.
+    index: usize,
+    /// Index of the block in the panel.
+    block: usize,
+    /// Bit `i` is set if the product counts for row `i`.
+    rows: u8,
+    /// Whether the digits have corrections for the format's offset.
+    is_corrected: bool,
 }
 
-/// Computes the dot products of the panel's block `block` with the digits' block `index`.
+/// Adds the products of a block to the totals of the rows.
 #[inline(always)]
-unsafe fn products<S: Simd, Q: QuantFormat, const ROWS: usize>(
+unsafe fn add_products<S: Simd, Q: QuantFormat, const ROWS: usize>(
     job: &LinearJob<'_>,
     view: &DigitsView,
-    index: usize,
-    block: usize,
-    is_corrected: bool,
-) -> LinearProducts<S, Q, ROWS> {
-    let x = view.values.add(index * BLOCK * ROWS);
-    let quants = job.panel.add(block * Q::PACKING.quant_bytes());
+    at: At,
+    total: &mut [S::F; ROWS],
+) {
     let scales = job.scales::<Q>();
-    let mut first = [S::int_splat(0); ROWS];
-    let mut second = [S::int_splat(0); ROWS];
-    if is_corrected {
-        let sums = if Q::HALVES { 2 } else { 1 };
-        let corrections = view.corrections.add(index * sums * ROWS);
+    let sums = view.sums.add(at.index * ROWS);
+    let row_scales = view.scales.add(at.index * ROWS);
+    let counts = |row: usize| at.rows == u8::MAX || (at.rows >> row) & 1 == 1;
+    for half in 0..if Q::HALVES { 2 } else { 1 } {
+        let dots = dots::<S, Q, ROWS>(job, view, &at, half);
+        let scale = Q::scale::<S>(scales, at.block, half);
         for row in 0..ROWS {
-            first[row] = S::int_splat(*corrections.add(row));
-            if Q::HALVES {
-                second[row] = S::int_splat(*corrections.add(ROWS + row));
+            if counts(row) {
+                let row_scale = S::splat(*row_scales.add(row));
+                let dots = S::to_float(dots[row]);
+                total[row] = S::fma(S::mul(scale, row_scale), dots, total[row]);
             }
         }
     }
+    if Q::HAS_MIN {
+        let min = Q::min::<S>(scales, at.block);
+        for row in 0..ROWS {
+            if counts(row) {
+                total[row] = S::fma(min, S::splat(*sums.add(row)), total[row]);
+            }
+        }
+    }
+}
+
+/// Dot products of a block with each row's digits; of one half of it if the format has a scale for
+/// each.
+#[inline(always)]
+unsafe fn dots<S: Simd, Q: QuantFormat, const ROWS: usize>(
+    job: &LinearJob<'_>,
+    view: &DigitsView,
+    at: &At,
+    half: usize,
+) -> [S::I; ROWS] {
+    let x = view.values.add(at.index * BLOCK * ROWS);
+    let quants = job.panel.add(at.block * Q::PACKING.quant_bytes());
+    let mut dots = [S::dots_from(0); ROWS];
+    if at.is_corrected {
+        let sums = if Q::HALVES { 2 } else { 1 };
+        let corrections = view.corrections.add((at.index * sums + half) * ROWS);
+        for row in 0..ROWS {
+            dots[row] = S::dots_from(*corrections.add(row));
+        }
+    }
+    // A second chain if there are too few rows to hide the latency of the dot product.
+    let mut second = [S::dots_from(0); ROWS];
     for c in 0..4 {
         let (low, high) = Q::pair::<S>(quants, c);
         let (x_low, x_high) = (x.add(4 * c * ROWS), x.add(4 * (c + 4) * ROWS));
-        for row in 0..ROWS {
-            first[row] = Q::dot::<S>(first[row], low, x_low.add(4 * row));
-        }
-        for row in 0..ROWS {
-            // Two chains if there are too few rows to hide the latency of the dot product.
-            if Q::HALVES || ROWS < 4 {
-                second[row] = Q::dot::<S>(second[row], high, x_high.add(4 * row));
-            } else {
-                first[row] = Q::dot::<S>(first[row], high, x_high.add(4 * row));
-            }
+        if Q::HALVES {
+            let (w, x) = if half == 0 { (low, x_low) } else { (high, x_high) };
+            add_group::<S, Q, ROWS>(&mut dots, w, x, c);
+        } else if ROWS < 4 {
+            add_group::<S, Q, ROWS>(&mut dots, low, x_low, c);
+            add_group::<S, Q, ROWS>(&mut second, high, x_high, c);
+        } else {
+            add_group::<S, Q, ROWS>(&mut dots, low, x_low, 2 * c);
+            add_group::<S, Q, ROWS>(&mut dots, high, x_high, 2 * c + 1);
         }
     }
+    let mut sums = sums_of::<S, ROWS>(&dots);
     if !Q::HALVES && ROWS < 4 {
+        let second = sums_of::<S, ROWS>(&second);
         for row in 0..ROWS {
-            first[row] = S::int_add(first[row], second[row]);
+            sums[row] = S::int_add(sums[row], second[row]);
         }
     }
-    let scale = Q::scale::<S>(scales, block, 0);
-    LinearProducts {
-        dots: [first, second],
-        scales: [scale, if Q::HALVES { Q::scale::<S>(scales, block, 1) } else { scale }],
-        min: Q::min::<S>(scales, block),
-        row_scales: view.scales.add(index * ROWS),
-        row_sums: view.sums.add(index * ROWS),
-        format: std::marker::PhantomData,
-    }
+    sums
 }
 
-impl<S: Simd, Q: QuantFormat, const ROWS: usize> LinearProducts<S, Q, ROWS> {
-    #[inline(always)]
-    unsafe fn add_to(&self, total: S::F, row: usize) -> S::F {
-        let row_scale = S::splat(*self.row_scales.add(row));
-        let row_sum = S::splat(*self.row_sums.add(row));
-        let dots = [S::to_float(self.dots[0][row]), S::to_float(self.dots[1][row])];
-        add_block::<S, Q>(total, dots, self.scales, self.min, (row_scale, row_sum))
-    }
-}
-
-/// Adds the contribution of a block to a row's total: its dot products (of both halves if the format
-/// has a scale for each) times the scales, and the minimum times the row's sum.
 #[inline(always)]
-pub(super) unsafe fn add_block<S: Simd, Q: QuantFormat>(
-    total: S::F,
-    dots: [S::F; 2],
-    scales: [S::F; 2],
-    min: S::F,
-    (row_scale, row_sum): (S::F, S::F),
-) -> S::F {
-    let mut total = total;
-    for half in 0..if Q::HALVES { 2 } else { 1 } {
-        total = S::fma(S::mul(scales[half], row_scale), dots[half], total);
+unsafe fn sums_of<S: Simd, const ROWS: usize>(dots: &[S::D; ROWS]) -> [S::I; ROWS] {
+    let mut sums = [S::int_splat(0); ROWS];
+    for row in 0..ROWS {
+        sums[row] = S::sums_of_dots(dots[row]);
     }
-    if Q::HAS_MIN {
-        total = S::fma(min, row_sum, total);
+    sums
+}
+
+/// Adds the products of a group to sums that `before` groups were added to.
+#[inline(always)]
+unsafe fn add_group<S: Simd, Q: QuantFormat, const ROWS: usize>(
+    dots: &mut [S::D; ROWS],
+    w: S::W,
+    x: *const i8,
+    before: usize,
+) {
+    for row in 0..ROWS {
+        dots[row] = Q::dot::<S>(dots[row], w, x.add(4 * row));
     }
-    total
+    if Q::GROUPS >= 8 && ROWS >= 4 {
+        S::keep_order();
+    }
+    if (before + 1).is_multiple_of(Q::GROUPS) {
+        for row in 0..ROWS {
+            dots[row] = S::widen(dots[row]);
+        }
+    }
 }
 
 #[inline(always)]

@@ -5,6 +5,7 @@
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use std::arch::x86_64::*;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use super::vector::Simd;
 
@@ -57,19 +58,79 @@ unsafe fn sixteens(bits: u32) -> __m256i {
     _mm256_and_si256(set, _mm256_set1_epi8(16))
 }
 
-#[inline(always)]
-unsafe fn dot_by_pairs(total: __m256i, w: __m256i, x: __m256i) -> __m256i {
-    // 2 * 127 * 127 fits into the sixteen bits of a pair.
-    let pairs = _mm256_maddubs_epi16(w, x);
-    _mm256_add_epi32(total, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+/// Sums of byte products in 32 bits, and further ones in sixteen: two to a lane.
+#[derive(Clone, Copy)]
+pub(crate) struct PairSums {
+    wide: I2,
+    pairs: I2,
 }
 
+/// Adds the pairs of each lane's sixteen-bit sums to its 32-bit sum.
 #[inline(always)]
-unsafe fn dot_centred(total: __m256i, w: __m256i, x: __m256i) -> __m256i {
-    // The weight's magnitude is at most 128 and its sign is applied to x, which is never -128:
-    // 2 * 128 * 127 fits into the sixteen bits of a pair.
-    let centred = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
-    dot_by_pairs(total, _mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred))
+unsafe fn add_pairs(wide: __m256i, pairs: __m256i) -> __m256i {
+    _mm256_add_epi32(wide, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+}
+
+impl PairSums {
+    #[inline(always)]
+    unsafe fn from(x: i32) -> Self {
+        Self { wide: [_mm256_set1_epi32(x); 2], pairs: [_mm256_setzero_si256(); 2] }
+    }
+    #[inline(always)]
+    unsafe fn dot(self, w: I2, x: __m256i) -> Self {
+        let add =
+            |half: usize| _mm256_add_epi16(self.pairs[half], _mm256_maddubs_epi16(w[half], x));
+        Self { pairs: [add(0), add(1)], ..self }
+    }
+    #[inline(always)]
+    unsafe fn dot_wide(self, w: I2, x: __m256i) -> Self {
+        // The weight's magnitude is at most 128 and its sign is applied to x, which is never -128:
+        // 2 * 128 * 127 fits into the sixteen bits of a pair.
+        let add = |half: usize| {
+            let centred = _mm256_xor_si256(w[half], _mm256_set1_epi8(-128));
+            let x = _mm256_sign_epi8(x, centred);
+            _mm256_add_epi16(self.pairs[half], _mm256_maddubs_epi16(_mm256_abs_epi8(centred), x))
+        };
+        Self { pairs: [add(0), add(1)], ..self }
+    }
+    #[inline(always)]
+    unsafe fn widen(self) -> Self {
+        Self { wide: self.sums(), pairs: [_mm256_setzero_si256(); 2] }
+    }
+    #[inline(always)]
+    unsafe fn sums(self) -> I2 {
+        [add_pairs(self.wide[0], self.pairs[0]), add_pairs(self.wide[1], self.pairs[1])]
+    }
+}
+
+/// Sums of byte products in 32 bits.
+#[derive(Clone, Copy)]
+pub(crate) struct LaneSums(I2);
+
+impl LaneSums {
+    #[inline(always)]
+    unsafe fn from(x: i32) -> Self {
+        Self([_mm256_set1_epi32(x); 2])
+    }
+    /// # Safety
+    /// The CPU has AVX-VNNI.
+    #[inline(always)]
+    unsafe fn dot(self, w: I2, x: __m256i) -> Self {
+        let [first, second] = self.0;
+        Self([_mm256_dpbusd_avx_epi32(first, w[0], x), _mm256_dpbusd_avx_epi32(second, w[1], x)])
+    }
+    #[inline(always)]
+    unsafe fn dot_wide(self, w: I2, x: __m256i) -> Self {
+        self.dot(w, x)
+    }
+    #[inline(always)]
+    unsafe fn widen(self) -> Self {
+        self
+    }
+    #[inline(always)]
+    unsafe fn sums(self) -> I2 {
+        self.0
+    }
 }
 
 #[inline(always)]
@@ -101,14 +162,17 @@ unsafe fn two_bits_half<const PLACE: usize>(w: __m256i, plane: __m256i) -> __m25
 }
 
 macro_rules! two_registers {
-    ($name:ident, $wide_is_centred:literal, $dot:expr, $dot_wide:expr) => {
+    (
+        $name:ident, rows $rows:literal, wide_is_centred $wide_is_centred:literal, $sums:ident
+    ) => {
         // SAFETY (all functions): the trait's contract guarantees AVX2, FMA and F16C (and
         // AVX-VNNI), and pointers valid for the unaligned loads and stores.
         impl Simd for $name {
             type F = F2;
             type I = I2;
             type W = I2;
-            const ROWS: usize = 2;
+            type D = $sums;
+            const ROWS: usize = $rows;
             const WIDE_IS_CENTRED: bool = $wide_is_centred;
 
             #[inline(always)]
@@ -285,18 +349,32 @@ macro_rules! two_registers {
                 [two_bits_half::<PLACE>(w[0], plane[0]), two_bits_half::<PLACE>(w[1], plane[1])]
             }
             #[inline(always)]
-            unsafe fn dot(total: I2, w: I2, x: *const i8) -> I2 {
-                let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
-                [$dot(total[0], w[0], x), $dot(total[1], w[1], x)]
+            unsafe fn dots_from(x: i32) -> $sums {
+                $sums::from(x)
             }
             #[inline(always)]
-            unsafe fn dot_wide(total: I2, w: I2, x: *const i8) -> I2 {
-                let x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
-                [$dot_wide(total[0], w[0], x), $dot_wide(total[1], w[1], x)]
+            unsafe fn dot(total: $sums, w: I2, x: *const i8) -> $sums {
+                total.dot(w, _mm256_set1_epi32(x.cast::<i32>().read_unaligned()))
+            }
+            #[inline(always)]
+            unsafe fn keep_order() {
+                compiler_fence(Ordering::SeqCst);
+            }
+            #[inline(always)]
+            unsafe fn dot_wide(total: $sums, w: I2, x: *const i8) -> $sums {
+                total.dot_wide(w, _mm256_set1_epi32(x.cast::<i32>().read_unaligned()))
+            }
+            #[inline(always)]
+            unsafe fn widen(total: $sums) -> $sums {
+                total.widen()
+            }
+            #[inline(always)]
+            unsafe fn sums_of_dots(total: $sums) -> I2 {
+                total.sums()
             }
         }
     };
 }
 
-two_registers!(Avx2, true, dot_by_pairs, dot_centred);
-two_registers!(AvxVnni, false, _mm256_dpbusd_avx_epi32, _mm256_dpbusd_avx_epi32);
+two_registers!(Avx2, rows 4, wide_is_centred true, PairSums);
+two_registers!(AvxVnni, rows 2, wide_is_centred false, LaneSums);

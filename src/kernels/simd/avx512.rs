@@ -62,6 +62,7 @@ impl Simd for Avx512Vnni {
     type F = __m512;
     type I = __m512i;
     type W = __m512i;
+    type D = __m512i;
     const ROWS: usize = 8;
     const WIDE_IS_CENTRED: bool = false;
 
@@ -285,11 +286,23 @@ impl Simd for Avx512Vnni {
         _mm512_or_si512(w, _mm512_and_si512(moved, _mm512_set1_epi8(0x30)))
     }
     #[inline(always)]
-    unsafe fn dot(total: Self::I, w: Self::W, x: *const i8) -> Self::I {
+    unsafe fn dots_from(x: i32) -> Self::D {
+        _mm512_set1_epi32(x)
+    }
+    #[inline(always)]
+    unsafe fn dot(total: Self::D, w: Self::W, x: *const i8) -> Self::D {
         _mm512_dpbusd_epi32(total, w, _mm512_set1_epi32(x.cast::<i32>().read_unaligned()))
     }
     #[inline(always)]
-    unsafe fn dot_wide(total: Self::I, w: Self::W, x: *const i8) -> Self::I {
+    unsafe fn dot_wide(total: Self::D, w: Self::W, x: *const i8) -> Self::D {
         Self::dot(total, w, x)
+    }
+    #[inline(always)]
+    unsafe fn widen(total: Self::D) -> Self::D {
+        total
+    }
+    #[inline(always)]
+    unsafe fn sums_of_dots(total: Self::D) -> Self::I {
+        total
     }
 }

@@ -96,6 +96,7 @@ impl Simd for Neon {
     type F = F4;
     type I = I4;
     type W = W4;
+    type D = I4;
     const ROWS: usize = 2;
     const WIDE_IS_CENTRED: bool = true;
 
@@ -264,6 +265,10 @@ impl Simd for Neon {
         four!(i => vorrq_u8(w[i], vandq_u8(moved[i], vdupq_n_u8(0x30))))
     }
     #[inline(always)]
+    unsafe fn dots_from(x: i32) -> I4 {
+        [vdupq_n_s32(x); 4]
+    }
+    #[inline(always)]
     unsafe fn dot(total: I4, w: W4, x: *const i8) -> I4 {
         let x = vreinterpretq_s8_s32(vdupq_n_s32(x.cast::<i32>().read_unaligned()));
         four!(i => dot_signed(total[i], vreinterpretq_s8_u8(w[i]), x))
@@ -271,5 +276,13 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn dot_wide(total: I4, w: W4, x: *const i8) -> I4 {
         Self::dot(total, four!(i => veorq_u8(w[i], vdupq_n_u8(128))), x)
+    }
+    #[inline(always)]
+    unsafe fn widen(total: I4) -> I4 {
+        total
+    }
+    #[inline(always)]
+    unsafe fn sums_of_dots(total: I4) -> I4 {
+        total
     }
 }

@@ -18,6 +18,7 @@ impl Simd for Plain {
     type F = [f32; LANES];
     type I = [i32; LANES];
     type W = [u8; 64];
+    type D = [i32; LANES];
     const ROWS: usize = 2;
     const WIDE_IS_CENTRED: bool = true;
 
@@ -161,17 +162,29 @@ impl Simd for Plain {
         std::array::from_fn(|i| w[i] + (((plane[i] >> (2 * PLACE)) & 3) << 4))
     }
     #[inline(always)]
-    unsafe fn dot(total: Self::I, w: Self::W, x: *const i8) -> Self::I {
+    unsafe fn dots_from(x: i32) -> Self::D {
+        [x; LANES]
+    }
+    #[inline(always)]
+    unsafe fn dot(total: Self::D, w: Self::W, x: *const i8) -> Self::D {
         let x = unsafe { x.cast::<[i8; 4]>().read_unaligned() };
         std::array::from_fn(|i| {
             (0..4).fold(total[i], |sum, j| sum + i32::from(w[4 * i + j]) * i32::from(x[j]))
         })
     }
     #[inline(always)]
-    unsafe fn dot_wide(total: Self::I, w: Self::W, x: *const i8) -> Self::I {
+    unsafe fn dot_wide(total: Self::D, w: Self::W, x: *const i8) -> Self::D {
         let x = unsafe { x.cast::<[i8; 4]>().read_unaligned() };
         std::array::from_fn(|i| {
             (0..4).fold(total[i], |sum, j| sum + (i32::from(w[4 * i + j]) - 128) * i32::from(x[j]))
         })
+    }
+    #[inline(always)]
+    unsafe fn widen(total: Self::D) -> Self::D {
+        total
+    }
+    #[inline(always)]
+    unsafe fn sums_of_dots(total: Self::D) -> Self::I {
+        total
     }
 }

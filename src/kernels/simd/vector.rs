@@ -17,6 +17,8 @@ pub(crate) trait Simd: Copy + 'static {
     type I: Copy;
     /// 64 bytes: four columns of sixteen channels.
     type W: Copy;
+    /// Sixteen sums of byte products, which may be kept in sixteen bits until [`Simd::widen`].
+    type D: Copy;
     /// Maximum number of rows of a register tile; a power of two.
     const ROWS: usize;
     /// Whether [`Simd::dot_wide`] subtracts 128 from each weight itself.
@@ -134,9 +136,21 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn with_fifth_bit(w: Self::W, bits: *const u8) -> Self::W;
     /// Adds 16 times the two bits at `2 * PLACE` of each byte of `plane`.
     unsafe fn with_two_bits<const PLACE: usize>(w: Self::W, plane: Self::W) -> Self::W;
+    /// Sums that begin at `x`.
+    unsafe fn dots_from(x: i32) -> Self::D;
     /// Adds to each lane the products of its four bytes of `w` (0 to 127) with the four signed
-    /// bytes at `x` (-127 to 127).
-    unsafe fn dot(total: Self::I, w: Self::W, x: *const i8) -> Self::I;
-    /// Like [`Simd::dot`], for bytes of `w` up to 255; see [`Simd::WIDE_IS_CENTRED`].
-    unsafe fn dot_wide(total: Self::I, w: Self::W, x: *const i8) -> Self::I;
+    /// bytes at `x` (-127 to 127). Between two calls of [`Simd::widen`] two products of each call, one
+    /// of an even and one of an odd byte, are summed; no such sum may exceed 32,767 in magnitude.
+    unsafe fn dot(total: Self::D, w: Self::W, x: *const i8) -> Self::D;
+    /// Like [`Simd::dot`], for bytes of `w` up to 255, and one call at most before [`Simd::widen`]; see
+    /// [`Simd::WIDE_IS_CENTRED`].
+    unsafe fn dot_wide(total: Self::D, w: Self::W, x: *const i8) -> Self::D;
+    /// Keeps the compiler from reading bytes of the input earlier than the code says. Where there are few
+    /// registers it otherwise takes row after row and keeps a block's unpacked weights in memory.
+    #[inline(always)]
+    unsafe fn keep_order() {}
+    /// Makes room for more products.
+    unsafe fn widen(total: Self::D) -> Self::D;
+    /// The sums.
+    unsafe fn sums_of_dots(total: Self::D) -> Self::I;
 }
