@@ -119,7 +119,9 @@ impl WireText {
                 fields.push(("stop_token_ids", json!(ends)));
             }
             ServerKind::LlamaServer => {
-                let last_n = if window > 0 { json!(window) } else { json!(-1) };
+                // All tokens: -1 means that in some versions only, and others refuse it.
+                let all = self.prompt.len() + self.max_tokens;
+                let last_n = json!(if window > 0 { window } else { all });
                 fields.push(("n_predict", json!(self.max_tokens)));
                 fields.push(("cache_prompt", json!(true)));
                 fields.push(("top_k", json!(sampling.top_k)));
@@ -127,10 +129,13 @@ impl WireText {
                 fields.push(("repeat_penalty", json!(sampling.repetition_penalty)));
                 fields.push(("repeat_last_n", last_n.clone()));
                 fields.push(("dry_multiplier", json!(sampling.dry_multiplier)));
-                fields.push(("dry_base", json!(sampling.dry_base)));
-                fields.push(("dry_allowed_length", json!(sampling.dry_allowed_length)));
-                fields.push(("dry_penalty_last_n", last_n));
-                fields.push(("dry_sequence_breakers", json!([])));
+                if has_dry {
+                    fields.push(("dry_base", json!(sampling.dry_base)));
+                    fields.push(("dry_allowed_length", json!(sampling.dry_allowed_length)));
+                    fields.push(("dry_penalty_last_n", last_n));
+                    // No text ends a repetition here. An empty list is refused; this is no character.
+                    fields.push(("dry_sequence_breakers", json!(["\u{10FFFF}"])));
+                }
                 // The order of our sampler; by default the temperature comes last.
                 let order = ["penalties", "dry", "temperature", "top_k", "min_p", "top_p"];
                 fields.push(("samplers", json!(order)));

@@ -190,6 +190,15 @@ impl FakeState {
         if ids.iter().any(|id| *id > 300) {
             return Reply::status(400, "token id out of the vocabulary");
         }
+        // What versions of 2026 refuse.
+        let negative = |name: &str| body[name].as_i64().is_some_and(|n| n < 0);
+        if self.kind == ServerKind::LlamaServer
+            && (negative("repeat_last_n")
+                || negative("dry_penalty_last_n")
+                || body["dry_sequence_breakers"] == json!([]))
+        {
+            return Reply::status(400, "value out of range");
+        }
         let max_tokens = body["max_tokens"].as_u64().unwrap() as usize;
         let text = self.text(&ids, body["seed"].as_i64().unwrap_or_default());
         let stops = body["stop"].as_array().cloned().unwrap_or_default();

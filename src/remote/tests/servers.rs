@@ -61,6 +61,12 @@ fn a_text_is_asked_for_in_ids_with_every_setting_given() {
             ServerKind::LlamaServer => {
                 assert_eq!(body["n_predict"], 30);
                 assert_eq!(body["samplers"][2], "temperature");
+                assert_eq!(body["repeat_last_n"], ids.len() + 30);
+                let dry = Sampling { dry_multiplier: 0.5, ..Sampling::default() };
+                block_on(lm.generate(Request { sampling: dry, ..request("Hi") })).unwrap();
+                let body = &server.take_requests()[0].body;
+                assert_eq!(body["dry_multiplier"], 0.5);
+                assert_eq!(body["dry_penalty_last_n"], body["repeat_last_n"]);
             }
             _ => assert_eq!(body.as_object().unwrap().len(), 8),
         }
