@@ -133,7 +133,8 @@ impl WireText {
                     fields.push(("dry_base", json!(sampling.dry_base)));
                     fields.push(("dry_allowed_length", json!(sampling.dry_allowed_length)));
                     fields.push(("dry_penalty_last_n", last_n));
-                    // No text ends a repetition here. An empty list is refused; this is no character.
+                    // Our penalty has no breakers. An empty list is refused, so this is a code point
+                    // that no text contains.
                     fields.push(("dry_sequence_breakers", json!(["\u{10FFFF}"])));
                 }
                 // The order of our sampler; by default the temperature comes last.

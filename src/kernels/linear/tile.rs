@@ -281,6 +281,7 @@ unsafe fn add_group<S: Simd, Q: QuantFormat, const ROWS: usize>(
     for row in 0..ROWS {
         dots[row] = Q::dot::<S>(dots[row], w, x.add(4 * row));
     }
+    // With wider weights the sums are widened in between, which the fixed order slows down.
     if Q::GROUPS >= 8 && ROWS >= 4 {
         S::keep_order();
     }
