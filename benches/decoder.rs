@@ -86,7 +86,8 @@ fn prefill<D: Decoder>(decoder: &D, n: usize) -> KvCache<D::Layout> {
     let tokens: Vec<u32> = (0..n as u32).map(|i| (i * i * 31 + i * 7) % 40_000).collect();
     let mut cache = decoder.empty_cache();
     for chunk in tokens.chunks(256) {
-        let rows = BatchRows { tokens: chunk, kind: RowKind::Prompt, cache: &mut cache };
+        let rows =
+            BatchRows { tokens: chunk, kind: RowKind::Prompt, cache: &mut cache, adapter: None };
         let hidden = decoder.forward(&mut [rows]).unwrap();
         if cache.len() == n {
             let last = chunk.len() as u32 - 1;
@@ -100,7 +101,7 @@ fn decode<D: Decoder>(decoder: &D, caches: &mut [KvCache<D::Layout>]) {
     let rows: Vec<u32> = (0..caches.len() as u32).collect();
     let mut batch: Vec<BatchRows<'_, D::Layout>> = caches
         .iter_mut()
-        .map(|cache| BatchRows { tokens: &[17], kind: RowKind::Text, cache })
+        .map(|cache| BatchRows { tokens: &[17], kind: RowKind::Text, cache, adapter: None })
         .collect();
     let hidden = decoder.forward(&mut batch).unwrap();
     decoder.logits(&hidden, &rows, &mut Vec::new()).unwrap();

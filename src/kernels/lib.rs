@@ -10,6 +10,7 @@
 //! |---|---|
 //! | instruction set, threads | [`Isa`], [`Pool`] |
 //! | products with quantized matrices | [`PackedLinear`], [`linear::forward_many`], as a candle operation [`op::LinearOp`] |
+//! | products with matrices of low rank | [`low_rank::LowRank`] |
 //! | attention over a KV cache | [`attention::attend`], [`attention::KvShape`] |
 //! | attention within texts | [`bidirectional::attend`] |
 //! | norms, rotary embedding, activations | [`elementwise`], [`layer_norm::LayerNorm`], [`activation::activate`] |
@@ -49,6 +50,7 @@ pub mod bidirectional;
 pub mod elementwise;
 pub mod layer_norm;
 pub mod linear;
+pub mod low_rank;
 pub mod nearest;
 pub mod op;
 pub mod softmax;

@@ -132,7 +132,7 @@ pub(in crate::cli) fn prefill<D: Decoder>(
             left if decoder.separates_prompts() => (at + left - 1, RowKind::Prompt),
             left => (at + left, RowKind::Text),
         };
-        let rows = BatchRows { tokens: &tokens[at..end], kind, cache: &mut cache };
+        let rows = BatchRows { tokens: &tokens[at..end], kind, cache: &mut cache, adapter: None };
         let hidden = decoder.forward(&mut [rows])?;
         if end == n {
             decoder.logits(&hidden, &[(end - at - 1) as u32], &mut Vec::new())?;
@@ -158,6 +158,7 @@ pub(in crate::cli) fn write_one<D: Decoder>(
             tokens: std::slice::from_ref(token),
             kind: RowKind::Text,
             cache,
+            adapter: None,
         })
         .collect();
     let hidden = decoder.forward(&mut batch)?;

@@ -105,6 +105,27 @@ pub enum Error {
         /// Size of the vocabulary.
         n_vocab: usize,
     },
+    /// An adapter was made for a model of other sizes.
+    #[error(
+        "the adapter has {got} {what}, this model takes {expected}; it was trained for another one"
+    )]
+    Adapter {
+        /// The part that differs.
+        what: &'static str,
+        /// Number of these.
+        got: usize,
+        /// Number that the model takes.
+        expected: usize,
+    },
+    /// An adapter holds NaN or an infinite number.
+    #[error("the adapter holds a number that is not finite; train it again")]
+    AdapterValue,
+    /// The language model cannot run adapters: it is remote or a stand-in.
+    #[error("`{model}` takes no adapter; use a model in this process")]
+    NoAdapters {
+        /// Its fingerprint.
+        model: String,
+    },
     /// A sampling setting is out of its range.
     #[error("sampling: {setting} is {got}, expected {least} to {most}")]
     Sampling {

@@ -17,7 +17,7 @@ use super::scheduler::{Limits, Scheduler};
 use super::stats::{Counters, Stats};
 use super::token_counts::TokenCounts;
 use super::token_kinds::TokenKinds;
-use super::{Error, Prompt, Result};
+use super::{AdapterShape, Error, Prompt, Result};
 use crate::model::LmFiles;
 use crate::model::chat::ChatTemplate;
 use crate::model::gguf::Gguf;
@@ -86,6 +86,8 @@ pub(super) struct LmShared {
     pub(super) isa: Isa,
     separates_prompts: bool,
     n_weights: u64,
+    pub(super) n_vocab: usize,
+    pub(super) adapter_shape: AdapterShape,
     pub(super) prompts: PromptTokenizer,
     pub(super) token_kinds: Arc<TokenKinds>,
     /// State shared by all constraints; built at the first constrained request.
@@ -172,6 +174,7 @@ impl Lm {
             TokenKinds::new((0..tokenizer.n_vocab() as u32).map(|id| tokenizer.bytes(id)));
         let context = decoder.config().context;
         let separates_prompts = decoder.separates_prompts();
+        let adapter_shape = AdapterShape::of(decoder.config());
         let fingerprint = {
             let mut hash = Sha256::new();
             hash.update(files.sha256.as_bytes());
@@ -224,6 +227,8 @@ impl Lm {
                 isa: options.isa,
                 separates_prompts,
                 n_weights: gguf.n_weights(),
+                n_vocab,
+                adapter_shape,
                 prompts,
                 token_kinds: Arc::new(token_kinds),
                 grammars: OnceLock::new(),
@@ -243,10 +248,22 @@ impl Lm {
         &self.shared.name
     }
 
+    /// The model's file.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        &self.shared.path
+    }
+
     /// Number of weights in the file.
     #[must_use]
     pub fn n_weights(&self) -> u64 {
         self.shared.n_weights
+    }
+
+    /// Sizes that its adapters have.
+    #[must_use]
+    pub fn adapter_shape(&self) -> AdapterShape {
+        self.shared.adapter_shape
     }
 
     /// Whether it has so few weights that its texts rarely make sense. Models sold as 0.5B, with 494

@@ -176,7 +176,7 @@ fn scores_are_log_softmax_of_the_decoders_logits() {
     let mut cache = decoder.empty_cache();
     let (before, text) = tokens.split_at(n_prompt - 1);
     let mut run = |tokens, kind| {
-        let rows = BatchRows { tokens, kind, cache: &mut cache };
+        let rows = BatchRows { tokens, kind, cache: &mut cache, adapter: None };
         decoder.forward(&mut [rows]).unwrap()
     };
     run(before, RowKind::Prompt);

@@ -17,6 +17,9 @@ pub mod decoder;
 pub mod sampler;
 pub mod stop;
 
+mod adapter;
+#[cfg(test)]
+mod adapter_tests;
 mod batch;
 mod constraint;
 mod draft;
@@ -51,12 +54,14 @@ mod verbs;
 #[cfg(any(test, feature = "testing"))]
 pub mod tiny;
 
+pub use adapter::{Adapter, AdapterKey, AdapterShape, LayerAdapter};
 pub use constraint::Constraint;
 pub use draft::Drafts;
 pub use error::Error;
 pub use finish::Finish;
 pub use handle::{Lm, LoadOptions};
 pub use idiolect_kernels::Isa;
+pub use idiolect_kernels::low_rank::LowRank;
 pub use logits::{CombineLogits, Distributions, MaskLogits, ObserveLogits, WeightedSum};
 pub use prompt_tokenizer::PromptTokenizer;
 pub use record::{Outcome, Recorded, Verb};

@@ -2,14 +2,18 @@
 //! tokens.
 //!
 //! A node is one KV block: the tokens of its positions, and their keys and values. A sequence is a
-//! path from the root. Nodes with children hold full blocks; only a leaf may be partly filled.
+//! path from the root; sequences with different adapters are in different trees. Nodes with children hold full blocks; only a leaf may be partly filled.
 //! Blocks are reference-counted: a sequence that took a block keeps it after the cache evicts it.
 
+use std::collections::BTreeMap;
+
+use super::AdapterKey;
 use super::decoder::{KvCache, KvLayout, SharedKvBlock};
 
 /// The prefix cache.
 pub(super) struct PrefixCache<L: KvLayout> {
-    roots: Vec<Node<L>>,
+    /// Roots by adapter; `None` is the model without one.
+    trees: BTreeMap<Option<AdapterKey>, Vec<Node<L>>>,
     n_nodes: usize,
     /// Number of uses so far; a node stores it at each use, and the smallest is the least recently
     /// used.
@@ -25,7 +29,7 @@ struct Node<L: KvLayout> {
 
 impl<L: KvLayout> PrefixCache<L> {
     pub(super) fn new() -> Self {
-        Self { roots: Vec::new(), n_nodes: 0, clock: 0 }
+        Self { trees: BTreeMap::new(), n_nodes: 0, clock: 0 }
     }
 
     /// Number of KV blocks it holds.
@@ -37,7 +41,7 @@ impl<L: KvLayout> PrefixCache<L> {
     /// Identities of its KV blocks, unique among all existing blocks.
     #[cfg(test)]
     pub(super) fn block_identities(&self) -> impl Iterator<Item = usize> {
-        let mut nodes: Vec<&Node<L>> = self.roots.iter().collect();
+        let mut nodes: Vec<&Node<L>> = self.trees.values().flatten().collect();
         let mut identities = Vec::new();
         while let Some(node) = nodes.pop() {
             identities.push(node.block.identity());
@@ -46,10 +50,10 @@ impl<L: KvLayout> PrefixCache<L> {
         identities.into_iter()
     }
 
-    /// Length of the longest prefix of `tokens` that it holds.
-    pub(super) fn longest_prefix(&self, tokens: &[u32]) -> usize {
+    /// Length of the longest prefix of `tokens` that it holds for an adapter.
+    pub(super) fn longest_prefix(&self, adapter: Option<AdapterKey>, tokens: &[u32]) -> usize {
         let mut length = 0;
-        let mut nodes = &self.roots;
+        let Some(mut nodes) = self.trees.get(&adapter) else { return 0 };
         loop {
             let rest = &tokens[length..];
             let Some((best, n)) = closest(nodes, rest) else { return length };
@@ -63,10 +67,15 @@ impl<L: KvLayout> PrefixCache<L> {
 
     /// Appends the KV blocks of the longest prefix of `tokens` that it holds to `cache`, which must
     /// be empty.
-    pub(super) fn attach(&mut self, tokens: &[u32], cache: &mut KvCache<L>) {
+    pub(super) fn attach(
+        &mut self,
+        adapter: Option<AdapterKey>,
+        tokens: &[u32],
+        cache: &mut KvCache<L>,
+    ) {
         self.clock += 1;
         let mut rest = tokens;
-        let mut nodes = &mut self.roots;
+        let Some(mut nodes) = self.trees.get_mut(&adapter) else { return };
         while let Some((best, n)) = closest(nodes, rest) {
             let node = &mut nodes[best];
             node.used = self.clock;
@@ -82,10 +91,16 @@ impl<L: KvLayout> PrefixCache<L> {
     /// Adds the full KV blocks of a sequence's first `tokens`, which its cache holds, and with
     /// `PartialBlock::Sealed` also the last, partly filled one. The sequence must not continue to
     /// write to that one.
-    pub(super) fn insert(&mut self, tokens: &[u32], cache: &KvCache<L>, partial: PartialBlock) {
+    pub(super) fn insert(
+        &mut self,
+        adapter: Option<AdapterKey>,
+        tokens: &[u32],
+        cache: &KvCache<L>,
+        partial: PartialBlock,
+    ) {
         self.clock += 1;
         let (block_size, clock) = (cache.block_size(), self.clock);
-        let mut nodes = &mut self.roots;
+        let mut nodes = self.trees.entry(adapter).or_default();
         let tokens = &tokens[..tokens.len().min(cache.len())];
         for (tokens, block) in tokens.chunks(block_size).zip(cache.shared_blocks()) {
             if tokens.len() < block_size && partial == PartialBlock::Open {
@@ -112,23 +127,30 @@ impl<L: KvLayout> PrefixCache<L> {
         }
     }
 
-    /// The bytes of the full KV blocks of the longest prefix of `tokens` that it holds; `None` if the layout
-    /// has no such form. `empty`: a cache without positions.
+    /// The bytes of the full KV blocks of the longest prefix of `tokens` that it holds without an adapter;
+    /// `None` if the layout has no such form. `empty`: a cache without positions.
     pub(super) fn block_bytes(
         &mut self,
         tokens: &[u32],
         mut empty: KvCache<L>,
     ) -> Option<Vec<Vec<u8>>> {
-        self.attach(tokens, &mut empty);
+        self.attach(None, tokens, &mut empty);
         empty.full_block_bytes()
     }
 
     /// Evicts the least recently used leaf among those that no sequence holds; returns whether
     /// there was one.
     pub(super) fn evict(&mut self) -> bool {
-        let Some(oldest) = self.roots.iter().filter_map(Node::oldest).min() else { return false };
-        let found = remove(&mut self.roots, oldest);
+        let of_tree = |nodes: &Vec<Node<L>>| nodes.iter().filter_map(Node::oldest).min();
+        let oldest =
+            self.trees.iter().filter_map(|(key, nodes)| Some((of_tree(nodes)?, *key))).min();
+        let Some((oldest, key)) = oldest else { return false };
+        let Some(nodes) = self.trees.get_mut(&key) else { return false };
+        let found = remove(nodes, oldest);
         self.n_nodes -= usize::from(found);
+        if nodes.is_empty() {
+            self.trees.remove(&key);
+        }
         found
     }
 }

@@ -24,7 +24,9 @@ fn decoder() -> CpuDecoder {
 
 fn run(decoder: &CpuDecoder, tokens: &[u32]) -> KvCache<CpuKv> {
     let mut cache = decoder.empty_cache();
-    decoder.forward(&mut [BatchRows { kind: RowKind::Text, tokens, cache: &mut cache }]).unwrap();
+    decoder
+        .forward(&mut [BatchRows { kind: RowKind::Text, tokens, cache: &mut cache, adapter: None }])
+        .unwrap();
     cache
 }
 
@@ -37,25 +39,29 @@ fn what_was_inserted_is_found_to_the_token() {
     let decoder = decoder();
     let mut prefixes = PrefixCache::new();
     let tokens = text(3, 150);
-    assert_eq!(prefixes.longest_prefix(&tokens), 0);
-    prefixes.insert(&tokens, &run(&decoder, &tokens), PartialBlock::Open);
-    assert_eq!((prefixes.n_blocks(), prefixes.longest_prefix(&tokens)), (2, 128));
-    prefixes.insert(&tokens, &run(&decoder, &tokens), PartialBlock::Sealed);
-    assert_eq!((prefixes.n_blocks(), prefixes.longest_prefix(&tokens)), (3, 150));
+    assert_eq!(prefixes.longest_prefix(None, &tokens), 0);
+    prefixes.insert(None, &tokens, &run(&decoder, &tokens), PartialBlock::Open);
+    assert_eq!((prefixes.n_blocks(), prefixes.longest_prefix(None, &tokens)), (2, 128));
+    prefixes.insert(None, &tokens, &run(&decoder, &tokens), PartialBlock::Sealed);
+    assert_eq!((prefixes.n_blocks(), prefixes.longest_prefix(None, &tokens)), (3, 150));
     let mut other = tokens.clone();
     other[70] = 255;
-    assert_eq!(prefixes.longest_prefix(&other), 70);
-    assert_eq!(prefixes.longest_prefix(&tokens[..10]), 10);
+    assert_eq!(prefixes.longest_prefix(None, &other), 70);
+    assert_eq!(prefixes.longest_prefix(None, &tokens[..10]), 10);
 
     let mut cache = decoder.empty_cache();
-    prefixes.attach(&other[..prefixes.longest_prefix(&other)], &mut cache);
+    prefixes.attach(None, &other[..prefixes.longest_prefix(None, &other)], &mut cache);
     assert_eq!((cache.len(), cache.n_blocks()), (70, 2));
     // A longer sequence replaces the leaf that is its prefix, and branches become siblings.
     let longer = [&tokens[..], &[7; 60]].concat();
-    prefixes.insert(&longer, &run(&decoder, &longer), PartialBlock::Sealed);
-    prefixes.insert(&other, &run(&decoder, &other), PartialBlock::Sealed);
+    prefixes.insert(None, &longer, &run(&decoder, &longer), PartialBlock::Sealed);
+    prefixes.insert(None, &other, &run(&decoder, &other), PartialBlock::Sealed);
     assert_eq!(
-        (prefixes.n_blocks(), prefixes.longest_prefix(&longer), prefixes.longest_prefix(&other)),
+        (
+            prefixes.n_blocks(),
+            prefixes.longest_prefix(None, &longer),
+            prefixes.longest_prefix(None, &other)
+        ),
         (6, 210, 150)
     );
     drop(cache);
@@ -68,20 +74,20 @@ fn the_least_recently_used_free_leaf_goes_first() {
     let mut prefixes = PrefixCache::new();
     let texts = [text(3, 64), text(5, 64), text(7, 64)];
     for tokens in &texts {
-        prefixes.insert(tokens, &run(&decoder, tokens), PartialBlock::Open);
+        prefixes.insert(None, tokens, &run(&decoder, tokens), PartialBlock::Open);
     }
     let deep = [&texts[0][..], &texts[1]].concat();
-    prefixes.insert(&deep, &run(&decoder, &deep), PartialBlock::Open);
+    prefixes.insert(None, &deep, &run(&decoder, &deep), PartialBlock::Open);
     let mut held = decoder.empty_cache();
-    prefixes.attach(&texts[1], &mut held);
+    prefixes.attach(None, &texts[1], &mut held);
     // A cache holds the second, so the third is evicted, then the last block of the first, then its
     // first.
     for (left, lost) in [(3, &texts[2]), (2, &deep)] {
         assert!(prefixes.evict());
         assert_eq!(prefixes.n_blocks(), left);
-        assert!(prefixes.longest_prefix(lost) < lost.len());
+        assert!(prefixes.longest_prefix(None, lost) < lost.len());
     }
-    assert_eq!(prefixes.longest_prefix(&deep), 64);
+    assert_eq!(prefixes.longest_prefix(None, &deep), 64);
     assert!(prefixes.evict() && !prefixes.evict());
     drop(held);
     assert!(prefixes.evict() && !prefixes.evict());
@@ -101,12 +107,12 @@ proptest! {
         for (a, n, b, m) in picks {
             let tokens = [text(a + 3, n), text(b + 11, m)].concat();
             let plain = known.iter().map(|other| common_prefix(other, &tokens)).max().unwrap_or(0);
-            prop_assert_eq!(prefixes.longest_prefix(&tokens), plain);
+            prop_assert_eq!(prefixes.longest_prefix(None, &tokens), plain);
             let mut cache = decoder.empty_cache();
-            prefixes.attach(&tokens, &mut cache);
+            prefixes.attach(None, &tokens, &mut cache);
             prop_assert_eq!(cache.len(), plain);
             if !tokens.is_empty() {
-                prefixes.insert(&tokens, &run(&decoder, &tokens), PartialBlock::Sealed);
+                prefixes.insert(None, &tokens, &run(&decoder, &tokens), PartialBlock::Sealed);
                 known.push(tokens);
             }
         }

@@ -21,7 +21,8 @@ pub struct Recorded {
     /// Index of its end among all starts and ends. A request that started after this index may have
     /// depended on the answer; one that started before it did not.
     pub ended: u64,
-    /// Token ids of its prompts; more than one only if their distributions are combined.
+    /// Token ids of its prompts, without soft tokens of an adapter; more than one only if their distributions
+    /// are combined.
     pub prompts: Vec<Vec<u32>>,
     /// Token ids of the text to score.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,8 +1,10 @@
 //! Requests to a language model and their answers.
 
+use std::sync::Arc;
+
 use super::{
-    Chat, CombineLogits, Constraint, Finish, MaskLogits, ObserveLogits, OnToken, ReusedTokens,
-    Sampling, TokenLogprob,
+    Adapter, Chat, CombineLogits, Constraint, Finish, MaskLogits, ObserveLogits, OnToken,
+    ReusedTokens, Sampling, TokenLogprob,
 };
 
 /// A prompt.
@@ -22,6 +24,8 @@ pub enum Prompt {
 pub struct Request {
     /// The prompts, at least one. Each generated token is appended to all of them.
     pub prompts: Vec<Prompt>,
+    /// Changes of the model for all prompts. Its soft tokens stand before each and count as tokens of it.
+    pub adapter: Option<Arc<Adapter>>,
     /// Combines the distributions after the prompts; `None` uses the one after the first prompt.
     pub combine: Option<Box<dyn CombineLogits>>,
     /// Forbids tokens at each step.
@@ -56,7 +60,7 @@ pub struct Request {
 /// Prompts whose distributions are only shown while a text is generated.
 pub struct Observe {
     /// The prompts, any number. Each generated token is appended to them; they have no part in its
-    /// choice, and are not counted in [`Completion::prompt_tokens`]. If they do not fit the context window, or the KV
+    /// choice, have no adapter, and are not counted in [`Completion::prompt_tokens`]. If they do not fit the context window, or the KV
     /// budget beside the request's own prompts, the text is generated without them and nothing is
     /// shown.
     pub prompts: Vec<Prompt>,
@@ -73,6 +77,7 @@ impl Request {
     pub fn new(prompt: Prompt, max_tokens: usize) -> Self {
         Self {
             prompts: vec![prompt],
+            adapter: None,
             combine: None,
             mask: None,
             sampling: Sampling::default(),
@@ -94,6 +99,8 @@ impl Request {
 pub struct ScoreRequest {
     /// The prompts, at least one; they are run once.
     pub prompts: Vec<Prompt>,
+    /// As [`Request::adapter`].
+    pub adapter: Option<Arc<Adapter>>,
     /// One score each. A combination of the distributions after the prompts; `None` is the
     /// distribution after the first prompt.
     pub combine: Vec<Option<Box<dyn CombineLogits>>>,
@@ -135,6 +142,7 @@ impl ScoreRequest {
     pub fn new(prompt: Prompt, continuation: impl Into<TextToScore>) -> Self {
         Self {
             prompts: vec![prompt],
+            adapter: None,
             combine: vec![None],
             continuation: continuation.into(),
             top: None,

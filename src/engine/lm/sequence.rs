@@ -1,13 +1,16 @@
 //! One request in the engine: its sequences with their caches, and the consumer of their logits.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::decoder::{KvCache, KvLayout};
 use super::draft::TokenDraft;
 use super::generation::{Generation, NextToken};
 use super::sampler::check_logits;
 use super::scoring::Scoring;
-use super::{CombineLogits, Distributions, Error, ObserveLogits, Result, ReusedTokens};
+use super::{
+    Adapter, AdapterKey, CombineLogits, Distributions, Error, ObserveLogits, Result, ReusedTokens,
+};
 use crate::model::tokenizer::Tokenizer;
 use idiolect_kernels::Isa;
 use idiolect_kernels::softmax::log_softmax_in_place;
@@ -46,6 +49,8 @@ pub(super) struct Sequence<C = ()> {
     pub(super) cache: C,
     /// Whether its cached prefix has been attached, so that it can run.
     pub(super) prefix_attached: bool,
+    /// Changes of the model for this sequence.
+    pub(super) adapter: Option<Arc<Adapter>>,
 }
 
 /// The consumer of a request's logits.
@@ -64,11 +69,21 @@ pub(super) enum Status {
 impl Sequence {
     /// Creates a sequence without a cache.
     pub(super) fn new(tokens: Vec<u32>, n_prompt: usize, max_len: usize) -> Self {
-        Self { tokens, n_prompt, max_len, cache: (), prefix_attached: false }
+        Self { tokens, n_prompt, max_len, cache: (), prefix_attached: false, adapter: None }
+    }
+
+    /// Returns the same sequence with an adapter.
+    pub(super) fn with_adapter(self, adapter: Option<Arc<Adapter>>) -> Self {
+        Self { adapter, ..self }
     }
 }
 
 impl<C> Sequence<C> {
+    /// Key of its adapter, if it has one.
+    pub(super) fn adapter_key(&self) -> Option<AdapterKey> {
+        self.adapter.as_ref().map(|adapter| adapter.key())
+    }
+
     /// First position whose logits are needed: the last one of the prompt.
     pub(super) fn first_logits(&self) -> usize {
         self.n_prompt - 1
@@ -117,8 +132,8 @@ impl SequenceGroup {
     pub(super) fn with_caches<C>(self, empty_cache: impl Fn() -> C) -> SequenceGroup<C> {
         let Self { sequences, combine, observed, work, draft, reused } = self;
         let sequences = sequences.into_iter().map(|sequence| {
-            let Sequence { tokens, n_prompt, max_len, prefix_attached, .. } = sequence;
-            Sequence { tokens, n_prompt, max_len, cache: empty_cache(), prefix_attached }
+            let Sequence { tokens, n_prompt, max_len, prefix_attached, adapter, .. } = sequence;
+            Sequence { tokens, n_prompt, max_len, cache: empty_cache(), prefix_attached, adapter }
         });
         SequenceGroup { sequences: sequences.collect(), combine, observed, work, draft, reused }
     }

@@ -13,8 +13,8 @@ use super::saved_prefix::SavedPrefix;
 use super::scoring::Scoring;
 use super::sequence::{ObservedSequences, Sequence, SequenceGroup, Work};
 use super::{
-    Completion, Constraint, Eos, Error, Observe, Prompt, Request, Result, Score, ScoreRequest,
-    TextToScore,
+    Adapter, Completion, Constraint, Eos, Error, Observe, Prompt, Request, Result, Score,
+    ScoreRequest, TextToScore,
 };
 
 impl Lm {
@@ -27,7 +27,8 @@ impl Lm {
     /// not fit the context window or the KV budget, a sampling setting is out of its range, the
     /// constraint is invalid or cannot be satisfied, or the logits are no distribution.
     pub async fn generate(&self, request: Request) -> Result<Completion> {
-        let prompts = self.tokenize_prompts(&request.prompts)?;
+        let adapter = request.adapter.clone();
+        let prompts = self.tokenize_prompts(&request.prompts, adapter.as_deref())?;
         let Request { combine, mask, sampling, max_tokens, stop, eos, constraint, on_text, .. } =
             request;
         let (logprobs, on_token, reused) = (request.logprobs, request.on_token, request.reused);
@@ -44,7 +45,7 @@ impl Lm {
             Some(constraint) => Some(self.constrain(constraint, max_tokens, &stop, eos)?),
             None => None,
         };
-        let own = self.sequences(&prompts, &[], max_tokens)?;
+        let own = self.sequences(&prompts, &[], max_tokens, adapter.as_ref())?;
         let (sequences, observed) = match observe {
             Some(observe) => self.with_observed(own, &prompts, observe, max_tokens),
             None => (own, None),
@@ -52,7 +53,7 @@ impl Lm {
         let prompt_tokens = prompts.iter().map(Vec::len).sum();
         let recording = self.shared.recorder.as_ref().map(|recorder| {
             let verb = if combine.is_some() { Verb::CompleteSteered } else { Verb::Complete };
-            let recorded = Recorded::new(verb, prompts);
+            let recorded = Recorded::new(verb, self.without_soft(prompts));
             recorder.begin(Recorded {
                 sampling: Some(sampling),
                 stop: stop.clone(),
@@ -89,23 +90,24 @@ impl Lm {
     /// fit the context window or the KV budget, a prompt is empty and the model has neither token,
     /// or the logits are no distribution.
     pub async fn score(&self, request: ScoreRequest) -> Result<Vec<Score>> {
-        let ScoreRequest { prompts, combine, continuation, top, reused, .. } = request;
+        let ScoreRequest { prompts, adapter, combine, continuation, top, reused, .. } = request;
         if combine.is_empty() {
             return Err(Error::NoCombination);
         }
-        let prompts = self.tokenize_prompts(&prompts)?;
+        let prompts = self.tokenize_prompts(&prompts, adapter.as_deref())?;
         let continuation = match continuation {
             TextToScore::Text(text) => self.tokenize(&text)?,
             TextToScore::Tokens(ids) => self.shared.prompts.known(&ids)?,
         };
         // No token follows the last one, so its row is not needed.
         let run = continuation.split_last().map_or(&[][..], |(_, others)| others);
-        let sequences = self.sequences(&prompts, run, usize::from(!continuation.is_empty()))?;
+        let n_more = usize::from(!continuation.is_empty());
+        let sequences = self.sequences(&prompts, run, n_more, adapter.as_ref())?;
         if continuation.is_empty() {
             return Ok(vec![Score::default(); combine.len()]);
         }
         let recording = self.shared.recorder.as_ref().map(|recorder| {
-            let recorded = Recorded::new(Verb::Score, prompts);
+            let recorded = Recorded::new(Verb::Score, self.without_soft(prompts));
             recorder.begin(Recorded { continuation: continuation.clone(), ..recorded })
         });
         let (reply, answer) = oneshot::channel();
@@ -214,6 +216,7 @@ impl Lm {
         prompts: &[Vec<u32>],
         text: &[u32],
         n_more: usize,
+        adapter: Option<&Arc<Adapter>>,
     ) -> Result<Vec<Sequence>> {
         let n_text = text.len().saturating_add(n_more);
         let mut n_blocks: usize = 0;
@@ -222,7 +225,8 @@ impl Lm {
             self.check_window(prompt.len(), n_text)?;
             let max_len = prompt.len() + n_text;
             n_blocks += max_len.div_ceil(self.shared.block_size);
-            sequences.push(Sequence::new([prompt, text].concat(), prompt.len(), max_len));
+            let sequence = Sequence::new([prompt, text].concat(), prompt.len(), max_len);
+            sequences.push(sequence.with_adapter(adapter.cloned()));
         }
         let needed = n_blocks.saturating_mul(self.shared.block_bytes);
         let budget = self.shared.kv_budget;
@@ -245,7 +249,10 @@ impl Lm {
         let Observe { prompts: others, receiver } = observe;
         let others = others.iter().map(|prompt| self.prompt_tokens(prompt));
         let all = others.collect::<Result<Vec<_>>>().and_then(|others| {
-            Ok((others.len(), self.sequences(&[prompts, &others].concat(), &[], max_tokens)?))
+            let prompts = [prompts, &others].concat();
+            let mut all = self.sequences(&prompts, &[], max_tokens, None)?;
+            all.iter_mut().zip(&own).for_each(|(one, own)| one.adapter.clone_from(&own.adapter));
+            Ok((others.len(), all))
         });
         match all {
             Ok((n, all)) => (all, Some(ObservedSequences { n, receiver })),
@@ -268,11 +275,31 @@ impl Lm {
         }
     }
 
-    fn tokenize_prompts(&self, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>> {
+    /// Token ids of the prompts, after those of the adapter's soft tokens.
+    fn tokenize_prompts(
+        &self,
+        prompts: &[Prompt],
+        adapter: Option<&Adapter>,
+    ) -> Result<Vec<Vec<u32>>> {
         if prompts.is_empty() {
             return Err(Error::EmptyPrompt);
         }
-        prompts.iter().map(|prompt| self.prompt_tokens(prompt)).collect()
+        let mut soft = Vec::new();
+        if let Some(adapter) = adapter {
+            adapter.check(self.shared.adapter_shape)?;
+            let first = self.shared.n_vocab as u32;
+            let n_soft = adapter.soft_tokens().len() as u32;
+            soft.extend(first..first + n_soft);
+        }
+        let ids = |prompt| Ok([soft.clone(), self.prompt_tokens(prompt)?].concat());
+        prompts.iter().map(ids).collect()
+    }
+
+    /// The prompts without soft tokens, which a recorded request does not keep.
+    fn without_soft(&self, mut prompts: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
+        let n_vocab = self.shared.n_vocab;
+        prompts.iter_mut().for_each(|ids| ids.retain(|id| (*id as usize) < n_vocab));
+        prompts
     }
 
     fn check_window(&self, prompt: usize, max_tokens: usize) -> Result<()> {

@@ -123,8 +123,9 @@ fn logits<D: Decoder>(
 ) -> Vec<Vec<f32>> {
     let mut all = Vec::new();
     for tokens in tokens.chunks(portion) {
-        let hidden =
-            decoder.forward(&mut [BatchRows { kind: RowKind::Text, tokens, cache }]).unwrap();
+        let hidden = decoder
+            .forward(&mut [BatchRows { kind: RowKind::Text, tokens, cache, adapter: None }])
+            .unwrap();
         let rows: Vec<u32> = (0..tokens.len() as u32).collect();
         let mut logits = Vec::new();
         decoder.logits(&hidden, &rows, &mut logits).unwrap();

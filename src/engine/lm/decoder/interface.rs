@@ -6,7 +6,7 @@ use candle_core::Device;
 
 use super::cache::{KvCache, KvLayout, KvPool};
 use super::config::DecoderConfig;
-use crate::lm::{Error, Result};
+use crate::lm::{Adapter, AdapterShape, Error, Result};
 use idiolect_kernels::attention::KvPrecision;
 use idiolect_kernels::{Isa, Pool};
 
@@ -86,6 +86,9 @@ pub struct BatchRows<'a, L: KvLayout> {
     pub kind: RowKind,
     /// The sequence's cache; the new tokens are appended.
     pub cache: &'a mut KvCache<L>,
+    /// Changes of the model for this sequence, the same for all of its rows. Soft token `i` of the adapter has
+    /// the id `n_vocab + i`.
+    pub adapter: Option<&'a Adapter>,
 }
 
 /// Form in which weights are kept in memory.
@@ -126,14 +129,23 @@ pub(super) struct Segment<'a, L: KvLayout> {
     /// Position of the first row in the sequence.
     pub(super) start: usize,
     pub(super) cache: &'a mut KvCache<L>,
+    pub(super) adapter: Option<&'a Adapter>,
 }
 
-/// Checks a batch and allocates cache space for its rows. Returns the token ids of all rows, and
-/// the segments in order.
+/// Input rows of a batch.
+pub(super) struct InputRows<'a> {
+    /// Token ids of all rows; that of a soft token is 0.
+    pub(super) ids: Vec<u32>,
+    /// Rows that are soft tokens, in order, and their values.
+    pub(super) soft: Vec<(usize, &'a [f32])>,
+}
+
+/// Checks a batch and allocates cache space for its rows. Returns the input rows, and the segments in
+/// order.
 pub(super) fn segments<'a, L: KvLayout>(
     config: &DecoderConfig,
     batch: &'a mut [BatchRows<'_, L>],
-) -> Result<(Vec<u32>, Vec<Segment<'a, L>>)> {
+) -> Result<(InputRows<'a>, Vec<Segment<'a, L>>)> {
     if batch.is_empty() {
         return Err(Error::EmptyPrompt);
     }
@@ -141,16 +153,24 @@ pub(super) fn segments<'a, L: KvLayout>(
     if batch.windows(2).any(|two| (two[0].kind, two[1].kind) == (RowKind::Text, RowKind::Prompt)) {
         return Err(Error::Engine("was given rows of a prompt after others".to_owned()));
     }
-    let mut ids = Vec::new();
+    let (mut ids, mut soft) = (Vec::new(), Vec::new());
     let mut segments = Vec::with_capacity(batch.len());
     for rows in batch {
         let (first_row, n_rows) = (ids.len(), rows.tokens.len());
         rows.cache.reserve(n_rows)?;
         let start = rows.cache.len();
-        segments.push(Segment { first_row, n_rows, start, cache: &mut *rows.cache });
+        let adapter = rows.adapter;
+        segments.push(Segment { first_row, n_rows, start, cache: &mut *rows.cache, adapter });
         ids.extend_from_slice(rows.tokens);
+        let Some(adapter) = adapter else { continue };
+        for (row, id) in ids.iter_mut().enumerate().skip(first_row) {
+            if let Some(number) = (*id as usize).checked_sub(config.n_vocab) {
+                soft.push((row, adapter.soft_tokens()[number].as_slice()));
+                *id = 0;
+            }
+        }
     }
-    Ok((ids, segments))
+    Ok((InputRows { ids, soft }, segments))
 }
 
 fn check<L: KvLayout>(config: &DecoderConfig, rows: &BatchRows<'_, L>) -> Result<()> {
@@ -165,7 +185,11 @@ fn check<L: KvLayout>(config: &DecoderConfig, rows: &BatchRows<'_, L>) -> Result
             context: config.context,
         });
     }
-    match rows.tokens.iter().find(|id| **id as usize >= config.n_vocab) {
+    if let Some(adapter) = rows.adapter {
+        adapter.check_shape(AdapterShape::of(config))?;
+    }
+    let n_soft = rows.adapter.map_or(0, |adapter| adapter.soft_tokens().len());
+    match rows.tokens.iter().find(|id| **id as usize >= config.n_vocab + n_soft) {
         Some(id) => Err(Error::Token { id: *id, n_vocab: config.n_vocab }),
         None => Ok(()),
     }

@@ -3,7 +3,8 @@
 //! [`Decoder`] is the interface. [`CpuDecoder`] runs whole layers on our own kernels.
 //! [`CandleDecoder`] runs them as candle operations: on GPUs, for files whose formats have no
 //! kernel, and as the reference in tests. [`load`] chooses. Each has its own layout of the KV cache;
-//! configuration, reading of weights, rotary tables and sharing of KV blocks are common to both.
+//! configuration, reading of weights, rotary tables and sharing of KV blocks are common to both. [`Twin`]
+//! gives gradients, for training.
 
 use super::Result;
 use crate::model::gguf::Gguf;
@@ -17,6 +18,7 @@ mod family;
 mod interface;
 mod metadata;
 mod rope;
+mod twin;
 mod unsupported;
 mod weight_reader;
 mod weights;
@@ -31,6 +33,7 @@ pub use family::{
 };
 pub use interface::{BatchRows, Decoder, DecoderOptions, RowKind, WeightPrecision};
 pub use rope::{LayerRotation, RopeScaling};
+pub use twin::{Twin, TwinAdapter, TwinLayerAdapter, TwinLowRank};
 
 /// A decoder of either implementation, as [`load`] returns it.
 pub enum LoadedDecoder {

@@ -56,7 +56,12 @@ fn logits<D: Decoder>(
         }
         let end = (at + portion).min(tokens.len());
         let hidden = decoder
-            .forward(&mut [BatchRows { kind: RowKind::Text, tokens: &tokens[at..end], cache }])
+            .forward(&mut [BatchRows {
+                kind: RowKind::Text,
+                tokens: &tokens[at..end],
+                cache,
+                adapter: None,
+            }])
             .unwrap();
         rows.extend(logits_of(decoder, &hidden, end - at));
         at = end;
@@ -197,8 +202,8 @@ fn sequences_in_one_batch_do_not_touch_each_other() {
     let (mut cache_a, mut cache_b) = (decoder.empty_cache(), decoder.empty_cache());
     let hidden = decoder
         .forward(&mut [
-            BatchRows { kind: RowKind::Text, tokens: &a, cache: &mut cache_a },
-            BatchRows { kind: RowKind::Text, tokens: &b, cache: &mut cache_b },
+            BatchRows { kind: RowKind::Text, tokens: &a, cache: &mut cache_a, adapter: None },
+            BatchRows { kind: RowKind::Text, tokens: &b, cache: &mut cache_b, adapter: None },
         ])
         .unwrap();
     let together = logits_of(&decoder, &hidden, 53);
@@ -300,12 +305,22 @@ fn a_context_is_held_to() {
     let mut cache = decoder.empty_cache();
     logits(&decoder, &mut cache, &prompt(8), &[8]);
     let error = decoder
-        .forward(&mut [BatchRows { kind: RowKind::Text, tokens: &[1, 2, 3], cache: &mut cache }])
+        .forward(&mut [BatchRows {
+            kind: RowKind::Text,
+            tokens: &[1, 2, 3],
+            cache: &mut cache,
+            adapter: None,
+        }])
         .unwrap_err();
     assert!(matches!(error, Error::TooLong { prompt: 8, max_tokens: 3, context: 10 }), "{error}");
     assert_eq!(cache.len(), 8);
     let error = decoder
-        .forward(&mut [BatchRows { kind: RowKind::Text, tokens: &[9999], cache: &mut cache }])
+        .forward(&mut [BatchRows {
+            kind: RowKind::Text,
+            tokens: &[9999],
+            cache: &mut cache,
+            adapter: None,
+        }])
         .unwrap_err();
     assert!(matches!(error, Error::Token { id: 9999, .. }), "{error}");
     assert!(decoder.forward(&mut []).is_err());
@@ -357,7 +372,7 @@ fn the_same_bits_in_any_company(decoder: &CpuDecoder) {
     let mut batch: Vec<BatchRows<'_, CpuKv>> = prompts
         .iter()
         .zip(&mut caches)
-        .map(|(tokens, cache)| BatchRows { kind: RowKind::Text, tokens, cache })
+        .map(|(tokens, cache)| BatchRows { kind: RowKind::Text, tokens, cache, adapter: None })
         .collect();
     let hidden = decoder.forward(&mut batch).unwrap();
     let together = logits_of(decoder, &hidden, 124);

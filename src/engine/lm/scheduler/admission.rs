@@ -68,12 +68,13 @@ impl<D: Decoder> Scheduler<D> {
                 continue;
             }
             let prompt = &fresh.tokens[..fresh.first_logits()];
-            let in_cache = self.reusable(self.prefixes.longest_prefix(prompt));
+            let key = fresh.adapter_key();
+            let in_cache = self.reusable(self.prefixes.longest_prefix(key, prompt));
             let (mut best, mut source) = (in_cache, None);
             let mut coming = 0;
             for &other_index in &all {
                 let other = self.sequence(other_index);
-                if !other.prefix_attached || other_index == index {
+                if !other.prefix_attached || other_index == index || other.adapter_key() != key {
                     continue;
                 }
                 let shared = common_prefix(prompt, &other.tokens);
@@ -113,8 +114,8 @@ impl<D: Decoder> Scheduler<D> {
             None => {
                 let mut cache = self.decoder.empty_cache();
                 let (group, sequence) = index;
-                let tokens = &self.running[group].sequences[sequence].tokens[..n];
-                self.prefixes.attach(tokens, &mut cache);
+                let sequence = &self.running[group].sequences[sequence];
+                self.prefixes.attach(sequence.adapter_key(), &sequence.tokens[..n], &mut cache);
                 cache
             }
         };

@@ -64,6 +64,7 @@ impl<D: Decoder> Scheduler<D> {
                 },
                 tokens: &sequence.tokens[slice.rows.clone()],
                 cache: &mut sequence.cache,
+                adapter: sequence.adapter.as_deref(),
             })
             .collect();
         // The first row of each slice in the batch, in which the rows of prompts come first.
@@ -100,7 +101,8 @@ impl<D: Decoder> Scheduler<D> {
                 && slice.rows.start / block_size != slice.rows.end / block_size
             {
                 let reusable = sequence.reusable(separates_prompts);
-                self.prefixes.insert(reusable, &sequence.cache, PartialBlock::Open);
+                let key = sequence.adapter_key();
+                self.prefixes.insert(key, reusable, &sequence.cache, PartialBlock::Open);
             }
         }
         requests.retain(|request| request.sequences.iter().all(|rows| !rows.is_empty()));

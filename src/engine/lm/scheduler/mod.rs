@@ -102,7 +102,7 @@ impl<D: Decoder> Scheduler<D> {
                 break;
             }
         }
-        self.prefixes.insert(tokens, &cache, PartialBlock::Open);
+        self.prefixes.insert(None, tokens, &cache, PartialBlock::Open);
     }
 
     /// Runs one forward step over the next rows of the running requests.
@@ -167,7 +167,8 @@ impl<D: Decoder> Scheduler<D> {
             if self.limits.share_prefixes {
                 for sequence in &group.sequences {
                     let reusable = sequence.reusable(self.decoder.separates_prompts());
-                    self.prefixes.insert(reusable, &sequence.cache, PartialBlock::Sealed);
+                    let key = sequence.adapter_key();
+                    self.prefixes.insert(key, reusable, &sequence.cache, PartialBlock::Sealed);
                 }
             }
             group.answer(error);

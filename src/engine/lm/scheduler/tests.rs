@@ -209,10 +209,11 @@ impl World {
                 // All but the last token of a prompt need no logits.
                 let (last, prompt) = new.split_last().unwrap();
                 if !prompt.is_empty() {
-                    let new = BatchRows { tokens: prompt, kind: RowKind::Prompt, cache };
+                    let new =
+                        BatchRows { tokens: prompt, kind: RowKind::Prompt, cache, adapter: None };
                     self.decoder.forward(&mut [new]).unwrap();
                 }
-                let new = BatchRows { tokens: &[*last], kind: RowKind::Text, cache };
+                let new = BatchRows { tokens: &[*last], kind: RowKind::Text, cache, adapter: None };
                 let hidden = self.decoder.forward(&mut [new]).unwrap();
                 let mut logits = Vec::new();
                 self.decoder.logits(&hidden, &[0], &mut logits).unwrap();

@@ -7,11 +7,12 @@ use super::attention::{Mask, attend};
 use super::feed_forward::feed_forward;
 use super::kv::{CandleKv, KvView, write};
 use super::rope::CandleRope;
-use super::weights::{CandleForm, CandleLinear, CandleNorm};
+use super::weights::{CandleForm, CandleNorm};
 use crate::lm::decoder::config::DecoderConfig;
 use crate::lm::decoder::interface::Segment;
 use crate::lm::decoder::rope::LayerRopes;
 use crate::lm::decoder::weights::LayerWeights;
+use crate::lm::{LayerAdapter, LowRank};
 
 /// A forward step: what all its layers use.
 pub(super) struct CandleStep<'a> {
@@ -73,8 +74,16 @@ impl CandleStep<'_> {
         let config = self.config;
         let DecoderConfig { n_heads, n_kv_heads, head_dim, .. } = *config;
         let n_rows = x.dim(0)?;
-        let heads = |linear: &CandleLinear, n_heads: usize, norm: &Option<CandleNorm>| {
-            let y = linear.forward(x)?;
+        let adapted = |y: Tensor, of: fn(&LayerAdapter) -> &Option<LowRank>| {
+            self.segments.iter().try_fold(y, |y, segment| {
+                let added = segment.adapter.and_then(|adapter| adapter.layer(index));
+                match added.and_then(|added| of(added).as_ref()) {
+                    Some(product) => with_product(y, x, segment, product),
+                    None => Ok(y),
+                }
+            })
+        };
+        let heads = |y: Tensor, n_heads: usize, norm: &Option<CandleNorm>| {
             // The norm is over one head or over all, as its weight is long.
             let y = match norm {
                 Some(norm) => norm.forward(&y.reshape(((), norm.width()?))?)?,
@@ -82,9 +91,11 @@ impl CandleStep<'_> {
             };
             y.reshape((n_rows, n_heads, head_dim))
         };
-        let query = heads(&layer.query, n_heads, &layer.query_norm)?;
-        let key = heads(&layer.key, n_kv_heads, &layer.key_norm)?;
-        let value = heads(&layer.value, n_kv_heads, &None)?;
+        let query = adapted(layer.query.forward(x)?, |added| &added.query)?;
+        let value = adapted(layer.value.forward(x)?, |added| &added.value)?;
+        let query = heads(query, n_heads, &layer.query_norm)?;
+        let key = heads(layer.key.forward(x)?, n_kv_heads, &layer.key_norm)?;
+        let value = heads(value, n_kv_heads, &None)?;
         let (settings, rope) =
             (config.attention(index), self.ropes.of(config.layers[index].rotation));
 
@@ -110,6 +121,22 @@ impl CandleStep<'_> {
         };
         layer.output.forward(&attended)
     }
+}
+
+/// Adds the product of a segment's rows of `x` to its rows of `y`.
+fn with_product(
+    y: Tensor,
+    x: &Tensor,
+    segment: &Segment<'_, CandleKv>,
+    product: &LowRank,
+) -> Result<Tensor> {
+    let (first, n) = (segment.first_row, segment.n_rows);
+    let factor =
+        |values: &[f32], shape: (usize, usize)| Tensor::from_slice(values, shape, x.device());
+    let down = factor(product.down(), (product.n_in(), product.rank()))?;
+    let up = factor(product.up(), (product.rank(), product.n_out()))?;
+    let added = x.narrow(0, first, n)?.contiguous()?.matmul(&down)?.matmul(&up)?;
+    y.slice_scatter0(&(y.narrow(0, first, n)? + added)?, first)
 }
 
 fn normed(norm: Option<&CandleNorm>, x: &Tensor) -> Result<Tensor> {

@@ -81,13 +81,17 @@ impl Decoder for CandleDecoder {
     }
 
     fn forward(&self, batch: &mut [BatchRows<'_, CandleKv>]) -> Result<Tensor> {
-        let (ids, segments) = segments(&self.config, batch)?;
+        let (input, segments) = segments(&self.config, batch)?;
         let masks = segments.iter().map(|segment| self.masks(segment.start, segment.n_rows));
         let masks = masks.collect::<candle_core::Result<_>>()?;
         let mut x = scaled(
-            self.weights.embedding.tensor(&ids, &self.device)?,
+            self.weights.embedding.tensor(&input.ids, &self.device)?,
             self.config.embedding_factor,
         )?;
+        for (row, values) in &input.soft {
+            let values = Tensor::from_slice(values, (1, values.len()), &self.device)?;
+            x = x.slice_scatter0(&values, *row)?;
+        }
         let mut step = CandleStep { config: &self.config, ropes: &self.ropes, segments, masks };
         for (index, layer) in self.weights.layers.iter().enumerate() {
             x = step.run_layer(index, layer, &x)?;

@@ -79,6 +79,19 @@ impl CpuStep<'_> {
         let mut outputs =
             [(&layer.query, &mut *query), (&layer.key, &mut *key), (&layer.value, &mut *value)];
         project(&mut outputs, input, rows, pool)?;
+        let width = self.config.n_embd;
+        for segment in &self.segments {
+            let Some(added) = segment.adapter.and_then(|adapter| adapter.layer(index)) else {
+                continue;
+            };
+            let input = &input[segment.first_row * width..][..segment.n_rows * width];
+            for (product, output) in [(&added.query, &mut *query), (&added.value, &mut *value)] {
+                let Some(product) = product else { continue };
+                let n_out = product.n_out();
+                let output = &mut output[segment.first_row * n_out..][..segment.n_rows * n_out];
+                product.add_to(output, input, pool).map_err(Error::wrap)?;
+            }
+        }
 
         self.rotate_and_write(index, layer)?;
         let Buffers { query, attended, .. } = &mut *self.buffers;

@@ -91,16 +91,19 @@ impl Decoder for CpuDecoder {
     fn forward(&self, batch: &mut [BatchRows<'_, CpuKv>]) -> Result<Vec<f32>> {
         let prompts = batch.iter().filter(|rows| rows.kind == RowKind::Prompt);
         let n_prompt = prompts.map(|rows| rows.tokens.len()).sum();
-        let (ids, segments) = segments(&self.config, batch)?;
-        let mut x = self.weights.embedding.rows(&ids)?;
+        let (input, segments) = segments(&self.config, batch)?;
+        let mut x = self.weights.embedding.rows(&input.ids)?;
         scale(&mut x, self.config.embedding_factor);
+        for (row, values) in &input.soft {
+            x[row * self.config.n_embd..][..self.config.n_embd].copy_from_slice(values);
+        }
         let mut step = CpuStep {
             config: &self.config,
             shape: self.shape,
             ropes: &self.ropes,
             isa: self.kernels.isa,
             pool: &self.kernels.pool,
-            rows: ProductRows { n: ids.len(), n_prompt },
+            rows: ProductRows { n: input.ids.len(), n_prompt },
             segments,
             buffers: &mut self.buffers.lock().unwrap_or_else(PoisonError::into_inner),
         };
