@@ -51,7 +51,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let store = context.store()?;
     store.require_writable()?;
     let lm = context.lm()?;
-    let head = reward::trained(&store, &[args.method], &options, &[], Some(&lm))?;
+    let head = reward::trained((&store, context), &[args.method], &options, &[], Some(&lm))?;
     context.note_small_model(&lm);
     let encoder = args.method.needs_peers(&options).then(|| context.encoder()).transpose()?;
     let began = now();

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::FromArgMatches as _;
@@ -120,6 +121,7 @@ pub(super) fn listen(
     };
     let name = lm.name().to_owned();
     let has_store = personal.is_some();
+    let encoder = encoder.map(Arc::new);
     server.serve(ServedModels { lm, encoder, personal });
     announce(&server, &name, has_store, page, context)?;
     server.wait(|| context.stop_requested());

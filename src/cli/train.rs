@@ -7,6 +7,7 @@ use idiolect::corpus::{Store, View};
 use idiolect::evaluate;
 use idiolect::methods::MethodOptions;
 use idiolect::task::Task;
+use idiolect::train::adapters::{AdapterInputs, AdapterNetKind, AdapterSettings, train_adapter};
 use idiolect::train::np::{HeadTraining, NpHead, NpSettings, PeerLength, train_head};
 use idiolect::train::pad::{PadInputs, PadSettings, train_pad};
 use idiolect::train::{TrainingBudget, TrainingSettings};
@@ -33,6 +34,10 @@ enum Command {
     Np(NpArgs),
     #[command(about = "Train the token reward of the method `pad`")]
     Pad(PadArgs),
+    #[command(about = "Train the soft tokens of the method `pplug`")]
+    Pplug(PplugArgs),
+    #[command(about = "Train the mixed weights of the method `reclora`")]
+    Reclora(RecloraArgs),
 }
 
 /// Options of a reward head, which `train np` and `evaluate np` share.
@@ -151,6 +156,106 @@ Examples:
   idiolect write --user marta --item kettle-02 --method pad
   idiolect train pad --without-split default --gated    before `evaluate --methods pad`";
 
+/// Options of an adapter, which `train pplug` and `train reclora` share.
+#[derive(Debug, clap::Args)]
+struct AdapterArgs {
+    #[command(flatten)]
+    left_out: LeftOut,
+    /// Kind of text: a built-in task or the path of a task file
+    #[arg(long, env = "IDIOLECT_TASK", value_name = "NAME|PATH", default_value = Task::DEFAULT)]
+    task: OsString,
+    /// Most texts that it is trained on
+    #[arg(long, value_name = "N", default_value_t = 1200, value_parser = values::rows(4))]
+    texts: usize,
+    /// Past texts that a user is known by, the newest
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = values::number(1..=100))]
+    past: usize,
+    /// Tokens of each text that count, from its first
+    #[arg(long, value_name = "N", default_value_t = 144, value_parser = values::number(8..=4096))]
+    tokens: usize,
+    /// Most tokens of a prompt; texts with a longer one are left out
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = values::number(8..=65_536))]
+    prompt_tokens: usize,
+    /// Most training steps, of two texts each; validation may end the training before
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    steps: u64,
+    /// Train for this many minutes instead of a number of steps; the result then depends on the
+    /// machine's speed
+    #[arg(long, value_name = "M", value_parser = minutes, conflicts_with = "steps")]
+    minutes: Option<f64>,
+    /// Weight of the margin to another user's texts; 0 trains on the likelihood alone, in half the time
+    #[arg(long, value_name = "X", default_value_t = 0.5, value_parser = margin)]
+    margin: f64,
+    /// Give each text the past of users drawn at random: a control, which must not tell users apart
+    #[arg(long)]
+    shuffled: bool,
+    /// Seed of the texts, the first values and all draws
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+}
+
+impl AdapterArgs {
+    fn settings(&self, kind: AdapterNetKind) -> AdapterSettings {
+        let default = AdapterSettings::of(kind);
+        let budget = match self.minutes {
+            Some(minutes) => TrainingBudget::Minutes(minutes),
+            None => TrainingBudget::Steps(self.steps),
+        };
+        AdapterSettings {
+            texts: self.texts,
+            n_past: self.past,
+            tokens: self.tokens,
+            prompt_tokens: self.prompt_tokens,
+            margin: self.margin,
+            shuffled: self.shuffled,
+            seed: self.seed,
+            training: TrainingSettings { budget, ..default.training },
+            ..default
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(long_about = "Train the soft tokens of the method `pplug`\n\n\
+    A net makes soft tokens of a user's past texts, which then stand before the prompt in their place. It is \
+    trained through the language model of --lm in f32, which takes long on a CPU, and belongs to it and to the \
+    encoder of --encoder.", after_help = PPLUG_EXAMPLES)]
+struct PplugArgs {
+    /// Soft tokens of a user
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = values::number(1..=64))]
+    soft_tokens: usize,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+}
+
+const PPLUG_EXAMPLES: &str = "\
+Examples:
+  idiolect train pplug
+  idiolect write --user marta --item kettle-02 --method pplug
+  idiolect train pplug --without-split default    before `evaluate --methods pplug`";
+
+#[derive(Debug, clap::Args)]
+#[command(long_about = "Train the mixed weights of the method `reclora`\n\n\
+    A few low-rank products are added to the language model's weights, mixed for each user by what is \
+    measured in the user's past texts. They are trained through the language model of --lm in f32, which takes \
+    long on a CPU, and belong to it.", after_help = RECLORA_EXAMPLES)]
+struct RecloraArgs {
+    /// Products that are mixed
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = values::number(1..=64))]
+    products: usize,
+    /// Rank of a product
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = values::number(1..=64))]
+    rank: usize,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+}
+
+const RECLORA_EXAMPLES: &str = "\
+Examples:
+  idiolect train reclora
+  idiolect write --user marta --item kettle-02 --method reclora
+  idiolect train reclora --without-split default    before `evaluate --methods reclora`";
+
 #[derive(Debug, clap::Args)]
 #[command(long_about = "Train the reward head `np`, which ranks drafts (`--best-of N --by np`)\n\n\
     The head learns from all users of the store how an own text differs from a peer's on the same \
@@ -189,6 +294,16 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     match args.command {
         Command::Np(args) => np(args, context),
         Command::Pad(args) => pad(&args, context),
+        Command::Pplug(args) => {
+            let settings = args.adapter.settings(AdapterNetKind::Pplug);
+            let settings = AdapterSettings { n_soft: args.soft_tokens, ..settings };
+            adapter(&args.adapter, &settings, context)
+        }
+        Command::Reclora(args) => {
+            let settings = args.adapter.settings(AdapterNetKind::Reclora);
+            let (n_products, rank) = (args.products, args.rank);
+            adapter(&args.adapter, &AdapterSettings { n_products, rank, ..settings }, context)
+        }
     }
 }
 
@@ -295,6 +410,74 @@ fn pad(args: &PadArgs, context: &Context) -> anyhow::Result<()> {
         training.validation_loss,
         std::f64::consts::LN_2
     ))
+}
+
+/// The JSON object of `train pplug` and `train reclora`.
+#[derive(Serialize)]
+struct AdapterJson<'a> {
+    users: usize,
+    texts: usize,
+    parameters: usize,
+    #[serde(flatten)]
+    training: &'a HeadTraining,
+    settings: &'a AdapterSettings,
+    seconds: f64,
+}
+
+fn adapter(
+    args: &AdapterArgs,
+    settings: &AdapterSettings,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let store = context.store()?;
+    let without = args.left_out.users(&store)?;
+    let task = Task::load(&args.task)?;
+    task.check(&evaluate::stages())?;
+    let lm = context.lm()?;
+    let encoder = match settings.kind {
+        AdapterNetKind::Pplug => Some(context.encoder()?),
+        AdapterNetKind::Reclora => None,
+    };
+    let began = Instant::now();
+    let view = View::all(&store);
+    let inputs = AdapterInputs {
+        view: &view,
+        lm: &lm,
+        encoder: encoder.as_ref(),
+        task: &task,
+        options: &MethodOptions::of(&task),
+        progress: context,
+    };
+    let device = context.device()?;
+    let trained = block_on(context, train_adapter(&inputs, &without, settings, &device))??;
+    let seconds = began.elapsed().as_secs_f64();
+    let (users, texts) = (trained.users().len(), trained.sources().len());
+    let (parameters, training) = (trained.n_parameters(), trained.training());
+    if context.globals.json {
+        return output::json(&AdapterJson {
+            users,
+            texts,
+            parameters,
+            training,
+            settings,
+            seconds,
+        });
+    }
+    output::line(&format!(
+        "adapter of {texts} texts by {users} users ({} for validation)",
+        training.validation_users
+    ))?;
+    output::line(&format!(
+        "{parameters} values, best step {} of {}, validation loss {:.3}, {seconds:.1} s",
+        training.best_step, training.steps, training.validation_loss
+    ))
+}
+
+fn margin(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(margin) if (0.0..=100.0).contains(&margin) => Ok(margin),
+        _ => Err("a number from 0 to 100 is needed".to_owned()),
+    }
 }
 
 fn beta(text: &str) -> Result<f64, String> {

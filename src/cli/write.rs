@@ -140,7 +140,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         context: answered,
     };
     let lm = CommandLm::of(context)?;
-    let head = reward::trained(&store, &[args.method], &options, &[], lm.local())?;
+    let head = reward::trained((&store, context), &[args.method], &options, &[], lm.local())?;
     lm.note_if_small(context);
     let encoder = args.method.needs_peers(&options).then(|| context.encoder()).transpose()?;
     let saving = match args.no_saved_prefix {

@@ -23,7 +23,7 @@ use serde_json::json;
 
 use crate::failure::{CallFailure, Result};
 use crate::parts::EngineParts;
-use crate::prepared_text::{check_peer_text, methods_of, trained_heads};
+use crate::prepared_text::{check_peer_text, methods_of, trained_parts};
 use crate::progress::CallProgress;
 use crate::settings::{SettingsArgs, named};
 
@@ -123,7 +123,8 @@ pub(crate) fn evaluate(
         _ => None,
     };
     let held_out = plan.held_out();
-    let head = trained_heads(&store, &methods, &options, &held_out, &lm)?;
+    let of_adapter = || work.encoder(progress);
+    let head = trained_parts((&store, &held_out), &methods, &options, &lm, of_adapter)?;
     let context = EvalContext {
         store: &store,
         model: &lm,

@@ -9,8 +9,9 @@ use idiolect_core::task::Task;
 use idiolect_engine::encoder::Encoder;
 use idiolect_engine::lm::Lm;
 use idiolect_engine::progress::Progress;
+use idiolect_train::TrainedParts;
 use idiolect_train::np::NpHead;
-use idiolect_train::pad::{PadHead, PadReward};
+use idiolect_train::pad::PadHead;
 use serde::Deserialize;
 
 use crate::failure::{CallFailure, Result};
@@ -53,7 +54,7 @@ pub(crate) struct TextMaker {
     store: Arc<Store>,
     lm: Lm,
     encoder: Option<Arc<Encoder>>,
-    head: Option<PadReward>,
+    head: Option<TrainedParts>,
     before: Option<i64>,
     no_peer_text: bool,
 }
@@ -94,7 +95,8 @@ impl TextMaker {
             text.item.as_deref().map(|item| store.item(item)).transpose()?;
         }
         let lm = work.lm(progress)?;
-        let head = trained_heads(&store, &methods, &options, &[], &lm)?;
+        let encoder = || work.encoder(progress);
+        let head = trained_parts((&store, &[]), &methods, &options, &lm, encoder)?;
         let compares = methods.iter().any(|method| method.needs_peers(&options));
         let encoder = compares.then(|| work.encoder(progress)).transpose()?;
         let (before, no_peer_text) = (how.before, how.no_peer_text);
@@ -202,15 +204,15 @@ pub(crate) fn check_peer_text(
     }
 }
 
-/// The newest heads of the store that methods and settings need, of those that saw none of the texts `unseen`;
-/// `None` if they need nothing.
-pub(crate) fn trained_heads(
-    store: &Store,
+/// The newest heads and adapters that methods and settings need, of those that saw none of the texts `unseen`;
+/// `None` if they need nothing. `encoder` gives the sentence encoder, if an adapter reads its vectors.
+pub(crate) fn trained_parts(
+    (store, unseen): (&Store, &[ReviewId]),
     methods: &[Method],
     options: &MethodOptions,
-    unseen: &[ReviewId],
     lm: &Lm,
-) -> Result<Option<PadReward>> {
+    encoder: impl Fn() -> Result<Arc<Encoder>>,
+) -> Result<Option<TrainedParts>> {
     let missing = |what: &str| CallFailure::argument(format!("{what} that may be used"));
     let np = match options.idiolect.ranks_by_np() {
         true => {
@@ -221,14 +223,30 @@ pub(crate) fn trained_heads(
         }
         false => None,
     };
-    if !methods.contains(&Method::PAD) || options.pad.weight == 0.0 {
-        return match np {
-            Some(np) => Ok(Some(PadReward::new(Some(np), None)?)),
-            None => Ok(None),
-        };
+    let mut parts = match (np, methods.contains(&Method::PAD) && options.pad.weight != 0.0) {
+        (None, false) => None,
+        (np, false) => Some(TrainedParts::new(np, None)?),
+        (np, true) => {
+            let pad = PadHead::newest(store, lm.fingerprint(), unseen)?.ok_or_else(|| {
+                missing(
+                    "method `pad`: run `idiolect train pad`; the store has no token reward for this language \
+                     model",
+                )
+            })?;
+            Some(TrainedParts::new(np, Some((pad, &lm.output_head()?)))?)
+        }
+    };
+    for (method, adapter) in
+        TrainedParts::newest_adapters(store, methods, lm.fingerprint(), unseen)?
+    {
+        let name = method.name();
+        let adapter = adapter.ok_or_else(|| {
+            missing(&format!(
+                "method `{name}`: run `idiolect train {name}`; the store has no adapter for this language model"
+            ))
+        })?;
+        let encoder = adapter.needs_encoder().then(&encoder).transpose()?;
+        parts = Some(parts.unwrap_or_default().with_adapter(adapter, encoder)?);
     }
-    let pad = PadHead::newest(store, lm.fingerprint(), unseen)?.ok_or_else(|| {
-        missing("method `pad`: run `idiolect train pad`; the store has no token reward for this language model")
-    })?;
-    Ok(Some(PadReward::new(np, Some((pad, &lm.output_head()?)))?))
+    Ok(parts)
 }

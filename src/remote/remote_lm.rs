@@ -215,7 +215,16 @@ impl RemoteLm {
         Ok(bias)
     }
 
+    /// Refuses an adapter: a server has the model as it is.
+    fn without_adapter(&self, has_adapter: bool) -> lm::Result<()> {
+        match has_adapter {
+            true => Err(lm::Error::NoAdapters { model: self.shared.fingerprint.clone() }),
+            false => Ok(()),
+        }
+    }
+
     async fn generate_text(&self, request: Request) -> lm::Result<Completion> {
+        self.without_adapter(request.adapter.is_some())?;
         let wire = self.wire_text(&request)?;
         let ends: Vec<u32> = self.shared.prompts.tokenizer().ends().collect();
         let is_streamed = request.on_text.is_some();
@@ -246,6 +255,7 @@ impl RemoteLm {
     }
 
     async fn score_text(&self, request: ScoreRequest) -> lm::Result<Vec<Score>> {
+        self.without_adapter(request.adapter.is_some())?;
         if request.combine.is_empty() {
             return Err(lm::Error::NoCombination);
         }

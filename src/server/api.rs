@@ -112,7 +112,7 @@ impl StoreWork {
 
     fn encoder(&self) -> Result<&Encoder, ApiError> {
         let none = || ApiError::not_found("this server has no sentence encoder");
-        self.app.models()?.encoder.as_ref().ok_or_else(none)
+        self.app.models()?.encoder.as_deref().ok_or_else(none)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The models that a server answers with.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use idiolect_core::methods::MethodOptions;
 use idiolect_core::task::Task;
@@ -12,7 +13,7 @@ pub struct ServedModels {
     /// Language model.
     pub lm: Lm,
     /// Sentence encoder; without it there are no embeddings and no methods that compare users.
-    pub encoder: Option<Encoder>,
+    pub encoder: Option<Arc<Encoder>>,
     /// Personal models; `None` serves the plain model only.
     pub personal: Option<PersonalSettings>,
 }

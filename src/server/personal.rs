@@ -14,7 +14,7 @@ use idiolect_core::methods::{
 };
 use idiolect_core::steering::Vocabulary;
 use idiolect_engine::progress::{self, Progress};
-use idiolect_train::pad::PadReward;
+use idiolect_train::TrainedParts;
 use serde_json::Value;
 
 use crate::PersonalSettings;
@@ -320,10 +320,21 @@ impl PersonalText {
             context,
         };
         let needs_peers = self.method.needs_peers(&self.options);
-        let peers = models.encoder.as_ref().filter(|_| needs_peers).map(|encoder| encoder as _);
+        let peers = models.encoder.as_deref().filter(|_| needs_peers).map(|encoder| encoder as _);
         let lm = Some(&models.lm).filter(|_| self.method == Method::PAD);
-        let head = PadReward::newest(&store, self.options.idiolect.ranks_by_np(), lm)
-            .map_err(|error| ApiError::internal("read the trained heads", &error))?;
+        let head = TrainedParts::newest(&store, self.options.idiolect.ranks_by_np(), lm)
+            .and_then(|mut parts| {
+                let fingerprint = models.lm.fingerprint();
+                for (_, found) in
+                    TrainedParts::newest_adapters(&store, &[self.method], fingerprint, &[])?
+                {
+                    // Without one, the method says what to do.
+                    let Some(adapter) = found else { continue };
+                    parts = parts.with_adapter(adapter, models.encoder.clone())?;
+                }
+                Ok(parts)
+            })
+            .map_err(|error| ApiError::internal("read what was trained", &error))?;
         let inputs = MethodInputs {
             view,
             model: &models.lm,

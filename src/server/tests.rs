@@ -92,7 +92,7 @@ impl World {
         fill(&Store::open(&path).unwrap());
         let lm = tiny_lm();
         let personal = Some(settings_of_task(&path, task));
-        let encoder = Some(tiny_encoder());
+        let encoder = Some(std::sync::Arc::new(tiny_encoder()));
         server.serve(ServedModels { lm: lm.clone(), encoder, personal });
         let client = Client::new(server.address());
         Self { client, lm, server: Some(server), folder }

@@ -1,5 +1,5 @@
 use idiolect_core::{corpus, methods};
-use idiolect_engine::lm;
+use idiolect_engine::{encoder, lm};
 
 /// Error of training, or of what was trained.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,20 @@ pub enum Error {
     /// A statistic cannot be computed.
     #[error(transparent)]
     Metrics(#[from] idiolect_metrics::Error),
+    /// The sentence encoder failed.
+    #[error(transparent)]
+    Embedding(#[from] encoder::Error),
+    /// A trained part reads the vectors of another sentence encoder.
+    #[error(
+        "what was trained reads vectors of the encoder `{expected}`, got {got}; take that encoder, or \
+         train again"
+    )]
+    Encoder {
+        /// Stamp of the encoder that was given, or that none was.
+        got: String,
+        /// Stamp of the one that it was trained with.
+        expected: String,
+    },
     /// A tensor operation failed.
     #[error("compute with the net")]
     Tensor(#[from] candle_core::Error),

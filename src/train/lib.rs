@@ -10,6 +10,9 @@
 //!
 //! [`pad`] trains a reward of tokens, which acts while a text is written.
 //!
+//! [`adapters`] trains what stands before or inside the language model: soft tokens and mixtures of
+//! low-rank products.
+//!
 //! ```no_run
 //! use idiolect_core::corpus::{Store, View};
 //! use idiolect_core::methods::TextReward;
@@ -28,15 +31,19 @@
 //! # }
 //! ```
 
+pub mod adapters;
+
 mod adamw;
 mod error;
 pub mod np;
 pub mod pad;
 mod parameters;
+mod trained_parts;
 mod training;
 
 pub use error::Error;
 pub use parameters::{NetParameters, ParameterSpec, ParameterStart, from_base64, to_base64};
+pub use trained_parts::TrainedParts;
 pub use training::{
     Checkpoints, Trainable, TrainedValues, TrainingBudget, TrainingSettings, train,
 };

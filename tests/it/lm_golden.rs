@@ -3,12 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use idiolect::kernels::Isa;
 use idiolect::kernels::attention::KvPrecision;
 use idiolect::lm::decoder::{
-    BatchRows, CandleDecoder, CpuDecoder, CpuKv, Decoder, DecoderOptions, KvCache, RowKind,
-    WeightPrecision,
+    BatchRows, CandleDecoder, CpuDecoder, CpuKv, Decoder, DecoderOptions, KvCache, RowKind, Twin,
+    TwinAdapter, TwinLayerAdapter, TwinLowRank, WeightPrecision,
+};
+use idiolect::lm::{
+    Adapter, LayerAdapter, Lm, LoadOptions, LowRank, Prompt, ScoreRequest, TextToScore,
 };
 use idiolect::model::gguf::Gguf;
 use idiolect::model::tokenizer::Tokenizer;
@@ -88,7 +91,7 @@ fn logprobs_as<D: Decoder>(kind: RowKind, decoder: &D, tokens: &[u32]) -> Vec<f6
     let mut cache = decoder.empty_cache();
     let (mut logprobs, mut logits) = (Vec::new(), Vec::new());
     for (chunk, next) in tokens.chunks(CHUNK).zip(tokens[1..].chunks(CHUNK)) {
-        let rows = BatchRows { tokens: chunk, kind, cache: &mut cache };
+        let rows = BatchRows { tokens: chunk, kind, cache: &mut cache, adapter: None };
         let hidden = decoder.forward(&mut [rows]).unwrap();
         for first in (0..next.len()).step_by(64) {
             let count = 64.min(next.len() - first);
@@ -116,7 +119,9 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 }
 
 fn next_logits(decoder: &CpuDecoder, cache: &mut KvCache<CpuKv>, tokens: &[u32]) -> Vec<f32> {
-    let hidden = decoder.forward(&mut [BatchRows { tokens, kind: RowKind::Text, cache }]).unwrap();
+    let hidden = decoder
+        .forward(&mut [BatchRows { tokens, kind: RowKind::Text, cache, adapter: None }])
+        .unwrap();
     let mut logits = Vec::new();
     decoder.logits(&hidden, &[tokens.len() as u32 - 1], &mut logits).unwrap();
     logits
@@ -216,4 +221,63 @@ fn greedy_tokens_part_from_llama_cpps_only_where_two_are_nearly_alike() {
         identical += usize::from(!parted);
     }
     eprintln!("{identical} of {} prompts identical, {agreed} tokens agreed", golden.greedy.len());
+}
+
+/// Pseudo-random numbers of a root mean square of about `size`.
+fn noise(n: usize, seed: u32, size: f32) -> Vec<f32> {
+    let at = |i: u32| i.wrapping_mul(2_654_435_761).wrapping_add(seed.wrapping_mul(40_503)) >> 8;
+    let uniform = (0..n as u32).map(|i| at(i) as f32 / (1 << 24) as f32 - 0.5);
+    uniform.map(|x| x * size * 12_f32.sqrt()).collect()
+}
+
+#[test]
+fn the_twin_that_gives_gradients_has_the_losses_of_the_engine() {
+    let Some(files) = crate::common::test_lm() else { return };
+    let lm = Lm::load(&files, &LoadOptions::default()).unwrap();
+    let twin = Twin::open(&files.gguf, &Device::Cpu).unwrap();
+    let shape = twin.adapter_shape();
+    let size = twin.embedding_size().unwrap() as f32;
+    let product = |n_out: usize, seed: u32| {
+        let (down, up) = (noise(shape.n_embd * 2, seed, 0.02), noise(2 * n_out, seed + 1, 0.05));
+        let tensor = |values: &[f32], rows| {
+            Tensor::from_slice(values, (rows, values.len() / rows), &Device::Cpu).unwrap()
+        };
+        let of_twin = TwinLowRank { down: tensor(&down, shape.n_embd), up: tensor(&up, 2) };
+        (Some(of_twin), Some(LowRank::new(2, down, up).unwrap()))
+    };
+    let soft: Vec<Vec<f32>> = (0..3).map(|i| noise(shape.n_embd, 7 + i, size)).collect();
+    let (of_twin, of_engine): (Vec<_>, Vec<_>) = (0..shape.n_layers as u32)
+        .map(|layer| {
+            let (query, value) =
+                (product(shape.n_query, 4 * layer), product(shape.n_value, 4 * layer + 2));
+            let of_twin = TwinLayerAdapter { query: query.0, value: value.0 };
+            (of_twin, LayerAdapter { query: query.1, value: value.1 })
+        })
+        .unzip();
+    let adapted = TwinAdapter {
+        soft_tokens: Some(Tensor::new(soft.clone(), &Device::Cpu).unwrap()),
+        layers: of_twin,
+    };
+    // Many tokens: the engine also quantizes what it computes with, so that single ones differ more.
+    let tokens = golden().tokens;
+    let (prompt, text) = tokens.split_at(16);
+    let text = &text[..text.len().min(320)];
+    let mut each = Vec::new();
+    for (of_twin, adapter) in
+        [(TwinAdapter::default(), None), (adapted, Some(Adapter::new(soft, of_engine)))]
+    {
+        let losses = twin.losses(prompt, text, &of_twin).unwrap();
+        let by_twin = f64::from(losses.mean_all().unwrap().to_scalar::<f32>().unwrap());
+        let asked = ScoreRequest {
+            adapter: adapter.map(std::sync::Arc::new),
+            ..ScoreRequest::new(Prompt::Tokens(prompt.to_vec()), TextToScore::Tokens(text.to_vec()))
+        };
+        let score = futures::executor::block_on(lm.score(asked)).unwrap().remove(0);
+        let by_engine = -score.total() / text.len() as f64;
+        eprintln!("mean loss: twin {by_twin:.4}, engine {by_engine:.4} nats a token");
+        assert!((by_twin - by_engine).abs() < 0.01, "{by_twin} {by_engine}");
+        each.push(losses.to_vec1::<f32>().unwrap());
+    }
+    let changed = each[0].iter().zip(&each[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(changed > 0.1, "the adapter changes {changed} nats at most");
 }

@@ -1,4 +1,4 @@
-//! The methods `tiers`, `fermi` and `pad` and their evaluations on the command line, with synthetic authors
+//! The methods `tiers`, `fermi`, `pad`, `pplug` and `reclora` and their evaluations on the command line, with synthetic authors
 //! and a tiny language model.
 
 #![allow(clippy::unwrap_used)]
@@ -6,6 +6,7 @@
 use idiolect::corpus::Store;
 use idiolect::evaluate::synthetic::{World, WorldOptions};
 use idiolect::lm::tiny::Tiny;
+use idiolect_engine::encoder::testing::write_tiny_encoder;
 use serde_json::Value;
 
 use crate::common::{Run, Sandbox};
@@ -30,6 +31,16 @@ fn twice(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let first = run(sandbox, arguments).json();
     assert_eq!(run(sandbox, arguments).json(), first);
     first
+}
+
+/// Adds users with too few texts for the split, on whom something is trained.
+fn put_others(sandbox: &Sandbox) {
+    let options =
+        WorldOptions { n_authors: 30, n_without_rules: 0, n_items: 12, n_reviews: 5, seed: 9 };
+    let mut others = World::new(&options).reviews;
+    others.iter_mut().for_each(|review| review.user = format!("other-{}", review.user));
+    let store = Store::open(&sandbox.path("idiolect.sqlite")).unwrap();
+    store.put_reviews(&others).unwrap();
 }
 
 const WRITE: [&str; 8] =
@@ -91,14 +102,7 @@ fn twice_text(sandbox: &Sandbox, arguments: &[&str]) -> Value {
 #[test]
 fn picks_among_drafts_are_compared_with_all_drafts() {
     let sandbox = sandbox();
-    // Users with too few texts for the split, on whom the head is trained.
-    let options =
-        WorldOptions { n_authors: 30, n_without_rules: 0, n_items: 12, n_reviews: 5, seed: 9 };
-    let mut others = World::new(&options).reviews;
-    others.iter_mut().for_each(|review| review.user = format!("other-{}", review.user));
-    let store = Store::open(&sandbox.path("idiolect.sqlite")).unwrap();
-    store.put_reviews(&others).unwrap();
-    drop(store);
+    put_others(&sandbox);
     run(&sandbox, &["split", "--preset", "small"]).ok();
     let evaluate = [
         "evaluate",
@@ -162,6 +166,71 @@ fn a_token_reward_is_trained_writes_and_is_forgotten() {
     }
     let store = Store::open_existing(&sandbox.path("idiolect.sqlite")).unwrap();
     for kind in ["pad", "pad-trace", "pad-evaluation"] {
+        assert!(store.derived_values(kind).unwrap().is_empty(), "{kind}");
+    }
+}
+
+#[test]
+fn adapters_are_trained_write_are_judged_and_forgotten() {
+    let sandbox = sandbox();
+    write_tiny_encoder(&sandbox.path("encoder"));
+    put_others(&sandbox);
+    let run =
+        |arguments: &[&str]| run(&sandbox, &[&["--encoder", "./encoder"], arguments].concat());
+    run(&["split", "--preset", "small"]).ok();
+    for name in ["pplug", "reclora"] {
+        let write = [&WRITE[..], &["--method", name]].concat();
+        let error = run(&write).fails_with(1);
+        assert!(error.contains(&format!("idiolect train {name}")), "{error}");
+        let train = [
+            "train",
+            name,
+            "--texts",
+            "8",
+            "--tokens",
+            "8",
+            "--prompt-tokens",
+            "4096",
+            "--steps",
+            "2",
+            "--json",
+        ];
+        let trained = run(&train).json();
+        assert!(trained["users"].as_u64().unwrap() >= 4 && trained["steps"] == 2, "{trained}");
+        // The same again trains nothing.
+        let again = run(&train).json();
+        assert_eq!(again["validation_loss"], trained["validation_loss"]);
+        let written = run(&write).json();
+        assert_eq!(run(&write).json()["text"], written["text"]);
+        let evaluate = [
+            "evaluate",
+            "--methods",
+            name,
+            "--measures",
+            "likelihood",
+            "--users",
+            "2",
+            "--score-tokens",
+            "8",
+            "--wrong-users",
+            "1",
+            "--json",
+        ];
+        let error = run(&evaluate).fails_with(1);
+        assert!(error.contains(&format!("idiolect train {name} --without-split")), "{error}");
+        run(&[&train[..], &["--without-split", "default"]].concat()).ok();
+        run(&evaluate).ok();
+    }
+    let users: Vec<String> = {
+        let store = Store::open_existing(&sandbox.path("idiolect.sqlite")).unwrap();
+        assert_eq!(store.derived_values("pplug").unwrap().len(), 2);
+        store.users(1).unwrap().into_iter().map(|summary| summary.user).collect()
+    };
+    for user in users.iter().take(users.len() - 1) {
+        run(&["forget", user, "--yes"]).ok();
+    }
+    let store = Store::open_existing(&sandbox.path("idiolect.sqlite")).unwrap();
+    for kind in ["pplug", "reclora", "training"] {
         assert!(store.derived_values(kind).unwrap().is_empty(), "{kind}");
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<()> {
     let plan = args.choice.plan(&store, &split, &measures, None, options.seed)?;
     let held_out = plan.held_out();
     let lm = context.lm()?;
-    let head = reward::trained(&store, &[args.method], &options, &held_out, Some(&lm))?;
+    let head = reward::trained((&store, context), &[args.method], &options, &held_out, Some(&lm))?;
     let encoder = (!args.no_encoder).then(|| context.encoder()).transpose()?;
     let eval = EvalContext {
         store: &store,

@@ -220,7 +220,7 @@ fn evaluate(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         _ => None,
     };
     let held_out = plan.held_out();
-    let head = reward::trained(&store, &args.methods, &options, &held_out, lm.local())?;
+    let head = reward::trained((&store, context), &args.methods, &options, &held_out, lm.local())?;
     let eval = EvalContext {
         store: &store,
         model: lm.model(),

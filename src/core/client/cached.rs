@@ -16,7 +16,8 @@ use crate::corpus::{Key, KeyBuilder, ReviewId, Store};
 use crate::steering::Steering;
 use crate::task::{self, Cut, Draft, LabelStrip, Stage, Task, fit, strip_label};
 use idiolect_engine::lm::{
-    Completion, Constraint, Eos, Finish, OnText, Request, ReusedTokens, Sampling,
+    Adapter, AdapterKey, Completion, Constraint, Eos, Finish, OnText, Request, ReusedTokens,
+    Sampling,
 };
 
 /// Cache policy: whether stored answers are used.
@@ -111,6 +112,7 @@ pub struct CachedLm<'a> {
     pub(super) task: &'a Task,
     pub(super) reuse: CachePolicy,
     pub(super) affinity: u64,
+    pub(super) adapter: Option<Arc<Adapter>>,
     usage: RefCell<Usage>,
 }
 
@@ -118,7 +120,8 @@ impl<'a> CachedLm<'a> {
     /// Creates the calls with an empty usage.
     #[must_use]
     pub fn new(store: &'a Store, model: &'a dyn Model, task: &'a Task, reuse: CachePolicy) -> Self {
-        Self { store, model, task, reuse, affinity: 0, usage: RefCell::default() }
+        let (affinity, adapter, usage) = (0, None, RefCell::default());
+        Self { store, model, task, reuse, affinity, adapter, usage }
     }
 
     /// The calls for the texts of one user, whose prompts begin alike: a model on several servers makes
@@ -128,6 +131,12 @@ impl<'a> CachedLm<'a> {
         let hash = Sha256::digest(user);
         let affinity = hash.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte));
         Self { affinity, ..self }
+    }
+
+    /// The calls to the model as an adapter changes it.
+    #[must_use]
+    pub fn with_adapter(self, adapter: Option<Arc<Adapter>>) -> Self {
+        Self { adapter, ..self }
     }
 
     /// Calls and tokens spent so far.
@@ -177,6 +186,7 @@ impl<'a> CachedLm<'a> {
             max_tokens,
             constraint: constraint.as_ref(),
             steered,
+            adapter: self.adapter.as_ref().map(|adapter| adapter.key()),
         };
         let key = determined_by.key(self.model.fingerprint());
         let cut = fitted.cut();
@@ -215,6 +225,7 @@ impl<'a> CachedLm<'a> {
         };
         let request = Request {
             prompts: fitted.prompts(),
+            adapter: self.adapter.clone(),
             combine,
             mask: steered.and_then(Steered::mask),
             sampling: Sampling { seed: seed_of(&key), ..sampling },
@@ -252,7 +263,7 @@ impl<'a> CachedLm<'a> {
     }
 
     /// Fits the user's prompt and the contrast prompts that a steering reads, each separately, so
-    /// that `room` tokens stay free after each.
+    /// that `room` tokens and the adapter's soft tokens stay free beside each.
     pub(super) fn fit_all(
         &self,
         stage: Stage,
@@ -262,6 +273,7 @@ impl<'a> CachedLm<'a> {
         room: usize,
     ) -> Result<FittedPrompts> {
         let needed = steering.map(Steering::needs).unwrap_or_default();
+        let room = room + self.adapter.as_ref().map_or(0, |adapter| adapter.soft_tokens().len());
         let unconditional = needed.unconditional.then_some(&contrast.unconditional);
         let peers = contrast.peers.iter().filter(|_| needed.peers);
         let drafts = std::iter::once(draft).chain(unconditional).chain(peers);
@@ -302,6 +314,7 @@ struct AnswerInputs<'a> {
     max_tokens: usize,
     constraint: Option<&'a Constraint>,
     steered: Option<&'a Steered>,
+    adapter: Option<AdapterKey>,
 }
 
 impl AnswerInputs<'_> {
@@ -309,7 +322,7 @@ impl AnswerInputs<'_> {
     /// out. The order of the parts of a steered answer and of a plain one differ, and a part that
     /// is absent adds nothing, so that keys of earlier versions stay valid.
     fn key(&self, fingerprint: &str) -> Key {
-        let Self { stage, prompts, sampling, max_tokens, constraint, steered } = *self;
+        let Self { stage, prompts, sampling, max_tokens, constraint, steered, adapter } = *self;
         let key = Key::of(stage.name()).with("model", fingerprint);
         let sampled = |key: KeyBuilder| {
             key.with("sampling", serde_json::to_vec(sampling).unwrap_or_default())
@@ -319,12 +332,21 @@ impl AnswerInputs<'_> {
             None => sampled(prompts.add_to(key)),
             Some(steered) => prompts.add_to(steered.add_to(sampled(key))),
         };
-        match constraint {
+        let key = match constraint {
             Some(constraint) => {
-                key.with("constraint", serde_json::to_vec(constraint).unwrap_or_default()).finish()
+                key.with("constraint", serde_json::to_vec(constraint).unwrap_or_default())
             }
-            None => key.finish(),
-        }
+            None => key,
+        };
+        with_adapter(key, adapter).finish()
+    }
+}
+
+/// Adds the key of an adapter, if there is one.
+pub(super) fn with_adapter(key: KeyBuilder, adapter: Option<AdapterKey>) -> KeyBuilder {
+    match adapter {
+        Some(adapter) => key.with("adapter", adapter.to_string()),
+        None => key,
     }
 }
 

@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::cached::with_adapter;
 use super::prompts::{FittedPrompts, with_prompt};
 use super::{CachedLm, ContrastPrompts, Result};
 use crate::corpus::{Key, ReviewId};
 use crate::steering::{DistributionRecorder, ObservedPosition, Steering, likeliest};
-use crate::task::{Cut, Draft, Stage, Window};
-use idiolect_engine::lm::{self, CombineLogits, Distributions, ReusedTokens, Score, ScoreRequest};
+use crate::task::{Cut, Draft, Stage, Window, fit};
+use idiolect_engine::lm::{
+    self, AdapterKey, CombineLogits, Distributions, Prompt, ReusedTokens, Score, ScoreRequest,
+};
 
 /// Kind under which scores are stored.
 const KIND: &str = "score";
@@ -126,7 +129,8 @@ impl CachedLm<'_> {
         for steering in steerings {
             let fitted = self.fit_all(stage, &draft, contrast, Some(steering), text.room)?;
             most_tokens = most_tokens.max(fitted.prompt_tokens());
-            let key = text.key(self.model.fingerprint(), &fitted, steering);
+            let adapter = self.adapter.as_ref().map(|adapter| adapter.key());
+            let key = text.key(self.model.fingerprint(), &fitted, steering, adapter);
             let stored = self.stored::<StoredScore>(KIND, &key)?;
             entries.push(ScoreEntry {
                 key,
@@ -145,6 +149,7 @@ impl CachedLm<'_> {
             let fitted = self.fit_all(stage, &draft, contrast, widest, text.room)?;
             let request = ScoreRequest {
                 prompts: fitted.prompts(),
+                adapter: self.adapter.clone(),
                 combine: steerings.iter().map(|steering| combine(steering)).collect(),
                 continuation: text.whole.clone().into(),
                 top: (text.top > 0).then_some(text.top),
@@ -197,6 +202,7 @@ impl CachedLm<'_> {
         let (recorder, seen) = DistributionRecorder::new(listed);
         let request = ScoreRequest {
             prompts: fitted.prompts(),
+            adapter: self.adapter.clone(),
             combine: vec![Some(Box::new(recorder))],
             continuation: text.whole.clone().into(),
             top: None,
@@ -263,6 +269,7 @@ impl CachedLm<'_> {
         let recorder = TraceRecorder { n_top, seen: Arc::clone(&seen) };
         let request = ScoreRequest {
             prompts: fitted.prompts(),
+            adapter: self.adapter.clone(),
             combine: vec![Some(Box::new(recorder))],
             continuation: text.whole.clone().into(),
             top: None,
@@ -281,6 +288,29 @@ impl CachedLm<'_> {
             trace.top.push(top);
         }
         Ok(trace)
+    }
+}
+
+/// Prompt and text as [`CachedLm::score`] would give them to the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptedText {
+    /// The prompt.
+    pub prompt: Prompt,
+    /// The label, if the prompt asks for one, and the text.
+    pub text: String,
+    /// Number of tokens of the label.
+    pub n_opening: usize,
+}
+
+impl CachedLm<'_> {
+    /// Prompt and text as [`CachedLm::score`] would give them to the model; nothing is computed.
+    ///
+    /// # Errors
+    /// The prompt cannot be made to fit.
+    pub fn prompted(&self, call: &ScoreCall<'_>) -> Result<PromptedText> {
+        let Continuation { whole, n_opening, room, .. } = Continuation::of(self, call)?;
+        let prompt = fit(self.task, call.stage, &call.draft, self.model, room)?.prompt;
+        Ok(PromptedText { prompt, text: whole, n_opening })
     }
 }
 
@@ -331,8 +361,14 @@ impl<'t> Continuation<'t> {
     }
 
     /// Key of its score under a steering. Without steering the score is an ordinary one.
-    fn key(&self, fingerprint: &str, prompts: &FittedPrompts, steering: &Steering) -> Key {
-        let key = Key::of(KIND).with("model", fingerprint);
+    fn key(
+        &self,
+        fingerprint: &str,
+        prompts: &FittedPrompts,
+        steering: &Steering,
+        adapter: Option<AdapterKey>,
+    ) -> Key {
+        let key = with_adapter(Key::of(KIND).with("model", fingerprint), adapter);
         let Some((own, others)) = prompts.split() else { return key.finish() };
         let key = with_prompt(key, own)
             .with("opening", self.opening)

@@ -67,6 +67,15 @@ pub enum Error {
         /// The method.
         method: &'static str,
     },
+    /// A method needs a trained adapter, but none was given.
+    #[error(
+        "method `{method}` needs what `idiolect train {method}` trains for this language model and was given \
+         none; run that first"
+    )]
+    NoAdapter {
+        /// The method.
+        method: &'static str,
+    },
     /// Drafts could not be ranked, or tokens not be rewarded.
     #[error("apply the trained head to {n} texts for user `{user}`")]
     Reward {

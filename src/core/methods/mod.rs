@@ -66,6 +66,8 @@ methods! {
     tiers: TIERS;
     fermi: FERMI;
     pad: PAD;
+    pplug: PPLUG;
+    reclora: RECLORA;
 }
 
 pub use attribution::{AlternativeToken, TokenAttribution};
@@ -82,13 +84,13 @@ pub use idiolect_metrics::Bm25;
 pub use live_attribution::LiveAttribution;
 pub use method::Method;
 pub use options::{
-    FermiOptimiser, FermiOptions, History, MethodOptions, PadOptions, SamplingOverrides,
-    ScpOptions, TierPlace, TiersOptions,
+    FermiOptimiser, FermiOptions, History, MethodOptions, PadOptions, PplugOptions, ProductMixture,
+    RecloraOptions, SamplingOverrides, ScpOptions, TierPlace, TiersOptions,
 };
 pub use phrase_source::PhraseSource;
 pub use portable::{PortableProfile, portable_bias, portable_profile};
 pub use prepared::{Given, PreparedPrompt};
-pub use reward::{RewardError, TextReward};
+pub use reward::{AdapterKind, RewardError, TextReward};
 pub use run::{stages, table};
 pub use settings::SettingsError;
 

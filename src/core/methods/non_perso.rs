@@ -23,7 +23,7 @@ pub(super) static NON_PERSO: MethodSpec = MethodSpec {
     prepare: |context| Box::pin(ready(Ok(prepare(context)))),
 };
 
-fn prepare(context: &MethodContext<'_>) -> PreparedPrompt {
+pub(super) fn prepare(context: &MethodContext<'_>) -> PreparedPrompt {
     let draft = Draft::new().with_all(Part::Target, context.target_block());
     PreparedPrompt::of(context, STAGE, draft, &[])
 }

@@ -69,6 +69,10 @@ pub struct MethodOptions {
     pub fermi: FermiOptions,
     /// Options of the method `pad`.
     pub pad: PadOptions,
+    /// Options of the method `pplug`.
+    pub pplug: PplugOptions,
+    /// Options of the method `reclora`.
+    pub reclora: RecloraOptions,
     /// User whose past texts are used. Not a setting: it has no key.
     #[serde(skip)]
     pub history: History,
@@ -148,6 +152,8 @@ impl Default for MethodOptions {
             tiers: TiersOptions::default(),
             fermi: FermiOptions::default(),
             pad: PadOptions::default(),
+            pplug: PplugOptions::default(),
+            reclora: RecloraOptions::default(),
             history: History::Own,
             score_limit: None,
             reuse: CachePolicy::Stored,
@@ -234,6 +240,35 @@ impl Default for PadOptions {
     fn default() -> Self {
         Self { weight: 0.8, k: 10, outside: 5.0 }
     }
+}
+
+/// Settings of the method `pplug`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PplugOptions {
+    /// Whether the prompt shows past texts as `scp` does; otherwise it is that of `non-perso`.
+    pub past: bool,
+}
+
+/// Mixture of the products of `reclora`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProductMixture {
+    /// By what is known of the user.
+    #[default]
+    Own,
+    /// All alike: a control.
+    Uniform,
+}
+
+/// Settings of the method `reclora`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RecloraOptions {
+    /// As [`PplugOptions::past`].
+    pub past: bool,
+    /// Mixture of the products.
+    pub gate: ProductMixture,
 }
 
 /// Sampling settings that replace the task's; see [`Sampling`].

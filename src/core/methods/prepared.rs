@@ -1,14 +1,18 @@
 //! A method prepared up to its last call, which generates or scores a text.
 
+use std::sync::Arc;
+
 use super::{
     Error, Generated, Method, MethodContext, MethodInputs, MethodOptions, PastReview, Result, ids,
 };
-use crate::client::{LmCall, OnText, ScoreCall, Scored, Steered, TextTrace, Usage, Watch};
+use crate::client::{
+    CachedLm, LmCall, OnText, PromptedText, ScoreCall, Scored, Steered, TextTrace, Usage, Watch,
+};
 use crate::corpus::{ReviewId, StoredReview, Target};
 use crate::difference::Profile;
 use crate::difference::statements::StatementProfile;
 use crate::task::{Cut, Draft, Stage};
-use idiolect_engine::lm::Sampling;
+use idiolect_engine::lm::{Adapter, Sampling};
 
 /// Prepared prompt of a method's last call. It serves any number of texts and scores.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +37,8 @@ pub struct PreparedPrompt {
     pub stated: Option<StatementProfile>,
     /// Contrast prompts and the rule that combines them, for methods that steer.
     pub steered: Option<Steered>,
+    /// Changes of the language model for the user, for methods with trained ones.
+    pub adapter: Option<Arc<Adapter>>,
     /// Parts left out of earlier prompts, in the order in which the prompts were made.
     pub cut_before: Vec<Cut>,
     /// Calls and tokens spent so far.
@@ -79,6 +85,7 @@ impl PreparedPrompt {
             profile: None,
             stated: None,
             steered: None,
+            adapter: None,
             cut_before: Vec::new(),
             usage: context.calls.usage(),
         }
@@ -100,10 +107,53 @@ impl PreparedPrompt {
         steered: Steered,
         sources: impl IntoIterator<Item = ReviewId>,
     ) -> Self {
+        self.made_from(sources);
+        Self { steered: Some(steered), ..self }
+    }
+
+    /// Adds the adapter, and the reviews that it was made from.
+    pub(super) fn adapted_by(
+        mut self,
+        adapter: Arc<Adapter>,
+        sources: impl IntoIterator<Item = ReviewId>,
+    ) -> Self {
+        self.made_from(sources);
+        Self { adapter: Some(adapter), ..self }
+    }
+
+    fn made_from(&mut self, sources: impl IntoIterator<Item = ReviewId>) {
         self.sources.extend(sources);
         self.sources.sort_unstable();
         self.sources.dedup();
-        Self { steered: Some(steered), ..self }
+    }
+
+    /// The cached language model of its calls. `inputs` as in [`PreparedPrompt::write_one`].
+    fn calls<'a>(&self, inputs: &MethodInputs<'a>, options: &MethodOptions) -> CachedLm<'a> {
+        inputs.calls(options).of_user(&self.author).with_adapter(self.adapter.clone())
+    }
+
+    /// Prompt and text as [`PreparedPrompt::score`] would give them to the language model.
+    ///
+    /// # Errors
+    /// The prompt cannot be made to fit.
+    pub fn prompted(
+        &self,
+        inputs: &MethodInputs<'_>,
+        options: &MethodOptions,
+        text: &str,
+    ) -> Result<PromptedText> {
+        let task = options.task(inputs.task)?;
+        let inputs = inputs.with_task(&task);
+        let call = ScoreCall {
+            stage: self.stage,
+            draft: self.draft.clone(),
+            sources: &self.sources,
+            text,
+            limit: options.score_limit,
+            max_tokens: options.max_tokens,
+            top: 0,
+        };
+        Ok(self.calls(&inputs, options).prompted(&call)?)
     }
 
     /// Multiplies the strengths of the steering by `strength`, from 0: at 0 the text is written after
@@ -135,7 +185,7 @@ impl PreparedPrompt {
         on_text: Option<OnText>,
         watch: Option<Watch>,
     ) -> Result<Generated> {
-        let calls = inputs.calls(options).of_user(&self.author);
+        let calls = self.calls(inputs, options);
         let spec = inputs.task.stage(self.stage)?;
         let sampling = options.sampling.over(&spec.sampling);
         // A streamed text shows its own progress.
@@ -204,7 +254,7 @@ impl PreparedPrompt {
             max_tokens: options.max_tokens,
             top: 0,
         };
-        Ok(inputs.calls(options).of_user(&self.author).trace(call, n_top).await?)
+        Ok(self.calls(&inputs, options).trace(call, n_top).await?)
     }
 
     /// Scores a given text under exactly the prompt that [`PreparedPrompt::write`] completes: the
@@ -239,7 +289,7 @@ impl PreparedPrompt {
             max_tokens: options.max_tokens,
             top: 0,
         };
-        let calls = inputs.calls(options).of_user(&self.author);
+        let calls = self.calls(&inputs, options);
         let Some(steered) = &self.steered else { return Ok(calls.score(call).await?) };
         let rules = std::slice::from_ref(&steered.steering);
         let mut scores = calls.score_steered(call, &steered.contrast, rules).await?;

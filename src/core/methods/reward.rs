@@ -1,13 +1,18 @@
-//! Interface to what judges drafts for a user, such as a trained reward head.
+//! Interface to what was trained for methods: a judge of drafts, a reward of tokens, adapters.
 
-use crate::corpus::View;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::corpus::{Target, View};
 use crate::steering::TokenReward;
+use idiolect_engine::lm::Adapter;
 
 /// Error of a [`TextReward`].
 pub type RewardError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Scores texts by how much they are a user's own. The crate `idiolect-train` implements it with
-/// heads that are trained on texts of other users.
+/// Trained parts of methods: scores of texts by how much they are a user's own, rewards of tokens,
+/// adapters. The crate `idiolect-train` implements it with nets that are trained on texts of other users.
 pub trait TextReward: Send + Sync {
     /// One score for each text; the higher, the more it is like the user's. Only differences between
     /// scores of one call mean something. What is known of the user is read through `view`.
@@ -30,4 +35,32 @@ pub trait TextReward: Send + Sync {
         let _ = (view, user);
         Ok(None)
     }
+
+    /// Changes of the language model for a user and a target; `None` if nothing of the kind was trained.
+    /// What is known of the user is read through `view`.
+    ///
+    /// # Errors
+    /// As [`TextReward::rewards`].
+    fn adapter(
+        &self,
+        kind: AdapterKind,
+        view: &View<'_>,
+        user: &str,
+        target: Option<&Target>,
+    ) -> Result<Option<Arc<Adapter>>, RewardError> {
+        let _ = (kind, view, user, target);
+        Ok(None)
+    }
+}
+
+/// Kind of trained changes of the language model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AdapterKind {
+    /// Soft tokens before the prompt, as the method `pplug` has them.
+    Pplug,
+    /// Products of low rank, mixed for the user, as the method `reclora` has them.
+    Reclora,
+    /// The products of `reclora` mixed alike for everybody: a control.
+    RecloraUniform,
 }

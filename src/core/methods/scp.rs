@@ -14,7 +14,7 @@ use super::{completion, rag, summaries};
 use crate::task::{Draft, Part, Stage};
 
 /// Generates in a conversation whose past answers are the user's texts.
-const STAGE: Stage = Stage::new("scp", &[Part::Target, Part::Past]);
+pub(super) const STAGE: Stage = Stage::new("scp", &[Part::Target, Part::Past]);
 /// Stages of the forms of the prompt.
 pub(super) const STAGES: &[Stage] = &[STAGE, rag::STAGE, completion::STAGE];
 

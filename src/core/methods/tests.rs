@@ -23,7 +23,7 @@ use crate::corpus::{Item, KeptReviews, Review, ReviewId, Store, Target, UpsertOu
 use crate::difference::testing::FirstPeers;
 use crate::steering::TokenReward;
 use crate::task::{DifferenceFormat, Task};
-use idiolect_engine::lm::Prompt;
+use idiolect_engine::lm::{Adapter, Prompt};
 use idiolect_engine::progress::Silent;
 
 /// `ann` has reviewed items 0 to 5; `b` to `f` each of items 0 to 3; `ann` and `b` items 4 and 5;
@@ -71,11 +71,23 @@ impl TextReward for FlatReward {
     fn token_reward(&self, _: &View<'_>, _: &str) -> Result<Option<TokenReward>, RewardError> {
         Ok(TokenReward::new([0.0].into(), [0.0].into(), vec![1.0]))
     }
+
+    fn adapter(
+        &self,
+        _: AdapterKind,
+        view: &View<'_>,
+        user: &str,
+        _: Option<&Target>,
+    ) -> Result<Option<Arc<Adapter>>, RewardError> {
+        let n_texts = view.history(user)?.len();
+        Ok(Some(Arc::new(Adapter::new(vec![vec![n_texts as f32]], Vec::new()))))
+    }
 }
 
 /// Whether the last prompt of a method shows past texts.
 fn shows_past(method: Method) -> bool {
-    ![Method::NON_PERSO, Method::TIERS, Method::FERMI].contains(&method)
+    let without = [Method::NON_PERSO, Method::TIERS, Method::FERMI, Method::PPLUG, Method::RECLORA];
+    !without.contains(&method)
 }
 
 struct World {

@@ -105,6 +105,17 @@ impl StyleTexts {
         self.texts[text].user
     }
 
+    /// The words of a text.
+    pub(crate) fn text_of(&self, text: usize) -> &str {
+        &self.texts[text].text
+    }
+
+    /// The words of all texts of users.
+    pub(crate) fn all_of(&self, users: &BTreeSet<usize>) -> Vec<&str> {
+        let of_users = self.texts.iter().filter(|text| users.contains(&text.user));
+        of_users.map(|text| text.text.as_str()).collect()
+    }
+
     /// The review of a text.
     pub(crate) fn id_of(&self, text: usize) -> ReviewId {
         self.texts[text].id
@@ -146,7 +157,7 @@ impl StyleTexts {
     }
 
     /// Ids of the texts of users, ascending.
-    pub(super) fn ids_of(&self, users: &BTreeSet<usize>) -> Vec<ReviewId> {
+    pub(crate) fn ids_of(&self, users: &BTreeSet<usize>) -> Vec<ReviewId> {
         let texts = users.iter().flat_map(|user| &self.of_user[*user]);
         let mut ids: Vec<ReviewId> = texts.map(|text| self.texts[*text].id).collect();
         ids.sort_unstable();

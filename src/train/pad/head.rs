@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use idiolect_core::corpus::{Key, ReviewId, Store, View};
-use idiolect_core::methods::{RewardError, TextReward};
 use idiolect_core::steering::TokenReward;
-use idiolect_engine::lm::Lm;
 use serde::{Deserialize, Serialize};
 
 use super::PadSettings;
@@ -156,14 +154,8 @@ impl PadHead {
     }
 }
 
-/// Trained rewards that a method is given: drafts by `np`, tokens by `pad`, either or both.
-pub struct PadReward {
-    np: Option<NpHead>,
-    pad: Option<LoadedPad>,
-}
-
 /// A token reward beside the output head of its language model.
-struct LoadedPad {
+pub(crate) struct LoadedPad {
     head: PadHead,
     /// `[rank][n_embd]`
     down: Arc<[f32]>,
@@ -171,36 +163,8 @@ struct LoadedPad {
     up: Arc<[f32]>,
 }
 
-impl PadReward {
-    /// Rewards of these heads; `output_head` is that of the language model, `[n_vocab, n_embd]`.
-    ///
-    /// # Errors
-    /// [`Error::Stored`] if the token reward belongs to hidden states of another size.
-    pub fn new(np: Option<NpHead>, pad: Option<(PadHead, &Tensor)>) -> Result<Self> {
-        let pad = pad.map(|(head, output)| LoadedPad::new(head, output)).transpose()?;
-        Ok(Self { np, pad })
-    }
-
-    /// The newest heads of the store, as far as it has them: the reward head if drafts are ranked by it,
-    /// and the token reward for `lm`, if that is given.
-    ///
-    /// # Errors
-    /// The store cannot be read, a head is damaged, or the model's file cannot be read again.
-    pub fn newest(store: &Store, ranks_by_np: bool, lm: Option<&Lm>) -> Result<Self> {
-        let np = match ranks_by_np {
-            true => NpHead::newest(store, &[])?,
-            false => None,
-        };
-        let Some(lm) = lm else { return Self::new(np, None) };
-        match PadHead::newest(store, lm.fingerprint(), &[])? {
-            Some(head) => Self::new(np, Some((head, &lm.output_head()?))),
-            None => Self::new(np, None),
-        }
-    }
-}
-
 impl LoadedPad {
-    fn new(head: PadHead, output: &Tensor) -> Result<Self> {
+    pub(crate) fn new(head: PadHead, output: &Tensor) -> Result<Self> {
         let width = output.dim(1)?;
         if width != head.n_embd {
             let (got, expected) = (head.n_embd.to_string(), width.to_string());
@@ -212,7 +176,8 @@ impl LoadedPad {
         Ok(Self { head, down: down.into(), up: up.into() })
     }
 
-    fn of_user(&self, view: &View<'_>, user: &str) -> Result<Option<TokenReward>> {
+    /// The reward of tokens for a user.
+    pub(crate) fn of_user(&self, view: &View<'_>, user: &str) -> Result<Option<TokenReward>> {
         let rank = self.head.settings.rank;
         let gate = match &self.head.np {
             Some(np) => {
@@ -223,30 +188,5 @@ impl LoadedPad {
             None => vec![1.0; rank],
         };
         Ok(TokenReward::new(Arc::clone(&self.down), Arc::clone(&self.up), gate))
-    }
-}
-
-impl TextReward for PadReward {
-    fn rewards(
-        &self,
-        view: &View<'_>,
-        user: &str,
-        texts: &[&str],
-    ) -> Result<Vec<f32>, RewardError> {
-        match &self.np {
-            Some(np) => np.rewards(view, user, texts),
-            None => Err("no reward head was given; run `idiolect train np` first".into()),
-        }
-    }
-
-    fn token_reward(
-        &self,
-        view: &View<'_>,
-        user: &str,
-    ) -> Result<Option<TokenReward>, RewardError> {
-        match &self.pad {
-            Some(pad) => Ok(pad.of_user(view, user)?),
-            None => Ok(None),
-        }
     }
 }

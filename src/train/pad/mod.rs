@@ -21,7 +21,8 @@ mod traces;
 mod trained_pad;
 
 pub use evaluation::{PadEvaluation, PadEvaluationOptions, PadRow, evaluate_pad};
-pub use head::{PadHead, PadReward};
+pub(crate) use head::LoadedPad;
+pub use head::PadHead;
 pub use pairs::PadInputs;
 pub use settings::PadSettings;
 pub use trained_pad::train_pad;

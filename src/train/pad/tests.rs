@@ -9,7 +9,7 @@ use futures::executor::block_on;
 use super::head::PAD as PAD_KIND;
 use super::*;
 use crate::np::{NpSettings, train_head};
-use crate::{TrainingBudget, TrainingSettings};
+use crate::{TrainedParts, TrainingBudget, TrainingSettings};
 use idiolect_core::corpus::{ForgetScope, Key, Store, Target, View};
 use idiolect_core::methods::{Method, MethodInputs, MethodOptions, TextReward};
 use idiolect_core::task::Task;
@@ -108,7 +108,7 @@ fn weight_0_writes_the_bytes_of_scp_and_a_reward_changes_them() {
     let room = Room::new(24);
     let view = View::all(&room.store);
     let head = block_on(train_pad(&room.inputs(&view), &[], None, &short())).unwrap();
-    let reward = PadReward::new(None, Some((head, &room.head))).unwrap();
+    let reward = TrainedParts::new(None, Some((head, &room.head))).unwrap();
     let scp = room.write(Method::SCP, 0.0, None);
     assert_eq!(room.write(Method::PAD, 0.0, None), scp);
     assert_eq!(room.write(Method::PAD, 0.0, Some(&reward)), scp);
@@ -172,8 +172,8 @@ fn a_gated_reward_differs_by_user_and_reads_back() {
     let stored = PadHead::newest(&room.store, room.lm.fingerprint(), &[]).unwrap().unwrap();
     assert_eq!(stored.net.parameters.values().unwrap(), values);
     let [made, read] =
-        [head, stored].map(|head| PadReward::new(None, Some((head, &room.head))).unwrap());
-    let of = |reward: &PadReward, user: &str| reward.token_reward(&view, user).unwrap().unwrap();
+        [head, stored].map(|head| TrainedParts::new(None, Some((head, &room.head))).unwrap());
+    let of = |reward: &TrainedParts, user: &str| reward.token_reward(&view, user).unwrap().unwrap();
     assert_eq!(of(&made, "author-001"), of(&read, "author-001"));
     assert_ne!(of(&made, "author-001").hash(), of(&made, "author-002").hash());
 }

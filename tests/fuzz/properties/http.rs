@@ -74,7 +74,8 @@ impl World {
         let options = MethodOptions { max_tokens: Some(8), ..MethodOptions::of(&task) };
         let personal = Some(PersonalSettings { store: served.clone(), task, options });
         let lm = Tiny { n_layers: 1, context: 2048, ..Tiny::new("llama") }.lm();
-        let models = ServedModels { lm, encoder: Some(tiny_encoder()), personal };
+        let models =
+            ServedModels { lm, encoder: Some(std::sync::Arc::new(tiny_encoder())), personal };
         let options = ServerOptions {
             timeout: Duration::from_secs(4),
             default_max_tokens: 8,
