@@ -37,7 +37,7 @@ pub trait TextReward: Send + Sync {
     }
 
     /// Changes of the language model for a user and a target; `None` if nothing of the kind was trained.
-    /// What is known of the user is read through `view`.
+    /// The user's texts are read through `view`.
     ///
     /// # Errors
     /// As [`TextReward::rewards`].
