@@ -6,8 +6,8 @@ use anyhow::{Context as _, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idiolect::corpus::import::{
     ColumnMap, DayOrder, DefaultedField, Delimiter, DroppedRows, EncodedFile, FileEncoding, Import,
-    ImportFormat, ImportOptions, ImportReport, ImportSource, MergedPerson, MessageFormat,
-    OnMalformed, PersonNames,
+    ImportFormat, ImportOptions, ImportReport, ImportSource, ImportSummary, MergedPerson,
+    MessageFormat, OnMalformed, PersonNames,
 };
 use idiolect::corpus::{Counts, KeptReviews, Store};
 
@@ -136,30 +136,6 @@ fn alias(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// JSON object that the command prints: contents of the store, then counts of the rows read.
-#[derive(serde::Serialize)]
-struct ImportJson<'a> {
-    reviews: u64,
-    users: u64,
-    items: u64,
-    read: u64,
-    new: u64,
-    further: u64,
-    updated: u64,
-    unchanged: u64,
-    outdated: u64,
-    duplicates: u64,
-    removed: u64,
-    malformed: u64,
-    dropped: &'a [DroppedRows],
-    defaulted: &'a [DefaultedField],
-    encodings: &'a [EncodedFile],
-    short_rows: u64,
-    items_without_description: u64,
-    left_out: &'a [DroppedRows],
-    merged: &'a [MergedPerson],
-}
-
 impl Args {
     /// The arguments of an import of one's own texts. Names of oneself are for messages; the rows of
     /// other formats name their users themselves.
@@ -194,7 +170,7 @@ impl Args {
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let imported = import(args, context)?;
     if context.globals.json {
-        output::json(&json_of(&imported.report, &imported.counts))?;
+        output::json(&ImportSummary::new(&imported.report, imported.counts))?;
     }
     imported.check()
 }
@@ -288,30 +264,6 @@ fn format(args: &Args, source: Option<&ImportSource>) -> anyhow::Result<ImportFo
             bail!("--date-order needs --format table; the other formats have one order")
         }
         (named, None) => Ok(named),
-    }
-}
-
-fn json_of<'a>(report: &'a ImportReport, counts: &Counts) -> ImportJson<'a> {
-    ImportJson {
-        reviews: counts.reviews,
-        users: counts.users,
-        items: counts.items,
-        read: report.reviews_read,
-        new: report.new,
-        further: report.further,
-        updated: report.updated,
-        unchanged: report.unchanged,
-        outdated: report.outdated,
-        duplicates: report.duplicates,
-        removed: report.removed,
-        malformed: report.malformed,
-        dropped: &report.dropped,
-        defaulted: &report.defaulted,
-        encodings: &report.encoded,
-        short_rows: report.short_rows,
-        items_without_description: report.items_without_description,
-        left_out: &report.left_out,
-        merged: &report.merged,
     }
 }
 

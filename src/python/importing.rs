@@ -4,9 +4,8 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use idiolect_core::corpus::import::{
-    ColumnMap, DayOrder, DefaultedField, Delimiter, DroppedRows, EncodedFile, FileEncoding, Import,
-    ImportFormat, ImportOptions, ImportReport, ImportSource, MalformedLine, MergedPerson,
-    OnMalformed, PersonNames,
+    ColumnMap, DayOrder, Delimiter, FileEncoding, Import, ImportFormat, ImportOptions,
+    ImportReport, ImportSource, ImportSummary, MalformedLine, OnMalformed, PersonNames,
 };
 use idiolect_core::corpus::{Counts, KeptReviews};
 use idiolect_engine::progress::Progress;
@@ -38,34 +37,10 @@ pub(crate) struct ImportArgs {
     strict: bool,
 }
 
-/// The JSON object of `idiolect import --json`.
-#[derive(Serialize)]
-struct ImportedObject<'a> {
-    reviews: u64,
-    users: u64,
-    items: u64,
-    read: u64,
-    new: u64,
-    further: u64,
-    updated: u64,
-    unchanged: u64,
-    outdated: u64,
-    duplicates: u64,
-    removed: u64,
-    malformed: u64,
-    dropped: &'a [DroppedRows],
-    defaulted: &'a [DefaultedField],
-    encodings: &'a [EncodedFile],
-    short_rows: u64,
-    items_without_description: u64,
-    left_out: &'a [DroppedRows],
-    merged: &'a [MergedPerson],
-}
-
 /// Counts of an import, and the first rows that could not be read.
 #[derive(Serialize)]
 struct ImportTold<'a> {
-    imported: ImportedObject<'a>,
+    imported: ImportSummary<'a>,
     bad: &'a [MalformedLine],
 }
 
@@ -107,7 +82,8 @@ fn run(work: &EngineParts, import: Import, progress: &dyn Progress) -> Result<St
         let message = format!("no row could be read of {files}{}", reason.unwrap_or_default());
         return Err(CallFailure::Told { exception: "DataError", message });
     }
-    let told = ImportTold { imported: json_of(&report, &counts), bad: &report.malformed_lines };
+    let told =
+        ImportTold { imported: ImportSummary::new(&report, counts), bad: &report.malformed_lines };
     Ok(serde_json::to_string(&told)?)
 }
 
@@ -174,29 +150,5 @@ fn format(args: &ImportArgs) -> Result<ImportFormat> {
         }
         (_, Some(_)) => Err(CallFailure::argument("date_order needs a table")),
         (format, None) => Ok(format),
-    }
-}
-
-fn json_of<'a>(report: &'a ImportReport, counts: &Counts) -> ImportedObject<'a> {
-    ImportedObject {
-        reviews: counts.reviews,
-        users: counts.users,
-        items: counts.items,
-        read: report.reviews_read,
-        new: report.new,
-        further: report.further,
-        updated: report.updated,
-        unchanged: report.unchanged,
-        outdated: report.outdated,
-        duplicates: report.duplicates,
-        removed: report.removed,
-        malformed: report.malformed,
-        dropped: &report.dropped,
-        defaulted: &report.defaulted,
-        encodings: &report.encoded,
-        short_rows: report.short_rows,
-        items_without_description: report.items_without_description,
-        left_out: &report.left_out,
-        merged: &report.merged,
     }
 }

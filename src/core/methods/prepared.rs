@@ -132,6 +132,23 @@ impl PreparedPrompt {
         inputs.calls(options).of_user(&self.author).with_adapter(self.adapter.clone())
     }
 
+    fn score_call<'a>(
+        &self,
+        options: &MethodOptions,
+        sources: &'a [ReviewId],
+        text: &'a str,
+    ) -> ScoreCall<'a> {
+        ScoreCall {
+            stage: self.stage,
+            draft: self.draft.clone(),
+            sources,
+            text,
+            limit: options.score_limit,
+            max_tokens: options.max_tokens,
+            top: 0,
+        }
+    }
+
     /// Prompt and text as [`PreparedPrompt::score`] would give them to the language model.
     ///
     /// # Errors
@@ -144,15 +161,7 @@ impl PreparedPrompt {
     ) -> Result<PromptedText> {
         let task = options.task(inputs.task)?;
         let inputs = inputs.with_task(&task);
-        let call = ScoreCall {
-            stage: self.stage,
-            draft: self.draft.clone(),
-            sources: &self.sources,
-            text,
-            limit: options.score_limit,
-            max_tokens: options.max_tokens,
-            top: 0,
-        };
+        let call = self.score_call(options, &self.sources, text);
         Ok(self.calls(&inputs, options).prompted(&call)?)
     }
 
@@ -245,15 +254,7 @@ impl PreparedPrompt {
         }
         let task = options.task(inputs.task)?;
         let inputs = inputs.with_task(&task);
-        let call = ScoreCall {
-            stage: self.stage,
-            draft: self.draft.clone(),
-            sources: &self.sources,
-            text,
-            limit: options.score_limit,
-            max_tokens: options.max_tokens,
-            top: 0,
-        };
+        let call = self.score_call(options, &self.sources, text);
         Ok(self.calls(&inputs, options).trace(call, n_top).await?)
     }
 
@@ -280,15 +281,7 @@ impl PreparedPrompt {
         let inputs = inputs.with_task(&task);
         let Given { text, review } = given.into();
         let sources: Vec<ReviewId> = self.sources.iter().copied().chain(review).collect();
-        let call = ScoreCall {
-            stage: self.stage,
-            draft: self.draft.clone(),
-            sources: &sources,
-            text,
-            limit: options.score_limit,
-            max_tokens: options.max_tokens,
-            top: 0,
-        };
+        let call = self.score_call(options, &sources, text);
         let calls = self.calls(&inputs, options);
         let Some(steered) = &self.steered else { return Ok(calls.score(call).await?) };
         let rules = std::slice::from_ref(&steered.steering);

@@ -29,6 +29,7 @@ mod python_literal_tests;
 mod rating;
 mod records;
 mod run;
+mod summary;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -41,6 +42,7 @@ pub use input::ImportSource;
 pub use messages::{GivenMessage, MergedPerson, MessageFormat, PersonNames};
 pub use notes::{DefaultedField, DroppedRows};
 pub use run::{Import, ImportReport, MalformedLine};
+pub use summary::ImportSummary;
 pub use table::{ColumnMap, OPTIONAL_FIELDS};
 
 use std::path::Path;
