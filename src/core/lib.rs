@@ -30,9 +30,10 @@
 //! A text by a method, `Method::write`, needs a language model; the root crate `idiolect` shows it.
 
 pub mod client;
-pub mod corpus;
 pub mod difference;
 pub mod methods;
 pub mod peers;
 pub mod steering;
 pub mod task;
+
+pub use idiolect_corpus as corpus;
