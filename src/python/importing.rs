@@ -3,11 +3,11 @@
 use std::io::Read;
 use std::path::PathBuf;
 
+use idiolect_core::corpus::KeptReviews;
 use idiolect_core::corpus::import::{
     ColumnMap, DayOrder, Delimiter, FileEncoding, Import, ImportFormat, ImportOptions,
-    ImportReport, ImportSource, ImportSummary, MalformedLine, OnMalformed, PersonNames,
+    ImportSource, ImportSummary, MalformedLine, OnMalformed, PersonNames,
 };
-use idiolect_core::corpus::{Counts, KeptReviews};
 use idiolect_engine::progress::Progress;
 use serde::{Deserialize, Serialize};
 
