@@ -358,7 +358,7 @@ impl VectorGraph {
         let is_row = |row: &u32| (*row as usize) < n_rows;
         let are_edges = |edges: &[u32]| edges.iter().all(|edge| *edge == NONE || is_row(edge));
         let is_whole = reader.0.is_empty()
-            && (n_rows == 0 || entry < n_rows)
+            && entry < n_rows.max(1)
             && upper.iter().all(|layer: &Layer| {
                 layer.rows.iter().all(is_row)
                     && layer.rows.is_sorted_by(|a, b| a < b)
