@@ -74,7 +74,7 @@ const fn sampling(
     Flag { name, key, takes: Takes::Text(value), heading: SAMPLING, common, help }
 }
 
-const FLAGS: [Flag; 35] = [
+const FLAGS: [Flag; 39] = [
     flag(
         "n",
         "n",
@@ -141,12 +141,42 @@ const FLAGS: [Flag; 35] = [
          emotional, semantic); for ablations",
     ),
     idiolect(
+        "prompts",
+        "idiolect.prompts",
+        Takes::Text("NUMBER"),
+        "Number of prompts with --n texts of the user each, whose predictions are averaged: the second \
+         has the next newest or next most relevant texts; takes as many times the time; 0 takes 1 or \
+         2, whichever makes texts of the corpus likelier [default: 2]",
+    ),
+    idiolect(
+        "expected",
+        "idiolect.expected",
+        Takes::Text("X"),
+        "Strength of words that the user's newest texts have more or less often than the model expected \
+         when it read them; raise it for more of the user's habits, 0 turns it off [default: 1, or \
+         estimated]",
+    ),
+    idiolect(
+        "expected-prior",
+        "idiolect.expected-prior",
+        Takes::Text("COUNT"),
+        "Number of expected occurrences of a word at which the user's count is believed by half; raise \
+         it for users with little text [default: 2, or estimated]",
+    ),
+    idiolect(
+        "corpus",
+        "idiolect.corpus",
+        Takes::Text("X"),
+        "Strength of words that other users' texts have more or less often than the model expected \
+         when it read them; the model reads some thousand words of others once; 0 turns it off [default: 1, \
+         or estimated]",
+    ),
+    idiolect(
         "lexical",
         "idiolect.lexical",
         Takes::Text("X"),
         "Strength of the user's word choice, compared with other users', in the scores of all \
-         tokens; raise it for more of the user's vocabulary, 0 turns it off [default: 0.5, or \
-         estimated]",
+         tokens; 0 turns it off [default: 0, with a model on a server 0.5, or estimated]",
     ),
     idiolect(
         "lexical-prior",
@@ -160,7 +190,7 @@ const FLAGS: [Flag; 35] = [
         "idiolect.phrases",
         Takes::Text("SHARE"),
         "Interpolation weight of the user's bigram/trigram cache, 0 to 1; raise it for more of the \
-         user's set phrases, 0 turns it off [default: 0.05, or estimated]",
+         user's set phrases, 0 turns it off [default: 0, or estimated]",
     ),
     idiolect(
         "power",

@@ -105,7 +105,7 @@ impl<const SAMPLING: bool> MethodArgs<SAMPLING> {
             bail!(
                 "--no-peer-text: `{}` with these settings reads texts by other users; take rag, scp, intsum, \
                  hyperalign or llm-trsr-recurrent, or idiolect without --contrast peers, statements, \
-                 --best-of, --item-words, --item-phrases, --estimate and --texts estimated",
+                 --best-of, --item-words, --item-phrases, --corpus, --estimate and --texts estimated",
                 method.name()
             );
         }
@@ -143,7 +143,7 @@ impl<const SAMPLING: bool> MethodArgs<SAMPLING> {
             task.without_dimensions(&options.without_dimensions)?;
         }
         options.reuse = if self.fresh { CachePolicy::Nothing } else { CachePolicy::Stored };
-        Ok(options)
+        Ok(if self.no_peer_text { options.without_peer_text() } else { options })
     }
 }
 

@@ -82,6 +82,7 @@ pub(crate) fn evaluate(
     let mut options = args.settings.options(&task)?;
     options.seed = args.seed.unwrap_or(options.seed);
     options.max_tokens = args.max_tokens.or(options.max_tokens);
+    let options = if args.no_peer_text { options.without_peer_text() } else { options };
     check_peer_text(args.no_peer_text, &methods, &options)?;
     let seed = options.seed;
     let meteor = match &args.wordnet {

@@ -81,6 +81,7 @@ impl TextMaker {
         for method in &methods {
             options.sampling.over(&task.stage(method.stage())?.sampling).check()?;
         }
+        let options = if how.no_peer_text { options.without_peer_text() } else { options };
         check_peer_text(how.no_peer_text, &methods, &options)?;
         if !task.shows_context() && texts.iter().any(|text| text.context.is_some()) {
             return Err(CallFailure::argument(format!(

@@ -173,7 +173,7 @@ impl RemoteLm {
             Some(None) => {
                 return each_step(
                     "a contrast, a phrase cache, a power or a length prior",
-                    "idiolect.contrast=none,idiolect.phrases=0,idiolect.as-long=false by --set",
+                    "idiolect.contrast=none,idiolect.prompts=1,idiolect.phrases=0,idiolect.as-long=false by --set",
                 );
             }
         };
@@ -461,6 +461,10 @@ impl Model for RemoteLm {
 
     fn score(&self, request: ScoreRequest) -> LocalBoxFuture<'_, lm::Result<Vec<Score>>> {
         Box::pin(self.score_text(request))
+    }
+
+    fn tells_distributions(&self) -> bool {
+        false
     }
 
     fn score_undivided(

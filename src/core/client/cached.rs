@@ -262,7 +262,7 @@ impl<'a> CachedLm<'a> {
         }
     }
 
-    /// Fits the user's prompt and the contrast prompts that a steering reads, each separately, so
+    /// Fits the user's prompts and the contrast prompts that a steering reads, each separately, so
     /// that `room` tokens and the adapter's soft tokens stay free beside each.
     pub(super) fn fit_all(
         &self,
@@ -276,7 +276,8 @@ impl<'a> CachedLm<'a> {
         let room = room + self.adapter.as_ref().map_or(0, |adapter| adapter.soft_tokens().len());
         let unconditional = needed.unconditional.then_some(&contrast.unconditional);
         let peers = contrast.peers.iter().filter(|_| needed.peers);
-        let drafts = std::iter::once(draft).chain(unconditional).chain(peers);
+        let further = contrast.further.iter().take(needed.further);
+        let drafts = std::iter::once(draft).chain(further).chain(unconditional).chain(peers);
         let fitted = drafts.map(|draft| fit(self.task, stage, draft, self.model, room));
         Ok(FittedPrompts::new(fitted.collect::<task::Result<_>>()?))
     }
@@ -291,14 +292,14 @@ impl<'a> CachedLm<'a> {
         Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
     }
 
-    pub(super) fn count_reused(&self, prompt_tokens: usize, completion_tokens: usize) {
+    pub(crate) fn count_reused(&self, prompt_tokens: usize, completion_tokens: usize) {
         let mut usage = self.usage.borrow_mut();
         usage.reused += 1;
         usage.saved_tokens += prompt_tokens + completion_tokens;
         usage.saved_prompt_tokens += prompt_tokens;
     }
 
-    pub(super) fn count_computed(&self, prompt_tokens: usize, completion_tokens: usize) {
+    pub(crate) fn count_computed(&self, prompt_tokens: usize, completion_tokens: usize) {
         let mut usage = self.usage.borrow_mut();
         usage.computed += 1;
         usage.prompt_tokens += prompt_tokens;

@@ -19,6 +19,7 @@ pub use idiolect_engine::lm::OnText;
 pub use model::Model;
 pub use prompts::{ContrastPrompts, Steered};
 pub use saved_prefix::{MAX_PREFIX_BYTES, PrefixSavingLm};
+pub(crate) use scores::ExpectedText;
 pub use scores::{PromptedText, ScoreCall, Scored, TextTrace};
 pub use watch::{Watch, WatchedToken};
 

@@ -27,6 +27,12 @@ pub trait Model: Window {
         Box::pin(async { Ok(scores.await?.into_iter().next().unwrap_or_default()) })
     }
 
+    /// Whether a [combination](lm::CombineLogits) of a score sees the whole distributions; a server gives only
+    /// the texts and their likeliest tokens.
+    fn tells_distributions(&self) -> bool {
+        true
+    }
+
     /// The vocabulary, which steering counts texts in.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ use idiolect_engine::lm::{self, CombineLogits, MaskLogits, Prompt};
 /// Contrast prompts: prompts of the same stage that are combined with the user's.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ContrastPrompts {
+    /// Further prompts with texts of the user; see [`Steering::further`].
+    pub further: Vec<Draft>,
     /// Unconditional prompt, without any user's texts.
     pub unconditional: Draft,
     /// Prompts with peers' texts on the same items, any number.

@@ -1,4 +1,4 @@
-//! The keys and values of a user's last prompt, kept on disk, so that the next process that writes as the
+//! The keys and values of a user's last prompts, kept on disk, so that the next process that writes as the
 //! user need not read their texts again. The texts are the same, bit for bit.
 
 use std::cell::RefCell;
@@ -23,16 +23,34 @@ pub const MAX_PREFIX_BYTES: u64 = 1 << 30;
 /// Minimum number of tokens that are worth a file.
 const MIN_TOKENS: usize = 128;
 
-/// A language model that begins with the keys and values of the user's last prompt, and keeps those of its
-/// own last one.
+/// Number of prompts of a request that are kept, its first.
+const N_PROMPTS: usize = 2;
+
+/// A language model that begins with the keys and values of the user's last prompts, and keeps those of its
+/// own last request.
 pub struct PrefixSavingLm<'a> {
     lm: &'a Lm,
     store: &'a Store,
-    path: PathBuf,
     data_version: i64,
+    files: [PrefixFile; N_PROMPTS],
+    last_prompts: RefCell<Vec<Prompt>>,
+}
+
+/// File of one of the prompts.
+struct PrefixFile {
+    path: PathBuf,
     /// The tokens that the file held.
     loaded: Vec<u32>,
-    last_prompt: RefCell<Option<Prompt>>,
+}
+
+impl PrefixFile {
+    /// Loads a file into the prefix cache of a model.
+    fn load(path: PathBuf, lm: &Lm) -> Self {
+        let saved = read(&path);
+        let loaded = saved.map(|saved| (saved.tokens().to_vec(), lm.load_prefix(saved)));
+        let loaded = loaded.filter(|(_, is_known)| *is_known).map(|(tokens, _)| tokens);
+        Self { path, loaded: loaded.unwrap_or_default() }
+    }
 }
 
 impl<'a> PrefixSavingLm<'a> {
@@ -42,46 +60,50 @@ impl<'a> PrefixSavingLm<'a> {
     pub fn of_user(lm: &'a Lm, store: &'a Store, user: &str) -> Option<Self> {
         store.require_writable().ok()?;
         let folder = store.prefix_folder()?;
-        let key = Key::of("prefix").with("model", lm.fingerprint()).with("user", user).finish();
-        let path = folder.join(key.as_str());
         let data_version = store.data_version().ok()?;
-        let mut loaded = Vec::new();
-        if let Some(saved) = read(&path) {
-            loaded = saved.tokens().to_vec();
-            if !lm.load_prefix(saved) {
-                loaded.clear();
-            }
-        }
-        Some(Self { lm, store, path, data_version, loaded, last_prompt: RefCell::default() })
+        let files = std::array::from_fn(|place| {
+            let key = Key::of("prefix").with("model", lm.fingerprint()).with("user", user);
+            let key = if place == 0 { key } else { key.with("prompt", place.to_le_bytes()) };
+            PrefixFile::load(folder.join(key.finish().as_str()), lm)
+        });
+        Some(Self { lm, store, data_version, files, last_prompts: RefCell::default() })
     }
 
-    /// Keeps the last prompt for the next process, unless the file holds most of it already. Nothing is
-    /// kept if the store was changed meanwhile, since the prompt may hold a text that is deleted.
+    /// Keeps the last prompts for the next process, unless the files hold most of them already. Nothing is
+    /// kept if the store was changed meanwhile, since a prompt may hold a text that is deleted.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// A file cannot be written.
     pub async fn keep(&self) -> io::Result<()> {
-        let Some(prompt) = self.last_prompt.take() else { return Ok(()) };
-        let Ok(Some(saved)) = self.lm.saved_prefix(&prompt).await else { return Ok(()) };
+        let prompts = self.last_prompts.take();
+        for (prompt, file) in prompts.iter().zip(&self.files) {
+            self.keep_one(prompt, file).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_one(&self, prompt: &Prompt, file: &PrefixFile) -> io::Result<()> {
+        let PrefixFile { path, loaded } = file;
+        let Ok(Some(saved)) = self.lm.saved_prefix(prompt).await else { return Ok(()) };
         let tokens = saved.tokens();
-        let known = tokens.iter().zip(&self.loaded).take_while(|(a, b)| a == b).count();
+        let known = tokens.iter().zip(loaded).take_while(|(a, b)| a == b).count();
         let is_worth_it = tokens.len() >= MIN_TOKENS && 4 * known < 3 * tokens.len();
         let n_bytes = saved.n_bytes() as u64;
         if !is_worth_it || n_bytes > MAX_PREFIX_BYTES || !self.is_unchanged() {
             return Ok(());
         }
-        let Some(folder) = self.path.parent() else { return Ok(()) };
+        let Some(folder) = path.parent() else { return Ok(()) };
         fs::create_dir_all(folder)?;
-        make_room(folder, &self.path, n_bytes)?;
-        let fresh = self.path.with_extension(format!("new-{}", std::process::id()));
+        make_room(folder, path, n_bytes)?;
+        let fresh = path.with_extension(format!("new-{}", std::process::id()));
         let mut file = BufWriter::new(File::create(&fresh)?);
         let written = saved.write(&mut file).and_then(|()| file.flush());
-        if let Err(error) = written.and_then(|()| fs::rename(&fresh, &self.path)) {
+        if let Err(error) = written.and_then(|()| fs::rename(&fresh, path)) {
             drop(remove_overwritten(&fresh));
             return Err(error);
         }
         if !self.is_unchanged() {
-            remove_overwritten(&self.path).map_err(io::Error::other)?;
+            remove_overwritten(path).map_err(io::Error::other)?;
         }
         Ok(())
     }
@@ -141,7 +163,8 @@ impl Model for PrefixSavingLm<'_> {
     }
 
     fn generate(&self, request: Request) -> LocalBoxFuture<'_, lm::Result<Completion>> {
-        self.last_prompt.replace(request.prompts.first().cloned());
+        let kept = request.prompts.iter().take(N_PROMPTS).cloned().collect();
+        self.last_prompts.replace(kept);
         Model::generate(self.lm, request)
     }
 
@@ -236,6 +259,33 @@ mod tests {
         assert_eq!((done.saved_prefixes, files()), (2, 0));
         assert!(!store.prefix_folder().unwrap().exists());
         assert_eq!(write(&store, "marta", &prompt), (first, 0));
+    }
+
+    #[test]
+    fn the_first_two_prompts_of_a_request_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let write = || {
+            let lm = Tiny { context: 2048, ..Tiny::new("llama") }.lm();
+            let saving = PrefixSavingLm::of_user(&lm, &store, "marta").unwrap();
+            let counter = ReusedTokens::default();
+            let texts = ["Texts of Marta, the newest. ", "Older texts of Marta. ", "Of others. "];
+            let mut request = Request::new(Prompt::Text(texts[0].repeat(20)), 12);
+            let further = texts[1..].iter().map(|text| Prompt::Text(text.repeat(20)));
+            request.prompts.extend(further);
+            request.combine = Some(Box::new(lm::WeightedSum(vec![0.5, 0.25, 0.25])));
+            request.reused = counter.clone();
+            let completion = block_on(saving.generate(request)).unwrap();
+            block_on(saving.keep()).unwrap();
+            (completion, counter.get())
+        };
+        let (first, reused) = write();
+        let files = store.prefix_folder().unwrap().read_dir().unwrap().count();
+        assert_eq!((reused, files), (0, 2));
+        let (again, reused) = write();
+        assert_eq!(again, first);
+        let of_one = "Texts of Marta, the newest. ".len() * 20;
+        assert!(reused > of_one, "{reused} of the first prompt's {of_one}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Scores of given texts under the prompts that would generate them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,10 @@ use super::cached::with_adapter;
 use super::prompts::{FittedPrompts, with_prompt};
 use super::{CachedLm, ContrastPrompts, Result};
 use crate::corpus::{Key, ReviewId};
-use crate::steering::{DistributionRecorder, ObservedPosition, Steering, likeliest};
+use crate::steering::{
+    DistributionRecorder, ExpectationRecorder, ExpectedCounts, ObservedPosition, Steering,
+    likeliest, of_mean,
+};
 use crate::task::{Cut, Draft, Stage, Window, fit};
 use idiolect_engine::lm::{
     self, AdapterKey, CombineLogits, Distributions, Prompt, ReusedTokens, Score, ScoreRequest,
@@ -122,12 +126,35 @@ impl CachedLm<'_> {
         contrast: &ContrastPrompts,
         steerings: &[Steering],
     ) -> Result<Vec<Scored>> {
-        let text = Continuation::of(self, &call)?;
+        // Rules know the prompts by their order, so those of a pass have equally many of the user's.
+        let further: BTreeSet<usize> = steerings.iter().map(|steering| steering.further).collect();
+        if further.len() <= 1 {
+            return self.score_in_one_pass(&call, contrast, steerings).await;
+        }
+        let mut scored = vec![None; steerings.len()];
+        for further in further {
+            let of_pass = (0..steerings.len()).filter(|i| steerings[*i].further == further);
+            let of_pass: Vec<usize> = of_pass.collect();
+            let alike: Vec<Steering> = of_pass.iter().map(|i| steerings[*i].clone()).collect();
+            let scores = self.score_in_one_pass(&call, contrast, &alike).await?;
+            of_pass.into_iter().zip(scores).for_each(|(i, score)| scored[i] = Some(score));
+        }
+        Ok(scored.into_iter().flatten().collect())
+    }
+
+    async fn score_in_one_pass(
+        &self,
+        call: &ScoreCall<'_>,
+        contrast: &ContrastPrompts,
+        steerings: &[Steering],
+    ) -> Result<Vec<Scored>> {
+        let text = Continuation::of(self, call)?;
         let ScoreCall { stage, draft, sources, .. } = call;
+        let stage = *stage;
         let mut entries = Vec::with_capacity(steerings.len());
         let mut most_tokens = 0;
         for steering in steerings {
-            let fitted = self.fit_all(stage, &draft, contrast, Some(steering), text.room)?;
+            let fitted = self.fit_all(stage, draft, contrast, Some(steering), text.room)?;
             most_tokens = most_tokens.max(fitted.prompt_tokens());
             let adapter = self.adapter.as_ref().map(|adapter| adapter.key());
             let key = text.key(self.model.fingerprint(), &fitted, steering, adapter);
@@ -146,7 +173,7 @@ impl CachedLm<'_> {
                 let needed = steering.needs();
                 (needed.peers, needed.unconditional)
             });
-            let fitted = self.fit_all(stage, &draft, contrast, widest, text.room)?;
+            let fitted = self.fit_all(stage, draft, contrast, widest, text.room)?;
             let request = ScoreRequest {
                 prompts: fitted.prompts(),
                 adapter: self.adapter.clone(),
@@ -159,7 +186,7 @@ impl CachedLm<'_> {
             let scores = self.model.score(request).await?;
             let prompt_tokens = fitted.prompt_tokens();
             self.count_computed(prompt_tokens, text.n_tokens);
-            let sources = self.sources(&draft, sources);
+            let sources = self.sources(draft, sources);
             for (index, score) in missing.iter().zip(scores) {
                 let score = text.stored(prompt_tokens, &score);
                 let value = serde_json::to_string(&score).unwrap_or_default();
@@ -194,28 +221,82 @@ pub(crate) struct Observed {
 
 impl CachedLm<'_> {
     /// Records the model's distributions at the tokens of a text that [`CachedLm::score`] would
-    /// score, with the log-probabilities of the tokens `listed`. Nothing is stored.
-    pub(crate) async fn observe(&self, call: ScoreCall<'_>, listed: Vec<u32>) -> Result<Observed> {
-        let text = Continuation::of(self, &call)?;
-        let plain = ContrastPrompts::default();
-        let fitted = self.fit_all(call.stage, &call.draft, &plain, None, text.room)?;
+    /// score, with the log-probabilities of the tokens `listed`: those after the user's prompt, or the mean
+    /// of those after it and after further prompts. Nothing is stored.
+    pub(crate) async fn observe(
+        &self,
+        call: ScoreCall<'_>,
+        further: &[Draft],
+        listed: Vec<u32>,
+    ) -> Result<Observed> {
         let (recorder, seen) = DistributionRecorder::new(listed);
+        let read = self.read(&call, further, Box::new(recorder)).await?;
+        let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let limit = call.limit.unwrap_or(usize::MAX);
+        let positions = seen.into_iter().skip(read.n_opening).take(limit).collect();
+        Ok(Observed { tokens: read.score.tokens, first: read.n_opening, positions })
+    }
+
+    /// Counts the tokens of a text that [`CachedLm::score`] would score, and how often the model expects
+    /// each token of the vocabulary there. Nothing is stored or counted.
+    pub(crate) async fn expected(&self, call: ScoreCall<'_>) -> Result<ExpectedText> {
+        let limit = call.limit.unwrap_or(usize::MAX);
+        let n_opening = Continuation::of(self, &call)?.n_opening;
+        let (recorder, sums) = ExpectationRecorder::new(n_opening, limit);
+        let read = self.read(&call, &[], Box::new(recorder)).await?;
+        let counted: Vec<u32> =
+            read.score.tokens.iter().copied().skip(n_opening).take(limit).collect();
+        let sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = ExpectedCounts::of(&counted, &sums);
+        let (prompt_tokens, tokens) = (read.prompt_tokens, read.score.tokens.len());
+        Ok(ExpectedText { words, prompt_tokens, tokens })
+    }
+
+    /// Lets the model read a text after its prompts with a rule that records what it sees, and returns the
+    /// score.
+    async fn read(
+        &self,
+        call: &ScoreCall<'_>,
+        further: &[Draft],
+        recorder: Box<dyn CombineLogits>,
+    ) -> Result<ReadText> {
+        let text = Continuation::of(self, call)?;
+        let prompts = ContrastPrompts { further: further.to_vec(), ..ContrastPrompts::default() };
+        let needed = Steering { further: further.len(), ..Steering::default() };
+        let fitted = self.fit_all(call.stage, &call.draft, &prompts, Some(&needed), text.room)?;
         let request = ScoreRequest {
             prompts: fitted.prompts(),
             adapter: self.adapter.clone(),
-            combine: vec![Some(Box::new(recorder))],
+            combine: vec![Some(of_mean(recorder, further.len()))],
             continuation: text.whole.clone().into(),
             top: None,
             reused: ReusedTokens::default(),
             affinity: self.affinity,
         };
-        let scores = self.model.score(request).await?;
-        let tokens = scores.into_iter().next().map(|score| score.tokens).unwrap_or_default();
-        let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
-        let limit = call.limit.unwrap_or(usize::MAX);
-        let positions = seen.into_iter().skip(text.n_opening).take(limit).collect();
-        Ok(Observed { tokens, first: text.n_opening, positions })
+        let score = self.model.score(request).await?.into_iter().next().unwrap_or_default();
+        Ok(ReadText { n_opening: text.n_opening, prompt_tokens: fitted.prompt_tokens(), score })
     }
+}
+
+/// Words of a text, and what the model expected while it read the text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ExpectedText {
+    /// The counts.
+    pub(crate) words: ExpectedCounts,
+    /// Number of tokens of the prompt.
+    pub(crate) prompt_tokens: usize,
+    /// Number of tokens of the text.
+    pub(crate) tokens: usize,
+}
+
+/// A text that the model read.
+struct ReadText {
+    /// Number of tokens of the label.
+    n_opening: usize,
+    /// Number of tokens of the prompts.
+    prompt_tokens: usize,
+    /// Score of label and text.
+    score: Score,
 }
 
 /// The model's last hidden states while it scores a text.
@@ -262,26 +343,14 @@ impl CachedLm<'_> {
     /// # Errors
     /// As [`CachedLm::score`].
     pub(crate) async fn trace(&self, call: ScoreCall<'_>, n_top: usize) -> Result<TextTrace> {
-        let text = Continuation::of(self, &call)?;
-        let plain = ContrastPrompts::default();
-        let fitted = self.fit_all(call.stage, &call.draft, &plain, None, text.room)?;
         let seen = TraceSteps::default();
         let recorder = TraceRecorder { n_top, seen: Arc::clone(&seen) };
-        let request = ScoreRequest {
-            prompts: fitted.prompts(),
-            adapter: self.adapter.clone(),
-            combine: vec![Some(Box::new(recorder))],
-            continuation: text.whole.clone().into(),
-            top: None,
-            reused: ReusedTokens::default(),
-            affinity: self.affinity,
-        };
-        let score = self.model.score(request).await?.into_iter().next().unwrap_or_default();
+        let ReadText { n_opening, score, .. } = self.read(&call, &[], Box::new(recorder)).await?;
         let steps = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
         let limit = call.limit.unwrap_or(usize::MAX);
         let mut trace = TextTrace::default();
         let all = score.tokens.into_iter().zip(score.logprobs).zip(steps);
-        for ((token, logprob), (hidden, top)) in all.skip(text.n_opening).take(limit) {
+        for ((token, logprob), (hidden, top)) in all.skip(n_opening).take(limit) {
             trace.tokens.push(token);
             trace.logprobs.push(logprob);
             trace.hidden.push(hidden);

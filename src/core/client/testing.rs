@@ -28,6 +28,8 @@ pub struct Scripted {
     pub contrast: RefCell<Vec<Vec<Prompt>>>,
     /// Prompt and continuation of each score.
     pub scores: RefCell<Vec<(Prompt, String)>>,
+    /// Whether it tells distributions, as no model on a server does.
+    pub tells_distributions: bool,
     /// Number of requests after which every further one fails.
     pub fails_after: usize,
 }
@@ -52,6 +54,7 @@ impl Scripted {
             requests: RefCell::default(),
             contrast: RefCell::default(),
             scores: RefCell::default(),
+            tells_distributions: true,
             fails_after: usize::MAX,
         }
     }
@@ -194,6 +197,10 @@ impl Model for Scripted {
             Ok(combined.collect())
         }
         .boxed_local()
+    }
+
+    fn tells_distributions(&self) -> bool {
+        self.tells_distributions
     }
 
     fn vocabulary(&self) -> lm::Result<&dyn Vocabulary> {

@@ -94,7 +94,7 @@ async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPrompt> {
     }
     let without = TierBlocks { wishes: Vec::new(), ..tiers };
     let contrast_prompts =
-        ContrastPrompts { unconditional: without.draft(context.target), peers: Vec::new() };
+        ContrastPrompts { unconditional: without.draft(context.target), ..Default::default() };
     let steering = Steering { contrast, ..Steering::default() };
     let steered = Steered { contrast: contrast_prompts, steering, ..Steered::default() };
     Ok(prepared.steered_by(steered, sources))

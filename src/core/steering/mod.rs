@@ -2,11 +2,14 @@
 //!
 //! A [`Steering`] is the configuration, which can be stored: the rule and its strengths.
 //! [`rule`](Steering::rule) builds the rule. The prompts have a fixed order: first the one with the
-//! user's texts (U), then the non-personalized one (0), then those with peers' texts about the same
-//! items (P). `lU`, `l0` and `lP` are the log-probabilities after them.
+//! user's texts (U), then further ones with other texts of the user, then the non-personalized one (0),
+//! then those with peers' texts about the same items (P). `lU`, `l0` and `lP` are the log-probabilities
+//! after them; with further prompts of the user `lU` is that of the mean of their distributions.
 
 mod context_steering;
+mod expected;
 mod length_prior;
+mod mixed_prompts;
 mod ngram_blocklist;
 mod ngram_cache;
 mod observed;
@@ -18,6 +21,10 @@ mod top_k;
 mod unigrams;
 mod vocabulary;
 
+pub use expected::{
+    AuthorWords, ExpectationRecorder, ExpectedCounts, ExpectedScore, ExpectedSums, TokenEvidence,
+    expected_bias, expected_score,
+};
 pub(crate) use length_prior::WithLengthPrior;
 pub use length_prior::{LengthBackground, LengthPrior};
 pub use ngram_blocklist::NgramBlocklist;
@@ -34,6 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use context_steering::ContextSteering;
 use idiolect_engine::lm::{CombineLogits, Distributions, WeightedSum};
+use mixed_prompts::MixedPrompts;
 use ngram_cache::Mixed;
 use peer_contrast::PeerContrastRule;
 use plausible::PlausibleContrast;
@@ -113,6 +121,9 @@ pub struct PeerContrast {
 pub struct Steering {
     /// The formula by which prompts are combined.
     pub contrast: Contrast,
+    /// Number of further prompts with texts of the user, whose mean distribution with the first prompt's
+    /// is taken as the user's.
+    pub further: usize,
     /// Weight and trained reward of tokens; a weight of 0 is none.
     pub reward: Option<(RewardWeight, TokenReward)>,
     /// Power of the combined probabilities, above 0: below 1 it flattens the distribution. `None`
@@ -120,6 +131,9 @@ pub struct Steering {
     pub power: Option<f32>,
     /// Strength and bias: `strength · bias` is added to each token's score.
     pub lexical: Option<(f32, LogitBias)>,
+    /// Strength and bias of tokens that the user, or all users, write more or less often than the model
+    /// expects.
+    pub expected: Option<(f32, LogitBias)>,
     /// Strength and bias of the choice of words in others' texts on the item.
     pub item: Option<(f32, LogitBias)>,
     /// Interpolation weight, 0 to 1, and the user's n-gram cache.
@@ -135,17 +149,20 @@ pub struct NeededPrompts {
     pub unconditional: bool,
     /// The prompts with peers' texts.
     pub peers: bool,
+    /// Number of further prompts with texts of the user.
+    pub further: usize,
 }
 
 impl Steering {
     /// Returns the prompts that it reads; the peers' prompts require the non-personalized one.
     #[must_use]
     pub fn needs(&self) -> NeededPrompts {
-        match self.contrast {
-            Contrast::None => NeededPrompts { unconditional: false, peers: false },
-            Contrast::Peers(_) => NeededPrompts { unconditional: true, peers: true },
-            _ => NeededPrompts { unconditional: true, peers: false },
-        }
+        let (unconditional, peers) = match self.contrast {
+            Contrast::None => (false, false),
+            Contrast::Peers(_) => (true, true),
+            _ => (true, false),
+        };
+        NeededPrompts { unconditional, peers, further: self.further }
     }
 
     /// The steering with its effect multiplied by `strength`, from 0: at 0 the distribution is that
@@ -195,10 +212,12 @@ impl Steering {
         });
         Self {
             contrast,
+            further: if strength > 0.0 { self.further } else { 0 },
             reward,
             // A power of 0 or below would turn the distribution round.
             power: self.power.map(|power| from_one(power).max(0.05)),
             lexical: bias(&self.lexical),
+            expected: bias(&self.expected),
             item: bias(&self.item),
             phrases: mixed(&self.phrases),
             item_phrases: mixed(&self.item_phrases),
@@ -231,8 +250,11 @@ impl Steering {
             Some(power) => Box::new(Powered { rule, power }),
             None => rule,
         };
-        let rule = [&self.lexical, &self.item].into_iter().flatten().fold(rule, biased);
-        [&self.phrases, &self.item_phrases].into_iter().flatten().fold(rule, mixed)
+        let biases = [&self.lexical, &self.expected, &self.item];
+        let rule = biases.into_iter().flatten().fold(rule, biased);
+        let caches = [&self.phrases, &self.item_phrases];
+        let rule = caches.into_iter().flatten().fold(rule, mixed);
+        of_mean(rule, self.further)
     }
 
     /// Cache key: the rule, its strengths and the hashes of the counts, which together determine
@@ -246,6 +268,9 @@ impl Steering {
             let settings = serde_json::to_string(settings).unwrap_or_default();
             contrast.push_str(&format!(" reward {settings} {}", reward.hash()));
         }
+        if self.further > 0 {
+            contrast.push_str(&format!(" further {}", self.further));
+        }
         let bias = |part: &Option<(f32, LogitBias)>| {
             part.as_ref().map(|(strength, bias)| (*strength, bias.hash().to_owned()))
         };
@@ -255,6 +280,7 @@ impl Steering {
         let named = [
             ("power ", self.power.map(|power| (power, String::new()))),
             ("", bias(&self.lexical)),
+            ("expected ", bias(&self.expected)),
             ("item ", bias(&self.item)),
             ("phrases ", cache(&self.phrases)),
             ("item phrases ", cache(&self.item_phrases)),
@@ -263,6 +289,14 @@ impl Steering {
             Some((strength, hash)) => format!("{key} {name}{strength} {hash}"),
             None => key,
         })
+    }
+}
+
+/// A rule that reads the mean distribution of the user's prompt and `further` ones as the user's.
+pub(crate) fn of_mean(rule: Box<dyn CombineLogits>, further: usize) -> Box<dyn CombineLogits> {
+    match further {
+        0 => rule,
+        further => Box::new(MixedPrompts::new(rule, 1 + further)),
     }
 }
 

@@ -175,7 +175,7 @@ pub struct LogitBias {
 }
 
 impl LogitBias {
-    fn new(values: Arc<[f32]>) -> Self {
+    pub(super) fn new(values: Arc<[f32]>) -> Self {
         let mut hasher = Sha256::new();
         values.iter().for_each(|value| hasher.update(value.to_le_bytes()));
         let hash = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -34,6 +34,15 @@ impl<'a> Distributions<'a> {
         Self { hidden, ..self }
     }
 
+    /// The same step with other distributions in the place of the prompts'.
+    #[must_use]
+    pub fn with_logprobs<'b>(&self, logprobs: &'b [&'b [f32]]) -> Distributions<'b>
+    where
+        'a: 'b,
+    {
+        Distributions { written: self.written, logprobs, hidden: self.hidden, isa: self.isa }
+    }
+
     /// Logarithm of the sum of the exponentials of some scores, with the engine's kernels.
     #[must_use]
     pub fn log_sum_exp(&self, scores: &[f32]) -> f32 {

@@ -66,7 +66,8 @@ fn with_lines(changed: &str, written: &str) -> String {
             .and_then(|(from, to)| Some((from.parse::<usize>().ok()?, to.parse::<usize>().ok()?)));
         match range {
             Some((from, to)) => {
-                let chosen = lines.iter().skip(from).take((to + 1).saturating_sub(from));
+                let n = to.saturating_add(1).saturating_sub(from);
+                let chosen = lines.iter().skip(from).take(n);
                 chosen.for_each(|line| text.extend([line, "\n"]));
             }
             None => text.extend([line, "\n"]),

@@ -1,7 +1,7 @@
 //! Selection and order of the user's past texts in a prompt.
 
 use super::{Form, Texts};
-use crate::corpus::Target;
+use crate::corpus::{ReviewId, Target};
 use crate::difference::Profile;
 use crate::methods::retrieval::{most_recent, most_relevant, of_kind};
 use crate::methods::{MethodContext, PastReview, summaries};
@@ -45,6 +45,30 @@ impl ExampleSelection {
             past.reverse();
         }
         past
+    }
+
+    /// The past texts of up to `n_prompts` prompts: those of [`Self::past`], then those that it selects from
+    /// the rest, as long as these fill at least half a prompt.
+    pub(super) fn past_of_prompts(
+        &self,
+        context: &MethodContext<'_>,
+        target: Option<&Target>,
+        history: &[PastReview],
+        n_prompts: usize,
+    ) -> Vec<Vec<PastReview>> {
+        let mut prompts = vec![self.past(context, target, history)];
+        let mut rest = history.to_vec();
+        while prompts.len() < n_prompts {
+            let used: Vec<ReviewId> =
+                prompts.iter().flatten().map(|(review, _)| review.id).collect();
+            rest.retain(|(review, _)| !used.contains(&review.id));
+            let next = self.past(context, target, &rest);
+            if next.is_empty() || 2 * next.len() < context.options.n {
+                break;
+            }
+            prompts.push(next);
+        }
+        prompts
     }
 
     /// The prompt with these past texts.

@@ -5,9 +5,9 @@
 //! a bounded grid around the given strength; those that read the same prompts are scored in one
 //! pass over a text.
 
-use super::LexicalOptions;
 use super::contrast_prompts::PeerPrompts;
 use super::example_selection::ExampleSelection;
+use super::expectation::ReadTexts;
 use super::leave_one_out::{held_out_examples, newest, without};
 use super::lexical::{Lexica, on_item};
 use super::rule::Rule;
@@ -15,7 +15,7 @@ use crate::client::{ContrastPrompts, ScoreCall, Scored};
 use crate::corpus::ReviewId;
 use crate::difference::HeldOutExample;
 use crate::methods::{MethodContext, PastReview, Result};
-use crate::steering::{Contrast, PeerContrast, Steering};
+use crate::steering::{Contrast, ExpectedCounts, LogitBias, PeerContrast, Steering};
 
 /// Maximum number of past texts that are left out in turn, the newest.
 const MAX_TEXTS: usize = 4;
@@ -36,6 +36,8 @@ const PRIOR_TEXTS: f64 = 4.0;
 pub(super) struct Strengths {
     /// Strengths of the rules.
     pub(super) rule: Rule,
+    /// Factor of the scores of words: of [`Steering::lexical`] and [`Steering::expected`].
+    pub(super) words: f32,
     /// Contrast with the other prompts.
     pub(super) contrast: Contrast,
     /// Maximum number of prompts with peers' texts; `None` takes one for each representative.
@@ -66,10 +68,11 @@ pub(super) async fn fitted_strengths(
     context: &MethodContext<'_>,
     history: &[PastReview],
     selection: &ExampleSelection,
-    lexica: &Lexica<'_>,
+    (lexica, own_words, all_words): (&Lexica<'_>, &ReadTexts, &ExpectedCounts),
     given: Strengths,
 ) -> Result<Strengths> {
-    let mut of_lexical = candidates(match given.rule.lexical.strength > 0.0 {
+    let scores_words = given.rule.lexical.strength > 0.0 || given.rule.reads_expectations();
+    let mut of_words = candidates(match scores_words {
         true => SCALE_GRID.to_vec(),
         false => Vec::new(),
     });
@@ -87,16 +90,18 @@ pub(super) async fn fitted_strengths(
             break;
         }
         let on_item = on_item(context, Some(&target))?;
-        let steering = lexica.steering(&rest, &on_item, &given.rule)?;
+        let own_words = own_words.without(Some(held_out.0.id));
+        let words = (&own_words, all_words);
+        let steering = lexica.steering(&rest, words, &on_item, &given.rule)?;
         let steering = Steering { contrast: given.contrast, ..steering };
         let past = selection.past(context, Some(&target), &rest);
         let prompts = PeerPrompts::of(context, &past, Some(&target), steering.needs())?;
         let mut sources: Vec<_> = history.iter().map(|(review, _)| review.id).collect();
         sources.extend(&prompts.reviews);
         let text = HeldOutText { context, example, sources };
-        let of_words: Vec<Steering> =
-            of_lexical.iter().map(|candidate| scaled(&steering, candidate.value)).collect();
-        add(&mut of_lexical, &text.gains(&prompts.contrast, &of_words).await?);
+        let scaled: Vec<Steering> =
+            of_words.iter().map(|candidate| with_words(&steering, candidate.value)).collect();
+        add(&mut of_words, &text.gains(&prompts.contrast, &scaled).await?);
         let mut of_prompts = Vec::new();
         for point in &grid {
             let mut contrast = prompts.contrast.clone();
@@ -112,19 +117,20 @@ pub(super) async fn fitted_strengths(
         return Ok(given);
     }
     let share = n_texts / (n_texts + PRIOR_TEXTS);
-    let scale = best(&of_lexical).copied().unwrap_or(1.0);
+    let words = best(&of_words).copied().unwrap_or(1.0);
     let (contrast, peers) = best(&of_contrast).copied().unwrap_or((given.contrast, None));
-    let lexical = given.rule.lexical;
-    let strength = lerp(lexical.strength, scale * lexical.strength, share);
-    let rule = Rule { lexical: LexicalOptions { strength, ..lexical }, ..given.rule };
-    Ok(Strengths { rule, contrast: shrink(given.contrast, contrast, share), peers })
+    let words = lerp(given.words, words, share);
+    Ok(Strengths { words, contrast: shrink(given.contrast, contrast, share), peers, ..given })
 }
 
-/// The steering with the strength of the choice of words multiplied by `scale`.
-fn scaled(steering: &Steering, scale: f32) -> Steering {
-    let lexical = steering.lexical.clone().filter(|_| scale > 0.0);
-    let lexical = lexical.map(|(strength, bias)| (scale * strength, bias));
-    Steering { lexical, ..steering.clone() }
+/// The steering with the scores of words multiplied by `scale`.
+pub(super) fn with_words(steering: &Steering, scale: f32) -> Steering {
+    let scaled = |part: &Option<(f32, LogitBias)>| {
+        let part = part.clone().filter(|_| scale > 0.0);
+        part.map(|(strength, bias)| (scale * strength, bias))
+    };
+    let (lexical, expected) = (scaled(&steering.lexical), scaled(&steering.expected));
+    Steering { lexical, expected, ..steering.clone() }
 }
 
 /// A text that is left out of the history and scored under the prompt with the others.

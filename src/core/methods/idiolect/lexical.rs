@@ -8,7 +8,9 @@ use super::rule::Rule;
 use crate::client::Model;
 use crate::corpus::{StoredReview, Target, View};
 use crate::methods::{MethodContext, PastReview, Result};
-use crate::steering::{NgramCache, Steering, UnigramCounts};
+use crate::steering::{
+    AuthorWords, ExpectedCounts, NgramCache, Steering, UnigramCounts, expected_bias,
+};
 
 /// Maximum number of others' texts that are counted: about two million tokens of reviews, enough
 /// for every token that a user uses often.
@@ -36,11 +38,12 @@ impl<'a> Lexica<'a> {
         Ok(Self { model: context.model, others })
     }
 
-    /// Makes the steering from the texts of a history and others' texts on the item, without a
-    /// contrast.
+    /// Makes the steering from the texts of a history, from what the model expected of the user and of
+    /// all users, and from others' texts on the item, without a contrast.
     pub(super) fn steering(
         &self,
         history: &[PastReview],
+        (own_words, all_words): (&ExpectedCounts, &ExpectedCounts),
         on_item: &[StoredReview],
         rule: &Rule,
     ) -> Result<Steering> {
@@ -55,6 +58,12 @@ impl<'a> Lexica<'a> {
             let own = UnigramCounts::of(vocabulary, own())?;
             let bias = own.against(&self.others, rule.lexical.prior);
             steering.lexical = Some((rule.lexical.strength, bias));
+        }
+        if rule.reads_expectations() {
+            let counts = UnigramCounts::of(vocabulary, own())?;
+            let own = AuthorWords::of(own_words, &counts, &self.others);
+            let (own, all) = ((&rule.expected, &own), (&rule.corpus, all_words));
+            steering.expected = Some((1.0, expected_bias(vocabulary.n_tokens(), own, all)));
         }
         if rule.item.strength > 0.0 && !on_item.is_empty() {
             let item = UnigramCounts::of(vocabulary, item())?;

@@ -8,9 +8,10 @@
 //! 2. *State differences.* Optionally, statements about the user that validation accepted
 //!    (`statements`) are shown before the target. There, unlike in the system turn, everything
 //!    before them is the same with and without them, and is computed once for all candidates.
-//! 3. *Count words.* Every token is scored by how much more often the user uses it than others do
-//!    (`lexical`), shrunk towards zero if the user has written little. The user's continuations of
-//!    the last one and two tokens are mixed in.
+//! 3. *Count words.* The model reads the user's texts, and every token is scored by how much more often
+//!    the user writes it than the model expected (`expectation`). Optionally, by how much more often
+//!    the user writes it than others do (`lexical`), and the user's continuations of the last one and
+//!    two tokens are mixed in.
 //! 4. *Fit strengths.* Optionally, the strengths of the rules are estimated once for the corpus
 //!    (`strengths`). Contrast with peers counts in proportion to how distinct the user is
 //!    (`distinct`). Optionally, the strengths of 3 and 5 and the number of peers are fitted on the
@@ -26,6 +27,7 @@ mod contrast_prompts;
 mod contrast_text;
 mod distinct;
 mod example_selection;
+mod expectation;
 mod fit;
 mod leave_one_out;
 mod lexical;
@@ -48,11 +50,13 @@ use crate::corpus::ReviewId;
 use crate::difference::statements::{StatementProfile, StatementStatus, revisions};
 use crate::difference::{DIFFERENCE, DRP_DIFFERENCE, DRP_VALIDATION};
 use crate::steering::{
-    LengthBackground, LengthPrior, LogitBias, NeededPrompts, NgramBlocklist, Steering,
+    ExpectedCounts, LengthBackground, LengthPrior, LogitBias, NeededPrompts, NgramBlocklist,
+    Steering,
 };
 use crate::task::{Block, Part, Stage};
 use contrast_prompts::PeerPrompts;
 use example_selection::ExampleSelection;
+use expectation::ReadTexts;
 use fit::Strengths;
 use idiolect_engine::lm;
 use lexical::{Lexica, on_item};
@@ -60,7 +64,7 @@ use lexical::{Lexica, on_item};
 /// Facts of the method.
 pub(super) const INFO: MethodInfo = MethodInfo {
     name: "idiolect",
-    about: "as scp, with the user's word choice in the logits",
+    about: "as scp after two prompts, with the user's habits in the logits",
     source: "",
     stages: &[
         DIFFERENCE,
@@ -92,19 +96,25 @@ pub(super) async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPromp
     if history.is_empty() {
         return Ok(without_past_texts(context));
     }
-    let strengths = strengths::of_corpus(context).await?;
+    let mut strengths = strengths::of_corpus(context).await?;
+    if !context.model.tells_distributions() {
+        strengths.rule = strengths.rule.counted(&context.options.idiolect);
+        strengths.prompts = 1;
+    }
     let selection = select_past_texts(context, &history, &strengths).await?;
     let profile = state_differences(context, &history, &selection).await?;
     let counts = count_words(context)?;
     let fitted = fit_strengths(context, &history, &selection, &counts, &strengths).await?;
-    let past = selection.past(context, context.target, &history);
+    let n_prompts = strengths.prompts;
+    let mut prompts = selection.past_of_prompts(context, context.target, &history, n_prompts);
+    let past = prompts.remove(0);
     let mut steered = build_contrast_prompts(context, &past, fitted)?;
     steered.steered.length = match context.options.idiolect.as_long {
         true => length_prior(context, &history, strengths.length)?,
         false => None,
     };
     steered.sources.extend(sources(&history, &profile));
-    Ok(assemble_prompt(context, selection, &past, profile, steered))
+    Ok(assemble_prompt(context, selection, (&past, &prompts), profile, steered))
 }
 
 /// The past texts that a profile for other programs shows.
@@ -126,7 +136,9 @@ pub(super) fn portable_parts(context: &MethodContext<'_>) -> Result<PortablePart
 pub(super) async fn lexical_bias(context: &MethodContext<'_>) -> Result<Option<(f32, LogitBias)>> {
     let history = context.author_history()?;
     let strengths = strengths::of_corpus(context).await?;
-    Ok(count_words(context)?.steering(&history, &[], &strengths.rule)?.lexical)
+    let none = ExpectedCounts::default();
+    let rule = strengths.rule.counted(&context.options.idiolect);
+    Ok(count_words(context)?.steering(&history, (&none, &none), &[], &rule)?.lexical)
 }
 
 /// The profile in statements of the context's user, with what a person changed in it, and the reviews that
@@ -192,13 +204,24 @@ async fn fit_strengths(
 ) -> Result<FittedSteering> {
     let settings = &context.options.idiolect;
     let (contrast, sources) = distinct::scaled_contrast(context, history)?;
-    let given = Strengths { rule: strengths.rule, contrast, peers: None };
+    let given = Strengths { rule: strengths.rule, words: 1.0, contrast, peers: None };
+    let all_words = match strengths.rule.corpus.strength > 0.0 {
+        true => strengths::words_of_others(context, &[context.author]).await?,
+        false => ExpectedCounts::default(),
+    };
+    let own_words = match strengths.rule.expected.strength > 0.0 {
+        true => expectation::of_history(context, history).await?,
+        false => ReadTexts::default(),
+    };
+    let read = (counts, &own_words, &all_words);
     let strengths = match settings.fit {
-        true => fit::fitted_strengths(context, history, selection, counts, given).await?,
+        true => fit::fitted_strengths(context, history, selection, read, given).await?,
         false => given,
     };
     let on_item = on_item(context, context.target)?;
-    let steering = counts.steering(history, &on_item, &strengths.rule)?;
+    let words = (&own_words.without(None), &all_words);
+    let steering = counts.steering(history, words, &on_item, &strengths.rule)?;
+    let steering = fit::with_words(&steering, strengths.words);
     let steering = Steering { contrast: strengths.contrast, ..steering };
     let sources = sources.into_iter().chain(on_item.iter().map(|review| review.id)).collect();
     Ok(FittedSteering { steering, peers: strengths.peers, sources })
@@ -254,9 +277,9 @@ fn sources(history: &[PastReview], profile: &StatementProfile) -> Vec<ReviewId> 
 fn assemble_prompt(
     context: &MethodContext<'_>,
     selection: ExampleSelection,
-    past: &[PastReview],
+    (past, further): (&[PastReview], &[Vec<PastReview>]),
     profile: StatementProfile,
-    steered: SteeredPrompts,
+    mut steered: SteeredPrompts,
 ) -> PreparedPrompt {
     let settings = &context.options.idiolect;
     let shown = profile.statements.iter().filter(|stated| {
@@ -264,7 +287,13 @@ fn assemble_prompt(
         stated.status.is_shown() || unverified
     });
     let notes = shown.map(|stated| Block::of_note(&stated.statement.text));
-    let draft = selection.draft(context.target, past).with_all(Part::Notes, notes);
+    let notes: Vec<Block> = notes.collect();
+    let with_notes = |past: &[PastReview]| {
+        selection.draft(context.target, past).with_all(Part::Notes, notes.iter().cloned())
+    };
+    let draft = with_notes(past);
+    steered.steered.contrast.further = further.iter().map(|past| with_notes(past)).collect();
+    steered.steered.steering.further = further.len();
     let prepared = PreparedPrompt::of(context, settings.form.stage(), draft, past);
     let cut_before = selection.summary.map(|summary| summary.cut).unwrap_or_default();
     let prepared = PreparedPrompt { stated: Some(profile), cut_before, ..prepared };

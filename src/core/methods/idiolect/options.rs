@@ -94,12 +94,24 @@ pub struct IdiolectOptions {
     pub form: Form,
     /// Selection of past texts in the prompt.
     pub texts: Texts,
+    /// Number of prompts with `n` past texts each, from 1; the mean of the distributions after them is
+    /// the user's. 0 takes 1 or 2, whichever makes texts of the corpus likelier.
+    pub prompts: usize,
     /// Whether strengths that are not given are estimated from the corpus; otherwise they are those
     /// of [`Rule::default`](super::Rule::default).
     pub estimate: bool,
     /// Power of the model's probabilities, above 0; 1 leaves them as they are.
     pub power: Option<f32>,
-    /// Strength of the user's choice of words, from 0; 0 turns it off.
+    /// Strength of what the user writes more or less often than the model expects, from 0; 0 turns it
+    /// off.
+    pub expected: Option<f32>,
+    /// Number of expected occurrences at which the user's counts weigh as much as the prior, above 0;
+    /// see [`ExpectedScore::prior`](crate::steering::ExpectedScore::prior).
+    pub expected_prior: Option<f64>,
+    /// Strength of what all users write more or less often than the model expects, from 0; 0 turns it
+    /// off.
+    pub corpus: Option<f32>,
+    /// Strength of the user's choice of words against others', from 0; 0 turns it off.
     pub lexical: Option<f32>,
     /// Pseudo-count of the background distribution; see [`LexicalOptions::prior`].
     pub lexical_prior: Option<f64>,
@@ -140,7 +152,7 @@ pub struct IdiolectOptions {
 impl IdiolectOptions {
     /// Whether nothing has to be estimated from the corpus.
     pub(super) fn nothing_estimated(&self) -> bool {
-        !self.estimate && self.texts != Texts::Estimated
+        !self.estimate && self.texts != Texts::Estimated && self.prompts > 0
     }
 
     /// Whether representatives have to be chosen.
@@ -169,8 +181,12 @@ impl Default for IdiolectOptions {
         Self {
             form: Form::Conversation,
             texts: Texts::Newest,
+            prompts: 2,
             estimate: false,
             power: None,
+            expected: None,
+            expected_prior: None,
+            corpus: None,
             lexical: None,
             lexical_prior: None,
             item: None,

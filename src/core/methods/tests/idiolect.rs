@@ -14,10 +14,19 @@ const PEERS: Contrast =
     Contrast::Peers(PeerContrast { a: 1.0, b: 0.3, plausible: 0.0, divergence: 0.0, ramp: 0 });
 
 impl World {
+    /// One prompt, and the user's words counted against others': no text is read before.
     pub(super) fn idiolect(&self, change: impl FnOnce(&mut IdiolectOptions)) -> MethodOptions {
         let mut options = MethodOptions { n: 3, ..self.options() };
-        change(&mut options.idiolect);
+        let counted = &mut options.idiolect;
+        (counted.prompts, counted.expected, counted.corpus) = (1, Some(0.0), Some(0.0));
+        (counted.lexical, counted.phrases) = (Some(0.5), Some(0.05));
+        change(counted);
         options
+    }
+
+    fn prepared(&self, options: &MethodOptions) -> PreparedPrompt {
+        let target = self.target("ann");
+        block_on(Method::IDIOLECT.prepare(&self.inputs(), &target, options)).unwrap()
     }
 }
 
@@ -42,6 +51,92 @@ fn it_is_one_call_over_the_prompt_of_scp() {
     assert!(world.model.contrast.borrow()[0].is_empty());
     let stated = written.stated.unwrap();
     assert_eq!((stated.statements.len(), stated.tried), (0, 0));
+}
+
+#[test]
+fn by_default_the_older_texts_have_a_prompt_of_their_own() {
+    let world = World::new();
+    let options = MethodOptions { n: 3, ..world.options() };
+    let steered = world.prepared(&options).steered.unwrap();
+    assert_eq!((steered.steering.further, steered.contrast.further.len()), (1, 1));
+    assert!(steered.steering.expected.is_some() && steered.steering.lexical.is_none());
+    world.write(Method::IDIOLECT, &options).unwrap();
+    let shows = |prompt: &str| {
+        (0..6).filter(|item| prompt.contains(&format!("text-ann-{item}"))).collect::<Vec<_>>()
+    };
+    assert_eq!(shows(&world.model.prompt(0)), [3, 4, 5]);
+    let further = world.model.contrast.borrow()[0].clone();
+    assert_eq!(
+        further.iter().map(|prompt| shows(&text_of(prompt))).collect::<Vec<_>>(),
+        [[0, 1, 2]]
+    );
+    // With four texts a prompt, two older ones fill half of the second; with five, one does not.
+    let further = |n| world.prepared(&MethodOptions { n, ..world.options() }).steered.unwrap();
+    assert_eq!((further(4).steering.further, further(5).steering.further), (1, 0));
+}
+
+#[test]
+fn each_text_is_read_after_those_before_it_and_only_once() {
+    let world = World::new();
+    let options = MethodOptions { n: 3, ..world.options() };
+    world.prepared(&options);
+    let read = world.model.scores.borrow().clone();
+    let shown: Vec<usize> =
+        read.iter().map(|(prompt, _)| text_of(prompt).matches("text-ann-").count()).collect();
+    // The newest prompt first.
+    assert_eq!(shown, [0, 1, 2, 0, 1, 2]);
+    for ((prompt, text), item) in read.iter().zip([3, 4, 5, 0, 1, 2]) {
+        assert_eq!(text.trim(), format!("text-ann-{item} is said."));
+        assert!(!text_of(prompt).contains(text.trim()), "{text}");
+    }
+    world.prepared(&MethodOptions { seed: 9, ..options.clone() });
+    assert_eq!(world.model.scores.borrow().len(), read.len());
+    // Nothing is read that has no effect.
+    let world = World::new();
+    world.prepared(&world.idiolect(|_| ()));
+    assert!(world.model.scores.borrow().is_empty());
+}
+
+#[test]
+fn texts_of_others_are_read_if_there_are_enough_users_and_it_is_allowed() {
+    let read_others = |n_more: usize, options: &dyn Fn(MethodOptions) -> MethodOptions| {
+        let world = World::new();
+        let of = |user: usize, item: usize| Review {
+            user: format!("more-{user}"),
+            item: format!("i{item}"),
+            rating: None,
+            title: String::new(),
+            text: format!("said of {item} by {user}"),
+            time: 1,
+        };
+        let more = (0..n_more).flat_map(|user| (0..3).map(move |item| of(user, item)));
+        world.store.put_reviews(&more.collect::<Vec<_>>()).unwrap();
+        world.prepared(&options(MethodOptions { n: 3, ..world.options() }));
+        let scores = world.model.scores.borrow();
+        let others = scores.iter().filter(|(_, text)| !text.contains("text-ann-"));
+        (others.count(), scores.len())
+    };
+    let as_it_is = |options| options;
+    // `ann` and five more have three texts.
+    assert_eq!(read_others(1, &as_it_is), (0, 6));
+    let (others, all) = read_others(2, &as_it_is);
+    assert!(others >= 7 * 3 && all == others + 6, "{others} {all}");
+    assert_eq!(read_others(2, &MethodOptions::without_peer_text), (0, 6));
+    let given = |mut options: MethodOptions| {
+        options.idiolect.corpus = Some(1.0);
+        options.without_peer_text()
+    };
+    assert_eq!(read_others(2, &given), (others, all));
+}
+
+#[test]
+fn a_model_without_distributions_counts_words_against_others() {
+    let mut world = World::new();
+    world.model.tells_distributions = false;
+    let steering =
+        world.prepared(&MethodOptions { n: 3, ..world.options() }).steered.unwrap().steering;
+    assert!(world.model.scores.borrow().is_empty());
+    assert_eq!((steering.lexical.unwrap().0, steering.expected, steering.further), (0.5, None, 0));
 }
 
 #[test]

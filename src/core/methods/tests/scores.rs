@@ -31,10 +31,14 @@ fn the_scored_prompt_is_the_one_that_is_completed() {
             let world = World::new();
             let options = MethodOptions { history, ..world.options() };
             let scored = world.score(method, &options, TEXT);
+            // The user's prompt is the first of those that are scored together.
+            let prepared = world.prepare(method, &options).unwrap();
+            let further = prepared.steered.map_or(0, |steered| steered.steering.further);
             let n = world.model.n_requests();
             world.write(method, &options).unwrap();
             let written = world.model.requests.borrow()[n].prompt.clone();
-            let (prompt, continuation) = world.model.scores.borrow().last().unwrap().clone();
+            let (prompt, continuation) =
+                world.model.scores.borrow().iter().nth_back(further).unwrap().clone();
             assert_eq!(prompt, written, "{method:?}");
             // In a conversation of past texts no label is asked for.
             let conversations =
@@ -43,8 +47,8 @@ fn the_scored_prompt_is_the_one_that_is_completed() {
             let wanted = if labelled { format!("[Review]: {TEXT}") } else { TEXT.to_owned() };
             assert_eq!(continuation, wanted, "{method:?}");
             assert_eq!((scored.n_tokens, scored.logprobs.len()), (6, 6));
-            let total: f32 = scored.logprobs.iter().sum();
-            assert_eq!(scored.log_probability, f64::from(total));
+            let total: f64 = scored.logprobs.iter().map(|logprob| f64::from(*logprob)).sum();
+            assert_eq!(scored.log_probability, total);
             assert!(scored.bits_per_token().unwrap() > 0.0);
         }
     }

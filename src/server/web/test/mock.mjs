@@ -75,7 +75,7 @@ const METHODS = [
   ['rag', 'the most relevant past texts in one prompt'],
   ['scp', 'a conversation of past texts'],
   ['dpl', 'differences to representatives, summarized'],
-  ['idiolect', 'a conversation of the newest past texts, with the user’s word choice in the logits'],
+  ['idiolect', 'as scp after two prompts, with the user’s habits in the logits'],
 ].map(([name, about]) => ({ name, about }));
 
 const DIMENSIONS = [

@@ -4,6 +4,7 @@ use super::likelihood::ObservedExample;
 use super::mean_and_error;
 use crate::methods::LexicalOptions;
 use crate::methods::idiolect::rule::{Rule, Term};
+use crate::steering::ExpectedScore;
 use idiolect_engine::progress::Progress;
 
 /// Number of folds of the users.
@@ -20,12 +21,15 @@ const LIFT_STEPS: usize = 24;
 const LIFT_SWEEPS: usize = 2;
 /// Priors that are tried for a choice of words, in tokens.
 const PRIORS: [f64; 5] = [100.0, 300.0, 1000.0, 3000.0, 10000.0];
+/// Priors that are tried for counts against expectations, in expected occurrences.
+const EXPECTED_PRIORS: [f64; 5] = [0.3, 1.0, 3.0, 10.0, 30.0];
 
 /// Range of each term's strength.
 fn range(term: Term) -> (f64, f64) {
     match term {
         Term::Power => (0.6, 1.25),
         Term::Lexical | Term::Item => (0.0, 1.0),
+        Term::Corpus | Term::Expected => (0.0, 1.5),
         Term::Phrases | Term::ItemPhrases => (0.0, 0.5),
     }
 }
@@ -83,6 +87,12 @@ fn fit(likelihood: &mut Likelihood<'_>, active: &[Term], start: Rule, sweeps: us
         }
         // A fold keeps the priors.
         if sweeps > FOLD_SWEEPS {
+            for prior in EXPECTED_PRIORS {
+                let corpus = ExpectedScore { prior, ..rule.corpus };
+                rule = better(likelihood, rule, Rule { corpus, ..rule });
+                let expected = ExpectedScore { prior, ..rule.expected };
+                rule = better(likelihood, rule, Rule { expected, ..rule });
+            }
             for prior in PRIORS {
                 let lexical = LexicalOptions { prior, ..rule.lexical };
                 rule = better(likelihood, rule, Rule { lexical, ..rule });
@@ -104,8 +114,7 @@ fn better(likelihood: &mut Likelihood<'_>, rule: Rule, other: Rule) -> Rule {
 /// The best strength of one term, by golden-section search; the present one if none is better.
 fn search(likelihood: &mut Likelihood<'_>, rule: Rule, term: Term) -> f64 {
     let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
-    let mut now = rule;
-    let now = f64::from(*now.slot(term));
+    let now = rule.strength(term);
     let (mut low, mut high) = range(term);
     let mut at = |x: f64| likelihood.sum_of_bits(&rule.with(term, x));
     let (mut a, mut b) = (high - ratio * (high - low), low + ratio * (high - low));

@@ -5,13 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 
-use super::likelihood::{ListedCounts, ObservedExample, TokenCount};
+use super::likelihood::{ExpectedToken, ListedCounts, ObservedExample, TokenCount};
 use crate::client::ScoreCall;
 use crate::corpus::{ReviewId, Target, View};
 use crate::methods::idiolect::example_selection::ExampleSelection;
 use crate::methods::idiolect::leave_one_out::without;
 use crate::methods::{MethodContext, PastReview, Result};
-use crate::steering::{LengthBackground, NgramCache, UnigramCounts, Vocabulary};
+use crate::steering::{
+    AuthorWords, ExpectedCounts, LengthBackground, NgramCache, UnigramCounts, Vocabulary,
+};
 use crate::task::Draft;
 
 /// Number of users whose newest text is read.
@@ -42,18 +44,20 @@ impl StrengthExample {
         own.chain(shown.map(|(review, _)| review.id)).chain(self.on_item.iter().map(|(id, _)| *id))
     }
 
-    /// The prompt for which the text would be generated after some of the past texts in `texts`, and the
-    /// reviews that it shows.
-    pub(super) fn prompt(
+    /// The prompts for which the text would be generated after some of the past texts in `texts`, and the
+    /// reviews that they show.
+    pub(super) fn prompts(
         &self,
         context: &MethodContext<'_>,
-        selection: &ExampleSelection,
+        choice: &PromptChoice,
         texts: &[PastReview],
-    ) -> (Draft, Vec<ReviewId>) {
-        let past = selection.past(context, Some(&self.target), texts);
-        let shown = past.iter().map(|(review, _)| review.id);
+    ) -> (Vec<Draft>, Vec<ReviewId>) {
+        let PromptChoice { selection, n_prompts } = choice;
+        let target = Some(&self.target);
+        let past = selection.past_of_prompts(context, target, texts, *n_prompts);
+        let shown = past.iter().flatten().map(|(review, _)| review.id);
         let sources = shown.chain([self.own.0.id]).collect();
-        (selection.draft(Some(&self.target), &past), sources)
+        (past.iter().map(|past| selection.draft(target, past)).collect(), sources)
     }
 
     /// The call that scores the example's text after a prompt.
@@ -76,14 +80,20 @@ impl StrengthExample {
     }
 }
 
+/// The past texts of the user's prompts.
+pub(super) struct PromptChoice {
+    pub(super) selection: ExampleSelection,
+    pub(super) n_prompts: usize,
+}
+
 /// The whole corpus but what an evaluation holds out, whatever the context's target is.
 pub(super) fn corpus_view<'c>(context: &MethodContext<'c>) -> View<'c> {
     View::all(context.view.store()).without_all(context.held_out.iter().copied())
 }
 
-/// Examples of up to [`MAX_USERS`] users, drawn by the hash of their names: the same users again
-/// after others were added.
-pub(super) fn of_corpus(context: &MethodContext<'_>) -> Result<Vec<StrengthExample>> {
+/// Visible texts of up to [`MAX_USERS`] users, oldest first, drawn by the hash of their names: the same
+/// users again after others were added.
+pub(super) fn histories(context: &MethodContext<'_>) -> Result<Vec<(String, Vec<PastReview>)>> {
     let store = context.view.store();
     let view = corpus_view(context);
     let mut users: Vec<([u8; 32], String)> = store
@@ -108,6 +118,13 @@ pub(super) fn of_corpus(context: &MethodContext<'_>) -> Result<Vec<StrengthExamp
             histories.push((user, history));
         }
     }
+    Ok(histories)
+}
+
+/// An example of each of the users of [`histories`].
+pub(super) fn of_corpus(context: &MethodContext<'_>) -> Result<Vec<StrengthExample>> {
+    let view = corpus_view(context);
+    let histories = histories(context)?;
     let mut examples = Vec::with_capacity(histories.len());
     for (user, history) in &histories {
         let Some(own) = history.last().cloned() else { continue };
@@ -159,13 +176,15 @@ pub(super) struct ObservedEnds {
 }
 
 /// Lets the model read an example's text after some of the past texts in `shown`, and records its
-/// distributions. `background` counts the texts of all users but the one who wrote these.
+/// distributions. `background` counts the texts of all users but the one who wrote these; `words` are the
+/// counts and expectations of these and of all other users' texts.
 pub(super) async fn observe(
     context: &MethodContext<'_>,
     example: &StrengthExample,
-    selection: &ExampleSelection,
+    choice: &PromptChoice,
     shown: &[PastReview],
     background: &UnigramCounts,
+    words: (&ExpectedCounts, &ExpectedCounts),
 ) -> Result<ObservedEnds> {
     let vocabulary = context.model.vocabulary()?;
     let texts = || shown.iter().map(|(review, _)| review.review.text.as_str());
@@ -174,11 +193,17 @@ pub(super) async fn observe(
     let item = counts(vocabulary, on_item())?;
     let ends = vocabulary.end_tokens();
     let mut listed: BTreeSet<u32> = own.keys().chain(item.keys()).chain(&ends).copied().collect();
-    let (draft, sources) = example.prompt(context, selection, shown);
-    let call = example.call(context, draft, &sources);
+    let mut of_texts = UnigramCounts::new(vocabulary.n_tokens());
+    own.iter().for_each(|(id, n)| of_texts.add(*id, *n));
+    let author = AuthorWords::of(words.0, &of_texts, background);
+    listed.extend(author.tokens().chain(words.1.tokens()));
+    let (drafts, sources) = example.prompts(context, choice, shown);
+    let mut drafts = drafts.into_iter();
+    let call = example.call(context, drafts.next().unwrap_or_default(), &sources);
     listed.extend(vocabulary.tokenize(example.own.0.review.text.trim())?);
     let listed: Vec<u32> = listed.into_iter().collect();
-    let seen = context.calls.observe(call, listed.clone()).await?;
+    let further: Vec<Draft> = drafts.collect();
+    let seen = context.calls.observe(call, &further, listed.clone()).await?;
     let index: HashMap<u32, usize> = listed.iter().enumerate().map(|(i, id)| (*id, i)).collect();
 
     let mut of_item_texts = UnigramCounts::new(vocabulary.n_tokens());
@@ -187,7 +212,10 @@ pub(super) async fn observe(
     let of_item = listed_counts(&listed, &item, &background.without(&of_item_texts));
     let own_cache = NgramCache::of(vocabulary, texts())?;
     let item_cache = NgramCache::of(vocabulary, on_item())?;
-    let mut observed = ObservedExample { own: of_own, item: of_item, ..Default::default() };
+    let expected = |id: &u32| ExpectedToken { own: author.get(*id), all: words.1.get(*id) };
+    let expected = listed.iter().map(expected).collect();
+    let mut observed =
+        ObservedExample { own: of_own, item: of_item, expected, ..Default::default() };
     let mut chance = 0.0;
     for (at, position) in seen.positions.into_iter().enumerate() {
         let (before, id) = (&seen.tokens[..seen.first + at], seen.tokens[seen.first + at]);

@@ -4,7 +4,9 @@
 
 use crate::methods::LexicalOptions;
 use crate::methods::idiolect::rule::Rule;
-use crate::steering::{CACHE_PRIOR, ObservedPosition, bias_of_counts};
+use crate::steering::{
+    CACHE_PRIOR, ObservedPosition, TokenEvidence, bias_of_counts, expected_score,
+};
 use idiolect_engine::lm::Distributions;
 
 /// Counts of a token in texts, and its share in the texts that they are compared with.
@@ -44,6 +46,15 @@ impl ListedCounts {
 /// the first context that the texts do not contain.
 pub(super) type ObservedCounts = Vec<(u32, u32)>;
 
+/// Counts of a token; `None` if all are about 0.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct ExpectedToken {
+    /// In the user's texts.
+    pub(super) own: Option<TokenEvidence>,
+    /// In all others': occurrences and expected occurrences.
+    pub(super) all: Option<(f64, f64)>,
+}
+
 /// A text as the model saw it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct ObservedExample {
@@ -52,6 +63,9 @@ pub(super) struct ObservedExample {
     pub(super) observed: Vec<usize>,
     /// The user's other texts.
     pub(super) own: ListedCounts,
+    /// For each listed token, counts and expectations in the user's other texts, and in those of all other
+    /// users. Tokens that are not listed have none.
+    pub(super) expected: Vec<ExpectedToken>,
     /// Others' texts on the item.
     pub(super) item: ListedCounts,
     /// For each position, the user's continuations.
@@ -67,6 +81,11 @@ impl ObservedExample {
         let mut biases = vec![0.0; n_listed];
         let absent =
             self.own.add(rule.lexical, &mut biases) + self.item.add(rule.item, &mut biases);
+        if rule.reads_expectations() {
+            for (sum, token) in biases.iter_mut().zip(&self.expected) {
+                *sum += expected_score((&rule.expected, token.own), (&rule.corpus, token.all));
+            }
+        }
         let biases: Vec<f32> = biases.into_iter().map(|bias| bias as f32).collect();
         let mut scores = vec![0.0; n_listed + 1];
         let none = Distributions::new(&[], &[]);

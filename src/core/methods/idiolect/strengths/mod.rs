@@ -12,20 +12,25 @@ mod likelihood;
 
 use serde::{Deserialize, Serialize};
 
-use super::Texts;
 use super::example_selection::ExampleSelection;
 use super::lexical::{others_counts, sample_of};
 use super::rule::{Rule, Term};
+use super::{Texts, expectation};
+use crate::client::{ContrastPrompts, Scored};
 use crate::corpus::{Key, Store};
 use crate::methods::{Error, IdiolectOptions, MethodContext, Result};
-use crate::steering::LengthBackground;
-use examples::StrengthExample;
+use crate::steering::{ExpectedCounts, LengthBackground, Steering};
+use examples::{PromptChoice, StrengthExample};
 use idiolect_engine::progress::ProgressStage;
 
 /// Kind under which strengths are stored.
 const KIND: &str = "strengths";
 /// Number of users from which strengths are estimated; with fewer the defaults are used.
 const MIN_USERS: usize = 8;
+/// Number of tokens of all users' texts that the model reads.
+const CORPUS_TOKENS: f64 = 8192.0;
+/// Number of tokens whose counts over all users are kept, the most frequent: the others have too few.
+const MAX_WORDS: usize = 4096;
 
 /// Strengths of a corpus and a language model, and how they were found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +47,10 @@ pub struct CorpusStrengths {
     /// Bits per token that the most relevant texts save against the newest, and the standard error; 0
     /// if that was not asked for.
     pub relevant_gain: (f64, f64),
+    /// Number of prompts with texts of the user.
+    pub prompts: usize,
+    /// Bits per token that a second prompt saves, and the standard error; 0 if that was not asked for.
+    pub prompts_gain: (f64, f64),
     /// The strengths.
     pub rule: Rule,
     /// Lengths of texts, and the model's chance of an end.
@@ -66,6 +75,8 @@ impl CorpusStrengths {
             n,
             relevant: false,
             relevant_gain: (0.0, 0.0),
+            prompts: 1,
+            prompts_gain: (0.0, 0.0),
             rule: Rule::default(),
             length: LengthBackground::default(),
             bits: 0.0,
@@ -92,7 +103,8 @@ impl CorpusStrengths {
             Texts::Newest | Texts::Chosen => false,
         };
         let rule = if options.estimate { self.rule } else { Rule::default() };
-        Self { rule: rule.given(options), relevant, ..self }
+        let prompts = if options.prompts > 0 { options.prompts } else { self.prompts };
+        Self { rule: rule.given(options), relevant, prompts, ..self }
     }
 }
 
@@ -103,7 +115,7 @@ impl CorpusStrengths {
 pub(super) async fn of_corpus(context: &MethodContext<'_>) -> Result<CorpusStrengths> {
     let options = &context.options.idiolect;
     let model: String = context.model.fingerprint().chars().take(12).collect();
-    if options.nothing_estimated() {
+    if options.nothing_estimated() || !context.model.tells_distributions() {
         return Ok(CorpusStrengths::defaults(model, context.options.n).given(options));
     }
     let examples = examples::of_corpus(context)?;
@@ -121,12 +133,8 @@ pub(super) async fn of_corpus(context: &MethodContext<'_>) -> Result<CorpusStren
     }
     let strengths = estimated(context, model, &examples).await?;
     let sources: Vec<_> = examples.iter().flat_map(StrengthExample::sources).collect();
-    store.put_derived(
-        KIND,
-        &key,
-        &serde_json::to_string(&strengths).unwrap_or_default(),
-        &sources,
-    )?;
+    let stored = serde_json::to_string(&strengths).unwrap_or_default();
+    store.put_derived(KIND, &key, &stored, &sources)?;
     Ok(strengths.given(options))
 }
 
@@ -136,11 +144,12 @@ fn key(context: &MethodContext<'_>, examples: &[StrengthExample]) -> Key {
     let stage = context.options.idiolect.form.stage();
     let spec = context.task.stage(stage).map(|spec| format!("{spec:?}")).unwrap_or_default();
     let key = Key::of(KIND)
-        .with("version", "2")
+        .with("version", "3")
         .with("model", context.model.fingerprint())
         .with("stage", spec)
         .with("n", context.options.n.to_le_bytes())
         .with("texts", format!("{:?}", context.options.idiolect.texts))
+        .with("prompts", context.options.idiolect.prompts.to_le_bytes())
         .with("seed", context.options.profile_seed.to_le_bytes());
     let held_out = context.held_out.iter();
     let key = held_out.fold(key, |key, id| key.with("held out", id.0.to_le_bytes()));
@@ -153,47 +162,56 @@ async fn estimated(
     model: String,
     examples: &[StrengthExample],
 ) -> Result<CorpusStrengths> {
-    let texts = context.options.idiolect.texts;
-    let n_passes = if texts == Texts::Estimated { 4 } else { 2 };
-    let total = Some(n_passes * examples.len() as u64);
+    let settings = &context.options.idiolect;
+    let choices = candidates(settings);
+    let total = Some((choices.len() + 2) as u64 * examples.len() as u64);
     let stage = ProgressStage::begin(context.progress, "estimating strengths", total);
-    let newest = ExampleSelection::of(Texts::Newest);
-    let by_relevance = ExampleSelection::of(Texts::Relevant);
-    let relevant_gain = match texts {
-        Texts::Estimated => {
-            let mut differences = Vec::with_capacity(examples.len());
-            for example in examples {
-                let mut bits = [0.0; 2];
-                for (bits, selection) in bits.iter_mut().zip([&newest, &by_relevance]) {
-                    context.check_stop()?;
-                    *bits = plain_bits(context, example, selection).await?;
-                    stage.advance(1);
-                }
-                differences.push(bits[0] - bits[1]);
+    let mut bits = vec![Vec::with_capacity(examples.len()); choices.len()];
+    if choices.len() > 1 {
+        for example in examples {
+            for (bits, choice) in bits.iter_mut().zip(&choices) {
+                context.check_stop()?;
+                bits.push(plain_bits(context, example, choice).await?);
+                stage.advance(1);
             }
-            mean_and_error(&differences)
         }
-        Texts::Newest | Texts::Relevant | Texts::Chosen => (0.0, 0.0),
+    }
+    let compared = |of: fn(&PromptChoice) -> bool| gain_of(&choices, &bits, of);
+    let relevant_gain = compared(|choice| choice.selection.relevant);
+    let prompts_gain = compared(|choice| choice.n_prompts > 1);
+    let relevant = match settings.texts {
+        Texts::Estimated => relevant_gain.0 > 0.0,
+        texts => texts == Texts::Relevant,
     };
-    let relevant = texts == Texts::Relevant || relevant_gain.0 > 0.0;
-    let selection = if relevant { &by_relevance } else { &newest };
+    let prompts = match settings.prompts {
+        0 => 1 + usize::from(prompts_gain.0 > 0.0),
+        given => given,
+    };
+    let selection = ExampleSelection { relevant, ..ExampleSelection::default() };
+    let choice = PromptChoice { selection, n_prompts: prompts };
+
     let view = examples::corpus_view(context);
     let reviews = sample_of(&view, context.options.profile_seed)?;
     let (mut observed, mut under_others) = (Vec::new(), Vec::new());
     let (mut chance, mut n_positions) = (0.0, 0);
     for example in examples {
         context.check_stop()?;
-        let background = others_counts(context.model, &reviews, &example.own.0.review.user)?;
-        let text =
-            examples::observe(context, example, selection, &example.rest, &background).await?;
+        let own = &example.own.0.review.user;
+        let (other, texts) = &example.other;
+        let all = words_of_others(context, &[own, other]).await?;
+        let words = expectation::of_corpus_user(context, &example.rest).await?.without(None);
+        let background = others_counts(context.model, &reviews, own)?;
+        let (rest, of) = (&example.rest, (&words, &all));
+        let text = examples::observe(context, example, &choice, rest, &background, of).await?;
         chance += text.ends;
         n_positions += text.example.positions.len();
         observed.push(text.example);
         stage.advance(1);
         context.check_stop()?;
-        let (other, texts) = &example.other;
+        let words = expectation::of_corpus_user(context, texts).await?.without(None);
         let background = others_counts(context.model, &reviews, other)?;
-        let text = examples::observe(context, example, selection, texts, &background).await?;
+        let of = (&words, &all);
+        let text = examples::observe(context, example, &choice, texts, &background, of).await?;
         under_others.push(text.example);
         stage.advance(1);
     }
@@ -209,6 +227,8 @@ async fn estimated(
         n: context.options.n,
         relevant,
         relevant_gain,
+        prompts,
+        prompts_gain,
         rule: estimate.rule,
         length,
         bits: estimate.bits,
@@ -218,15 +238,78 @@ async fn estimated(
     })
 }
 
-/// Bits per token of an example's text under the prompt alone.
+/// Words of users of the corpus, and how often the model expected each: of as many users as have some
+/// thousand tokens, without some of them. Empty if there are not enough users.
+pub(super) async fn words_of_others(
+    context: &MethodContext<'_>,
+    without: &[&str],
+) -> Result<ExpectedCounts> {
+    let histories = examples::histories(context)?;
+    let mut words = ExpectedCounts::default();
+    if histories.len() < MIN_USERS {
+        return Ok(words);
+    }
+    for (_, history) in histories.iter().filter(|(user, _)| !without.contains(&user.as_str())) {
+        if words.total() >= CORPUS_TOKENS {
+            break;
+        }
+        words.add(&expectation::of_corpus_user(context, history).await?.without(None));
+    }
+    Ok(words.largest(MAX_WORDS))
+}
+
+/// The past texts of prompts between which the corpus decides.
+fn candidates(settings: &IdiolectOptions) -> Vec<PromptChoice> {
+    let relevant = match settings.texts {
+        Texts::Estimated => vec![false, true],
+        texts => vec![texts == Texts::Relevant],
+    };
+    let prompts = match settings.prompts {
+        0 => vec![1, 2],
+        given => vec![given],
+    };
+    let of = |relevant| {
+        let selection = move || ExampleSelection { relevant, ..ExampleSelection::default() };
+        prompts.iter().map(move |n| PromptChoice { selection: selection(), n_prompts: *n })
+    };
+    relevant.into_iter().flat_map(of).collect()
+}
+
+/// Bits per token that the choices with a property save against those without, and the standard error;
+/// 0 if all choices are alike in it. `bits` are those of each text under each choice.
+fn gain_of(
+    choices: &[PromptChoice],
+    bits: &[Vec<f64>],
+    has: fn(&PromptChoice) -> bool,
+) -> (f64, f64) {
+    let n_with = choices.iter().filter(|choice| has(choice)).count();
+    if n_with == 0 || n_with == choices.len() {
+        return (0.0, 0.0);
+    }
+    let n_texts = bits.first().map_or(0, Vec::len);
+    let saved = |text: usize| {
+        let of = |choice: &PromptChoice, bits: &Vec<f64>| match has(choice) {
+            true => -bits[text] / n_with as f64,
+            false => bits[text] / (choices.len() - n_with) as f64,
+        };
+        choices.iter().zip(bits).map(|(choice, bits)| of(choice, bits)).sum()
+    };
+    mean_and_error(&(0..n_texts).map(saved).collect::<Vec<f64>>())
+}
+
+/// Bits per token of an example's text under the user's prompts alone.
 async fn plain_bits(
     context: &MethodContext<'_>,
     example: &StrengthExample,
-    selection: &ExampleSelection,
+    choice: &PromptChoice,
 ) -> Result<f64> {
-    let (draft, sources) = example.prompt(context, selection, &example.rest);
-    let scored = context.calls.score(example.call(context, draft, &sources)).await?;
-    Ok(scored.bits_per_token().unwrap_or(0.0))
+    let (drafts, sources) = example.prompts(context, choice, &example.rest);
+    let mut drafts = drafts.into_iter();
+    let call = example.call(context, drafts.next().unwrap_or_default(), &sources);
+    let contrast = ContrastPrompts { further: drafts.collect(), ..ContrastPrompts::default() };
+    let mixed = Steering { further: contrast.further.len(), ..Steering::default() };
+    let scored = context.calls.score_steered(call, &contrast, &[mixed]).await?;
+    Ok(scored.first().and_then(Scored::bits_per_token).unwrap_or(0.0))
 }
 
 /// Mean and its standard error.

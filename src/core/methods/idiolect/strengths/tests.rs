@@ -4,11 +4,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::estimate::estimate;
-use super::likelihood::{ListedCounts, ObservedExample, TokenCount};
+use super::likelihood::{ExpectedToken, ListedCounts, ObservedExample, TokenCount};
 use crate::methods::LexicalOptions;
 use crate::methods::idiolect::rule::{Rule, Term};
 use crate::steering::{
-    DistributionRecorder, NgramCache, ObservedPosition, Steering, UnigramCounts,
+    AuthorWords, DistributionRecorder, ExpectedCounts, ExpectedScore, NgramCache, ObservedPosition,
+    Steering, UnigramCounts, expected_bias,
 };
 use idiolect_engine::lm::{CombineLogits, Distributions};
 use idiolect_engine::progress::Silent;
@@ -21,6 +22,9 @@ struct Corpus {
     own: Vec<u32>,
     on_item: Vec<u32>,
     everybody: UnigramCounts,
+    /// Expectations of the model in the user's and in all other users' texts.
+    read: ExpectedCounts,
+    all: ExpectedCounts,
     model: Vec<Vec<f32>>,
 }
 
@@ -38,7 +42,17 @@ impl Corpus {
             let norm = Distributions::new(&[], &[]).log_sum_exp(&scores);
             scores.iter().map(|score| score - norm).collect()
         });
-        Self { own, on_item, everybody, model: model.collect() }
+        let model = model.collect();
+        let mut expected =
+            |n: f32| -> Vec<f32> { (0..VOCABULARY).map(|_| random.random_range(0.0..n)).collect() };
+        let read = ExpectedCounts::of(&own[100..300], &expected(7.0));
+        let counted: Vec<u32> = (0..VOCABULARY / 3).flat_map(|id| [id; 20]).collect();
+        let all = ExpectedCounts::of(&counted, &expected(40.0));
+        Self { own, on_item, everybody, read, all, model }
+    }
+
+    fn words(&self) -> AuthorWords {
+        AuthorWords::of(&self.read, &Self::counts(&self.own), &self.everybody)
     }
 
     fn counts(texts: &[u32]) -> UnigramCounts {
@@ -54,6 +68,14 @@ impl Corpus {
         let cache = |texts: &[u32], share| Some((share, NgramCache::of_tokens(&[texts.to_vec()])));
         Steering {
             power: Some(rule.power),
+            expected: Some((
+                1.0,
+                expected_bias(
+                    VOCABULARY as usize,
+                    (&rule.expected, &self.words()),
+                    (&rule.corpus, &self.all),
+                ),
+            )),
             lexical: bias(&self.own, rule.lexical),
             item: bias(&self.on_item, rule.item),
             phrases: cache(&self.own, rule.phrases),
@@ -80,6 +102,7 @@ impl Corpus {
     fn observed(&self, text: &[u32]) -> ObservedExample {
         let mut listed = self.listed();
         listed.extend(text.iter().filter(|id| !self.own.contains(id)));
+        listed.extend(self.words().tokens().chain(self.all.tokens()));
         listed.sort_unstable();
         listed.dedup();
         let of = |texts: &[u32]| ListedCounts {
@@ -92,6 +115,8 @@ impl Corpus {
                 .collect(),
             total: texts.len() as f64,
         };
+        let words = self.words();
+        let expected = |id: &u32| ExpectedToken { own: words.get(*id), all: self.all.get(*id) };
         let (own, on_item) = (&self.own, &self.on_item);
         let own_cache = NgramCache::of_tokens(std::slice::from_ref(own));
         let item_cache = NgramCache::of_tokens(std::slice::from_ref(on_item));
@@ -108,6 +133,7 @@ impl Corpus {
             positions,
             observed: text.iter().map(|id| listed.binary_search(id).unwrap()).collect(),
             own: of(own),
+            expected: listed.iter().map(expected).collect(),
             item: of(on_item),
             phrases: (0..text.len()).map(|at| own_cache.counts(&text[..at], text[at])).collect(),
             item_phrases: (0..text.len())
@@ -133,6 +159,10 @@ impl Corpus {
     }
 }
 
+fn score(strength: f32, prior: f64) -> ExpectedScore {
+    ExpectedScore { strength, prior }
+}
+
 fn bias(strength: f32) -> LexicalOptions {
     LexicalOptions { strength, prior: 300.0 }
 }
@@ -145,7 +175,17 @@ fn the_likelihood_is_that_of_the_rule_that_generates() {
         Rule { power: 0.8, ..Rule::NONE },
         Rule { lexical: bias(0.7), ..Rule::NONE },
         Rule { item: bias(0.4), item_phrases: 0.2, ..Rule::NONE },
-        Rule { power: 1.1, lexical: bias(0.3), item: bias(0.6), phrases: 0.3, item_phrases: 0.1 },
+        Rule { corpus: score(0.7, 10.0), ..Rule::NONE },
+        Rule { expected: score(1.2, 1.0), corpus: score(1.0, 3.0), ..Rule::NONE },
+        Rule {
+            power: 1.1,
+            corpus: score(0.4, 3.0),
+            expected: score(0.5, 2.0),
+            lexical: bias(0.3),
+            item: bias(0.6),
+            phrases: 0.3,
+            item_phrases: 0.1,
+        },
     ];
     for rule in rules {
         let corpus = Corpus::new(&mut random, 12);
@@ -187,6 +227,8 @@ fn strengths_of_drawn_texts_are_found_and_what_does_nothing_is_left_out() {
     assert!(estimated.gains.iter().all(|(_, gain)| *gain > 0.0), "{estimated:?}");
     let lexical = estimated.gains.iter().find(|(term, _)| *term == Term::Lexical).unwrap().1;
     assert!(estimated.gains.iter().all(|(_, gain)| *gain <= lexical), "{estimated:?}");
+    let score = |score: ExpectedScore| score.strength;
+    assert!(score(rule.corpus) < 0.2 && score(rule.expected) < 0.2, "{rule:?}");
     assert!(rule.item.strength < 0.2 && rule.phrases < 0.1, "{rule:?}");
 }
 
