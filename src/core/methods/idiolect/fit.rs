@@ -1,7 +1,7 @@
 //! Strengths fitted to a user by the likelihood of their own past texts, leaving one out at a time.
 //!
-//! Two strengths are fitted, each with the other one as given: that of the user's choice of words,
-//! and that of the contrast prompts together with the number of peers. The candidates of each form
+//! Two strengths are fitted, each with the other one as given: a factor of the scores of words, and that
+//! of the contrast prompts together with the number of peers. The candidates of each form
 //! a bounded grid around the given strength; those that read the same prompts are scored in one
 //! pass over a text.
 
