@@ -88,11 +88,19 @@ fn a_users_words_are_sent_and_what_a_server_cannot_do_is_refused() {
     let no_guard = ["--set", "idiolect.guard-words=0"];
     let refused = sandbox.run(&[&remote[..], &write, &no_guard].concat()).fails_with(1);
     assert!(refused.contains("idiolect.phrases=0"), "{refused}");
-    let settings = ["--set", "idiolect.guard-words=0,idiolect.phrases=0,idiolect.as-long=false"];
+    let refused_by_default = "idiolect.guard-words=0,idiolect.phrases=0,idiolect.as-long=false";
+    let theirs =
+        sandbox.run(&[&remote[..], &write, &["--set", refused_by_default]].concat()).json();
+    // A server tells no distributions: others' texts take the place of the model's expectation.
+    let counted = "idiolect.lexical=0.5,idiolect.expected=0,idiolect.corpus=0,idiolect.prompts=1";
+    let settings = format!("{refused_by_default},{counted}");
     let local = ["--lm", "tiny.gguf", "--json"];
-    let ours = sandbox.run(&[&local[..], &write, &settings].concat()).json();
-    let theirs = sandbox.run(&[&remote[..], &write, &settings].concat()).json();
+    let ours = sandbox.run(&[&local[..], &write, &["--set", &settings]].concat()).json();
     assert_eq!(texts(&ours), texts(&theirs));
+    // The counts take part in the text.
+    let uncounted = format!("{refused_by_default},idiolect.lexical=0");
+    let without = sandbox.run(&[&remote[..], &write, &["--set", &uncounted]].concat()).json();
+    assert_ne!(texts(&without), texts(&theirs));
 }
 
 #[test]
