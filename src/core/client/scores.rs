@@ -238,7 +238,7 @@ impl CachedLm<'_> {
     }
 
     /// Counts the tokens of a text that [`CachedLm::score`] would score, and how often the model expects
-    /// each token of the vocabulary there. Nothing is stored or counted.
+    /// each token of the vocabulary there, and an end. Nothing is stored or counted.
     pub(crate) async fn expected(&self, call: ScoreCall<'_>) -> Result<ExpectedText> {
         let limit = call.limit.unwrap_or(usize::MAX);
         let n_opening = Continuation::of(self, &call)?.n_opening;
@@ -246,10 +246,16 @@ impl CachedLm<'_> {
         let read = self.read(&call, &[], Box::new(recorder)).await?;
         let counted: Vec<u32> =
             read.score.tokens.iter().copied().skip(n_opening).take(limit).collect();
-        let sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ends = 0.0;
+        for id in self.model.vocabulary()?.end_tokens() {
+            if let Some(sum) = sums.get_mut(id as usize) {
+                ends += std::mem::take(sum);
+            }
+        }
         let words = ExpectedCounts::of(&counted, &sums);
         let (prompt_tokens, tokens) = (read.prompt_tokens, read.score.tokens.len());
-        Ok(ExpectedText { words, prompt_tokens, tokens })
+        Ok(ExpectedText { words, ends, prompt_tokens, tokens })
     }
 
     /// Lets the model read a text after its prompts with a rule that records what it sees, and returns the
@@ -281,8 +287,10 @@ impl CachedLm<'_> {
 /// Words of a text, and what the model expected while it read the text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ExpectedText {
-    /// The counts.
+    /// The counts, without end tokens: a text has none inside.
     pub(crate) words: ExpectedCounts,
+    /// Expected number of ends at the counted tokens.
+    pub(crate) ends: f32,
     /// Number of tokens of the prompt.
     pub(crate) prompt_tokens: usize,
     /// Number of tokens of the text.

@@ -35,6 +35,14 @@ impl Default for LengthBackground {
 }
 
 impl LengthBackground {
+    /// With the chance of an end where the model read texts: `ends` ends were expected in `tokens`
+    /// tokens. The chance so far weighs as much as the tokens in which it expects one end.
+    #[must_use]
+    pub fn informed(self, ends: f64, tokens: f64) -> Self {
+        let chance = ((ends + 1.0) / (tokens + 1.0 / self.chance)).clamp(1e-6, 0.5);
+        Self { chance, ..self }
+    }
+
     /// Spread of the lengths of one writer's texts; `None` with fewer than two.
     #[must_use]
     pub fn spread_of(lengths: &[usize]) -> Option<f64> {
@@ -149,6 +157,20 @@ mod tests {
         let lengths = [1000.0 / e, 1000.0, 1000.0 * e].map(|x: f64| x.round() as usize);
         let spread = LengthBackground::spread_of(&lengths).unwrap();
         assert!((spread - 1.0).abs() < 1e-2, "{spread}");
+    }
+
+    #[test]
+    fn the_chance_of_an_end_is_that_of_the_texts_that_were_read() {
+        let before = LengthBackground { spread: 0.4, chance: 0.001 };
+        let chance = |ends, tokens| before.informed(ends, tokens).chance;
+        assert!((chance(0.0, 0.0) - 0.001).abs() < 1e-12);
+        assert!((chance(5.0, 5000.0) - 0.001).abs() < 1e-12);
+        assert!((chance(99.0, 9000.0) - 0.01).abs() < 1e-12);
+        // Ends that the model expects sooner are raised less.
+        let shift = |background| {
+            LengthPrior::of_lengths(&[50, 60, 70], background).map(|prior| prior.shift(55))
+        };
+        assert!(shift(before.informed(99.0, 9000.0)) < shift(before));
     }
 
     #[test]

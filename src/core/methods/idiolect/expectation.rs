@@ -26,12 +26,35 @@ const TOKENS: usize = 256;
 pub(super) struct ReadTexts(Vec<(ReviewId, ExpectedText)>);
 
 impl ReadTexts {
-    /// Counts of all texts but one.
-    pub(super) fn without(&self, left_out: Option<ReviewId>) -> ExpectedCounts {
-        let mut sum = ExpectedCounts::default();
+    /// Sums over all texts but one.
+    pub(super) fn without(&self, left_out: Option<ReviewId>) -> Reading {
+        let mut sum = Reading::default();
         let kept = self.0.iter().filter(|(id, _)| Some(*id) != left_out);
-        kept.for_each(|(_, text)| sum.add(&text.words));
+        kept.for_each(|(_, text)| {
+            sum.words.add(&text.words);
+            sum.ends += f64::from(text.ends);
+            sum.tokens += text.words.total();
+        });
         sum
+    }
+}
+
+/// Sums over texts that the model read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Reading {
+    /// Tokens, and how often the model expected each.
+    pub(super) words: ExpectedCounts,
+    /// Number of ends that the model expected inside the texts.
+    pub(super) ends: f64,
+    /// Number of tokens.
+    pub(super) tokens: f64,
+}
+
+impl Reading {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.words.add(&other.words);
+        self.ends += other.ends;
+        self.tokens += other.tokens;
     }
 }
 
@@ -80,7 +103,7 @@ async fn read(
     let stage = context.options.idiolect.form.stage();
     let spec = context.task.stage(stage).map(|spec| format!("{spec:?}")).unwrap_or_default();
     let key = Key::of(KIND)
-        .with("version", "1")
+        .with("version", "2")
         .with("model", context.model.fingerprint())
         .with("stage", spec)
         .with("n", n.to_le_bytes());

@@ -68,7 +68,7 @@ pub(super) async fn fitted_strengths(
     context: &MethodContext<'_>,
     history: &[PastReview],
     selection: &ExampleSelection,
-    (lexica, own_words, all_words): (&Lexica<'_>, &ReadTexts, &ExpectedCounts),
+    (lexica, own_texts, all_words): (&Lexica<'_>, &ReadTexts, &ExpectedCounts),
     given: Strengths,
 ) -> Result<Strengths> {
     let scores_words = given.rule.lexical.strength > 0.0 || given.rule.reads_expectations();
@@ -90,8 +90,8 @@ pub(super) async fn fitted_strengths(
             break;
         }
         let on_item = on_item(context, Some(&target))?;
-        let own_words = own_words.without(Some(held_out.0.id));
-        let words = (&own_words, all_words);
+        let own = own_texts.without(Some(held_out.0.id));
+        let words = (&own.words, all_words);
         let steering = lexica.steering(&rest, words, &on_item, &given.rule)?;
         let steering = Steering { contrast: given.contrast, ..steering };
         let past = selection.past(context, Some(&target), &rest);

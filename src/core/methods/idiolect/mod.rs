@@ -56,7 +56,7 @@ use crate::steering::{
 use crate::task::{Block, Part, Stage};
 use contrast_prompts::PeerPrompts;
 use example_selection::ExampleSelection;
-use expectation::ReadTexts;
+use expectation::{ReadTexts, Reading};
 use fit::Strengths;
 use idiolect_engine::lm;
 use lexical::{Lexica, on_item};
@@ -109,10 +109,6 @@ pub(super) async fn prepare(context: &MethodContext<'_>) -> Result<PreparedPromp
     let mut prompts = selection.past_of_prompts(context, context.target, &history, n_prompts);
     let past = prompts.remove(0);
     let mut steered = build_contrast_prompts(context, &past, fitted)?;
-    steered.steered.length = match context.options.idiolect.as_long {
-        true => length_prior(context, &history, strengths.length)?,
-        false => None,
-    };
     steered.sources.extend(sources(&history, &profile));
     Ok(assemble_prompt(context, selection, (&past, &prompts), profile, steered))
 }
@@ -191,10 +187,11 @@ struct FittedSteering {
     steering: Steering,
     /// Maximum number of prompts with peers' texts; `None` takes one for each representative.
     peers: Option<usize>,
+    length: Option<LengthPrior>,
     sources: Vec<ReviewId>,
 }
 
-/// Step 4: the strengths, given or fitted, and the steering with them.
+/// Step 4: the strengths, given or fitted, and the steering and the length prior with them.
 async fn fit_strengths(
     context: &MethodContext<'_>,
     history: &[PastReview],
@@ -205,26 +202,35 @@ async fn fit_strengths(
     let settings = &context.options.idiolect;
     let (contrast, sources) = distinct::scaled_contrast(context, history)?;
     let given = Strengths { rule: strengths.rule, words: 1.0, contrast, peers: None };
-    let all_words = match strengths.rule.corpus.strength > 0.0 {
-        true => strengths::words_of_others(context, &[context.author]).await?,
-        false => ExpectedCounts::default(),
+    let others = match strengths.rule.corpus.strength > 0.0 {
+        true => strengths::texts_of_others(context, &[context.author]).await?,
+        false => Reading::default(),
     };
-    let own_words = match strengths.rule.expected.strength > 0.0 {
+    let own_texts = match strengths.rule.expected.strength > 0.0 {
         true => expectation::of_history(context, history).await?,
         false => ReadTexts::default(),
     };
-    let read = (counts, &own_words, &all_words);
+    let background = strengths.length;
+    let read = (counts, &own_texts, &others.words);
     let strengths = match settings.fit {
         true => fit::fitted_strengths(context, history, selection, read, given).await?,
         false => given,
     };
     let on_item = on_item(context, context.target)?;
-    let words = (&own_words.without(None), &all_words);
+    let own = own_texts.without(None);
+    let words = (&own.words, &others.words);
     let steering = counts.steering(history, words, &on_item, &strengths.rule)?;
     let steering = fit::with_words(&steering, strengths.words);
     let steering = Steering { contrast: strengths.contrast, ..steering };
     let sources = sources.into_iter().chain(on_item.iter().map(|review| review.id)).collect();
-    Ok(FittedSteering { steering, peers: strengths.peers, sources })
+    let background = [&own, &others]
+        .into_iter()
+        .fold(background, |background, reading| background.informed(reading.ends, reading.tokens));
+    let length = match settings.as_long {
+        true => length_prior(context, history, background)?,
+        false => None,
+    };
+    Ok(FittedSteering { steering, peers: strengths.peers, length, sources })
 }
 
 /// Everything that acts on the logits, and the reviews that it was made from.
@@ -233,14 +239,14 @@ struct SteeredPrompts {
     sources: Vec<ReviewId>,
 }
 
-/// Step 5: the contrast prompts, the texts that must not be copied, and the length prior.
+/// Step 5: the contrast prompts and the texts that must not be copied.
 fn build_contrast_prompts(
     context: &MethodContext<'_>,
     past: &[PastReview],
     fitted: FittedSteering,
 ) -> Result<SteeredPrompts> {
     let settings = &context.options.idiolect;
-    let FittedSteering { steering, peers, mut sources } = fitted;
+    let FittedSteering { steering, peers, length, mut sources } = fitted;
     let with_peers = steering.needs().peers || settings.ranks_by_peers();
     let needed = NeededPrompts { peers: with_peers, ..steering.needs() };
     let mut prompts = PeerPrompts::of(context, past, context.target, needed)?;
@@ -250,7 +256,7 @@ fn build_contrast_prompts(
         n => Some(NgramBlocklist::new(&prompts.guarded, n)),
     };
     sources.extend(prompts.reviews);
-    let steered = Steered { contrast: prompts.contrast, steering, blocklist, length: None };
+    let steered = Steered { contrast: prompts.contrast, steering, blocklist, length };
     Ok(SteeredPrompts { steered, sources })
 }
 

@@ -98,6 +98,33 @@ fn each_text_is_read_after_those_before_it_and_only_once() {
 }
 
 #[test]
+fn ends_that_the_model_expected_move_the_length_prior_and_no_score() {
+    let (_folder, lm) = tiny();
+    let world = World::new();
+    let inputs = MethodInputs { model: &lm, ..world.inputs() };
+    let target = world.target("ann");
+    let steered = |expected| {
+        let mut options = world.idiolect(|o| o.expected = Some(expected));
+        options.idiolect.lexical = Some(0.0);
+        block_on(Method::IDIOLECT.prepare(&inputs, &target, &options)).unwrap().steered.unwrap()
+    };
+    let (unread, read) = (steered(0.0), steered(1.0));
+    let scores = read.steering.expected.unwrap().1.values();
+    let ends = crate::client::Model::vocabulary(&lm).unwrap().end_tokens();
+    assert!(!ends.is_empty() && ends.iter().all(|id| scores[*id as usize] == 0.0));
+    // Random weights end a text as often as they write any other token, far more often than real ones.
+    let shift = |steered: Option<crate::steering::LengthPrior>| steered.unwrap().shift(4);
+    let n_vocab = scores.len() as f64;
+    let (before, after) = (shift(unread.length), shift(read.length));
+    let usual = crate::steering::LengthBackground::default().chance;
+    let ratio = (ends.len() as f64 / n_vocab / usual).ln();
+    assert!(
+        ratio > 0.5 && before - after > 0.1 && before - after < 2.0 * ratio,
+        "{before} {after}"
+    );
+}
+
+#[test]
 fn texts_of_others_are_read_if_there_are_enough_users_and_it_is_allowed() {
     let read_others = |n_more: usize, options: &dyn Fn(MethodOptions) -> MethodOptions| {
         let world = World::new();

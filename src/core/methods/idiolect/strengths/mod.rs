@@ -12,14 +12,15 @@ mod likelihood;
 
 use serde::{Deserialize, Serialize};
 
+use super::Texts;
 use super::example_selection::ExampleSelection;
+use super::expectation::{self, Reading};
 use super::lexical::{others_counts, sample_of};
 use super::rule::{Rule, Term};
-use super::{Texts, expectation};
 use crate::client::{ContrastPrompts, Scored};
 use crate::corpus::{Key, Store};
 use crate::methods::{Error, IdiolectOptions, MethodContext, Result};
-use crate::steering::{ExpectedCounts, LengthBackground, Steering};
+use crate::steering::{LengthBackground, Steering};
 use examples::{PromptChoice, StrengthExample};
 use idiolect_engine::progress::ProgressStage;
 
@@ -198,8 +199,8 @@ async fn estimated(
         context.check_stop()?;
         let own = &example.own.0.review.user;
         let (other, texts) = &example.other;
-        let all = words_of_others(context, &[own, other]).await?;
-        let words = expectation::of_corpus_user(context, &example.rest).await?.without(None);
+        let all = texts_of_others(context, &[own, other]).await?.words;
+        let words = expectation::of_corpus_user(context, &example.rest).await?.without(None).words;
         let background = others_counts(context.model, &reviews, own)?;
         let (rest, of) = (&example.rest, (&words, &all));
         let text = examples::observe(context, example, &choice, rest, &background, of).await?;
@@ -208,7 +209,7 @@ async fn estimated(
         observed.push(text.example);
         stage.advance(1);
         context.check_stop()?;
-        let words = expectation::of_corpus_user(context, texts).await?.without(None);
+        let words = expectation::of_corpus_user(context, texts).await?.without(None).words;
         let background = others_counts(context.model, &reviews, other)?;
         let of = (&words, &all);
         let text = examples::observe(context, example, &choice, texts, &background, of).await?;
@@ -238,24 +239,24 @@ async fn estimated(
     })
 }
 
-/// Words of users of the corpus, and how often the model expected each: of as many users as have some
-/// thousand tokens, without some of them. Empty if there are not enough users.
-pub(super) async fn words_of_others(
+/// What the model expected in texts of users of the corpus: of as many users as have some thousand
+/// tokens, without some of them. Empty if there are not enough users.
+pub(super) async fn texts_of_others(
     context: &MethodContext<'_>,
     without: &[&str],
-) -> Result<ExpectedCounts> {
+) -> Result<Reading> {
     let histories = examples::histories(context)?;
-    let mut words = ExpectedCounts::default();
+    let mut sum = Reading::default();
     if histories.len() < MIN_USERS {
-        return Ok(words);
+        return Ok(sum);
     }
     for (_, history) in histories.iter().filter(|(user, _)| !without.contains(&user.as_str())) {
-        if words.total() >= CORPUS_TOKENS {
+        if sum.tokens >= CORPUS_TOKENS {
             break;
         }
-        words.add(&expectation::of_corpus_user(context, history).await?.without(None));
+        sum.add(&expectation::of_corpus_user(context, history).await?.without(None));
     }
-    Ok(words.largest(MAX_WORDS))
+    Ok(Reading { words: sum.words.largest(MAX_WORDS), ..sum })
 }
 
 /// The past texts of prompts between which the corpus decides.
