@@ -176,11 +176,12 @@ pub(crate) enum KvPrecisionName {
     Bf16,
 }
 
-/// Global options, progress bar and stop flag of the running command.
+/// Global options, progress bars and stop flag of the running command.
 pub(crate) struct Context {
     pub(crate) globals: Globals,
     stop: Arc<AtomicBool>,
-    bar: Mutex<Option<indicatif::ProgressBar>>,
+    /// The bars of the stages that have begun; the last one is that of the innermost.
+    bars: Mutex<Vec<indicatif::ProgressBar>>,
 }
 
 impl Context {
@@ -199,7 +200,7 @@ impl Context {
         if globals.threads > 0 {
             rayon::ThreadPoolBuilder::new().num_threads(globals.threads).build_global()?;
         }
-        Ok(Self { globals, stop, bar: Mutex::new(None) })
+        Ok(Self { globals, stop, bars: Mutex::default() })
     }
 
     /// Returns the catalog of models and the folder that holds them.
@@ -396,22 +397,22 @@ impl Progress for Context {
             }
         };
         bar.set_message(output::on_one_line(what));
-        if let Ok(mut slot) = self.bar.lock() {
-            *slot = Some(bar);
+        if let Ok(mut bars) = self.bars.lock() {
+            bars.push(bar);
         }
     }
 
     fn advance(&self, n: u64) {
-        if let Ok(slot) = self.bar.lock()
-            && let Some(bar) = slot.as_ref()
+        if let Ok(bars) = self.bars.lock()
+            && let Some(bar) = bars.last()
         {
             bar.inc(n);
         }
     }
 
     fn end(&self) {
-        if let Ok(mut slot) = self.bar.lock()
-            && let Some(bar) = slot.take()
+        if let Ok(mut bars) = self.bars.lock()
+            && let Some(bar) = bars.pop()
         {
             bar.finish_and_clear();
         }

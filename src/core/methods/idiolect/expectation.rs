@@ -37,6 +37,17 @@ impl ReadTexts {
         });
         sum
     }
+
+    /// Number of tokens of the prompts and texts, those of a conversation once.
+    pub(super) fn tokens_read(&self) -> usize {
+        let of = |text: &ExpectedText| text.prompt_tokens + text.tokens;
+        let next = self.0.iter().skip(1).map(Some).chain([None]);
+        // A prompt that is longer than the one before contains it and its text.
+        let last_of_prompts = self.0.iter().zip(next).filter(|((_, text), next)| {
+            next.is_none_or(|(_, next)| next.prompt_tokens <= text.prompt_tokens)
+        });
+        last_of_prompts.map(|((_, text), _)| of(text)).sum()
+    }
 }
 
 /// Sums over texts that the model read.

@@ -203,7 +203,7 @@ async fn fit_strengths(
     let (contrast, sources) = distinct::scaled_contrast(context, history)?;
     let given = Strengths { rule: strengths.rule, words: 1.0, contrast, peers: None };
     let others = match strengths.rule.corpus.strength > 0.0 {
-        true => strengths::texts_of_others(context, &[context.author]).await?,
+        true => strengths::texts_of_others(context, &[context.author], context.progress).await?,
         false => Reading::default(),
     };
     let own_texts = match strengths.rule.expected.strength > 0.0 {

@@ -157,6 +157,40 @@ fn texts_of_others_are_read_if_there_are_enough_users_and_it_is_allowed() {
 }
 
 #[test]
+fn of_long_texts_those_of_a_few_users_suffice() {
+    let users_read = |n_words: usize| {
+        let world = World::new();
+        let of = |user: usize, item: usize| Review {
+            user: format!("more-{user}"),
+            item: format!("i{item}"),
+            rating: None,
+            title: String::new(),
+            text: format!("said by {user} of {item}{}", " again".repeat(n_words)),
+            time: 1,
+        };
+        let more = (0..20).flat_map(|user| (0..3).map(move |item| of(user, item)));
+        world.store.put_reviews(&more.collect::<Vec<_>>()).unwrap();
+        world.prepared(&MethodOptions { n: 3, ..world.options() });
+        let scores = world.model.scores.borrow();
+        let mut users: Vec<String> = scores
+            .iter()
+            .filter_map(|(_, text)| {
+                Some(text.split("said by ").nth(1)?.split(' ').next()?.to_owned())
+            })
+            .collect();
+        users.sort_unstable();
+        users.dedup();
+        users.len()
+    };
+    // Three texts of a user stand in one prompt, so that 8,192 tokens are reached by 3 users (of whom 4 are
+    // read), by some 8 to 14, and by nobody.
+    assert_eq!(users_read(1000), 4);
+    let some = users_read(200);
+    assert!((8..=14).contains(&some), "{some}");
+    assert!(users_read(2) >= 20);
+}
+
+#[test]
 fn a_model_without_distributions_counts_words_against_others() {
     let mut world = World::new();
     world.model.tells_distributions = false;

@@ -22,14 +22,16 @@ use crate::corpus::{Key, Store};
 use crate::methods::{Error, IdiolectOptions, MethodContext, Result};
 use crate::steering::{LengthBackground, Steering};
 use examples::{PromptChoice, StrengthExample};
-use idiolect_engine::progress::ProgressStage;
+use idiolect_engine::progress::{Progress, ProgressStage, Silent};
 
 /// Kind under which strengths are stored.
 const KIND: &str = "strengths";
 /// Number of users from which strengths are estimated; with fewer the defaults are used.
 const MIN_USERS: usize = 8;
-/// Number of tokens of all users' texts that the model reads.
-const CORPUS_TOKENS: f64 = 8192.0;
+/// Number of tokens of prompts with others' texts after which no further user's are read.
+const CORPUS_TOKENS: usize = 8192;
+/// Number of users whose texts are read even if these have more tokens.
+const CORPUS_USERS: usize = 4;
 /// Number of tokens whose counts over all users are kept, the most frequent: the others have too few.
 const MAX_WORDS: usize = 4096;
 
@@ -199,7 +201,7 @@ async fn estimated(
         context.check_stop()?;
         let own = &example.own.0.review.user;
         let (other, texts) = &example.other;
-        let all = texts_of_others(context, &[own, other]).await?.words;
+        let all = texts_of_others(context, &[own, other], &Silent).await?.words;
         let words = expectation::of_corpus_user(context, &example.rest).await?.without(None).words;
         let background = others_counts(context.model, &reviews, own)?;
         let (rest, of) = (&example.rest, (&words, &all));
@@ -240,21 +242,35 @@ async fn estimated(
 }
 
 /// What the model expected in texts of users of the corpus: of as many users as have some thousand
-/// tokens, without some of them. Empty if there are not enough users.
+/// tokens, without some of them. Empty if there are not enough users. They are read once; this takes up to
+/// minutes with a large model.
 pub(super) async fn texts_of_others(
     context: &MethodContext<'_>,
     without: &[&str],
+    progress: &dyn Progress,
 ) -> Result<Reading> {
     let histories = examples::histories(context)?;
     let mut sum = Reading::default();
     if histories.len() < MIN_USERS {
         return Ok(sum);
     }
-    for (_, history) in histories.iter().filter(|(user, _)| !without.contains(&user.as_str())) {
-        if sum.tokens >= CORPUS_TOKENS {
+    let stage = ProgressStage::begin(
+        progress,
+        "reading others' texts (once for a corpus and a model)",
+        Some(CORPUS_TOKENS as u64),
+    );
+    let others = histories.iter().filter(|(user, _)| !without.contains(&user.as_str()));
+    let mut n_read = 0;
+    for (i, (_, history)) in others.enumerate() {
+        if i >= CORPUS_USERS && n_read >= CORPUS_TOKENS {
             break;
         }
-        sum.add(&expectation::of_corpus_user(context, history).await?.without(None));
+        let texts = expectation::of_corpus_user(context, history).await?;
+        sum.add(&texts.without(None));
+        let before = n_read;
+        n_read += texts.tokens_read();
+        let shown = |n: usize| n.min(CORPUS_TOKENS) as u64;
+        stage.advance(shown(n_read) - shown(before));
     }
     Ok(Reading { words: sum.words.largest(MAX_WORDS), ..sum })
 }
