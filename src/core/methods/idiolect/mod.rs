@@ -42,6 +42,7 @@ pub use options::{Extraction, Form, IdiolectOptions, LexicalOptions, RankedBy, S
 pub use rule::{Rule, Term};
 pub use statements::{measured_differences, stated_profile};
 pub use strengths::CorpusStrengths;
+use strengths::OthersTexts;
 
 use super::{MethodContext, MethodInfo, MethodSpec, PastReview, PreparedPrompt, Result};
 use super::{completion, intsum, rag, summaries};
@@ -204,30 +205,27 @@ async fn fit_strengths(
     let given = Strengths { rule: strengths.rule, words: 1.0, contrast, peers: None };
     let others = match strengths.rule.corpus.strength > 0.0 {
         true => strengths::texts_of_others(context, &[context.author], context.progress).await?,
-        false => Reading::default(),
+        false => OthersTexts::default(),
     };
     let own_texts = match strengths.rule.expected.strength > 0.0 {
         true => expectation::of_history(context, history).await?,
         false => ReadTexts::default(),
     };
-    let background = strengths.length;
-    let read = (counts, &own_texts, &others.words);
+    let usual = strengths.length;
+    let read = (counts, &own_texts, &others.reading.words);
     let strengths = match settings.fit {
         true => fit::fitted_strengths(context, history, selection, read, given).await?,
         false => given,
     };
     let on_item = on_item(context, context.target)?;
     let own = own_texts.without(None);
-    let words = (&own.words, &others.words);
+    let words = (&own.words, &others.reading.words);
     let steering = counts.steering(history, words, &on_item, &strengths.rule)?;
     let steering = fit::with_words(&steering, strengths.words);
     let steering = Steering { contrast: strengths.contrast, ..steering };
     let sources = sources.into_iter().chain(on_item.iter().map(|review| review.id)).collect();
-    let background = [&own, &others]
-        .into_iter()
-        .fold(background, |background, reading| background.informed(reading.ends, reading.tokens));
     let length = match settings.as_long {
-        true => length_prior(context, history, background)?,
+        true => length_prior(context, history, usual, (&own, &others))?,
         false => None,
     };
     Ok(FittedSteering { steering, peers: strengths.peers, length, sources })
@@ -260,14 +258,21 @@ fn build_contrast_prompts(
     Ok(SteeredPrompts { steered, sources })
 }
 
-/// Length prior from the lengths of the user's texts.
+/// Length prior from the lengths of the user's texts, and from what was read of the user's and others'.
 fn length_prior(
     context: &MethodContext<'_>,
     history: &[PastReview],
-    background: LengthBackground,
+    usual: LengthBackground,
+    (own, others): (&Reading, &OthersTexts),
 ) -> Result<Option<LengthPrior>> {
     let lengths = history.iter().map(|(past, _)| context.model.count_text(&past.review.text));
     let lengths = lengths.collect::<lm::Result<Vec<usize>>>()?;
+    let spread = others.spread.unwrap_or(usual.spread);
+    let background = [own, &others.reading]
+        .into_iter()
+        .fold(LengthBackground { spread, ..usual }, |background, reading| {
+            background.informed(reading.ends, reading.tokens)
+        });
     Ok(LengthPrior::of_lengths(&lengths, background))
 }
 

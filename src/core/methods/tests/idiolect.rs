@@ -191,6 +191,29 @@ fn of_long_texts_those_of_a_few_users_suffice() {
 }
 
 #[test]
+fn lengths_vary_as_much_as_those_of_other_users_texts() {
+    let shift_at_the_start = |n_words: fn(usize) -> usize| {
+        let world = World::new();
+        let of = |user: usize, item: usize| Review {
+            user: format!("more-{user}"),
+            item: format!("i{item}"),
+            rating: None,
+            title: String::new(),
+            text: "again ".repeat(n_words(item)),
+            time: 1,
+        };
+        let more = (0..20).flat_map(|user| (0..3).map(move |item| of(user, item)));
+        world.store.put_reviews(&more.collect::<Vec<_>>()).unwrap();
+        let steered = world.prepared(&MethodOptions { n: 3, ..world.options() }).steered.unwrap();
+        steered.length.unwrap().shift(1)
+    };
+    let alike = shift_at_the_start(|_| 20);
+    let usual = shift_at_the_start(|item| 20 + 10 * item);
+    let different = shift_at_the_start(|item| 2 + 60 * item);
+    assert!(alike < usual && usual < different, "{alike} {usual} {different}");
+}
+
+#[test]
 fn a_model_without_distributions_counts_words_against_others() {
     let mut world = World::new();
     world.model.tells_distributions = false;

@@ -259,16 +259,14 @@ fn listed_counts(
     ListedCounts { tokens: listed.iter().map(of).collect(), total }
 }
 
-/// Spread of the lengths of one user's texts: the median over the examples' users.
-pub(super) fn spread(context: &MethodContext<'_>, examples: &[StrengthExample]) -> Result<f64> {
-    let mut spreads = Vec::new();
-    for example in examples {
-        let texts = example.rest.iter().chain([&example.own]);
-        let lengths = texts.map(|(review, _)| context.model.count_text(&review.review.text));
-        let lengths = lengths.collect::<idiolect_engine::lm::Result<Vec<usize>>>()?;
-        spreads.extend(LengthBackground::spread_of(&lengths));
-    }
+/// Spread of the lengths of one user's texts, in bytes: the median over the users; `None` if none has two
+/// texts.
+pub(super) fn spread(histories: &[(String, Vec<PastReview>)]) -> Option<f64> {
+    let lengths = |texts: &Vec<PastReview>| -> Vec<usize> {
+        texts.iter().map(|(review, _)| review.review.text.trim().len()).collect()
+    };
+    let spreads = histories.iter().map(|(_, texts)| LengthBackground::spread_of(&lengths(texts)));
+    let mut spreads: Vec<f64> = spreads.flatten().collect();
     spreads.sort_by(f64::total_cmp);
-    let usual = LengthBackground::default().spread;
-    Ok(spreads.get(spreads.len() / 2).copied().unwrap_or(usual).max(0.05))
+    Some(spreads.get(spreads.len() / 2)?.max(0.05))
 }

@@ -201,7 +201,7 @@ async fn estimated(
         context.check_stop()?;
         let own = &example.own.0.review.user;
         let (other, texts) = &example.other;
-        let all = texts_of_others(context, &[own, other], &Silent).await?.words;
+        let all = texts_of_others(context, &[own, other], &Silent).await?.reading.words;
         let words = expectation::of_corpus_user(context, &example.rest).await?.without(None).words;
         let background = others_counts(context.model, &reviews, own)?;
         let (rest, of) = (&example.rest, (&words, &all));
@@ -221,7 +221,8 @@ async fn estimated(
     let estimate =
         estimate::estimate(&observed, &under_others, context.progress).ok_or(Error::Stopped)?;
     let length = LengthBackground {
-        spread: examples::spread(context, examples)?,
+        spread: examples::spread(&examples::histories(context)?)
+            .unwrap_or(LengthBackground::default().spread),
         chance: (chance / n_positions.max(1) as f64).clamp(1e-6, 0.5),
     };
     Ok(CorpusStrengths {
@@ -241,18 +242,26 @@ async fn estimated(
     })
 }
 
-/// What the model expected in texts of users of the corpus: of as many users as have some thousand
-/// tokens, without some of them. Empty if there are not enough users. They are read once; this takes up to
-/// minutes with a large model.
+/// What texts of other users tell.
+#[derive(Debug, Default)]
+pub(super) struct OthersTexts {
+    /// What the model expected in those that it read.
+    pub(super) reading: Reading,
+    /// Spread of the lengths of one user's texts; `None` if there are not enough users.
+    pub(super) spread: Option<f64>,
+}
+
+/// What texts of users of the corpus tell. The model reads those of as many users as have some thousand
+/// tokens, without some of them; of none if there are not enough users. They are read once; this takes up
+/// to minutes with a large model.
 pub(super) async fn texts_of_others(
     context: &MethodContext<'_>,
     without: &[&str],
     progress: &dyn Progress,
-) -> Result<Reading> {
+) -> Result<OthersTexts> {
     let histories = examples::histories(context)?;
-    let mut sum = Reading::default();
     if histories.len() < MIN_USERS {
-        return Ok(sum);
+        return Ok(OthersTexts::default());
     }
     let stage = ProgressStage::begin(
         progress,
@@ -260,7 +269,7 @@ pub(super) async fn texts_of_others(
         Some(CORPUS_TOKENS as u64),
     );
     let others = histories.iter().filter(|(user, _)| !without.contains(&user.as_str()));
-    let mut n_read = 0;
+    let (mut sum, mut n_read) = (Reading::default(), 0);
     for (i, (_, history)) in others.enumerate() {
         if i >= CORPUS_USERS && n_read >= CORPUS_TOKENS {
             break;
@@ -272,7 +281,8 @@ pub(super) async fn texts_of_others(
         let shown = |n: usize| n.min(CORPUS_TOKENS) as u64;
         stage.advance(shown(n_read) - shown(before));
     }
-    Ok(Reading { words: sum.words.largest(MAX_WORDS), ..sum })
+    let reading = Reading { words: sum.words.largest(MAX_WORDS), ..sum };
+    Ok(OthersTexts { reading, spread: examples::spread(&histories) })
 }
 
 /// The past texts of prompts between which the corpus decides.
