@@ -4,7 +4,7 @@
 //! [`rule`](Steering::rule) builds the rule. The prompts have a fixed order: first the one with the
 //! user's texts (U), then further ones with other texts of the user, then the non-personalized one (0),
 //! then those with peers' texts about the same items (P). `lU`, `l0` and `lP` are the log-probabilities
-//! after them; with further prompts of the user `lU` is that of the mean of their distributions.
+//! after them; with further prompts of the user `lU` is that of the weighted mean of their distributions.
 
 mod context_steering;
 mod expected;
@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use context_steering::ContextSteering;
 use idiolect_engine::lm::{CombineLogits, Distributions, WeightedSum};
-use mixed_prompts::MixedPrompts;
+use mixed_prompts::{MixedPrompts, weights_key};
 use ngram_cache::Mixed;
 use peer_contrast::PeerContrastRule;
 use plausible::PlausibleContrast;
@@ -121,8 +121,8 @@ pub struct PeerContrast {
 pub struct Steering {
     /// The formula by which prompts are combined.
     pub contrast: Contrast,
-    /// Number of further prompts with texts of the user, whose mean distribution with the first prompt's
-    /// is taken as the user's.
+    /// Number of further prompts with texts of the user. The mean distribution of all of them, weighted by
+    /// how likely each makes the text so far, is taken as the user's.
     pub further: usize,
     /// Weight and trained reward of tokens; a weight of 0 is none.
     pub reward: Option<(RewardWeight, TokenReward)>,
@@ -269,7 +269,7 @@ impl Steering {
             contrast.push_str(&format!(" reward {settings} {}", reward.hash()));
         }
         if self.further > 0 {
-            contrast.push_str(&format!(" further {}", self.further));
+            contrast.push_str(&format!(" further {} {}", self.further, weights_key()));
         }
         let bias = |part: &Option<(f32, LogitBias)>| {
             part.as_ref().map(|(strength, bias)| (*strength, bias.hash().to_owned()))

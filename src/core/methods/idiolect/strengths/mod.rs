@@ -147,7 +147,7 @@ fn key(context: &MethodContext<'_>, examples: &[StrengthExample]) -> Key {
     let stage = context.options.idiolect.form.stage();
     let spec = context.task.stage(stage).map(|spec| format!("{spec:?}")).unwrap_or_default();
     let key = Key::of(KIND)
-        .with("version", "3")
+        .with("version", "4")
         .with("model", context.model.fingerprint())
         .with("stage", spec)
         .with("n", context.options.n.to_le_bytes())
