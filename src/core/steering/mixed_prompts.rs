@@ -147,7 +147,7 @@ mod tests {
         probabilities
     }
 
-    /// What the rule gives for each token of a text.
+    /// The rule's probability of each token of a text.
     fn mixed(rows: &[Vec<Vec<f64>>], text: &[u32], rule: &mut MixedPrompts) -> Vec<f64> {
         let at = |i: usize| {
             let rows: Vec<Vec<f32>> =

@@ -242,18 +242,18 @@ async fn estimated(
     })
 }
 
-/// What texts of other users tell.
+/// Figures of texts of other users.
 #[derive(Debug, Default)]
 pub(super) struct OthersTexts {
-    /// What the model expected in those that it read.
+    /// Words of those that the model read, and its expectation of each.
     pub(super) reading: Reading,
     /// Spread of the lengths of one user's texts; `None` if there are not enough users.
     pub(super) spread: Option<f64>,
 }
 
-/// What texts of users of the corpus tell. The model reads those of as many users as have some thousand
-/// tokens, without some of them; of none if there are not enough users. They are read once; this takes up
-/// to minutes with a large model.
+/// Lets the model read texts of users of the corpus, without some of them: of as many as have some
+/// thousand tokens, and of none if there are not enough users. They are read once, which takes up to minutes
+/// with a large model.
 pub(super) async fn texts_of_others(
     context: &MethodContext<'_>,
     without: &[&str],
