@@ -11,8 +11,8 @@ use idiolect_engine::lm::{CombineLogits, Distributions};
 
 /// Power of the weights at each token: the last twenty tokens or so count.
 const FORGETTING: f32 = 0.95;
-/// Power of a token's probability in the weights. Between 0.1 and 0.5 texts of three corpora are as
-/// likely.
+/// Power of a token's probability in the weights. Texts of three corpora are about as likely with 0.5 and
+/// a faster forgetting, or with 0.1 and none.
 const LEARNING: f32 = 0.3;
 /// Smallest log-probability that counts, nats: one token must not decide alone.
 const MIN_LOGPROB: f32 = -20.0;
