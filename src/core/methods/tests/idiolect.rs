@@ -24,6 +24,23 @@ impl World {
         options
     }
 
+    /// A world with further users, each with a text on three items.
+    fn with_more_users(n: usize, text: impl Fn(usize, usize) -> String) -> Self {
+        let world = Self::new();
+        let of = |user: usize, item: usize| Review {
+            user: format!("more-{user}"),
+            item: format!("i{item}"),
+            rating: None,
+            title: String::new(),
+            text: text(user, item),
+            time: 1,
+        };
+        let more: Vec<Review> =
+            (0..n).flat_map(|user| [0, 1, 2].map(|item| of(user, item))).collect();
+        world.store.put_reviews(&more).unwrap();
+        world
+    }
+
     fn prepared(&self, options: &MethodOptions) -> PreparedPrompt {
         let target = self.target("ann");
         block_on(Method::IDIOLECT.prepare(&self.inputs(), &target, options)).unwrap()
@@ -127,17 +144,8 @@ fn ends_that_the_model_expected_move_the_length_prior_and_no_score() {
 #[test]
 fn texts_of_others_are_read_if_there_are_enough_users_and_it_is_allowed() {
     let read_others = |n_more: usize, options: &dyn Fn(MethodOptions) -> MethodOptions| {
-        let world = World::new();
-        let of = |user: usize, item: usize| Review {
-            user: format!("more-{user}"),
-            item: format!("i{item}"),
-            rating: None,
-            title: String::new(),
-            text: format!("said of {item} by {user}"),
-            time: 1,
-        };
-        let more = (0..n_more).flat_map(|user| (0..3).map(move |item| of(user, item)));
-        world.store.put_reviews(&more.collect::<Vec<_>>()).unwrap();
+        let world =
+            World::with_more_users(n_more, |user, item| format!("said of {item} by {user}"));
         world.prepared(&options(MethodOptions { n: 3, ..world.options() }));
         let scores = world.model.scores.borrow();
         let others = scores.iter().filter(|(_, text)| !text.contains("text-ann-"));
@@ -159,17 +167,9 @@ fn texts_of_others_are_read_if_there_are_enough_users_and_it_is_allowed() {
 #[test]
 fn of_long_texts_those_of_a_few_users_suffice() {
     let users_read = |n_words: usize| {
-        let world = World::new();
-        let of = |user: usize, item: usize| Review {
-            user: format!("more-{user}"),
-            item: format!("i{item}"),
-            rating: None,
-            title: String::new(),
-            text: format!("said by {user} of {item}{}", " again".repeat(n_words)),
-            time: 1,
-        };
-        let more = (0..20).flat_map(|user| (0..3).map(move |item| of(user, item)));
-        world.store.put_reviews(&more.collect::<Vec<_>>()).unwrap();
+        let world = World::with_more_users(20, |user, item| {
+            format!("said by {user} of {item}{}", " again".repeat(n_words))
+        });
         world.prepared(&MethodOptions { n: 3, ..world.options() });
         let scores = world.model.scores.borrow();
         let mut users: Vec<String> = scores
@@ -193,17 +193,7 @@ fn of_long_texts_those_of_a_few_users_suffice() {
 #[test]
 fn lengths_vary_as_much_as_those_of_other_users_texts() {
     let shift_at_the_start = |n_words: fn(usize) -> usize| {
-        let world = World::new();
-        let of = |user: usize, item: usize| Review {
-            user: format!("more-{user}"),
-            item: format!("i{item}"),
-            rating: None,
-            title: String::new(),
-            text: "again ".repeat(n_words(item)),
-            time: 1,
-        };
-        let more = (0..20).flat_map(|user| (0..3).map(move |item| of(user, item)));
-        world.store.put_reviews(&more.collect::<Vec<_>>()).unwrap();
+        let world = World::with_more_users(20, |_, item| "again ".repeat(n_words(item)));
         let steered = world.prepared(&MethodOptions { n: 3, ..world.options() }).steered.unwrap();
         steered.length.unwrap().shift(1)
     };
